@@ -1,0 +1,118 @@
+//! Listening sockets, and what to do when accepting fails.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// A peer that vanished is noticed even while the gateway does not read it, or has no idle timeout.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Binds a listener to an address in the form `host:port`, `[v6]:port` or `:port` (all addresses of this machine,
+/// IPv6 and IPv4 alike where it has both). With `reuse_port` others may bind to the same port.
+///
+/// # Errors
+/// The address does not resolve, is in use or is not this machine's.
+pub fn bind(addr: &str, reuse_port: bool) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the address names no host");
+    for candidate in candidates(addr)? {
+        match listen(candidate, reuse_port) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn candidates(addr: &str) -> io::Result<Vec<SocketAddr>> {
+    let Some(port) = addr.strip_prefix(':') else { return Ok(addr.to_socket_addrs()?.collect()) };
+    let port = port.parse().map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, format!("bad port: {bad}")))?;
+    let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    Ok(any.map(|ip| SocketAddr::new(ip, port)).into())
+}
+
+fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(!addr.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
+    // Accepted streams inherit these two.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// How long to pause accepting.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    pause: Duration,
+}
+
+impl Backoff {
+    /// Accepting worked.
+    pub fn reset(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    /// The pause after an error: none when only that one connection is gone, else twice the one before, from 10 ms to
+    /// 1 s. Without descriptors or memory trying again at once would only burn a core.
+    pub fn after(&mut self, error: &io::Error) -> Duration {
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return Duration::ZERO;
+        }
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_host_takes_both_families() {
+        let listener = bind(":0", false).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn accepted_streams_send_small_packets_at_once_and_are_kept_alive() {
+        let listener = bind("127.0.0.1:0", false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
+    }
+
+    #[test]
+    fn a_port_is_shared_only_when_both_ask_for_it() {
+        let first = bind("127.0.0.1:0", true).unwrap();
+        let addr = first.local_addr().unwrap().to_string();
+        bind(&addr, true).unwrap();
+        assert_eq!(bind(&addr, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_pause_grows_and_is_forgotten() {
+        let mut backoff = Backoff::default();
+        let no_descriptors = io::Error::from_raw_os_error(24);
+        let pauses = [(); 9].map(|()| backoff.after(&no_descriptors).as_millis());
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(backoff.after(&io::ErrorKind::ConnectionAborted.into()), Duration::ZERO);
+        backoff.reset();
+        assert_eq!(backoff.after(&no_descriptors), FIRST_PAUSE);
+    }
+}

@@ -1,0 +1,188 @@
+//! The file that an operator writes commands to before sending SIGUSR1.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags};
+
+/// `NAME.cmd`: one command a line; blank lines are passed over.
+#[derive(Clone, Debug)]
+pub struct CommandFile {
+    path: PathBuf,
+}
+
+/// Why a command file is not run. Nothing of such a file is run.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandFileError {
+    /// There is no such file, or it may not be read.
+    #[error("{path}: cannot read the command file: {source}")]
+    Io {
+        /// The command file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is a directory, a pipe, a device.
+    #[error("{0}: the command file is not a regular file")]
+    NotRegular(PathBuf),
+    /// It holds more than commands can need.
+    #[error("{path}: the command file is larger than {max} bytes", max = CommandFile::MAX_BYTES)]
+    TooLarge {
+        /// The command file.
+        path: PathBuf,
+    },
+    /// It is not text.
+    #[error("{path}: the command file is not text: at byte {offset} {what}")]
+    NotText {
+        /// The command file.
+        path: PathBuf,
+        /// Where the first fault is, from 0, in bytes.
+        offset: usize,
+        /// What the fault is.
+        what: String,
+    },
+    /// It holds no command.
+    #[error("{0}: the command file holds no command; write one a line, for example `help`")]
+    Empty(PathBuf),
+}
+
+impl CommandFile {
+    /// Largest file that is read, in bytes. More than any list of commands needs, and nothing to the gateway's memory.
+    pub const MAX_BYTES: u64 = 64 << 10;
+
+    /// The command file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Reads the commands in their order. Never blocks on a pipe and never takes more than
+    /// [`MAX_BYTES`](Self::MAX_BYTES) and one byte into memory.
+    ///
+    /// # Errors
+    /// When it is missing, unreadable, no regular file, too large, no text or without a command.
+    pub fn read(&self) -> Result<Vec<String>, CommandFileError> {
+        let bytes = self.read_bytes(self.open()?)?;
+        let text = str::from_utf8(&bytes).map_err(|error| self.not_text(error.valid_up_to(), "is no UTF-8"))?;
+        self.refuse_control_bytes(text)?;
+        let commands: Vec<String> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        if commands.is_empty() {
+            return Err(CommandFileError::Empty(self.path.clone()));
+        }
+        Ok(commands)
+    }
+
+    fn open(&self) -> Result<File, CommandFileError> {
+        // Without NONBLOCK the opening of a pipe waits until somebody writes to it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&self.path, flags, Mode::empty());
+        let file = File::from(opened.map_err(|errno| self.unreadable(errno.into()))?);
+        let regular = file.metadata().map_err(|source| self.unreadable(source))?.is_file();
+        if regular { Ok(file) } else { Err(CommandFileError::NotRegular(self.path.clone())) }
+    }
+
+    fn read_bytes(&self, file: File) -> Result<Vec<u8>, CommandFileError> {
+        let mut bytes = Vec::new();
+        let read = file.take(Self::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|source| self.unreadable(source))?;
+        if read as u64 > Self::MAX_BYTES {
+            return Err(CommandFileError::TooLarge { path: self.path.clone() });
+        }
+        Ok(bytes)
+    }
+
+    fn refuse_control_bytes(&self, text: &str) -> Result<(), CommandFileError> {
+        let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        match text.char_indices().find(|&(_, c)| !allowed(c)) {
+            Some((offset, c)) => {
+                Err(self.not_text(offset, &format!("is the control character U+{:04X}", u32::from(c))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn unreadable(&self, source: io::Error) -> CommandFileError {
+        CommandFileError::Io { path: self.path.clone(), source }
+    }
+
+    fn not_text(&self, offset: usize, what: &str) -> CommandFileError {
+        CommandFileError::NotText { path: self.path.clone(), offset, what: what.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, mknodat};
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+
+    fn file(content: impl AsRef<[u8]>) -> (TempDir, CommandFile) {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("fastway.cmd");
+        fs::write(&path, content).unwrap();
+        (dir, CommandFile::new(path))
+    }
+
+    fn error(content: impl AsRef<[u8]>) -> String {
+        let (_dir, file) = file(content);
+        file.read().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn commands_come_in_order_without_blank_lines_and_margins() {
+        let (_dir, file) = file("\n  help\r\n\n\tlookup gc 1  \nlast line without an end");
+        assert_eq!(file.read().unwrap(), ["help", "lookup gc 1", "last line without an end"]);
+    }
+
+    #[test]
+    fn a_file_without_commands_is_an_error() {
+        for content in ["", "\n", " \n\t\r\n"] {
+            assert!(error(content).contains("holds no command"));
+        }
+    }
+
+    #[test]
+    fn the_largest_file_is_read_and_one_byte_more_is_refused() {
+        let largest = "help\n\n\n\n".repeat(8192);
+        let (_dir, file) = file(&largest);
+        assert_eq!(file.read().unwrap().len(), 8192);
+        assert!(error(largest + "\n").contains("larger than 65536 bytes"));
+    }
+
+    #[test]
+    fn what_is_not_text_is_named_with_its_place() {
+        assert!(error(b"help\n\xff\xfe").ends_with("at byte 5 is no UTF-8"));
+        assert!(error(b"help\0").ends_with("at byte 4 is the control character U+0000"));
+        assert!(error("\u{1b}[2J").ends_with("at byte 0 is the control character U+001B"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let dir = tempdir().unwrap();
+        let error = CommandFile::new(dir.path().join("fastway.cmd")).read().unwrap_err().to_string();
+        assert!(error.contains("fastway.cmd: cannot read the command file: No such file"), "{error}");
+    }
+
+    #[test]
+    fn only_a_regular_file_is_read_and_a_pipe_holds_nobody_up() {
+        let dir = tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for path in [pipe, dir.path().to_owned(), PathBuf::from("/dev/null")] {
+            let error = CommandFile::new(path).read().unwrap_err();
+            assert!(matches!(error, CommandFileError::NotRegular(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_cannot_be_read() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        assert!(matches!(CommandFile::new(path).read().unwrap_err(), CommandFileError::Io { .. }));
+    }
+}

@@ -1,0 +1,238 @@
+//! Every flag, as argh sees it, in the groups and the order of `--help`.
+//!
+//! The doc comment of a field is its line in `--help`; the one of a struct is the heading above its
+//! flags. A default is named as `(default …)` and a test holds it against `Config::default()`.
+//! `docs/protocol.md` §1 lists the flags that the original gateway has too.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argh::{ArgsInfo, FlagInfo, FromArgs};
+use tracing::Level;
+
+use super::address::ListenAddr;
+use super::error::UsageError;
+use super::normalize::CommandLine;
+use super::values;
+use crate::config::{PoolStrategy, Secret};
+use crate::process::Name;
+
+/// All flags of one command line; `None` where a flag was not given.
+#[derive(Debug)]
+pub struct Flags {
+    /// See [`GatewayFlags`].
+    pub gateway: GatewayFlags,
+    /// See [`ClientFlags`].
+    pub client: ClientFlags,
+    /// See [`ServerFlags`].
+    pub server: ServerFlags,
+    /// See [`LimitFlags`].
+    pub limits: LimitFlags,
+    /// See [`SessionFlags`].
+    pub sessions: SessionFlags,
+    /// See [`ProcessFlags`].
+    pub process: ProcessFlags,
+}
+
+/// Gateway:
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct GatewayFlags {
+    /// threads that carry links, 1 to 256 (default 1)
+    #[argh(option, arg_name = "N", from_str_fn(values::workers))]
+    pub workers: Option<usize>,
+    /// share both ports (SO_REUSEPORT) with other gateway processes
+    #[argh(switch)]
+    pub reuse_port: bool,
+    /// longest message, counted from its ConnID on (default 512K)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::max_packet))]
+    pub max_packet: Option<u32>,
+    /// how workers share free buffers: sync, atom, chan (default atom)
+    #[argh(option, arg_name = "TYPE", from_str_fn(values::pool_strategy))]
+    pub mem_pool_type: Option<PoolStrategy>,
+    /// ratio of a buffer size to the one below (default 2)
+    #[argh(option, arg_name = "N", from_str_fn(values::pool_factor))]
+    pub mem_pool_factor: Option<usize>,
+    /// smallest pooled buffer (default 64)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub mem_pool_min_chunk: Option<usize>,
+    /// largest pooled buffer (default 64K)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub mem_pool_max_chunk: Option<usize>,
+    /// memory the pool keeps for each buffer size (default 1M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::pool_page))]
+    pub mem_pool_page_size: Option<usize>,
+}
+
+/// Clients (players):
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct ClientFlags {
+    /// where clients connect (default :0)
+    #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
+    pub client_addr: Option<ListenAddr>,
+    /// connections a client may have open; 0: no limit (default 16)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub client_max_conn: Option<u32>,
+    /// first buffer for a message that arrived in part (default 2K)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub client_buffer_size: Option<usize>,
+    /// packets that may wait for a client (default 1000)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
+    pub client_send_chan_size: Option<usize>,
+    /// bytes that may wait; a client beyond is closed (default 4M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub client_send_bytes: Option<usize>,
+    /// how long too many packets may wait for a client (default 5s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub client_slow_grace: Option<Duration>,
+    /// close a client silent for this long; 0: never (default 30s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub client_idle_timeout: Option<Duration>,
+}
+
+/// Game servers:
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct ServerFlags {
+    /// where game servers connect; loopback without a key (default :0)
+    #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
+    pub server_addr: Option<ListenAddr>,
+    /// what servers must know; seen in the process list (default empty)
+    #[argh(option, arg_name = "KEY", from_str_fn(values::secret))]
+    pub server_auth_key: Option<Secret>,
+    /// file with the key; a newline at its end does not count
+    #[argh(option, arg_name = "FILE")]
+    pub server_auth_key_file: Option<PathBuf>,
+    /// open the server port to the network without a key
+    #[argh(switch)]
+    pub allow_anonymous_servers: bool,
+    /// first buffer for a message that arrived in part (default 64K)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub server_buffer_size: Option<usize>,
+    /// packets that may wait; then its clients wait (default 100000)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
+    pub server_send_chan_size: Option<usize>,
+    /// bytes that may wait; then its clients wait (default 16M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub server_send_bytes: Option<usize>,
+    /// close a server silent for this long; 0: never (default 30s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub server_idle_timeout: Option<Duration>,
+}
+
+/// Limits (0: no limit):
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct LimitFlags {
+    /// server handshakes at a time, at least 1 (default 1024)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
+    pub max_handshakes: Option<usize>,
+    /// client links (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub max_links: Option<u32>,
+    /// client links from one IP address (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub max_links_per_address: Option<u32>,
+    /// dials by one client; further ones are refused (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub max_dials_per_second: Option<u32>,
+    /// bytes read from one client; then it is read slower (default 0)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub max_bytes_per_second: Option<usize>,
+}
+
+/// Sessions (not in this version: checked for form, refused when enabled):
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct SessionFlags {
+    /// resumable sessions for clients
+    #[argh(switch)]
+    pub client_snet_enable: bool,
+    /// encrypt the sessions of clients
+    #[argh(switch)]
+    pub client_snet_encrypt: bool,
+    /// bytes kept to be sent again (default 32K)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub client_snet_buffer: Option<usize>,
+    /// time for the handshake (default 10s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub client_snet_init_timeout: Option<Duration>,
+    /// time to come back (default 60s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub client_snet_wait_timeout: Option<Duration>,
+    /// resumable sessions for servers
+    #[argh(switch)]
+    pub server_snet_enable: bool,
+    /// encrypt the sessions of servers
+    #[argh(switch)]
+    pub server_snet_encrypt: bool,
+    /// bytes kept to be sent again (default 1M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
+    pub server_snet_buffer: Option<usize>,
+    /// time for the handshake (default 10s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub server_snet_init_timeout: Option<Duration>,
+    /// time to come back (default 60s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub server_snet_wait_timeout: Option<Duration>,
+}
+
+/// Process:
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct ProcessFlags {
+    /// first part of NAME.pid, NAME.cmd and the like (default fastway)
+    #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
+    pub name: Option<Name>,
+    /// error, warn, info, debug, trace; or see RUST_LOG (default info)
+    #[argh(option, arg_name = "LEVEL", from_str_fn(values::log_level))]
+    pub log_level: Option<Level>,
+    /// time to send what waits before an end (default 3s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub shutdown_grace: Option<Duration>,
+    /// print the version
+    #[argh(switch)]
+    pub version: bool,
+}
+
+/// What argh knows of one group of flags.
+pub(super) struct Table {
+    /// The heading.
+    pub(super) description: &'static str,
+    /// The flags in order.
+    pub(super) flags: Vec<&'static FlagInfo<'static>>,
+}
+
+impl Flags {
+    /// The tables of all groups. `--help`, which argh puts into each, is in the last one only.
+    pub(super) fn tables() -> [Table; 6] {
+        let mut tables = [
+            table::<GatewayFlags>(),
+            table::<ClientFlags>(),
+            table::<ServerFlags>(),
+            table::<LimitFlags>(),
+            table::<SessionFlags>(),
+            table::<ProcessFlags>(),
+        ];
+        let [others @ .., _] = &mut tables;
+        others.iter_mut().for_each(|table| table.flags.retain(|flag| flag.long != "--help"));
+        tables
+    }
+
+    /// Has argh read the flags of a command line, each group its own.
+    pub(super) fn from_line(line: &CommandLine, tables: &[Table; 6]) -> Result<Self, UsageError> {
+        let [gateway, client, server, limits, sessions, process] = tables;
+        Ok(Self {
+            gateway: group(line, gateway)?,
+            client: group(line, client)?,
+            server: group(line, server)?,
+            limits: group(line, limits)?,
+            sessions: group(line, sessions)?,
+            process: group(line, process)?,
+        })
+    }
+}
+
+fn table<G: ArgsInfo>() -> Table {
+    let info = G::get_args_info();
+    Table { description: info.description, flags: info.flags.iter().collect() }
+}
+
+fn group<G: FromArgs>(line: &CommandLine, table: &Table) -> Result<G, UsageError> {
+    G::from_args(&[], &line.words_for(table)).map_err(|exit| line.blame(&exit.output))
+}

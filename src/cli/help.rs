@@ -1,0 +1,49 @@
+//! What `--help` and `--version` print.
+
+use argh::{FlagInfo, FlagInfoKind};
+
+use super::flags::Table;
+
+const INTRODUCTION: &str = "\
+Usage: fastway [flags]
+
+A game gateway: carries many virtual connections between players and game
+servers over one physical link each. Without flags it takes two random ports
+and prints them on stdout.
+";
+
+const NOTES: &str = "
+Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
+          the same; a switch takes =true or =false; the last of repeated flags wins.
+SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
+TIME:     30s, 1m30s, 500ms, 1.5h.
+ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
+Environment: FASTWAY_SERVER_AUTH_KEY, RUST_LOG.
+Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line; 1 for the rest.
+";
+
+/// Where the descriptions begin: behind the longest flag.
+const COLUMN: usize = 35;
+
+/// The text of `--help`.
+pub(super) fn usage(tables: &[Table]) -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for table in tables {
+        text.push_str(&format!("\n{}\n", table.description));
+        table.flags.iter().for_each(|flag| text.push_str(&flag_line(flag)));
+    }
+    text + NOTES
+}
+
+fn flag_line(flag: &FlagInfo<'_>) -> String {
+    let form = match flag.kind {
+        FlagInfoKind::Switch => flag.long.to_owned(),
+        FlagInfoKind::Option { arg_name } => format!("{} {arg_name}", flag.long),
+    };
+    format!("  {form:width$}{}\n", flag.description, width = COLUMN - 2)
+}
+
+/// The text of `--version`.
+pub(super) fn version() -> String {
+    concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+}

@@ -1,0 +1,80 @@
+//! The command line: from the words a shell passes on to a checked [`Config`].
+//!
+//! The way of a word, top to bottom: `normalize` knows the spellings and looks names up in the
+//! tables that argh derives from [`flags`]; argh hands each value to its parser in `values`;
+//! `settle` lays the values over [`Config::default`] and checks those that depend on one another.
+//!
+//! To add a flag: a field in [`flags`], its line in `settle`. Everything else follows from the field.
+
+mod address;
+mod duration;
+mod error;
+pub mod flags;
+mod help;
+mod key;
+mod normalize;
+mod settle;
+mod suggest;
+mod values;
+
+use std::ffi::OsString;
+
+use tracing::Level;
+
+use crate::config::Config;
+use crate::process::Name;
+
+pub use address::{ListenAddr, Reach};
+pub use error::{OneLine, UsageError};
+use flags::Flags;
+
+/// What is logged when neither `--log-level` nor `RUST_LOG` says so.
+pub const DEFAULT_LOG_LEVEL: Level = Level::INFO;
+
+/// What the command line asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A running gateway.
+    Run(Box<Options>),
+    /// Text for stdout (`--help`, `--version`), newline included; then exit code 0.
+    Print(String),
+}
+
+/// How to run: the gateway's configuration and what concerns the process around it.
+#[derive(Debug)]
+pub struct Options {
+    /// The gateway's configuration, checked.
+    pub config: Config,
+    /// First part of the names of the gateway's files: NAME.pid, NAME.cmd, NAME.cpu.prof, …
+    pub name: Name,
+    /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
+    pub log_level: Option<Level>,
+    /// Warnings about the command line, one line each, to be logged once logging is up.
+    pub notices: Vec<String>,
+}
+
+/// Reads a command line (`args`: without the program's own name) and the variables that `env` knows.
+///
+/// The file that `--server-auth-key-file` names is read as well; nothing else is touched.
+///
+/// # Errors
+/// The first fault found, in one line that names the flag as it was written, the value and what
+/// is accepted. The program ends with exit code 2 then.
+pub fn parse(
+    args: impl Iterator<Item = OsString>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, UsageError> {
+    let tables = Flags::tables();
+    let line = normalize::read(args, &tables)?;
+    if line.is_on("--help") {
+        return Ok(Invocation::Print(help::usage(&tables)));
+    }
+    if line.is_on("--version") {
+        return Ok(Invocation::Print(help::version()));
+    }
+    let flags = Flags::from_line(&line, &tables)?;
+    Ok(Invocation::Run(Box::new(settle::options(flags, &line, env)?)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! From the spellings that people and old start scripts use to the one that argh takes.
+//!
+//! `-ClientAddr=x`, `--client-addr x`, `--clientaddr=x` are one flag: names are compared without
+//! dashes and in lower case. What flags there are, and which are switches, comes from argh's tables.
+
+use std::ffi::OsString;
+use std::iter::Peekable;
+
+use argh::{FlagInfo, FlagInfoKind};
+
+use super::error::{OneLine, UsageError};
+use super::flags::Table;
+use super::suggest::nearest;
+use super::values;
+
+/// Further names of flags, folded: the original's README and its program differ in one name.
+const ALIASES: [(&str, &str); 2] = [("serverauthpassword", "--server-auth-key"), ("h", "--help")];
+
+/// The flags of a command line, each once, as last given. Not for logs: a value may be the key.
+pub(super) struct CommandLine(Vec<Given>);
+
+/// One flag with its value.
+pub(super) struct Given {
+    /// The flag's name for argh, dashes included.
+    long: &'static str,
+    /// The flag as written, without its value.
+    pub(super) written: OneLine,
+    value: Value,
+}
+
+enum Value {
+    Switch(bool),
+    Text(String),
+}
+
+/// Reads the words of a command line, the program's name not among them.
+pub(super) fn read(words: impl Iterator<Item = OsString>, tables: &[Table]) -> Result<CommandLine, UsageError> {
+    let words = words.enumerate().map(utf8).collect::<Result<Vec<_>, _>>()?;
+    let mut words = words.into_iter().peekable();
+    let mut line = CommandLine(Vec::new());
+    while let Some(word) = words.next() {
+        let given = read_flag(&word, &mut words, tables, line.0.last())?;
+        line.0.retain(|earlier| earlier.long != given.long);
+        line.0.push(given);
+    }
+    Ok(line)
+}
+
+fn utf8((index, word): (usize, OsString)) -> Result<String, UsageError> {
+    word.into_string().map_err(|word| {
+        let word = word.to_string_lossy();
+        let flag = word.split_once('=').filter(|(flag, _)| flag.starts_with('-'));
+        let flag = flag.map(|(flag, _)| format!(" ({flag}=…)")).unwrap_or_default();
+        UsageError::NotUtf8 { position: index + 1, flag: flag.into() }
+    })
+}
+
+fn read_flag(
+    word: &str,
+    rest: &mut Peekable<impl Iterator<Item = String>>,
+    tables: &[Table],
+    previous: Option<&Given>,
+) -> Result<Given, UsageError> {
+    let (written, value) = split(word).ok_or_else(|| unexpected(word, previous))?;
+    let flag = find(written, tables).ok_or_else(|| unknown(written, tables))?;
+    let value = match flag.kind {
+        FlagInfoKind::Switch => switch(written, value)?,
+        FlagInfoKind::Option { arg_name } => {
+            let value = value.map(str::to_owned).or_else(|| rest.next_if(|word| !is_flag(word, tables)));
+            let (flag, description) = (written.into(), flag.description);
+            Value::Text(value.ok_or(UsageError::MissingValue { flag, arg_name, description })?)
+        }
+    };
+    Ok(Given { long: flag.long, written: written.into(), value })
+}
+
+/// Splits `--name=value` at the first `=`; `None` if the word does not look like a flag.
+fn split(word: &str) -> Option<(&str, Option<&str>)> {
+    let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+    let bare = name.strip_prefix("--").or_else(|| name.strip_prefix('-'))?;
+    let is_name = !bare.is_empty() && !bare.starts_with('-');
+    is_name.then_some((name, value))
+}
+
+/// Whether a word cannot be meant as a value. A value that begins with a dash can.
+fn is_flag(word: &str, tables: &[Table]) -> bool {
+    split(word).is_some_and(|(name, _)| find(name, tables).is_some())
+}
+
+fn find(written: &str, tables: &[Table]) -> Option<&'static FlagInfo<'static>> {
+    let name = fold(written);
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, long)| fold(long));
+    let name = alias.unwrap_or(name);
+    all(tables).find(|flag| fold(flag.long) == name)
+}
+
+fn all(tables: &[Table]) -> impl Iterator<Item = &'static FlagInfo<'static>> {
+    tables.iter().flat_map(|table| table.flags.iter().copied())
+}
+
+/// What names are compared by.
+fn fold(name: &str) -> String {
+    name.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn switch(written: &str, value: Option<&str>) -> Result<Value, UsageError> {
+    let Some(text) = value else { return Ok(Value::Switch(true)) };
+    values::boolean(text).map(Value::Switch).map_err(|accepted| UsageError::InvalidValue {
+        flag: written.into(),
+        value: text.into(),
+        accepted: accepted.into(),
+    })
+}
+
+fn unexpected(word: &str, previous: Option<&Given>) -> UsageError {
+    let hint = previous
+        .filter(|given| matches!(given.value, Value::Switch(_)) && values::boolean(word).is_ok())
+        .map(|given| format!("; meant {}={word}?", given.written));
+    UsageError::UnexpectedArgument { word: word.into(), hint: hint.unwrap_or_default().into() }
+}
+
+fn unknown(written: &str, tables: &[Table]) -> UsageError {
+    let known = all(tables).map(|flag| (fold(flag.long), flag.long));
+    let hint = match nearest(&fold(written), known) {
+        Some(long) => format!("did you mean {long}? --help lists all flags"),
+        None => "--help lists all flags".to_owned(),
+    };
+    UsageError::UnknownFlag { flag: written.into(), hint: hint.into() }
+}
+
+impl CommandLine {
+    /// Whether a switch is on.
+    pub(super) fn is_on(&self, long: &str) -> bool {
+        self.given(long).is_some_and(|given| matches!(given.value, Value::Switch(true)))
+    }
+
+    /// Whether and how a flag was given.
+    pub(super) fn given(&self, long: &str) -> Option<&Given> {
+        self.0.iter().find(|given| given.long == long)
+    }
+
+    /// A flag's name, as the operator wrote it if they did.
+    pub(super) fn written(&self, long: &'static str) -> OneLine {
+        self.given(long).map_or_else(|| long.into(), |given| given.written.clone())
+    }
+
+    /// The words of one group of flags, as argh takes them: `--flag`, `value`.
+    pub(super) fn words_for(&self, table: &Table) -> Vec<&str> {
+        let of_table = self.0.iter().filter(|given| table.flags.iter().any(|flag| flag.long == given.long));
+        of_table.flat_map(Given::words).collect()
+    }
+
+    /// Whose fault argh's complaint is, in the operator's spelling.
+    pub(super) fn blame(&self, complaint: &str) -> UsageError {
+        let complaint = complaint.trim_end();
+        let invalid = self.0.iter().find_map(|given| given.accepted(complaint).map(|text| given.invalid(text)));
+        invalid.unwrap_or_else(|| UsageError::Other(complaint.into()))
+    }
+}
+
+impl Given {
+    /// The error for a value that its flag does not take.
+    pub(super) fn invalid(&self, accepted: &str) -> UsageError {
+        UsageError::InvalidValue { flag: self.written.clone(), value: self.text().into(), accepted: accepted.into() }
+    }
+
+    /// The value as text.
+    pub(super) fn text(&self) -> &str {
+        match &self.value {
+            Value::Text(text) => text,
+            Value::Switch(true) => "true",
+            Value::Switch(false) => "false",
+        }
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let (name, value) = match &self.value {
+            Value::Switch(false) => (None, None),
+            Value::Switch(true) => (Some(self.long), None),
+            Value::Text(text) => (Some(self.long), Some(text.as_str())),
+        };
+        name.into_iter().chain(value)
+    }
+
+    /// What the value's parser said, if argh's complaint is about this flag.
+    fn accepted<'a>(&self, complaint: &'a str) -> Option<&'a str> {
+        complaint.strip_prefix(&format!("Error parsing option '{}' with value '{}': ", self.long, self.text()))
+    }
+}

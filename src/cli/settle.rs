@@ -1,0 +1,138 @@
+//! From the values of flags to a configuration that agrees with itself.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags, SessionFlags};
+use super::normalize::CommandLine;
+use super::values::show_size;
+use super::{Options, UsageError, key};
+use crate::config::{Config, Limits};
+
+/// Lays the flags over the defaults and checks what depends on more than one of them.
+pub(super) fn options(
+    flags: Flags,
+    line: &CommandLine,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Options, UsageError> {
+    refuse_sessions(&flags.sessions, line)?;
+    let mut config = Config { server_auth_key: key::find(&flags.server, line, env)?, ..Config::default() };
+    set(&mut config.shutdown_grace, flags.process.shutdown_grace);
+    gateway(&mut config, flags.gateway);
+    client(&mut config, flags.client);
+    server(&mut config, flags.server);
+    limits(&mut config.limits, &flags.limits);
+    raise_defaults(&mut config, line);
+    check_order(&config, line)?;
+    let notice = key::guard(&mut config, line)?;
+    let name = flags.process.name.unwrap_or_default();
+    Ok(Options { config, name, log_level: flags.process.log_level, notices: notice.into_iter().collect() })
+}
+
+fn gateway(config: &mut Config, flags: GatewayFlags) {
+    set(&mut config.workers, flags.workers);
+    config.reuse_port = flags.reuse_port;
+    set(&mut config.max_packet, flags.max_packet);
+    set(&mut config.pool.strategy, flags.mem_pool_type);
+    set(&mut config.pool.factor, flags.mem_pool_factor);
+    set(&mut config.pool.min_chunk, flags.mem_pool_min_chunk);
+    set(&mut config.pool.max_chunk, flags.mem_pool_max_chunk);
+    set(&mut config.pool.page_bytes, flags.mem_pool_page_size);
+}
+
+fn client(config: &mut Config, flags: ClientFlags) {
+    set(&mut config.client.addr, flags.client_addr.map(|addr| addr.text().to_owned()));
+    set(&mut config.client_max_conns, flags.client_max_conn.map(limit));
+    set(&mut config.client.buffer_bytes, flags.client_buffer_size);
+    set(&mut config.client.send_queue_packets, flags.client_send_chan_size);
+    set(&mut config.client.send_queue_bytes, flags.client_send_bytes);
+    set(&mut config.client_slow_grace, flags.client_slow_grace);
+    set(&mut config.client.idle_timeout, flags.client_idle_timeout.map(timeout));
+}
+
+fn server(config: &mut Config, flags: ServerFlags) {
+    set(&mut config.server.addr, flags.server_addr.map(|addr| addr.text().to_owned()));
+    config.allow_anonymous_servers = flags.allow_anonymous_servers;
+    set(&mut config.server.buffer_bytes, flags.server_buffer_size);
+    set(&mut config.server.send_queue_packets, flags.server_send_chan_size);
+    set(&mut config.server.send_queue_bytes, flags.server_send_bytes);
+    set(&mut config.server.idle_timeout, flags.server_idle_timeout.map(timeout));
+}
+
+fn limits(limits: &mut Limits, flags: &LimitFlags) {
+    set(&mut limits.max_handshakes, flags.max_handshakes);
+    set(&mut limits.max_links, flags.max_links.map(|n| limit(n as usize)));
+    set(&mut limits.max_links_per_address, flags.max_links_per_address.map(|n| limit(n as usize)));
+    set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
+    set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+/// 0 on the command line is no limit.
+fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
+}
+
+/// 0 on the command line is never.
+fn timeout(duration: Duration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(duration)
+}
+
+/// A gateway that took `…SnetEnable` and did without would leave players unprotected.
+fn refuse_sessions(flags: &SessionFlags, line: &CommandLine) -> Result<(), UsageError> {
+    let asked =
+        [(flags.client_snet_enable, "--client-snet-enable"), (flags.server_snet_enable, "--server-snet-enable")];
+    let asked = asked.into_iter().filter(|(is_on, _)| *is_on).find_map(|(_, long)| line.given(long));
+    asked.map_or(Ok(()), |given| Err(given.invalid("false: this version has no sessions yet")))
+}
+
+/// Sizes that were not given follow those that were: a start line of the original with a large MaxPacket or
+/// MemPoolMaxChunk knows nothing of the bounds that came later.
+fn raise_defaults(config: &mut Config, line: &CommandLine) {
+    // Room for the frame that is being sent and for those that follow it.
+    let packets = 4 * (fastway_wire::LEN_BYTES + config.max_packet as usize);
+    let raise = |size: &mut usize, flag, least: usize| {
+        if line.given(flag).is_none() {
+            *size = least.max(*size);
+        }
+    };
+    raise(&mut config.client.send_queue_bytes, "--client-send-bytes", packets);
+    raise(&mut config.server.send_queue_bytes, "--server-send-bytes", packets);
+    raise(&mut config.pool.page_bytes, "--mem-pool-page-size", config.pool.max_chunk);
+}
+
+/// Sizes of which one must not be above the other.
+fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
+    let pool = &config.pool;
+    let packet = Bound("--max-packet", config.max_packet as usize);
+    let largest_chunk = Bound("--mem-pool-max-chunk", pool.max_chunk);
+    at_most(Bound("--mem-pool-min-chunk", pool.min_chunk), largest_chunk, line)?;
+    at_most(largest_chunk, Bound("--mem-pool-page-size", pool.page_bytes), line)?;
+    at_most(packet, Bound("--client-send-bytes", config.client.send_queue_bytes), line)?;
+    at_most(packet, Bound("--server-send-bytes", config.server.send_queue_bytes), line)
+}
+
+/// A flag and the size that holds for it.
+#[derive(Clone, Copy)]
+struct Bound(&'static str, usize);
+
+impl Bound {
+    fn show(self, line: &CommandLine) -> String {
+        format!("{} of {}", show_size(self.1), line.written(self.0))
+    }
+}
+
+/// Blames the flag that was given; the defaults agree with each other.
+fn at_most(low: Bound, high: Bound, line: &CommandLine) -> Result<(), UsageError> {
+    if low.1 <= high.1 {
+        return Ok(());
+    }
+    let too_low = || line.given(high.0).map(|given| given.invalid(&format!("at least the {}", low.show(line))));
+    let too_high = || line.given(low.0).map(|given| given.invalid(&format!("at most the {}", high.show(line))));
+    too_low().or_else(too_high).map_or(Ok(()), Err)
+}

@@ -1,0 +1,456 @@
+//! The command line as a whole: words in, configuration or one line out.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use argh::FlagInfoKind;
+use proptest::prelude::*;
+use tracing::Level;
+
+use super::*;
+use crate::config::{PoolStrategy, Secret};
+
+fn no_env(_: &str) -> Option<OsString> {
+    None
+}
+
+fn parse_words<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Result<Invocation, UsageError> {
+    parse(words.into_iter().map(Into::into).collect::<Vec<_>>().into_iter(), &no_env)
+}
+
+/// The options for words without blanks in them.
+fn options(line: &str) -> Options {
+    match parse_words(line.split_whitespace()) {
+        Ok(Invocation::Run(options)) => *options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn config(line: &str) -> Config {
+    options(line).config
+}
+
+fn error(line: &str) -> String {
+    error_of(line.split_whitespace().collect())
+}
+
+fn error_of(words: Vec<&str>) -> String {
+    parse_words(&words).map(|_| panic!("{words:?} was taken")).unwrap_err().to_string()
+}
+
+fn printed(line: &str) -> String {
+    match parse_words(line.split_whitespace()) {
+        Ok(Invocation::Print(text)) => text,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn flags() -> Vec<&'static argh::FlagInfo<'static>> {
+    Flags::tables().into_iter().flat_map(|table| table.flags).collect()
+}
+
+/// What a flag's line in `--help` says its default is.
+fn documented_default(flag: &argh::FlagInfo<'_>) -> Option<String> {
+    let (_, default) = flag.description.split_once("(default ")?;
+    Some(default.trim_end_matches(')').replace("empty", ""))
+}
+
+/// The default configuration without a key: its server port is kept to loopback.
+fn default_on_loopback() -> Config {
+    let mut config = Config::default();
+    config.server.addr = "127.0.0.1:0".to_owned();
+    config
+}
+
+fn same(a: &Config, b: &Config) -> bool {
+    format!("{a:?}") == format!("{b:?}") && a.server_auth_key == b.server_auth_key
+}
+
+#[test]
+fn nothing_given_is_the_default_on_loopback() {
+    let options = options("");
+    assert!(same(&options.config, &default_on_loopback()), "{options:?}");
+    assert_eq!((options.name, options.log_level), (Name::default(), None));
+    assert!(matches!(&options.notices[..], [notice] if notice.contains("127.0.0.1")), "{:?}", options.notices);
+}
+
+#[test]
+fn each_documented_default_is_the_one_that_counts() {
+    let given = flags().into_iter().filter_map(|flag| Some(format!("{}={}", flag.long, documented_default(flag)?)));
+    let given: Vec<String> = given.collect();
+    assert!(given.len() > 30, "{given:?}");
+    let Ok(Invocation::Run(options)) = parse_words(given) else { panic!("a default was refused") };
+    assert!(same(&options.config, &default_on_loopback()), "{options:?}");
+    assert_eq!((options.name, options.log_level), (Name::default(), Some(DEFAULT_LOG_LEVEL)));
+}
+
+#[test]
+fn each_value_has_a_documented_default_but_the_key_file() {
+    let values = flags().into_iter().filter(|flag| flag.kind != FlagInfoKind::Switch);
+    let without: Vec<_> = values.filter(|flag| documented_default(flag).is_none()).map(|flag| flag.long).collect();
+    assert_eq!(without, ["--server-auth-key-file"]);
+}
+
+#[test]
+fn every_flag_lands_where_it_belongs() {
+    let config = config(
+        "-Workers=3 -ReusePort -MaxPacket=1M -MemPoolType=chan -MemPoolFactor=4 -MemPoolMinChunk=128B \
+         -MemPoolMaxChunk=128KB -MemPoolPageSize=2m -ClientAddr=127.0.0.1:1 -ClientMaxConn=17 -ClientBufferSize=3K \
+         -ClientSendChanSize=5 --client-send-bytes=6M --client-slow-grace=7s -ClientIdleTimeout=1m30s \
+         -ServerAddr=[::]:2 -ServerAuthKey=k -ServerBufferSize=65K -ServerSendChanSize=8 --server-send-bytes=9M \
+         -ServerIdleTimeout=500ms --max-handshakes=10 --max-links=11 --max-links-per-address=12 \
+         --max-dials-per-second=13 --max-bytes-per-second=14K --shutdown-grace=15s --allow-anonymous-servers",
+    );
+    assert_eq!((config.workers, config.reuse_port, config.max_packet), (3, true, 1 << 20));
+    let pool = &config.pool;
+    assert_eq!((pool.strategy, pool.factor, pool.min_chunk), (PoolStrategy::Chan, 4, 128));
+    assert_eq!((pool.max_chunk, pool.page_bytes), (128 << 10, 2 << 20));
+    let client = &config.client;
+    assert_eq!((client.addr.as_str(), client.buffer_bytes), ("127.0.0.1:1", 3 << 10));
+    assert_eq!((client.send_queue_packets, client.send_queue_bytes), (5, 6 << 20));
+    assert_eq!(client.idle_timeout, Some(Duration::from_secs(90)));
+    assert_eq!((config.client_max_conns, config.client_slow_grace), (Some(17), Duration::from_secs(7)));
+    let server = &config.server;
+    assert_eq!((server.addr.as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
+    assert_eq!((server.send_queue_packets, server.send_queue_bytes), (8, 9 << 20));
+    assert_eq!(server.idle_timeout, Some(Duration::from_millis(500)));
+    assert_eq!(config.server_auth_key, Secret::new("k"));
+    let limits = &config.limits;
+    assert_eq!((limits.max_handshakes, limits.max_links, limits.max_links_per_address), (10, Some(11), Some(12)));
+    assert_eq!((limits.max_dials_per_second, limits.max_bytes_per_second), (Some(13), Some(14 << 10)));
+    assert_eq!((config.shutdown_grace, config.allow_anonymous_servers), (Duration::from_secs(15), true));
+}
+
+#[test]
+fn zero_means_never_and_no_limit() {
+    let config = config(
+        "-ClientIdleTimeout=0 -ServerIdleTimeout=0s -ClientMaxConn=0 --max-links=0 --max-links-per-address=0 \
+         --max-dials-per-second=0 --max-bytes-per-second=0",
+    );
+    assert_eq!((config.client.idle_timeout, config.server.idle_timeout, config.client_max_conns), (None, None, None));
+    assert_eq!((config.limits.max_links, config.limits.max_links_per_address), (None, None));
+    assert_eq!((config.limits.max_dials_per_second, config.limits.max_bytes_per_second), (None, None));
+}
+
+#[test]
+fn spellings_of_one_flag() {
+    let spellings = [
+        "-ClientAddr=:7",
+        "-ClientAddr :7",
+        "--ClientAddr :7",
+        "--client-addr=:7",
+        "-client-addr :7",
+        "-CLIENTADDR=:7",
+    ];
+    for line in spellings {
+        assert_eq!(config(line).client.addr, ":7", "{line}");
+    }
+    for line in ["-ServerAuthPassword=x", "--server-auth-password x", "-ServerAuthKey x"] {
+        assert_eq!(config(line).server_auth_key, Secret::new("x"), "{line}");
+    }
+}
+
+#[test]
+fn switches_are_gos() {
+    for line in ["-ReusePort", "--reuse-port", "-ReusePort=true", "-ReusePort=1", "-ReusePort=T", "-ReusePort=TRUE"] {
+        assert!(config(line).reuse_port, "{line}");
+    }
+    for line in ["-ReusePort=false", "-ReusePort=0", "-ReusePort=f", "-ReusePort=False", "-ReusePort -ReusePort=F"] {
+        assert!(!config(line).reuse_port, "{line}");
+    }
+    assert!(error("-ReusePort false").contains("meant -ReusePort=false?"));
+    assert!(error("-ReusePort=yes").contains("true or false"));
+    assert!(error("-ReusePort=").contains("''"));
+}
+
+#[test]
+fn the_last_of_a_repeated_flag_wins() {
+    assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").client.addr, ":3");
+    assert_eq!(config("--workers=many --workers=2").workers, 2);
+    assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").server_auth_key, Secret::new("b"));
+}
+
+#[test]
+fn values_may_look_like_anything() {
+    let key = |words: Vec<&str>| match parse_words(words) {
+        Ok(Invocation::Run(options)) => options.config.server_auth_key,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(key(vec!["-ServerAuthKey=-x=-y"]), Secret::new("-x=-y"));
+    assert_eq!(key(vec!["-ServerAuthKey=--help"]), Secret::new("--help"));
+    assert_eq!(key(vec!["-ServerAuthKey=a b\n"]), Secret::new("a b\n"));
+    assert_eq!(key(vec!["-ServerAuthKey", "-secret"]), Secret::new("-secret"));
+    assert_eq!(key(vec!["-ServerAuthKey", "help"]), Secret::new("help"));
+    assert!(key(vec!["-ServerAuthKey="]).is_empty());
+    assert!(key(vec!["-ServerAuthKey", ""]).is_empty());
+}
+
+#[test]
+fn a_flag_is_not_taken_for_a_value() {
+    for line in
+        ["-ServerAuthKey -ReusePort", "-ServerAuthKey --client-addr=:1", "-ServerAuthKey", "--server-auth-key -h"]
+    {
+        assert!(error(line).contains("needs a value"), "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_are_asked_for_in_many_ways() {
+    for line in ["-h", "--h", "-help", "--help", "-Help", "--reuse-port --help", "--help --workers=none"] {
+        assert!(printed(line).starts_with("Usage: fastway"), "{line}");
+    }
+    let version = format!("fastway {}\n", env!("CARGO_PKG_VERSION"));
+    for line in ["-version", "--version", "--workers 2 -Version"] {
+        assert_eq!(printed(line), version, "{line}");
+    }
+    options("--help=false --version=0");
+}
+
+#[test]
+fn help_lists_each_flag_once_and_fits_the_screen() {
+    let help = printed("--help");
+    for flag in flags() {
+        let lines = help.lines().filter(|line| line.trim_start().split(' ').next() == Some(flag.long)).count();
+        assert_eq!(lines, 1, "{}", flag.long);
+    }
+    for line in help.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+        assert!(line == line.trim_end(), "{line}");
+    }
+}
+
+#[test]
+fn no_two_flags_fold_to_one_name() {
+    let mut names: Vec<_> = flags().iter().map(|flag| flag.long.replace('-', "")).collect();
+    names.push("serverauthpassword".to_owned());
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn stray_words_are_named() {
+    for line in ["gateway", "--", "-", "-ReusePort -- x", "---client-addr=:1", "-=1", "--=1", "=", "help"] {
+        let error = error(line);
+        assert!(error.starts_with("unexpected argument '"), "{line}: {error}");
+    }
+    assert!(error_of(vec![""]).contains("''"));
+}
+
+#[test]
+fn unknown_flags_get_a_suggestion() {
+    for (line, suggestion) in [
+        ("-ClientAdr=:1", "--client-addr?"),
+        ("--workerz", "--workers?"),
+        ("--max_packet=1", "--max-packet?"),
+        ("--verison", "--version?"),
+    ] {
+        let error = error(line);
+        assert!(error.contains(suggestion), "{line}: {error}");
+        assert!(!error.contains("=1"), "the value may be a secret: {error}");
+    }
+    assert!(!error("--frobnicate").contains("did you mean"));
+}
+
+#[test]
+fn words_that_are_not_utf_8_keep_their_value_to_themselves() {
+    let words = [b"--reuse-port".to_vec(), b"-ServerAuthKey=se\xffcret".to_vec()].map(OsString::from_vec);
+    let error = parse_words(words).unwrap_err().to_string();
+    assert!(error.starts_with("argument 2 (-ServerAuthKey=…)"), "{error}");
+    let error = parse_words([OsString::from_vec(b"secret=\xff".to_vec())]).unwrap_err().to_string();
+    assert!(error.starts_with("argument 1 is not UTF-8") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn sizes_must_agree() {
+    let cases = [
+        ("--client-send-bytes=4K", "'4K' for --client-send-bytes: expected at least the 512K of --max-packet"),
+        (
+            "-MaxPacket=2M --client-send-bytes=1M",
+            "'1M' for --client-send-bytes: expected at least the 2M of -MaxPacket",
+        ),
+        ("-MemPoolMinChunk=128K", "'128K' for -MemPoolMinChunk: expected at most the 64K of --mem-pool-max-chunk"),
+        ("-MemPoolPageSize=100", "'100' for -MemPoolPageSize: expected at least the 64K of --mem-pool-max-chunk"),
+    ];
+    for (line, expected) in cases {
+        let error = error(line);
+        assert!(error.ends_with(expected), "{line}: {error}");
+    }
+    config("-MaxPacket=4M -MemPoolMinChunk=64K -MemPoolPageSize=64K");
+}
+
+#[test]
+fn bounds_that_were_not_given_follow_larger_sizes_that_were() {
+    let raised = config("-MaxPacket=17M -MemPoolMaxChunk=2M");
+    assert!(raised.client.send_queue_bytes >= 4 * (17 << 20));
+    assert!(raised.server.send_queue_bytes >= 4 * (17 << 20));
+    assert_eq!(raised.pool.page_bytes, 2 << 20);
+}
+
+#[test]
+fn sessions_are_refused_and_their_other_flags_checked_for_form() {
+    for line in ["-ClientSnetEnable", "-ServerSnetEnable=true", "--client-snet-enable=1 -ClientSnetEncrypt"] {
+        let error = error(line);
+        assert!(error.contains("no sessions yet") && error.contains("'true'"), "{line}: {error}");
+    }
+    config(
+        "-ClientSnetEnable=false -ClientSnetEncrypt=true -ClientSnetBuffer=32k -ClientSnetInitTimeout=10s \
+         -ClientSnetWaitTimeout=1m -ServerSnetEnable=0 -ServerSnetEncrypt -ServerSnetBuffer=1M \
+         -ServerSnetInitTimeout=10s -ServerSnetWaitTimeout=60s",
+    );
+    assert!(error("-ClientSnetBuffer=big").contains("'big' for -ClientSnetBuffer"));
+    assert!(error("-ServerSnetWaitTimeout=60").contains("'60' for -ServerSnetWaitTimeout"));
+}
+
+#[test]
+fn a_server_port_without_a_key_stays_on_this_machine() {
+    for (line, addr) in [
+        ("-ServerAddr=:10020", "127.0.0.1:10020"),
+        ("-ServerAddr=localhost:1", "localhost:1"),
+        ("-ServerAddr=127.0.0.2:1", "127.0.0.2:1"),
+        ("-ServerAddr=[::1]:1", "[::1]:1"),
+        ("-ServerAddr=:1 -ServerAuthKey=k", ":1"),
+        ("-ServerAddr=0.0.0.0:1 -ServerAuthKey=k", "0.0.0.0:1"),
+        ("-ServerAddr=:1 --allow-anonymous-servers", ":1"),
+        ("-ServerAddr=[::]:1 --allow-anonymous-servers", "[::]:1"),
+    ] {
+        assert_eq!(config(line).server.addr, addr, "{line}");
+    }
+    for addr in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "game.example.com:1"] {
+        let error = error(&format!("-ServerAddr={addr}"));
+        assert!(error.contains(&format!("-ServerAddr '{addr}'")), "{error}");
+        assert!(error.contains("--allow-anonymous-servers") && error.contains("--server-auth-key"), "{error}");
+    }
+}
+
+#[test]
+fn notices_are_given_when_the_key_is_missed() {
+    assert_eq!(options("-ServerAuthKey=k").notices, [""; 0]);
+    assert_eq!(options("-ServerAddr=127.0.0.1:0").notices, [""; 0]);
+    assert!(options("-ServerAddr=:1").notices[0].contains("127.0.0.1 only"));
+    assert!(options("-ServerAddr=:1 --allow-anonymous-servers").notices[0].contains("whoever reaches"));
+}
+
+#[test]
+fn name_and_log_level() {
+    let options = options("--name=eu-1 --log-level=debug");
+    assert_eq!((options.name.to_string(), options.log_level), ("eu-1".to_owned(), Some(Level::DEBUG)));
+    assert!(error("--name=../x").contains("'../x' for --name: expected 1 to 200 bytes of letters"));
+    assert!(error("--log-level=loud").contains("'loud' for --log-level: expected error, warn"));
+}
+
+/// A file with a key, and the flag that names it.
+fn key_file(content: &[u8]) -> (tempfile::NamedTempFile, String) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content).unwrap();
+    let flag = format!("--server-auth-key-file={}", file.path().display());
+    (file, flag)
+}
+
+fn key_with_env(line: &str, value: &[u8]) -> Secret {
+    let env = |name: &str| (name == "FASTWAY_SERVER_AUTH_KEY").then(|| OsString::from_vec(value.to_vec()));
+    match parse(line.split_whitespace().map(OsString::from), &env) {
+        Ok(Invocation::Run(options)) => options.config.server_auth_key,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_key_comes_from_flag_file_or_environment() {
+    let (_file, from_file) = key_file(b"\xffbinary\n\n");
+    assert_eq!(config(&from_file).server_auth_key, Secret::new(*b"\xffbinary\n"));
+    assert_eq!(key_with_env("", b"\xfeenv"), Secret::new(*b"\xfeenv"));
+    assert_eq!(key_with_env(&from_file, b"env"), Secret::new(*b"\xffbinary\n"));
+    assert_eq!(key_with_env("-ServerAuthKey=flag", b"env"), Secret::new("flag"));
+    assert!(key_with_env("-ServerAuthKey=", b"env").is_empty());
+    assert!(key_with_env("", b"").is_empty());
+}
+
+#[test]
+fn the_key_does_not_show_in_debug_output() {
+    let shown = format!("{:?}", options("-ServerAuthKey=hush"));
+    assert!(shown.contains("server_auth_key") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn faulty_key_files_are_named() {
+    let (file, flag) = key_file(b"key");
+    let both = error(&format!("-ServerAuthPassword=secret {flag}"));
+    assert_eq!(both, "-ServerAuthPassword and --server-auth-key-file both give the server key: expected one of them");
+    drop(file);
+    assert!(error(&flag).starts_with("cannot read '/"), "{}", error(&flag));
+    for content in [&b""[..], b"\n"] {
+        let (_file, flag) = key_file(content);
+        assert!(error(&flag).contains("this one is empty"));
+    }
+    let (_file, flag) = key_file(&vec![b'x'; (64 << 10) + 1]);
+    assert!(error(&flag).contains("longer than 65536 bytes"));
+    assert!(error("--server-auth-key-file=/").contains("cannot read '/'"));
+    assert!(error("--server-auth-key-file=").contains("cannot read ''"));
+    assert_eq!(config(&key_file_of_limit().1).server_auth_key.expose().len(), 64 << 10);
+}
+
+fn key_file_of_limit() -> (tempfile::TempPath, String) {
+    let (file, flag) = key_file(&vec![b'x'; 64 << 10]);
+    (file.into_temp_path(), flag)
+}
+
+/// Another spelling of a flag: `dashes` in front, others left out, letters in the case that `upper` says.
+fn respell(long: &str, dashes: &str, keep_dashes: bool, upper: u64) -> String {
+    let name = long.trim_start_matches('-').chars().filter(|c| keep_dashes || *c != '-');
+    let cased = name.enumerate().map(|(i, c)| if upper >> (i % 64) & 1 == 1 { c.to_ascii_uppercase() } else { c });
+    dashes.chars().chain(cased).collect()
+}
+
+proptest! {
+    #[test]
+    fn every_spelling_of_every_flag_is_known(
+        pick in any::<prop::sample::Index>(), two in any::<bool>(), keep in any::<bool>(), upper in any::<u64>(),
+    ) {
+        let flag = *pick.get(&flags());
+        let Some(default) = documented_default(flag) else { return Ok(()) };
+        let written = respell(flag.long, if two { "--" } else { "-" }, keep, upper);
+        let joined = parse_words([format!("{written}={default}")]);
+        let apart = parse_words([written, default]);
+        for parsed in [joined, apart] {
+            let Ok(Invocation::Run(options)) = parsed else { return Err(TestCaseError::fail(format!("{parsed:?}"))) };
+            prop_assert!(same(&options.config, &default_on_loopback()));
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_blamed_on_its_flag_as_written(
+        pick in any::<prop::sample::Index>(), junk in "[!?#%]{1,10}", upper in any::<u64>(),
+    ) {
+        let flag = *pick.get(&flags());
+        let is_checked = !flag.long.starts_with("--server-auth-key") && flag.long != "--name";
+        prop_assume!(is_checked);
+        let written = respell(flag.long, "-", false, upper);
+        let error = error_of(vec![&format!("{written}={junk}")]);
+        prop_assert!(error.starts_with(&format!("invalid value '{junk}' for {written}: expected ")), "{}", error);
+    }
+
+    #[test]
+    fn any_words_give_options_text_or_one_line(words in prop::collection::vec(word(), 0..8)) {
+        if let Err(error) = parse_words(words) {
+            let error = error.to_string();
+            prop_assert!(!error.contains(char::is_control), "{:?}", error);
+            prop_assert!(error.chars().count() < 5000, "{:?}", error);
+        }
+    }
+}
+
+/// Words near enough to flags to get far into the parser.
+fn word() -> impl Strategy<Value = String> {
+    let flag = any::<prop::sample::Index>().prop_map(|pick| pick.get(&flags()).long.to_owned());
+    let flag = flag.prop_filter("reads files", |long| long != "--server-auth-key-file");
+    prop_oneof![
+        flag.clone(),
+        (flag, "[0-9KMGmsh.:-]{0,6}").prop_map(|(flag, value)| format!("{flag}={value}")),
+        "-{0,3}[a-zA-Z-]{0,12}(=.{0,8})?",
+        prop::collection::vec(any::<char>(), 0..300).prop_map(String::from_iter),
+    ]
+}

@@ -1,0 +1,43 @@
+//! Time as the data path sees it: milliseconds since the worker started, read once per sweep.
+
+use std::ops::{Add, AddAssign};
+use std::time::{Duration, Instant};
+
+/// A point in time, in milliseconds since the worker started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(u64);
+
+impl Millis {
+    /// The time at `now` on the clock that began at `start`.
+    pub fn at(now: Instant, start: Instant) -> Self {
+        Self(to_millis(now.saturating_duration_since(start)))
+    }
+
+    /// The time from `earlier` until this.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds.
+    pub const fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+impl AddAssign<Duration> for Millis {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Add<Duration> for Millis {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(to_millis(duration)))
+    }
+}
+
+fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,180 @@
+//! What a gateway can be told at start, checked and with units in the types.
+//!
+//! The command line (`cli`) makes a [`Config`]; a program that embeds the gateway fills one itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::routing::Side;
+
+/// Everything a gateway needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads that own links; each is a single-threaded runtime of its own. At least 1.
+    pub workers: usize,
+    /// Whether the ports are shared by SO_REUSEPORT, by the workers and with other processes.
+    pub reuse_port: bool,
+    /// Longest message accepted, counted as the `len` field of the wire: ConnID and payload, in bytes.
+    pub max_packet: u32,
+    /// The buffer pool.
+    pub pool: PoolConfig,
+    /// Links on the client port.
+    pub client: SideConfig,
+    /// Links on the server port.
+    pub server: SideConfig,
+    /// Virtual connections that a client link may have before its next dial is refused; `None`: no limit.
+    pub client_max_conns: Option<u32>,
+    /// How long a client's outbox may stay above its packet bound before that client is closed as too slow.
+    pub client_slow_grace: Duration,
+    /// What servers prove to know when they register. Empty: every server that has an empty key as well is let in.
+    pub server_auth_key: Secret,
+    /// Whether a reachable server port without a key is meant.
+    pub allow_anonymous_servers: bool,
+    /// Defences against floods.
+    pub limits: Limits,
+    /// How long a closing link, and the whole gateway at shutdown, may take to send what waits.
+    pub shutdown_grace: Duration,
+}
+
+impl Config {
+    /// What the links on one port have in common.
+    pub fn side(&self, side: Side) -> &SideConfig {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+}
+
+/// What the links on one port have in common.
+#[derive(Clone, Debug)]
+pub struct SideConfig {
+    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`.
+    pub addr: String,
+    /// First size of the buffer for a message that arrived in part, in bytes. It never caps a read.
+    pub buffer_bytes: usize,
+    /// Bound of a link's outbox in packets (soft for clients: see [`Config::client_slow_grace`]).
+    pub send_queue_packets: usize,
+    /// Bound of a link's outbox in bytes.
+    pub send_queue_bytes: usize,
+    /// A link is closed after this long without one byte received, or without one byte that it
+    /// accepted while some waited; `None`: never.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// Size classes of the buffer pool: `min_chunk`, `min_chunk * factor`, … `max_chunk`, all in bytes.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// How the workers share free chunks.
+    pub strategy: PoolStrategy,
+    /// Ratio of one size class to the one below, at least 2.
+    pub factor: usize,
+    /// Smallest chunk in bytes, at least 64.
+    pub min_chunk: usize,
+    /// Largest pooled chunk in bytes.
+    pub max_chunk: usize,
+    /// Memory that the pool keeps for each size class, in bytes; what is needed beyond comes from the allocator.
+    pub page_bytes: usize,
+}
+
+/// How the workers share free chunks (`MemPoolType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolStrategy {
+    /// A lock per size class.
+    Sync,
+    /// A lock-free queue per size class.
+    Atom,
+    /// A channel per size class.
+    Chan,
+}
+
+/// Limits against floods. `None`: no limit.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Server handshakes in progress; beyond it the oldest one is dropped. At least 1.
+    pub max_handshakes: usize,
+    /// Client links.
+    pub max_links: Option<usize>,
+    /// Client links from one IP address.
+    pub max_links_per_address: Option<usize>,
+    /// Dials by one client link in a second; further ones are refused.
+    pub max_dials_per_second: Option<u32>,
+    /// Bytes read from one client link in a second; beyond it the gateway reads slower.
+    pub max_bytes_per_second: Option<u64>,
+}
+
+/// Bytes that must not show in logs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Wraps the bytes of a secret.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether there is no secret.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "Secret(empty)" } else { "Secret(…)" })
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            reuse_port: false,
+            max_packet: 512 << 10,
+            pool: PoolConfig::default(),
+            client: SideConfig {
+                addr: ":0".to_owned(),
+                buffer_bytes: 2 << 10,
+                send_queue_packets: 1000,
+                send_queue_bytes: 4 << 20,
+                idle_timeout: Some(Duration::from_secs(30)),
+            },
+            server: SideConfig {
+                addr: ":0".to_owned(),
+                buffer_bytes: 64 << 10,
+                send_queue_packets: 100_000,
+                send_queue_bytes: 16 << 20,
+                idle_timeout: Some(Duration::from_secs(30)),
+            },
+            client_max_conns: Some(16),
+            client_slow_grace: Duration::from_secs(5),
+            server_auth_key: Secret::default(),
+            allow_anonymous_servers: false,
+            limits: Limits::default(),
+            shutdown_grace: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { strategy: PoolStrategy::Atom, factor: 2, min_chunk: 64, max_chunk: 64 << 10, page_bytes: 1 << 20 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_handshakes: 1024,
+            max_links: None,
+            max_links_per_address: None,
+            max_dials_per_second: None,
+            max_bytes_per_second: None,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The gateway as a whole: binds its ports, starts its workers, stops them.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use crate::acceptors;
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::pool::{ClassReport, Pool};
+use crate::routing::WorkerId;
+use crate::worker::{self, Doors, Mailboxes, Message, Shared, WorkerReport};
+
+/// A gateway that is bound to its ports and does not serve yet.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Arc<Config>,
+    client: Port,
+    server: Port,
+}
+
+/// A gateway that serves. Dropping it lets it go on; [`Running::stop`] ends it.
+#[derive(Debug)]
+pub struct Running {
+    mailboxes: Mailboxes,
+    shared: Arc<Shared>,
+    workers: Vec<Option<JoinHandle<io::Result<()>>>>,
+    /// The workers that have ended, as they do.
+    ended: UnboundedReceiver<WorkerId>,
+    stopping: AtomicBool,
+}
+
+/// Why a gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is not to be had.
+    #[error("cannot listen on {addr:?} (--{flag}): {error}; choose another address, or stop the program that uses it")]
+    Bind {
+        /// The flag that names the address.
+        flag: &'static str,
+        /// The address.
+        addr: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system refuses a worker its thread, or what its runtime needs.
+    #[error("cannot start the workers (--workers): {0}")]
+    Worker(io::Error),
+}
+
+/// How a gateway stands.
+#[derive(Debug)]
+pub struct Report {
+    /// Each worker, at its last sweep.
+    pub workers: Vec<WorkerReport>,
+    /// Registered servers.
+    pub servers: usize,
+    /// The buffer pool, by size class.
+    pub pool: Vec<ClassReport>,
+}
+
+#[derive(Debug)]
+struct Port {
+    addr: SocketAddr,
+    /// One for each worker that accepts.
+    listeners: Vec<TcpListener>,
+}
+
+impl Gateway {
+    /// Binds both ports.
+    ///
+    /// # Errors
+    /// A port is not to be had.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let client = Port::bind("client-addr", &config.client.addr, &config)?;
+        let server = Port::bind("server-addr", &config.server.addr, &config)?;
+        Ok(Self { config: Arc::new(config), client, server })
+    }
+
+    /// Where players connect.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.client.addr
+    }
+
+    /// Where game servers connect.
+    pub fn server_addr(&self) -> SocketAddr {
+        self.server.addr
+    }
+
+    /// Starts the workers. All of them serve when this returns.
+    ///
+    /// # Errors
+    /// The system refuses a worker something. Those that had started go on; the process is expected to end.
+    pub fn start(self) -> Result<Running, StartError> {
+        let (mailboxes, receivers) = Mailboxes::new(self.config.workers);
+        let shared = Shared::new(
+            Admission::new(&self.config.limits, self.config.workers),
+            Pool::new(&self.config.pool),
+            mailboxes.clone(),
+        );
+        let (end, ended) = mpsc::unbounded_channel();
+        let (serving, ready) = std::sync::mpsc::channel();
+        let mut clients = self.client.listeners.into_iter();
+        let mut servers = self.server.listeners.into_iter();
+        let mut workers = Vec::with_capacity(self.config.workers);
+        for (id, mail) in mailboxes.workers().zip(receivers) {
+            let doors = Doors { client: clients.next(), server: servers.next() };
+            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&shared));
+            let (end, serving) = (EndNotice { worker: id, end: end.clone() }, serving.clone());
+            let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
+            let started = thread.spawn(move || {
+                let _told_even_after_a_panic = end;
+                worker::run(id, config, shared, doors, mail, serving)
+            });
+            workers.push(Some(started.map_err(StartError::Worker)?));
+        }
+        drop(serving);
+        let ready: Vec<WorkerId> = ready.iter().collect();
+        let mut running = Running { mailboxes, shared, workers, ended, stopping: AtomicBool::new(false) };
+        let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
+        match failed.map(|worker| running.join(worker)) {
+            Some(Err(error)) => Err(StartError::Worker(error)),
+            Some(Ok(())) | None => Ok(running),
+        }
+    }
+}
+
+/// Tells that a worker's thread has ended.
+#[derive(Debug)]
+struct EndNotice {
+    worker: WorkerId,
+    end: UnboundedSender<WorkerId>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        let _nobody_waits = self.end.send(self.worker);
+    }
+}
+
+impl Running {
+    /// Stops accepting and reading, tells the ends of all connections, and closes each link once it has got what waits
+    /// for it, within the shutdown grace. Returns at once.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+        self.mailboxes.workers().for_each(|worker| self.mailboxes.send(worker, Message::Stop));
+    }
+
+    /// Waits until all workers have ended.
+    ///
+    /// # Errors
+    /// A worker failed, or ended without having been asked to; the gateway cannot go on without it.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        while let Some(worker) = self.ended.recv().await {
+            self.join(worker)?;
+            if !self.stopping.load(Relaxed) {
+                return Err(io::Error::other("a worker ended unasked"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a worker's thread, which is ending.
+    fn join(&mut self, worker: WorkerId) -> io::Result<()> {
+        let thread = self.workers.get_mut(worker.index()).and_then(Option::take);
+        let result = thread.map_or(Ok(Ok(())), JoinHandle::join);
+        result.unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))
+    }
+
+    /// A view of the gateway from any thread.
+    pub fn observer(&self) -> Observer {
+        Observer(Arc::clone(&self.shared))
+    }
+}
+
+/// A view of a running gateway. It takes no part in its work and may outlive it.
+#[derive(Clone, Debug)]
+pub struct Observer(Arc<Shared>);
+
+impl Observer {
+    /// How the gateway stands, as of the last sweep.
+    pub fn report(&self) -> Report {
+        Report { workers: self.0.reports(), servers: self.0.registry.servers(), pool: self.0.pool.report() }
+    }
+}
+
+/// Memory, in lines: links, what waits for them, and the buffer pool.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = |part: fn(&WorkerReport) -> u64| self.workers.iter().map(part).sum::<u64>();
+        let clients = sum(|worker| worker.stats.client.links());
+        let servers = sum(|worker| worker.stats.server.links());
+        let conns = self.workers.iter().map(|worker| worker.connections).sum::<usize>();
+        let waiting = sum(|worker| worker.waiting_bytes as u64);
+        let average = waiting / (clients + servers).max(1);
+        writeln!(out, "links clients={clients} servers={servers} virtual_connections={conns}")?;
+        writeln!(out, "waiting bytes={waiting} per_link_average_bytes={average}")?;
+        for class in &self.pool {
+            let ClassReport { chunk_bytes, in_use, free } = class;
+            writeln!(out, "pool chunk_bytes={chunk_bytes} in_use={in_use} free={free}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Port {
+    /// Binds one listener, or one for each worker when the port is shared.
+    fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
+        let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
+        let first = acceptors::bind(addr, config.reuse_port).map_err(failed)?;
+        let bound = first.local_addr().map_err(failed)?;
+        let others = if config.reuse_port { config.workers.saturating_sub(1) } else { 0 };
+        let others = (0..others).map(|_| acceptors::bind(&bound.to_string(), true).map_err(failed));
+        let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
+        Ok(Self { addr: bound, listeners })
+    }
+}

@@ -1,0 +1,46 @@
+//! The server handshake (`docs/protocol.md`, "Server handshake"): challenge out, proof and server ID in.
+
+use std::io;
+use std::time::Duration;
+
+use fastway_wire::{CHALLENGE_BYTES, Challenge, HandshakeError, RESPONSE_BYTES, ServerId};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::config::Secret;
+
+/// Time that a server has for its answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a server was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeFailure {
+    /// The network dropped the link, or the peer closed it, before it had answered.
+    #[error("the peer left during the handshake: {0}")]
+    Lost(#[from] io::Error),
+    /// The peer took too long.
+    #[error("the peer did not answer the challenge within {DEADLINE:?}")]
+    TooSlow,
+    /// The peer does not know the key.
+    #[error("the peer's answer to the challenge is wrong ({0}); do both sides have the same ServerAuthKey?")]
+    Denied(#[from] HandshakeError),
+}
+
+/// Asks a server who it is.
+///
+/// # Errors
+/// The peer left, took longer than 5 s, or does not know the key.
+pub async fn greet(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    key: &Secret,
+    challenge: [u8; CHALLENGE_BYTES],
+) -> Result<ServerId, HandshakeFailure> {
+    let challenge = Challenge::new(challenge);
+    let mut response = [0; RESPONSE_BYTES];
+    let exchange = async {
+        stream.write_all(challenge.as_bytes()).await?;
+        stream.read_exact(&mut response).await
+    };
+    timeout(DEADLINE, exchange).await.map_err(|_elapsed| HandshakeFailure::TooSlow)??;
+    Ok(challenge.verify(key.expose(), &response)?)
+}

@@ -1,0 +1,182 @@
+//! A physical link: the byte stream to one peer, what was received of it in part, and what waits for it.
+
+mod inbox;
+mod outbox;
+mod reason;
+mod transport;
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
+
+pub use inbox::{Inbox, Progress, Sizes};
+pub use outbox::{Outbox, Waiting};
+pub use reason::{CloseKind, CloseReason};
+pub use transport::Transport;
+
+use crate::admission::Permit;
+use crate::clock::Millis;
+use crate::pool::LocalPool;
+use crate::routing::{Cause, LinkAddr, Role};
+
+/// A link of one worker.
+///
+/// ```text
+///   Open ──EOF, or the gateway stops──> Closing ──the peer has all, or the deadline──> removed
+///     └──────any other CloseReason─────────────────────────────────────────────────────> removed
+/// ```
+#[derive(Debug)]
+pub struct Link {
+    pub(crate) addr: LinkAddr,
+    pub(crate) role: Role,
+    pub(crate) peer: SocketAddr,
+    transport: Transport,
+    pub(crate) inbox: Inbox,
+    pub(crate) outbox: Outbox,
+    /// Wakes the link's task.
+    waker: Waker,
+    pub(crate) state: State,
+    /// Whether the link is on the list of those to be flushed at the end of the turn.
+    pub(crate) dirty: bool,
+    /// Whether the transport took less than there was; the task flushes when it takes more.
+    pub(crate) blocked: bool,
+    /// Whether the link is not read until somebody else has room for what it sends.
+    pub(crate) held: bool,
+    /// Whether the link is not read until it takes the answers to its own requests.
+    pub(crate) muted: bool,
+    /// Whether sending has failed; nothing more is queued.
+    pub(crate) deaf: bool,
+    pub(crate) watch: Watch,
+    pub(crate) traffic: Traffic,
+    _permit: Permit,
+}
+
+/// Where a link is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is read and written.
+    Open,
+    /// It has no connections left, and until the deadline it gets what still waits for it.
+    Closing {
+        /// When it is closed with whatever waits.
+        deadline: Millis,
+        /// Whether the peer may still send; that is read and dropped.
+        peer_sends: bool,
+    },
+}
+
+/// What the sweep looks at to find links that are idle, stuck or slow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    /// A byte was received since the last sweep.
+    pub heard: bool,
+    /// A byte was accepted by the transport since the last sweep.
+    pub progressed: bool,
+    /// The sweep that last found the link not idle.
+    pub last_heard: Millis,
+    /// The first sweep that found bytes waiting and none accepted.
+    pub stuck_since: Option<Millis>,
+    /// The first sweep since when the outbox has been above its packet bound.
+    pub over_since: Option<Millis>,
+    /// Bytes that may still be read in this sweep interval, if that is limited.
+    pub allowance: u64,
+}
+
+/// What went over a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+}
+
+impl Watch {
+    /// As much of `limit` as may be read in this sweep interval; `None`: nothing.
+    pub(crate) fn within_allowance(&self, limit: usize) -> Option<usize> {
+        let allowed = usize::try_from(self.allowance).map_or(limit, |allowance| limit.min(allowance));
+        (allowed > 0).then_some(allowed)
+    }
+}
+
+impl Link {
+    /// A link that was just admitted.
+    pub(crate) fn new(addr: LinkAddr, role: Role, peer: SocketAddr, transport: Transport, permit: Permit) -> Self {
+        Self {
+            addr,
+            role,
+            peer,
+            transport,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            waker: Waker::noop().clone(),
+            state: State::Open,
+            dirty: false,
+            blocked: true,
+            held: false,
+            muted: false,
+            deaf: false,
+            watch: Watch::default(),
+            traffic: Traffic::default(),
+            _permit: permit,
+        }
+    }
+
+    /// Remembers which task to wake.
+    #[inline]
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        self.waker.clone_from(waker);
+    }
+
+    /// Has the link's task look at the link again.
+    pub(crate) fn wake(&self) {
+        self.waker.wake_by_ref();
+    }
+
+    /// Reads into `scratch`; see [`Transport::poll_recv`].
+    #[inline]
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<std::io::Result<usize>> {
+        self.transport.poll_recv(cx, scratch)
+    }
+
+    /// Queues packets for the link.
+    #[inline]
+    pub(crate) fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, cause: Cause) {
+        self.outbox.append(pool, bytes, packets, cause);
+    }
+
+    /// Sends as much of the outbox as the transport takes; when that is not all, the task is woken for the rest.
+    #[inline]
+    pub(crate) fn flush(&mut self, pool: &mut LocalPool) -> std::io::Result<()> {
+        let before = self.outbox.waiting().bytes;
+        let mut cx = Context::from_waker(&self.waker);
+        let polled = self.transport.poll_send(&mut cx, &mut self.outbox, pool);
+        let sent = before - self.outbox.waiting().bytes;
+        self.watch.progressed |= sent > 0;
+        self.traffic.sent_bytes += sent as u64;
+        self.blocked = polled.is_pending();
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// What the system found wrong with the transport, if anything.
+    pub(crate) fn failure(&self) -> Option<std::io::Error> {
+        self.transport.failure()
+    }
+
+    /// Whether a closing link needs the worker no more; ends its sending side when nothing waits for it.
+    pub(crate) fn is_done(&self) -> bool {
+        match self.state {
+            State::Closing { peer_sends, .. } if self.outbox.is_empty() => self.transport.finish() || !peer_sends,
+            _ => false,
+        }
+    }
+
+    /// Gives the buffers back and ends the link's task.
+    pub(crate) fn dismantle(mut self, pool: &mut LocalPool) {
+        self.inbox.clear(pool);
+        self.outbox.clear(pool);
+        self.waker.wake();
+    }
+}

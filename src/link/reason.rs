@@ -1,0 +1,126 @@
+//! Why a link was closed.
+
+use std::io;
+use std::time::Duration;
+
+use fastway_wire::{CommandError, FrameError};
+
+use crate::routing::Violation;
+
+/// Why a link was closed: who was at fault, and what was wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseReason {
+    /// The peer ended its stream.
+    #[error("the peer closed the link")]
+    EndOfStream,
+    /// The network or the peer's machine dropped it.
+    #[error("the link was lost: {0}")]
+    Lost(#[from] io::Error),
+    /// The peer sent a frame that the grammar forbids.
+    #[error("bad frame: {0}")]
+    Frame(#[from] FrameError),
+    /// The peer sent a command that the grammar forbids.
+    #[error("bad command: {0}")]
+    Command(#[from] CommandError),
+    /// The peer sent a command that is not the peer's to send.
+    #[error("bad command: {0}")]
+    Violation(#[from] Violation),
+    /// Nothing was received for the idle timeout.
+    #[error("no byte received for {timeout:?} (the idle timeout)")]
+    Idle {
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// Bytes waited and none was accepted for the idle timeout.
+    #[error("the peer accepted no byte for {timeout:?} (the idle timeout) while {waiting_bytes} waited")]
+    Stalled {
+        /// The timeout.
+        timeout: Duration,
+        /// Bytes that waited.
+        waiting_bytes: usize,
+    },
+    /// A client does not read what servers send it.
+    #[error("the client is too slow: {packets} packets, {bytes} bytes wait for it")]
+    TooSlow {
+        /// Packets that waited.
+        packets: usize,
+        /// Bytes that waited.
+        bytes: usize,
+    },
+    /// Another link registered the same server ID.
+    #[error("a newer link registered the same server ID")]
+    Replaced,
+    /// The gateway stops.
+    #[error("the gateway stops")]
+    Shutdown,
+}
+
+/// The reasons without their particulars, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseKind {
+    /// [`CloseReason::EndOfStream`]
+    EndOfStream,
+    /// [`CloseReason::Lost`]
+    Lost,
+    /// [`CloseReason::Frame`], [`CloseReason::Command`] and [`CloseReason::Violation`]
+    BadBytes,
+    /// [`CloseReason::Idle`]
+    Idle,
+    /// [`CloseReason::Stalled`]
+    Stalled,
+    /// [`CloseReason::TooSlow`]
+    TooSlow,
+    /// [`CloseReason::Replaced`]
+    Replaced,
+    /// [`CloseReason::Shutdown`]
+    Shutdown,
+}
+
+impl CloseKind {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 8] = [
+        Self::EndOfStream,
+        Self::Lost,
+        Self::BadBytes,
+        Self::Idle,
+        Self::Stalled,
+        Self::TooSlow,
+        Self::Replaced,
+        Self::Shutdown,
+    ];
+
+    /// Its place in [`CloseKind::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EndOfStream => "end_of_stream",
+            Self::Lost => "lost",
+            Self::BadBytes => "bad_bytes",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+            Self::TooSlow => "too_slow",
+            Self::Replaced => "replaced",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl CloseReason {
+    /// The reason without its particulars.
+    pub const fn kind(&self) -> CloseKind {
+        match self {
+            Self::EndOfStream => CloseKind::EndOfStream,
+            Self::Lost(_) => CloseKind::Lost,
+            Self::Frame(_) | Self::Command(_) | Self::Violation(_) => CloseKind::BadBytes,
+            Self::Idle { .. } => CloseKind::Idle,
+            Self::Stalled { .. } => CloseKind::Stalled,
+            Self::TooSlow { .. } => CloseKind::TooSlow,
+            Self::Replaced => CloseKind::Replaced,
+            Self::Shutdown => CloseKind::Shutdown,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The `fastway` program.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::{self, ExitCode};
+
+use anyhow::Context;
+use fastway::admin::{AdminThread, CommandFile, Registry, register_cpuprof, register_lookup_gc};
+use fastway::cli::{self, Invocation, Options};
+use fastway::gateway::{Gateway, Running};
+use fastway::logging;
+use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
+use tikv_jemallocator::Jemalloc;
+use tokio::runtime;
+use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// The command line cannot be understood.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
+        Ok(Invocation::Run(options)) => *options,
+        Ok(Invocation::Print(text)) => return print(&text),
+        Err(error) => {
+            eprintln!("fastway: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fastway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_nobody_reads) => ExitCode::FAILURE,
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
+    logging::init(options.log_level.map(LevelFilter::from_level))?;
+    options.notices.iter().for_each(|notice| warn!("{notice}"));
+    let dir = env::current_dir().context("cannot tell the working directory")?;
+    let files = Files::new(dir, options.name.clone());
+    // The main thread only waits for signals; the workers have runtimes of their own.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(serve(&files, options))
+}
+
+async fn serve(files: &Files, options: Options) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let pid_file = PidFile::acquire(files)?;
+    raise_descriptor_limit();
+    return_freed_memory();
+    let gateway = Gateway::bind(options.config)?;
+    let line = format!("listening client={} server={}", gateway.client_addr(), gateway.server_addr());
+    let mut running = gateway.start()?;
+    let commands = commands(files, &running)?;
+    let admin = AdminThread::start(commands, CommandFile::new(files.path("cmd"))).context("cannot start a thread")?;
+    announce(&line);
+    tokio::select! {
+        () = until_stopped(&mut signals, &admin) => {}
+        failed = running.ended() => return failed.context("a worker ended by itself"),
+    }
+    info!("stopping");
+    running.stop();
+    match signals.unless_stopped(running.ended()).await {
+        Some(stopped) => stopped.context("a worker failed while stopping")?,
+        None => exit_at_once(pid_file),
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// Has the allocator give the memory of a burst back even while the workers are quiet.
+fn return_freed_memory() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        warn!(%error, "freed memory stays with the process: the allocator has no background thread");
+    }
+}
+
+/// Everything that can be asked of this gateway.
+fn commands(files: &Files, running: &Running) -> anyhow::Result<Registry> {
+    let mut registry = Registry::default();
+    let observer = running.observer();
+    register_cpuprof(&mut registry, files.path("cpu.prof"))?;
+    register_lookup_gc(&mut registry, move |lines| lines.push_str(&observer.report().to_string()))?;
+    Ok(registry)
+}
+
+/// Tells scripts where the gateway listens.
+fn announce(line: &str) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        warn!(%error, line, "nobody reads stdout");
+    }
+    info!(pid = process::id(), "{line}");
+}
+
+async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {
+    while signals.next().await == Signal::RunCommands {
+        admin.run_commands();
+    }
+}
+
+/// For an operator who does not want to wait for the end of the grace time. Nothing is asked to finish.
+fn exit_at_once(pid_file: PidFile) -> ! {
+    warn!("stopped at once by a second signal: what waited to be sent is lost");
+    drop(pid_file);
+    process::exit(1)
+}

@@ -1,0 +1,280 @@
+//! The slab-style buffer pool: size classes carved out of pages, shared by the workers.
+//!
+//! A worker takes chunks from its own [`LocalPool`], which falls back to the shared [`Pool`], which falls back to
+//! the allocator. A chunk carved from a page goes back to the pool for good; one from the allocator goes back to it
+//! when the worker's cache is full, so a burst leaves no more behind than a page per class and the caches.
+
+mod store;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bytes::BytesMut;
+
+use crate::config::PoolConfig;
+use store::Store;
+
+/// The largest chunk holds at least this many bytes, whatever the configuration says: a whole command fits.
+const SMALLEST_MAX_CHUNK: usize = 64;
+
+/// A buffer of a fixed capacity. It grows by [`Chunk::fill`] and never reallocates.
+#[derive(Debug)]
+pub struct Chunk {
+    bytes: BytesMut,
+    class: usize,
+    carved: bool,
+}
+
+impl Chunk {
+    /// Copies as much of `input` as fits and returns the number of bytes taken.
+    #[inline]
+    pub fn fill(&mut self, input: &[u8]) -> usize {
+        let taken = input.get(..self.spare()).unwrap_or(input);
+        self.bytes.extend_from_slice(taken);
+        taken.len()
+    }
+
+    /// Bytes that still fit.
+    #[inline]
+    pub fn spare(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
+    }
+
+    /// What was filled in so far.
+    #[inline]
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Size of the chunk in bytes.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// The part of the pool that all workers share.
+#[derive(Debug)]
+pub struct Pool {
+    classes: Box<[Class]>,
+    page_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Class {
+    chunk_bytes: usize,
+    /// What is left of the class's page; `None` before the first chunk is asked for.
+    page: Mutex<Option<BytesMut>>,
+    free: Store,
+    /// Chunks that workers hold in outboxes and inboxes.
+    in_use: AtomicUsize,
+}
+
+/// How one size class stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassReport {
+    /// Size of a chunk in bytes.
+    pub chunk_bytes: usize,
+    /// Chunks that hold waiting data.
+    pub in_use: usize,
+    /// Chunks ready in the shared pool (those in the workers' caches are not counted).
+    pub free: usize,
+}
+
+impl Pool {
+    /// Makes an empty pool; memory is taken as it is needed.
+    pub fn new(config: &PoolConfig) -> Arc<Self> {
+        let classes = class_sizes(config).map(|chunk_bytes| Class {
+            chunk_bytes,
+            page: Mutex::new(None),
+            free: Store::new(config.strategy),
+            in_use: AtomicUsize::new(0),
+        });
+        Arc::new(Self { classes: classes.collect(), page_bytes: config.page_bytes })
+    }
+
+    /// One line per size class, smallest first.
+    pub fn report(&self) -> Vec<ClassReport> {
+        let report = |class: &Class| ClassReport {
+            chunk_bytes: class.chunk_bytes,
+            in_use: class.in_use.load(Relaxed),
+            free: class.free.len(),
+        };
+        self.classes.iter().map(report).collect()
+    }
+
+    /// The smallest class whose chunks hold `bytes`, or the largest class.
+    fn class_for(&self, bytes: usize) -> usize {
+        let fits = self.classes.iter().position(|class| class.chunk_bytes >= bytes);
+        fits.unwrap_or(self.classes.len().saturating_sub(1))
+    }
+
+    fn take(&self, class_index: usize) -> Chunk {
+        let Some(class) = self.classes.get(class_index) else {
+            return Chunk { bytes: BytesMut::new(), class: class_index, carved: false };
+        };
+        let pooled = class.free.pop().or_else(|| class.carve(self.page_bytes));
+        let carved = pooled.is_some();
+        let bytes = pooled.unwrap_or_else(|| BytesMut::with_capacity(class.chunk_bytes));
+        Chunk { bytes, class: class_index, carved }
+    }
+
+    /// Takes a cleared chunk back; one that was not carved from a page goes back to the allocator.
+    fn give(&self, chunk: Chunk) {
+        if let (true, Some(class)) = (chunk.carved, self.classes.get(chunk.class)) {
+            class.free.push(chunk.bytes);
+        }
+    }
+}
+
+impl Class {
+    fn carve(&self, page_bytes: usize) -> Option<BytesMut> {
+        let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = page.get_or_insert_with(|| BytesMut::with_capacity(page_bytes));
+        let rest = page.capacity().checked_sub(self.chunk_bytes)?;
+        Some(page.split_off(rest))
+    }
+}
+
+fn class_sizes(config: &PoolConfig) -> impl Iterator<Item = usize> {
+    let (factor, max_chunk) = (config.factor.max(2), config.max_chunk.max(SMALLEST_MAX_CHUNK));
+    let smaller = std::iter::successors(Some(config.min_chunk.max(1)), move |size| size.checked_mul(factor));
+    smaller.take_while(move |size| *size < max_chunk).chain([max_chunk])
+}
+
+/// One worker's way into the pool: a cache of free chunks for each class in front of the shared [`Pool`].
+#[derive(Debug)]
+pub struct LocalPool {
+    shared: Arc<Pool>,
+    caches: Box<[Vec<Chunk>]>,
+}
+
+/// Share of a page that one worker may keep cached per class.
+const CACHED_SHARE: usize = 4;
+
+impl LocalPool {
+    /// An empty cache in front of `shared`.
+    pub fn new(shared: Arc<Pool>) -> Self {
+        let caches = shared.classes.iter().map(|_| Vec::new()).collect();
+        Self { shared, caches }
+    }
+
+    /// An empty chunk that holds `bytes`, or as many as the largest class does.
+    #[inline]
+    pub fn take(&mut self, bytes: usize) -> Chunk {
+        let class = self.shared.class_for(bytes);
+        self.count(class, 1);
+        let cached = self.caches.get_mut(class).and_then(Vec::pop);
+        cached.unwrap_or_else(|| self.shared.take(class))
+    }
+
+    /// Gives a chunk back; what it held is gone.
+    #[inline]
+    pub fn give(&mut self, mut chunk: Chunk) {
+        self.count(chunk.class, usize::MAX);
+        chunk.bytes.clear();
+        let bound = (self.shared.page_bytes / CACHED_SHARE / chunk.capacity().max(1)).max(1);
+        match self.caches.get_mut(chunk.class) {
+            Some(cache) if cache.len() < bound => cache.push(chunk),
+            _ => self.shared.give(chunk),
+        }
+    }
+
+    /// Largest chunk that [`take`](Self::take) gives, in bytes.
+    pub fn max_chunk_bytes(&self) -> usize {
+        self.shared.classes.last().map_or(0, |class| class.chunk_bytes)
+    }
+
+    #[inline]
+    fn count(&self, class: usize, change: usize) {
+        if let Some(class) = self.shared.classes.get(class) {
+            class.in_use.fetch_add(change, Relaxed);
+        }
+    }
+}
+
+impl Drop for LocalPool {
+    fn drop(&mut self) {
+        for chunk in self.caches.iter_mut().flat_map(std::mem::take) {
+            self.shared.give(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PoolStrategy;
+
+    const STRATEGIES: [PoolStrategy; 3] = [PoolStrategy::Sync, PoolStrategy::Atom, PoolStrategy::Chan];
+
+    fn pool(strategy: PoolStrategy) -> Arc<Pool> {
+        Pool::new(&PoolConfig { strategy, factor: 2, min_chunk: 64, max_chunk: 256, page_bytes: 512 })
+    }
+
+    #[test]
+    fn classes_grow_by_the_factor_and_end_at_the_maximum() {
+        let config = PoolConfig { factor: 3, min_chunk: 64, max_chunk: 1000, ..PoolConfig::default() };
+        assert_eq!(class_sizes(&config).collect::<Vec<_>>(), [64, 192, 576, 1000]);
+    }
+
+    #[test]
+    fn a_chunk_fits_what_was_asked_for_up_to_the_maximum() {
+        let mut local = LocalPool::new(pool(PoolStrategy::Atom));
+        for (asked, given) in [(0, 64), (64, 64), (65, 128), (256, 256), (10_000, 256)] {
+            assert_eq!(local.take(asked).capacity(), given);
+        }
+    }
+
+    #[test]
+    fn a_chunk_takes_no_more_than_it_holds() {
+        let mut chunk = LocalPool::new(pool(PoolStrategy::Atom)).take(64);
+        assert_eq!(chunk.fill(&[7; 60]), 60);
+        assert_eq!(chunk.fill(&[8; 60]), 4);
+        assert_eq!(chunk.spare(), 0);
+        assert_eq!(chunk.filled().len(), 64);
+    }
+
+    #[test]
+    fn every_strategy_hands_a_returned_chunk_out_again_to_another_worker() {
+        for strategy in STRATEGIES {
+            let shared = pool(strategy);
+            let mut first = LocalPool::new(Arc::clone(&shared));
+            let chunks: Vec<Chunk> = (0..2).map(|_| first.take(256)).collect();
+            let addresses: Vec<*const u8> = chunks.iter().map(|chunk| chunk.bytes.as_ptr()).collect();
+            chunks.into_iter().for_each(|chunk| first.give(chunk));
+            drop(first);
+            assert_eq!(shared.report()[2].free, 2, "{strategy:?}");
+            let again = LocalPool::new(shared).take(256);
+            assert!(addresses.contains(&again.bytes.as_ptr()), "{strategy:?}");
+            assert!(again.filled().is_empty());
+        }
+    }
+
+    #[test]
+    fn beyond_a_page_chunks_come_from_the_allocator_and_go_back_to_it() {
+        for strategy in STRATEGIES {
+            let shared = pool(strategy);
+            let mut local = LocalPool::new(Arc::clone(&shared));
+            let chunks: Vec<Chunk> = (0..50).map(|_| local.take(128)).collect();
+            assert_eq!(shared.report()[1].in_use, 50);
+            chunks.into_iter().for_each(|chunk| local.give(chunk));
+            drop(local);
+            assert_eq!(shared.report()[1], ClassReport { chunk_bytes: 128, in_use: 0, free: 4 }, "{strategy:?}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_one_page_do_not_overlap() {
+        let mut local = LocalPool::new(pool(PoolStrategy::Sync));
+        let mut chunks: Vec<Chunk> = (0..8).map(|_| local.take(64)).collect();
+        for (mark, chunk) in (0u8..).zip(&mut chunks) {
+            chunk.fill(&[mark; 64]);
+        }
+        for (mark, chunk) in (0u8..).zip(&chunks) {
+            assert!(chunk.filled().iter().all(|byte| *byte == mark));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the gateway owes to the system it runs on: the pid file, signals, limits (`docs/protocol.md`, process contract).
+
+mod descriptors;
+mod files;
+mod pid_file;
+mod signals;
+
+pub use descriptors::raise_descriptor_limit;
+pub use files::{Files, Name, NameError};
+pub use pid_file::{PidFile, PidFileError};
+pub use signals::{Signal, Signals};

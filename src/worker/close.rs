@@ -1,0 +1,121 @@
+//! The end of links, and of the worker.
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::core::Core;
+use super::mail::Message;
+use crate::link::{CloseReason, Link, State};
+use crate::routing::{LinkAddr, Slot};
+
+impl Core {
+    /// Closes a link at once; the other ends of its connections are told.
+    pub(super) fn close(&mut self, slot: Slot, reason: &CloseReason) {
+        self.retire(slot, reason);
+        self.remove(slot);
+    }
+
+    /// Closes a link once it has got what waits for it, or at the end of the grace time.
+    pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
+        self.retire(slot, reason);
+        self.read_clock();
+        let grace_ends = self.now + self.config.shutdown_grace;
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let deadline = match link.state {
+            State::Open => grace_ends,
+            State::Closing { deadline, .. } => deadline,
+        };
+        link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
+        link.wake();
+        self.remove_if_done(slot);
+    }
+
+    /// Removes a closing link once its peer has all that waited for it.
+    pub(super) fn remove_if_done(&mut self, slot: Slot) {
+        if self.links.get(slot.index()).is_some_and(Link::is_done) {
+            self.remove(slot);
+        }
+    }
+
+    /// Removes the closing links whose peers have acknowledged everything by now.
+    pub(super) fn remove_done(&mut self) {
+        for index in 0..self.links.capacity() {
+            self.remove_if_done(Slot::from_index(index));
+        }
+    }
+
+    /// Takes a link out of routing and accounts for it, once.
+    fn retire(&mut self, slot: Slot, reason: &CloseReason) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        if link.state != State::Open {
+            return;
+        }
+        self.stats.closed(link.role.side(), reason.kind());
+        self.journal.closed(link, reason);
+        self.router.leave(slot, &mut self.effects);
+        self.apply_effects();
+        self.open_server_gate(slot);
+    }
+
+    /// Drops a link and its buffers; its task ends when it looks at it the next time.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        if let Some(link) = self.links.try_remove(slot.index()) {
+            link.dismantle(&mut self.pool);
+            if self.stop.is_draining() {
+                self.schedule();
+            }
+        }
+    }
+
+    /// Closes a server's link because another one registers its ID.
+    pub(super) fn evict(&mut self, server: LinkAddr, done: oneshot::Sender<()>) {
+        if self.link(server).is_some() {
+            self.close(server.slot, &CloseReason::Replaced);
+            // The ends of its connections hear of it before anybody can dial the new link.
+            self.post_parcels();
+        }
+        let _nobody_waits_any_more = done.send(());
+    }
+
+    /// Stops reading and says so to the other workers.
+    pub(super) fn begin_stop(&mut self) {
+        if !self.stop.ask() {
+            return;
+        }
+        self.handshakes.values().for_each(AbortHandle::abort);
+        self.post_parcels();
+        for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
+            self.shared.mailboxes.send(worker, Message::Quiet);
+        }
+        self.drain_when_quiet();
+    }
+
+    /// Another worker has stopped reading.
+    pub(super) fn heard_quiet(&mut self) {
+        self.stop.heard_quiet();
+        self.drain_when_quiet();
+    }
+
+    /// Ends all connections, and closes each link when it has got what waits for it.
+    fn drain_when_quiet(&mut self) {
+        if !self.stop.begin_draining() {
+            return;
+        }
+        self.close_connections();
+        for index in 0..self.links.capacity() {
+            self.close_gently(Slot::from_index(index), &CloseReason::Shutdown);
+        }
+        self.schedule();
+    }
+
+    /// Ends every connection; the ends on this worker are told.
+    fn close_connections(&mut self) {
+        self.router.close_all(&mut self.effects);
+        self.apply_effects();
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.is_draining() && self.links.is_empty()
+    }
+}

@@ -1,0 +1,247 @@
+//! The state of one worker: its links, their router, and what is to be done before the turn ends.
+//!
+//! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use fastway_wire::{Command, ConnId};
+use rustc_hash::FxHashSet;
+use slab::Slab;
+use tokio::task::AbortHandle;
+
+use super::gates::{GateKey, Gates};
+use super::mail::Parcel;
+use super::report::{Journal, Stats};
+use super::shared::Shared;
+use super::stop::Stop;
+use crate::admission::Permit;
+use crate::clock::Millis;
+use crate::config::{Config, SideConfig};
+use crate::link::{CloseReason, Link, Transport, Waiting};
+use crate::pool::LocalPool;
+use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
+
+/// Bytes that one read takes at most. It exceeds the largest common frame.
+const SCRATCH_BYTES: usize = 256 << 10;
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) me: WorkerId,
+    pub(super) config: Arc<Config>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) links: Slab<Link>,
+    pub(super) router: Router,
+    pub(super) pool: LocalPool,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) gates: Gates,
+    /// Workers that were told that a server link of this one is full.
+    pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
+    pub(super) handshakes: BTreeMap<u64, AbortHandle>,
+    pub(super) stop: Stop,
+    pub(super) stats: Stats,
+    pub(super) journal: Journal,
+    pub(super) now: Millis,
+    /// Time of the last sweep.
+    pub(super) swept: Millis,
+    /// Thousandths of a byte that the last sweep did not allow any client yet.
+    pub(super) allowance_rest: u64,
+    started: Instant,
+    pub(super) effects: Vec<Effect>,
+    dirty: Vec<Slot>,
+    /// The spare of `dirty`.
+    flushing: Vec<Slot>,
+    pub(super) parcels: Vec<Parcel>,
+    /// The full thing that the link read last sends to, if any.
+    pub(super) full: Option<GateKey>,
+    pump: Waker,
+    scheduled: bool,
+}
+
+impl Core {
+    pub(super) fn new(me: WorkerId, config: Arc<Config>, shared: Arc<Shared>, started: Instant) -> Self {
+        let limits = RouterLimits {
+            client_max_conns: config.client_max_conns,
+            max_dials_per_second: config.limits.max_dials_per_second,
+        };
+        let workers = shared.mailboxes.workers().count();
+        Self {
+            me,
+            router: Router::new(me, workers, Arc::clone(&shared.registry), limits),
+            pool: LocalPool::new(Arc::clone(&shared.pool)),
+            config,
+            shared,
+            links: Slab::new(),
+            scratch: vec![0; SCRATCH_BYTES].into(),
+            gates: Gates::default(),
+            told_full: FxHashSet::default(),
+            handshakes: BTreeMap::new(),
+            stop: Stop::new(workers - 1),
+            stats: Stats::default(),
+            journal: Journal::default(),
+            now: Millis::default(),
+            swept: Millis::default(),
+            allowance_rest: 0,
+            started,
+            effects: Vec::new(),
+            dirty: Vec::new(),
+            flushing: Vec::new(),
+            parcels: (0..workers).map(|_| Parcel::default()).collect(),
+            full: None,
+            pump: Waker::noop().clone(),
+            scheduled: false,
+        }
+    }
+
+    /// Admits a link. Its task must poll it from now on.
+    pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        let entry = self.links.vacant_entry();
+        let slot = Slot::from_index(entry.key());
+        let addr = self.router.join(slot, role);
+        let mut link = Link::new(addr, role, peer, transport, permit);
+        link.watch.heard = true;
+        link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
+        entry.insert(link);
+        self.stats.opened(role.side());
+        self.journal.opened(role, addr.id, peer);
+        addr
+    }
+
+    /// The link at this address, if it is still there.
+    #[inline]
+    pub(super) fn link(&mut self, addr: LinkAddr) -> Option<&mut Link> {
+        self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr)
+    }
+
+    /// Carries out what the router decided.
+    pub(super) fn apply_effects(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Tell { slot, command, cause } => self.feed(slot, &command.encode(), 1, cause),
+                Effect::Relay { to, relay } => self.relay(to, relay),
+            }
+        }
+        self.effects = effects;
+    }
+
+    /// Has the router carry out a command of a link.
+    pub(super) fn command(&mut self, slot: Slot, payload: &[u8]) -> Result<(), CloseReason> {
+        let command = Command::decode(payload)?;
+        let decided = self.router.command(slot, command, self.now.seconds(), &mut self.effects);
+        self.apply_effects();
+        Ok(decided?)
+    }
+
+    /// Answers data for a connection that the link is no end of.
+    pub(super) fn stray(&mut self, slot: Slot, conn: ConnId) {
+        self.router.stray(slot, conn, &mut self.effects);
+        self.apply_effects();
+    }
+
+    /// Queues packets for a link of this worker.
+    #[inline]
+    pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, cause: Cause) {
+        if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.deaf) {
+            link.append(&mut self.pool, bytes, packets, cause);
+            self.fed(slot);
+        }
+    }
+
+    /// Sees to it that what a link was fed is sent, and notes whether it has enough of it now.
+    #[inline]
+    pub(super) fn fed(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push(slot);
+        }
+        let key = GateKey::Server(link.addr);
+        let is_over = link.role.side() == Side::Server && over(&self.config.server, link.outbox.waiting());
+        if is_over {
+            self.gates.close(key);
+        }
+        if is_over || self.gates.is_closed(key) {
+            self.full = Some(key);
+        }
+        self.schedule();
+    }
+
+    /// What was full among the things fed since the last call.
+    pub(super) fn take_full(&mut self) -> Option<GateKey> {
+        self.full.take()
+    }
+
+    /// Has the pump run at the end of the turn.
+    #[inline]
+    pub(super) fn schedule(&mut self) {
+        if !self.scheduled {
+            self.scheduled = true;
+            self.pump.wake_by_ref();
+        }
+    }
+
+    /// The pump runs; it need not be woken before the turn is over.
+    pub(super) fn begin_turn(&mut self) {
+        self.scheduled = true;
+    }
+
+    /// Ends a turn: one write for each link that was fed, one parcel for each worker.
+    pub(super) fn end_turn(&mut self, pump: &Waker) {
+        self.pump.clone_from(pump);
+        self.let_through();
+        self.flush_dirty();
+        self.post_parcels();
+        self.scheduled = false;
+        if self.gates.any_open() {
+            self.schedule();
+        }
+    }
+
+    fn let_through(&mut self) {
+        if self.gates.is_empty() {
+            return;
+        }
+        for addr in self.gates.let_through() {
+            if let Some(link) = self.link(addr) {
+                link.held = false;
+                link.wake();
+            }
+        }
+    }
+
+    /// Flushes the links that were fed, in that order; closing one of them may feed further ones.
+    fn flush_dirty(&mut self) {
+        while !self.dirty.is_empty() {
+            let mut batch = std::mem::replace(&mut self.dirty, std::mem::take(&mut self.flushing));
+            for slot in batch.drain(..) {
+                self.flush_fed(slot);
+            }
+            self.flushing = batch;
+        }
+    }
+
+    fn flush_fed(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        link.dirty = false;
+        if link.blocked {
+            self.flushed(slot);
+        } else {
+            self.flush(slot);
+        }
+    }
+
+    pub(super) fn read_clock(&mut self) {
+        self.now = Millis::at(Instant::now(), self.started);
+    }
+}
+
+/// Whether an outbox is above its bounds.
+#[inline]
+pub(super) fn over(bounds: &SideConfig, waiting: Waiting) -> bool {
+    waiting.packets > bounds.send_queue_packets || waiting.bytes > bounds.send_queue_bytes
+}

@@ -1,0 +1,174 @@
+//! The way in: accepts streams, admits clients, and lets servers prove who they are.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastway_wire::ServerId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::sleep;
+
+use super::core::Core;
+use super::mail::{Message, Newcomer};
+use super::shared::Shared;
+use super::tasks::{Cell, drive};
+use crate::acceptors::Backoff;
+use crate::admission::Handshaking;
+use crate::handshake;
+use crate::link::Transport;
+use crate::routing::{LinkAddr, Role, Side, WorkerId};
+
+/// The listening sockets that one worker accepts from.
+#[derive(Debug, Default)]
+pub(crate) struct Doors {
+    pub(crate) client: Option<std::net::TcpListener>,
+    pub(crate) server: Option<std::net::TcpListener>,
+}
+
+/// Starts an acceptor for each listener.
+///
+/// # Errors
+/// The system refuses to watch a listener.
+pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<JoinHandle<()>>> {
+    let doors = [(Side::Client, doors.client), (Side::Server, doors.server)];
+    let listeners = doors.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
+    listeners
+        .map(|(side, listener)| Ok(spawn_local(accept(Rc::clone(core), side, TcpListener::from_std(listener)?))))
+        .collect()
+}
+
+/// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
+async fn accept(core: Cell, side: Side, listener: TcpListener) {
+    let mut backoff = Backoff::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                backoff.reset();
+                receive_at_door(&core, side, stream, peer);
+            }
+            Err(error) => {
+                let pause = backoff.after(&error);
+                core.borrow_mut().accept_failed(side, &error, pause);
+                sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// Lets a stream in, here or on another worker.
+fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr) {
+    let (shared, me, only_here) = core.borrow().place();
+    let permit = match shared.admission.admit(side, peer.ip(), only_here) {
+        Ok(permit) => permit,
+        Err(refusal) => return core.borrow_mut().turned_away(side, peer, &refusal),
+    };
+    let owner = permit.worker();
+    if owner == me {
+        return admit(core, Newcomer { side, stream, peer, permit });
+    }
+    match stream.into_std() {
+        Ok(stream) => shared.mailboxes.send(owner, Message::Admit(Newcomer { side, stream, peer, permit })),
+        Err(error) => core.borrow_mut().turned_away(side, peer, &error),
+    }
+}
+
+/// Makes a link of a stream that another worker accepted.
+pub(super) fn admit_from_afar(core: &Cell, newcomer: Newcomer<std::net::TcpStream>) {
+    let Newcomer { side, stream, peer, permit } = newcomer;
+    match TcpStream::from_std(stream) {
+        Ok(stream) => admit(core, Newcomer { side, stream, peer, permit }),
+        Err(error) => core.borrow_mut().turned_away(side, peer, &error),
+    }
+}
+
+/// Makes a link of an accepted stream.
+fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
+    if !core.borrow().stop.is_reading() {
+        return;
+    }
+    match newcomer.side {
+        Side::Client => admit_client(core, newcomer),
+        Side::Server => begin_handshake(core, newcomer),
+    }
+}
+
+fn admit_client(core: &Cell, newcomer: Newcomer<TcpStream>) {
+    let Newcomer { stream, peer, permit, .. } = newcomer;
+    let addr = core.borrow_mut().add(Role::Client, Transport::tcp(stream), peer, permit);
+    spawn_local(drive(Rc::clone(core), addr));
+}
+
+/// Starts a handshake. When there are too many, the oldest here is dropped: an honest server answers within a round
+/// trip, so the oldest is the likeliest to be held open on purpose.
+fn begin_handshake(core: &Cell, newcomer: Newcomer<TcpStream>) {
+    let mut state = core.borrow_mut();
+    let (handshaking, within_limit) = state.shared.admission.begin_handshake();
+    // A worker without one of its own lets the newcomer in all the same: others must not keep its servers out.
+    if !within_limit && let Some((_, oldest)) = state.handshakes.pop_first() {
+        oldest.abort();
+        state.handshake_failed(
+            newcomer.peer,
+            &"too many handshakes (--max-handshakes): dropped the oldest for this one",
+        );
+    }
+    let number = state.handshakes.last_key_value().map_or(0, |(last, _)| last + 1);
+    let task = spawn_local(serve(Rc::clone(core), newcomer, handshaking, number));
+    state.handshakes.insert(number, task.abort_handle());
+}
+
+/// The task of a server's link: handshake, registration, then the link itself.
+async fn serve(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaking, number: u64) {
+    let Newcomer { mut stream, peer, permit, .. } = newcomer;
+    let key = core.borrow().config.server_auth_key.clone();
+    let greeted = handshake::greet(&mut stream, &key, rand::random()).await;
+    drop(handshaking);
+    core.borrow_mut().handshakes.remove(&number);
+    let id = match greeted {
+        Ok(id) => id,
+        Err(failure) => return core.borrow_mut().handshake_failed(peer, &failure),
+    };
+    let addr = core.borrow_mut().add(Role::Server(id), Transport::tcp(stream), peer, permit);
+    register(&core, id, addr).await;
+    drive(core, addr).await;
+}
+
+/// Registers a server's link under its ID. An older link with that ID, and its connections, are closed first.
+async fn register(core: &Cell, id: ServerId, addr: LinkAddr) {
+    let shared = Arc::clone(&core.borrow().shared);
+    while let Err(older) = shared.registry.claim_server(id, addr) {
+        let (done, gone) = oneshot::channel();
+        shared.mailboxes.send(older.worker, Message::Evict { server: older, done });
+        let _its_worker_ended = gone.await;
+        shared.registry.release_server(id, older);
+    }
+    if core.borrow_mut().link(addr).is_none() {
+        shared.registry.release_server(id, addr);
+    }
+}
+
+impl Core {
+    /// What the workers share, this worker, and the worker that must own the next link if not any may.
+    fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
+        (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
+    }
+
+    fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn Display) {
+        self.stats.turned_away += 1;
+        self.journal.turned_away(side, peer, reason);
+    }
+
+    fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
+        self.stats.accept_errors += 1;
+        self.journal.accept_failed(side, error, pause);
+    }
+
+    fn handshake_failed(&mut self, peer: SocketAddr, reason: &dyn Display) {
+        self.stats.handshakes_failed += 1;
+        self.journal.turned_away(Side::Server, peer, reason);
+    }
+}

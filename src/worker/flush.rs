@@ -1,0 +1,62 @@
+//! From an outbox to its socket, and what its bounds say afterwards.
+
+use super::core::{Core, over};
+use crate::config::SideConfig;
+use crate::link::{CloseReason, State, Waiting};
+use crate::routing::{Side, Slot};
+
+impl Core {
+    /// Sends what waits for a link.
+    pub(super) fn flush(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let before = link.outbox.waiting().bytes;
+        let side = link.role.side();
+        let result = link.flush(&mut self.pool);
+        self.stats.sent(side, before - link.outbox.waiting().bytes);
+        match result {
+            Ok(()) => self.flushed(slot),
+            Err(lost) => self.deafen(slot, &lost),
+        }
+    }
+
+    /// The peer takes no more. What it sent before may still be there to be read; after that, reading fails as well and
+    /// ends the link.
+    fn deafen(&mut self, slot: Slot, lost: &std::io::Error) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        tracing::debug!(link = %link.addr.id, peer = %link.peer, %lost, "the peer takes no more");
+        link.deaf = true;
+        link.muted = false;
+        link.outbox.clear(&mut self.pool);
+        link.wake();
+        self.flushed(slot);
+    }
+
+    /// Tests a link's bounds after a write was tried.
+    pub(super) fn flushed(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let waiting = link.outbox.waiting();
+        let side = link.role.side();
+        let bounds = self.config.side(side);
+        if link.muted && waiting.answers <= bounds.send_queue_packets / 2 {
+            link.muted = false;
+            link.wake();
+        }
+        match side {
+            _ if link.state != State::Open => self.remove_if_done(slot),
+            Side::Server if has_room(bounds, waiting) => self.open_server_gate(slot),
+            Side::Server => {}
+            Side::Client if waiting.bytes > bounds.send_queue_bytes => self.close_slow(slot, waiting),
+            Side::Client if !over(bounds, waiting) => link.watch.over_since = None,
+            Side::Client => {}
+        }
+    }
+
+    pub(super) fn close_slow(&mut self, slot: Slot, waiting: Waiting) {
+        self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
+    }
+}
+
+/// Low water: whether an outbox has so much room that its sources may go on.
+fn has_room(bounds: &SideConfig, waiting: Waiting) -> bool {
+    waiting.packets <= bounds.send_queue_packets / 2 && waiting.bytes <= bounds.send_queue_bytes / 2
+}

@@ -1,0 +1,194 @@
+//! What workers send each other: parcels of frames, and the rare events around them.
+//!
+//! Frames for links of another worker are collected during a turn and posted as one [`Parcel`], so that the other
+//! worker is woken once a turn.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+
+use fastway_wire::ConnId;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+
+use super::gates::GateKey;
+use crate::admission::Permit;
+use crate::routing::{LinkAddr, Relay, Side, WorkerId};
+
+/// Bytes on their way to one worker at which those who feed it are held.
+pub(super) const TRANSIT_BOUND_BYTES: usize = 4 << 20;
+
+/// A message to a worker.
+#[derive(Debug)]
+pub enum Message {
+    /// A stream that another worker's acceptor took in.
+    Admit(Newcomer<TcpStream>),
+    /// Frames and changes of virtual connections.
+    Parcel {
+        /// The sender.
+        from: WorkerId,
+        /// What it sends.
+        parcel: Parcel,
+    },
+    /// The server link there is full: hold those who feed it.
+    Full(LinkAddr),
+    /// There is room again behind this gate.
+    Room(GateKey),
+    /// Close this server link: another one registers its ID.
+    Evict {
+        /// The link.
+        server: LinkAddr,
+        /// Told when it is gone.
+        done: oneshot::Sender<()>,
+    },
+    /// Stop reading; when every worker has, close all links in good order.
+    Stop,
+    /// The sender has stopped reading and posted its last parcel.
+    Quiet,
+}
+
+impl Message {
+    /// Memory that the message takes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let parcel = match self {
+            Self::Parcel { parcel, .. } => parcel.size_bytes(),
+            _ => 0,
+        };
+        size_of::<Self>() + parcel
+    }
+}
+
+/// A stream that was accepted and is no link yet.
+#[derive(Debug)]
+pub struct Newcomer<Stream> {
+    /// The port it came in by.
+    pub(super) side: Side,
+    /// The stream, in non-blocking mode.
+    pub(super) stream: Stream,
+    /// The peer's address.
+    pub(super) peer: SocketAddr,
+    /// Its place among the links.
+    pub(super) permit: Permit,
+}
+
+/// What one worker sends another in one turn, in order.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    /// Changes and data; the bytes of the data stand in `bytes` one after the other.
+    pub(super) items: Vec<Item>,
+    /// Whole frames.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// One item of a parcel.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A run of frames of one connection.
+    Data { conn: ConnId, bytes: usize, packets: usize },
+    /// A change of a connection.
+    Relay(Relay),
+}
+
+impl Parcel {
+    /// Adds a run of frames.
+    pub(super) fn data<'a>(&mut self, conn: ConnId, packets: usize, parts: impl Iterator<Item = &'a [u8]>) {
+        let before = self.bytes.len();
+        parts.for_each(|part| self.bytes.extend_from_slice(part));
+        self.items.push(Item::Data { conn, bytes: self.bytes.len() - before, packets });
+    }
+
+    /// Adds a change of a connection.
+    pub(super) fn relay(&mut self, relay: Relay) {
+        self.items.push(Item::Relay(relay));
+    }
+
+    /// Whether it has grown so large that those who feed it are to be held.
+    pub(super) fn is_large(&self) -> bool {
+        self.size_bytes() > TRANSIT_BOUND_BYTES
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(self.items.as_slice())
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// The addresses of all workers.
+#[derive(Clone, Debug)]
+pub struct Mailboxes {
+    senders: Arc<[UnboundedSender<Message>]>,
+    /// Bytes on their way, by sender and receiver.
+    transit: Arc<[AtomicUsize]>,
+}
+
+impl Mailboxes {
+    /// A mailbox for each of `workers`, and their receiving ends.
+    pub fn new(workers: usize) -> (Self, Vec<UnboundedReceiver<Message>>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
+        let transit = (0..workers * workers).map(|_| AtomicUsize::new(0)).collect();
+        (Self { senders: senders.into(), transit }, receivers)
+    }
+
+    /// All workers.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        (0u16..).take(self.senders.len()).map(WorkerId::new)
+    }
+
+    /// Sends a message. A worker that is gone needs none.
+    pub fn send(&self, to: WorkerId, message: Message) {
+        if let Some(sender) = self.senders.get(to.index()) {
+            let _receiver_is_gone = sender.send(message);
+        }
+    }
+
+    /// Sends a parcel and says whether too many bytes are on their way now.
+    pub(super) fn post(&self, from: WorkerId, to: WorkerId, parcel: Parcel) -> bool {
+        let bytes = parcel.size_bytes();
+        let before = self.between(from, to).map_or(0, |transit| transit.fetch_add(bytes, AcqRel));
+        self.send(to, Message::Parcel { from, parcel });
+        before + bytes > TRANSIT_BOUND_BYTES
+    }
+
+    /// Notes that a parcel arrived and says whether this made room for its sender.
+    pub(super) fn arrived(&self, from: WorkerId, to: WorkerId, parcel: &Parcel) -> bool {
+        let bytes = parcel.size_bytes();
+        let before = self.between(from, to).map_or(0, |transit| transit.fetch_sub(bytes, AcqRel));
+        let low = TRANSIT_BOUND_BYTES / 2;
+        before >= low && before - bytes < low
+    }
+
+    fn between(&self, from: WorkerId, to: WorkerId) -> Option<&AtomicUsize> {
+        self.transit.get(from.index() * self.senders.len() + to.index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_fed_too_much_hears_of_room_exactly_once() {
+        let (mailboxes, _receivers) = Mailboxes::new(2);
+        let (from, to) = (WorkerId::new(0), WorkerId::new(1));
+        let parcel = || {
+            let mut parcel = Parcel::default();
+            parcel.data(ConnId::new(1), 1, std::iter::once([0; 1 << 20].as_slice()));
+            parcel
+        };
+        let posts: Vec<bool> = (0..6).map(|_| mailboxes.post(from, to, parcel())).collect();
+        assert_eq!(posts, [false, false, false, true, true, true]);
+        let arrivals: Vec<bool> = (0..6).map(|_| mailboxes.arrived(from, to, &parcel())).collect();
+        assert_eq!(arrivals.iter().filter(|room| **room).count(), 1);
+    }
+
+    #[test]
+    fn a_message_to_a_worker_that_ended_is_dropped() {
+        let (mailboxes, receivers) = Mailboxes::new(1);
+        drop(receivers);
+        mailboxes.send(WorkerId::new(0), Message::Stop);
+    }
+}

@@ -1,0 +1,25 @@
+//! A worker: one thread with a single-threaded runtime that owns links.
+//!
+//! Links never move between workers, so nothing on a frame's way takes a lock. A worker runs in turns: the runtime
+//! polls the tasks of all links that can be read (each routes what it reads into outboxes, in memory), then the pump
+//! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
+
+mod close;
+mod core;
+mod doors;
+mod flush;
+mod gates;
+mod mail;
+mod post;
+mod receive;
+mod report;
+mod shared;
+mod stop;
+mod sweep;
+mod tasks;
+
+pub(crate) use doors::Doors;
+pub use mail::{Mailboxes, Message};
+pub use report::{SideStats, Stats, WorkerReport};
+pub(crate) use shared::Shared;
+pub(crate) use tasks::run;

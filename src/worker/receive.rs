@@ -1,0 +1,230 @@
+//! From a socket to the outboxes: reads a link and routes what it sent, a run of frames at a time.
+
+use std::task::{Context, Poll};
+
+use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
+
+use super::core::Core;
+use super::gates::GateKey;
+use super::tasks::run_again;
+use crate::link::{CloseReason, Inbox, Progress, Sizes, State};
+use crate::pool::Chunk;
+use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
+
+/// Reads that a link may do before the other links of the worker have their turn.
+const READS_PER_WAKE: usize = 2;
+/// Bytes that one read takes from a client of a server that is full, so that those who feed it stop soon.
+const CONGESTED_READ_BYTES: usize = 4 << 10;
+/// Connections of a client that are looked at for whether their server is full.
+const SERVERS_LOOKED_AT: usize = 16;
+/// Partial frames up to this size are copied once more, so that they do not occupy a whole chunk each.
+const HAND_OVER_BYTES: usize = 8 << 10;
+
+/// Consecutive frames of one connection; they are looked up and copied together.
+#[derive(Clone, Copy)]
+struct Run {
+    conn: ConnId,
+    start: usize,
+    packets: usize,
+}
+
+impl Core {
+    /// The body of a link's task: sends what the transport now takes, reads what there is. Ready when the link is gone.
+    pub(super) fn poll_link(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(link) = self.link(addr) else { return Poll::Ready(()) };
+        link.register(cx.waker());
+        if link.blocked {
+            self.flush(addr.slot);
+        }
+        for _ in 0..READS_PER_WAKE {
+            match self.poll_receive(addr, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) => self.end(addr.slot, &reason),
+                Poll::Pending if self.link(addr).is_some() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(()),
+            }
+        }
+        run_again(cx);
+        Poll::Pending
+    }
+
+    /// A peer that ended its stream still gets what waits for it; any other reason closes the link at once.
+    fn end(&mut self, slot: Slot, reason: &CloseReason) {
+        match reason {
+            CloseReason::EndOfStream => self.close_gently(slot, reason),
+            _ => self.close(slot, reason),
+        }
+    }
+
+    /// Reads once. Pending when there is nothing to read, or when the link must not be read now.
+    fn poll_receive(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let Some(limit) = self.read_limit(addr) else { return Poll::Pending };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let polled = match (self.link(addr), scratch.get_mut(..limit)) {
+            (Some(link), Some(space)) => link.poll_recv(cx, space),
+            _ => Poll::Pending,
+        };
+        let result = polled.map(|received| match received {
+            Ok(0) => Err(CloseReason::EndOfStream),
+            Ok(bytes) => self.received(addr, scratch.get(..bytes).unwrap_or_default()),
+            Err(lost) => Err(lost.into()),
+        });
+        self.scratch = scratch;
+        result
+    }
+
+    /// How many bytes may be read from a link now; `None`: it is not to be read.
+    #[inline]
+    fn read_limit(&mut self, addr: LinkAddr) -> Option<usize> {
+        let limit = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
+        let limited = self.config.limits.max_bytes_per_second.is_some();
+        let reading = self.stop.is_reading();
+        let link = self.link(addr)?;
+        match link.state {
+            State::Closing { peer_sends, .. } => peer_sends.then_some(limit),
+            State::Open if !reading || link.held || link.muted => None,
+            State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
+            State::Open => Some(limit),
+        }
+    }
+
+    /// Whether a client has a connection to something that is full; it may be about to send there.
+    #[inline]
+    fn feeds_something_full(&self, addr: LinkAddr) -> bool {
+        if self.gates.is_empty() {
+            return false;
+        }
+        let mut servers = self.router.servers_of(addr.slot).take(SERVERS_LOOKED_AT);
+        servers.any(|server| {
+            self.gates.is_closed(GateKey::Server(server)) || self.gates.is_closed(GateKey::Worker(server.worker))
+        })
+    }
+
+    fn received(&mut self, addr: LinkAddr, input: &[u8]) -> Result<(), CloseReason> {
+        self.take_full();
+        let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
+        let side = link.role.side();
+        link.watch.heard = true;
+        link.watch.allowance = link.watch.allowance.saturating_sub(input.len() as u64);
+        link.traffic.received_bytes += input.len() as u64;
+        self.stats.received(side, input.len());
+        let routed = self.route(addr.slot, side, input);
+        self.hold(addr, side);
+        routed
+    }
+
+    /// Holds a link that feeds something full, and one that does not take the answers to its own requests.
+    fn hold(&mut self, addr: LinkAddr, side: Side) {
+        let full = self.take_full();
+        let bound = self.config.side(side).send_queue_packets;
+        let Some(link) = self.link(addr) else { return };
+        link.muted |= link.outbox.waiting().answers > bound;
+        if let Some(key) = full {
+            link.held = true;
+            self.gates.wait(key, addr);
+            self.stats.held += 1;
+        }
+    }
+
+    fn route(&mut self, slot: Slot, side: Side, input: &[u8]) -> Result<(), CloseReason> {
+        let rest = self.complete(slot, side, input)?;
+        let rest = self.route_whole(slot, side, rest)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let sizes = self.inbox_sizes(side);
+        let Some(link) = self.links.get_mut(slot.index()) else { return Ok(()) };
+        link.inbox.fill(&mut self.pool, sizes, rest)?;
+        Ok(())
+    }
+
+    /// Completes the frame that earlier reads cut off, if there is one, and returns the input after it.
+    fn complete<'a>(&mut self, slot: Slot, side: Side, input: &'a [u8]) -> Result<&'a [u8], CloseReason> {
+        let sizes = self.inbox_sizes(side);
+        let Some(link) = self.links.get_mut(slot.index()) else { return Ok(&[]) };
+        if link.inbox.is_empty() {
+            return Ok(input);
+        }
+        let Progress::Complete(taken) = link.inbox.fill(&mut self.pool, sizes, input)? else { return Ok(&[]) };
+        let mut inbox = std::mem::take(&mut link.inbox);
+        let routed = self.route_completed(slot, side, &mut inbox);
+        inbox.clear(&mut self.pool);
+        if let Some(link) = self.links.get_mut(slot.index()) {
+            link.inbox = inbox;
+        }
+        routed?;
+        Ok(input.get(taken..).unwrap_or_default())
+    }
+
+    fn inbox_sizes(&self, side: Side) -> Sizes {
+        Sizes { max_packet: self.config.max_packet, first_bytes: self.config.side(side).buffer_bytes }
+    }
+
+    /// Routes the whole frames at the start of `input`, in place, and returns the rest.
+    fn route_whole<'a>(&mut self, slot: Slot, side: Side, input: &'a [u8]) -> Result<&'a [u8], CloseReason> {
+        let mut rest = input;
+        let mut run = Run { conn: ConnId::COMMAND, start: 0, packets: 0 };
+        let outcome = loop {
+            let (frame, after) = match split_frame(rest, self.config.max_packet) {
+                Ok(Some(split)) => split,
+                Ok(None) => break Ok(rest),
+                Err(bad) => break Err(bad.into()),
+            };
+            let at = input.len() - rest.len();
+            if frame.conn() != run.conn {
+                self.route_run(slot, side, run, input, at);
+                run = Run { conn: frame.conn(), start: at, packets: 0 };
+            }
+            rest = after;
+            if !frame.conn().is_command() {
+                run.packets += 1;
+            } else if let Err(reason) = self.command(slot, frame.payload()) {
+                break Err(reason);
+            }
+        };
+        self.route_run(slot, side, run, input, input.len() - rest.len());
+        outcome
+    }
+
+    /// Sends the frames of a run, which ends at `end`, on their way.
+    #[inline]
+    fn route_run(&mut self, slot: Slot, side: Side, run: Run, input: &[u8], end: usize) {
+        let Some(bytes) = input.get(run.start..end).filter(|_| run.packets > 0) else { return };
+        match self.router.peer(slot, side, run.conn) {
+            Some(peer) => {
+                self.stats.forwarded(side, run.packets);
+                if peer.worker == self.me {
+                    self.feed(peer.slot, bytes, run.packets, Cause::Others);
+                } else {
+                    self.export(peer, run.conn, run.packets, std::iter::once(bytes));
+                }
+            }
+            None => self.stray(slot, run.conn),
+        }
+    }
+
+    /// Routes the frame that was put together in `inbox`; a large one is handed over without a copy.
+    fn route_completed(&mut self, slot: Slot, side: Side, inbox: &mut Inbox) -> Result<(), CloseReason> {
+        let Some((header, payload)) = inbox.head().split_first_chunk::<HEADER_BYTES>() else { return Ok(()) };
+        let conn = header_conn(*header);
+        if conn.is_command() {
+            return self.command(slot, payload);
+        }
+        let Some(peer) = self.router.peer(slot, side, conn) else {
+            self.stray(slot, conn);
+            return Ok(());
+        };
+        self.stats.forwarded(side, 1);
+        if peer.worker != self.me {
+            self.export(peer, conn, 1, inbox.chunks().map(Chunk::filled));
+        } else if let Some(link) = self.links.get_mut(peer.slot.index()).filter(|link| !link.deaf) {
+            if inbox.received() > HAND_OVER_BYTES {
+                link.outbox.append_chunks(inbox.take());
+            } else {
+                link.outbox.append_parts(&mut self.pool, inbox.chunks().map(Chunk::filled));
+            }
+            self.fed(peer.slot);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! The sweep: a walk over all links, a few times a second, that finds those that are idle, stuck or slow.
+//!
+//! The data path only sets flags; it never reads a clock and arms no timer. So a limit is kept to within one or two
+//! sweeps, and never early.
+
+use std::time::Duration;
+
+use super::core::{Core, over};
+use super::report::WorkerReport;
+use crate::clock::Millis;
+use crate::config::Config;
+use crate::link::{CloseReason, Link, State};
+use crate::routing::{Role, Slot};
+
+/// A limit is checked this many times while it runs.
+const SWEEPS_PER_LIMIT: u32 = 10;
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between sweeps, short enough for the shortest limit.
+pub(super) fn interval(config: &Config) -> Duration {
+    let limits = [Some(config.client_slow_grace), Some(config.shutdown_grace)];
+    let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
+    let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
+    let shortest = limits.into_iter().chain(timeouts).chain([rate]).flatten().min().unwrap_or(LONGEST_INTERVAL);
+    (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+}
+
+impl Core {
+    /// Looks at every link once.
+    pub(super) fn sweep(&mut self) {
+        self.read_clock();
+        let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
+        let allowance = self.next_allowance(elapsed);
+        let lost = elapsed.saturating_sub(2 * interval(&self.config));
+        for index in 0..self.links.capacity() {
+            let slot = Slot::from_index(index);
+            if !lost.is_zero() {
+                self.excuse(slot, lost);
+            }
+            if let Some(allowance) = allowance {
+                self.allow(slot, allowance);
+            }
+            if let Some(reason) = self.examine(slot) {
+                self.close(slot, &reason);
+            }
+        }
+        self.publish();
+    }
+
+    /// Publishes how the worker stands.
+    pub(super) fn publish(&self) {
+        let waiting = |(_, link): (usize, &Link)| link.outbox.waiting().bytes + link.inbox.received();
+        let report = WorkerReport {
+            stats: self.stats,
+            routing: self.router.stats(),
+            connections: self.router.connections(),
+            waiting_bytes: self.links.iter().map(waiting).sum(),
+        };
+        self.shared.publish(self.me, report);
+    }
+
+    /// Bytes that a client may send until the next sweep, and the most that it may save up.
+    fn next_allowance(&mut self, elapsed: Duration) -> Option<(u64, u64)> {
+        let per_second = self.config.limits.max_bytes_per_second?;
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let earned = per_second.saturating_mul(millis).saturating_add(self.allowance_rest);
+        // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
+        self.allowance_rest = earned % 1000;
+        Some((earned / 1000, per_second))
+    }
+
+    /// Takes time in which the worker itself stood still off the link's: what came meanwhile is not read yet.
+    fn excuse(&mut self, slot: Slot, lost: Duration) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        link.watch.last_heard += lost;
+        for since in [&mut link.watch.stuck_since, &mut link.watch.over_since].into_iter().flatten() {
+            *since += lost;
+        }
+    }
+
+    fn allow(&mut self, slot: Slot, (more, most): (u64, u64)) {
+        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role == Role::Client) else { return };
+        let starved = link.watch.allowance == 0;
+        link.watch.allowance = link.watch.allowance.saturating_add(more).min(most);
+        if starved && more > 0 {
+            // Time in which the gateway does not read a link is not idle time.
+            link.watch.heard = true;
+            link.wake();
+        }
+    }
+
+    fn examine(&mut self, slot: Slot) -> Option<CloseReason> {
+        let now = self.now;
+        let link = self.links.get_mut(slot.index())?;
+        let bounds = self.config.side(link.role.side());
+        if let State::Closing { deadline, .. } = link.state {
+            return (now >= deadline).then_some(CloseReason::Shutdown);
+        }
+        if let Some(lost) = link.failure_while_unread() {
+            return Some(lost.into());
+        }
+        let (quiet, stuck) = link.watch_times(now);
+        if let Some(timeout) = bounds.idle_timeout {
+            if quiet >= timeout {
+                return Some(CloseReason::Idle { timeout });
+            }
+            if stuck >= timeout {
+                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.outbox.waiting().bytes });
+            }
+        }
+        let waiting = link.outbox.waiting();
+        if link.role != Role::Client || !over(bounds, waiting) {
+            return None;
+        }
+        let over_since = *link.watch.over_since.get_or_insert(now);
+        let too_long = now.since(over_since) > self.config.client_slow_grace;
+        too_long.then_some(CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes })
+    }
+}
+
+impl Link {
+    /// The error of a link that is not read: nothing else would notice that its peer is gone.
+    fn failure_while_unread(&self) -> Option<std::io::Error> {
+        if self.held || self.muted { self.failure() } else { None }
+    }
+
+    /// For how long nothing was received, and for how long nothing was accepted of what waits.
+    fn watch_times(&mut self, now: Millis) -> (Duration, Duration) {
+        let unread = self.held || self.muted;
+        let watch = &mut self.watch;
+        if std::mem::take(&mut watch.heard) || unread {
+            watch.last_heard = now;
+        }
+        if std::mem::take(&mut watch.progressed) || self.outbox.is_empty() {
+            watch.stuck_since = None;
+        } else {
+            watch.stuck_since.get_or_insert(now);
+        }
+        (now.since(watch.last_heard), watch.stuck_since.map_or(Duration::ZERO, |since| now.since(since)))
+    }
+}

@@ -1,0 +1,130 @@
+//! The tasks of a worker: one for each link, one for each handshake, its acceptors, its sweep and its pump.
+//!
+//! They hold the worker's state only while they are polled. All of them end with the worker's runtime.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinHandle, coop::unconstrained, spawn_local, yield_now};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::core::Core;
+use super::doors::{Doors, accept_from, admit_from_afar};
+use super::gates::GateKey;
+use super::mail::Message;
+use super::shared::Shared;
+use super::sweep;
+use crate::config::Config;
+use crate::routing::{LinkAddr, WorkerId};
+
+/// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
+const TASKS_PER_LOOK: u32 = 512;
+
+/// Mail that a turn takes: what was unpacked has to be sent before more is.
+const MAIL_BYTES_PER_TURN: usize = 1 << 20;
+/// Time between looks at whether the peers of closing links have all that was sent.
+const LINGER_CHECK: Duration = Duration::from_millis(10);
+
+pub(super) type Cell = Rc<RefCell<Core>>;
+
+/// Runs a worker on this thread until it has been stopped and all its links are closed. Says its name to `serving` once
+/// it accepts.
+///
+/// # Errors
+/// When the system refuses what a runtime or a listener needs.
+pub(crate) fn run(
+    me: WorkerId,
+    config: Arc<Config>,
+    shared: Arc<Shared>,
+    doors: Doors,
+    mail: UnboundedReceiver<Message>,
+    serving: Sender<WorkerId>,
+) -> io::Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TASKS_PER_LOOK)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async {
+        let period = sweep::interval(&config);
+        let core = Rc::new(RefCell::new(Core::new(me, config, shared, Instant::now())));
+        let acceptors = accept_from(&core, doors)?;
+        spawn_local(regularly(Rc::clone(&core), period, Core::sweep));
+        let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
+        let _nobody_waits = serving.send(me);
+        drop(serving);
+        pump.await.map_err(io::Error::other)
+    })
+}
+
+/// Takes the mail and ends each turn.
+async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<JoinHandle<()>>) {
+    poll_fn(|cx| {
+        core.borrow_mut().begin_turn();
+        let mut unpacked = 0;
+        while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
+            unpacked += message.size_bytes();
+            if matches!(message, Message::Stop) {
+                acceptors.drain(..).for_each(|acceptor| acceptor.abort());
+                spawn_local(regularly(Rc::clone(&core), LINGER_CHECK, Core::remove_done));
+            }
+            deliver(&core, message);
+            if unpacked > MAIL_BYTES_PER_TURN {
+                run_again(cx);
+                break;
+            }
+        }
+        finish_turn(&core, cx)
+    })
+    .await;
+}
+
+fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
+    let mut core = core.borrow_mut();
+    core.end_turn(cx.waker());
+    if core.is_over() {
+        core.publish();
+        return Poll::Ready(());
+    }
+    Poll::Pending
+}
+
+fn deliver(core: &Cell, message: Message) {
+    match message {
+        Message::Admit(newcomer) => admit_from_afar(core, newcomer),
+        Message::Parcel { from, parcel } => core.borrow_mut().unpack(from, &parcel),
+        Message::Full(server) => core.borrow_mut().gates.close(GateKey::Server(server)),
+        Message::Room(key) => core.borrow_mut().room(key),
+        Message::Evict { server, done } => core.borrow_mut().evict(server, done),
+        Message::Stop => core.borrow_mut().begin_stop(),
+        Message::Quiet => core.borrow_mut().heard_quiet(),
+    }
+}
+
+async fn regularly(core: Cell, period: Duration, act: fn(&mut Core)) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        act(&mut core.borrow_mut());
+    }
+}
+
+/// Has the task polled again after the runtime has looked for new events. Waking it at once would put it in front of
+/// all sockets that became readable meanwhile.
+pub(super) fn run_again(cx: &mut Context<'_>) {
+    let _first_poll_only_arms_it = pin!(yield_now()).poll(cx);
+}
+
+/// The task of a link.
+pub(super) fn drive(core: Cell, addr: LinkAddr) -> impl Future<Output = ()> {
+    unconstrained(poll_fn(move |cx| core.borrow_mut().poll_link(addr, cx)))
+}
