@@ -1,0 +1,127 @@
+//! A gateway to run scripts against.
+
+use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
+
+use crate::link::Link;
+use crate::peers::{Client, Server};
+use crate::process::{Listening, Process};
+use crate::watch;
+
+/// What the servers of the suites prove to know.
+pub const KEY: &str = "the suites' own key";
+
+/// A running gateway on loopback; killed when dropped.
+pub struct Gateway {
+    process: Process,
+    listening: Listening,
+}
+
+/// Runs `script` on gateways with one worker, with two, and with two that share the ports by SO_REUSEPORT.
+///
+/// `flags` are given to each of them.
+pub fn on_every_setup(flags: &[&str], script: impl Fn(&mut Gateway)) {
+    for setup in [&["--workers", "1"][..], &["--workers", "2"], &["--workers", "2", "-ReusePort"]] {
+        eprintln!("setup: {setup:?}");
+        script(&mut Gateway::start(&[setup, flags].concat()));
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway on free ports of 127.0.0.1 with [`KEY`]; `flags` come last, so they win.
+    pub fn start(flags: &[&str]) -> Self {
+        let ours = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
+        let process = Process::start(&[&ours, flags].concat());
+        let listening = process.listening();
+        Self { process, listening }
+    }
+
+    /// Where clients connect.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.listening.client
+    }
+
+    /// Where servers connect.
+    pub fn server_addr(&self) -> SocketAddr {
+        self.listening.server
+    }
+
+    /// A new client link.
+    pub fn client(&self) -> Client {
+        Client::connect(self.client_addr())
+    }
+
+    /// A new client link whose machine takes little ahead of what the script reads.
+    pub fn narrow_client(&self) -> Client {
+        Client::over(Link::connect_narrow(self.client_addr()))
+    }
+
+    /// A new server link, registered as `id` when this returns.
+    pub fn server(&self, id: u32) -> Server {
+        Server::register(self.server_addr(), KEY, id)
+    }
+
+    /// A new server link whose machine takes little ahead of what the script reads.
+    pub fn narrow_server(&self, id: u32) -> Server {
+        Server::register_over(Link::connect_narrow(self.server_addr()), KEY, id)
+    }
+
+    /// A connection to the server port that has not said anything yet.
+    pub fn half_open_server(&self) -> TcpStream {
+        TcpStream::connect(self.server_addr()).expect("the gateway listens")
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        watch::resident_bytes(self.process.pid())
+    }
+
+    /// Waits for its end, which has to be one with exit code 0 and without a pid file left.
+    #[track_caller]
+    pub fn expect_clean_exit(&mut self) {
+        let exit = self.process.wait_exit();
+        assert_eq!(exit.code, Some(0), "the log:\n{}", exit.stderr);
+        assert!(!self.process.file("fastway.pid").exists(), "the pid file is left");
+    }
+
+    /// From now on the gateway finds only this many descriptors free.
+    pub fn leave_descriptors(&self, count: u64) {
+        watch::limit_descriptors(self.pid(), watch::highest_descriptor(self.pid()) + 1 + count);
+    }
+
+    /// Open sockets: its listeners, its own, and one for each link.
+    pub fn sockets(&self) -> usize {
+        let files = watch::open_files(self.pid());
+        files.iter().filter(|file| file.to_string_lossy().starts_with("socket:")).count()
+    }
+
+    /// Waits until no more than `count` sockets are open: the links that ended are gone.
+    #[track_caller]
+    pub fn expect_sockets(&self, count: usize) {
+        if !watch::holds_within(watch::DEADLINE, || self.sockets() <= count) {
+            panic!("not {count} sockets as before: {:#?}", watch::open_files(self.pid()));
+        }
+    }
+
+    /// Opens a virtual connection with two links of its own and uses it, as a player who notices nothing would.
+    #[track_caller]
+    pub fn still_serves(&self) {
+        let (mut client, mut server) = (self.client(), self.server(u32::MAX - 1));
+        let conn = client.open(&mut server);
+        client.exchange(&mut server, conn, b"still here");
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

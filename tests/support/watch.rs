@@ -1,0 +1,84 @@
+//! What a process shows of itself in `/proc`, and waiting for what has no event.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+
+/// How long anything that must happen may take; generous, since only a failing test waits for it in full.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks `condition` again and again until it holds.
+///
+/// # Panics
+/// When it does not hold within [`DEADLINE`]; the message holds `what`.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds_within(DEADLINE, condition), "not within {DEADLINE:?}: {what}");
+}
+
+/// Whether `condition`, asked again and again, came true within `time`.
+pub fn holds_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + time;
+    while !condition() {
+        if Instant::now() > until {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// Waits until `progress` has not changed for `calm`: the pipeline that it counts is stuck.
+///
+/// Stopping the wait too early makes the test that uses it milder, never wrong.
+pub fn wait_until_stuck(calm: Duration, mut progress: impl FnMut() -> u64) -> u64 {
+    let mut last = (progress(), Instant::now());
+    while last.1.elapsed() < calm {
+        thread::sleep(Duration::from_millis(5));
+        let now = progress();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+    }
+    last.0
+}
+
+/// Resident memory of the process `pid`, in bytes.
+pub fn resident_bytes(pid: u32) -> u64 {
+    status_field(pid, "VmRSS:") * 1024
+}
+
+/// What the open descriptors of the process `pid` are, as far as the kernel tells.
+pub fn open_files(pid: u32) -> Vec<PathBuf> {
+    let directory = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");
+    directory.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect()
+}
+
+/// Raises this process's own limit of descriptors as far as it may go.
+pub fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit may be raised");
+}
+
+/// The highest number of an open descriptor of the process `pid`.
+pub fn highest_descriptor(pid: u32) -> u64 {
+    let directory = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");
+    let numbers = directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.max().expect("stdin at least")
+}
+
+/// Sets how many descriptors the process `pid`, one of ours, may have from now on.
+pub fn limit_descriptors(pid: u32, count: u64) {
+    let pid = Pid::from_raw(pid.cast_signed());
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(count), maximum }).expect("a soft limit may be changed");
+}
+
+fn status_field(pid: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("the kernel states it");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
