@@ -1,0 +1,53 @@
+//! A player's terminal.
+
+use std::io::stdin;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use fastway_client::{Client, ClientConfig};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::{LINE_CHARS, ROOM, printable};
+
+/// How long the room may take to dial us back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says each line of stdin in the room and prints what the others say, until stdin ends.
+pub(crate) async fn join(gateway: &str, name: &str) -> anyhow::Result<()> {
+    let client = Client::connect(gateway, ClientConfig::default()).await?;
+    let room = client.dial(ROOM).await?;
+    room.send_slice(name.as_bytes()).await?;
+    let delivery = timeout(PATIENCE, client.accept()).await.context("the room did not dial back")?;
+    let Some(mut delivery) = delivery else { return Err(client.closed().await.into()) };
+    let mut typed = typed_lines();
+    loop {
+        tokio::select! {
+            line = typed.recv() => match line {
+                Some(line) => drop(room.send(line).await?),
+                None => break,
+            },
+            message = delivery.recv() => match message {
+                Some(message) => println!("{}", printable(&message, 2 * LINE_CHARS)),
+                None => return Err(delivery.closed().await.into()),
+            },
+        }
+    }
+    // Unlike a drop, this waits until what was said is on its way.
+    client.close().await;
+    Ok(())
+}
+
+/// The lines of stdin. A read of a terminal cannot be given up, so it has a thread, which ends with the program.
+fn typed_lines() -> mpsc::Receiver<String> {
+    let (lines, typed) = mpsc::channel(1);
+    thread::spawn(move || {
+        for line in stdin().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    typed
+}

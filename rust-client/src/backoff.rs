@@ -1,0 +1,102 @@
+//! How long to wait before the next attempt.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+/// Growing, jittered delays between attempts to reach a gateway.
+///
+/// The n-th delay is drawn evenly from the upper half of `first * 2^n`, `longest` at most: thousands of clients that
+/// lost the same gateway do not come back in the same moment.
+///
+/// ```no_run
+/// use fastway_client::{Backoff, Client, ClientConfig};
+///
+/// # async fn play(_: Client) {}
+/// # async fn run() {
+/// let mut backoff = Backoff::default();
+/// loop {
+///     match Client::connect("gateway.example:10010", ClientConfig::default()).await {
+///         Ok(client) => { backoff.reset(); play(client).await }
+///         Err(error) => eprintln!("{error}"),
+///     }
+///     backoff.wait().await;
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// Delays that start below `first` and stay below `longest`.
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first.min(longest) }
+    }
+
+    /// Starts again with the first delay; for after a success.
+    pub fn reset(&mut self) {
+        self.next = self.first.min(self.longest);
+    }
+
+    /// Draws the next delay from the thread's own random numbers.
+    pub fn next_delay(&mut self) -> Duration {
+        self.next_delay_from(&mut rand::rng())
+    }
+
+    /// Draws the next delay from `random`.
+    pub fn next_delay_from(&mut self, random: &mut impl Rng) -> Duration {
+        let ceiling = self.next;
+        self.next = ceiling.saturating_mul(2).min(self.longest);
+        let half = ceiling / 2;
+        half + half.mul_f64(random.random_range(0.0..=1.0))
+    }
+
+    /// Sleeps for the next delay. A wait that is dropped has used up its delay.
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.next_delay()).await;
+    }
+
+    /// The longest delay.
+    pub fn longest(&self) -> Duration {
+        self.longest
+    }
+}
+
+impl Default for Backoff {
+    /// From 100 ms to 10 s.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(10))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_stay_in_the_upper_half() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let random = &mut SmallRng::seed_from_u64(7);
+        for ceiling in [100, 200, 400, 800, 1000, 1000].map(Duration::from_millis) {
+            let delay = backoff.next_delay_from(random);
+            assert!(delay >= ceiling / 2 && delay <= ceiling, "{delay:?} below {ceiling:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next_delay_from(random) <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn no_two_clients_wait_the_same_time() {
+        let random = &mut SmallRng::seed_from_u64(7);
+        let mut delays: Vec<_> = (0..100).map(|_| Backoff::default().next_delay_from(random)).collect();
+        delays.sort();
+        delays.dedup();
+        assert!(delays.len() > 90);
+    }
+}

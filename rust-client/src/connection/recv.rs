@@ -1,0 +1,218 @@
+//! The receiving half of a connection.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use fastway_wire::{ConnId, HEADER_BYTES, frame_bytes};
+use futures_core::Stream;
+
+use super::Handle;
+use crate::CloseReason;
+
+/// Receives the messages of one connection, in order.
+///
+/// The connection is closed when this and the last [`SendHalf`](crate::SendHalf) are dropped. When only this is
+/// dropped, what still comes is thrown away.
+pub struct RecvHalf {
+    handle: Arc<Handle>,
+    /// Whole frames; the batch that was taken from the link last.
+    batch: VecDeque<BytesMut>,
+    current: BytesMut,
+    /// Bytes of the frame at the front of `current` that was given out in place.
+    lent_bytes: usize,
+    taken_messages: usize,
+    taken_bytes: usize,
+}
+
+/// Why there is no message now.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TryRecv {
+    /// None has come yet.
+    #[error("no message has come yet")]
+    Empty,
+    /// All have been read, and none will come.
+    #[error(transparent)]
+    Closed(CloseReason),
+}
+
+impl RecvHalf {
+    pub(super) fn new(handle: Arc<Handle>) -> Self {
+        Self {
+            handle,
+            batch: VecDeque::new(),
+            current: BytesMut::new(),
+            lent_bytes: 0,
+            taken_messages: 0,
+            taken_bytes: 0,
+        }
+    }
+
+    /// The gateway's ID of this connection.
+    pub fn conn_id(&self) -> ConnId {
+        self.handle.inbox.id
+    }
+
+    /// The next message; `None` after the last one of a connection that has ended, whose [`RecvHalf::close_reason`]
+    /// says why.
+    ///
+    /// A message is a part of the block that it was read into; copy what is to be kept for long. Cancel-safe: a `recv`
+    /// that is dropped has taken nothing.
+    #[inline]
+    pub async fn recv(&mut self) -> Option<Bytes> {
+        // The common case has nothing to wait for.
+        if let Some(message) = self.next_taken() {
+            return Some(message);
+        }
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next message, where it was received; for those who only look at it. It is good until the next call, and costs
+    /// less than a message of one's own, which has to be counted. `None` and cancellation as with [`RecvHalf::recv`].
+    #[inline]
+    pub async fn recv_ref(&mut self) -> Option<&[u8]> {
+        if !self.has_next() {
+            poll_fn(|cx| self.poll_batch(Some(cx))).await;
+            self.has_next();
+        }
+        self.lend_next()
+    }
+
+    #[inline]
+    fn lend_next(&mut self) -> Option<&[u8]> {
+        let bytes = first_frame_bytes(&self.current)?;
+        self.lent_bytes = bytes;
+        self.count_taken(bytes);
+        self.current.get(HEADER_BYTES..bytes)
+    }
+
+    /// The next message, if it is there already.
+    ///
+    /// # Errors
+    /// There is none yet, or there will be none any more.
+    pub fn try_recv(&mut self) -> Result<Bytes, TryRecv> {
+        if let Some(message) = self.next_taken() {
+            return Ok(message);
+        }
+        match self.poll_batch(None) {
+            Poll::Pending => Err(TryRecv::Empty),
+            Poll::Ready(()) => self.next_taken().ok_or_else(|| self.why_closed()),
+        }
+    }
+
+    fn why_closed(&self) -> TryRecv {
+        TryRecv::Closed(self.close_reason().unwrap_or(CloseReason::Remote))
+    }
+
+    /// Closes the connection, both directions of it. What was received can still be read.
+    pub fn close(&self) {
+        self.handle.close();
+    }
+
+    /// Why the connection has ended; `None` while it is open.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.handle.close_reason()
+    }
+
+    /// Waits for the end of the connection, and says why. Messages may still wait to be read then.
+    pub async fn closed(&self) -> CloseReason {
+        self.handle.closed().await
+    }
+
+    #[inline]
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(message) = self.next_taken() {
+            return Poll::Ready(Some(message));
+        }
+        ready!(self.poll_batch(Some(cx)));
+        Poll::Ready(self.next_taken())
+    }
+
+    /// Takes all that waits, with one lock for all of it. Ready with an empty batch: the end.
+    fn poll_batch(&mut self, cx: Option<&mut Context<'_>>) -> Poll<()> {
+        let (taken, released) = self.handle.inbox.poll_take(&mut self.batch, cx);
+        if released {
+            self.handle.link.release_hold();
+        }
+        taken
+    }
+
+    /// Whether the next message has been taken from the link.
+    #[inline]
+    fn has_next(&mut self) -> bool {
+        self.current.advance(std::mem::take(&mut self.lent_bytes));
+        if self.current.is_empty() {
+            self.current = self.batch.pop_front().unwrap_or_default();
+        }
+        !self.current.is_empty()
+    }
+
+    #[inline]
+    fn next_taken(&mut self) -> Option<Bytes> {
+        if !self.has_next() {
+            return None;
+        }
+        let bytes = first_frame_bytes(&self.current)?;
+        let mut message = self.current.split_to(bytes).freeze();
+        message.advance(HEADER_BYTES);
+        self.count_taken(bytes);
+        Some(message)
+    }
+
+    #[inline]
+    fn count_taken(&mut self, bytes: usize) {
+        self.taken_messages = self.taken_messages.wrapping_add(1);
+        self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
+        let inbox = &self.handle.inbox;
+        inbox.consumed(self.taken_messages, self.taken_bytes);
+        if inbox.seems_held() || (self.is_last_taken() && inbox.can_hold()) {
+            self.release_hold();
+        }
+    }
+
+    /// Whether the frame that is given out now, of which `lent_bytes` are still in `current`, is the last one taken:
+    /// nobody may ask for a next message for long, so what was taken counts now.
+    #[inline]
+    fn is_last_taken(&self) -> bool {
+        self.current.len() == self.lent_bytes && self.batch.is_empty()
+    }
+
+    #[cold]
+    fn release_hold(&self) {
+        if self.handle.inbox.releases_link() {
+            self.handle.link.release_hold();
+        }
+    }
+}
+
+/// Length of the first of several whole frames; their lengths were checked when they came.
+#[inline]
+fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
+    frame_bytes(frames, u32::MAX).ok().flatten().filter(|&bytes| bytes <= frames.len())
+}
+
+impl Drop for RecvHalf {
+    fn drop(&mut self) {
+        if self.handle.inbox.abandon() {
+            self.handle.link.release_hold();
+        }
+    }
+}
+
+impl fmt::Debug for RecvHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvHalf").field("conn_id", &self.conn_id()).finish_non_exhaustive()
+    }
+}
+
+impl Stream for RecvHalf {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_recv(cx)
+    }
+}

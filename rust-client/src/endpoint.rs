@@ -1,0 +1,86 @@
+//! What a client and a server have in common: one link, and the connections on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::connection::RawConnection;
+use crate::link::{Answer, Closing, Driver, Link};
+use crate::{ConnectError, DialError, LinkConfig, LinkEnd, LinkStats, Remote};
+
+/// A link with its owner: dropping it ends the link, its task and its connections.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    link: Arc<Link>,
+}
+
+impl Endpoint {
+    /// Starts the task of a link over `stream`.
+    pub(crate) fn start<S>(
+        stream: S,
+        config: LinkConfig,
+        first_byte: Option<oneshot::Sender<()>>,
+    ) -> Result<Self, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        config.check()?;
+        let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+        let link = Arc::new(Link::new(config));
+        runtime.spawn(Driver::new(stream, Arc::clone(&link), first_byte));
+        Ok(Self { link })
+    }
+
+    pub(crate) async fn dial(&self, remote: Remote) -> Result<RawConnection, DialError> {
+        self.dial_timeout(remote, self.link.config.dial_timeout).await
+    }
+
+    pub(crate) async fn dial_timeout(&self, remote: Remote, after: Duration) -> Result<RawConnection, DialError> {
+        let answer = self.link.dial(remote)?;
+        match tokio::time::timeout(after, answer).await {
+            Ok(Ok(Answer::Accepted(connection))) => Ok(connection),
+            Ok(Ok(Answer::Refused)) => Err(DialError::Refused { remote }),
+            Ok(Err(_)) => Err(self.link.end_or_stopped().into()),
+            Err(_) => Err(DialError::TimedOut { remote, after }),
+        }
+    }
+
+    /// Makes the gateway say something.
+    pub(crate) fn ping(&self) {
+        self.link.ping();
+    }
+
+    pub(crate) async fn accept(&self) -> Option<RawConnection> {
+        self.link.accepts.pop().await
+    }
+
+    pub(crate) async fn close(&self) -> LinkEnd {
+        self.link.shut_down(Closing::Gently);
+        self.closed().await
+    }
+
+    pub(crate) async fn closed(&self) -> LinkEnd {
+        self.link.ended().await
+    }
+
+    pub(crate) fn end(&self) -> Option<LinkEnd> {
+        self.link.end().cloned()
+    }
+
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.link.is_held_up()
+    }
+
+    pub(crate) fn stats(&self) -> LinkStats {
+        self.link.stats()
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.link.shut_down(Closing::AtOnce);
+    }
+}

@@ -1,0 +1,184 @@
+//! One gateway of a group: a task that keeps the link to it alive.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fastway_wire::ClientId;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Accepted, GatewayHealth, GatewayState, Group, GroupEvent, GroupEventKind};
+use crate::{Backoff, ConnectError, Connection, LinkEnd, Server, lock};
+
+/// A gateway of a group, and the task that belongs to it. Dropping it ends both.
+#[derive(Debug)]
+pub(super) struct Member {
+    status: Arc<Mutex<Status>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Status {
+    state: GatewayState,
+    server: Option<Arc<Server>>,
+    connects: u64,
+    failures: u64,
+    accepts_overflowed: u64,
+}
+
+impl Member {
+    pub(super) fn start(runtime: &Handle, group: Arc<Group>, gateway: Arc<str>) -> Self {
+        let status =
+            Status { state: GatewayState::Connecting, server: None, connects: 0, failures: 0, accepts_overflowed: 0 };
+        let status = Arc::new(Mutex::new(status));
+        let (stop, stopped) = watch::channel(false);
+        let keeper =
+            Keeper { backoff: group.config.backoff.clone(), group, gateway, status: Arc::clone(&status), stopped };
+        Self { status, stop, task: runtime.spawn(keeper.run()) }
+    }
+
+    pub(super) fn tell_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until the link is closed.
+    pub(super) async fn stop(mut self) {
+        self.tell_to_stop();
+        // It cannot panic; and cut off by the end of the runtime, it has ended just as well.
+        let _ = (&mut self.task).await;
+    }
+
+    pub(super) fn server(&self) -> Option<Arc<Server>> {
+        lock(&self.status).server.clone()
+    }
+
+    pub(super) fn health(&self, gateway: Arc<str>) -> GatewayHealth {
+        let status = lock(&self.status);
+        GatewayHealth {
+            gateway,
+            state: status.state,
+            connects: status.connects,
+            failures: status.failures,
+            accepts_overflowed: status.accepts_overflowed,
+            stats: status.server.as_ref().map(|server| server.stats()),
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the task of a gateway works with.
+struct Keeper {
+    group: Arc<Group>,
+    gateway: Arc<str>,
+    status: Arc<Mutex<Status>>,
+    backoff: Backoff,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        while let Some(connected) = self.connect().await {
+            let retry_in = match connected {
+                Ok(server) => self.serve(server).await,
+                Err(error) => self.failed(error),
+            };
+            if self.wait(retry_in).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// `None` when the gateway was removed meanwhile.
+    async fn connect(&mut self) -> Option<Result<Server, ConnectError>> {
+        lock(&self.status).state = GatewayState::Connecting;
+        let Group { key, id, config, .. } = &*self.group;
+        let connecting = Server::connect(&self.gateway, key, *id, config.server.clone());
+        tokio::select! {
+            connected = connecting => Some(connected),
+            () = told_to_stop(&mut self.stopped) => None,
+        }
+    }
+
+    /// Hands on what the link brings until it ends; gives the time to wait then.
+    async fn serve(&mut self, server: Server) -> Duration {
+        let (server, since) = (Arc::new(server), Instant::now());
+        self.up(&server);
+        while let Some(connection) = self.next_accepted(&server).await {
+            self.hand_on(connection);
+        }
+        self.down(server.closed().await);
+        if since.elapsed() > self.backoff.longest() {
+            self.backoff.reset();
+        }
+        self.backoff.next_delay()
+    }
+
+    /// `None` when the link has ended, or the gateway was removed, which closes it.
+    async fn next_accepted(&mut self, server: &Server) -> Option<Connection<ClientId>> {
+        tokio::select! {
+            accepted = server.accept() => accepted,
+            () = told_to_stop(&mut self.stopped) => {
+                server.close().await;
+                None
+            }
+        }
+    }
+
+    fn hand_on(&self, connection: Connection<ClientId>) {
+        let accepted = Accepted { gateway: Arc::clone(&self.gateway), connection };
+        if self.group.accepts.push(accepted).is_err() {
+            lock(&self.status).accepts_overflowed += 1;
+        }
+    }
+
+    fn up(&self, server: &Arc<Server>) {
+        {
+            let mut status = lock(&self.status);
+            status.state = GatewayState::Up;
+            status.server = Some(Arc::clone(server));
+            status.connects += 1;
+        }
+        tracing::info!(gateway = %self.gateway, "the gateway is connected");
+        self.tell(GroupEventKind::Up);
+    }
+
+    fn down(&self, end: LinkEnd) {
+        lock(&self.status).server = None;
+        tracing::warn!(gateway = %self.gateway, %end, "the link to the gateway has ended");
+        self.tell(GroupEventKind::Down(end));
+    }
+
+    fn failed(&mut self, error: ConnectError) -> Duration {
+        let retry_in = self.backoff.next_delay();
+        lock(&self.status).failures += 1;
+        tracing::warn!(gateway = %self.gateway, %error, ?retry_in, "the gateway cannot be reached");
+        self.tell(GroupEventKind::Failed { error: Arc::new(error), retry_in });
+        retry_in
+    }
+
+    fn tell(&self, kind: GroupEventKind) {
+        // Nobody has to listen.
+        let _ = self.group.events.send(GroupEvent { gateway: Arc::clone(&self.gateway), kind });
+    }
+
+    /// `None` when the gateway was removed meanwhile.
+    async fn wait(&mut self, retry_in: Duration) -> Option<()> {
+        lock(&self.status).state = GatewayState::Waiting { retry_in };
+        tokio::select! {
+            () = tokio::time::sleep(retry_in) => Some(()),
+            () = told_to_stop(&mut self.stopped) => None,
+        }
+    }
+}
+
+/// Ends when the gateway is removed. An error is the group's own end, which comes to the same.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|&stop| stop).await;
+}

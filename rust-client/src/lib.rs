@@ -1,0 +1,122 @@
+//! The Rust SDK of the fastway game gateway.
+//!
+//! Players ([`Client`]) and game servers ([`Server`], or a [`ServerGroup`] behind several gateways) each have one link
+//! to the gateway. On it they open any number of virtual [`Connection`]s: a client dials a server by its
+//! [`ServerId`], a server dials a client by its [`ClientId`], and either side accepts.
+//!
+//! ```
+//! use fastway_client::{Client, ClientConfig, Server, ServerConfig, ServerId};
+//!
+//! async fn serve(gateway: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = Server::connect(gateway, "the key", ServerId::new(1), ServerConfig::default()).await?;
+//!     while let Some(mut player) = server.accept().await {
+//!         tokio::spawn(async move {
+//!             while let Some(message) = player.recv().await {
+//!                 if player.send(message).await.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//!     Err(server.closed().await.into())
+//! }
+//!
+//! async fn play(gateway: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::connect(gateway, ClientConfig::default()).await?;
+//!     let mut server = client.dial(ServerId::new(1)).await?;
+//!     server.send("hello").await?;
+//!     assert_eq!(server.recv().await.as_deref(), Some(&b"hello"[..]));
+//!     client.close().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Back-pressure
+//!
+//! * **Sending.** Messages of all connections of a link wait in one buffer for the socket. While more than
+//!   `send_buffer_bytes` wait there, `send` waits, and says so afterwards ([`Pace::HeldUp`]); `try_send` and
+//!   `send_timeout` give the message back, [`Connection::is_held_up`] tells without sending, and
+//!   [`LinkStats::sends_held_up`] counts. This speaks of *this side's own link*, not of the other end.
+//! * **Receiving.** What waits for `recv` is bounded per connection by [`ReceiveQueue`], in messages and in bytes. At
+//!   the bound the endpoint's policy decides: [`WhenFull::Hold`] stops reading the link (everything on it waits, dials
+//!   and accepts included, and nothing is lost), [`WhenFull::CloseConnection`] closes that one connection, with
+//!   [`CloseReason::QueueFull`]. A client holds by default, a server closes.
+//! * **In between.** The gateway bounds what it queues for a slow player, and closes a player that stays too slow;
+//!   it never holds a server up for one player, and so neither does `send`. Until the protocol has credits, who sends in
+//!   bulk keeps what is in flight (sent, and not yet confirmed by a message of the application's own) **below half the
+//!   player's bound**: the gateway's `ClientSendChanSize` in packets (1,000 by default) and `--client-send-bytes`
+//!   (4 MiB by default).
+//!
+//! # Time-outs
+//!
+//! `connect` and `dial` are bounded by the config ([`LinkConfig`]), `close` by `close_grace`. A dial that is given up
+//! leaves nothing behind: a late "yes" is answered by a close. Links are pinged every `ping_interval`, and given up when
+//! the gateway is silent for `dead_after_intervals` of them. `recv`, `accept` and `send` wait for ever; use
+//! `tokio::time::timeout` around them.
+//!
+//! # Errors and ends
+//!
+//! [`ConnectError`], [`DialError`], [`SendError`] and [`TrySendError`] say what failed. `recv` and `accept` give `None`
+//! at the end, and [`Connection::close_reason`] or [`Client::closed`] say why: [`CloseReason`], [`LinkEnd`]. Messages
+//! that came before the end can always be read. Nothing here panics, with one exception that is tokio's: the runtime
+//! needs its I/O and time drivers enabled.
+//!
+//! # Cancellation
+//!
+//! Every future may be dropped at any point where it waits. `recv` and `accept` have taken nothing then, `send` has sent
+//! nothing, `dial` leaves nothing behind; `flush` and `closed` only watch. Two cannot be taken back: `close` goes on
+//! closing, and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
+//! [`Server`] may have replaced an older one with the same ID.
+//!
+//! # Ownership
+//!
+//! Dropping a handle closes what it owns. The last half of a [`Connection`] closes the connection. An endpoint ends
+//! its link at once, and its task with it, and every connection of it ends with [`LinkEnd::Dropped`]; what was sent may
+//! be lost then, so `close` it where that matters. There is one task per link (and one per gateway of a group), and none
+//! outlives its endpoint.
+//!
+//! # Speed
+//!
+//! The link's task reads in large blocks, hands each connection its messages as slices of them ([`Bytes`]), and wakes a
+//! reader once per batch; what is sent is copied once (large messages not at all) and written once per batch. In steady
+//! state neither direction allocates per message. A kept message keeps its whole block alive: copy what you store.
+
+mod backoff;
+mod client;
+mod config;
+mod connect;
+mod connection;
+mod endpoint;
+mod error;
+mod group;
+mod link;
+mod queue;
+mod reason;
+mod server;
+mod stats;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use backoff::Backoff;
+pub use bytes::Bytes;
+pub use client::Client;
+pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
+pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, SendHalf, TryRecv};
+pub use error::{ConfigError, ConnectError, DialError, SendError, TrySendError};
+pub use fastway_wire::{ClientId, ConnId, ServerId};
+pub use group::{
+    Accepted, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, ServerGroup,
+};
+pub use reason::{CloseReason, LinkEnd, ProtocolFault, Remote};
+pub use server::Server;
+pub use stats::LinkStats;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// No code that holds one of our locks can panic half-way through a change, so a poisoned one is as good as any.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,267 @@
+//! The task of a link: it owns the stream, writes what the handles queued, and hands out what comes.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use fastway_wire::ConnId;
+use rustc_hash::FxHashMap;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::Sleep;
+
+use super::keepalive::{Keepalive, Tick};
+use super::outbox::{MAX_SLICES, Outbox};
+use super::receive::Receiver;
+use super::{Closing, Inbox, Link};
+use crate::{LinkEnd, lock};
+
+/// Reads, and writes, in one go; then the other tasks have their turn.
+const TURNS: usize = 4;
+
+/// A link's task. It ends with the link: when the endpoint is dropped or closed, or the gateway is gone.
+pub(crate) struct Driver<S> {
+    stream: S,
+    pub(super) link: Arc<Link>,
+    pub(super) conns: FxHashMap<ConnId, Arc<Inbox>>,
+    pub(super) receiver: Receiver,
+    writing: Outbox,
+    needs_flush: bool,
+    told: Vec<Arc<Inbox>>,
+    pub(super) keepalive: Keepalive,
+    /// Told at the first byte from the gateway.
+    pub(super) first_byte: Option<oneshot::Sender<()>>,
+    phase: Phase,
+}
+
+/// ```text
+/// Open ──close──▶ Flushing ──all written──▶ Lingering ──the gateway ends, too──▶ (gone)
+///                     └──────────────────────────┴──────the grace is over──────▶ (gone)
+/// ```
+enum Phase {
+    Open,
+    Flushing { grace: Pin<Box<Sleep>> },
+    Lingering { grace: Pin<Box<Sleep>> },
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// Has to be made in a tokio runtime, which the clock belongs to.
+    pub(crate) fn new(stream: S, link: Arc<Link>, first_byte: Option<oneshot::Sender<()>>) -> Self {
+        let config = &link.config;
+        Self {
+            stream,
+            conns: FxHashMap::default(),
+            receiver: Receiver::new(config.read_block_bytes, config.max_packet),
+            writing: Outbox::default(),
+            needs_flush: false,
+            told: Vec::new(),
+            keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
+            first_byte,
+            phase: Phase::Open,
+            link,
+        }
+    }
+
+    /// One turn; an error is the end of the link.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        self.take_requests(cx)?;
+        self.tick(cx)?;
+        self.write(cx)?;
+        self.linger(cx)?;
+        self.read(cx)
+    }
+
+    fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        let requests = lock(&self.link.out).look(cx.waker(), &mut self.writing);
+        for conn in requests.closed {
+            self.conns.remove(&conn);
+        }
+        match (requests.closing, &self.phase) {
+            (Some(Closing::AtOnce), _) => {
+                // One try, so that a last message is not lost for want of a moment; what does not fit is dropped.
+                let _ = self.poll_write_once(cx);
+                Err(LinkEnd::Dropped)
+            }
+            (Some(Closing::Gently), Phase::Open) => {
+                self.start_closing();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start_closing(&mut self) {
+        let grace = Box::pin(tokio::time::sleep(self.link.config.close_grace));
+        self.phase = Phase::Flushing { grace };
+        self.end_all(&LinkEnd::Closed);
+        drop(self.link.accepts.close());
+        lock(&self.link.out).give_up_dials();
+    }
+
+    fn end_all(&mut self, end: &LinkEnd) {
+        for inbox in std::mem::take(&mut self.conns).into_values() {
+            self.end(&inbox, end.clone().into());
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if !matches!(self.phase, Phase::Open) {
+            return Ok(());
+        }
+        while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
+            match tick {
+                Tick::Dead { silent_for } => return Err(LinkEnd::Silent { silent_for }),
+                Tick::Ping => self.ping(),
+            }
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self) {
+        self.receiver.shrink();
+        self.writing.shrink();
+        let mut out = lock(&self.link.out);
+        out.shrink();
+        out.ping();
+        out.take(&mut self.writing);
+    }
+
+    /// Writes until nothing waits, or the stream takes no more. Once the sending side has ended, nothing is written: the
+    /// error would end the link before the gateway has read all.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if matches!(self.phase, Phase::Lingering { .. }) {
+            return Ok(());
+        }
+        for _ in 0..TURNS {
+            if self.writing.is_empty() {
+                return self.flush(cx);
+            }
+            match self.poll_write_once(cx) {
+                Poll::Ready(written) => self.written(written?),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        run_again(cx);
+        Ok(())
+    }
+
+    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = self.writing.slices(&mut slices);
+        let slices = slices.get(..filled).unwrap_or_default();
+        let stream = Pin::new(&mut self.stream);
+        let written = match slices {
+            [] => return Poll::Ready(Ok(0)),
+            [only] => ready!(stream.poll_write(cx, only)),
+            several => ready!(stream.poll_write_vectored(cx, several)),
+        };
+        Poll::Ready(written.and_then(|count| if count == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }))
+    }
+
+    fn written(&mut self, count: usize) {
+        self.writing.consume(count);
+        self.needs_flush = true;
+        if !self.writing.is_empty() {
+            // The socket was full, so somebody has made room: a gateway that holds this link back lives.
+            self.keepalive.heard();
+        }
+        lock(&self.link.out).written(count, &mut self.writing, &mut self.told);
+        self.told.drain(..).for_each(|conn| conn.changed.notify_waiters());
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if self.needs_flush
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
+            self.needs_flush = false;
+            flushed?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sending side when all is written, and the link when its grace is over.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        let (Phase::Flushing { grace } | Phase::Lingering { grace }) = &mut self.phase else { return Ok(()) };
+        if grace.as_mut().poll(cx).is_ready() {
+            return Err(LinkEnd::Closed);
+        }
+        let flushing = matches!(self.phase, Phase::Flushing { .. });
+        if !flushing || !self.writing.is_empty() || self.needs_flush {
+            return Ok(());
+        }
+        if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
+            shut.map_err(|_| LinkEnd::Closed)?;
+            self.phase = Phase::Lingering { grace: Box::pin(tokio::time::sleep(self.link.config.close_grace)) };
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        for _ in 0..TURNS {
+            if self.link.holds.load(Ordering::Acquire) > 0 {
+                // Nobody listens, so the gateway's silence means nothing.
+                self.keepalive.heard();
+                return Ok(());
+            }
+            let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
+            match read {
+                Ok(0) => return Err(self.end_of_stream(LinkEnd::Gateway)),
+                Ok(count) => self.received(count)?,
+                Err(lost) => return Err(self.end_of_stream(lost.into())),
+            }
+        }
+        run_again(cx);
+        Ok(())
+    }
+
+    /// While this side closes, any end is the one it asked for.
+    fn end_of_stream(&self, end: LinkEnd) -> LinkEnd {
+        if matches!(self.phase, Phase::Open) { end } else { LinkEnd::Closed }
+    }
+}
+
+/// Has the task polled again after the runtime has looked for new events: a busy link must not starve timers and other
+/// links.
+fn run_again(cx: &mut Context<'_>) {
+    let _first_poll_only_arms_it = pin!(yield_now()).poll(cx);
+}
+
+impl<S> Driver<S> {
+    /// Whether connections are still handed out.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    fn finish(&mut self, end: LinkEnd) {
+        for inbox in std::mem::take(&mut self.conns).into_values() {
+            inbox.finish(end.clone().into());
+        }
+        self.link.finish(end);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(end) => {
+                self.finish(end);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// The runtime drops the tasks it has left: nobody shall wait for this one.
+    fn drop(&mut self) {
+        self.finish(LinkEnd::RuntimeStopped);
+    }
+}

@@ -1,0 +1,226 @@
+//! One physical link: a task that owns the stream, and what it shares with the handles of the application.
+//!
+//! ```text
+//! send ─▶ Outgoing ─▶ Driver ─▶ stream            one lock and one copy per message, one write per batch
+//! recv ◀─ Inbox    ◀─ Driver ◀─ stream            one read, one lock and one wake-up per batch
+//! ```
+
+mod dispatch;
+mod driver;
+mod inbox;
+mod keepalive;
+mod outbox;
+mod outgoing;
+mod receive;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+pub(crate) use driver::Driver;
+pub(crate) use inbox::Inbox;
+use outgoing::Outgoing;
+pub(crate) use outgoing::Pushed;
+
+use crate::config::LinkConfig;
+use crate::connection::RawConnection;
+use crate::queue::Queue;
+use crate::stats::Counters;
+use crate::{CloseReason, LinkEnd, LinkStats, Remote, lock};
+
+/// The part of a link that its task shares with the handles.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) config: LinkConfig,
+    pub(crate) counters: Counters,
+    /// Connections that others opened.
+    pub(crate) accepts: Queue<RawConnection>,
+    out: Mutex<Outgoing>,
+    /// Receive queues that keep the link from being read.
+    holds: AtomicUsize,
+    end: OnceLock<LinkEnd>,
+    ended: Notify,
+}
+
+/// How an endpoint wants its link to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// With all that was sent.
+    Gently,
+    /// Now.
+    AtOnce,
+}
+
+/// The gateway's answer to a dial.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Accepted(RawConnection),
+    Refused,
+}
+
+impl Link {
+    pub(crate) fn new(config: LinkConfig) -> Self {
+        Self {
+            accepts: Queue::new(config.pending_accepts),
+            out: Mutex::new(Outgoing::new(config.send_buffer_bytes)),
+            config,
+            counters: Counters::default(),
+            holds: AtomicUsize::new(0),
+            end: OnceLock::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Queues a dial; the answer comes to the receiver, which is told nothing when the link ends first.
+    pub(crate) fn dial(&self, remote: Remote) -> Result<oneshot::Receiver<Answer>, LinkEnd> {
+        let (asking, answer) = oneshot::channel();
+        if let Some(end) = self.end.get() {
+            return Err(end.clone());
+        }
+        let task = lock(&self.out).dial(remote.get(), asking);
+        task.into_iter().for_each(Waker::wake);
+        Ok(answer)
+    }
+
+    /// Queues a copy of a message, unless the link is held up.
+    #[inline]
+    pub(crate) fn push_copy(&self, conn: &Arc<Inbox>, payload: &[u8]) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push_copy(conn.id, payload));
+        task.into_iter().for_each(Waker::wake);
+        pushed
+    }
+
+    /// Queues a message, unless the link is held up.
+    #[inline]
+    pub(crate) fn push(&self, conn: &Arc<Inbox>, payload: &Bytes) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push(conn.id, payload));
+        task.into_iter().for_each(Waker::wake);
+        pushed
+    }
+
+    /// Queues a message that was promised its room.
+    pub(crate) fn push_anyway(&self, conn: &Inbox, payload: &Bytes) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_anyway(|outbox| outbox.push(conn.id, payload));
+        task.into_iter().for_each(Waker::wake);
+        pushed
+    }
+
+    /// Whether a message would be queued now; if not, `conn` is told when to ask again.
+    pub(crate) fn has_room_for(&self, conn: &Arc<Inbox>) -> bool {
+        lock(&self.out).has_room_for(conn)
+    }
+
+    pub(crate) fn is_held_up(&self) -> bool {
+        lock(&self.out).is_held_up()
+    }
+
+    /// The position in the stream behind all that was queued so far.
+    pub(crate) fn queued_position(&self) -> u64 {
+        lock(&self.out).queued_position()
+    }
+
+    /// Whether the socket has taken all before `position`; if not, `conn` is told when it has.
+    pub(crate) fn has_written(&self, position: u64, conn: &Arc<Inbox>) -> bool {
+        lock(&self.out).has_written(position, conn)
+    }
+
+    /// This side ends a connection, which the other end is told, once.
+    pub(crate) fn close(&self, conn: &Inbox) {
+        let (first, released) = conn.finish(CloseReason::Local);
+        if released {
+            self.release_hold();
+        }
+        if first {
+            let task = lock(&self.out).close(conn.id, true);
+            task.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// A receive queue was holding the link and does no more.
+    pub(crate) fn release_hold(&self) {
+        if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.wake_task();
+        }
+    }
+
+    /// Queues a ping, unless something else is on its way to the gateway.
+    pub(crate) fn ping(&self) {
+        let task = {
+            let mut out = lock(&self.out);
+            out.ping();
+            out.wake()
+        };
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    /// Asks the link to end.
+    pub(crate) fn shut_down(&self, closing: Closing) {
+        let task = lock(&self.out).shut_down(closing);
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    fn wake_task(&self) {
+        let task = lock(&self.out).wake();
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    /// Why the link has ended; `None` while it is open.
+    pub(crate) fn end(&self) -> Option<&LinkEnd> {
+        self.end.get()
+    }
+
+    /// Waits for the end of the link.
+    pub(crate) async fn ended(&self) -> LinkEnd {
+        loop {
+            let ended = self.ended.notified();
+            if let Some(end) = self.end.get() {
+                return end.clone();
+            }
+            ended.await;
+        }
+    }
+
+    /// A dial's answer when nobody gave one.
+    pub(crate) fn end_or_stopped(&self) -> LinkEnd {
+        let unfinished = if lock(&self.out).is_closing() { LinkEnd::Closed } else { LinkEnd::RuntimeStopped };
+        self.end.get().cloned().unwrap_or(unfinished)
+    }
+
+    pub(crate) fn stats(&self) -> LinkStats {
+        let (sent_bytes, waiting_bytes) = lock(&self.out).sent_and_waiting();
+        LinkStats {
+            received_messages: self.counters.received_messages.get(),
+            received_bytes: self.counters.received_bytes.get(),
+            sent_bytes,
+            waiting_bytes,
+            sends_held_up: self.counters.sends_held_up.get(),
+            reads_held: self.counters.reads_held.get(),
+            closed_queue_full: self.counters.closed_queue_full.get(),
+            accepts_overflowed: self.counters.accepts_overflowed.get(),
+            late_accepts: self.counters.late_accepts.get(),
+        }
+    }
+
+    /// How long the gateway may be silent; `None`: for ever.
+    fn dead_after(&self) -> Option<Duration> {
+        let intervals = self.config.dead_after_intervals;
+        self.config.ping_interval.filter(|_| intervals > 0).map(|interval| interval.saturating_mul(intervals))
+    }
+
+    /// The task's last act: nobody waits for this link any more.
+    fn finish(&self, end: LinkEnd) {
+        tracing::debug!(%end, "the link has ended");
+        // Set first: whoever finds its dial dropped or its connection gone looks here.
+        if self.end.set(end).is_err() {
+            return;
+        }
+        let left = lock(&self.out).finish();
+        drop(left);
+        drop(self.accepts.close());
+        self.ended.notify_waiters();
+    }
+}

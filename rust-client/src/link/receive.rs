@@ -1,0 +1,183 @@
+//! From the stream to runs of whole frames, without a copy and, once warm, without an allocation.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use fastway_wire::{Command, ConnId, frame_bytes, split_frame};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::ProtocolFault;
+
+/// Blocks that wait for the application to drop its messages, so that they can be used again.
+const RETIRED_BLOCKS: usize = 8;
+/// A read takes at least this part of a block.
+const LEAST_READ_FRACTION: usize = 4;
+
+/// The block that is read into, and those that the application still uses.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    block: BytesMut,
+    retired: VecDeque<BytesMut>,
+    block_bytes: usize,
+    max_packet: u32,
+}
+
+/// What the gateway sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    Command(Command),
+    /// Consecutive whole frames of one connection.
+    Run {
+        conn: ConnId,
+        frames: BytesMut,
+        messages: usize,
+    },
+}
+
+impl Receiver {
+    pub(super) fn new(block_bytes: usize, max_packet: u32) -> Self {
+        let block = BytesMut::with_capacity(block_bytes);
+        Self { block, retired: VecDeque::new(), block_bytes, max_packet }
+    }
+
+    /// Reads once; gives the count of bytes, 0 at the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        pin!(stream.read_buf(&mut self.block)).poll(cx)
+    }
+
+    /// The next thing that was received as a whole.
+    pub(super) fn next(&mut self) -> Result<Option<Received>, ProtocolFault> {
+        let Some((first, _)) = split_frame(&self.block, self.max_packet)? else { return Ok(None) };
+        let (conn, bytes) = (first.conn(), first.as_bytes().len());
+        if conn.is_command() {
+            let command = Command::decode(first.payload())?;
+            self.block.advance(bytes);
+            return Ok(Some(Received::Command(command)));
+        }
+        let (bytes, messages) = self.run_of(conn, bytes);
+        Ok(Some(Received::Run { conn, frames: self.block.split_to(bytes), messages }))
+    }
+
+    /// Bytes and count of the whole frames of `conn` at the front, of which the first has `first_bytes`. A bad length
+    /// behind them is found by the next look.
+    fn run_of(&self, conn: ConnId, first_bytes: usize) -> (usize, usize) {
+        let (mut rest, mut messages) = (self.block.get(first_bytes..).unwrap_or_default(), 1);
+        while let Ok(Some((frame, after))) = split_frame(rest, self.max_packet)
+            && frame.conn() == conn
+        {
+            rest = after;
+            messages += 1;
+        }
+        (self.block.len() - rest.len(), messages)
+    }
+
+    /// Memory follows the bytes received, never the length announced: a block at most doubles what has come.
+    fn make_room(&mut self) {
+        let received = self.block.len();
+        let announced = frame_bytes(&self.block, self.max_packet).ok().flatten().unwrap_or_default();
+        let target = announced.clamp(self.block_bytes, self.block_bytes.max(2 * received));
+        let missing = announced.min(target).saturating_sub(received);
+        let least = missing.max(self.block_bytes / LEAST_READ_FRACTION);
+        if self.block.capacity() - received < least && !self.block.try_reclaim(least) {
+            self.replace_block(target.max(received + least));
+        }
+    }
+
+    fn replace_block(&mut self, capacity: usize) {
+        let reusable = self.retired.iter_mut().position(|block| block.try_reclaim(capacity));
+        let mut fresh = match reusable.and_then(|index| self.retired.remove(index)) {
+            Some(block) => block,
+            None => BytesMut::with_capacity(capacity),
+        };
+        fresh.extend_from_slice(&self.block);
+        let mut full = std::mem::replace(&mut self.block, fresh);
+        full.clear();
+        self.retired.truncate(RETIRED_BLOCKS - 1);
+        self.retired.push_front(full);
+    }
+
+    /// Gives back the memory of a burst that is over.
+    pub(super) fn shrink(&mut self) {
+        self.retired.clear();
+        if self.block.is_empty() && self.block.capacity() > self.block_bytes {
+            self.block = BytesMut::with_capacity(self.block_bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastway_wire::encode_data;
+    use std::task::Waker;
+
+    const BLOCK: usize = 1024;
+
+    fn frame(conn: u32, payload_bytes: usize) -> Vec<u8> {
+        let mut frame = Vec::new();
+        encode_data(ConnId::new(conn), &vec![7; payload_bytes], &mut frame).unwrap();
+        frame
+    }
+
+    fn read(receiver: &mut Receiver, mut input: &[u8]) {
+        let cx = &mut Context::from_waker(Waker::noop());
+        while !input.is_empty() {
+            assert!(receiver.poll_read(&mut input, cx).is_ready());
+        }
+    }
+
+    fn run(conn: u32, count: usize, payload_bytes: usize) -> Received {
+        let frames = frame(conn, payload_bytes).repeat(count)[..].into();
+        Received::Run { conn: ConnId::new(conn), frames, messages: count }
+    }
+
+    #[test]
+    fn frames_of_one_connection_in_a_row_are_one_run() {
+        let mut receiver = Receiver::new(BLOCK, 1 << 20);
+        let ping = Command::Ping.encode();
+        read(&mut receiver, &[&frame(1, 5).repeat(3)[..], &frame(2, 0), &ping, &frame(2, 9)[..3]].concat());
+        assert_eq!(receiver.next(), Ok(Some(run(1, 3, 5))));
+        assert_eq!(receiver.next(), Ok(Some(run(2, 1, 0))));
+        assert_eq!(receiver.next(), Ok(Some(Received::Command(Command::Ping))));
+        assert_eq!(receiver.next(), Ok(None));
+        read(&mut receiver, &frame(2, 9)[3..]);
+        assert_eq!(receiver.next(), Ok(Some(run(2, 1, 9))));
+    }
+
+    #[test]
+    fn memory_follows_the_bytes_received_not_the_length_announced() {
+        let mut receiver = Receiver::new(BLOCK, 16 << 20);
+        let large = frame(1, 10 << 20);
+        read(&mut receiver, &large[..100]);
+        assert!(receiver.block.capacity() <= 2 * BLOCK, "{}", receiver.block.capacity());
+        for received in [10_000, 100_000, 1_000_000] {
+            let before = receiver.block.len();
+            read(&mut receiver, &large[before..received]);
+            assert!(receiver.block.capacity() <= 4 * received, "{} for {received}", receiver.block.capacity());
+        }
+        read(&mut receiver, &large[1_000_000..]);
+        assert_eq!(receiver.next(), Ok(Some(run(1, 1, 10 << 20))));
+    }
+
+    #[test]
+    fn blocks_that_nobody_uses_any_more_are_used_again() {
+        let mut receiver = Receiver::new(BLOCK, 1 << 20);
+        let mut blocks = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            read(&mut receiver, &frame(1, 100));
+            blocks.insert(receiver.block.as_ptr() as usize / (2 * BLOCK));
+            assert!(matches!(receiver.next(), Ok(Some(Received::Run { .. }))));
+        }
+        assert!(blocks.len() <= 4, "{}", blocks.len());
+        receiver.shrink();
+        assert!(receiver.retired.is_empty());
+    }
+}
