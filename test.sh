@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Builds fastway and runs all of its tests: ./test.sh
+#
+# Installs what is missing where it may (rustup components, cargo-deny into the target directory) and otherwise says
+# what to install. Stops at the first step that fails, with all that the step had to say.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p "$target"
+target=$(cd "$target" && pwd)
+log=$(mktemp)
+run_id=$$-$RANDOM$RANDOM
+msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+deny_version=0.20.2
+big_test=a_thousand_players_exchange_a_hundred_thousand_messages_with_two_servers
+
+export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=never
+# What the tests start inherits this, so that it can be found if it outlives them.
+export FASTWAY_TEST_RUN=$run_id
+
+main() {
+    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, a C compiler" check_toolchain
+    step "manifests: both Cargo.lock are up to date" check_locks
+    step "format" check_format
+    step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+    step "clippy of the fuzz targets" lint_fuzz_targets
+    step "documentation" document
+    step "tests, doc tests, vectors, fuzz corpora (debug build)" cargo test --locked --workspace --no-fail-fast
+    step "benchmarks run, once each" cargo test --locked --bench data_path
+    step "MSRV: everything compiles with Rust $msrv" check_msrv
+    step "release build" cargo build --locked --release --bin fastway --example tour
+    step "release binary: 1,000 players exchange 100,000 messages" test_release
+    step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
+    step "dependencies: cargo-deny $deny_version" install_deny
+    step "dependencies: licences, sources, bans" check_dependencies
+    step "dependencies: advisories" check_advisories
+    step "no process is left behind" check_leftovers
+    echo "all passed in $SECONDS s"
+}
+
+# Runs a step with its output in the log: of a good one the test results and what is marked with `!` are shown.
+step() {
+    local heading=$1 started=$SECONDS
+    shift
+    echo "== $heading"
+    "$@" >"$log" 2>&1
+    grep -E '^(! |   Doc-tests |     Running |test result: )' "$log" || true
+    echo "   ok, $((SECONDS - started)) s"
+}
+
+# The end of every run; after a failure `set -e` leads here from within the step.
+finish() {
+    local status=$?
+    if ((status != 0)); then
+        cat "$log"
+        echo "FAILED after $SECONDS s: the step above (exit code $status)"
+    fi
+    rm -f "$log"
+}
+trap finish EXIT
+
+check_toolchain() {
+    need cargo "Rust $msrv or later, by rustup or the package rust of your system"
+    need rustc "Rust $msrv or later, by rustup or the package rust of your system"
+    need go "Go: the tests open CPU profiles with \`go tool pprof\` (Debian: apt-get install golang-go)"
+    need cc "a C compiler, which jemalloc is built with (Debian: apt-get install build-essential)"
+    need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
+    need_component rustfmt cargo-fmt
+    need_component clippy cargo-clippy
+    older "$(rustc_version)" "$msrv" || return 0
+    echo "rustc $(rustc_version) is too old: install Rust $msrv or later (rustup update stable)"
+    return 1
+}
+
+need() {
+    command -v "$1" || { echo "\`$1\` is missing; install $2" && return 1; }
+}
+
+need_component() {
+    command -v "$2" && "$2" --version && return 0
+    command -v rustup || { echo "\`$2\` is missing; install $1 of your Rust distribution, or Rust by rustup" && return 1; }
+    rustup component add "$1"
+}
+
+rustc_version() {
+    rustc --version | cut -d' ' -f2
+}
+
+# Whether version $1 is below version $2.
+older() {
+    [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) != "$2" ]]
+}
+
+check_locks() {
+    cargo metadata --locked --format-version 1 >/dev/null
+    cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+}
+
+check_format() {
+    cargo fmt --all --check
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
+}
+
+# Nothing is linked here, so the fuzzing engine, which its build script would compile, need not exist.
+lint_fuzz_targets() {
+    CUSTOM_LIBFUZZER_PATH=$log cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+}
+
+document() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+}
+
+# What was compiled above was compiled with the toolchain in use; another one is needed only where that is newer.
+check_msrv() {
+    [[ $(rustc_version) == "$msrv".* ]] && echo "! Rust $msrv is the toolchain in use" && return 0
+    command -v rustup || { echo "rustup is needed to compile with Rust $msrv beside $(rustc_version); install it" && return 1; }
+    rustup run "$msrv.0" rustc --version || rustup toolchain install "$msrv.0" --profile minimal
+    rustup run "$msrv.0" cargo check --locked --workspace --all-targets --target-dir "$target/msrv"
+}
+
+test_release() {
+    FASTWAY_BIN=$target/release/fastway cargo test --locked --test crosstalk -- --exact "$big_test"
+    grep -q '^test result: ok. 1 passed' "$log" || { echo "no test is named $big_test" && return 1; }
+}
+
+take_tour() {
+    timeout 60 "$target/release/examples/tour" --gateway "$target/release/fastway"
+}
+
+# Unoptimised: it is built in a third of the time and runs for a second.
+install_deny() {
+    [[ $(deny --version) == "cargo-deny $deny_version" ]] && return 0
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --root "$target/tools" "cargo-deny@$deny_version"
+}
+
+deny() {
+    "$(deny_program)" "$@"
+}
+
+deny_program() {
+    command -v "$target/tools/bin/cargo-deny" || echo cargo-deny
+}
+
+check_dependencies() {
+    deny --locked check --allow duplicate --allow license-exception-not-encountered licenses sources bans
+    deny --locked --manifest-path fuzz/Cargo.toml check --allow license-not-encountered licenses sources bans
+}
+
+check_advisories() {
+    if timeout 120 "$(deny_program)" --locked fetch db; then
+        deny --locked check --disable-fetch advisories
+    else
+        echo "! NOT CHECKED: the advisory database cannot be fetched from here"
+    fi
+}
+
+check_leftovers() {
+    local process left=0
+    for process in /proc/[0-9]*; do
+        if is_ours "$process"; then
+            echo "left behind: ${process#/proc/} $(tr '\0' ' ' <"$process/cmdline")"
+            left=1
+        fi
+    done
+    return "$left"
+}
+
+# Whether a process is a program that was built here and started by this run.
+is_ours() {
+    [[ $(readlink "$1/exe") == "$target"/* ]] && grep -qzx "FASTWAY_TEST_RUN=$run_id" "$1/environ"
+} 2>/dev/null
+
+main "$@"
