@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_testkit::process::{Exit, Process, Signal};
-use fastway_testkit::{Gateway, data, pprof};
+use fastway_testkit::{Gateway, data, pprof, watch};
 use tempfile::tempdir;
 
 #[test]
@@ -159,16 +159,21 @@ fn the_cpu_profile_opens_in_pprof_and_can_be_taken_again() {
 #[test]
 fn the_cpu_profile_shows_where_frames_cost_time() {
     let mut gateway = Gateway::start(&[]);
-    let (mut client, mut server) = (gateway.client(), gateway.server(7));
-    let conn = client.open(&mut server);
-    let frames = data(conn, b"hello").repeat(5_000);
+    let mut server = gateway.server(7);
+    let mut clients: Vec<_> = (0..16).map(|_| gateway.client()).collect();
+    let conns: Vec<_> = clients.iter_mut().map(|client| client.open(&mut server)).collect();
+    let to_all: Vec<u8> = conns.iter().flat_map(|&conn| data(conn, b"hello")).collect();
     gateway.command("cpuprof start");
     gateway.wait_log_with(&["command done", "cpuprof start"]);
-    // A hundred samples or so.
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(1) {
-        client.send_raw(&frames);
-        server.expect_raw(&frames);
+    // A hundred samples. Each link sends and gets a frame of its own, so that reads and writes both take their share.
+    let enough = watch::cpu_time(gateway.pid()) + Duration::from_secs(1);
+    while watch::cpu_time(gateway.pid()) < enough {
+        server.send_raw(&to_all);
+        for (client, &conn) in clients.iter_mut().zip(&conns) {
+            client.expect_raw(&data(conn, b"hello"));
+            client.send_raw(&data(conn, b"hello"));
+        }
+        conns.iter().for_each(|_| drop(server.receive().unwrap()));
     }
     gateway.command("cpuprof stop");
     gateway.wait_log_with(&["command done", "cpuprof stop"]);

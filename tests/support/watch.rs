@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 /// How long anything that must happen may take; generous, since only a failing test waits for it in full.
@@ -49,6 +50,14 @@ pub fn wait_until_stuck(calm: Duration, mut progress: impl FnMut() -> u64) -> u6
 /// Resident memory of the process `pid`, in bytes.
 pub fn resident_bytes(pid: u32) -> u64 {
     status_field(pid, "VmRSS:") * 1024
+}
+
+/// CPU time that the process `pid` has taken so far, as finely as the kernel's ticks go.
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let (_, fields) = stat.rsplit_once(") ").expect("the name stands in brackets");
+    let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number of ticks"));
+    Duration::from_secs(ticks.sum()) / u32::try_from(clock_ticks_per_second()).expect("a hundred or so")
 }
 
 /// What the open descriptors of the process `pid` are, as far as the kernel tells.
