@@ -113,7 +113,11 @@ async fn a_replaced_server_learns_that_its_link_is_gone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_messages_each_way_stay_in_order() {
     let gateway = Gateway::start(&[]);
-    let (server, client) = (server(&gateway).await, client(&gateway).await);
+    // Nothing may be lost, however late the readers are.
+    let mut config = ServerConfig::default();
+    config.link.receive_queue.when_full = WhenFull::Hold;
+    let server = Server::connect(gateway.server_addr(), KEY, SERVER, config).await.unwrap();
+    let client = client(&gateway).await;
     let (ours, theirs) = open(&client, &server).await;
     let (our_sending, our_receiving) = ours.split();
     let (their_sending, their_receiving) = theirs.split();
