@@ -32,6 +32,7 @@ main() {
     step "release build" cargo build --locked --release --bin fastway --example tour
     step "release binary: 1,000 players exchange 100,000 messages" test_release
     step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
+    step "instructions of the data path, against the committed baseline" cargo bench --locked --bench instructions
     step "dependencies: cargo-deny $deny_version" install_deny
     step "dependencies: licences, sources, bans" check_dependencies
     step "dependencies: advisories" check_advisories
@@ -65,6 +66,7 @@ check_toolchain() {
     need rustc "Rust $msrv or later, by rustup or the package rust of your system"
     need go "Go: the tests open CPU profiles with \`go tool pprof\` (Debian: apt-get install golang-go)"
     need cc "a C compiler, which jemalloc is built with (Debian: apt-get install build-essential)"
+    need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_component rustfmt cargo-fmt
     need_component clippy cargo-clippy

@@ -3,32 +3,26 @@
 use std::hint::black_box;
 use std::io::IoSlice;
 
-use criterion::{Criterion, Throughput};
 use fastway::config::PoolConfig;
 use fastway::link::Outbox;
 use fastway::pool::{LocalPool, Pool};
 use fastway::routing::Cause;
 
-use crate::FRAME_BYTES;
+use super::{Bench, FRAME_BYTES};
 
 /// Slices of one vectored write.
 const SLICES: usize = 64;
 
-/// Frames per second through an outbox: one at a time, and 64 for each write.
-pub(crate) fn run(criterion: &mut Criterion) {
+/// Frames through an outbox: one at a time, and 64 for each write.
+pub(super) fn measure(bench: &mut impl Bench) {
     let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
     let mut outbox = Outbox::default();
-    let mut group = criterion.benchmark_group("outbox");
     for frames in [1, 64] {
-        group.throughput(Throughput::Elements(frames));
-        group.bench_function(format!("append {frames} frames of 72 bytes, send all"), |bencher| {
-            bencher.iter(|| {
-                (0..frames).for_each(|_| append(&mut outbox, &mut pool));
-                send_all(&mut outbox, &mut pool);
-            });
+        bench.case(&format!("outbox: append {frames} frames of 72 bytes, send all"), frames, || {
+            (0..frames).for_each(|_| append(&mut outbox, &mut pool));
+            send_all(&mut outbox, &mut pool);
         });
     }
-    group.finish();
 }
 
 fn append(outbox: &mut Outbox, pool: &mut LocalPool) {

@@ -2,21 +2,19 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput};
 use fastway_wire::{ConnId, HEADER_BYTES, data_header, split_frame};
 
-use crate::FRAME_BYTES;
+use super::{Bench, FRAME_BYTES};
 
 const READ_BYTES: usize = 64 << 10;
 const MAX_PACKET: u32 = 512 << 10;
 
-/// Frames per second out of a read of 64 KiB.
-pub(crate) fn run(criterion: &mut Criterion) {
+/// Frames out of a read of 64 KiB.
+pub(super) fn measure(bench: &mut impl Bench) {
     let read = one_read();
-    let mut group = criterion.benchmark_group("wire");
-    group.throughput(Throughput::Elements(count_frames(&read)));
-    group.bench_function("split 64 KiB of 72-byte frames", |bencher| bencher.iter(|| count_frames(black_box(&read))));
-    group.finish();
+    bench.case("wire: split 64 KiB into 72-byte frames", count_frames(&read), || {
+        black_box(count_frames(black_box(&read)));
+    });
 }
 
 /// Whole frames and the beginning of another, as a read ends anywhere.
