@@ -46,7 +46,7 @@ step() {
     shift
     echo "== $heading"
     "$@" >"$log" 2>&1
-    grep -E '^(! |   Doc-tests |     Running |test result: )' "$log" || true
+    grep -E '^(! | +[0-9.]+  [a-z]+: |   Doc-tests |     Running |test result: )' "$log" || true
     echo "   ok, $((SECONDS - started)) s"
 }
 

@@ -17,6 +17,7 @@ mod shared;
 mod stop;
 mod sweep;
 mod tasks;
+mod transit;
 
 pub(crate) use doors::Doors;
 pub use mail::{Mailboxes, Message};
