@@ -106,6 +106,17 @@ fn the_readmes_show_the_examples_as_they_are() {
     }
 }
 
+#[test]
+fn the_page_about_the_sdk_shows_the_loop_that_the_documentation_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/sdk.md")).unwrap();
+    let shown = page.split("```rust\n").nth(1).and_then(|text| text.split("```").next()).unwrap();
+    let compiled = fs::read_to_string(root.join("rust-client/src/backoff.rs")).unwrap();
+    let compiled: String =
+        compiled.lines().filter_map(|line| line.strip_prefix("/// ")).map(|line| format!("{line}\n")).collect();
+    assert!(compiled.contains(shown), "docs/sdk.md shows another loop than backoff.rs:\n{shown}");
+}
+
 /// What is neither comment nor blank: comments are in the language of their page.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());

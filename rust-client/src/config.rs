@@ -1,5 +1,6 @@
 //! What an endpoint may be told. The defaults suit a game; each says its reason.
 
+use std::fmt;
 use std::time::Duration;
 
 use fastway_wire::{Command, LEN_BYTES};
@@ -56,7 +57,7 @@ pub struct LinkConfig {
     /// Largest message in either direction, counted as `len` on the wire: payload and 4 bytes. It has to be the
     /// gateway's own MaxPacket. Default 512 KiB.
     pub max_packet: u32,
-    /// Time between pings; `None` sends none. Default 10 s: three fit into the gateway's idle timeout of 30 s.
+    /// Time between pings, at least 1 ms; `None` sends none. Default 10 s: three fit into the gateway's idle timeout of 30 s.
     pub ping_interval: Option<Duration>,
     /// The gateway counts as dead after this many ping intervals without a byte from it. Default 3; 0 is never.
     pub dead_after_intervals: u32,
@@ -116,6 +117,9 @@ impl LinkConfig {
     /// The smallest MaxPacket with which the gateway's own commands get through.
     const SMALLEST_MAX_PACKET: usize = Command::MAX_FRAME_BYTES - LEN_BYTES;
 
+    /// The clock's own precision. Zero is refused because it could be meant as "always" or as "never".
+    const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
+
     fn new(when_full: WhenFull, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -137,16 +141,20 @@ impl LinkConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let below = |name, value, least| match value < least {
-            true => Err(ConfigError { name, value, least }),
-            false => Ok(()),
-        };
         below("max_packet", self.max_packet as usize, Self::SMALLEST_MAX_PACKET)?;
         below("send_buffer_bytes", self.send_buffer_bytes, 1)?;
         below("read_block_bytes", self.read_block_bytes, 1024)?;
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
         below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
-        below("pending_accepts", self.pending_accepts, 1)
+        below("pending_accepts", self.pending_accepts, 1)?;
+        self.ping_interval.map_or(Ok(()), |interval| below("ping_interval", interval, Self::SHORTEST_PING_INTERVAL))
+    }
+}
+
+fn below<T: PartialOrd + fmt::Debug>(name: &'static str, value: T, least: T) -> Result<(), ConfigError> {
+    match value < least {
+        true => Err(ConfigError { name, value: format!("{value:?}"), least: format!("{least:?}") }),
+        false => Ok(()),
     }
 }
 
@@ -171,5 +179,11 @@ mod tests {
         link.max_packet = 13;
         link.pending_accepts = 0;
         assert_eq!(link.check().unwrap_err().name, "pending_accepts");
+        link.pending_accepts = 1;
+        link.ping_interval = Some(Duration::ZERO);
+        let text = link.check().unwrap_err().to_string();
+        assert_eq!(text, "the setting ping_interval is 0ns; it has to be at least 1ms");
+        link.ping_interval = None;
+        assert_eq!(link.check(), Ok(()));
     }
 }

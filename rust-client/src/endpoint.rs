@@ -22,7 +22,7 @@ impl Endpoint {
     pub(crate) fn start<S>(
         stream: S,
         config: LinkConfig,
-        first_byte: Option<oneshot::Sender<()>>,
+        first_command: Option<oneshot::Sender<()>>,
     ) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -30,7 +30,7 @@ impl Endpoint {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let link = Arc::new(Link::new(config));
-        runtime.spawn(Driver::new(stream, Arc::clone(&link), first_byte));
+        runtime.spawn(Driver::new(stream, Arc::clone(&link), first_command));
         Ok(Self { link })
     }
 

@@ -49,7 +49,8 @@
 //!
 //! # Time-outs
 //!
-//! `connect` and `dial` are bounded by the config ([`LinkConfig`]), `close` by `close_grace`. A dial that is given up
+//! `connect` and `dial` are bounded by the config ([`LinkConfig`]), `close` by `close_grace`; `connect` is done when the
+//! gateway has answered, `close` when it has agreed ([`LinkEnd::Closed`]). A dial that is given up
 //! leaves nothing behind: a late "yes" is answered by a close. Links are pinged every `ping_interval`, and given up when
 //! the gateway is silent for `dead_after_intervals` of them. `recv`, `accept` and `send` wait for ever; use
 //! `tokio::time::timeout` around them.
@@ -65,7 +66,7 @@
 //!
 //! Every future may be dropped at any point where it waits. `recv` and `accept` have taken nothing then, `send` has sent
 //! nothing, `dial` leaves nothing behind; `flush` and `closed` only watch. Two cannot be taken back: `close` goes on
-//! closing, and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
+//! closing ([`ServerGroup::remove`] ends the link at once), and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
 //! [`Server`] may have replaced an older one with the same ID.
 //!
 //! # Ownership
@@ -102,10 +103,11 @@ pub use bytes::Bytes;
 pub use client::Client;
 pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
 pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, SendHalf, TryRecv};
-pub use error::{ConfigError, ConnectError, DialError, SendError, TrySendError};
+pub use error::{ConfigError, ConnectError, ConnectStep, DialError, GatewayPort, SendError, TrySendError};
 pub use fastway_wire::{ClientId, ConnId, ServerId};
 pub use group::{
-    Accepted, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, ServerGroup,
+    Accepted, AddError, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, Removed,
+    ServerGroup,
 };
 pub use reason::{CloseReason, LinkEnd, ProtocolFault, Remote};
 pub use server::Server;

@@ -7,6 +7,7 @@ use std::thread;
 
 use fastway_client::{Client, ClientConfig, Connection, ServerId};
 use fastway_wire::{Command, ConnId, encode_data};
+use tokio::net::TcpStream;
 
 const CONN: ConnId = ConnId::new(1);
 /// Enough for every queue to have had its largest size, and for the blocks to have gone round.
@@ -50,7 +51,7 @@ fn allocations_of(size: usize) -> u64 {
     let message = bytes::Bytes::from(vec![7; size]);
     let addr = echoing_gateway();
     let (_client, mut connection) = runtime.block_on(async {
-        let client = Client::connect(addr, ClientConfig::default()).await.unwrap();
+        let client = Client::over(TcpStream::connect(addr).await.unwrap(), ClientConfig::default()).unwrap();
         let mut connection = client.dial(ServerId::new(7)).await.unwrap();
         echo(&mut connection, &message, WARM_UP).await;
         (client, connection)

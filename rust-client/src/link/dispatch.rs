@@ -19,17 +19,23 @@ impl<S> Driver<S> {
     pub(super) fn received(&mut self, bytes: usize) -> Result<(), LinkEnd> {
         self.keepalive.heard();
         self.link.counters.received_bytes.add(bytes);
-        if let Some(waiting) = self.first_byte.take() {
-            // Whoever waited may have given up.
-            let _ = waiting.send(());
-        }
         while let Some(received) = self.receiver.next()? {
             match received {
                 Received::Run { conn, frames, messages } => self.deliver(conn, frames, messages),
-                Received::Command(command) => self.command(command)?,
+                Received::Command(command) => {
+                    self.command(command)?;
+                    self.tell_of_first_command();
+                }
             }
         }
         Ok(())
+    }
+
+    fn tell_of_first_command(&mut self) {
+        if let Some(waiting) = self.first_command.take() {
+            // Whoever waited may have given up.
+            let _ = waiting.send(());
+        }
     }
 
     /// Data of a connection that has ended on this side is late, and dropped.

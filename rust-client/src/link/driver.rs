@@ -33,24 +33,27 @@ pub(crate) struct Driver<S> {
     needs_flush: bool,
     told: Vec<Arc<Inbox>>,
     pub(super) keepalive: Keepalive,
-    /// Told at the first byte from the gateway.
-    pub(super) first_byte: Option<oneshot::Sender<()>>,
+    /// Told when the gateway has said something that makes sense.
+    pub(super) first_command: Option<oneshot::Sender<()>>,
     phase: Phase,
+    /// Runs while this side closes.
+    grace: Option<Pin<Box<Sleep>>>,
 }
 
 /// ```text
 /// Open ──close──▶ Flushing ──all written──▶ Lingering ──the gateway ends, too──▶ (gone)
 ///                     └──────────────────────────┴──────the grace is over──────▶ (gone)
 /// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    Flushing { grace: Pin<Box<Sleep>> },
-    Lingering { grace: Pin<Box<Sleep>> },
+    Flushing,
+    Lingering,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Has to be made in a tokio runtime, which the clock belongs to.
-    pub(crate) fn new(stream: S, link: Arc<Link>, first_byte: Option<oneshot::Sender<()>>) -> Self {
+    pub(crate) fn new(stream: S, link: Arc<Link>, first_command: Option<oneshot::Sender<()>>) -> Self {
         let config = &link.config;
         Self {
             stream,
@@ -60,8 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             needs_flush: false,
             told: Vec::new(),
             keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
-            first_byte,
+            first_command,
             phase: Phase::Open,
+            grace: None,
             link,
         }
     }
@@ -80,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         for conn in requests.closed {
             self.conns.remove(&conn);
         }
-        match (requests.closing, &self.phase) {
+        match (requests.closing, self.phase) {
             (Some(Closing::AtOnce), _) => {
                 // One try, so that a last message is not lost for want of a moment; what does not fit is dropped.
                 let _ = self.poll_write_once(cx);
@@ -95,8 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn start_closing(&mut self) {
-        let grace = Box::pin(tokio::time::sleep(self.link.config.close_grace));
-        self.phase = Phase::Flushing { grace };
+        self.grace = Some(Box::pin(tokio::time::sleep(self.link.config.close_grace)));
+        self.phase = Phase::Flushing;
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
         lock(&self.link.out).give_up_dials();
@@ -109,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        if !matches!(self.phase, Phase::Open) {
+        if !self.is_open() {
             return Ok(());
         }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
@@ -133,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Writes until nothing waits, or the stream takes no more. Once the sending side has ended, nothing is written: the
     /// error would end the link before the gateway has read all.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        if matches!(self.phase, Phase::Lingering { .. }) {
+        if self.phase == Phase::Lingering {
             return Ok(());
         }
         for _ in 0..TURNS {
@@ -185,17 +189,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Ends the sending side when all is written, and the link when its grace is over.
     fn linger(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        let (Phase::Flushing { grace } | Phase::Lingering { grace }) = &mut self.phase else { return Ok(()) };
+        let Some(grace) = &mut self.grace else { return Ok(()) };
         if grace.as_mut().poll(cx).is_ready() {
-            return Err(LinkEnd::Closed);
+            let (_, unsent_bytes) = lock(&self.link.out).sent_and_waiting();
+            return Err(LinkEnd::Unconfirmed { unsent_bytes });
         }
-        let flushing = matches!(self.phase, Phase::Flushing { .. });
-        if !flushing || !self.writing.is_empty() || self.needs_flush {
+        if self.phase != Phase::Flushing || !self.writing.is_empty() || self.needs_flush {
             return Ok(());
         }
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
-            shut.map_err(|_| LinkEnd::Closed)?;
-            self.phase = Phase::Lingering { grace: Box::pin(tokio::time::sleep(self.link.config.close_grace)) };
+            shut?;
+            self.phase = Phase::Lingering;
             cx.waker().wake_by_ref();
         }
         Ok(())
@@ -210,18 +214,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
             match read {
-                Ok(0) => return Err(self.end_of_stream(LinkEnd::Gateway)),
+                Ok(0) => return Err(self.end_of_stream()),
                 Ok(count) => self.received(count)?,
-                Err(lost) => return Err(self.end_of_stream(lost.into())),
+                Err(lost) => return Err(lost.into()),
             }
         }
         run_again(cx);
         Ok(())
     }
 
-    /// While this side closes, any end is the one it asked for.
-    fn end_of_stream(&self, end: LinkEnd) -> LinkEnd {
-        if matches!(self.phase, Phase::Open) { end } else { LinkEnd::Closed }
+    /// A gateway that ends the stream after this side did has read all of it.
+    fn end_of_stream(&self) -> LinkEnd {
+        if self.phase == Phase::Lingering { LinkEnd::Closed } else { LinkEnd::Gateway }
     }
 }
 
@@ -234,7 +238,7 @@ fn run_again(cx: &mut Context<'_>) {
 impl<S> Driver<S> {
     /// Whether connections are still handed out.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        self.phase == Phase::Open
     }
 
     fn finish(&mut self, end: LinkEnd) {
