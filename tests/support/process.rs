@@ -98,10 +98,10 @@ impl Process {
         Self { child, stdin, dir, stdout, stderr, mark: 0 }
     }
 
-    /// Types a line.
-    pub fn type_line(&mut self, line: &str) {
+    /// Types a line, of text or of any bytes.
+    pub fn type_line(&mut self, line: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        writeln!(stdin, "{line}").expect("the program reads its stdin");
+        stdin.write_all(&[line.as_ref(), b"\n"].concat()).expect("the program reads its stdin");
     }
 
     /// Ends its stdin, as Ctrl-D does in a terminal.
