@@ -1,0 +1,159 @@
+//! Bounds of what waits, in both directions, against a gateway that the test plays.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use fastway_client::{Bytes, CloseReason, Pace, SendError, TryRecv, TrySendError, WhenFull};
+use fastway_wire::ConnId;
+use support::{client_over, close, connect, quiet};
+
+#[tokio::test(start_paused = true)]
+async fn send_waits_while_the_link_is_held_up_and_says_so() {
+    let mut config = quiet();
+    config.link.send_buffer_bytes = 1000;
+    let (client, mut gateway) = client_over(64, config);
+    let connection = gateway.open(&client, 1).await;
+    assert_eq!(connection.send(vec![1; 2000]).await.unwrap(), Pace::Free);
+    assert!(connection.is_held_up() && client.is_held_up());
+    let message = Bytes::from_static(b"later");
+    let Err(TrySendError::HeldUp(back)) = connection.try_send(message.clone()) else { panic!("not held up") };
+    assert_eq!(back, message);
+    let limited = connection.send_timeout(message.clone(), Duration::from_secs(1)).await;
+    assert!(matches!(limited, Err(TrySendError::HeldUp(_))));
+
+    let read = async {
+        while client.stats().sends_held_up < 2 {
+            tokio::task::yield_now().await;
+        }
+        gateway.expect_data(1, &[1; 2000]).await;
+        gateway.expect_data(1, b"later").await;
+    };
+    let (sent, ()) = tokio::join!(connection.send(message), read);
+    assert!(matches!(sent.unwrap(), Pace::HeldUp(_)));
+    assert!(!connection.is_held_up());
+    assert_eq!(client.stats().sends_held_up, 2);
+}
+
+#[tokio::test]
+async fn a_send_that_waits_ends_with_its_connection() {
+    let mut config = quiet();
+    config.link.send_buffer_bytes = 1000;
+    let (client, mut gateway) = client_over(64, config);
+    let connection = gateway.open(&client, 1).await;
+    connection.send(vec![1; 2000]).await.unwrap();
+    let (sent, ()) = tokio::join!(connection.send("more"), gateway.command(close(1)));
+    assert!(matches!(sent, Err(SendError::Closed(CloseReason::Remote))));
+}
+
+#[tokio::test]
+async fn flush_waits_until_the_stream_has_all() {
+    let (client, mut gateway) = client_over(64, quiet());
+    let connection = gateway.open(&client, 1).await;
+    connection.send(vec![1; 1000]).await.unwrap();
+    let mut flush = std::pin::pin!(connection.flush());
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+        assert!(futures_util::poll!(&mut flush).is_pending());
+    }
+    let (flushed, ()) = tokio::join!(flush, gateway.expect_data(1, &[1; 1000]));
+    flushed.unwrap();
+    assert_eq!(client.stats().waiting_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_full_queue_holds_the_link_until_half_of_it_is_read() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 10;
+    config.link.read_block_bytes = 1024;
+    let (client, mut gateway) = client_over(256, config);
+    let mut slow = gateway.open(&client, 1).await;
+    let mut other = gateway.open(&client, 2).await;
+    let flood = async {
+        for number in 0..1000u32 {
+            gateway.data(1, &number.to_le_bytes()).await;
+        }
+        gateway.data(2, b"behind").await;
+    };
+    let mut flood = std::pin::pin!(flood);
+    while client.stats().reads_held == 0 {
+        assert!(futures_util::poll!(&mut flood).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // Held for good: neither the flood nor the other connection gets on.
+    for _ in 0..100 {
+        assert!(futures_util::poll!(&mut flood).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(other.try_recv(), Err(TryRecv::Empty)));
+    let read = async {
+        for number in 0..1000u32 {
+            assert_eq!(slow.recv().await.unwrap(), number.to_le_bytes()[..]);
+        }
+    };
+    tokio::join!(flood, read);
+    assert_eq!(other.recv().await.unwrap(), "behind");
+    assert!(client.stats().reads_held > 1);
+}
+
+#[tokio::test]
+async fn a_held_link_goes_on_when_the_last_message_is_taken_whatever_is_awaited_then() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 1;
+    let (client, mut gateway) = client_over(1 << 16, config);
+    let mut connection = gateway.open(&client, 1).await;
+    for _ in 0..3 {
+        gateway.data(1, b"only one").await;
+        assert_eq!(connection.recv().await.unwrap(), "only one");
+        gateway.open(&client, 2).await.close();
+        gateway.expect(close(2)).await;
+    }
+    gateway.command(close(1)).await;
+    connection.closed().await;
+    assert_eq!(client.stats().reads_held, 3);
+}
+
+#[tokio::test]
+async fn a_full_queue_closes_its_connection_alone() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 10;
+    config.link.receive_queue.when_full = WhenFull::CloseConnection;
+    config.link.read_block_bytes = 1024;
+    let (client, mut gateway) = client_over(256, config);
+    let mut slow = gateway.open(&client, 1).await;
+    let mut other = gateway.open(&client, 2).await;
+    for number in 0..1000u32 {
+        gateway.data(1, &number.to_le_bytes()).await;
+    }
+    gateway.data(2, b"behind").await;
+    assert_eq!(other.recv().await.unwrap(), "behind");
+    gateway.expect(close(1)).await;
+    assert!(matches!(slow.closed().await, CloseReason::QueueFull { messages, .. } if messages >= 10));
+    let mut read = 0u32;
+    while let Some(message) = slow.recv().await {
+        assert_eq!(message, read.to_le_bytes()[..]);
+        read += 1;
+    }
+    assert!((10..200).contains(&read), "{read}");
+    assert_eq!(client.stats().closed_queue_full, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_holds_the_link_releases_it_when_dropped() {
+    for drop_all in [false, true] {
+        let mut config = quiet();
+        config.link.receive_queue.max_messages = 1;
+        let (client, mut gateway) = client_over(1 << 16, config);
+        let (sending, receiving) = gateway.open(&client, 1).await.split();
+        gateway.data(1, b"nobody reads").await;
+        while client.stats().reads_held == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(receiving);
+        let kept = (!drop_all).then_some(sending);
+        gateway.command(connect(2)).await;
+        assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(2));
+        drop(kept);
+    }
+}
