@@ -48,7 +48,7 @@ pub struct GroupConfig {
 pub struct LinkConfig {
     /// Longest time for the address look-up, the TCP connection and the handshake together. Default 10 s.
     pub connect_timeout: Duration,
-    /// Longest time that `dial` waits for the gateway's answer. Default 5 s.
+    /// Longest time that `dial` waits for room in the send buffer and for the gateway's answer. Default 5 s.
     pub dial_timeout: Duration,
     /// Longest time that `close` waits until what was sent is on its way and the gateway has agreed. Default 3 s, the
     /// gateway's own grace.
@@ -62,10 +62,11 @@ pub struct LinkConfig {
     pub dead_after_intervals: u32,
     /// Bounds of what waits for `recv`, and what happens there.
     pub receive_queue: ReceiveQueue,
-    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` waits.
+    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` and `dial` wait.
     /// Default 256 KiB for a client, 1 MiB for a server. A message larger than that is sent, too.
     pub send_buffer_bytes: usize,
-    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024.
+    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024; 0 accepts
+    /// nothing.
     pub pending_accepts: usize,
     /// Size of the blocks that the link reads into; messages are parts of a block, which lives as long as the last of
     /// them. Default 16 KiB for a client, 64 KiB for a server.
@@ -92,6 +93,9 @@ pub struct ReceiveQueue {
 pub enum WhenFull {
     /// The link is not read until the application has taken half of what waits. All connections of the link wait with
     /// it, answers to dials included; nothing is lost.
+    ///
+    /// A connection that nobody has been handed yet, by `accept` or `dial`, never holds the link: nobody could read it.
+    /// Until then it is closed when it is full, as under [`WhenFull::CloseConnection`].
     Hold,
     /// That one connection is closed, with [`CloseReason::QueueFull`](crate::CloseReason::QueueFull), and counted.
     /// What waits can still be read; what came after it is lost.
@@ -145,8 +149,7 @@ impl LinkConfig {
         below("send_buffer_bytes", self.send_buffer_bytes, 1)?;
         below("read_block_bytes", self.read_block_bytes, 1024)?;
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
-        below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
-        below("pending_accepts", self.pending_accepts, 1)
+        below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
         let text = link.check().unwrap_err().to_string();
         assert_eq!(text, "the setting max_packet is 12; it has to be at least 13");
         link.max_packet = 13;
-        link.pending_accepts = 0;
-        assert_eq!(link.check().unwrap_err().name, "pending_accepts");
+        link.send_buffer_bytes = 0;
+        assert_eq!(link.check().unwrap_err().name, "send_buffer_bytes");
     }
 }

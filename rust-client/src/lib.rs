@@ -40,7 +40,8 @@
 //! * **Receiving.** What waits for `recv` is bounded per connection by [`ReceiveQueue`], in messages and in bytes. At
 //!   the bound the endpoint's policy decides: [`WhenFull::Hold`] stops reading the link (everything on it waits, dials
 //!   and accepts included, and nothing is lost), [`WhenFull::CloseConnection`] closes that one connection, with
-//!   [`CloseReason::QueueFull`]. A client holds by default, a server closes.
+//!   [`CloseReason::QueueFull`]. A client holds by default, a server closes. A connection that waits to be accepted, or
+//!   for its dial to be looked at, never holds the link: it is closed when it is full, under either policy.
 //! * **In between.** The gateway bounds what it queues for a slow player, and closes a player that stays too slow;
 //!   it never holds a server up for one player, and so neither does `send`. Until the protocol has credits, who sends in
 //!   bulk keeps what is in flight (sent, and not yet confirmed by a message of the application's own) **below half the
@@ -58,7 +59,8 @@
 //!
 //! [`ConnectError`], [`DialError`], [`SendError`] and [`TrySendError`] say what failed. `recv` and `accept` give `None`
 //! at the end, and [`Connection::close_reason`] or [`Client::closed`] say why: [`CloseReason`], [`LinkEnd`]. Messages
-//! that came before the end can always be read. Nothing here panics, with one exception that is tokio's: the runtime
+//! that came before the end can always be read, also on connections that had not been accepted by then: `accept` gives
+//! them out before its `None`, unless this side closed or dropped the endpoint. Nothing here panics, with one exception that is tokio's: the runtime
 //! needs its I/O and time drivers enabled.
 //!
 //! # Cancellation

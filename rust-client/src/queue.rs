@@ -39,7 +39,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The next item; `None` once the queue is closed.
+    /// The next item; `None` once the queue is closed, or finished and empty.
     pub(crate) async fn pop(&self) -> Option<T> {
         loop {
             // Made before the look at the queue, so that no change is missed in between.
@@ -58,6 +58,12 @@ impl<T> Queue<T> {
             Some(item) => Some(Some(item)),
             None => state.closed.then_some(None),
         }
+    }
+
+    /// Takes no more items; those that are there can still be taken.
+    pub(crate) fn finish(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_waiters();
     }
 
     /// Ends the queue, and gives what nobody took.

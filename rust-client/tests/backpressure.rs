@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use fastway_client::{Bytes, CloseReason, Pace, SendError, TryRecv, TrySendError, WhenFull};
-use fastway_wire::ConnId;
-use support::{client_over, close, connect, quiet};
+use fastway_client::{Bytes, CloseReason, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull};
+use fastway_wire::{Command, ConnId};
+use support::{accept, client_over, close, connect, quiet};
 
 #[tokio::test(start_paused = true)]
 async fn send_waits_while_the_link_is_held_up_and_says_so() {
@@ -156,4 +156,41 @@ async fn a_connection_that_holds_the_link_releases_it_when_dropped() {
         assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(2));
         drop(kept);
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_has_been_handed_never_holds_the_link() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 10;
+    config.link.read_block_bytes = 1024;
+    let (client, mut gateway) = client_over(256, config);
+    gateway.command(connect(1)).await;
+    for number in 0..1000u32 {
+        gateway.data(1, &number.to_le_bytes()).await;
+    }
+    gateway.expect(close(1)).await;
+    let mut other = gateway.open(&client, 2).await;
+    gateway.data(2, b"behind").await;
+    assert_eq!(other.recv().await.unwrap(), "behind");
+
+    let mut late = client.accept().await.unwrap();
+    assert!(matches!(late.close_reason(), Some(CloseReason::QueueFull { messages, .. }) if messages >= 10));
+    assert_eq!(late.recv().await.unwrap(), 0u32.to_le_bytes()[..]);
+    let stats = client.stats();
+    assert_eq!((stats.closed_queue_full, stats.reads_held), (1, 0));
+}
+
+#[tokio::test]
+async fn a_dial_that_was_answered_and_not_taken_never_holds_the_link() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 1;
+    let (client, mut gateway) = client_over(1 << 16, config);
+    let mut dial = std::pin::pin!(client.dial(ServerId::new(7)));
+    assert!(futures_util::poll!(&mut dial).is_pending());
+    gateway.expect(Command::Dial { remote: 7 }).await;
+    gateway.command(accept(1, 7)).await;
+    gateway.data(1, b"one fills it").await;
+    gateway.command(connect(2)).await;
+    assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(2));
+    assert_eq!(dial.await.unwrap().recv().await.unwrap(), "one fills it");
 }

@@ -3,11 +3,14 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use fastway_client::{DialError, Remote, ServerId};
-use fastway_wire::{Command, ConnId};
-use support::{accept, client_over, close, connect, quiet};
+use fastway_client::{DialError, LinkEnd, Remote, SendHalf, ServerId};
+use fastway_wire::{Command, ConnId, encode_data};
+use support::{accept, client_over, close, connect, connected, quiet};
+use tokio::time::Instant;
 
 const SERVER: ServerId = ServerId::new(7);
 
@@ -86,4 +89,114 @@ async fn more_accepts_than_may_wait_are_closed() {
     let waiting = [client.accept().await.unwrap(), client.accept().await.unwrap()];
     assert_eq!(waiting.map(|connection| connection.conn_id()), [1, 2].map(ConnId::new));
     assert_eq!(client.stats().accepts_overflowed, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_accepts_nothing_closes_what_is_opened_at_once() {
+    let mut config = quiet();
+    config.link.pending_accepts = 0;
+    let (client, mut gateway) = client_over(1 << 16, config);
+    gateway.command(connect(1)).await;
+    gateway.expect(close(1)).await;
+    assert_eq!(client.stats().accepts_overflowed, 1);
+    assert_eq!(gateway.open(&client, 2).await.conn_id(), ConnId::new(2));
+}
+
+#[tokio::test]
+async fn what_came_before_the_link_was_lost_is_still_accepted_and_read() {
+    let (client, mut gateway) = client_over(1 << 16, quiet());
+    for conn in [1, 2] {
+        gateway.command(connect(conn)).await;
+        gateway.data(conn, b"before the end").await;
+    }
+    drop(gateway);
+    assert!(matches!(client.closed().await, LinkEnd::Gateway | LinkEnd::Lost(_)));
+    for conn in [1, 2] {
+        let mut connection = client.accept().await.unwrap();
+        assert_eq!(connection.conn_id(), ConnId::new(conn));
+        assert_eq!(connection.recv().await.unwrap(), "before the end");
+        assert_eq!(connection.recv().await, None);
+    }
+    assert!(client.accept().await.is_none());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_closed_accepts_no_more_even_after_the_link_was_lost() {
+    let (client, mut gateway) = client_over(1 << 16, quiet());
+    gateway.command(connect(1)).await;
+    drop(gateway);
+    client.closed().await;
+    client.close().await;
+    assert!(client.accept().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_waits_for_room_like_a_message_and_no_longer_than_its_time() {
+    let mut config = quiet();
+    config.link.send_buffer_bytes = 1000;
+    let (client, mut gateway) = client_over(64, config);
+    let connection = gateway.open(&client, 1).await;
+    connection.send(vec![1; 2000]).await.unwrap();
+    let before = client.stats().waiting_bytes;
+    for _ in 0..10 {
+        let error = client.dial_timeout(SERVER, Duration::from_secs(1)).await.unwrap_err();
+        assert!(matches!(error, DialError::TimedOut { .. }), "{error}");
+    }
+    assert!(client.stats().waiting_bytes <= before);
+    let read = async {
+        gateway.expect_data(1, &[1; 2000]).await;
+        gateway.expect(Command::Dial { remote: 7 }).await;
+        gateway.command(accept(2, 7)).await;
+    };
+    let (dialed, ()) = tokio::join!(client.dial(SERVER), read);
+    assert_eq!(dialed.unwrap().conn_id(), ConnId::new(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_gives_up_dials_at_once_whether_they_were_sent_or_wait_for_room() {
+    for pipe_bytes in [1 << 16, 64] {
+        let mut config = quiet();
+        config.link.send_buffer_bytes = 1000;
+        let (client, mut gateway) = client_over(pipe_bytes, config);
+        let connection = gateway.open(&client, 1).await;
+        connection.send(vec![1; 2000]).await.unwrap();
+        let start = Instant::now();
+        let close = async {
+            tokio::task::yield_now().await;
+            client.close().await;
+        };
+        let dial = async {
+            let error = client.dial(SERVER).await.unwrap_err();
+            assert!(matches!(error, DialError::LinkClosed(LinkEnd::Closed)), "{error}");
+            start.elapsed()
+        };
+        let (given_up_after, ()) = tokio::join!(dial, close);
+        assert_eq!(given_up_after, Duration::ZERO);
+    }
+}
+
+/// Closes a connection in the moment in which its reader is woken.
+struct ClosesWhenWoken(SendHalf);
+
+impl Wake for ClosesWhenWoken {
+    fn wake(self: Arc<Self>) {
+        self.0.close();
+    }
+}
+
+#[tokio::test]
+async fn a_conn_id_that_is_used_again_at_once_belongs_to_the_new_connection() {
+    let (client, mut gateway, connection) = connected().await;
+    let (sending, mut receiving) = connection.split();
+    let waker = Waker::from(Arc::new(ClosesWhenWoken(sending)));
+    let mut recv = Box::pin(receiving.recv());
+    assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut both = Vec::new();
+    encode_data(ConnId::new(1), b"old", &mut both).unwrap();
+    both.extend_from_slice(&connect(1).encode());
+    gateway.raw(&both).await;
+    gateway.expect(close(1)).await;
+    let mut new = client.accept().await.unwrap();
+    gateway.data(1, b"new").await;
+    assert_eq!(new.recv().await.unwrap(), "new");
 }

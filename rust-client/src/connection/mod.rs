@@ -194,6 +194,7 @@ impl RawConnection {
 
     pub(crate) fn with_remote<R>(self, typed: impl FnOnce(u32) -> R) -> Connection<R> {
         let remote = typed(self.remote);
+        self.handle.inbox.hand_out();
         let sending = SendHalf::new(Arc::clone(&self.handle));
         Connection { sending, receiving: RecvHalf::new(self.handle), remote }
     }
@@ -217,7 +218,7 @@ impl Handle {
 
     async fn closed(&self) -> CloseReason {
         loop {
-            let changed = self.inbox.changed.notified();
+            let changed = self.inbox.waiter.changed.notified();
             if let Some(reason) = self.close_reason() {
                 return reason;
             }

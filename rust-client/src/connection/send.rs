@@ -105,7 +105,7 @@ impl SendHalf {
         let Handle { inbox, link } = &*self.handle;
         let position = link.queued_position();
         loop {
-            let changed = inbox.changed.notified();
+            let changed = inbox.waiter.changed.notified();
             self.check_open()?;
             if link.has_written(position, inbox) {
                 return Ok(());
@@ -139,7 +139,7 @@ impl SendHalf {
         self.handle.link.counters.sends_held_up.add(1);
         loop {
             // Made before the next try, so that no change is missed in between.
-            let changed = self.handle.inbox.changed.notified();
+            let changed = self.handle.inbox.waiter.changed.notified();
             if push()? {
                 return Ok(Pace::HeldUp(since.elapsed()));
             }
@@ -204,7 +204,7 @@ impl SendHalf {
                 self.change = None;
             } else {
                 // Made before the second look, so that no change is missed in between.
-                self.change = Some(Box::pin(Arc::clone(&self.handle.inbox.changed).notified_owned()));
+                self.change = Some(Box::pin(Arc::clone(&self.handle.inbox.waiter.changed).notified_owned()));
             }
         }
     }

@@ -88,8 +88,9 @@ impl<S> Driver<S> {
         Ok(())
     }
 
-    fn answered(&self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
-        let asking = lock(&self.link.out).answered(remote);
+    fn answered(&mut self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
+        let asking = lock(&self.link.out).answered(remote, &mut self.told);
+        self.tell();
         asking.ok_or_else(|| ProtocolFault::UnexpectedAnswer { remote }.into())
     }
 

@@ -1,5 +1,6 @@
 //! The task of a link: it owns the stream, writes what the handles queued, and hands out what comes.
 
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -17,7 +18,7 @@ use tokio::time::Sleep;
 use super::keepalive::{Keepalive, Tick};
 use super::outbox::{MAX_SLICES, Outbox};
 use super::receive::Receiver;
-use super::{Closing, Inbox, Link};
+use super::{Closing, Inbox, Link, Waiter};
 use crate::{LinkEnd, lock};
 
 /// Reads, and writes, in one go; then the other tasks have their turn.
@@ -31,7 +32,7 @@ pub(crate) struct Driver<S> {
     pub(super) receiver: Receiver,
     writing: Outbox,
     needs_flush: bool,
-    told: Vec<Arc<Inbox>>,
+    pub(super) told: Vec<Arc<Waiter>>,
     pub(super) keepalive: Keepalive,
     /// Told at the first byte from the gateway.
     pub(super) first_byte: Option<oneshot::Sender<()>>,
@@ -77,9 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         let requests = lock(&self.link.out).look(cx.waker(), &mut self.writing);
-        for conn in requests.closed {
-            self.conns.remove(&conn);
-        }
+        requests.closed.into_iter().for_each(|conn| self.forget(conn));
         match (requests.closing, &self.phase) {
             (Some(Closing::AtOnce), _) => {
                 // One try, so that a last message is not lost for want of a moment; what does not fit is dropped.
@@ -94,12 +93,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// Forgets a connection that ended on this side; by now its ID may be that of a new one.
+    fn forget(&mut self, conn: ConnId) {
+        if let Entry::Occupied(known) = self.conns.entry(conn)
+            && known.get().end().is_some()
+        {
+            known.remove();
+        }
+    }
+
     fn start_closing(&mut self) {
         let grace = Box::pin(tokio::time::sleep(self.link.config.close_grace));
         self.phase = Phase::Flushing { grace };
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
         lock(&self.link.out).give_up_dials();
+        self.link.dialers.changed.notify_waiters();
     }
 
     fn end_all(&mut self, end: &LinkEnd) {
@@ -170,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.keepalive.heard();
         }
         lock(&self.link.out).written(count, &mut self.writing, &mut self.told);
-        self.told.drain(..).for_each(|conn| conn.changed.notify_waiters());
+        self.tell();
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
@@ -232,6 +241,11 @@ fn run_again(cx: &mut Context<'_>) {
 }
 
 impl<S> Driver<S> {
+    /// Tells who was collected in `told`, without the lock.
+    pub(super) fn tell(&mut self) {
+        self.told.drain(..).for_each(|waiter| waiter.changed.notify_waiters());
+    }
+
     /// Whether connections are still handed out.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use fastway_wire::ConnId;
-use tokio::sync::Notify;
 
+use super::Waiter;
 use crate::config::{ReceiveQueue, WhenFull};
 use crate::{CloseReason, lock};
 
@@ -23,10 +23,10 @@ pub(crate) struct Inbox {
     end: OnceLock<CloseReason>,
     /// Whether the link is not read because of this queue; written under the queue's lock only.
     holds_link: AtomicBool,
-    /// Told when the connection ends, when the link has room again, and when a flush is complete.
-    pub(crate) changed: Arc<Notify>,
-    /// Whether a sender waits for room; written under the link's lock only.
-    pub(super) wants_room: AtomicBool,
+    /// Whether somebody can read it: until then it must not hold the link.
+    handed_out: AtomicBool,
+    /// Those who send on the connection, or wait for its end.
+    pub(crate) waiter: Arc<Waiter>,
 }
 
 #[derive(Debug, Default)]
@@ -66,8 +66,8 @@ impl Inbox {
             consumed: Amount::default(),
             end: OnceLock::new(),
             holds_link: AtomicBool::new(false),
-            changed: Arc::default(),
-            wants_room: AtomicBool::new(false),
+            handed_out: AtomicBool::new(false),
+            waiter: Arc::default(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Inbox {
         let reader = queue.reader.take();
         drop(queue);
         reader.into_iter().for_each(Waker::wake);
-        self.changed.notify_waiters();
+        self.waiter.changed.notify_waiters();
         (first, released)
     }
 
@@ -166,7 +166,12 @@ impl Inbox {
     /// Whether this connection can hold the link at all.
     #[inline]
     pub(crate) fn can_hold(&self) -> bool {
-        self.bounds.when_full == WhenFull::Hold
+        self.bounds.when_full == WhenFull::Hold && self.handed_out.load(Ordering::Relaxed)
+    }
+
+    /// The application has it, and can read what waits.
+    pub(crate) fn hand_out(&self) {
+        self.handed_out.store(true, Ordering::Relaxed);
     }
 
     /// Nobody will read any more; says whether the link may be read again.
@@ -195,7 +200,9 @@ mod tests {
 
     fn inbox(when_full: WhenFull) -> Inbox {
         let bounds = ReceiveQueue { max_messages: 4, max_bytes: 1000, when_full };
-        Inbox::new(ConnId::new(1), bounds)
+        let inbox = Inbox::new(ConnId::new(1), bounds);
+        inbox.hand_out();
+        inbox
     }
 
     #[test]

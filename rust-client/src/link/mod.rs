@@ -12,6 +12,7 @@ mod keepalive;
 mod outbox;
 mod outgoing;
 mod receive;
+mod waiter;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,12 +20,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub(crate) use driver::Driver;
 pub(crate) use inbox::Inbox;
-use outgoing::Outgoing;
 pub(crate) use outgoing::Pushed;
+use outgoing::{Dialed, Outgoing};
+pub(crate) use waiter::Waiter;
 
 use crate::config::LinkConfig;
 use crate::connection::RawConnection;
@@ -40,6 +42,8 @@ pub(crate) struct Link {
     /// Connections that others opened.
     pub(crate) accepts: Queue<RawConnection>,
     out: Mutex<Outgoing>,
+    /// Those whose dial waits for room.
+    dialers: Arc<Waiter>,
     /// Receive queues that keep the link from being read.
     holds: AtomicUsize,
     end: OnceLock<LinkEnd>,
@@ -68,6 +72,7 @@ impl Link {
             accepts: Queue::new(config.pending_accepts),
             out: Mutex::new(Outgoing::new(config.send_buffer_bytes)),
             config,
+            dialers: Arc::default(),
             counters: Counters::default(),
             holds: AtomicUsize::new(0),
             end: OnceLock::new(),
@@ -75,29 +80,33 @@ impl Link {
         }
     }
 
-    /// Queues a dial; the answer comes to the receiver, which is told nothing when the link ends first.
-    pub(crate) fn dial(&self, remote: Remote) -> Result<oneshot::Receiver<Answer>, LinkEnd> {
-        let (asking, answer) = oneshot::channel();
-        if let Some(end) = self.end.get() {
-            return Err(end.clone());
+    /// Queues a dial when there is room, and waits for its answer.
+    pub(crate) async fn dial(&self, remote: Remote) -> Result<Answer, LinkEnd> {
+        loop {
+            // Made before the try, so that no change is missed in between.
+            let changed = self.dialers.changed.notified();
+            let (dialed, task) = lock(&self.out).dial(remote.get(), &self.dialers);
+            task.into_iter().for_each(Waker::wake);
+            match dialed {
+                Dialed::Queued(answer) => return answer.await.map_err(|_| self.end_or_stopped()),
+                Dialed::HeldUp => changed.await,
+                Dialed::Ended => return Err(self.end_or_stopped()),
+            }
         }
-        let task = lock(&self.out).dial(remote.get(), asking);
-        task.into_iter().for_each(Waker::wake);
-        Ok(answer)
     }
 
     /// Queues a copy of a message, unless the link is held up.
     #[inline]
-    pub(crate) fn push_copy(&self, conn: &Arc<Inbox>, payload: &[u8]) -> Pushed {
-        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push_copy(conn.id, payload));
+    pub(crate) fn push_copy(&self, conn: &Inbox, payload: &[u8]) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(&conn.waiter, |outbox| outbox.push_copy(conn.id, payload));
         task.into_iter().for_each(Waker::wake);
         pushed
     }
 
     /// Queues a message, unless the link is held up.
     #[inline]
-    pub(crate) fn push(&self, conn: &Arc<Inbox>, payload: &Bytes) -> Pushed {
-        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push(conn.id, payload));
+    pub(crate) fn push(&self, conn: &Inbox, payload: &Bytes) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(&conn.waiter, |outbox| outbox.push(conn.id, payload));
         task.into_iter().for_each(Waker::wake);
         pushed
     }
@@ -110,8 +119,8 @@ impl Link {
     }
 
     /// Whether a message would be queued now; if not, `conn` is told when to ask again.
-    pub(crate) fn has_room_for(&self, conn: &Arc<Inbox>) -> bool {
-        lock(&self.out).has_room_for(conn)
+    pub(crate) fn has_room_for(&self, conn: &Inbox) -> bool {
+        lock(&self.out).has_room_for(&conn.waiter)
     }
 
     pub(crate) fn is_held_up(&self) -> bool {
@@ -124,8 +133,8 @@ impl Link {
     }
 
     /// Whether the socket has taken all before `position`; if not, `conn` is told when it has.
-    pub(crate) fn has_written(&self, position: u64, conn: &Arc<Inbox>) -> bool {
-        lock(&self.out).has_written(position, conn)
+    pub(crate) fn has_written(&self, position: u64, conn: &Inbox) -> bool {
+        lock(&self.out).has_written(position, &conn.waiter)
     }
 
     /// This side ends a connection, which the other end is told, once.
@@ -157,10 +166,13 @@ impl Link {
         task.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks the link to end.
+    /// Asks the link to end. What was left to accept by a link that has ended goes, too.
     pub(crate) fn shut_down(&self, closing: Closing) {
         let task = lock(&self.out).shut_down(closing);
         task.into_iter().for_each(Waker::wake);
+        if self.end.get().is_some() {
+            drop(self.accepts.close());
+        }
     }
 
     fn wake_task(&self) {
@@ -218,9 +230,36 @@ impl Link {
         if self.end.set(end).is_err() {
             return;
         }
-        let left = lock(&self.out).finish();
+        let (left, asked_for) = {
+            let mut out = lock(&self.out);
+            (out.finish(), out.is_closing())
+        };
         drop(left);
-        drop(self.accepts.close());
+        // What came before an end that this side did not ask for can still be accepted.
+        if asked_for {
+            drop(self.accepts.close());
+        } else {
+            self.accepts.finish();
+        }
+        self.dialers.changed.notify_waiters();
         self.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientConfig;
+    use fastway_wire::ConnId;
+
+    #[test]
+    fn a_lost_link_with_connections_nobody_accepted_is_freed_with_its_endpoint() {
+        let link = Arc::new(Link::new(ClientConfig::default().link));
+        let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+        link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
+        link.finish(LinkEnd::Gateway);
+        assert_eq!(Arc::strong_count(&link), 2);
+        link.shut_down(Closing::AtOnce);
+        assert_eq!(Arc::strong_count(&link), 1);
     }
 }
