@@ -55,6 +55,12 @@
 //! the gateway is silent for `dead_after_intervals` of them. `recv`, `accept` and `send` wait for ever; use
 //! `tokio::time::timeout` around them.
 //!
+//! # Taking turns
+//!
+//! `recv`, `send`, `accept` and the adaptors take part in tokio's cooperative budget: a task that always finds a message,
+//! or room for one, lets the other tasks of its runtime have their turn now and then (after some thousand messages).
+//! `try_recv` and `try_send` do not wait, and so do not either.
+//!
 //! # Errors and ends
 //!
 //! [`ConnectError`], [`DialError`], [`SendError`] and [`TrySendError`] say what failed. `recv` and `accept` give `None`
@@ -103,7 +109,7 @@ pub use backoff::Backoff;
 pub use bytes::Bytes;
 pub use client::Client;
 pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
-pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, SendHalf, TryRecv};
+pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, ReuniteError, SendHalf, TryRecv};
 pub use error::{ConfigError, ConnectError, DialError, SendError, TrySendError};
 pub use fastway_wire::{ClientId, ConnId, ServerId};
 pub use group::{

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 use crate::lock;
 
@@ -41,6 +42,7 @@ impl<T> Queue<T> {
 
     /// The next item; `None` once the queue is closed, or finished and empty.
     pub(crate) async fn pop(&self) -> Option<T> {
+        consume_budget().await;
         loop {
             // Made before the look at the queue, so that no change is missed in between.
             let changed = self.changed.notified();

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fastway_client::{Bytes, ClientConfig, CloseReason, LinkEnd, SendError, TryRecv};
+use fastway_client::{Bytes, ClientConfig, CloseReason, LinkEnd, SendError, ServerId, TryRecv};
 use fastway_wire::ConnId;
 use futures_util::{SinkExt, StreamExt};
 use support::{Message, client_over, close, connected, quiet};
@@ -83,6 +83,25 @@ async fn the_last_half_that_is_dropped_closes_the_connection() {
     assert_eq!(receiving.recv().await.unwrap(), "hi");
     drop(receiving);
     gateway.expect(close(2)).await;
+}
+
+#[tokio::test]
+async fn halves_know_the_other_end_and_become_a_connection_again() {
+    let (client, mut gateway, connection) = connected().await;
+    let (sending, receiving) = connection.split();
+    assert_eq!((sending.remote_id(), receiving.remote_id()), (ServerId::new(7), ServerId::new(7)));
+    let (other_sending, other_receiving) = gateway.open(&client, 2).await.split();
+
+    let error = receiving.reunite(other_sending).unwrap_err();
+    assert_eq!(error.to_string(), "the halves belong to two connections, 2 and 1");
+    let mut other = other_receiving.reunite(error.sending).unwrap();
+    let mut connection = error.receiving.reunite(sending).unwrap();
+    gateway.data(1, b"one").await;
+    gateway.data(2, b"two").await;
+    assert_eq!(connection.recv().await.unwrap(), "one");
+    assert_eq!(other.recv().await.unwrap(), "two");
+    drop(connection);
+    gateway.expect(close(1)).await;
 }
 
 #[tokio::test]

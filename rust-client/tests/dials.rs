@@ -184,7 +184,7 @@ async fn closing_gives_up_a_dial_that_waits_for_room() {
 }
 
 /// Closes a connection in the moment in which its reader is woken.
-struct ClosesWhenWoken(SendHalf);
+struct ClosesWhenWoken(SendHalf<ServerId>);
 
 impl Wake for ClosesWhenWoken {
     fn wake(self: Arc<Self>) {
