@@ -76,7 +76,8 @@ pub struct LinkConfig {
 /// Bounds of the queue between the link and the `recv` of one connection.
 ///
 /// They are looked at once per read of the link, so what one read brings (`read_block_bytes`, or one larger message)
-/// can come on top.
+/// can come on top. What waits keeps at most twice its bytes of memory, and a link eight blocks besides: small messages
+/// wait as parts of a block while blocks come back, and are copied out of it otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceiveQueue {

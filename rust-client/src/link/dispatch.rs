@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::BytesMut;
 use fastway_wire::{Command, ConnId};
 use tokio::sync::oneshot;
 
 use super::driver::Driver;
 use super::inbox::Delivered;
-use super::receive::Received;
+use super::receive::{Received, Run};
 use super::{Answer, Inbox};
 use crate::connection::RawConnection;
 use crate::{CloseReason, LinkEnd, ProtocolFault, lock};
@@ -25,7 +24,7 @@ impl<S> Driver<S> {
         }
         while let Some(received) = self.receiver.next()? {
             match received {
-                Received::Run { conn, frames, messages } => self.deliver(conn, frames, messages),
+                Received::Run(run) => self.deliver(run),
                 Received::Command(command) => self.command(command)?,
             }
         }
@@ -33,11 +32,12 @@ impl<S> Driver<S> {
     }
 
     /// Data of a connection that has ended on this side is late, and dropped.
-    fn deliver(&mut self, conn: ConnId, frames: BytesMut, messages: usize) {
-        self.link.counters.received_messages.add(messages);
+    fn deliver(&mut self, run: Run) {
+        self.link.counters.received_messages.add(run.messages);
+        let conn = run.conn;
         let Some(inbox) = self.conns.get(&conn) else { return };
-        match inbox.deliver(frames, messages) {
-            Delivered::Queued => {}
+        match inbox.deliver(run) {
+            Delivered::Queued | Delivered::Dropped => {}
             Delivered::HoldLink => self.hold(),
             Delivered::Overflow { messages, bytes } => self.close_full(conn, messages, bytes),
         }

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use fastway_wire::ConnId;
 
 use super::Waiter;
+use super::receive::Run;
 use crate::config::{ReceiveQueue, WhenFull};
 use crate::{CloseReason, lock};
 
@@ -38,6 +39,8 @@ struct Amount {
 #[derive(Debug, Default)]
 struct InboxQueue {
     runs: VecDeque<BytesMut>,
+    /// The last of `runs` is no part of a block, and can be added to.
+    ends_with_copy: bool,
     /// What came from the link, since the start. All counts wrap.
     pushed_messages: usize,
     pushed_bytes: usize,
@@ -51,6 +54,8 @@ struct InboxQueue {
 pub(super) enum Delivered {
     /// It waits for the reader.
     Queued,
+    /// Nobody reads any more.
+    Dropped,
     /// It does, and now the link has to wait for the reader.
     HoldLink,
     /// There was too much already; nothing was added.
@@ -78,20 +83,20 @@ impl Inbox {
     }
 
     /// Adds consecutive whole frames of this connection and wakes the reader.
-    pub(super) fn deliver(&self, run: BytesMut, messages: usize) -> Delivered {
+    pub(super) fn deliver(&self, run: Run) -> Delivered {
         let hold = self.can_hold();
         let mut queue = lock(&self.queue);
         if queue.abandoned || self.end.get().is_some() {
-            return Delivered::Queued;
+            return Delivered::Dropped;
         }
         let (waiting_messages, waiting_bytes) = self.waiting(&queue);
         let full = self.is_full(waiting_messages, waiting_bytes);
         if full && !hold {
             return Delivered::Overflow { messages: waiting_messages, bytes: waiting_bytes };
         }
-        let now_full = self.is_full(waiting_messages + messages, waiting_bytes + run.len());
+        let now_full = self.is_full(waiting_messages + run.messages, waiting_bytes + run.frames.len());
         let starts_hold = hold && now_full && !self.holds_link.swap(now_full, Ordering::Relaxed);
-        queue.push(run, messages);
+        queue.push(run);
         let reader = queue.reader.take();
         drop(queue);
         reader.into_iter().for_each(Waker::wake);
@@ -187,10 +192,15 @@ impl Inbox {
 }
 
 impl InboxQueue {
-    fn push(&mut self, run: BytesMut, messages: usize) {
-        self.pushed_messages = self.pushed_messages.wrapping_add(messages);
-        self.pushed_bytes = self.pushed_bytes.wrapping_add(run.len());
-        self.runs.push_back(run);
+    fn push(&mut self, run: Run) {
+        self.pushed_messages = self.pushed_messages.wrapping_add(run.messages);
+        self.pushed_bytes = self.pushed_bytes.wrapping_add(run.frames.len());
+        let behind_a_copy = std::mem::replace(&mut self.ends_with_copy, run.copy);
+        match self.runs.back_mut() {
+            Some(copy) if run.copy && behind_a_copy => copy.extend_from_slice(&run.frames),
+            _ if run.copy => self.runs.push_back(BytesMut::from(&*run.frames)),
+            _ => self.runs.push_back(run.frames),
+        }
     }
 }
 
@@ -205,21 +215,39 @@ mod tests {
         inbox
     }
 
+    fn run(messages: usize) -> Run {
+        Run { conn: ConnId::new(1), frames: BytesMut::from(&[0; 8][..]), messages, copy: false }
+    }
+
+    #[test]
+    fn runs_that_are_to_be_copied_are_one_and_keep_no_block() {
+        let inbox = inbox(WhenFull::Hold);
+        let mut block = BytesMut::with_capacity(100);
+        for (byte, copy) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+            block.extend_from_slice(&[byte; 8]);
+            let frames = if copy { block.split() } else { BytesMut::from(&block.split()[..]) };
+            assert_ne!(inbox.deliver(Run { frames, copy, ..run(0) }), Delivered::Dropped);
+        }
+        assert!(block.try_reclaim(100), "the block is still used");
+        let mut batch = VecDeque::new();
+        assert_eq!(inbox.poll_take(&mut batch, None).0, Poll::Ready(()));
+        let expected = [[[1; 8], [2; 8]].concat(), vec![3; 8], [[4; 8], [5; 8]].concat()];
+        assert_eq!(batch, expected.map(|bytes| BytesMut::from(&bytes[..])));
+    }
+
     #[test]
     fn one_burst_never_overflows_but_the_next_one_does() {
         let inbox = inbox(WhenFull::CloseConnection);
-        let run = BytesMut::from(&[0; 80][..]);
-        assert_eq!(inbox.deliver(run.clone(), 10), Delivered::Queued);
-        assert_eq!(inbox.deliver(run, 10), Delivered::Overflow { messages: 10, bytes: 80 });
+        assert_eq!(inbox.deliver(run(10)), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(10)), Delivered::Overflow { messages: 10, bytes: 8 });
     }
 
     #[test]
     fn a_hold_starts_once_and_ends_at_half_the_bound() {
         let inbox = inbox(WhenFull::Hold);
-        let run = BytesMut::from(&[0; 8][..]);
-        assert_eq!(inbox.deliver(run.clone(), 3), Delivered::Queued);
-        assert_eq!(inbox.deliver(run.clone(), 1), Delivered::HoldLink);
-        assert_eq!(inbox.deliver(run, 1), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(3)), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(1)), Delivered::HoldLink);
+        assert_eq!(inbox.deliver(run(1)), Delivered::Queued);
         let mut batch = VecDeque::new();
         assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), false));
         inbox.consumed(2, 8);
@@ -231,14 +259,13 @@ mod tests {
 
     #[test]
     fn an_end_or_an_abandoned_reader_releases_the_link() {
-        let run = BytesMut::from(&[0; 8][..]);
         let ended = inbox(WhenFull::Hold);
-        ended.deliver(run.clone(), 9);
+        ended.deliver(run(9));
         assert_eq!(ended.finish(CloseReason::Remote), (true, true));
         assert_eq!(ended.finish(CloseReason::Local), (false, false));
         let abandoned = inbox(WhenFull::Hold);
-        abandoned.deliver(run.clone(), 9);
+        abandoned.deliver(run(9));
         assert!(abandoned.abandon());
-        assert_eq!(abandoned.deliver(run, 9), Delivered::Queued);
+        assert_eq!(abandoned.deliver(run(9)), Delivered::Dropped);
     }
 }
