@@ -62,6 +62,12 @@ pub struct LinkConfig {
     pub dead_after_intervals: u32,
     /// Bounds of what waits for `recv`, and what happens there.
     pub receive_queue: ReceiveQueue,
+    /// Bytes that may wait for `recv` on all connections of the link together, 8 more per message than its payload has.
+    /// Default 16 MiB for a client, 128 MiB for a server: as much as 16 or 128 full connections.
+    ///
+    /// At the bound, connections that must not hold the link ([`WhenFull`]) lose what waits and are closed, the largest
+    /// first; when there is none, the link is held until half of the bound is free.
+    pub receive_total_bytes: usize,
     /// Bytes that may wait for the socket, of all connections of the link together; above it `send` and `dial` wait.
     /// Default 256 KiB for a client, 1 MiB for a server. A message larger than that is sent, too.
     pub send_buffer_bytes: usize,
@@ -99,21 +105,23 @@ pub enum WhenFull {
     /// Until then it is closed when it is full, as under [`WhenFull::CloseConnection`].
     Hold,
     /// That one connection is closed, with [`CloseReason::QueueFull`](crate::CloseReason::QueueFull), and counted.
-    /// What waits can still be read; what came after it is lost.
+    /// What waits can still be read; what came after it is lost. At [`LinkConfig::receive_total_bytes`], what waits is
+    /// lost, too.
     CloseConnection,
 }
 
 const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::Hold, 256 * KIB, 16 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::Hold, 16 * MIB, 256 * KIB, 16 * KIB) }
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::CloseConnection, 1024 * KIB, 64 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::CloseConnection, 128 * MIB, MIB, 64 * KIB) }
     }
 }
 
@@ -121,7 +129,7 @@ impl LinkConfig {
     /// The smallest MaxPacket with which the gateway's own commands get through.
     const SMALLEST_MAX_PACKET: usize = Command::MAX_FRAME_BYTES - LEN_BYTES;
 
-    fn new(when_full: WhenFull, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
+    fn new(when_full: WhenFull, receive_total_bytes: usize, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
             dial_timeout: Duration::from_secs(5),
@@ -129,7 +137,8 @@ impl LinkConfig {
             max_packet: 512 << 10,
             ping_interval: Some(Duration::from_secs(10)),
             dead_after_intervals: 3,
-            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: 1024 * KIB, when_full },
+            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: MIB, when_full },
+            receive_total_bytes,
             send_buffer_bytes,
             pending_accepts: 1024,
             read_block_bytes,
@@ -150,7 +159,8 @@ impl LinkConfig {
         below("send_buffer_bytes", self.send_buffer_bytes, 1)?;
         below("read_block_bytes", self.read_block_bytes, 1024)?;
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
-        below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)
+        below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
+        below("receive_total_bytes", self.receive_total_bytes, 1)
     }
 }
 

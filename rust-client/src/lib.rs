@@ -42,6 +42,8 @@
 //!   and accepts included, and nothing is lost), [`WhenFull::CloseConnection`] closes that one connection, with
 //!   [`CloseReason::QueueFull`]. A client holds by default, a server closes. A connection that waits to be accepted, or
 //!   for its dial to be looked at, never holds the link: it is closed when it is full, under either policy.
+//!   All connections of a link together are bounded by `receive_total_bytes`: there the largest connection is closed and
+//!   what waits on it dropped; connections that hold the link do so together.
 //! * **In between.** The gateway bounds what it queues for a slow player, and closes a player that stays too slow;
 //!   it never holds a server up for one player, and so neither does `send`. Until the protocol has credits, who sends in
 //!   bulk keeps what is in flight (sent, and not yet confirmed by a message of the application's own) **below half the

@@ -5,9 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use fastway_client::{Bytes, CloseReason, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull};
+use fastway_client::{Bytes, Client, CloseReason, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull};
 use fastway_wire::{Command, ConnId};
-use support::{accept, client_over, close, connect, quiet};
+use support::{FakeGateway, accept, client_over, close, connect, quiet};
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn send_waits_while_the_link_is_held_up_and_says_so() {
@@ -193,4 +194,160 @@ async fn a_dial_that_was_answered_and_not_taken_never_holds_the_link() {
     gateway.command(connect(2)).await;
     assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(2));
     assert_eq!(dial.await.unwrap().recv().await.unwrap(), "one fills it");
+}
+
+/// A client whose connections may have 20,000 bytes waiting together, and a lot each.
+fn with_a_total(when_full: WhenFull) -> (Client, FakeGateway) {
+    let mut config = quiet();
+    config.link.receive_total_bytes = 20_000;
+    config.link.receive_queue.when_full = when_full;
+    config.link.read_block_bytes = 1024;
+    client_over(1 << 20, config)
+}
+
+/// Sends, and waits until the link has taken it.
+async fn received(gateway: &mut FakeGateway, client: &Client, conn: u32, payload_bytes: usize) {
+    let before = client.stats().received_messages;
+    gateway.data(conn, &vec![7; payload_bytes]).await;
+    while client.stats().received_messages == before {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn when_all_together_are_full_the_largest_is_closed_and_its_memory_free() {
+    let (client, mut gateway) = with_a_total(WhenFull::CloseConnection);
+    let mut connections = Vec::new();
+    for conn in 1..=3 {
+        connections.push(gateway.open(&client, conn).await);
+    }
+    for (conn, payload_bytes) in [(1, 5000), (2, 9000), (3, 4000), (1, 100), (3, 4000)] {
+        received(&mut gateway, &client, conn, payload_bytes).await;
+    }
+    gateway.expect(close(2)).await;
+    let full = connections[1].close_reason();
+    assert!(matches!(full, Some(CloseReason::QueueFull { messages: 1, bytes: 9008 })), "{full:?}");
+    assert_eq!(connections[1].recv().await, None);
+    assert_eq!(client.stats().unread_bytes, 13_132);
+    assert_eq!((client.stats().closed_queue_full, client.stats().reads_held), (1, 0));
+    for (index, sizes) in [(0, [5000, 100]), (2, [4000, 4000])] {
+        for size in sizes {
+            assert_eq!(connections[index].recv().await.unwrap().len(), size);
+        }
+        assert!(connections[index].close_reason().is_none());
+    }
+    assert_eq!(client.stats().unread_bytes, 0);
+}
+
+#[tokio::test]
+async fn what_ended_connections_left_counts_and_goes_first_when_it_is_the_largest() {
+    let (client, mut gateway) = with_a_total(WhenFull::CloseConnection);
+    let mut ended = gateway.open(&client, 1).await;
+    let mut open = gateway.open(&client, 2).await;
+    received(&mut gateway, &client, 1, 12_000).await;
+    gateway.command(close(1)).await;
+    assert!(matches!(ended.closed().await, CloseReason::Remote));
+    received(&mut gateway, &client, 2, 9000).await;
+    assert_eq!(client.stats().unread_bytes, 9008);
+    assert_eq!(ended.recv().await, None);
+    assert_eq!(open.recv().await.unwrap().len(), 9000);
+    assert_eq!(client.stats().closed_queue_full, 0);
+}
+
+#[tokio::test]
+async fn when_all_together_are_full_the_link_is_held_until_half_is_read() {
+    let (client, mut gateway) = with_a_total(WhenFull::Hold);
+    let mut first = gateway.open(&client, 1).await;
+    let mut second = gateway.open(&client, 2).await;
+    received(&mut gateway, &client, 1, 11_000).await;
+    received(&mut gateway, &client, 2, 10_000).await;
+    assert_eq!(client.stats().reads_held, 1);
+    gateway.data(2, b"behind").await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.stats().received_messages, 2);
+    assert_eq!(second.recv().await.unwrap().len(), 10_000);
+    assert_eq!(client.stats().unread_bytes, 11_008);
+    assert!(matches!(second.try_recv(), Err(TryRecv::Empty)));
+    assert_eq!(first.recv().await.unwrap().len(), 11_000);
+    assert_eq!(second.recv().await.unwrap(), "behind");
+}
+
+#[tokio::test]
+async fn a_message_read_in_the_middle_of_a_batch_frees_a_held_link() {
+    let (client, mut gateway) = with_a_total(WhenFull::Hold);
+    let mut connection = gateway.open(&client, 1).await;
+    let mut other = gateway.open(&client, 2).await;
+    for payload_bytes in [9000, 100] {
+        received(&mut gateway, &client, 1, payload_bytes).await;
+    }
+    received(&mut gateway, &client, 2, 11_000).await;
+    assert_eq!(client.stats().reads_held, 1);
+    assert_eq!(connection.recv().await.unwrap().len(), 9000);
+    drop(other.recv().await.unwrap());
+    received(&mut gateway, &client, 2, 10).await;
+}
+
+#[tokio::test]
+async fn what_a_reader_has_taken_from_its_batch_does_not_count_against_it() {
+    let (client, mut gateway) = with_a_total(WhenFull::CloseConnection);
+    let mut connection = gateway.open(&client, 1).await;
+    for round in 0..20 {
+        received(&mut gateway, &client, 1, 8000).await;
+        received(&mut gateway, &client, 1, 100).await;
+        // The second message of the last round comes first; one of this round always stays.
+        for _ in 0..2 - usize::from(round == 0) {
+            connection.recv().await.unwrap();
+        }
+    }
+    assert!(connection.close_reason().is_none());
+    assert_eq!(client.stats().closed_queue_full, 0);
+}
+
+#[tokio::test]
+async fn connections_nobody_was_handed_make_room_before_the_link_is_held() {
+    let (client, mut gateway) = with_a_total(WhenFull::Hold);
+    let mut open = gateway.open(&client, 1).await;
+    for conn in 2..=5 {
+        gateway.command(connect(conn)).await;
+        received(&mut gateway, &client, conn, 6000).await;
+    }
+    received(&mut gateway, &client, 1, 6000).await;
+    assert_eq!(open.recv().await.unwrap().len(), 6000);
+    let stats = client.stats();
+    assert_eq!((stats.closed_queue_full, stats.reads_held), (2, 0));
+}
+
+#[tokio::test]
+async fn what_is_dropped_unread_no_longer_counts() {
+    let (client, mut gateway) = with_a_total(WhenFull::Hold);
+    let connection = gateway.open(&client, 1).await;
+    received(&mut gateway, &client, 1, 6000).await;
+    let (_sending, receiving) = gateway.open(&client, 2).await.split();
+    received(&mut gateway, &client, 2, 6000).await;
+    assert_eq!(client.stats().unread_bytes, 12_016);
+    drop(receiving);
+    assert_eq!(client.stats().unread_bytes, 6008);
+    drop(connection);
+    assert_eq!(client.stats().unread_bytes, 0);
+    gateway.command(connect(3)).await;
+    received(&mut gateway, &client, 3, 6000).await;
+    drop(client.accept().await);
+    assert_eq!(client.stats().unread_bytes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_hears_the_gateway_even_if_its_link_was_held() {
+    let (client, mut gateway) = with_a_total(WhenFull::Hold);
+    let _connection = gateway.open(&client, 1).await;
+    received(&mut gateway, &client, 1, 21_000).await;
+    assert_eq!(client.stats().reads_held, 1);
+    let start = Instant::now();
+    let agree = async {
+        gateway.expect_end().await;
+        drop(gateway);
+    };
+    tokio::join!(client.close(), agree);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }

@@ -216,6 +216,11 @@ impl Handle {
         self.link.close(&self.inbox);
     }
 
+    /// What waits will not be read, nor what still comes.
+    fn abandon(&self) {
+        self.link.release(self.inbox.abandon());
+    }
+
     fn close_reason(&self) -> Option<CloseReason> {
         self.inbox.end().cloned()
     }
@@ -234,5 +239,6 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
+        self.abandon();
     }
 }

@@ -191,10 +191,8 @@ impl<R> RecvHalf<R> {
 
     /// Takes all that waits, with one lock for all of it. Ready with an empty batch: the end.
     fn poll_batch(&mut self, cx: Option<&mut Context<'_>>) -> Poll<()> {
-        let (taken, released) = self.handle.inbox.poll_take(&mut self.batch, cx);
-        if released {
-            self.handle.link.release_hold();
-        }
+        let (taken, freed) = self.handle.inbox.poll_take(&mut self.batch, cx);
+        self.handle.link.release(freed);
         taken
     }
 
@@ -224,10 +222,10 @@ impl<R> RecvHalf<R> {
     fn count_taken(&mut self, bytes: usize) {
         self.taken_messages = self.taken_messages.wrapping_add(1);
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
-        let inbox = &self.handle.inbox;
+        let Handle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
-        if inbox.seems_held() || (self.is_last_taken() && inbox.can_hold()) {
-            self.release_hold();
+        if self.is_last_taken() || inbox.seems_held() || link.unread.seems_held() {
+            link.release(inbox.freed());
         }
     }
 
@@ -236,13 +234,6 @@ impl<R> RecvHalf<R> {
     #[inline]
     fn is_last_taken(&self) -> bool {
         self.current.len() == self.lent_bytes && self.batch.is_empty()
-    }
-
-    #[cold]
-    fn release_hold(&self) {
-        if self.handle.inbox.releases_link() {
-            self.handle.link.release_hold();
-        }
     }
 }
 
@@ -254,9 +245,7 @@ fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
 
 impl<R> Drop for RecvHalf<R> {
     fn drop(&mut self) {
-        if self.handle.inbox.abandon() {
-            self.handle.link.release_hold();
-        }
+        self.handle.abandon();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use fastway_wire::{Command, ConnId};
 use tokio::sync::oneshot;
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 use super::driver::Driver;
 use super::inbox::Delivered;
 use super::receive::{Received, Run};
-use super::{Answer, Inbox};
+use super::{Answer, Freed, Inbox};
 use crate::connection::RawConnection;
 use crate::{CloseReason, LinkEnd, ProtocolFault, lock};
 
@@ -34,28 +35,39 @@ impl<S> Driver<S> {
     /// Data of a connection that has ended on this side is late, and dropped.
     fn deliver(&mut self, run: Run) {
         self.link.counters.received_messages.add(run.messages);
-        let conn = run.conn;
+        let (conn, bytes) = (run.conn, run.frames.len());
         let Some(inbox) = self.conns.get(&conn) else { return };
+        // Counted before the reader can count it off.
+        let too_much = self.link.unread.add(bytes);
         match inbox.deliver(run) {
-            Delivered::Queued | Delivered::Dropped => {}
+            Delivered::Queued => {}
             Delivered::HoldLink => self.hold(),
-            Delivered::Overflow { messages, bytes } => self.close_full(conn, messages, bytes),
+            Delivered::Dropped => return self.link.release(Freed { bytes, hold: false }),
+            Delivered::Overflow { messages, bytes: waiting } => {
+                self.link.release(Freed { bytes, hold: false });
+                return self.close_full(conn, messages, waiting);
+            }
+        }
+        if too_much && !self.link.unread.seems_held() {
+            self.relieve();
         }
     }
 
-    fn hold(&self) {
+    pub(super) fn hold(&self) {
         self.link.holds.fetch_add(1, Ordering::AcqRel);
         self.link.counters.reads_held.add(1);
     }
 
-    fn close_full(&mut self, conn: ConnId, messages: usize, bytes: usize) {
+    pub(super) fn close_full(&mut self, conn: ConnId, messages: usize, bytes: usize) {
         let Some(inbox) = self.conns.remove(&conn) else { return };
         tracing::debug!(%conn, messages, bytes, "closing a connection whose receive queue is full");
         let (first, _) = inbox.finish(CloseReason::QueueFull { messages, bytes });
         if first {
             self.link.counters.closed_queue_full.add(1);
-            let _ = lock(&self.link.out).close(conn, false);
+            let task = lock(&self.link.out).close(conn, false);
+            task.into_iter().for_each(Waker::wake);
         }
+        self.set_aside(inbox);
     }
 
     fn command(&mut self, command: Command) -> Result<(), LinkEnd> {
@@ -110,13 +122,16 @@ impl<S> Driver<S> {
             return Err(ProtocolFault::BadConnId { conn }.into());
         }
         let inbox = Arc::new(Inbox::new(conn, self.link.config.receive_queue));
-        self.conns.insert(conn, Arc::clone(&inbox));
+        if let Some(ended) = self.conns.insert(conn, Arc::clone(&inbox)) {
+            self.set_aside(ended);
+        }
         Ok(RawConnection::new(inbox, Arc::clone(&self.link), remote))
     }
 
     fn closed(&mut self, conn: ConnId) -> Result<(), LinkEnd> {
         if let Some(inbox) = self.conns.remove(&conn) {
             self.end(&inbox, CloseReason::Remote);
+            self.set_aside(inbox);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use tokio::time::Sleep;
 
 use super::keepalive::{Keepalive, Tick};
 use super::outbox::{MAX_SLICES, Outbox};
+use super::overload::Ended;
 use super::receive::Receiver;
 use super::{Closing, Inbox, Link, Waiter};
 use crate::{LinkEnd, lock};
@@ -29,6 +30,8 @@ pub(crate) struct Driver<S> {
     stream: S,
     pub(super) link: Arc<Link>,
     pub(super) conns: FxHashMap<ConnId, Arc<Inbox>>,
+    /// Connections that are not in `conns` any more, and not read to the end.
+    pub(super) ended: Ended,
     pub(super) receiver: Receiver,
     writing: Outbox,
     needs_flush: bool,
@@ -56,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Self {
             stream,
             conns: FxHashMap::default(),
+            ended: Ended::default(),
             receiver: Receiver::new(config.read_block_bytes, config.max_packet),
             writing: Outbox::default(),
             needs_flush: false,
@@ -98,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Entry::Occupied(known) = self.conns.entry(conn)
             && known.get().end().is_some()
         {
-            known.remove();
+            let ended = known.remove();
+            self.set_aside(ended);
         }
     }
 
@@ -212,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         for _ in 0..TURNS {
-            if self.link.holds.load(Ordering::Acquire) > 0 {
+            if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
                 // Nobody listens, so the gateway's silence means nothing.
                 self.keepalive.heard();
                 return Ok(());

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use fastway_wire::ConnId;
 
-use super::Waiter;
 use super::receive::Run;
+use super::{Freed, Waiter};
 use crate::config::{ReceiveQueue, WhenFull};
 use crate::{CloseReason, lock};
 
@@ -44,6 +44,10 @@ struct InboxQueue {
     /// What came from the link, since the start. All counts wrap.
     pushed_messages: usize,
     pushed_bytes: usize,
+    /// Of those, what the reader has taken.
+    taken_bytes: usize,
+    /// Of those, what the link knows to be consumed.
+    freed_bytes: usize,
     reader: Option<Waker>,
     /// Nobody will read any more.
     abandoned: bool,
@@ -135,34 +139,57 @@ impl Inbox {
     }
 
     /// Moves all that waits to the reader's own `batch`, which is empty. Ready without anything there: the end.
-    ///
-    /// The second value says whether the link may be read again.
-    pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, bool) {
+    pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, Freed) {
         let mut queue = lock(&self.queue);
-        let released = self.released_by(&queue);
+        let freed = self.freed_by(&mut queue);
         if !queue.runs.is_empty() {
             std::mem::swap(&mut queue.runs, batch);
+            queue.taken_bytes = queue.pushed_bytes;
         } else if self.end.get().is_none() {
             if let Some(cx) = cx {
                 queue.reader = Some(cx.waker().clone());
             }
-            return (Poll::Pending, released);
+            return (Poll::Pending, freed);
         }
-        (Poll::Ready(()), released)
+        (Poll::Ready(()), freed)
     }
 
-    /// Whether so much was taken that the link may be read again, after it was held.
-    pub(crate) fn releases_link(&self) -> bool {
-        self.released_by(&lock(&self.queue))
+    /// What the reader has freed since the last look.
+    pub(crate) fn freed(&self) -> Freed {
+        self.freed_by(&mut lock(&self.queue))
     }
 
-    fn released_by(&self, queue: &InboxQueue) -> bool {
-        let (messages, bytes) = self.waiting(queue);
-        let low = messages <= self.bounds.max_messages / 2 && bytes <= self.bounds.max_bytes / 2;
-        low && self.holds_link.swap(false, Ordering::Relaxed)
+    fn freed_by(&self, queue: &mut InboxQueue) -> Freed {
+        let (messages, waiting) = self.waiting(queue);
+        let low = messages <= self.bounds.max_messages / 2 && waiting <= self.bounds.max_bytes / 2;
+        let hold = low && self.holds_link.swap(false, Ordering::Relaxed);
+        let known = std::mem::replace(&mut queue.freed_bytes, queue.pushed_bytes.wrapping_sub(waiting));
+        Freed { bytes: queue.freed_bytes.wrapping_sub(known), hold }
     }
 
-    /// Whether [`Inbox::releases_link`] is worth a look: the link is held, as far as this thread knows.
+    /// Messages and bytes that wait, those that the reader has taken and not consumed included.
+    pub(super) fn unread(&self) -> (usize, usize) {
+        self.waiting(&lock(&self.queue))
+    }
+
+    /// Bytes that the reader has not taken yet.
+    pub(super) fn queued_bytes(&self) -> usize {
+        lock(&self.queue).queued_bytes()
+    }
+
+    /// Drops what the reader of an ended connection has not taken yet.
+    pub(super) fn throw_away(&self) -> Freed {
+        let mut queue = lock(&self.queue);
+        let Freed { bytes, hold } = self.freed_by(&mut queue);
+        let thrown_away = queue.queued_bytes();
+        queue.pushed_bytes = queue.taken_bytes;
+        let left = std::mem::take(&mut queue.runs);
+        drop(queue);
+        drop(left);
+        Freed { bytes: bytes + thrown_away, hold }
+    }
+
+    /// Whether [`Inbox::freed`] is worth a look: the link is held, as far as this thread knows.
     #[inline]
     pub(crate) fn seems_held(&self) -> bool {
         self.holds_link.load(Ordering::Relaxed)
@@ -179,19 +206,25 @@ impl Inbox {
         self.handed_out.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody will read any more; says whether the link may be read again.
-    pub(crate) fn abandon(&self) -> bool {
+    /// Nobody will read any more.
+    pub(crate) fn abandon(&self) -> Freed {
         let mut queue = lock(&self.queue);
         queue.abandoned = true;
         let left = std::mem::take(&mut queue.runs);
-        let released = self.holds_link.swap(false, Ordering::Relaxed);
+        queue.taken_bytes = queue.pushed_bytes;
+        self.consumed(queue.pushed_messages, queue.pushed_bytes);
+        let freed = self.freed_by(&mut queue);
         drop(queue);
         drop(left);
-        released
+        freed
     }
 }
 
 impl InboxQueue {
+    fn queued_bytes(&self) -> usize {
+        self.pushed_bytes.wrapping_sub(self.taken_bytes)
+    }
+
     fn push(&mut self, run: Run) {
         self.pushed_messages = self.pushed_messages.wrapping_add(run.messages);
         self.pushed_bytes = self.pushed_bytes.wrapping_add(run.frames.len());
@@ -213,6 +246,10 @@ mod tests {
         let inbox = Inbox::new(ConnId::new(1), bounds);
         inbox.hand_out();
         inbox
+    }
+
+    fn freed(bytes: usize, hold: bool) -> Freed {
+        Freed { bytes, hold }
     }
 
     fn run(messages: usize) -> Run {
@@ -249,12 +286,12 @@ mod tests {
         assert_eq!(inbox.deliver(run(1)), Delivered::HoldLink);
         assert_eq!(inbox.deliver(run(1)), Delivered::Queued);
         let mut batch = VecDeque::new();
-        assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), false));
+        assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), freed(0, false)));
         inbox.consumed(2, 8);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, false));
-        inbox.consumed(3, 8);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, true));
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, false));
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(8, false)));
+        inbox.consumed(3, 9);
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(1, true)));
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(0, false)));
     }
 
     #[test]
@@ -265,7 +302,8 @@ mod tests {
         assert_eq!(ended.finish(CloseReason::Local), (false, false));
         let abandoned = inbox(WhenFull::Hold);
         abandoned.deliver(run(9));
-        assert!(abandoned.abandon());
+        assert_eq!(abandoned.abandon(), freed(8, true));
+        assert_eq!(abandoned.abandon(), freed(0, false));
         assert_eq!(abandoned.deliver(run(9)), Delivered::Dropped);
     }
 }

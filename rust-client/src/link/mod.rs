@@ -11,7 +11,9 @@ mod inbox;
 mod keepalive;
 mod outbox;
 mod outgoing;
+mod overload;
 mod receive;
+mod unread;
 mod waiter;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +28,7 @@ pub(crate) use driver::Driver;
 pub(crate) use inbox::Inbox;
 pub(crate) use outgoing::Pushed;
 use outgoing::{Dialed, Outgoing};
+pub(crate) use unread::{Freed, Unread};
 pub(crate) use waiter::Waiter;
 
 use crate::config::LinkConfig;
@@ -44,7 +47,9 @@ pub(crate) struct Link {
     out: Mutex<Outgoing>,
     /// Those whose dial waits for room.
     dialers: Arc<Waiter>,
-    /// Receive queues that keep the link from being read.
+    /// What waits on all connections together.
+    pub(crate) unread: Unread,
+    /// Receive queues that keep the link from being read; all of them together are one more.
     holds: AtomicUsize,
     end: OnceLock<LinkEnd>,
     ended: Notify,
@@ -71,6 +76,7 @@ impl Link {
         Self {
             accepts: Queue::new(config.pending_accepts),
             out: Mutex::new(Outgoing::new(config.send_buffer_bytes)),
+            unread: Unread::new(config.receive_total_bytes),
             config,
             dialers: Arc::default(),
             counters: Counters::default(),
@@ -149,8 +155,18 @@ impl Link {
         }
     }
 
-    /// A receive queue was holding the link and does no more.
-    pub(crate) fn release_hold(&self) {
+    /// Counts what a reader has given back.
+    pub(crate) fn release(&self, freed: Freed) {
+        if freed.hold {
+            self.release_hold();
+        }
+        if freed.bytes > 0 && self.unread.remove(freed.bytes) {
+            self.release_hold();
+        }
+    }
+
+    /// A receive queue, or all of them together, held the link and does no more.
+    fn release_hold(&self) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.wake_task();
         }
@@ -209,6 +225,7 @@ impl Link {
             received_bytes: self.counters.received_bytes.get(),
             sent_bytes,
             waiting_bytes,
+            unread_bytes: self.unread.bytes(),
             sends_held_up: self.counters.sends_held_up.get(),
             reads_held: self.counters.reads_held.get(),
             closed_queue_full: self.counters.closed_queue_full.get(),
