@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use fastway_client::{Bytes, Client, CloseReason, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull};
+use fastway_client::{
+    Bytes, Client, CloseReason, Connection, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull,
+};
 use fastway_wire::{Command, ConnId};
 use support::{FakeGateway, accept, client_over, close, connect, quiet};
 use tokio::time::Instant;
@@ -274,35 +276,34 @@ async fn when_all_together_are_full_the_link_is_held_until_half_is_read() {
     assert_eq!(second.recv().await.unwrap(), "behind");
 }
 
+/// A connection whose reader has taken three messages at once and read the first of them.
+async fn with_a_batch(client: &Client, gateway: &mut FakeGateway, sizes: [usize; 3]) -> Connection<ServerId> {
+    let mut connection = gateway.open(client, 1).await;
+    for payload_bytes in sizes {
+        received(gateway, client, 1, payload_bytes).await;
+    }
+    assert_eq!(connection.recv().await.unwrap().len(), sizes[0]);
+    connection
+}
+
 #[tokio::test]
 async fn a_message_read_in_the_middle_of_a_batch_frees_a_held_link() {
     let (client, mut gateway) = with_a_total(WhenFull::Hold);
-    let mut connection = gateway.open(&client, 1).await;
-    let mut other = gateway.open(&client, 2).await;
-    for payload_bytes in [9000, 100] {
-        received(&mut gateway, &client, 1, payload_bytes).await;
-    }
-    received(&mut gateway, &client, 2, 11_000).await;
+    let mut connection = with_a_batch(&client, &mut gateway, [100, 15_000, 100]).await;
+    let _other = gateway.open(&client, 2).await;
+    received(&mut gateway, &client, 2, 6000).await;
     assert_eq!(client.stats().reads_held, 1);
-    assert_eq!(connection.recv().await.unwrap().len(), 9000);
-    drop(other.recv().await.unwrap());
+    assert_eq!(connection.recv().await.unwrap().len(), 15_000);
     received(&mut gateway, &client, 2, 10).await;
 }
 
 #[tokio::test]
-async fn what_a_reader_has_taken_from_its_batch_does_not_count_against_it() {
+async fn what_a_reader_has_read_of_its_batch_does_not_count_against_it() {
     let (client, mut gateway) = with_a_total(WhenFull::CloseConnection);
-    let mut connection = gateway.open(&client, 1).await;
-    for round in 0..20 {
-        received(&mut gateway, &client, 1, 8000).await;
-        received(&mut gateway, &client, 1, 100).await;
-        // The second message of the last round comes first; one of this round always stays.
-        for _ in 0..2 - usize::from(round == 0) {
-            connection.recv().await.unwrap();
-        }
-    }
+    let connection = with_a_batch(&client, &mut gateway, [15_000, 100, 100]).await;
+    received(&mut gateway, &client, 1, 8000).await;
     assert!(connection.close_reason().is_none());
-    assert_eq!(client.stats().closed_queue_full, 0);
+    assert_eq!(client.stats().unread_bytes, 8224);
 }
 
 #[tokio::test]
@@ -334,6 +335,17 @@ async fn what_is_dropped_unread_no_longer_counts() {
     gateway.command(connect(3)).await;
     received(&mut gateway, &client, 3, 6000).await;
     drop(client.accept().await);
+    assert_eq!(client.stats().unread_bytes, 0);
+
+    let mut dial = Box::pin(client.dial(ServerId::new(7)));
+    assert!(futures_util::poll!(&mut dial).is_pending());
+    gateway.expect(close(1)).await;
+    gateway.expect(close(3)).await;
+    gateway.expect(Command::Dial { remote: 7 }).await;
+    gateway.command(accept(4, 7)).await;
+    received(&mut gateway, &client, 4, 6000).await;
+    assert_eq!(client.stats().unread_bytes, 6008);
+    drop(dial);
     assert_eq!(client.stats().unread_bytes, 0);
 }
 
