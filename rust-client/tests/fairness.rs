@@ -3,13 +3,18 @@
 
 mod support;
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use fastway_client::{Client, Connection, ServerId};
+use fastway_wire::Command;
 use futures_util::{SinkExt, StreamExt};
 use support::{FakeGateway, client_over, connect, quiet};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::UnixStream;
 
 /// More than a task may take or give in one turn.
 const MANY: u32 = 8000;
@@ -129,4 +134,48 @@ async fn accepting_what_is_there_already_takes_turns() {
         client.accept().await.unwrap();
     }
     assert!(other.had_its_turn());
+}
+
+/// A link that always has pings to read, until it ends.
+struct Endless {
+    reads: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.reads.fetch_add(1, Ordering::Relaxed) < 1_000_000 {
+            buf.put_slice(&Command::Ping.encode());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_busy_link_lets_its_runtime_look_for_events_after_each_turn() {
+    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+    let waiting = tokio::spawn(async move { ours.read_u8().await.unwrap() });
+    let reads = Arc::new(AtomicUsize::new(0));
+    let _client = Client::over(Endless { reads: Arc::clone(&reads) }, quiet()).unwrap();
+    while reads.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    theirs.write_u8(7).await.unwrap();
+    let before = reads.load(Ordering::Relaxed);
+    assert_eq!(waiting.await.unwrap(), 7);
+    let meanwhile = reads.load(Ordering::Relaxed) - before;
+    assert!(meanwhile < 40, "{meanwhile} reads before the runtime looked");
 }

@@ -284,3 +284,51 @@ impl<S> Drop for Driver<S> {
         self.finish(LinkEnd::RuntimeStopped);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientConfig;
+    use std::task::Waker;
+    use tokio::io::ReadBuf;
+
+    /// A stream from which nothing comes, and whose writes fail after its shutdown.
+    #[derive(Default)]
+    struct OneWay {
+        is_shut: bool,
+    }
+
+    impl AsyncRead for OneWay {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for OneWay {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(if self.is_shut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(buf.len()) })
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_after_the_sending_side_was_shut_down() {
+        let link = Arc::new(Link::new(ClientConfig::default().link));
+        let mut driver = pin!(Driver::new(OneWay::default(), Arc::clone(&link), None));
+        let cx = &mut Context::from_waker(Waker::noop());
+        link.shut_down(Closing::Gently);
+        assert!(driver.as_mut().poll(cx).is_pending());
+        assert!(driver.stream.is_shut);
+        // Whoever looked before the link was closed may still queue something.
+        link.ping();
+        assert!(driver.as_mut().poll(cx).is_pending(), "the write has ended the link");
+    }
+}
