@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use fastway_client::{Client, SendHalf, ServerId, TryRecv};
+use fastway_client::{Client, RecvHalf, SendHalf, ServerId, TryRecv};
 use fastway_wire::Command;
 use support::{FakeGateway, accept, client_over, close, connect, connected, quiet};
 
@@ -59,6 +59,7 @@ impl Wake for Meddles {
 
 /// A client with a connection to be meddled with, and the waker that does.
 struct Scene {
+    receiving: Option<RecvHalf<ServerId>>,
     client: Arc<Client>,
     gateway: FakeGateway,
     meddles: Arc<Meddles>,
@@ -71,9 +72,8 @@ impl Scene {
         let (client, mut gateway) = client_over(pipe_bytes, config);
         let client = Arc::new(client);
         let (sending, receiving) = gateway.open(&client, 1).await.split();
-        drop(receiving);
         let meddles = Arc::new(Meddles { client: Arc::clone(&client), sending, woken: AtomicUsize::new(0) });
-        Self { client, gateway, meddles }
+        Self { receiving: Some(receiving), client, gateway, meddles }
     }
 
     /// Lets the future wait with the waker.
@@ -106,13 +106,13 @@ fn who_receives_is_woken_outside_of_all_locks() {
     within_a_minute(async || {
         for ends in [false, true] {
             let mut scene = Scene::new(1 << 16).await;
-            let mut connection = scene.gateway.open(&scene.client, 2).await;
-            let mut recv = Box::pin(connection.recv());
+            let mut receiving = scene.receiving.take().unwrap();
+            let mut recv = Box::pin(receiving.recv());
             scene.wait(&mut recv);
             if ends {
-                scene.gateway.command(close(2)).await;
+                scene.gateway.command(close(1)).await;
             } else {
-                scene.gateway.data(2, b"hi").await;
+                scene.gateway.data(1, b"hi").await;
             }
             scene.woken().await;
             assert_eq!(recv.await.is_none(), ends);
@@ -130,14 +130,20 @@ fn who_accepts_or_dials_or_waits_for_an_end_is_woken_outside_of_all_locks() {
         scene.gateway.command(connect(2)).await;
         scene.woken().await;
 
-        let mut scene = Scene::new(1 << 16).await;
-        let client = Arc::clone(&scene.client);
-        let mut dialing = Box::pin(client.dial(ServerId::new(7)));
-        scene.wait(&mut dialing);
-        scene.gateway.expect(Command::Dial { remote: 7 }).await;
-        scene.gateway.command(accept(2, 7)).await;
-        scene.woken().await;
-        dialing.await.unwrap();
+        for cut in [false, true] {
+            let mut scene = Scene::new(1 << 16).await;
+            let client = Arc::clone(&scene.client);
+            let mut dialing = Box::pin(client.dial(ServerId::new(7)));
+            scene.wait(&mut dialing);
+            scene.gateway.expect(Command::Dial { remote: 7 }).await;
+            if cut {
+                scene.gateway = client_over(1, quiet()).1;
+            } else {
+                scene.gateway.command(accept(2, 7)).await;
+            }
+            scene.woken().await;
+            assert_eq!(dialing.await.is_err(), cut);
+        }
 
         let mut scene = Scene::new(1 << 16).await;
         let other = scene.gateway.open(&scene.client, 2).await;
