@@ -58,10 +58,10 @@ struct InboxQueue {
 pub(super) enum Delivered {
     /// It waits for the reader.
     Queued,
-    /// Nobody reads any more.
-    Dropped,
     /// It does, and now the link has to wait for the reader.
     HoldLink,
+    /// Nobody reads any more.
+    Dropped,
     /// There was too much already; nothing was added.
     Overflow { messages: usize, bytes: usize },
 }

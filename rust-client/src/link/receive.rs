@@ -147,7 +147,7 @@ impl Receiver {
     /// Gives back the memory of a burst that is over.
     pub(super) fn shrink(&mut self) {
         self.retired.retain_mut(|block| !block.is_unused());
-        if self.block.is_empty() && self.block.capacity() > self.block_bytes {
+        if self.block.is_empty() && self.capacity > self.block_bytes && self.block.try_reclaim(self.capacity) {
             self.block = BytesMut::with_capacity(self.block_bytes);
             self.capacity = self.block_bytes;
         }
