@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, DialError, LinkEnd, Server, ServerConfig,
-    ServerId, WhenFull,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, DialError, LinkEnd, RecvHalf, SendHalf,
+    Server, ServerConfig, ServerId, WhenFull,
 };
 use fastway_testkit::{Gateway, KEY};
 
@@ -131,7 +131,7 @@ async fn ten_thousand_messages_each_way_stay_in_order() {
 
 const MESSAGES: u32 = 10_000;
 
-async fn send_numbers(sending: fastway_client::SendHalf) -> fastway_client::SendHalf {
+async fn send_numbers<R>(sending: SendHalf<R>) -> SendHalf<R> {
     for number in 0..MESSAGES {
         sending.send_slice(&number.to_le_bytes().repeat(1 + number as usize % 40)).await.unwrap();
         if number % 400 == 399 {
@@ -141,7 +141,7 @@ async fn send_numbers(sending: fastway_client::SendHalf) -> fastway_client::Send
     sending
 }
 
-async fn expect_numbers(mut receiving: fastway_client::RecvHalf) {
+async fn expect_numbers<R>(mut receiving: RecvHalf<R>) {
     for number in 0..MESSAGES {
         let message = receiving.recv().await.unwrap();
         assert!(message == number.to_le_bytes().repeat(1 + number as usize % 40), "message {number}");

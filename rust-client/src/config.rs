@@ -49,7 +49,7 @@ pub struct GroupConfig {
 pub struct LinkConfig {
     /// Longest time for the address look-up, the TCP connection and the handshake together. Default 10 s.
     pub connect_timeout: Duration,
-    /// Longest time that `dial` waits for the gateway's answer. Default 5 s.
+    /// Longest time that `dial` waits for room in the send buffer and for the gateway's answer. Default 5 s.
     pub dial_timeout: Duration,
     /// Longest time that `close` waits until what was sent is on its way and the gateway has agreed. Default 3 s, the
     /// gateway's own grace.
@@ -63,10 +63,17 @@ pub struct LinkConfig {
     pub dead_after_intervals: u32,
     /// Bounds of what waits for `recv`, and what happens there.
     pub receive_queue: ReceiveQueue,
-    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` waits.
+    /// Bytes that may wait for `recv` on all connections of the link together, 8 more per message than its payload has.
+    /// Default 16 MiB for a client, 128 MiB for a server: as much as 16 or 128 full connections.
+    ///
+    /// At the bound, connections that must not hold the link ([`WhenFull`]) lose what waits and are closed, the largest
+    /// first; when there is none, the link is held until half of the bound is free.
+    pub receive_total_bytes: usize,
+    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` and `dial` wait.
     /// Default 256 KiB for a client, 1 MiB for a server. A message larger than that is sent, too.
     pub send_buffer_bytes: usize,
-    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024.
+    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024; 0 accepts
+    /// nothing.
     pub pending_accepts: usize,
     /// Size of the blocks that the link reads into; messages are parts of a block, which lives as long as the last of
     /// them. Default 16 KiB for a client, 64 KiB for a server.
@@ -76,7 +83,8 @@ pub struct LinkConfig {
 /// Bounds of the queue between the link and the `recv` of one connection.
 ///
 /// They are looked at once per read of the link, so what one read brings (`read_block_bytes`, or one larger message)
-/// can come on top.
+/// can come on top. What waits keeps at most twice its bytes of memory, and a link eight blocks besides: small messages
+/// wait as parts of a block while blocks come back, and are copied out of it otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceiveQueue {
@@ -93,23 +101,28 @@ pub struct ReceiveQueue {
 pub enum WhenFull {
     /// The link is not read until the application has taken half of what waits. All connections of the link wait with
     /// it, answers to dials included; nothing is lost.
+    ///
+    /// A connection that nobody has been handed yet, by `accept` or `dial`, never holds the link: nobody could read it.
+    /// Until then it is closed when it is full, as under [`WhenFull::CloseConnection`].
     Hold,
     /// That one connection is closed, with [`CloseReason::QueueFull`](crate::CloseReason::QueueFull), and counted.
-    /// What waits can still be read; what came after it is lost.
+    /// What waits can still be read; what came after it is lost. At [`LinkConfig::receive_total_bytes`], what waits is
+    /// lost, too.
     CloseConnection,
 }
 
 const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::Hold, 256 * KIB, 16 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::Hold, 16 * MIB, 256 * KIB, 16 * KIB) }
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::CloseConnection, 1024 * KIB, 64 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::CloseConnection, 128 * MIB, MIB, 64 * KIB) }
     }
 }
 
@@ -120,7 +133,7 @@ impl LinkConfig {
     /// The clock's own precision. Zero is refused because it could be meant as "always" or as "never".
     const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
 
-    fn new(when_full: WhenFull, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
+    fn new(when_full: WhenFull, receive_total_bytes: usize, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
             dial_timeout: Duration::from_secs(5),
@@ -128,7 +141,8 @@ impl LinkConfig {
             max_packet: 512 << 10,
             ping_interval: Some(Duration::from_secs(10)),
             dead_after_intervals: 3,
-            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: 1024 * KIB, when_full },
+            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: MIB, when_full },
+            receive_total_bytes,
             send_buffer_bytes,
             pending_accepts: 1024,
             read_block_bytes,
@@ -146,7 +160,7 @@ impl LinkConfig {
         below("read_block_bytes", self.read_block_bytes, 1024)?;
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
         below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
-        below("pending_accepts", self.pending_accepts, 1)?;
+        below("receive_total_bytes", self.receive_total_bytes, 1)?;
         self.ping_interval.map_or(Ok(()), |interval| below("ping_interval", interval, Self::SHORTEST_PING_INTERVAL))
     }
 }
@@ -177,9 +191,9 @@ mod tests {
         let text = link.check().unwrap_err().to_string();
         assert_eq!(text, "the setting max_packet is 12; it has to be at least 13");
         link.max_packet = 13;
-        link.pending_accepts = 0;
-        assert_eq!(link.check().unwrap_err().name, "pending_accepts");
-        link.pending_accepts = 1;
+        link.send_buffer_bytes = 0;
+        assert_eq!(link.check().unwrap_err().name, "send_buffer_bytes");
+        link.send_buffer_bytes = 1;
         link.ping_interval = Some(Duration::ZERO);
         let text = link.check().unwrap_err().to_string();
         assert_eq!(text, "the setting ping_interval is 0ns; it has to be at least 1ms");

@@ -39,11 +39,10 @@ impl Endpoint {
     }
 
     pub(crate) async fn dial_timeout(&self, remote: Remote, after: Duration) -> Result<RawConnection, DialError> {
-        let answer = self.link.dial(remote)?;
-        match tokio::time::timeout(after, answer).await {
+        match tokio::time::timeout(after, self.link.dial(remote)).await {
             Ok(Ok(Answer::Accepted(connection))) => Ok(connection),
             Ok(Ok(Answer::Refused)) => Err(DialError::Refused { remote }),
-            Ok(Err(_)) => Err(self.link.end_or_stopped().into()),
+            Ok(Err(end)) => Err(end.into()),
             Err(_) => Err(DialError::TimedOut { remote, after }),
         }
     }

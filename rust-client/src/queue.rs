@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 use crate::lock;
 
@@ -39,8 +40,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The next item; `None` once the queue is closed and empty.
+    /// The next item; `None` once the queue is closed, or finished and empty.
     pub(crate) async fn pop(&self) -> Option<T> {
+        consume_budget().await;
         loop {
             // Made before the look at the queue, so that no change is missed in between.
             let changed = self.changed.notified();
@@ -60,8 +62,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Ends the queue; what is there can still be taken.
-    pub(crate) fn seal(&self) {
+    /// Takes no more items; those that are there can still be taken.
+    pub(crate) fn finish(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_waiters();
     }

@@ -117,6 +117,15 @@ async fn pings_can_be_turned_off() {
 }
 
 #[tokio::test]
+async fn a_ping_interval_beyond_the_end_of_time_sends_none() {
+    let mut config = ClientConfig::default();
+    config.link.ping_interval = Some(Duration::MAX);
+    let (client, mut gateway) = client_over(1 << 16, config);
+    let connection = gateway.open(&client, 1).await;
+    assert!(connection.close_reason().is_none());
+}
+
+#[tokio::test]
 async fn what_no_gateway_sends_ends_the_link_with_its_name() {
     let accept = Command::Accept { conn: ConnId::new(9), remote: 7 };
     let connect = |conn| Command::Connect { conn: ConnId::new(conn), remote: 7 };

@@ -173,7 +173,7 @@ impl Group {
     fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
         let mut members = lock(&self.members);
         members.closed = true;
-        self.accepts.seal();
+        self.accepts.finish();
         members.by_gateway.iter().map(|(gateway, member)| (Arc::clone(gateway), member.leave())).collect()
     }
 }
