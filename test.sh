@@ -29,6 +29,7 @@ main() {
     step "tests, doc tests, vectors, fuzz corpora (debug build)" cargo test --locked --workspace --no-fail-fast
     step "benchmarks run, once each" cargo test --locked --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
+    step "packages: the SDK compiles from what would be published" package
     step "release build" cargo build --locked --release --bin fastway --example tour
     step "release binary: 1,000 players exchange 100,000 messages" test_release
     step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
@@ -119,6 +120,11 @@ check_msrv() {
     command -v rustup || { echo "rustup is needed to compile with Rust $msrv beside $(rustc_version); install it" && return 1; }
     rustup run "$msrv.0" rustc --version || rustup toolchain install "$msrv.0" --profile minimal
     rustup run "$msrv.0" cargo check --locked --workspace --all-targets --target-dir "$target/msrv"
+}
+
+# The crates see each other's packages here, as they would in a registry; the network is not asked.
+package() {
+    cargo package --locked --offline --allow-dirty --package fastway-wire --package fastway-client
 }
 
 test_release() {

@@ -52,6 +52,49 @@ fn every_crate_says_what_it_is() {
     }
 }
 
+/// The SDK and what it is built on: what a game's own `Cargo.toml` can name.
+const PUBLISHED: [&str; 2] = ["crates/wire", "rust-client"];
+
+#[test]
+fn what_is_published_can_be_found_read_and_used() {
+    for package in packages().into_iter().filter(|package| PUBLISHED.contains(&package.folder.as_str())) {
+        for field in ["description", "documentation", "readme", "rust_version", "license"] {
+            assert!(package.text(field).is_some(), "{} has no `{field}`", package.name());
+        }
+        for field in ["keywords", "categories", "authors"] {
+            let count = package.manifest[field].as_array().unwrap().len();
+            assert!((1..=5).contains(&count), "{} has {count} {field}; a registry takes 1 to 5", package.name());
+        }
+        for dependency in package.manifest["dependencies"].as_array().unwrap() {
+            assert_ne!(dependency["req"], "*", "{} uses {} in any version", package.name(), dependency["name"]);
+        }
+    }
+}
+
+#[test]
+fn what_is_published_ships_its_licences_and_its_readme_as_they_are_here() {
+    for folder in PUBLISHED {
+        let shipped = shipped_files(folder);
+        for file in ["LICENSE-MIT", "LICENSE-APACHE", "README.md", "src/lib.rs"] {
+            assert!(shipped.contains(file), "{folder} would be published without {file}: {shipped:#?}");
+        }
+        for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let texts =
+                [root().join(folder).join(file), root().join(file)].map(|path| fs::read_to_string(path).unwrap());
+            assert!(texts[0] == texts[1], "{folder}/{file} is another text than {file}");
+        }
+    }
+}
+
+/// What `cargo publish` would take of a crate; asked without a network.
+fn shipped_files(folder: &str) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["package", "--list", "--locked", "--offline", "--allow-dirty", "--manifest-path"]);
+    let output = cargo.arg(root().join(folder).join("Cargo.toml")).output().unwrap();
+    assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn every_crate_that_stable_builds_states_the_same_msrv() {
     let stated = packages().into_iter().filter(|package| package.folder != "fuzz");

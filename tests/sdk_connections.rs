@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, DialError, LinkEnd, Server, ServerConfig,
-    ServerId, WhenFull,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, DialError, LinkEnd, RecvHalf, SendHalf,
+    Server, ServerConfig, ServerId, WhenFull,
 };
 use fastway_testkit::{Gateway, KEY};
 
@@ -135,7 +135,7 @@ async fn ten_thousand_messages_each_way_stay_in_order() {
 
 const MESSAGES: u32 = 10_000;
 
-async fn send_numbers(sending: fastway_client::SendHalf) -> fastway_client::SendHalf {
+async fn send_numbers<R>(sending: SendHalf<R>) -> SendHalf<R> {
     for number in 0..MESSAGES {
         sending.send_slice(&number.to_le_bytes().repeat(1 + number as usize % 40)).await.unwrap();
         if number % 400 == 399 {
@@ -145,7 +145,7 @@ async fn send_numbers(sending: fastway_client::SendHalf) -> fastway_client::Send
     sending
 }
 
-async fn expect_numbers(mut receiving: fastway_client::RecvHalf) {
+async fn expect_numbers<R>(mut receiving: RecvHalf<R>) {
     for number in 0..MESSAGES {
         let message = receiving.recv().await.unwrap();
         assert!(message == number.to_le_bytes().repeat(1 + number as usize % 40), "message {number}");
@@ -250,4 +250,49 @@ async fn idle_links_outlive_the_idle_timeout_by_their_pings() {
     // One idle timeout and more has passed for all of them when it has for this one, which pings too seldom.
     silent.closed().await;
     assert!(client.end().is_none() && server.end().is_none());
+}
+
+#[tokio::test]
+async fn a_dial_that_the_gateway_answers_too_late_times_out_and_leaves_nothing_behind() {
+    let gateway = Gateway::start(&[]);
+    let (server, client) = (server(&gateway).await, client(&gateway).await);
+    gateway.pause();
+    let limit = Duration::from_millis(100);
+    let error = client.dial_timeout(SERVER, limit).await.unwrap_err();
+    assert!(matches!(error, DialError::TimedOut { after, .. } if after == limit), "{error}");
+    let error = server.dial_timeout(ClientId::new(1), limit).await.unwrap_err();
+    assert!(matches!(error, DialError::TimedOut { .. }), "{error}");
+    gateway.resume();
+    let late = server.accept().await.unwrap();
+    assert!(matches!(late.closed().await, CloseReason::Remote));
+    assert_eq!(client.stats().late_accepts, 1);
+    open(&client, &server).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_hangs_is_given_up_when_its_pings_stay_away() {
+    let gateway = Gateway::start(&[]);
+    let mut config = ClientConfig::default();
+    config.link.ping_interval = Some(Duration::from_millis(100));
+    let client = Client::connect(gateway.client_addr(), config).await.unwrap();
+    gateway.pause();
+    let end = client.closed().await;
+    assert!(matches!(end, LinkEnd::Silent { silent_for } if silent_for >= Duration::from_millis(300)), "{end}");
+    gateway.resume();
+}
+
+#[tokio::test]
+async fn a_close_tells_of_what_a_gateway_that_hangs_did_not_take() {
+    let gateway = Gateway::start(&[]);
+    let server = server(&gateway).await;
+    let mut config = ClientConfig::default();
+    config.link.close_grace = Duration::from_millis(200);
+    let client = Client::connect(gateway.client_addr(), config).await.unwrap();
+    let (ours, _theirs) = open(&client, &server).await;
+    gateway.pause();
+    // Until the network takes no more.
+    while ours.send_timeout(vec![0; 100_000], Duration::from_millis(500)).await.is_ok() {}
+    let end = client.close().await;
+    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 100_000.. }), "{end}");
+    gateway.resume();
 }

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastway_client::{
-    Backoff, Client, ClientConfig, CloseReason, Connection, DialError, GatewayState, GroupConfig, GroupDialError,
-    GroupEvent, GroupEventKind, GroupEvents, LinkEnd, Server, ServerConfig, ServerGroup, ServerId,
+    AddError, Backoff, Client, ClientConfig, CloseReason, Connection, DialError, GatewayState, GroupConfig,
+    GroupDialError, GroupEvent, GroupEventKind, GroupEvents, LinkEnd, Server, ServerConfig, ServerGroup, ServerId,
 };
+use fastway_testkit::cancel::up_to;
 use fastway_testkit::{Gateway, KEY};
 
 const SERVER: ServerId = ServerId::new(7);
@@ -81,7 +82,7 @@ async fn a_group_and_a_client_come_back_to_a_restarted_gateway() {
         assert_eq!(group.health()[0].connects, round + 1);
 
         gateway.kill();
-        wait_for(&mut events, server_addr, |kind| matches!(kind, GroupEventKind::Down(_))).await;
+        wait_for(&mut events, server_addr, |kind| matches!(kind, GroupEventKind::Down { .. })).await;
         wait_for(&mut events, server_addr, |kind| matches!(kind, GroupEventKind::Failed { .. })).await;
         assert!(matches!(ours.closed().await, CloseReason::Link(_)));
         gateway = restarted(client_addr, server_addr);
@@ -133,8 +134,10 @@ async fn a_removed_gateway_is_let_go_and_the_others_stay() {
     let client_of_one = client(&one).await;
     let (ours, accepted) = tokio::join!(client_of_one.dial(SERVER), group.accept());
     let (ours, accepted) = (ours.unwrap(), accepted.unwrap());
-    assert!(group.remove(&name).await);
-    assert!(!group.remove(&name).await);
+    let removed = group.remove(&name).await.unwrap();
+    assert_eq!(*removed.gateway, *name);
+    assert!(matches!(removed.end, Some(LinkEnd::Closed)), "{removed:?}");
+    assert!(group.remove(&name).await.is_none());
     assert!(matches!(ours.closed().await, CloseReason::Remote));
     assert!(matches!(accepted.connection.closed().await, CloseReason::Link(LinkEnd::Closed)));
     let player = accepted.connection.remote_id();
@@ -146,4 +149,76 @@ async fn a_removed_gateway_is_let_go_and_the_others_stay() {
     let kept = client_of_two.dial(SERVER).await.unwrap();
     drop(group);
     kept.closed().await;
+}
+
+#[tokio::test]
+async fn a_closed_group_says_how_it_left_its_gateways_and_takes_no_more() {
+    let gateway = Gateway::start(&[]);
+    let group = ServerGroup::new(KEY, SERVER, quick());
+    let mut events = group.subscribe();
+    group.add(gateway.server_addr()).unwrap();
+    group.add("127.0.0.1:1").unwrap();
+    up(&mut events, gateway.server_addr()).await;
+    let left = group.close().await;
+    let [unreachable, closed] = left.as_slice() else { panic!("{left:?}") };
+    assert!(*unreachable.gateway == *"127.0.0.1:1" && unreachable.end.is_none(), "{unreachable:?}");
+    assert!(matches!(closed.end, Some(LinkEnd::Closed)), "{closed:?}");
+    assert!(group.health().iter().all(|gateway| gateway.state == GatewayState::Closed));
+    assert_eq!(group.add(gateway.server_addr()), Err(AddError::Closed));
+    assert_eq!(group.add("127.0.0.1:2"), Err(AddError::Closed));
+    assert!(group.accept().await.is_none());
+}
+
+#[tokio::test]
+async fn a_close_of_a_group_that_is_dropped_goes_on() {
+    let gateway = Gateway::start(&[]);
+    let group = ServerGroup::new(KEY, SERVER, quick());
+    let mut events = group.subscribe();
+    group.add(gateway.server_addr()).unwrap();
+    up(&mut events, gateway.server_addr()).await;
+    let client = client(&gateway).await;
+    let (early, late) = (client.dial(SERVER).await.unwrap(), client.dial(SERVER).await.unwrap());
+    early.send("before the end").await.unwrap();
+    let mut first = group.accept().await.unwrap().connection;
+    while first.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(up_to(0, group.close()).await.is_none());
+
+    assert_eq!(group.add("127.0.0.1:1"), Err(AddError::Closed));
+    assert!(matches!(early.closed().await, CloseReason::Remote));
+    assert!(matches!(late.closed().await, CloseReason::Remote));
+    // What had come is given out all the same.
+    assert_eq!(group.accept().await.unwrap().connection.conn_id(), late.conn_id());
+    assert!(group.accept().await.is_none());
+    let left = group.close().await;
+    assert!(matches!(left[0].end, Some(LinkEnd::Closed)), "{left:?}");
+}
+
+/// Each of the two links replaces the other as soon as it is there.
+#[tokio::test]
+async fn one_gateway_under_two_names_is_seen_and_does_not_spin() {
+    let gateway = Gateway::start(&[]);
+    let mut config = GroupConfig::default();
+    config.backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(400));
+    let group = ServerGroup::new(KEY, SERVER, config);
+    let mut events = group.subscribe();
+    let start = Instant::now();
+    group.add(gateway.server_addr()).unwrap();
+    group.add(format!("localhost:{}", gateway.server_addr().port())).unwrap();
+
+    let (mut ends, mut waits) = (0, Duration::ZERO);
+    while ends < 8 {
+        // Others come as well: that a link is up, or was replaced before it was through.
+        if let GroupEventKind::Down { end, lived, retry_in } = events.next().await.unwrap().kind {
+            assert!(matches!(end, LinkEnd::Gateway | LinkEnd::Lost(_)), "{end}");
+            assert!(lived < Duration::from_secs(10), "{lived:?}");
+            waits += retry_in.unwrap();
+            ends += 1;
+        }
+    }
+    // Of eight ends one name has had four at least: its waits, the last of which is not over, are 25, 50 and 100 ms or more.
+    assert!(start.elapsed() >= Duration::from_millis(25 + 50 + 100), "{:?}", start.elapsed());
+    assert!(waits >= Duration::from_millis(2 * (25 + 50 + 100 + 200)), "{waits:?}");
+    assert!(group.health().iter().all(|gateway| gateway.connects >= 3), "{:#?}", group.health());
 }

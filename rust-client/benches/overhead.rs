@@ -166,7 +166,9 @@ async fn dialed_by_hand(addr: std::net::SocketAddr) -> tokio::net::TcpStream {
 async fn dialed_with_sdk(addr: std::net::SocketAddr) -> (Client, Connection<ServerId>) {
     let mut config = ClientConfig::default();
     config.link.read_block_bytes = BATCH_BYTES;
-    let client = Client::connect(addr, config).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let client = Client::over(stream, config).unwrap();
     let connection = client.dial(ServerId::new(7)).await.unwrap();
     (client, connection)
 }

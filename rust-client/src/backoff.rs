@@ -11,13 +11,18 @@ use rand::{Rng, RngExt};
 ///
 /// ```no_run
 /// use fastway_client::{Backoff, Client, ClientConfig};
+/// use std::time::Instant;
 ///
 /// # async fn play(_: Client) {}
 /// # async fn run() {
 /// let mut backoff = Backoff::default();
 /// loop {
 ///     match Client::connect("gateway.example:10010", ClientConfig::default()).await {
-///         Ok(client) => { backoff.reset(); play(client).await }
+///         Ok(client) => {
+///             let since = Instant::now();
+///             play(client).await;
+///             backoff.after_link(since.elapsed());
+///         }
 ///         Err(error) => eprintln!("{error}"),
 ///     }
 ///     backoff.wait().await;
@@ -32,14 +37,30 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Delays that start below `first` and stay below `longest`.
+    /// No gateway is tried more often than this, whatever the settings.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
+    /// Delays that start below `first` and stay below `longest`; both are at least 1 ms.
     pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, next: first.min(longest) }
+        let longest = longest.max(Self::SHORTEST);
+        let first = first.clamp(Self::SHORTEST, longest);
+        Self { first, longest, next: first }
     }
 
-    /// Starts again with the first delay; for after a success.
+    /// Takes note that a link has lived for `lived`, and is gone. After one that outlived the longest delay, delays start
+    /// again with the first.
+    ///
+    /// A connect alone is no success: a gateway may take every link and drop it at once, and would be tried again and
+    /// again without a pause.
+    pub fn after_link(&mut self, lived: Duration) {
+        if lived > self.longest {
+            self.reset();
+        }
+    }
+
+    /// Starts again with the first delay, for when there is reason to hope: the network is back, or the player asks.
     pub fn reset(&mut self) {
-        self.next = self.first.min(self.longest);
+        self.next = self.first;
     }
 
     /// Draws the next delay from the thread's own random numbers.
@@ -89,6 +110,27 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_delay_from(random) <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn only_a_link_that_outlived_the_longest_delay_starts_the_delays_again() {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new(first, longest);
+        for _ in 0..10 {
+            backoff.after_link(longest);
+            backoff.next_delay();
+        }
+        assert!(backoff.next_delay() >= longest / 2);
+        backoff.after_link(longest + Duration::from_millis(1));
+        assert!(backoff.next_delay() <= first);
+    }
+
+    #[test]
+    fn no_settings_make_a_busy_loop() {
+        let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
+        assert!(backoff.next_delay() >= Backoff::SHORTEST / 2);
+        let mut backoff = Backoff::new(Duration::ZERO, Duration::from_secs(1));
+        assert!((0..12).any(|_| backoff.next_delay() >= Duration::from_millis(500)));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use fastway_wire::ServerId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::connect::{self, TimeLimit};
 use crate::endpoint::Endpoint;
-use crate::{ClientConfig, ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, connect};
+use crate::{ClientConfig, ConnectError, Connection, DialError, GatewayPort, LinkEnd, LinkStats, Remote};
 
 /// A link to the gateway's client port: it dials game servers, and is dialed by them.
 ///
@@ -30,7 +31,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the gateway's client port; `addr` is `host:port` or a [`SocketAddr`](std::net::SocketAddr).
+    /// Connects to the gateway's client port; `addr` is `host:port` or a [`SocketAddr`](std::net::SocketAddr). When
+    /// this returns, the gateway has answered a ping: it is one, and it has room for this client.
     ///
     /// # Errors
     /// See [`ConnectError`]; every one but a bad setting or address may be gone at the next attempt ([`Backoff`]).
@@ -38,11 +40,13 @@ impl Client {
     /// [`Backoff`]: crate::Backoff
     pub async fn connect(addr: impl ToString, config: ClientConfig) -> Result<Self, ConnectError> {
         config.link.check()?;
-        let stream = connect::within(config.link.connect_timeout, connect::tcp(addr.to_string())).await?;
-        Self::over(stream, config)
+        let limit = TimeLimit::start(config.link.connect_timeout)?;
+        let stream = connect::tcp(addr.to_string(), &limit).await?;
+        Ok(Self { endpoint: connect::greet(stream, config.link, GatewayPort::Client, &limit).await? })
     }
 
-    /// A link over any byte stream, whose other end is a gateway's client port.
+    /// A link over any byte stream, whose other end is a gateway's client port. This waits for nothing: if it is none,
+    /// the link ends and says so.
     ///
     /// # Errors
     /// A bad setting, or no tokio runtime.
@@ -81,10 +85,13 @@ impl Client {
         self.endpoint.accept().await.map(|connection| connection.with_remote(ServerId::new))
     }
 
-    /// Closes the link: its connections end, what was sent is delivered, and the gateway agrees, all within
-    /// `close_grace`. To end it at once, drop it.
-    pub async fn close(&self) {
-        self.endpoint.close().await;
+    /// Closes the link: its connections end, what was sent goes to the gateway, and the gateway agrees, all within
+    /// `close_grace`. To end it at once, drop it. A `close` that is dropped goes on.
+    ///
+    /// The result may be ignored. [`LinkEnd::Closed`] says that the gateway has everything that was sent. After any other
+    /// end the last messages may be lost: [`LinkEnd::Unconfirmed`], or what had ended the link before.
+    pub async fn close(&self) -> LinkEnd {
+        self.endpoint.close().await
     }
 
     /// Waits for the end of the link, and says why.

@@ -1,5 +1,6 @@
 //! What an endpoint may be told. The defaults suit a game; each says its reason.
 
+use std::fmt;
 use std::time::Duration;
 
 use fastway_wire::{Command, LEN_BYTES};
@@ -48,7 +49,7 @@ pub struct GroupConfig {
 pub struct LinkConfig {
     /// Longest time for the address look-up, the TCP connection and the handshake together. Default 10 s.
     pub connect_timeout: Duration,
-    /// Longest time that `dial` waits for the gateway's answer. Default 5 s.
+    /// Longest time that `dial` waits for room in the send buffer and for the gateway's answer. Default 5 s.
     pub dial_timeout: Duration,
     /// Longest time that `close` waits until what was sent is on its way and the gateway has agreed. Default 3 s, the
     /// gateway's own grace.
@@ -56,16 +57,23 @@ pub struct LinkConfig {
     /// Largest message in either direction, counted as `len` on the wire: payload and 4 bytes. It has to be the
     /// gateway's own MaxPacket. Default 512 KiB.
     pub max_packet: u32,
-    /// Time between pings; `None` sends none. Default 10 s: three fit into the gateway's idle timeout of 30 s.
+    /// Time between pings, at least 1 ms; `None` sends none. Default 10 s: three fit into the gateway's idle timeout of 30 s.
     pub ping_interval: Option<Duration>,
     /// The gateway counts as dead after this many ping intervals without a byte from it. Default 3; 0 is never.
     pub dead_after_intervals: u32,
     /// Bounds of what waits for `recv`, and what happens there.
     pub receive_queue: ReceiveQueue,
-    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` waits.
+    /// Bytes that may wait for `recv` on all connections of the link together, 8 more per message than its payload has.
+    /// Default 16 MiB for a client, 128 MiB for a server: as much as 16 or 128 full connections.
+    ///
+    /// At the bound, connections that must not hold the link ([`WhenFull`]) lose what waits and are closed, the largest
+    /// first; when there is none, the link is held until half of the bound is free.
+    pub receive_total_bytes: usize,
+    /// Bytes that may wait for the socket, of all connections of the link together; above it `send` and `dial` wait.
     /// Default 256 KiB for a client, 1 MiB for a server. A message larger than that is sent, too.
     pub send_buffer_bytes: usize,
-    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024.
+    /// Connections that others opened and nobody has accepted yet; more are closed at once. Default 1,024; 0 accepts
+    /// nothing.
     pub pending_accepts: usize,
     /// Size of the blocks that the link reads into; messages are parts of a block, which lives as long as the last of
     /// them. Default 16 KiB for a client, 64 KiB for a server.
@@ -75,7 +83,8 @@ pub struct LinkConfig {
 /// Bounds of the queue between the link and the `recv` of one connection.
 ///
 /// They are looked at once per read of the link, so what one read brings (`read_block_bytes`, or one larger message)
-/// can come on top.
+/// can come on top. What waits keeps at most twice its bytes of memory, and a link eight blocks besides: small messages
+/// wait as parts of a block while blocks come back, and are copied out of it otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceiveQueue {
@@ -92,23 +101,28 @@ pub struct ReceiveQueue {
 pub enum WhenFull {
     /// The link is not read until the application has taken half of what waits. All connections of the link wait with
     /// it, answers to dials included; nothing is lost.
+    ///
+    /// A connection that nobody has been handed yet, by `accept` or `dial`, never holds the link: nobody could read it.
+    /// Until then it is closed when it is full, as under [`WhenFull::CloseConnection`].
     Hold,
     /// That one connection is closed, with [`CloseReason::QueueFull`](crate::CloseReason::QueueFull), and counted.
-    /// What waits can still be read; what came after it is lost.
+    /// What waits can still be read; what came after it is lost. At [`LinkConfig::receive_total_bytes`], what waits is
+    /// lost, too.
     CloseConnection,
 }
 
 const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::Hold, 256 * KIB, 16 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::Hold, 16 * MIB, 256 * KIB, 16 * KIB) }
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { link: LinkConfig::new(WhenFull::CloseConnection, 1024 * KIB, 64 * KIB) }
+        Self { link: LinkConfig::new(WhenFull::CloseConnection, 128 * MIB, MIB, 64 * KIB) }
     }
 }
 
@@ -116,7 +130,10 @@ impl LinkConfig {
     /// The smallest MaxPacket with which the gateway's own commands get through.
     const SMALLEST_MAX_PACKET: usize = Command::MAX_FRAME_BYTES - LEN_BYTES;
 
-    fn new(when_full: WhenFull, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
+    /// The clock's own precision. Zero is refused because it could be meant as "always" or as "never".
+    const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
+
+    fn new(when_full: WhenFull, receive_total_bytes: usize, send_buffer_bytes: usize, read_block_bytes: usize) -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
             dial_timeout: Duration::from_secs(5),
@@ -124,7 +141,8 @@ impl LinkConfig {
             max_packet: 512 << 10,
             ping_interval: Some(Duration::from_secs(10)),
             dead_after_intervals: 3,
-            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: 1024 * KIB, when_full },
+            receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: MIB, when_full },
+            receive_total_bytes,
             send_buffer_bytes,
             pending_accepts: 1024,
             read_block_bytes,
@@ -137,16 +155,20 @@ impl LinkConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let below = |name, value, least| match value < least {
-            true => Err(ConfigError { name, value, least }),
-            false => Ok(()),
-        };
         below("max_packet", self.max_packet as usize, Self::SMALLEST_MAX_PACKET)?;
         below("send_buffer_bytes", self.send_buffer_bytes, 1)?;
         below("read_block_bytes", self.read_block_bytes, 1024)?;
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
         below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
-        below("pending_accepts", self.pending_accepts, 1)
+        below("receive_total_bytes", self.receive_total_bytes, 1)?;
+        self.ping_interval.map_or(Ok(()), |interval| below("ping_interval", interval, Self::SHORTEST_PING_INTERVAL))
+    }
+}
+
+fn below<T: PartialOrd + fmt::Debug>(name: &'static str, value: T, least: T) -> Result<(), ConfigError> {
+    match value < least {
+        true => Err(ConfigError { name, value: format!("{value:?}"), least: format!("{least:?}") }),
+        false => Ok(()),
     }
 }
 
@@ -169,7 +191,13 @@ mod tests {
         let text = link.check().unwrap_err().to_string();
         assert_eq!(text, "the setting max_packet is 12; it has to be at least 13");
         link.max_packet = 13;
-        link.pending_accepts = 0;
-        assert_eq!(link.check().unwrap_err().name, "pending_accepts");
+        link.send_buffer_bytes = 0;
+        assert_eq!(link.check().unwrap_err().name, "send_buffer_bytes");
+        link.send_buffer_bytes = 1;
+        link.ping_interval = Some(Duration::ZERO);
+        let text = link.check().unwrap_err().to_string();
+        assert_eq!(text, "the setting ping_interval is 0ns; it has to be at least 1ms");
+        link.ping_interval = None;
+        assert_eq!(link.check(), Ok(()));
     }
 }

@@ -1,29 +1,74 @@
 //! From an address to a link.
 
 use std::io;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use fastway_wire::{CHALLENGE_BYTES, Challenge, ServerId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
-use crate::{ConnectError, LinkConfig, LinkEnd};
+use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd};
+
+/// How long an address is waited for before the next one of the same name is tried as well (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The time for all steps of a connect together.
+pub(crate) struct TimeLimit {
+    after: Duration,
+    since: Instant,
+}
+
+impl TimeLimit {
+    /// It runs from now on. Without a runtime, nothing can be waited for.
+    pub(crate) fn start(after: Duration) -> Result<Self, ConnectError> {
+        Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+        Ok(Self { after, since: Instant::now() })
+    }
+
+    async fn wait<T>(&self, step: ConnectStep, work: impl Future<Output = T>) -> Result<T, ConnectError> {
+        let left = self.after.saturating_sub(self.since.elapsed());
+        timeout(left, work).await.map_err(|_| ConnectError::TimedOut { after: self.after, step })
+    }
+}
 
 /// Opens the TCP connection. `addr` is `host:port`, and is looked up anew each time.
-pub(crate) async fn tcp(addr: String) -> Result<TcpStream, ConnectError> {
-    let looked_up = lookup_host(&addr).await.map(Vec::from_iter);
-    let resolved = looked_up.map_err(|source| ConnectError::Address { addr: addr.clone(), source })?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in resolved {
-        match TcpStream::connect(address).await.and_then(without_delay) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+pub(crate) async fn tcp(addr: String, limit: &TimeLimit) -> Result<TcpStream, ConnectError> {
+    let looked_up = limit.wait(ConnectStep::LookUp, lookup_host(&addr)).await?.map(Vec::from_iter);
+    let addresses = looked_up.map_err(|source| ConnectError::Address { addr: addr.clone(), source })?;
+    let connected = limit.wait(ConnectStep::Tcp, first_to_answer(addresses)).await?;
+    connected.and_then(without_delay).map_err(|source| ConnectError::Unreachable { addr, source })
+}
+
+/// Tries the addresses in their order, the next one as soon as one has failed or used up its head start; the first that
+/// answers wins. So an address that nothing answers at costs a moment and not all of the time.
+async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        attempts.spawn(TcpStream::connect(address));
+        match timeout(HEAD_START, attempts.join_next()).await.ok().flatten().map(outcome) {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(failed)) => error = failed,
+            None => {}
         }
     }
-    Err(ConnectError::Unreachable { addr, source: last })
+    while let Some(ended) = attempts.join_next().await {
+        match outcome(ended) {
+            Ok(stream) => return Ok(stream),
+            Err(failed) => error = failed,
+        }
+    }
+    Err(error)
+}
+
+fn outcome(ended: Result<io::Result<TcpStream>, JoinError>) -> io::Result<TcpStream> {
+    ended.unwrap_or_else(|cut_off| Err(cut_off.into()))
 }
 
 /// Games send small messages and want them there now.
@@ -32,36 +77,22 @@ fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Gives up after `after`; without a runtime, nothing can be waited for.
-pub(crate) async fn within<T>(
-    after: Duration,
-    connecting: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
-    Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-    tokio::time::timeout(after, connecting).await.unwrap_or(Err(ConnectError::TimedOut { after }))
-}
-
 /// Proves to the gateway that we know the key, and starts the link when it is convinced.
-///
-/// The gateway does not say "yes": a ping behind the answer makes it say something.
 pub(crate) async fn register<S>(
     mut stream: S,
     key: &[u8],
     server: ServerId,
     config: LinkConfig,
+    limit: &TimeLimit,
 ) -> Result<Endpoint, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     config.check()?;
-    answer_challenge(&mut stream, key, server).await.map_err(|error| ConnectError::Handshake(ended(error)))?;
-    let (heard, first_byte) = oneshot::channel();
-    let endpoint = Endpoint::start(stream, config, Some(heard))?;
-    endpoint.ping();
-    match first_byte.await {
-        Ok(()) => Ok(endpoint),
-        Err(_) => Err(turned_away(server, endpoint.closed().await)),
-    }
+    let port = GatewayPort::Server;
+    let answered = limit.wait(ConnectStep::Challenge, answer_challenge(&mut stream, key, server)).await?;
+    answered.map_err(|error| ConnectError::TurnedAway { port, end: ended(error) })?;
+    greet(stream, config, port, limit).await.map_err(|error| judge_after_proof(server, error))
 }
 
 async fn answer_challenge<S: AsyncRead + AsyncWrite + Unpin>(
@@ -75,6 +106,29 @@ async fn answer_challenge<S: AsyncRead + AsyncWrite + Unpin>(
     stream.flush().await
 }
 
+/// Starts the link and waits until the gateway has said something that only a gateway says. It says nothing by itself, not
+/// even "yes" to a server's proof, so a ping makes it.
+pub(crate) async fn greet<S>(
+    stream: S,
+    config: LinkConfig,
+    port: GatewayPort,
+    limit: &TimeLimit,
+) -> Result<Endpoint, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (heard, first_command) = oneshot::channel();
+    let endpoint = Endpoint::start(stream, config, Some(heard))?;
+    endpoint.ping();
+    match limit.wait(ConnectStep::Ping(port), first_command).await? {
+        Ok(()) => Ok(endpoint),
+        Err(_) => Err(match endpoint.closed().await {
+            LinkEnd::Protocol(fault) => ConnectError::NotAGateway { port, fault },
+            end => ConnectError::TurnedAway { port, end },
+        }),
+    }
+}
+
 fn ended(error: io::Error) -> LinkEnd {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => LinkEnd::Gateway,
@@ -83,11 +137,65 @@ fn ended(error: io::Error) -> LinkEnd {
 }
 
 /// A gateway that is not convinced closes the link; with our ping unread, that is a reset.
-fn turned_away(server: ServerId, end: LinkEnd) -> ConnectError {
-    match end {
-        LinkEnd::Gateway => ConnectError::WrongKey { server },
-        LinkEnd::Lost(error) if error.kind() == io::ErrorKind::ConnectionReset => ConnectError::WrongKey { server },
-        LinkEnd::Lost(error) if error.kind() == io::ErrorKind::BrokenPipe => ConnectError::WrongKey { server },
-        other => ConnectError::Handshake(other),
+fn judge_after_proof(server: ServerId, error: ConnectError) -> ConnectError {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    match error {
+        ConnectError::TurnedAway { end: LinkEnd::Gateway, .. } => ConnectError::WrongKey { server },
+        ConnectError::TurnedAway { end: LinkEnd::Lost(lost), .. }
+            if matches!(lost.kind(), BrokenPipe | ConnectionReset) =>
+        {
+            ConnectError::WrongKey { server }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    /// An address of this machine that answers nobody any more, as long as what else is given lives.
+    async fn black_hole() -> (SocketAddr, impl Sized) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+            waiting.push(stream.unwrap());
+        }
+        (addr, (listener, waiting))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (silent, _held) = black_hole().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let connecting = first_to_answer(vec![silent, silent, good]);
+        // Far from the minutes that the system itself waits for an address.
+        let stream = timeout(Duration::from_secs(10), connecting).await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_makes_room_for_the_next_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let refusing = "127.0.0.1:1".parse().unwrap();
+        let stream = first_to_answer(vec![refusing, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        let error = first_to_answer(vec![refusing, refusing]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(first_to_answer(Vec::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn where_nothing_answers_at_all_the_step_is_named() {
+        let (silent, _held) = black_hole().await;
+        let limit = TimeLimit::start(Duration::from_millis(300)).unwrap();
+        let error = tcp(silent.to_string(), &limit).await.unwrap_err();
+        assert!(matches!(error, ConnectError::TimedOut { step: ConnectStep::Tcp, .. }), "{error}");
     }
 }

@@ -22,7 +22,7 @@ impl Endpoint {
     pub(crate) fn start<S>(
         stream: S,
         config: LinkConfig,
-        first_byte: Option<oneshot::Sender<()>>,
+        first_command: Option<oneshot::Sender<()>>,
     ) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -30,7 +30,7 @@ impl Endpoint {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let link = Arc::new(Link::new(config));
-        runtime.spawn(Driver::new(stream, Arc::clone(&link), first_byte));
+        runtime.spawn(Driver::new(stream, Arc::clone(&link), first_command));
         Ok(Self { link })
     }
 
@@ -39,11 +39,10 @@ impl Endpoint {
     }
 
     pub(crate) async fn dial_timeout(&self, remote: Remote, after: Duration) -> Result<RawConnection, DialError> {
-        let answer = self.link.dial(remote)?;
-        match tokio::time::timeout(after, answer).await {
+        match tokio::time::timeout(after, self.link.dial(remote)).await {
             Ok(Ok(Answer::Accepted(connection))) => Ok(connection),
             Ok(Ok(Answer::Refused)) => Err(DialError::Refused { remote }),
-            Ok(Err(_)) => Err(self.link.end_or_stopped().into()),
+            Ok(Err(end)) => Err(end.into()),
             Err(_) => Err(DialError::TimedOut { remote, after }),
         }
     }

@@ -1,12 +1,13 @@
 //! What can go wrong, and what to do about it.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fastway_wire::ServerId;
 
-use crate::{CloseReason, LinkEnd, Remote};
+use crate::{CloseReason, LinkEnd, ProtocolFault, Remote};
 
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +16,9 @@ pub struct ConfigError {
     /// Name of the field of [`LinkConfig`](crate::LinkConfig).
     pub name: &'static str,
     /// Its value.
-    pub value: usize,
+    pub value: String,
     /// The smallest value that works.
-    pub least: usize,
+    pub least: String,
 }
 
 /// Why there is no link.
@@ -38,7 +39,7 @@ pub enum ConnectError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// No gateway listens there, or the network does not let us through.
+    /// Nobody listens there, or the network does not let us through.
     #[error("no connection to the gateway at {addr}: {source}")]
     Unreachable {
         /// The address as it was given.
@@ -46,22 +47,87 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
-    /// It took longer than `connect_timeout`.
-    #[error("the gateway did not complete the connection within {after:?}")]
+    /// It took longer than `connect_timeout`; where it stopped says why.
+    #[error("no link after {after:?}: {step}")]
     TimedOut {
         /// The time-out.
         after: Duration,
+        /// What was waited for.
+        step: ConnectStep,
     },
     /// The gateway closed the link when it had seen our answer to its challenge.
-    #[error("the gateway turned server {server} away: it has another key, or is being stopped")]
+    #[error(
+        "the gateway turned server {server} away: give both the same key (its ServerAuthKey); if they have, it is being \
+         stopped or has too many handshakes, and its log says which"
+    )]
     WrongKey {
         /// Who we said we are.
         server: ServerId,
     },
-    /// The stream failed or ended before the handshake was complete. A gateway's client port never starts a handshake,
-    /// so check that the address is the server port.
-    #[error("the link ended during the handshake: {0}")]
-    Handshake(LinkEnd),
+    /// The link ended before the gateway had said anything.
+    #[error(
+        "turned away before the gateway said anything: it is at its limit of links (its log says so), is being stopped, \
+         or this is not its {port} ({end})"
+    )]
+    TurnedAway {
+        /// The port that was wanted.
+        port: GatewayPort,
+        /// How the link ended.
+        end: LinkEnd,
+    },
+    /// What listens there speaks, but not as a gateway does on that port.
+    #[error("what listens there is not a gateway's {port}; check the address and its port ({fault})")]
+    NotAGateway {
+        /// The port that was wanted.
+        port: GatewayPort,
+        /// What was wrong with its first words.
+        fault: ProtocolFault,
+    },
+}
+
+/// A step on the way to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectStep {
+    /// The look-up of the address.
+    LookUp,
+    /// The TCP connection.
+    Tcp,
+    /// The challenge, with which a gateway's server port begins.
+    Challenge,
+    /// The answer to the first ping.
+    Ping(GatewayPort),
+}
+
+/// A gateway has two ports, which speak differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayPort {
+    /// For a [`Client`](crate::Client).
+    Client,
+    /// For a [`Server`](crate::Server).
+    Server,
+}
+
+impl fmt::Display for ConnectStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LookUp => f.write_str("the look-up of the address gave no answer"),
+            Self::Tcp => f.write_str("nothing answers at the address; check it, and the firewalls on the way"),
+            Self::Challenge => f.write_str(
+                "what listens there sent no challenge; is it the gateway's server port, and not its client port?",
+            ),
+            Self::Ping(port) => write!(f, "what listens there answered no ping; is it a gateway's {port}?"),
+        }
+    }
+}
+
+impl fmt::Display for GatewayPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client port",
+            Self::Server => "server port",
+        })
+    }
 }
 
 /// Why there is no connection.

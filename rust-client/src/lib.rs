@@ -40,7 +40,10 @@
 //! * **Receiving.** What waits for `recv` is bounded per connection by [`ReceiveQueue`], in messages and in bytes. At
 //!   the bound the endpoint's policy decides: [`WhenFull::Hold`] stops reading the link (everything on it waits, dials
 //!   and accepts included, and nothing is lost), [`WhenFull::CloseConnection`] closes that one connection, with
-//!   [`CloseReason::QueueFull`]. A client holds by default, a server closes.
+//!   [`CloseReason::QueueFull`]. A client holds by default, a server closes. A connection that waits to be accepted, or
+//!   for its dial to be looked at, never holds the link: it is closed when it is full, under either policy.
+//!   All connections of a link together are bounded by `receive_total_bytes`: there the largest connection is closed and
+//!   what waits on it dropped; connections that hold the link do so together.
 //! * **In between.** The gateway bounds what it queues for a slow player, and closes a player that stays too slow;
 //!   it never holds a server up for one player, and so neither does `send`. Until the protocol has credits, who sends in
 //!   bulk keeps what is in flight (sent, and not yet confirmed by a message of the application's own) **below half the
@@ -49,23 +52,31 @@
 //!
 //! # Time-outs
 //!
-//! `connect` and `dial` are bounded by the config ([`LinkConfig`]), `close` by `close_grace`. A dial that is given up
+//! `connect` and `dial` are bounded by the config ([`LinkConfig`]), `close` by `close_grace`; `connect` is done when the
+//! gateway has answered, `close` when it has agreed ([`LinkEnd::Closed`]). A dial that is given up
 //! leaves nothing behind: a late "yes" is answered by a close. Links are pinged every `ping_interval`, and given up when
 //! the gateway is silent for `dead_after_intervals` of them. `recv`, `accept` and `send` wait for ever; use
 //! `tokio::time::timeout` around them.
+//!
+//! # Taking turns
+//!
+//! `recv`, `send`, `accept` and the adaptors take part in tokio's cooperative budget: a task that always finds a message,
+//! or room for one, lets the other tasks of its runtime have their turn now and then (after some thousand messages).
+//! `try_recv` and `try_send` do not wait, and so do not either.
 //!
 //! # Errors and ends
 //!
 //! [`ConnectError`], [`DialError`], [`SendError`] and [`TrySendError`] say what failed. `recv` and `accept` give `None`
 //! at the end, and [`Connection::close_reason`] or [`Client::closed`] say why: [`CloseReason`], [`LinkEnd`]. Messages
-//! that came before the end can always be read. Nothing here panics, with one exception that is tokio's: the runtime
+//! that came before the end can always be read, also on connections that had not been accepted by then: `accept` gives
+//! them out before its `None`, unless this side closed or dropped the endpoint. Nothing here panics, with one exception that is tokio's: the runtime
 //! needs its I/O and time drivers enabled.
 //!
 //! # Cancellation
 //!
 //! Every future may be dropped at any point where it waits. `recv` and `accept` have taken nothing then, `send` has sent
 //! nothing, `dial` leaves nothing behind; `flush` and `closed` only watch. Two cannot be taken back: `close` goes on
-//! closing, and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
+//! closing ([`ServerGroup::remove`] ends the link at once), and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
 //! [`Server`] may have replaced an older one with the same ID.
 //!
 //! # Ownership
@@ -79,7 +90,9 @@
 //!
 //! The link's task reads in large blocks, hands each connection its messages as slices of them ([`Bytes`]), and wakes a
 //! reader once per batch; what is sent is copied once (large messages not at all) and written once per batch. In steady
-//! state neither direction allocates per message. A kept message keeps its whole block alive: copy what you store.
+//! state neither direction allocates per message. A kept message keeps its whole block alive: copy what you store. What waits to be
+//! received keeps at most twice its bytes, and eight blocks (`read_block_bytes`, or as large as the largest message) of the
+//! link besides, however small the messages are and on however many connections they wait.
 
 mod backoff;
 mod client;
@@ -101,11 +114,12 @@ pub use backoff::Backoff;
 pub use bytes::Bytes;
 pub use client::Client;
 pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
-pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, SendHalf, TryRecv};
-pub use error::{ConfigError, ConnectError, DialError, SendError, TrySendError};
+pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, ReuniteError, SendHalf, TryRecv};
+pub use error::{ConfigError, ConnectError, ConnectStep, DialError, GatewayPort, SendError, TrySendError};
 pub use fastway_wire::{ClientId, ConnId, ServerId};
 pub use group::{
-    Accepted, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, ServerGroup,
+    Accepted, AddError, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, Removed,
+    ServerGroup,
 };
 pub use reason::{CloseReason, LinkEnd, ProtocolFault, Remote};
 pub use server::Server;

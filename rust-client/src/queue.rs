@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 use crate::lock;
 
@@ -39,8 +40,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The next item; `None` once the queue is closed.
+    /// The next item; `None` once the queue is closed, or finished and empty.
     pub(crate) async fn pop(&self) -> Option<T> {
+        consume_budget().await;
         loop {
             // Made before the look at the queue, so that no change is missed in between.
             let changed = self.changed.notified();
@@ -58,6 +60,12 @@ impl<T> Queue<T> {
             Some(item) => Some(Some(item)),
             None => state.closed.then_some(None),
         }
+    }
+
+    /// Takes no more items; those that are there can still be taken.
+    pub(crate) fn finish(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_waiters();
     }
 
     /// Ends the queue, and gives what nobody took.

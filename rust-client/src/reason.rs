@@ -11,9 +11,17 @@ use fastway_wire::{ClientId, CommandError, ConnId, FrameError, ServerId};
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkEnd {
-    /// `close` was called on the endpoint.
+    /// `close` was called on the endpoint, and the gateway has agreed: it has all that was sent. (Connections end with
+    /// this as soon as `close` is called.)
     #[error("this side closed the link")]
     Closed,
+    /// `close` was called on the endpoint, but the gateway did not agree within `close_grace`: the last messages may
+    /// be lost.
+    #[error("this side closed the link, but the gateway did not agree in time; {unsent_bytes} bytes were not sent")]
+    Unconfirmed {
+        /// Bytes that still waited for the socket.
+        unsent_bytes: usize,
+    },
     /// The endpoint was dropped; keep it alive as long as its connections are used.
     #[error("the endpoint was dropped, and with it its link")]
     Dropped,
@@ -43,8 +51,8 @@ impl From<io::Error> for LinkEnd {
     }
 }
 
-/// What a gateway must not send (`docs/protocol.md` §1). Most often the other side is no gateway at all, or has a
-/// larger MaxPacket.
+/// What a gateway must not send (`docs/protocol.md` §1). Most often the other side is no gateway at all, or the other
+/// port of one, or has a larger MaxPacket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolFault {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use fastway_wire::{ClientId, ServerId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::connect::{self, TimeLimit};
 use crate::endpoint::Endpoint;
-use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig, connect};
+use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig};
 
 /// A link to the gateway's server port: it is dialed by clients, and dials them.
 ///
@@ -51,11 +52,9 @@ impl Server {
         config: ServerConfig,
     ) -> Result<Self, ConnectError> {
         config.link.check()?;
-        let connecting = async {
-            let stream = connect::tcp(addr.to_string()).await?;
-            connect::register(stream, key.as_ref(), id, config.link.clone()).await
-        };
-        Ok(Self { endpoint: connect::within(config.link.connect_timeout, connecting).await?, id })
+        let limit = TimeLimit::start(config.link.connect_timeout)?;
+        let stream = connect::tcp(addr.to_string(), &limit).await?;
+        Ok(Self { endpoint: connect::register(stream, key.as_ref(), id, config.link, &limit).await?, id })
     }
 
     /// Registers over any byte stream, whose other end is a gateway's server port.
@@ -71,9 +70,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let limit = config.link.connect_timeout;
-        let registering = connect::register(stream, key.as_ref(), id, config.link);
-        Ok(Self { endpoint: connect::within(limit, registering).await?, id })
+        let limit = TimeLimit::start(config.link.connect_timeout)?;
+        Ok(Self { endpoint: connect::register(stream, key.as_ref(), id, config.link, &limit).await?, id })
     }
 
     /// What it registered as.
@@ -110,10 +108,13 @@ impl Server {
         self.endpoint.accept().await.map(|connection| connection.with_remote(ClientId::new))
     }
 
-    /// Closes the link: its connections end, what was sent is delivered, and the gateway agrees, all within
-    /// `close_grace`. To end it at once, drop it.
-    pub async fn close(&self) {
-        self.endpoint.close().await;
+    /// Closes the link: its connections end, what was sent goes to the gateway, and the gateway agrees, all within
+    /// `close_grace`. To end it at once, drop it. A `close` that is dropped goes on.
+    ///
+    /// The result may be ignored. [`LinkEnd::Closed`] says that the gateway has everything that was sent. After any other
+    /// end the last messages may be lost: [`LinkEnd::Unconfirmed`], or what had ended the link before.
+    pub async fn close(&self) -> LinkEnd {
+        self.endpoint.close().await
     }
 
     /// Waits for the end of the link, and says why.

@@ -14,11 +14,15 @@ pub struct LinkStats {
     pub sent_bytes: u64,
     /// Bytes that wait for the socket now.
     pub waiting_bytes: usize,
+    /// Bytes that wait for `recv` on all connections now, 8 more per message than its payload has; what a `recv` took
+    /// from them counts when it has come to the end of a batch.
+    pub unread_bytes: usize,
     /// How often a `send` had to wait because the link was held up.
     pub sends_held_up: u64,
-    /// How often the link was not read because a receive queue was full ([`WhenFull::Hold`](crate::WhenFull::Hold)).
+    /// How often the link was not read because a receive queue, or all together, were full
+    /// ([`WhenFull::Hold`](crate::WhenFull::Hold)).
     pub reads_held: u64,
-    /// Connections closed because their receive queue was full
+    /// Connections closed because their receive queue was full, or was the largest when all together were
     /// ([`WhenFull::CloseConnection`](crate::WhenFull::CloseConnection)).
     pub closed_queue_full: u64,
     /// Connections closed because too many waited to be accepted.

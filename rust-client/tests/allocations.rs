@@ -1,5 +1,7 @@
-//! In steady state neither sending nor receiving allocates.
+//! In steady state neither sending nor receiving allocates; and what waits keeps little more memory than it has bytes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -7,6 +9,9 @@ use std::thread;
 
 use fastway_client::{Client, ClientConfig, Connection, ServerId};
 use fastway_wire::{Command, ConnId, encode_data};
+use futures_util::FutureExt;
+use support::{FakeGateway, client_over, connect, quiet};
+use tokio::net::TcpStream;
 
 const CONN: ConnId = ConnId::new(1);
 /// Enough for every queue to have had its largest size, and for the blocks to have gone round.
@@ -50,7 +55,7 @@ fn allocations_of(size: usize) -> u64 {
     let message = bytes::Bytes::from(vec![7; size]);
     let addr = echoing_gateway();
     let (_client, mut connection) = runtime.block_on(async {
-        let client = Client::connect(addr, ClientConfig::default()).await.unwrap();
+        let client = Client::over(TcpStream::connect(addr).await.unwrap(), ClientConfig::default()).unwrap();
         let mut connection = client.dial(ServerId::new(7)).await.unwrap();
         echo(&mut connection, &message, WARM_UP).await;
         (client, connection)
@@ -73,6 +78,51 @@ fn large_messages_cost_no_allocation_each() {
         // A block that is cut at another place may have to grow once more; that is not per message.
         let count = allocations_of(size);
         assert!(count <= 20, "{count} allocations for {MEASURED} messages of {size} bytes");
+    }
+}
+
+const SMALL: usize = 500;
+const BUSY: u32 = 1000;
+
+/// Lets each of many connections get a small message that nobody reads, and between them one that is read and fills the
+/// rest of a block.
+async fn small_messages_between_large_ones(gateway: &mut FakeGateway, busy: &mut Connection<ServerId>) {
+    for conn in (1..).take(SMALL) {
+        gateway.data(conn, &[7; 10]).await;
+        for _ in 0..2 {
+            gateway.data(BUSY, &[7; 12_000]).await;
+            assert_eq!(busy.recv().await.unwrap().len(), 12_000);
+        }
+    }
+}
+
+#[test]
+fn small_messages_that_wait_unread_keep_few_blocks() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for waited_before in [false, true] {
+        let (_client, mut gateway, mut unread, mut busy) = runtime.block_on(async {
+            let (client, mut gateway) = client_over(1 << 20, quiet());
+            let mut unread = Vec::new();
+            for conn in (1..).take(SMALL) {
+                gateway.command(connect(conn)).await;
+                unread.push(client.accept().await.unwrap());
+            }
+            let mut busy = gateway.open(&client, BUSY).await;
+            if waited_before {
+                // Who has waited once and does something else now looks like who waits still.
+                unread.iter_mut().for_each(|connection| assert!(connection.recv().now_or_never().is_none()));
+            }
+            gateway.data(BUSY, &[7; 20_000]).await;
+            busy.recv().await.unwrap();
+            (client, gateway, unread, busy)
+        });
+        let scene = small_messages_between_large_ones(&mut gateway, &mut busy);
+        let grown = allocation_counter::measure(|| runtime.block_on(scene)).bytes_current;
+        // Eight blocks of 16 KiB, and some hundred bytes a connection; 500 blocks would be 8 MiB.
+        assert!(grown < 400_000, "{grown} bytes for {SMALL} messages of 10");
+        for connection in &mut unread {
+            assert_eq!(connection.try_recv().unwrap(), [7; 10][..]);
+        }
     }
 }
 

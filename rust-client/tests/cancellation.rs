@@ -2,7 +2,6 @@
 //!
 //! Futures are polled a few times and dropped, again and again, over a stream that stops at random places.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(dead_code, reason = "the suites share their support, and no suite needs all of it")]
 
 mod support;
 

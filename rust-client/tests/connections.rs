@@ -1,81 +1,13 @@
-//! Connections against a gateway that the test plays: dials, messages, back-pressure, ends.
+//! Connections against a gateway that the test plays: messages, halves, adaptors, ends.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(dead_code, reason = "the suites share their support, and no suite needs all of it")]
 
 mod support;
 
-use std::time::Duration;
-
-use fastway_client::{
-    Bytes, ClientConfig, CloseReason, DialError, LinkEnd, Pace, Remote, SendError, ServerId, TryRecv, TrySendError,
-    WhenFull,
-};
-use fastway_wire::{Command, ConnId};
+use fastway_client::{Bytes, ClientConfig, CloseReason, LinkEnd, SendError, ServerId, TryRecv};
+use fastway_wire::ConnId;
 use futures_util::{SinkExt, StreamExt};
-use support::{Message, client_over, connected, quiet};
+use support::{Message, client_over, close, connected, quiet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const SERVER: ServerId = ServerId::new(7);
-
-fn accept(conn: u32, remote: u32) -> Command {
-    Command::Accept { conn: ConnId::new(conn), remote }
-}
-
-fn close(conn: u32) -> Command {
-    Command::Close { conn: ConnId::new(conn) }
-}
-
-#[tokio::test]
-async fn answers_come_in_the_order_of_the_dials() {
-    let (client, mut gateway) = client_over(1 << 16, quiet());
-    let dials = async { tokio::join!(client.dial(SERVER), client.dial(ServerId::new(8)), client.dial(SERVER)) };
-    let answers = async {
-        for remote in [7, 8, 7] {
-            gateway.expect(Command::Dial { remote }).await;
-        }
-        gateway.command(accept(1, 7)).await;
-        gateway.command(Command::Refuse { remote: 8 }).await;
-        gateway.command(accept(2, 7)).await;
-    };
-    let ((first, second, third), ()) = tokio::join!(dials, answers);
-    assert_eq!(first.unwrap().conn_id(), ConnId::new(1));
-    let refused = Remote::Server(ServerId::new(8));
-    assert!(matches!(second.unwrap_err(), DialError::Refused { remote } if remote == refused));
-    let third = third.unwrap();
-    assert_eq!((third.conn_id(), third.remote_id()), (ConnId::new(2), SERVER));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dial_that_timed_out_leaves_nothing_behind() {
-    let (client, mut gateway) = client_over(1 << 16, quiet());
-    let limit = Duration::from_secs(1);
-    let error = client.dial_timeout(SERVER, limit).await.unwrap_err();
-    assert!(matches!(error, DialError::TimedOut { after, .. } if after == limit), "{error}");
-    gateway.expect(Command::Dial { remote: 7 }).await;
-    gateway.command(accept(1, 7)).await;
-    gateway.expect(close(1)).await;
-    gateway.command(close(1)).await;
-    assert_eq!(client.stats().late_accepts, 1);
-    let connection = gateway.open(&client, 2).await;
-    assert_eq!(connection.conn_id(), ConnId::new(2));
-}
-
-#[tokio::test]
-async fn a_dial_dropped_with_its_answer_under_way_leaves_nothing_behind() {
-    let (client, mut gateway) = client_over(1 << 16, quiet());
-    {
-        let mut dial = std::pin::pin!(client.dial(SERVER));
-        assert!(futures_util::poll!(&mut dial).is_pending());
-        gateway.expect(Command::Dial { remote: 7 }).await;
-        gateway.command(accept(1, 7)).await;
-        gateway.data(1, b"early").await;
-        gateway.command(Command::Connect { conn: ConnId::new(2), remote: 7 }).await;
-        // What came last has been seen, so the answer waits in the dial that is dropped now.
-        client.accept().await.unwrap();
-    }
-    gateway.expect(close(2)).await;
-    gateway.expect(close(1)).await;
-}
 
 #[tokio::test]
 async fn messages_arrive_whole_and_in_order_however_the_stream_is_cut() {
@@ -154,6 +86,25 @@ async fn the_last_half_that_is_dropped_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn halves_know_the_other_end_and_become_a_connection_again() {
+    let (client, mut gateway, connection) = connected().await;
+    let (sending, receiving) = connection.split();
+    assert_eq!((sending.remote_id(), receiving.remote_id()), (ServerId::new(7), ServerId::new(7)));
+    let (other_sending, other_receiving) = gateway.open(&client, 2).await.split();
+
+    let error = receiving.reunite(other_sending).unwrap_err();
+    assert_eq!(error.to_string(), "the halves belong to two connections, 2 and 1");
+    let mut other = other_receiving.reunite(error.sending).unwrap();
+    let mut connection = error.receiving.reunite(sending).unwrap();
+    gateway.data(1, b"one").await;
+    gateway.data(2, b"two").await;
+    assert_eq!(connection.recv().await.unwrap(), "one");
+    assert_eq!(other.recv().await.unwrap(), "two");
+    drop(connection);
+    gateway.expect(close(1)).await;
+}
+
+#[tokio::test]
 async fn a_dropped_endpoint_ends_its_link_and_its_connections() {
     let (client, mut gateway, mut connection) = connected().await;
     drop(client);
@@ -162,178 +113,6 @@ async fn a_dropped_endpoint_ends_its_link_and_its_connections() {
     gateway.expect_end().await;
     // The stream is gone, so the task is, too.
     assert!(matches!(connection.send("late").await, Err(SendError::Closed(CloseReason::Link(LinkEnd::Dropped)))));
-}
-
-#[tokio::test]
-async fn connections_nobody_accepted_end_with_the_endpoint() {
-    let (client, mut gateway) = client_over(1 << 16, quiet());
-    gateway.command(Command::Connect { conn: ConnId::new(1), remote: 7 }).await;
-    gateway.command(Command::Connect { conn: ConnId::new(2), remote: 7 }).await;
-    assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(1));
-    gateway.expect(close(1)).await;
-    drop(client);
-    gateway.expect_end().await;
-}
-
-#[tokio::test]
-async fn more_accepts_than_may_wait_are_closed() {
-    let mut config = quiet();
-    config.link.pending_accepts = 2;
-    let (client, mut gateway) = client_over(1 << 16, config);
-    for conn in 1..=3 {
-        gateway.command(Command::Connect { conn: ConnId::new(conn), remote: 7 }).await;
-    }
-    gateway.expect(close(3)).await;
-    let waiting = [client.accept().await.unwrap(), client.accept().await.unwrap()];
-    assert_eq!(waiting.map(|connection| connection.conn_id()), [1, 2].map(ConnId::new));
-    assert_eq!(client.stats().accepts_overflowed, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn send_waits_while_the_link_is_held_up_and_says_so() {
-    let mut config = quiet();
-    config.link.send_buffer_bytes = 1000;
-    let (client, mut gateway) = client_over(64, config);
-    let connection = gateway.open(&client, 1).await;
-    assert_eq!(connection.send(vec![1; 2000]).await.unwrap(), Pace::Free);
-    assert!(connection.is_held_up() && client.is_held_up());
-    let message = Bytes::from_static(b"later");
-    let Err(TrySendError::HeldUp(back)) = connection.try_send(message.clone()) else { panic!("not held up") };
-    assert_eq!(back, message);
-    let limited = connection.send_timeout(message.clone(), Duration::from_secs(1)).await;
-    assert!(matches!(limited, Err(TrySendError::HeldUp(_))));
-
-    let read = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        gateway.expect_data(1, &[1; 2000]).await;
-        gateway.expect_data(1, b"later").await;
-    };
-    let (sent, ()) = tokio::join!(connection.send(message), read);
-    assert!(matches!(sent.unwrap(), Pace::HeldUp(_)));
-    assert!(!connection.is_held_up());
-    assert_eq!(client.stats().sends_held_up, 2);
-}
-
-#[tokio::test]
-async fn a_send_that_waits_ends_with_its_connection() {
-    let mut config = quiet();
-    config.link.send_buffer_bytes = 1000;
-    let (client, mut gateway) = client_over(64, config);
-    let connection = gateway.open(&client, 1).await;
-    connection.send(vec![1; 2000]).await.unwrap();
-    let (sent, ()) = tokio::join!(connection.send("more"), gateway.command(close(1)));
-    assert!(matches!(sent, Err(SendError::Closed(CloseReason::Remote))));
-}
-
-#[tokio::test]
-async fn flush_waits_until_the_stream_has_all() {
-    let (client, mut gateway) = client_over(64, quiet());
-    let connection = gateway.open(&client, 1).await;
-    connection.send(vec![1; 1000]).await.unwrap();
-    let mut flush = std::pin::pin!(connection.flush());
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-        assert!(futures_util::poll!(&mut flush).is_pending());
-    }
-    let (flushed, ()) = tokio::join!(flush, gateway.expect_data(1, &[1; 1000]));
-    flushed.unwrap();
-    assert_eq!(client.stats().waiting_bytes, 0);
-}
-
-#[tokio::test]
-async fn a_full_queue_holds_the_link_until_half_of_it_is_read() {
-    let mut config = quiet();
-    config.link.receive_queue.max_messages = 10;
-    config.link.read_block_bytes = 1024;
-    let (client, mut gateway) = client_over(256, config);
-    let mut slow = gateway.open(&client, 1).await;
-    let mut other = gateway.open(&client, 2).await;
-    let flood = async {
-        for number in 0..1000u32 {
-            gateway.data(1, &number.to_le_bytes()).await;
-        }
-        gateway.data(2, b"behind").await;
-    };
-    let mut flood = std::pin::pin!(flood);
-    while client.stats().reads_held == 0 {
-        assert!(futures_util::poll!(&mut flood).is_pending());
-        tokio::task::yield_now().await;
-    }
-    // Held for good: neither the flood nor the other connection gets on.
-    for _ in 0..100 {
-        assert!(futures_util::poll!(&mut flood).is_pending());
-        tokio::task::yield_now().await;
-    }
-    assert!(matches!(other.try_recv(), Err(TryRecv::Empty)));
-    let read = async {
-        for number in 0..1000u32 {
-            assert_eq!(slow.recv().await.unwrap(), number.to_le_bytes()[..]);
-        }
-    };
-    tokio::join!(flood, read);
-    assert_eq!(other.recv().await.unwrap(), "behind");
-    assert!(client.stats().reads_held > 1);
-}
-
-#[tokio::test]
-async fn a_held_link_goes_on_when_the_last_message_is_taken_whatever_is_awaited_then() {
-    let mut config = quiet();
-    config.link.receive_queue.max_messages = 1;
-    let (client, mut gateway) = client_over(1 << 16, config);
-    let mut connection = gateway.open(&client, 1).await;
-    for _ in 0..3 {
-        gateway.data(1, b"only one").await;
-        assert_eq!(connection.recv().await.unwrap(), "only one");
-        gateway.open(&client, 2).await.close();
-        gateway.expect(close(2)).await;
-    }
-    gateway.command(close(1)).await;
-    connection.closed().await;
-    assert_eq!(client.stats().reads_held, 3);
-}
-
-#[tokio::test]
-async fn a_full_queue_closes_its_connection_alone() {
-    let mut config = quiet();
-    config.link.receive_queue.max_messages = 10;
-    config.link.receive_queue.when_full = WhenFull::CloseConnection;
-    config.link.read_block_bytes = 1024;
-    let (client, mut gateway) = client_over(256, config);
-    let mut slow = gateway.open(&client, 1).await;
-    let mut other = gateway.open(&client, 2).await;
-    for number in 0..1000u32 {
-        gateway.data(1, &number.to_le_bytes()).await;
-    }
-    gateway.data(2, b"behind").await;
-    assert_eq!(other.recv().await.unwrap(), "behind");
-    gateway.expect(close(1)).await;
-    assert!(matches!(slow.closed().await, CloseReason::QueueFull { messages, .. } if messages >= 10));
-    let mut read = 0u32;
-    while let Some(message) = slow.recv().await {
-        assert_eq!(message, read.to_le_bytes()[..]);
-        read += 1;
-    }
-    assert!((10..200).contains(&read), "{read}");
-    assert_eq!(client.stats().closed_queue_full, 1);
-}
-
-#[tokio::test]
-async fn a_connection_that_holds_the_link_releases_it_when_dropped() {
-    for drop_all in [false, true] {
-        let mut config = quiet();
-        config.link.receive_queue.max_messages = 1;
-        let (client, mut gateway) = client_over(1 << 16, config);
-        let (sending, receiving) = gateway.open(&client, 1).await.split();
-        gateway.data(1, b"nobody reads").await;
-        while client.stats().reads_held == 0 {
-            tokio::task::yield_now().await;
-        }
-        drop(receiving);
-        let kept = (!drop_all).then_some(sending);
-        gateway.command(Command::Connect { conn: ConnId::new(2), remote: 7 }).await;
-        assert_eq!(client.accept().await.unwrap().conn_id(), ConnId::new(2));
-        drop(kept);
-    }
 }
 
 #[tokio::test]

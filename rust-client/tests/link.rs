@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, LinkEnd, ProtocolFault, Server, ServerConfig, ServerId,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, ConnectStep, LinkEnd, ProtocolFault, Server,
+    ServerConfig, ServerId,
 };
 use fastway_wire::{Challenge, Command, ConnId};
 use support::{FakeGateway, client_over, connected};
@@ -61,7 +62,7 @@ async fn a_stream_that_ends_before_the_challenge_is_no_wrong_key() {
     drop(theirs);
     let server = Server::over(ours, "", ServerId::new(7), ServerConfig::default()).await;
     let error = server.unwrap_err();
-    assert!(matches!(error, ConnectError::Handshake(LinkEnd::Gateway)), "{error}");
+    assert!(matches!(error, ConnectError::TurnedAway { end: LinkEnd::Gateway, .. }), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +70,7 @@ async fn a_gateway_that_says_nothing_times_out() {
     let (ours, _theirs) = duplex(1 << 16);
     let start = Instant::now();
     let server = Server::over(ours, "", ServerId::new(7), ServerConfig::default()).await;
-    assert!(matches!(server.unwrap_err(), ConnectError::TimedOut { .. }));
+    assert!(matches!(server.unwrap_err(), ConnectError::TimedOut { step: ConnectStep::Challenge, .. }));
     assert_eq!(start.elapsed(), ServerConfig::default().link.connect_timeout);
 }
 
@@ -111,6 +112,15 @@ async fn pings_can_be_turned_off() {
     config.link.ping_interval = None;
     let (client, mut gateway) = client_over(1 << 16, config);
     tokio::time::advance(Duration::from_secs(3600)).await;
+    let connection = gateway.open(&client, 1).await;
+    assert!(connection.close_reason().is_none());
+}
+
+#[tokio::test]
+async fn a_ping_interval_beyond_the_end_of_time_sends_none() {
+    let mut config = ClientConfig::default();
+    config.link.ping_interval = Some(Duration::MAX);
+    let (client, mut gateway) = client_over(1 << 16, config);
     let connection = gateway.open(&client, 1).await;
     assert!(connection.close_reason().is_none());
 }
@@ -172,8 +182,8 @@ async fn closing_delivers_what_was_sent_and_waits_for_the_gateway() {
         gateway.expect_end().await;
         drop(gateway);
     };
-    tokio::join!(client.close(), check);
-    assert!(matches!(client.end(), Some(LinkEnd::Closed)));
+    let (end, ()) = tokio::join!(client.close(), check);
+    assert!(matches!(end, LinkEnd::Closed), "{end}");
     assert!(matches!(connection.close_reason(), Some(CloseReason::Link(LinkEnd::Closed))));
 }
 
@@ -183,8 +193,36 @@ async fn closing_ends_after_its_grace_when_the_gateway_takes_nothing() {
     let connection = gateway.open(&client, 1).await;
     connection.send(vec![0; 50_000]).await.unwrap();
     let start = Instant::now();
-    client.close().await;
+    let end = client.close().await;
+    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 49_000..=50_008 }), "{end}");
     assert_eq!(start.elapsed(), ClientConfig::default().link.close_grace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_is_unconfirmed_when_the_gateway_takes_all_and_does_not_agree() {
+    let (client, mut gateway, connection) = connected().await;
+    connection.send("last words").await.unwrap();
+    let start = Instant::now();
+    let take_all = async {
+        gateway.expect_data(1, b"last words").await;
+        gateway.expect_end().await;
+    };
+    let (end, ()) = tokio::join!(client.close(), take_all);
+    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 0 }), "{end}");
+    assert_eq!(start.elapsed(), ClientConfig::default().link.close_grace);
+}
+
+#[tokio::test]
+async fn closing_tells_of_a_gateway_that_is_gone_before_it_has_all() {
+    let (client, mut gateway) = client_over(256, ClientConfig::default());
+    let connection = gateway.open(&client, 1).await;
+    connection.send(vec![0; 50_000]).await.unwrap();
+    let leave = async {
+        tokio::task::yield_now().await;
+        drop(gateway);
+    };
+    let (end, ()) = tokio::join!(client.close(), leave);
+    assert!(matches!(end, LinkEnd::Gateway | LinkEnd::Lost(_)), "{end}");
 }
 
 #[test]

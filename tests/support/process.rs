@@ -14,6 +14,8 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
+use crate::watch;
+
 /// How long anything that must happen may take; generous, since it is only waited for in full by a test that fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -96,10 +98,10 @@ impl Process {
         Self { child, stdin, dir, stdout, stderr, mark: 0 }
     }
 
-    /// Types a line.
-    pub fn type_line(&mut self, line: &str) {
+    /// Types a line, of text or of any bytes.
+    pub fn type_line(&mut self, line: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        writeln!(stdin, "{line}").expect("the program reads its stdin");
+        stdin.write_all(&[line.as_ref(), b"\n"].concat()).expect("the program reads its stdin");
     }
 
     /// Ends its stdin, as Ctrl-D does in a terminal.
@@ -137,6 +139,17 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot send {signal:?} to {pid:?}: {error}"));
+    }
+
+    /// Stops it in the middle of what it does, until [`Process::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        watch::eventually("it is stopped", || watch::is_stopped(self.pid()));
+    }
+
+    /// Has it go on after [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// From now on [`Process::wait_log`] only looks at lines that are logged after this call or after its last match.

@@ -60,6 +60,14 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_secs(ticks.sum()) / u32::try_from(clock_ticks_per_second()).expect("a hundred or so")
 }
 
+/// Whether every thread of the process `pid` is stopped by a signal.
+pub fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    let stopped = |status: &str| status.lines().any(|line| line.starts_with("State:\tT"));
+    let mut statuses = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    statuses.all(|status| stopped(&status))
+}
+
 /// What the open descriptors of the process `pid` are, as far as the kernel tells.
 pub fn open_files(pid: u32) -> Vec<PathBuf> {
     let directory = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");

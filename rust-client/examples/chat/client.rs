@@ -1,6 +1,6 @@
 //! A player's terminal.
 
-use std::io::stdin;
+use std::io::{BufRead, stdin};
 use std::thread;
 use std::time::Duration;
 
@@ -43,7 +43,9 @@ pub(crate) async fn join(gateway: &str, name: &str) -> anyhow::Result<()> {
 fn typed_lines() -> mpsc::Receiver<String> {
     let (lines, typed) = mpsc::channel(1);
     thread::spawn(move || {
-        for line in stdin().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+        // What is pasted into a terminal may be anything, and of any length.
+        let typed = stdin().lock().split(b'\n').map_while(Result::ok).map(|line| printable(&line, LINE_CHARS));
+        for line in typed.filter(|line| !line.trim().is_empty()) {
             if lines.blocking_send(line).is_err() {
                 return;
             }

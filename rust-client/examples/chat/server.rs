@@ -34,7 +34,10 @@ pub(crate) async fn open_room(gateway: &str, key: &str) -> anyhow::Result<()> {
 async fn visit(server: Arc<Server>, mut connection: Connection<ClientId>, room: mpsc::Sender<Event>) {
     let player = connection.conn_id();
     let Some(name) = connection.recv().await else { return };
-    let name = printable(&name, NAME_CHARS);
+    let name = match printable(&name, NAME_CHARS).trim() {
+        "" => "somebody".to_owned(),
+        name => name.to_owned(),
+    };
     // Here the server dials the player; it fails when the player has gone already.
     let Ok(delivery) = server.dial(connection.remote_id()).await else { return };
     let _ = room.send(Event::Joined { player, name, delivery }).await;

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use fastway_wire::ConnId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
 
 use super::{RecvHalf, SendHalf};
 use crate::CloseReason;
@@ -20,16 +22,29 @@ const WRITE_BYTES: usize = 16 << 10;
 /// A connection has no half-closed state: `shutdown` waits until the socket has all that was written, then closes both
 /// directions; what has been received by then can still be read. Reading ends with 0 bytes when either end closed the
 /// connection, and with an error when it ended in another way.
-pub struct ConnectionIo {
-    sending: SendHalf,
-    receiving: RecvHalf,
+pub struct ConnectionIo<R> {
+    sending: SendHalf<R>,
+    receiving: RecvHalf<R>,
     /// The message that is being read.
     unread: Bytes,
 }
 
-impl ConnectionIo {
-    pub(super) fn new(sending: SendHalf, receiving: RecvHalf) -> Self {
+impl<R> ConnectionIo<R> {
+    pub(super) fn new(sending: SendHalf<R>, receiving: RecvHalf<R>) -> Self {
         Self { sending, receiving, unread: Bytes::new() }
+    }
+
+    /// The gateway's ID of this connection.
+    pub fn conn_id(&self) -> ConnId {
+        self.sending.conn_id()
+    }
+
+    /// Who is at the other end.
+    pub fn remote_id(&self) -> R
+    where
+        R: Copy,
+    {
+        self.sending.remote_id()
     }
 
     /// Why the connection has ended; `None` while it is open.
@@ -58,9 +73,12 @@ impl ConnectionIo {
     }
 }
 
-impl AsyncRead for ConnectionIo {
+impl<R: Unpin> AsyncRead for ConnectionIo<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Long messages can be read in many small pieces.
+        let turn = ready!(poll_proceed(cx));
         ready!(self.poll_fill(cx))?;
+        turn.made_progress();
         let count = self.unread.len().min(buf.remaining());
         buf.put_slice(self.unread.get(..count).unwrap_or_default());
         self.unread.advance(count);
@@ -68,7 +86,7 @@ impl AsyncRead for ConnectionIo {
     }
 }
 
-impl AsyncWrite for ConnectionIo {
+impl<R: Unpin> AsyncWrite for ConnectionIo<R> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let count = buf.len().min(WRITE_BYTES).min(self.sending.max_message_bytes());
         let message = buf.get(..count).unwrap_or_default();
@@ -95,8 +113,8 @@ impl AsyncWrite for ConnectionIo {
     }
 }
 
-impl fmt::Debug for ConnectionIo {
+impl<R> fmt::Debug for ConnectionIo<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionIo").field("conn_id", &self.sending.conn_id()).finish_non_exhaustive()
+        f.debug_struct("ConnectionIo").field("conn_id", &self.conn_id()).finish_non_exhaustive()
     }
 }

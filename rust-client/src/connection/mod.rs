@@ -16,11 +16,15 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 pub use io::ConnectionIo;
-pub use recv::{RecvHalf, TryRecv};
+pub use recv::{RecvHalf, ReuniteError, TryRecv};
 pub use send::{Pace, SendHalf};
 
 use crate::link::{Inbox, Link};
 use crate::{CloseReason, SendError, TrySendError};
+
+/// Messages for one unit of the budget that tokio gives a task for a turn, which is 128 units: to look at the budget
+/// for each message would cost a good part of the message.
+const MESSAGES_PER_UNIT: usize = 8;
 
 /// A virtual connection, on which both ends exchange messages in order. `R` is what the other end is known by:
 /// [`ServerId`](crate::ServerId) on a client, [`ClientId`](crate::ClientId) on a server.
@@ -38,9 +42,8 @@ use crate::{CloseReason, SendError, TrySendError};
 /// }
 /// ```
 pub struct Connection<R> {
-    sending: SendHalf,
-    receiving: RecvHalf,
-    remote: R,
+    sending: SendHalf<R>,
+    receiving: RecvHalf<R>,
 }
 
 impl<R: Copy> Connection<R> {
@@ -51,7 +54,7 @@ impl<R: Copy> Connection<R> {
 
     /// Who is at the other end.
     pub fn remote_id(&self) -> R {
-        self.remote
+        self.sending.remote_id()
     }
 
     /// Sends a message; see [`SendHalf::send`].
@@ -134,13 +137,14 @@ impl<R: Copy> Connection<R> {
         self.sending.closed().await
     }
 
-    /// Two halves for two tasks. The connection is closed when the last of them is dropped.
-    pub fn split(self) -> (SendHalf, RecvHalf) {
+    /// Two halves for two tasks; [`RecvHalf::reunite`] puts them together again. The connection is closed when the last
+    /// of them is dropped.
+    pub fn split(self) -> (SendHalf<R>, RecvHalf<R>) {
         (self.sending, self.receiving)
     }
 
     /// A byte stream over the connection, for protocols that know no messages.
-    pub fn into_io(self) -> ConnectionIo {
+    pub fn into_io(self) -> ConnectionIo<R> {
         ConnectionIo::new(self.sending, self.receiving)
     }
 }
@@ -148,7 +152,7 @@ impl<R: Copy> Connection<R> {
 impl<R: fmt::Debug> fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Connection");
-        debug.field("conn_id", &self.sending.conn_id()).field("remote_id", &self.remote).finish_non_exhaustive()
+        debug.field("conn_id", &self.sending.conn_id()).field("remote_id", &self.sending.remote).finish_non_exhaustive()
     }
 }
 
@@ -192,10 +196,11 @@ impl RawConnection {
         Self { handle: Arc::new(Handle { inbox, link }), remote }
     }
 
-    pub(crate) fn with_remote<R>(self, typed: impl FnOnce(u32) -> R) -> Connection<R> {
+    pub(crate) fn with_remote<R: Copy>(self, typed: impl FnOnce(u32) -> R) -> Connection<R> {
         let remote = typed(self.remote);
-        let sending = SendHalf::new(Arc::clone(&self.handle));
-        Connection { sending, receiving: RecvHalf::new(self.handle), remote }
+        self.handle.inbox.hand_out();
+        let sending = SendHalf::new(Arc::clone(&self.handle), remote);
+        Connection { sending, receiving: RecvHalf::new(self.handle, remote) }
     }
 }
 
@@ -211,13 +216,18 @@ impl Handle {
         self.link.close(&self.inbox);
     }
 
+    /// What waits will not be read, nor what still comes.
+    fn abandon(&self) {
+        self.link.release(self.inbox.abandon());
+    }
+
     fn close_reason(&self) -> Option<CloseReason> {
         self.inbox.end().cloned()
     }
 
     async fn closed(&self) -> CloseReason {
         loop {
-            let changed = self.inbox.changed.notified();
+            let changed = self.inbox.waiter.changed.notified();
             if let Some(reason) = self.close_reason() {
                 return reason;
             }
@@ -229,5 +239,6 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
+        self.abandon();
     }
 }

@@ -10,16 +10,18 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use fastway_wire::{ConnId, HEADER_BYTES, frame_bytes};
 use futures_core::Stream;
+use tokio::task::coop::poll_proceed;
 
-use super::Handle;
+use super::{Connection, Handle, MESSAGES_PER_UNIT, SendHalf};
 use crate::CloseReason;
 
 /// Receives the messages of one connection, in order.
 ///
 /// The connection is closed when this and the last [`SendHalf`](crate::SendHalf) are dropped. When only this is
 /// dropped, what still comes is thrown away.
-pub struct RecvHalf {
+pub struct RecvHalf<R> {
     handle: Arc<Handle>,
+    remote: R,
     /// Whole frames; the batch that was taken from the link last.
     batch: VecDeque<BytesMut>,
     current: BytesMut,
@@ -27,6 +29,16 @@ pub struct RecvHalf {
     lent_bytes: usize,
     taken_messages: usize,
     taken_bytes: usize,
+}
+
+/// Two halves that are not of one connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the halves belong to two connections, {} and {}", .sending.conn_id(), .receiving.conn_id())]
+pub struct ReuniteError<R> {
+    /// The sending half.
+    pub sending: SendHalf<R>,
+    /// The receiving half.
+    pub receiving: RecvHalf<R>,
 }
 
 /// Why there is no message now.
@@ -40,10 +52,11 @@ pub enum TryRecv {
     Closed(CloseReason),
 }
 
-impl RecvHalf {
-    pub(super) fn new(handle: Arc<Handle>) -> Self {
+impl<R> RecvHalf<R> {
+    pub(super) fn new(handle: Arc<Handle>, remote: R) -> Self {
         Self {
             handle,
+            remote,
             batch: VecDeque::new(),
             current: BytesMut::new(),
             lent_bytes: 0,
@@ -57,6 +70,34 @@ impl RecvHalf {
         self.handle.inbox.id
     }
 
+    /// Who is at the other end.
+    pub fn remote_id(&self) -> R
+    where
+        R: Copy,
+    {
+        self.remote
+    }
+
+    /// Puts the halves of a connection together again. Clones of the sending half may go on sending.
+    ///
+    /// ```
+    /// # use fastway_client::{Connection, ServerId};
+    /// fn there_and_back(connection: Connection<ServerId>) -> Connection<ServerId> {
+    ///     let (sending, receiving) = connection.split();
+    ///     receiving.reunite(sending).expect("they are of one connection")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// They are not of one connection; both come back.
+    #[expect(clippy::result_large_err, reason = "the halves come back as they are, and the connection is as large")]
+    pub fn reunite(self, sending: SendHalf<R>) -> Result<Connection<R>, ReuniteError<R>> {
+        match Arc::ptr_eq(&self.handle, &sending.handle) {
+            true => Ok(Connection { sending, receiving: self }),
+            false => Err(ReuniteError { sending, receiving: self }),
+        }
+    }
+
     /// The next message; `None` after the last one of a connection that has ended, whose [`RecvHalf::close_reason`]
     /// says why.
     ///
@@ -65,7 +106,9 @@ impl RecvHalf {
     #[inline]
     pub async fn recv(&mut self) -> Option<Bytes> {
         // The common case has nothing to wait for.
-        if let Some(message) = self.next_taken() {
+        if !self.owes_turn()
+            && let Some(message) = self.next_taken()
+        {
             return Some(message);
         }
         poll_fn(|cx| self.poll_recv(cx)).await
@@ -75,11 +118,16 @@ impl RecvHalf {
     /// less than a message of one's own, which has to be counted. `None` and cancellation as with [`RecvHalf::recv`].
     #[inline]
     pub async fn recv_ref(&mut self) -> Option<&[u8]> {
-        if !self.has_next() {
-            poll_fn(|cx| self.poll_batch(Some(cx))).await;
-            self.has_next();
+        if self.owes_turn() || !self.has_next() {
+            poll_fn(|cx| self.poll_next_taken(cx)).await;
         }
         self.lend_next()
+    }
+
+    /// Whether it is time to see if other tasks of the runtime should have their turn.
+    #[inline]
+    fn owes_turn(&self) -> bool {
+        self.taken_messages.is_multiple_of(MESSAGES_PER_UNIT)
     }
 
     #[inline]
@@ -125,19 +173,26 @@ impl RecvHalf {
 
     #[inline]
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(message) = self.next_taken() {
-            return Poll::Ready(Some(message));
-        }
-        ready!(self.poll_batch(Some(cx)));
+        ready!(self.poll_next_taken(cx));
         Poll::Ready(self.next_taken())
+    }
+
+    /// Ready when the next message has been taken from the link, or none will come; in between, other tasks have their
+    /// turn.
+    fn poll_next_taken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let turn = ready!(poll_proceed(cx));
+        if !self.has_next() {
+            ready!(self.poll_batch(Some(cx)));
+            self.has_next();
+        }
+        turn.made_progress();
+        Poll::Ready(())
     }
 
     /// Takes all that waits, with one lock for all of it. Ready with an empty batch: the end.
     fn poll_batch(&mut self, cx: Option<&mut Context<'_>>) -> Poll<()> {
-        let (taken, released) = self.handle.inbox.poll_take(&mut self.batch, cx);
-        if released {
-            self.handle.link.release_hold();
-        }
+        let (taken, freed) = self.handle.inbox.poll_take(&mut self.batch, cx);
+        self.handle.link.release(freed);
         taken
     }
 
@@ -167,10 +222,10 @@ impl RecvHalf {
     fn count_taken(&mut self, bytes: usize) {
         self.taken_messages = self.taken_messages.wrapping_add(1);
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
-        let inbox = &self.handle.inbox;
+        let Handle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
-        if inbox.seems_held() || (self.is_last_taken() && inbox.can_hold()) {
-            self.release_hold();
+        if self.is_last_taken() || inbox.seems_held() || link.unread.seems_held() {
+            link.release(inbox.freed());
         }
     }
 
@@ -180,13 +235,6 @@ impl RecvHalf {
     fn is_last_taken(&self) -> bool {
         self.current.len() == self.lent_bytes && self.batch.is_empty()
     }
-
-    #[cold]
-    fn release_hold(&self) {
-        if self.handle.inbox.releases_link() {
-            self.handle.link.release_hold();
-        }
-    }
 }
 
 /// Length of the first of several whole frames; their lengths were checked when they came.
@@ -195,21 +243,19 @@ fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
     frame_bytes(frames, u32::MAX).ok().flatten().filter(|&bytes| bytes <= frames.len())
 }
 
-impl Drop for RecvHalf {
+impl<R> Drop for RecvHalf<R> {
     fn drop(&mut self) {
-        if self.handle.inbox.abandon() {
-            self.handle.link.release_hold();
-        }
+        self.handle.abandon();
     }
 }
 
-impl fmt::Debug for RecvHalf {
+impl<R> fmt::Debug for RecvHalf<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecvHalf").field("conn_id", &self.conn_id()).finish_non_exhaustive()
     }
 }
 
-impl Stream for RecvHalf {
+impl<R: Unpin> Stream for RecvHalf<R> {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

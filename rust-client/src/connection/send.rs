@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,20 @@ use bytes::Bytes;
 use fastway_wire::ConnId;
 use futures_sink::Sink;
 use tokio::sync::futures::OwnedNotified;
+use tokio::task::coop::{consume_budget, poll_proceed};
 
-use super::Handle;
+use super::{Handle, MESSAGES_PER_UNIT};
 use crate::link::Pushed;
 use crate::{CloseReason, SendError, TrySendError};
 
 /// Sends the messages of one connection. Clones send on the same connection, for a broadcast from elsewhere, say.
 ///
 /// The connection is closed when the last clone *and* the [`RecvHalf`](crate::RecvHalf) are dropped.
-pub struct SendHalf {
-    handle: Arc<Handle>,
+pub struct SendHalf<R> {
+    pub(super) handle: Arc<Handle>,
+    pub(super) remote: R,
+    /// Messages offered; a rough count will do.
+    offered: AtomicUsize,
     /// What a `poll_ready` or `poll_flush` waits for.
     change: Option<Pin<Box<OwnedNotified>>>,
     /// Where the link's stream was behind the last message that the [`Sink`] took.
@@ -35,14 +40,22 @@ pub enum Pace {
     HeldUp(Duration),
 }
 
-impl SendHalf {
-    pub(super) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, change: None, sent_position: 0 }
+impl<R> SendHalf<R> {
+    pub(super) fn new(handle: Arc<Handle>, remote: R) -> Self {
+        Self { handle, remote, offered: AtomicUsize::new(0), change: None, sent_position: 0 }
     }
 
     /// The gateway's ID of this connection.
     pub fn conn_id(&self) -> ConnId {
         self.handle.inbox.id
+    }
+
+    /// Who is at the other end.
+    pub fn remote_id(&self) -> R
+    where
+        R: Copy,
+    {
+        self.remote
     }
 
     /// Queues a message for the socket; waits while the link is held up, and says so.
@@ -54,6 +67,7 @@ impl SendHalf {
     /// The connection has ended, or the message is too long.
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<Pace, SendError> {
         let message = message.into();
+        self.take_turns().await;
         match self.push(&message)? {
             true => Ok(Pace::Free),
             false => self.send_when_room(|| self.push(&message)).await,
@@ -65,6 +79,7 @@ impl SendHalf {
     /// # Errors
     /// The same as [`SendHalf::send`].
     pub async fn send_slice(&self, message: &[u8]) -> Result<Pace, SendError> {
+        self.take_turns().await;
         match self.push_copy(message)? {
             true => Ok(Pace::Free),
             false => self.send_when_room(|| self.push_copy(message)).await,
@@ -105,7 +120,7 @@ impl SendHalf {
         let Handle { inbox, link } = &*self.handle;
         let position = link.queued_position();
         loop {
-            let changed = inbox.changed.notified();
+            let changed = inbox.waiter.changed.notified();
             self.check_open()?;
             if link.has_written(position, inbox) {
                 return Ok(());
@@ -134,12 +149,27 @@ impl SendHalf {
         self.handle.closed().await
     }
 
+    /// Lets other tasks of the runtime have their turn now and then, although there is always room.
+    #[inline]
+    async fn take_turns(&self) {
+        if self.owes_turn() {
+            consume_budget().await;
+        }
+    }
+
+    #[inline]
+    fn owes_turn(&self) -> bool {
+        let offered = self.offered.load(Ordering::Relaxed).wrapping_add(1);
+        self.offered.store(offered, Ordering::Relaxed);
+        offered.is_multiple_of(MESSAGES_PER_UNIT)
+    }
+
     async fn send_when_room(&self, push: impl Fn() -> Result<bool, SendError>) -> Result<Pace, SendError> {
         let since = Instant::now();
         self.handle.link.counters.sends_held_up.add(1);
         loop {
             // Made before the next try, so that no change is missed in between.
-            let changed = self.handle.inbox.changed.notified();
+            let changed = self.handle.inbox.waiter.changed.notified();
             if push()? {
                 return Ok(Pace::HeldUp(since.elapsed()));
             }
@@ -180,6 +210,9 @@ impl SendHalf {
 
     /// Ready when a message would be queued at once.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.owes_turn() {
+            ready!(poll_proceed(cx)).made_progress();
+        }
         self.poll_until(cx, |handle| handle.link.has_room_for(&handle.inbox))
     }
 
@@ -204,7 +237,7 @@ impl SendHalf {
                 self.change = None;
             } else {
                 // Made before the second look, so that no change is missed in between.
-                self.change = Some(Box::pin(Arc::clone(&self.handle.inbox.changed).notified_owned()));
+                self.change = Some(Box::pin(Arc::clone(&self.handle.inbox.waiter.changed).notified_owned()));
             }
         }
     }
@@ -221,19 +254,25 @@ fn outcome(pushed: Pushed, message: &[u8]) -> Result<bool, SendError> {
     }
 }
 
-impl Clone for SendHalf {
+impl<R: Clone> Clone for SendHalf<R> {
     fn clone(&self) -> Self {
-        Self { handle: Arc::clone(&self.handle), change: None, sent_position: self.sent_position }
+        Self {
+            handle: Arc::clone(&self.handle),
+            remote: self.remote.clone(),
+            offered: AtomicUsize::new(0),
+            change: None,
+            sent_position: self.sent_position,
+        }
     }
 }
 
-impl fmt::Debug for SendHalf {
+impl<R> fmt::Debug for SendHalf<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendHalf").field("conn_id", &self.conn_id()).finish_non_exhaustive()
     }
 }
 
-impl Sink<Bytes> for SendHalf {
+impl<R: Unpin> Sink<Bytes> for SendHalf<R> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {

@@ -27,6 +27,7 @@ pub struct GatewayHealth {
 
 /// Where the link to a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GatewayState {
     /// An attempt is under way.
     Connecting,
@@ -37,6 +38,8 @@ pub enum GatewayState {
         /// The delay.
         retry_in: Duration,
     },
+    /// The group was closed.
+    Closed,
 }
 
 /// Something happened to the link of a gateway.
@@ -55,7 +58,15 @@ pub enum GroupEventKind {
     /// It is there: clients of that gateway can dial this server.
     Up,
     /// It has ended, and its connections with it.
-    Down(LinkEnd),
+    Down {
+        /// Why it ended.
+        end: LinkEnd,
+        /// How long it was there. When gateways end link after link within moments, another program has registered the
+        /// same ID, or the same gateway is in the group under two names.
+        lived: Duration,
+        /// When the next attempt comes; `None`: the gateway was removed, or the group closed.
+        retry_in: Option<Duration>,
+    },
     /// An attempt failed; the next one comes by itself.
     Failed {
         /// Why it failed.

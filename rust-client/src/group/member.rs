@@ -16,6 +16,8 @@ use crate::{Backoff, ConnectError, Connection, LinkEnd, Server, lock};
 pub(super) struct Member {
     status: Arc<Mutex<Status>>,
     stop: watch::Sender<bool>,
+    /// Its sender is gone when the task is.
+    ended: watch::Receiver<()>,
     task: JoinHandle<()>,
 }
 
@@ -26,28 +28,29 @@ struct Status {
     connects: u64,
     failures: u64,
     accepts_overflowed: u64,
+    /// How the link ended that was there when the gateway was left.
+    end: Option<LinkEnd>,
 }
 
 impl Member {
     pub(super) fn start(runtime: &Handle, group: Arc<Group>, gateway: Arc<str>) -> Self {
-        let status =
-            Status { state: GatewayState::Connecting, server: None, connects: 0, failures: 0, accepts_overflowed: 0 };
-        let status = Arc::new(Mutex::new(status));
+        let status = Arc::new(Mutex::new(Status::new()));
         let (stop, stopped) = watch::channel(false);
-        let keeper =
-            Keeper { backoff: group.config.backoff.clone(), group, gateway, status: Arc::clone(&status), stopped };
-        Self { status, stop, task: runtime.spawn(keeper.run()) }
+        let (alive, ended) = watch::channel(());
+        let backoff = group.config.backoff.clone();
+        let keeper = Keeper { group, gateway, status: Arc::clone(&status), backoff, stopped, _alive: alive };
+        Self { status, stop, ended, task: runtime.spawn(keeper.run()) }
     }
 
-    pub(super) fn tell_to_stop(&self) {
+    /// Tells the task to close the link, at once; what is given waits until it has, and says how the link ended.
+    pub(super) fn leave(&self) -> impl Future<Output = Option<LinkEnd>> + use<> {
         self.stop.send_replace(true);
-    }
-
-    /// Waits until the link is closed.
-    pub(super) async fn stop(mut self) {
-        self.tell_to_stop();
-        // It cannot panic; and cut off by the end of the runtime, it has ended just as well.
-        let _ = (&mut self.task).await;
+        let (status, mut ended) = (Arc::clone(&self.status), self.ended.clone());
+        async move {
+            // Nothing is ever sent: this is the end of the task, however it came.
+            let _ = ended.changed().await;
+            lock(&status).end.clone()
+        }
     }
 
     pub(super) fn server(&self) -> Option<Arc<Server>> {
@@ -67,6 +70,13 @@ impl Member {
     }
 }
 
+impl Status {
+    fn new() -> Self {
+        let state = GatewayState::Connecting;
+        Self { state, server: None, connects: 0, failures: 0, accepts_overflowed: 0, end: None }
+    }
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
         self.task.abort();
@@ -80,22 +90,28 @@ struct Keeper {
     status: Arc<Mutex<Status>>,
     backoff: Backoff,
     stopped: watch::Receiver<bool>,
+    _alive: watch::Sender<()>,
 }
 
 impl Keeper {
     async fn run(mut self) {
-        while let Some(connected) = self.connect().await {
-            let retry_in = match connected {
-                Ok(server) => self.serve(server).await,
-                Err(error) => self.failed(error),
-            };
+        while let Some(retry_in) = self.attempt().await {
             if self.wait(retry_in).await.is_none() {
-                return;
+                break;
             }
+        }
+        lock(&self.status).state = GatewayState::Closed;
+    }
+
+    /// From an attempt to its failure or the end of its link; `None` when the gateway was left meanwhile.
+    async fn attempt(&mut self) -> Option<Duration> {
+        match self.connect().await? {
+            Ok(server) => self.serve(server).await,
+            Err(error) => Some(self.failed(error)),
         }
     }
 
-    /// `None` when the gateway was removed meanwhile.
+    /// `None` when the gateway was left meanwhile.
     async fn connect(&mut self) -> Option<Result<Server, ConnectError>> {
         lock(&self.status).state = GatewayState::Connecting;
         let Group { key, id, config, .. } = &*self.group;
@@ -106,21 +122,21 @@ impl Keeper {
         }
     }
 
-    /// Hands on what the link brings until it ends; gives the time to wait then.
-    async fn serve(&mut self, server: Server) -> Duration {
+    /// Hands on what the link brings until it ends; gives the time to wait then, unless the gateway was left.
+    async fn serve(&mut self, server: Server) -> Option<Duration> {
         let (server, since) = (Arc::new(server), Instant::now());
         self.up(&server);
         while let Some(connection) = self.next_accepted(&server).await {
             self.hand_on(connection);
         }
-        self.down(server.closed().await);
-        if since.elapsed() > self.backoff.longest() {
-            self.backoff.reset();
-        }
-        self.backoff.next_delay()
+        let (end, lived) = (server.closed().await, since.elapsed());
+        self.backoff.after_link(lived);
+        let retry_in = (!*self.stopped.borrow()).then(|| self.backoff.next_delay());
+        self.down(end, lived, retry_in);
+        retry_in
     }
 
-    /// `None` when the link has ended, or the gateway was removed, which closes it.
+    /// `None` when the link has ended, or the gateway was left, which closes it.
     async fn next_accepted(&mut self, server: &Server) -> Option<Connection<ClientId>> {
         tokio::select! {
             accepted = server.accept() => accepted,
@@ -149,10 +165,14 @@ impl Keeper {
         self.tell(GroupEventKind::Up);
     }
 
-    fn down(&self, end: LinkEnd) {
-        lock(&self.status).server = None;
-        tracing::warn!(gateway = %self.gateway, %end, "the link to the gateway has ended");
-        self.tell(GroupEventKind::Down(end));
+    fn down(&self, end: LinkEnd, lived: Duration, retry_in: Option<Duration>) {
+        {
+            let mut status = lock(&self.status);
+            status.server = None;
+            status.end = retry_in.is_none().then(|| end.clone());
+        }
+        tracing::warn!(gateway = %self.gateway, %end, ?lived, ?retry_in, "the link to the gateway has ended");
+        self.tell(GroupEventKind::Down { end, lived, retry_in });
     }
 
     fn failed(&mut self, error: ConnectError) -> Duration {
@@ -168,7 +188,7 @@ impl Keeper {
         let _ = self.group.events.send(GroupEvent { gateway: Arc::clone(&self.gateway), kind });
     }
 
-    /// `None` when the gateway was removed meanwhile.
+    /// `None` when the gateway was left meanwhile.
     async fn wait(&mut self, retry_in: Duration) -> Option<()> {
         lock(&self.status).state = GatewayState::Waiting { retry_in };
         tokio::select! {
@@ -178,7 +198,7 @@ impl Keeper {
     }
 }
 
-/// Ends when the gateway is removed. An error is the group's own end, which comes to the same.
+/// Ends when the gateway is left. An error is the group's own end, which comes to the same.
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|&stop| stop).await;
 }

@@ -1,5 +1,6 @@
 //! One game server behind several gateways.
 
+mod error;
 mod health;
 mod member;
 
@@ -10,11 +11,12 @@ use fastway_wire::{ClientId, ServerId};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
+pub use error::{AddError, GroupDialError};
 pub use health::{GatewayHealth, GatewayState, GroupEvent, GroupEventKind, GroupEvents};
 use member::Member;
 
 use crate::queue::Queue;
-use crate::{ConnectError, Connection, DialError, GroupConfig, lock};
+use crate::{Connection, GroupConfig, LinkEnd, lock};
 
 /// Events that a subscriber may be behind.
 const EVENTS: usize = 1024;
@@ -52,25 +54,13 @@ pub struct Accepted {
     pub connection: Connection<ClientId>,
 }
 
-/// Why a [`ServerGroup::dial`] gave no connection.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GroupDialError {
-    /// No such gateway was added.
-    #[error("the gateway {gateway} is not in this group; add it first")]
-    UnknownGateway {
-        /// The address as it was given.
-        gateway: String,
-    },
-    /// There is no link to it at the moment.
-    #[error("the gateway {gateway} is not connected at the moment")]
-    NotConnected {
-        /// The address as it was given.
-        gateway: String,
-    },
-    /// The dial itself failed.
-    #[error(transparent)]
-    Dial(#[from] DialError),
+/// A gateway that was removed, or left when its group was closed.
+#[derive(Debug)]
+pub struct Removed {
+    /// The gateway, as it was added.
+    pub gateway: Arc<str>,
+    /// How its link ended, as [`Server::close`](crate::Server::close) says; `None`: there was none at that moment.
+    pub end: Option<LinkEnd>,
 }
 
 /// What the group shares with the tasks of its gateways.
@@ -81,7 +71,13 @@ struct Group {
     config: GroupConfig,
     accepts: Queue<Accepted>,
     events: broadcast::Sender<GroupEvent>,
-    members: Mutex<BTreeMap<Arc<str>, Member>>,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    by_gateway: BTreeMap<Arc<str>, Member>,
+    closed: bool,
 }
 
 impl ServerGroup {
@@ -101,33 +97,38 @@ impl ServerGroup {
     /// Connects to the server port of one more gateway, `host:port`, now and after every loss; `false` when it was in
     /// the group already. Whether it is there is told by [`ServerGroup::subscribe`] and [`ServerGroup::health`].
     ///
+    /// Gateways are told apart by what is written here. Do not add one under two names (`localhost:10020` and
+    /// `127.0.0.1:10020`): it lets a newer link of a [`ServerId`] replace the older one, so the two links would end each
+    /// other over and over. The back-off bounds how often, and it shows as [`GroupEventKind::Down`] with a short
+    /// `lived` and in the growing [`GatewayHealth::connects`] of both. Two programs with the same ID do the same.
+    ///
     /// # Errors
-    /// A bad setting, or no tokio runtime.
-    pub fn add(&self, gateway: impl ToString) -> Result<bool, ConnectError> {
+    /// A bad setting, no tokio runtime, or a group that is closed.
+    pub fn add(&self, gateway: impl ToString) -> Result<bool, AddError> {
         self.group.config.server.link.check()?;
-        let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| AddError::NoRuntime)?;
         let gateway: Arc<str> = gateway.to_string().into();
         let mut members = lock(&self.group.members);
-        if members.contains_key(&gateway) {
+        if members.closed {
+            return Err(AddError::Closed);
+        }
+        if members.by_gateway.contains_key(&gateway) {
             return Ok(false);
         }
         let member = Member::start(&runtime, Arc::clone(&self.group), Arc::clone(&gateway));
-        members.insert(gateway, member);
+        members.by_gateway.insert(gateway, member);
         Ok(true)
     }
 
-    /// Closes the link to a gateway as [`Server::close`](crate::Server::close) does; `false` when it was not in the
+    /// Closes the link to a gateway as [`Server::close`](crate::Server::close) does; `None` when it was not in the
     /// group. A removal that is dropped half-way ends the link at once.
-    pub async fn remove(&self, gateway: &str) -> bool {
-        let member = lock(&self.group.members).remove(gateway);
-        match member {
-            Some(member) => member.stop().await,
-            None => return false,
-        }
-        true
+    pub async fn remove(&self, gateway: &str) -> Option<Removed> {
+        let (gateway, member) = lock(&self.group.members).by_gateway.remove_entry(gateway)?;
+        Some(Removed { gateway, end: member.leave().await })
     }
 
-    /// The next connection that a client of any gateway opens; `None` once the group is closed. Cancel-safe.
+    /// The next connection that a client of any gateway opens; `None` once the group is closed and all that came before
+    /// were taken. Cancel-safe.
     pub async fn accept(&self) -> Option<Accepted> {
         self.group.accepts.pop().await
     }
@@ -138,7 +139,7 @@ impl ServerGroup {
     /// There is no link to that gateway, or the dial failed.
     pub async fn dial(&self, gateway: &str, client: ClientId) -> Result<Connection<ClientId>, GroupDialError> {
         let unknown = || GroupDialError::UnknownGateway { gateway: gateway.to_owned() };
-        let server = lock(&self.group.members).get(gateway).ok_or_else(unknown)?.server();
+        let server = lock(&self.group.members).by_gateway.get(gateway).ok_or_else(unknown)?.server();
         let server = server.ok_or_else(|| GroupDialError::NotConnected { gateway: gateway.to_owned() })?;
         Ok(server.dial(client).await?)
     }
@@ -151,18 +152,29 @@ impl ServerGroup {
     /// How each gateway is doing, in the order of their addresses.
     pub fn health(&self) -> Vec<GatewayHealth> {
         let members = lock(&self.group.members);
-        members.iter().map(|(gateway, member)| member.health(Arc::clone(gateway))).collect()
+        members.by_gateway.iter().map(|(gateway, member)| member.health(Arc::clone(gateway))).collect()
     }
 
-    /// Closes all links as [`Server::close`](crate::Server::close) does, and ends `accept`.
-    pub async fn close(&self) {
-        let members = std::mem::take(&mut *lock(&self.group.members));
-        // All are told before the first is waited for.
-        members.values().for_each(Member::tell_to_stop);
-        for member in members.into_values() {
-            member.stop().await;
+    /// Closes all links at the same time, as [`Server::close`](crate::Server::close) does, and ends `accept`. Says how each
+    /// ended, in the order of their addresses, which may be ignored.
+    ///
+    /// The group is closed as soon as this is polled: nothing can be added or comes any more. A `close` that is dropped
+    /// goes on, and a second one waits for the same.
+    pub async fn close(&self) -> Vec<Removed> {
+        let mut left = Vec::new();
+        for (gateway, leaving) in self.group.start_closing() {
+            left.push(Removed { gateway, end: leaving.await });
         }
-        drop(self.group.accepts.close());
+        left
+    }
+}
+
+impl Group {
+    fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
+        let mut members = lock(&self.members);
+        members.closed = true;
+        self.accepts.finish();
+        members.by_gateway.iter().map(|(gateway, member)| (Arc::clone(gateway), member.leave())).collect()
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
-use bytes::BytesMut;
 use fastway_wire::{Command, ConnId};
 use tokio::sync::oneshot;
 
 use super::driver::Driver;
 use super::inbox::Delivered;
-use super::receive::Received;
-use super::{Answer, Inbox};
+use super::receive::{Received, Run};
+use super::{Answer, Freed, Inbox};
 use crate::connection::RawConnection;
 use crate::{CloseReason, LinkEnd, ProtocolFault, lock};
 
@@ -19,43 +19,61 @@ impl<S> Driver<S> {
     pub(super) fn received(&mut self, bytes: usize) -> Result<(), LinkEnd> {
         self.keepalive.heard();
         self.link.counters.received_bytes.add(bytes);
-        if let Some(waiting) = self.first_byte.take() {
-            // Whoever waited may have given up.
-            let _ = waiting.send(());
-        }
         while let Some(received) = self.receiver.next()? {
             match received {
-                Received::Run { conn, frames, messages } => self.deliver(conn, frames, messages),
-                Received::Command(command) => self.command(command)?,
+                Received::Run(run) => self.deliver(run),
+                Received::Command(command) => {
+                    self.command(command)?;
+                    self.tell_of_first_command();
+                }
             }
         }
         Ok(())
     }
 
-    /// Data of a connection that has ended on this side is late, and dropped.
-    fn deliver(&mut self, conn: ConnId, frames: BytesMut, messages: usize) {
-        self.link.counters.received_messages.add(messages);
-        let Some(inbox) = self.conns.get(&conn) else { return };
-        match inbox.deliver(frames, messages) {
-            Delivered::Queued => {}
-            Delivered::HoldLink => self.hold(),
-            Delivered::Overflow { messages, bytes } => self.close_full(conn, messages, bytes),
+    fn tell_of_first_command(&mut self) {
+        if let Some(waiting) = self.first_command.take() {
+            // Whoever waited may have given up.
+            let _ = waiting.send(());
         }
     }
 
-    fn hold(&self) {
+    /// Data of a connection that has ended on this side is late, and dropped.
+    fn deliver(&mut self, run: Run) {
+        self.link.counters.received_messages.add(run.messages);
+        let (conn, bytes) = (run.conn, run.frames.len());
+        let Some(inbox) = self.conns.get(&conn) else { return };
+        // Counted before the reader can count it off.
+        let too_much = self.link.unread.add(bytes);
+        match inbox.deliver(run) {
+            Delivered::Queued => {}
+            Delivered::HoldLink => self.hold(),
+            Delivered::Dropped => return self.link.release(Freed { bytes, hold: false }),
+            Delivered::Overflow { messages, bytes: waiting } => {
+                self.link.release(Freed { bytes, hold: false });
+                return self.close_full(conn, messages, waiting);
+            }
+        }
+        if too_much && !self.link.unread.seems_held() {
+            self.relieve();
+        }
+    }
+
+    pub(super) fn hold(&self) {
         self.link.holds.fetch_add(1, Ordering::AcqRel);
         self.link.counters.reads_held.add(1);
     }
 
-    fn close_full(&mut self, conn: ConnId, messages: usize, bytes: usize) {
+    pub(super) fn close_full(&mut self, conn: ConnId, messages: usize, bytes: usize) {
         let Some(inbox) = self.conns.remove(&conn) else { return };
         tracing::debug!(%conn, messages, bytes, "closing a connection whose receive queue is full");
         let (first, _) = inbox.finish(CloseReason::QueueFull { messages, bytes });
         if first {
             self.link.counters.closed_queue_full.add(1);
-            let _ = lock(&self.link.out).close(conn, false);
+            let task = lock(&self.link.out).close(conn, false);
+            task.into_iter().for_each(Waker::wake);
         }
+        self.set_aside(inbox);
     }
 
     fn command(&mut self, command: Command) -> Result<(), LinkEnd> {
@@ -88,8 +106,9 @@ impl<S> Driver<S> {
         Ok(())
     }
 
-    fn answered(&self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
-        let asking = lock(&self.link.out).answered(remote);
+    fn answered(&mut self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
+        let asking = lock(&self.link.out).answered(remote, &mut self.told);
+        self.tell();
         asking.ok_or_else(|| ProtocolFault::UnexpectedAnswer { remote }.into())
     }
 
@@ -109,13 +128,16 @@ impl<S> Driver<S> {
             return Err(ProtocolFault::BadConnId { conn }.into());
         }
         let inbox = Arc::new(Inbox::new(conn, self.link.config.receive_queue));
-        self.conns.insert(conn, Arc::clone(&inbox));
+        if let Some(ended) = self.conns.insert(conn, Arc::clone(&inbox)) {
+            self.set_aside(ended);
+        }
         Ok(RawConnection::new(inbox, Arc::clone(&self.link), remote))
     }
 
     fn closed(&mut self, conn: ConnId) -> Result<(), LinkEnd> {
         if let Some(inbox) = self.conns.remove(&conn) {
             self.end(&inbox, CloseReason::Remote);
+            self.set_aside(inbox);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The task of a link: it owns the stream, writes what the handles queued, and hands out what comes.
 
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -16,8 +17,9 @@ use tokio::time::Sleep;
 
 use super::keepalive::{Keepalive, Tick};
 use super::outbox::{MAX_SLICES, Outbox};
+use super::overload::Ended;
 use super::receive::Receiver;
-use super::{Closing, Inbox, Link};
+use super::{Closing, Inbox, Link, Waiter};
 use crate::{LinkEnd, lock};
 
 /// Reads, and writes, in one go; then the other tasks have their turn.
@@ -28,40 +30,47 @@ pub(crate) struct Driver<S> {
     stream: S,
     pub(super) link: Arc<Link>,
     pub(super) conns: FxHashMap<ConnId, Arc<Inbox>>,
+    /// Connections that are not in `conns` any more, and not read to the end.
+    pub(super) ended: Ended,
     pub(super) receiver: Receiver,
     writing: Outbox,
     needs_flush: bool,
-    told: Vec<Arc<Inbox>>,
+    pub(super) told: Vec<Arc<Waiter>>,
     pub(super) keepalive: Keepalive,
-    /// Told at the first byte from the gateway.
-    pub(super) first_byte: Option<oneshot::Sender<()>>,
+    /// Told when the gateway has said something that makes sense.
+    pub(super) first_command: Option<oneshot::Sender<()>>,
     phase: Phase,
+    /// Runs while this side closes.
+    grace: Option<Pin<Box<Sleep>>>,
 }
 
 /// ```text
 /// Open ──close──▶ Flushing ──all written──▶ Lingering ──the gateway ends, too──▶ (gone)
 ///                     └──────────────────────────┴──────the grace is over──────▶ (gone)
 /// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    Flushing { grace: Pin<Box<Sleep>> },
-    Lingering { grace: Pin<Box<Sleep>> },
+    Flushing,
+    Lingering,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Has to be made in a tokio runtime, which the clock belongs to.
-    pub(crate) fn new(stream: S, link: Arc<Link>, first_byte: Option<oneshot::Sender<()>>) -> Self {
+    pub(crate) fn new(stream: S, link: Arc<Link>, first_command: Option<oneshot::Sender<()>>) -> Self {
         let config = &link.config;
         Self {
             stream,
             conns: FxHashMap::default(),
+            ended: Ended::default(),
             receiver: Receiver::new(config.read_block_bytes, config.max_packet),
             writing: Outbox::default(),
             needs_flush: false,
             told: Vec::new(),
             keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
-            first_byte,
+            first_command,
             phase: Phase::Open,
+            grace: None,
             link,
         }
     }
@@ -77,10 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         let requests = lock(&self.link.out).look(cx.waker(), &mut self.writing);
-        for conn in requests.closed {
-            self.conns.remove(&conn);
-        }
-        match (requests.closing, &self.phase) {
+        requests.closed.into_iter().for_each(|conn| self.forget(conn));
+        match (requests.closing, self.phase) {
             (Some(Closing::AtOnce), _) => {
                 // One try, so that a last message is not lost for want of a moment; what does not fit is dropped.
                 let _ = self.poll_write_once(cx);
@@ -94,12 +101,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// Forgets a connection that ended on this side; by now its ID may be that of a new one.
+    fn forget(&mut self, conn: ConnId) {
+        if let Entry::Occupied(known) = self.conns.entry(conn)
+            && known.get().end().is_some()
+        {
+            let ended = known.remove();
+            self.set_aside(ended);
+        }
+    }
+
     fn start_closing(&mut self) {
-        let grace = Box::pin(tokio::time::sleep(self.link.config.close_grace));
-        self.phase = Phase::Flushing { grace };
+        self.grace = Some(Box::pin(tokio::time::sleep(self.link.config.close_grace)));
+        self.phase = Phase::Flushing;
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
         lock(&self.link.out).give_up_dials();
+        self.link.dialers.changed.notify_waiters();
     }
 
     fn end_all(&mut self, end: &LinkEnd) {
@@ -109,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        if !matches!(self.phase, Phase::Open) {
+        if !self.is_open() {
             return Ok(());
         }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
@@ -133,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Writes until nothing waits, or the stream takes no more. Once the sending side has ended, nothing is written: the
     /// error would end the link before the gateway has read all.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        if matches!(self.phase, Phase::Lingering { .. }) {
+        if self.phase == Phase::Lingering {
             return Ok(());
         }
         for _ in 0..TURNS {
@@ -170,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.keepalive.heard();
         }
         lock(&self.link.out).written(count, &mut self.writing, &mut self.told);
-        self.told.drain(..).for_each(|conn| conn.changed.notify_waiters());
+        self.tell();
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
@@ -185,17 +203,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Ends the sending side when all is written, and the link when its grace is over.
     fn linger(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        let (Phase::Flushing { grace } | Phase::Lingering { grace }) = &mut self.phase else { return Ok(()) };
+        let Some(grace) = &mut self.grace else { return Ok(()) };
         if grace.as_mut().poll(cx).is_ready() {
-            return Err(LinkEnd::Closed);
+            let (_, unsent_bytes) = lock(&self.link.out).sent_and_waiting();
+            return Err(LinkEnd::Unconfirmed { unsent_bytes });
         }
-        let flushing = matches!(self.phase, Phase::Flushing { .. });
-        if !flushing || !self.writing.is_empty() || self.needs_flush {
+        if self.phase != Phase::Flushing || !self.writing.is_empty() || self.needs_flush {
             return Ok(());
         }
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
-            shut.map_err(|_| LinkEnd::Closed)?;
-            self.phase = Phase::Lingering { grace: Box::pin(tokio::time::sleep(self.link.config.close_grace)) };
+            shut?;
+            self.phase = Phase::Lingering;
             cx.waker().wake_by_ref();
         }
         Ok(())
@@ -203,25 +221,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         for _ in 0..TURNS {
-            if self.link.holds.load(Ordering::Acquire) > 0 {
+            if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
                 // Nobody listens, so the gateway's silence means nothing.
                 self.keepalive.heard();
                 return Ok(());
             }
             let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
             match read {
-                Ok(0) => return Err(self.end_of_stream(LinkEnd::Gateway)),
+                Ok(0) => return Err(self.end_of_stream()),
                 Ok(count) => self.received(count)?,
-                Err(lost) => return Err(self.end_of_stream(lost.into())),
+                Err(lost) => return Err(lost.into()),
             }
         }
         run_again(cx);
         Ok(())
     }
 
-    /// While this side closes, any end is the one it asked for.
-    fn end_of_stream(&self, end: LinkEnd) -> LinkEnd {
-        if matches!(self.phase, Phase::Open) { end } else { LinkEnd::Closed }
+    /// A gateway that ends the stream after this side did has read all of it.
+    fn end_of_stream(&self) -> LinkEnd {
+        if self.phase == Phase::Lingering { LinkEnd::Closed } else { LinkEnd::Gateway }
     }
 }
 
@@ -232,9 +250,14 @@ fn run_again(cx: &mut Context<'_>) {
 }
 
 impl<S> Driver<S> {
+    /// Tells who was collected in `told`, without the lock.
+    pub(super) fn tell(&mut self) {
+        self.told.drain(..).for_each(|waiter| waiter.changed.notify_waiters());
+    }
+
     /// Whether connections are still handed out.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        self.phase == Phase::Open
     }
 
     fn finish(&mut self, end: LinkEnd) {
@@ -263,5 +286,53 @@ impl<S> Drop for Driver<S> {
     /// The runtime drops the tasks it has left: nobody shall wait for this one.
     fn drop(&mut self) {
         self.finish(LinkEnd::RuntimeStopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientConfig;
+    use std::task::Waker;
+    use tokio::io::ReadBuf;
+
+    /// A stream from which nothing comes, and whose writes fail after its shutdown.
+    #[derive(Default)]
+    struct OneWay {
+        is_shut: bool,
+    }
+
+    impl AsyncRead for OneWay {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for OneWay {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(if self.is_shut { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(buf.len()) })
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_after_the_sending_side_was_shut_down() {
+        let link = Arc::new(Link::new(ClientConfig::default().link));
+        let mut driver = pin!(Driver::new(OneWay::default(), Arc::clone(&link), None));
+        let cx = &mut Context::from_waker(Waker::noop());
+        link.shut_down(Closing::Gently);
+        assert!(driver.as_mut().poll(cx).is_pending());
+        assert!(driver.stream.is_shut);
+        // Whoever looked before the link was closed may still queue something.
+        link.ping();
+        assert!(driver.as_mut().poll(cx).is_pending(), "the write has ended the link");
     }
 }

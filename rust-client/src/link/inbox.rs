@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use fastway_wire::ConnId;
-use tokio::sync::Notify;
 
+use super::receive::Run;
+use super::{Freed, Waiter};
 use crate::config::{ReceiveQueue, WhenFull};
 use crate::{CloseReason, lock};
 
@@ -23,10 +24,10 @@ pub(crate) struct Inbox {
     end: OnceLock<CloseReason>,
     /// Whether the link is not read because of this queue; written under the queue's lock only.
     holds_link: AtomicBool,
-    /// Told when the connection ends, when the link has room again, and when a flush is complete.
-    pub(crate) changed: Arc<Notify>,
-    /// Whether a sender waits for room; written under the link's lock only.
-    pub(super) wants_room: AtomicBool,
+    /// Whether somebody can read it: until then it must not hold the link.
+    handed_out: AtomicBool,
+    /// Those who send on the connection, or wait for its end.
+    pub(crate) waiter: Arc<Waiter>,
 }
 
 #[derive(Debug, Default)]
@@ -38,9 +39,15 @@ struct Amount {
 #[derive(Debug, Default)]
 struct InboxQueue {
     runs: VecDeque<BytesMut>,
+    /// The last of `runs` is no part of a block, and can be added to.
+    ends_with_copy: bool,
     /// What came from the link, since the start. All counts wrap.
     pushed_messages: usize,
     pushed_bytes: usize,
+    /// Of those, what the reader has taken.
+    taken_bytes: usize,
+    /// Of those, what the link knows to be consumed.
+    freed_bytes: usize,
     reader: Option<Waker>,
     /// Nobody will read any more.
     abandoned: bool,
@@ -53,6 +60,8 @@ pub(super) enum Delivered {
     Queued,
     /// It does, and now the link has to wait for the reader.
     HoldLink,
+    /// Nobody reads any more.
+    Dropped,
     /// There was too much already; nothing was added.
     Overflow { messages: usize, bytes: usize },
 }
@@ -66,8 +75,8 @@ impl Inbox {
             consumed: Amount::default(),
             end: OnceLock::new(),
             holds_link: AtomicBool::new(false),
-            changed: Arc::default(),
-            wants_room: AtomicBool::new(false),
+            handed_out: AtomicBool::new(false),
+            waiter: Arc::default(),
         }
     }
 
@@ -78,20 +87,20 @@ impl Inbox {
     }
 
     /// Adds consecutive whole frames of this connection and wakes the reader.
-    pub(super) fn deliver(&self, run: BytesMut, messages: usize) -> Delivered {
+    pub(super) fn deliver(&self, run: Run) -> Delivered {
         let hold = self.can_hold();
         let mut queue = lock(&self.queue);
         if queue.abandoned || self.end.get().is_some() {
-            return Delivered::Queued;
+            return Delivered::Dropped;
         }
         let (waiting_messages, waiting_bytes) = self.waiting(&queue);
         let full = self.is_full(waiting_messages, waiting_bytes);
         if full && !hold {
             return Delivered::Overflow { messages: waiting_messages, bytes: waiting_bytes };
         }
-        let now_full = self.is_full(waiting_messages + messages, waiting_bytes + run.len());
+        let now_full = self.is_full(waiting_messages + run.messages, waiting_bytes + run.frames.len());
         let starts_hold = hold && now_full && !self.holds_link.swap(now_full, Ordering::Relaxed);
-        queue.push(run, messages);
+        queue.push(run);
         let reader = queue.reader.take();
         drop(queue);
         reader.into_iter().for_each(Waker::wake);
@@ -118,7 +127,7 @@ impl Inbox {
         let reader = queue.reader.take();
         drop(queue);
         reader.into_iter().for_each(Waker::wake);
-        self.changed.notify_waiters();
+        self.waiter.changed.notify_waiters();
         (first, released)
     }
 
@@ -130,34 +139,57 @@ impl Inbox {
     }
 
     /// Moves all that waits to the reader's own `batch`, which is empty. Ready without anything there: the end.
-    ///
-    /// The second value says whether the link may be read again.
-    pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, bool) {
+    pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, Freed) {
         let mut queue = lock(&self.queue);
-        let released = self.released_by(&queue);
+        let freed = self.freed_by(&mut queue);
         if !queue.runs.is_empty() {
             std::mem::swap(&mut queue.runs, batch);
+            queue.taken_bytes = queue.pushed_bytes;
         } else if self.end.get().is_none() {
             if let Some(cx) = cx {
                 queue.reader = Some(cx.waker().clone());
             }
-            return (Poll::Pending, released);
+            return (Poll::Pending, freed);
         }
-        (Poll::Ready(()), released)
+        (Poll::Ready(()), freed)
     }
 
-    /// Whether so much was taken that the link may be read again, after it was held.
-    pub(crate) fn releases_link(&self) -> bool {
-        self.released_by(&lock(&self.queue))
+    /// What the reader has freed since the last look.
+    pub(crate) fn freed(&self) -> Freed {
+        self.freed_by(&mut lock(&self.queue))
     }
 
-    fn released_by(&self, queue: &InboxQueue) -> bool {
-        let (messages, bytes) = self.waiting(queue);
-        let low = messages <= self.bounds.max_messages / 2 && bytes <= self.bounds.max_bytes / 2;
-        low && self.holds_link.swap(false, Ordering::Relaxed)
+    fn freed_by(&self, queue: &mut InboxQueue) -> Freed {
+        let (messages, waiting) = self.waiting(queue);
+        let low = messages <= self.bounds.max_messages / 2 && waiting <= self.bounds.max_bytes / 2;
+        let hold = low && self.holds_link.swap(false, Ordering::Relaxed);
+        let known = std::mem::replace(&mut queue.freed_bytes, queue.pushed_bytes.wrapping_sub(waiting));
+        Freed { bytes: queue.freed_bytes.wrapping_sub(known), hold }
     }
 
-    /// Whether [`Inbox::releases_link`] is worth a look: the link is held, as far as this thread knows.
+    /// Messages and bytes that wait, those that the reader has taken and not consumed included.
+    pub(super) fn unread(&self) -> (usize, usize) {
+        self.waiting(&lock(&self.queue))
+    }
+
+    /// Bytes that the reader has not taken yet.
+    pub(super) fn queued_bytes(&self) -> usize {
+        lock(&self.queue).queued_bytes()
+    }
+
+    /// Drops what the reader of an ended connection has not taken yet.
+    pub(super) fn throw_away(&self) -> Freed {
+        let mut queue = lock(&self.queue);
+        let Freed { bytes, hold } = self.freed_by(&mut queue);
+        let thrown_away = queue.queued_bytes();
+        queue.pushed_bytes = queue.taken_bytes;
+        let left = std::mem::take(&mut queue.runs);
+        drop(queue);
+        drop(left);
+        Freed { bytes: bytes + thrown_away, hold }
+    }
+
+    /// Whether [`Inbox::freed`] is worth a look: the link is held, as far as this thread knows.
     #[inline]
     pub(crate) fn seems_held(&self) -> bool {
         self.holds_link.load(Ordering::Relaxed)
@@ -166,26 +198,42 @@ impl Inbox {
     /// Whether this connection can hold the link at all.
     #[inline]
     pub(crate) fn can_hold(&self) -> bool {
-        self.bounds.when_full == WhenFull::Hold
+        self.bounds.when_full == WhenFull::Hold && self.handed_out.load(Ordering::Relaxed)
     }
 
-    /// Nobody will read any more; says whether the link may be read again.
-    pub(crate) fn abandon(&self) -> bool {
+    /// The application has it, and can read what waits.
+    pub(crate) fn hand_out(&self) {
+        self.handed_out.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody will read any more.
+    pub(crate) fn abandon(&self) -> Freed {
         let mut queue = lock(&self.queue);
         queue.abandoned = true;
         let left = std::mem::take(&mut queue.runs);
-        let released = self.holds_link.swap(false, Ordering::Relaxed);
+        queue.taken_bytes = queue.pushed_bytes;
+        self.consumed(queue.pushed_messages, queue.pushed_bytes);
+        let freed = self.freed_by(&mut queue);
         drop(queue);
         drop(left);
-        released
+        freed
     }
 }
 
 impl InboxQueue {
-    fn push(&mut self, run: BytesMut, messages: usize) {
-        self.pushed_messages = self.pushed_messages.wrapping_add(messages);
-        self.pushed_bytes = self.pushed_bytes.wrapping_add(run.len());
-        self.runs.push_back(run);
+    fn queued_bytes(&self) -> usize {
+        self.pushed_bytes.wrapping_sub(self.taken_bytes)
+    }
+
+    fn push(&mut self, run: Run) {
+        self.pushed_messages = self.pushed_messages.wrapping_add(run.messages);
+        self.pushed_bytes = self.pushed_bytes.wrapping_add(run.frames.len());
+        let behind_a_copy = std::mem::replace(&mut self.ends_with_copy, run.copy);
+        match self.runs.back_mut() {
+            Some(copy) if run.copy && behind_a_copy => copy.extend_from_slice(&run.frames),
+            _ if run.copy => self.runs.push_back(BytesMut::from(&*run.frames)),
+            _ => self.runs.push_back(run.frames),
+        }
     }
 }
 
@@ -195,43 +243,67 @@ mod tests {
 
     fn inbox(when_full: WhenFull) -> Inbox {
         let bounds = ReceiveQueue { max_messages: 4, max_bytes: 1000, when_full };
-        Inbox::new(ConnId::new(1), bounds)
+        let inbox = Inbox::new(ConnId::new(1), bounds);
+        inbox.hand_out();
+        inbox
+    }
+
+    fn freed(bytes: usize, hold: bool) -> Freed {
+        Freed { bytes, hold }
+    }
+
+    fn run(messages: usize) -> Run {
+        Run { conn: ConnId::new(1), frames: BytesMut::from(&[0; 8][..]), messages, copy: false }
+    }
+
+    #[test]
+    fn runs_that_are_to_be_copied_are_one_and_keep_no_block() {
+        let inbox = inbox(WhenFull::Hold);
+        let mut block = BytesMut::with_capacity(100);
+        for (byte, copy) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+            block.extend_from_slice(&[byte; 8]);
+            let frames = if copy { block.split() } else { BytesMut::from(&block.split()[..]) };
+            assert_ne!(inbox.deliver(Run { frames, copy, ..run(0) }), Delivered::Dropped);
+        }
+        assert!(block.try_reclaim(100), "the block is still used");
+        let mut batch = VecDeque::new();
+        assert_eq!(inbox.poll_take(&mut batch, None).0, Poll::Ready(()));
+        let expected = [[[1; 8], [2; 8]].concat(), vec![3; 8], [[4; 8], [5; 8]].concat()];
+        assert_eq!(batch, expected.map(|bytes| BytesMut::from(&bytes[..])));
     }
 
     #[test]
     fn one_burst_never_overflows_but_the_next_one_does() {
         let inbox = inbox(WhenFull::CloseConnection);
-        let run = BytesMut::from(&[0; 80][..]);
-        assert_eq!(inbox.deliver(run.clone(), 10), Delivered::Queued);
-        assert_eq!(inbox.deliver(run, 10), Delivered::Overflow { messages: 10, bytes: 80 });
+        assert_eq!(inbox.deliver(run(10)), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(10)), Delivered::Overflow { messages: 10, bytes: 8 });
     }
 
     #[test]
     fn a_hold_starts_once_and_ends_at_half_the_bound() {
         let inbox = inbox(WhenFull::Hold);
-        let run = BytesMut::from(&[0; 8][..]);
-        assert_eq!(inbox.deliver(run.clone(), 3), Delivered::Queued);
-        assert_eq!(inbox.deliver(run.clone(), 1), Delivered::HoldLink);
-        assert_eq!(inbox.deliver(run, 1), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(3)), Delivered::Queued);
+        assert_eq!(inbox.deliver(run(1)), Delivered::HoldLink);
+        assert_eq!(inbox.deliver(run(1)), Delivered::Queued);
         let mut batch = VecDeque::new();
-        assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), false));
+        assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), freed(0, false)));
         inbox.consumed(2, 8);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, false));
-        inbox.consumed(3, 8);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, true));
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, false));
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(8, false)));
+        inbox.consumed(3, 9);
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(1, true)));
+        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(0, false)));
     }
 
     #[test]
     fn an_end_or_an_abandoned_reader_releases_the_link() {
-        let run = BytesMut::from(&[0; 8][..]);
         let ended = inbox(WhenFull::Hold);
-        ended.deliver(run.clone(), 9);
+        ended.deliver(run(9));
         assert_eq!(ended.finish(CloseReason::Remote), (true, true));
         assert_eq!(ended.finish(CloseReason::Local), (false, false));
         let abandoned = inbox(WhenFull::Hold);
-        abandoned.deliver(run.clone(), 9);
-        assert!(abandoned.abandon());
-        assert_eq!(abandoned.deliver(run, 9), Delivered::Queued);
+        abandoned.deliver(run(9));
+        assert_eq!(abandoned.abandon(), freed(8, true));
+        assert_eq!(abandoned.abandon(), freed(0, false));
+        assert_eq!(abandoned.deliver(run(9)), Delivered::Dropped);
     }
 }

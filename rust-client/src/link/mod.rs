@@ -11,7 +11,10 @@ mod inbox;
 mod keepalive;
 mod outbox;
 mod outgoing;
+mod overload;
 mod receive;
+mod unread;
+mod waiter;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,12 +22,14 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub(crate) use driver::Driver;
 pub(crate) use inbox::Inbox;
-use outgoing::Outgoing;
 pub(crate) use outgoing::Pushed;
+use outgoing::{Dialed, Outgoing};
+pub(crate) use unread::{Freed, Unread};
+pub(crate) use waiter::Waiter;
 
 use crate::config::LinkConfig;
 use crate::connection::RawConnection;
@@ -40,7 +45,11 @@ pub(crate) struct Link {
     /// Connections that others opened.
     pub(crate) accepts: Queue<RawConnection>,
     out: Mutex<Outgoing>,
-    /// Receive queues that keep the link from being read.
+    /// Those whose dial waits for room.
+    dialers: Arc<Waiter>,
+    /// What waits on all connections together.
+    pub(crate) unread: Unread,
+    /// Receive queues that keep the link from being read; all of them together are one more.
     holds: AtomicUsize,
     end: OnceLock<LinkEnd>,
     ended: Notify,
@@ -67,7 +76,9 @@ impl Link {
         Self {
             accepts: Queue::new(config.pending_accepts),
             out: Mutex::new(Outgoing::new(config.send_buffer_bytes)),
+            unread: Unread::new(config.receive_total_bytes),
             config,
+            dialers: Arc::default(),
             counters: Counters::default(),
             holds: AtomicUsize::new(0),
             end: OnceLock::new(),
@@ -75,29 +86,33 @@ impl Link {
         }
     }
 
-    /// Queues a dial; the answer comes to the receiver, which is told nothing when the link ends first.
-    pub(crate) fn dial(&self, remote: Remote) -> Result<oneshot::Receiver<Answer>, LinkEnd> {
-        let (asking, answer) = oneshot::channel();
-        if let Some(end) = self.end.get() {
-            return Err(end.clone());
+    /// Queues a dial when there is room, and waits for its answer.
+    pub(crate) async fn dial(&self, remote: Remote) -> Result<Answer, LinkEnd> {
+        loop {
+            // Made before the try, so that no change is missed in between.
+            let changed = self.dialers.changed.notified();
+            let (dialed, task) = lock(&self.out).dial(remote.get(), &self.dialers);
+            task.into_iter().for_each(Waker::wake);
+            match dialed {
+                Dialed::Queued(answer) => return answer.await.map_err(|_| self.end_or_stopped()),
+                Dialed::HeldUp => changed.await,
+                Dialed::Ended => return Err(self.end_or_stopped()),
+            }
         }
-        let task = lock(&self.out).dial(remote.get(), asking);
-        task.into_iter().for_each(Waker::wake);
-        Ok(answer)
     }
 
     /// Queues a copy of a message, unless the link is held up.
     #[inline]
-    pub(crate) fn push_copy(&self, conn: &Arc<Inbox>, payload: &[u8]) -> Pushed {
-        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push_copy(conn.id, payload));
+    pub(crate) fn push_copy(&self, conn: &Inbox, payload: &[u8]) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(&conn.waiter, |outbox| outbox.push_copy(conn.id, payload));
         task.into_iter().for_each(Waker::wake);
         pushed
     }
 
     /// Queues a message, unless the link is held up.
     #[inline]
-    pub(crate) fn push(&self, conn: &Arc<Inbox>, payload: &Bytes) -> Pushed {
-        let (pushed, task) = lock(&self.out).push_with(conn, |outbox| outbox.push(conn.id, payload));
+    pub(crate) fn push(&self, conn: &Inbox, payload: &Bytes) -> Pushed {
+        let (pushed, task) = lock(&self.out).push_with(&conn.waiter, |outbox| outbox.push(conn.id, payload));
         task.into_iter().for_each(Waker::wake);
         pushed
     }
@@ -110,8 +125,8 @@ impl Link {
     }
 
     /// Whether a message would be queued now; if not, `conn` is told when to ask again.
-    pub(crate) fn has_room_for(&self, conn: &Arc<Inbox>) -> bool {
-        lock(&self.out).has_room_for(conn)
+    pub(crate) fn has_room_for(&self, conn: &Inbox) -> bool {
+        lock(&self.out).has_room_for(&conn.waiter)
     }
 
     pub(crate) fn is_held_up(&self) -> bool {
@@ -124,8 +139,8 @@ impl Link {
     }
 
     /// Whether the socket has taken all before `position`; if not, `conn` is told when it has.
-    pub(crate) fn has_written(&self, position: u64, conn: &Arc<Inbox>) -> bool {
-        lock(&self.out).has_written(position, conn)
+    pub(crate) fn has_written(&self, position: u64, conn: &Inbox) -> bool {
+        lock(&self.out).has_written(position, &conn.waiter)
     }
 
     /// This side ends a connection, which the other end is told, once.
@@ -140,8 +155,18 @@ impl Link {
         }
     }
 
-    /// A receive queue was holding the link and does no more.
-    pub(crate) fn release_hold(&self) {
+    /// Counts what a reader has given back.
+    pub(crate) fn release(&self, freed: Freed) {
+        if freed.hold {
+            self.release_hold();
+        }
+        if freed.bytes > 0 && self.unread.remove(freed.bytes) {
+            self.release_hold();
+        }
+    }
+
+    /// A receive queue, or all of them together, held the link and does no more.
+    fn release_hold(&self) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.wake_task();
         }
@@ -157,10 +182,13 @@ impl Link {
         task.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks the link to end.
+    /// Asks the link to end. What was left to accept by a link that has ended goes, too.
     pub(crate) fn shut_down(&self, closing: Closing) {
         let task = lock(&self.out).shut_down(closing);
         task.into_iter().for_each(Waker::wake);
+        if self.end.get().is_some() {
+            drop(self.accepts.close());
+        }
     }
 
     fn wake_task(&self) {
@@ -197,6 +225,7 @@ impl Link {
             received_bytes: self.counters.received_bytes.get(),
             sent_bytes,
             waiting_bytes,
+            unread_bytes: self.unread.bytes(),
             sends_held_up: self.counters.sends_held_up.get(),
             reads_held: self.counters.reads_held.get(),
             closed_queue_full: self.counters.closed_queue_full.get(),
@@ -218,9 +247,36 @@ impl Link {
         if self.end.set(end).is_err() {
             return;
         }
-        let left = lock(&self.out).finish();
+        let (left, asked_for) = {
+            let mut out = lock(&self.out);
+            (out.finish(), out.is_closing())
+        };
         drop(left);
-        drop(self.accepts.close());
+        // What came before an end that this side did not ask for can still be accepted.
+        if asked_for {
+            drop(self.accepts.close());
+        } else {
+            self.accepts.finish();
+        }
+        self.dialers.changed.notify_waiters();
         self.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientConfig;
+    use fastway_wire::ConnId;
+
+    #[test]
+    fn a_lost_link_with_connections_nobody_accepted_is_freed_with_its_endpoint() {
+        let link = Arc::new(Link::new(ClientConfig::default().link));
+        let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+        link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
+        link.finish(LinkEnd::Gateway);
+        assert_eq!(Arc::strong_count(&link), 2);
+        link.shut_down(Closing::AtOnce);
+        assert_eq!(Arc::strong_count(&link), 1);
     }
 }

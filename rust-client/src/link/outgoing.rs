@@ -9,7 +9,10 @@ use fastway_wire::{Command, ConnId, PayloadTooLong};
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
-use super::{Answer, Closing, Inbox};
+use super::{Answer, Closing, Waiter};
+
+/// Dials that the gateway owes an answer; more wait, so that this list is bounded whatever the gateway does.
+const UNANSWERED_DIALS: usize = 16 << 10;
 
 /// What waits for the link's task. Methods that give a [`Waker`] want it woken after the lock is released.
 #[derive(Debug)]
@@ -26,8 +29,9 @@ pub(super) struct Outgoing {
     /// Connections that ended on this side since the task looked.
     closed: Vec<ConnId>,
     closing: Option<Closing>,
-    wanting_room: Vec<Arc<Inbox>>,
-    flushing: Vec<(u64, Arc<Inbox>)>,
+    wanting_room: Vec<Arc<Waiter>>,
+    /// Where the stream has to be written to before each is told, in rising order.
+    flushing: VecDeque<(u64, Arc<Waiter>)>,
     task: Option<Waker>,
     /// The task was woken, or will look by itself.
     task_knows: bool,
@@ -51,6 +55,17 @@ pub(crate) enum Pushed {
     TooLong,
 }
 
+/// What became of a dial.
+#[derive(Debug)]
+pub(super) enum Dialed {
+    /// It is on its way, and answered here; dropped without an answer when the link ends first.
+    Queued(oneshot::Receiver<Answer>),
+    /// There is no room; those who dial are told when to try again.
+    HeldUp,
+    /// The link has ended, or is being closed.
+    Ended,
+}
+
 /// What the task is asked to do, besides writing.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -71,7 +86,7 @@ impl Outgoing {
             closed: Vec::new(),
             closing: None,
             wanting_room: Vec::new(),
-            flushing: Vec::new(),
+            flushing: VecDeque::new(),
             task: None,
             task_knows: false,
             ended: false,
@@ -81,10 +96,10 @@ impl Outgoing {
     #[inline]
     pub(super) fn push_with(
         &mut self,
-        conn: &Arc<Inbox>,
+        waiter: &Arc<Waiter>,
         push: impl FnOnce(&mut Outbox) -> Result<(), PayloadTooLong>,
     ) -> (Pushed, Option<Waker>) {
-        match self.has_room_for(conn) {
+        match self.has_room_for(waiter) {
             true => self.push_anyway(push),
             false => (Pushed::HeldUp, None),
         }
@@ -112,12 +127,18 @@ impl Outgoing {
     }
 
     #[inline]
-    pub(super) fn has_room_for(&mut self, conn: &Arc<Inbox>) -> bool {
+    pub(super) fn has_room_for(&mut self, waiter: &Arc<Waiter>) -> bool {
         let room = !self.is_held_up();
-        if !room && !conn.wants_room.swap(true, Ordering::Relaxed) {
-            self.wanting_room.push(Arc::clone(conn));
+        if !room {
+            self.want_room(waiter);
         }
         room
+    }
+
+    fn want_room(&mut self, waiter: &Arc<Waiter>) {
+        if !waiter.wants_room.swap(true, Ordering::Relaxed) {
+            self.wanting_room.push(Arc::clone(waiter));
+        }
     }
 
     #[inline]
@@ -137,22 +158,29 @@ impl Outgoing {
         self.queued_bytes
     }
 
-    pub(super) fn has_written(&mut self, position: u64, conn: &Arc<Inbox>) -> bool {
+    pub(super) fn has_written(&mut self, position: u64, waiter: &Arc<Waiter>) -> bool {
         let written = self.written_bytes >= position || self.ended;
-        let told = |(at, waiting): &(u64, Arc<Inbox>)| *at == position && Arc::ptr_eq(waiting, conn);
-        if !written && !self.flushing.iter().any(told) {
-            self.flushing.push((position, Arc::clone(conn)));
+        if !written && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
+            // In line behind the last one, so that the order holds. Who is told and wants more looks again.
+            let at = self.flushing.back().map_or(position, |(last, _)| position.max(*last));
+            self.flushing.push_back((at, Arc::clone(waiter)));
         }
         written
     }
 
-    pub(super) fn dial(&mut self, remote: u32, asking: oneshot::Sender<Answer>) -> Option<Waker> {
+    /// Queues a dial, unless there is no room for one; then `dialers` are told when to ask again.
+    pub(super) fn dial(&mut self, remote: u32, dialers: &Arc<Waiter>) -> (Dialed, Option<Waker>) {
         if self.ended || self.closing.is_some() {
-            return None;
+            return (Dialed::Ended, None);
         }
+        if self.is_held_up() || self.dials.len() >= UNANSWERED_DIALS {
+            self.want_room(dialers);
+            return (Dialed::HeldUp, None);
+        }
+        let (asking, answer) = oneshot::channel();
         self.dials.push_back(PendingDial { remote, asking });
         self.push_command(Command::Dial { remote });
-        self.wake_once()
+        (Dialed::Queued(answer), self.wake_once())
     }
 
     /// Whether this side ends the link.
@@ -167,9 +195,14 @@ impl Outgoing {
         }
     }
 
-    /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials.
-    pub(super) fn answered(&mut self, remote: u32) -> Option<oneshot::Sender<Answer>> {
-        self.dials.pop_front_if(|dial| dial.remote == remote).map(|dial| dial.asking)
+    /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials. Collects in `told`
+    /// who waited for there being fewer of them.
+    pub(super) fn answered(&mut self, remote: u32, told: &mut Vec<Arc<Waiter>>) -> Option<oneshot::Sender<Answer>> {
+        let answered = self.dials.pop_front_if(|dial| dial.remote == remote);
+        if self.dials.len() == UNANSWERED_DIALS / 2 {
+            self.tell_of_room(told);
+        }
+        answered.map(|dial| dial.asking)
     }
 
     /// Tells the other end that a connection has ended, and the task that it is to be forgotten.
@@ -225,16 +258,23 @@ impl Outgoing {
     }
 
     /// The task has written `count` bytes; collects in `told` who waited for that, and takes what waits next.
-    pub(super) fn written(&mut self, count: usize, writing: &mut Outbox, told: &mut Vec<Arc<Inbox>>) {
+    pub(super) fn written(&mut self, count: usize, writing: &mut Outbox, told: &mut Vec<Arc<Waiter>>) {
         self.written_bytes += count as u64;
         self.in_flight_bytes = writing.waiting_bytes();
         if self.waiting_bytes() <= self.bound_bytes / 2 {
-            self.wanting_room.iter().for_each(|conn| conn.wants_room.store(false, Ordering::Relaxed));
-            told.append(&mut self.wanting_room);
+            self.tell_of_room(told);
         }
         let written = self.written_bytes;
-        told.extend(self.flushing.extract_if(.., |(position, _)| *position <= written).map(|(_, conn)| conn));
+        while let Some((_, waiter)) = self.flushing.pop_front_if(|(position, _)| *position <= written) {
+            waiter.wants_flush.store(false, Ordering::Relaxed);
+            told.push(waiter);
+        }
         self.take(writing);
+    }
+
+    fn tell_of_room(&mut self, told: &mut Vec<Arc<Waiter>>) {
+        self.wanting_room.iter().for_each(|waiter| waiter.wants_room.store(false, Ordering::Relaxed));
+        told.append(&mut self.wanting_room);
     }
 
     pub(super) fn shrink(&mut self) {
@@ -247,20 +287,110 @@ impl Outgoing {
         self.task = None;
         self.in_flight_bytes = 0;
         let mut waiting = std::mem::take(&mut self.wanting_room);
-        waiting.extend(self.flushing.drain(..).map(|(_, conn)| conn));
+        waiting.extend(self.flushing.drain(..).map(|(_, waiter)| waiter));
         Abandoned { waiting, _dials: std::mem::take(&mut self.dials), _unsent: std::mem::take(&mut self.ready) }
     }
 }
 
 /// Who waited for a link that has ended.
 struct Abandoned {
-    waiting: Vec<Arc<Inbox>>,
+    waiting: Vec<Arc<Waiter>>,
     _dials: VecDeque<PendingDial>,
     _unsent: Outbox,
 }
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        self.waiting.iter().for_each(|conn| conn.changed.notify_waiters());
+        self.waiting.iter().for_each(|waiter| waiter.changed.notify_waiters());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PING_BYTES: usize = 9;
+
+    fn outgoing() -> Outgoing {
+        Outgoing::new(1000)
+    }
+
+    fn push(out: &mut Outgoing, payload_bytes: usize) {
+        let (pushed, _) = out.push_anyway(|outbox| outbox.push_copy(ConnId::new(1), &vec![7; payload_bytes]));
+        assert_eq!(pushed, Pushed::Queued);
+    }
+
+    /// Writes `count` bytes; gives who is told.
+    fn write(out: &mut Outgoing, writing: &mut Outbox, count: usize) -> Vec<Arc<Waiter>> {
+        out.take(writing);
+        writing.consume(count);
+        let mut told = Vec::new();
+        out.written(count, writing, &mut told);
+        told
+    }
+
+    #[test]
+    fn a_ping_follows_the_last_one_that_was_written_however_much_waits_behind_it() {
+        let (mut out, mut writing) = (outgoing(), Outbox::default());
+        push(&mut out, 92);
+        for _ in 0..5 {
+            let before = out.queued_position();
+            out.ping();
+            assert_eq!(out.queued_position(), before + PING_BYTES as u64);
+            out.ping();
+            assert_eq!(out.queued_position(), before + PING_BYTES as u64, "one ping waits already");
+            push(&mut out, 92);
+            write(&mut out, &mut writing, 100);
+            out.ping();
+            assert_eq!(out.queued_position(), before + 109, "the ping is not written yet");
+            write(&mut out, &mut writing, PING_BYTES);
+        }
+    }
+
+    #[test]
+    fn flushes_that_were_given_up_leave_at_most_one_entry() {
+        let (mut out, mut writing) = (outgoing(), Outbox::default());
+        let waiter = Arc::new(Waiter::default());
+        for _ in 0..1000 {
+            push(&mut out, 2);
+            assert!(!out.has_written(out.queued_position(), &waiter));
+        }
+        assert_eq!(out.flushing.len(), 1);
+        let told = write(&mut out, &mut writing, 10);
+        assert!(told.iter().any(|told| Arc::ptr_eq(told, &waiter)));
+        assert!(out.flushing.is_empty());
+    }
+
+    #[test]
+    fn each_who_flushes_is_told_when_its_part_is_written() {
+        let (mut out, mut writing) = (outgoing(), Outbox::default());
+        let waiters: [Arc<Waiter>; 3] = Default::default();
+        for waiter in &waiters {
+            push(&mut out, 92);
+            assert!(!out.has_written(out.queued_position(), waiter));
+        }
+        assert!(write(&mut out, &mut writing, 99).is_empty());
+        for (waiter, position) in waiters.iter().zip([100, 200, 300]) {
+            let told = write(&mut out, &mut writing, if position == 100 { 1 } else { 100 });
+            assert!(matches!(&told[..], [told] if Arc::ptr_eq(told, waiter)), "{position}");
+            assert!(out.has_written(position, waiter));
+        }
+    }
+
+    #[test]
+    fn dials_that_the_gateway_does_not_answer_are_bounded() {
+        let mut out = Outgoing::new(usize::MAX);
+        let (dialers, mut told) = (Arc::default(), Vec::new());
+        for _ in 0..UNANSWERED_DIALS {
+            // Nobody waits for the answer, which is expected all the same.
+            assert!(matches!(out.dial(7, &dialers).0, Dialed::Queued(_)));
+        }
+        assert!(matches!(out.dial(7, &dialers).0, Dialed::HeldUp));
+        for _ in 0..UNANSWERED_DIALS / 2 {
+            assert!(told.is_empty());
+            assert!(out.answered(7, &mut told).is_some());
+        }
+        assert!(matches!(&told[..], [told] if Arc::ptr_eq(told, &dialers)));
+        assert!(matches!(out.dial(7, &dialers).0, Dialed::Queued(_)));
     }
 }

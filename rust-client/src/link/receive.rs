@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::ProtocolFault;
 
-/// Blocks that wait for the application to drop its messages, so that they can be used again.
+/// Blocks that wait for the application to drop its messages, so that they can be used again. While none of them comes
+/// back, small runs are to be copied: so no more blocks than these are kept by runs that fill only a small part of them.
 const RETIRED_BLOCKS: usize = 8;
 /// A read takes at least this part of a block.
 const LEAST_READ_FRACTION: usize = 4;
@@ -20,27 +21,51 @@ const LEAST_READ_FRACTION: usize = 4;
 #[derive(Debug)]
 pub(super) struct Receiver {
     block: BytesMut,
-    retired: VecDeque<BytesMut>,
+    /// Bytes of the whole of `block`.
+    capacity: usize,
+    retired: VecDeque<Retired>,
+    /// No retired block has come back.
+    scarce: bool,
     block_bytes: usize,
     max_packet: u32,
+}
+
+/// A block that was read into.
+#[derive(Debug)]
+struct Retired {
+    space: BytesMut,
+    capacity: usize,
+}
+
+impl Retired {
+    /// Whether the application has dropped all messages of it.
+    fn is_unused(&mut self) -> bool {
+        self.space.try_reclaim(self.capacity)
+    }
 }
 
 /// What the gateway sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Received {
     Command(Command),
-    /// Consecutive whole frames of one connection.
-    Run {
-        conn: ConnId,
-        frames: BytesMut,
-        messages: usize,
-    },
+    Run(Run),
+}
+
+/// Consecutive whole frames of one connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) conn: ConnId,
+    /// A part of the block that was read into.
+    pub(super) frames: BytesMut,
+    pub(super) messages: usize,
+    /// It is to be copied if it has to wait: the block is worth much more than the run.
+    pub(super) copy: bool,
 }
 
 impl Receiver {
     pub(super) fn new(block_bytes: usize, max_packet: u32) -> Self {
         let block = BytesMut::with_capacity(block_bytes);
-        Self { block, retired: VecDeque::new(), block_bytes, max_packet }
+        Self { block, capacity: block_bytes, retired: VecDeque::new(), scarce: false, block_bytes, max_packet }
     }
 
     /// Reads once; gives the count of bytes, 0 at the end of the stream.
@@ -50,6 +75,7 @@ impl Receiver {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room();
+        self.scarce = self.retired.len() == RETIRED_BLOCKS && self.position_unused(0).is_none();
         pin!(stream.read_buf(&mut self.block)).poll(cx)
     }
 
@@ -63,7 +89,8 @@ impl Receiver {
             return Ok(Some(Received::Command(command)));
         }
         let (bytes, messages) = self.run_of(conn, bytes);
-        Ok(Some(Received::Run { conn, frames: self.block.split_to(bytes), messages }))
+        let copy = self.scarce && bytes < self.capacity / 2;
+        Ok(Some(Received::Run(Run { conn, frames: self.block.split_to(bytes), messages, copy })))
     }
 
     /// Bytes and count of the whole frames of `conn` at the front, of which the first has `first_bytes`. A bad length
@@ -92,23 +119,37 @@ impl Receiver {
     }
 
     fn replace_block(&mut self, capacity: usize) {
-        let reusable = self.retired.iter_mut().position(|block| block.try_reclaim(capacity));
-        let mut fresh = match reusable.and_then(|index| self.retired.remove(index)) {
+        let unused = self.position_unused(capacity);
+        let mut fresh = match unused.and_then(|index| self.retired.remove(index)) {
             Some(block) => block,
-            None => BytesMut::with_capacity(capacity),
+            None => Retired { space: BytesMut::with_capacity(capacity), capacity },
         };
-        fresh.extend_from_slice(&self.block);
-        let mut full = std::mem::replace(&mut self.block, fresh);
+        fresh.space.extend_from_slice(&self.block);
+        let mut full = std::mem::replace(&mut self.block, fresh.space);
         full.clear();
-        self.retired.truncate(RETIRED_BLOCKS - 1);
-        self.retired.push_front(full);
+        let capacity = std::mem::replace(&mut self.capacity, fresh.capacity);
+        self.retire(Retired { space: full, capacity });
+    }
+
+    fn position_unused(&mut self, least: usize) -> Option<usize> {
+        self.retired.iter_mut().position(|block| block.capacity >= least && block.is_unused())
+    }
+
+    /// Those that somebody uses stay in the list: it is what says that blocks are scarce.
+    fn retire(&mut self, block: Retired) {
+        if self.retired.len() == RETIRED_BLOCKS {
+            let Some(unused) = self.position_unused(0) else { return };
+            self.retired.remove(unused);
+        }
+        self.retired.push_front(block);
     }
 
     /// Gives back the memory of a burst that is over.
     pub(super) fn shrink(&mut self) {
-        self.retired.clear();
-        if self.block.is_empty() && self.block.capacity() > self.block_bytes {
+        self.retired.retain_mut(|block| !block.is_unused());
+        if self.block.is_empty() && self.capacity > self.block_bytes && self.block.try_reclaim(self.capacity) {
             self.block = BytesMut::with_capacity(self.block_bytes);
+            self.capacity = self.block_bytes;
         }
     }
 }
@@ -136,7 +177,7 @@ mod tests {
 
     fn run(conn: u32, count: usize, payload_bytes: usize) -> Received {
         let frames = frame(conn, payload_bytes).repeat(count)[..].into();
-        Received::Run { conn: ConnId::new(conn), frames, messages: count }
+        Received::Run(Run { conn: ConnId::new(conn), frames, messages: count, copy: false })
     }
 
     #[test]
@@ -174,10 +215,42 @@ mod tests {
         for _ in 0..1000 {
             read(&mut receiver, &frame(1, 100));
             blocks.insert(receiver.block.as_ptr() as usize / (2 * BLOCK));
-            assert!(matches!(receiver.next(), Ok(Some(Received::Run { .. }))));
+            assert!(matches!(receiver.next(), Ok(Some(Received::Run(_)))));
         }
         assert!(blocks.len() <= 4, "{}", blocks.len());
         receiver.shrink();
         assert!(receiver.retired.is_empty());
+    }
+
+    fn next_run(receiver: &mut Receiver) -> Run {
+        let Ok(Some(Received::Run(run))) = receiver.next() else { panic!("no run") };
+        run
+    }
+
+    #[test]
+    fn while_no_block_comes_back_small_runs_are_to_be_copied_and_large_ones_are_not() {
+        let mut receiver = Receiver::new(BLOCK, 1 << 20);
+        let mut kept = Vec::new();
+        while kept.len() < 1000 {
+            read(&mut receiver, &frame(1, 10));
+            let small = next_run(&mut receiver);
+            kept.extend((!small.copy).then_some(small.frames));
+            read(&mut receiver, &frame(2, BLOCK - 100));
+            assert!(!next_run(&mut receiver).copy);
+            if receiver.scarce {
+                break;
+            }
+        }
+        assert!((1..=RETIRED_BLOCKS + 1).contains(&kept.len()), "{}", kept.len());
+        // A larger block does not push the kept ones out of sight, nor does the end of a burst.
+        read(&mut receiver, &frame(3, 10 * BLOCK));
+        let large = next_run(&mut receiver);
+        receiver.shrink();
+        read(&mut receiver, &frame(1, 10));
+        assert!(!large.copy && next_run(&mut receiver).copy);
+
+        drop(kept);
+        read(&mut receiver, &frame(1, 10));
+        assert!(!next_run(&mut receiver).copy, "blocks have come back");
     }
 }

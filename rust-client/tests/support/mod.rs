@@ -1,6 +1,7 @@
 //! The gateway's end of a link in memory, played by the test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "each suite is a program of its own")]
+#![allow(dead_code, reason = "no suite needs all of it")]
 
 use fastway_client::{Client, ClientConfig, Connection, ServerId};
 use fastway_wire::{Challenge, Command, ConnId, RESPONSE_BYTES, encode_data, split_frame};
@@ -45,6 +46,21 @@ pub async fn connected() -> (Client, FakeGateway, Connection<ServerId>) {
     (client, gateway, connection)
 }
 
+/// The gateway's yes to a dial.
+pub fn accept(conn: u32, remote: u32) -> Command {
+    Command::Accept { conn: ConnId::new(conn), remote }
+}
+
+/// A connection that server 7 opens.
+pub fn connect(conn: u32) -> Command {
+    Command::Connect { conn: ConnId::new(conn), remote: 7 }
+}
+
+/// The end of a connection, from either side.
+pub fn close(conn: u32) -> Command {
+    Command::Close { conn: ConnId::new(conn) }
+}
+
 impl FakeGateway {
     /// The gateway's end of `stream`.
     pub fn new(stream: DuplexStream) -> Self {
@@ -63,7 +79,7 @@ impl FakeGateway {
     pub async fn open(&mut self, client: &Client, conn: u32) -> Connection<ServerId> {
         let answering = async {
             self.expect(Command::Dial { remote: 7 }).await;
-            self.command(Command::Accept { conn: ConnId::new(conn), remote: 7 }).await;
+            self.command(accept(conn, 7)).await;
         };
         tokio::join!(client.dial(ServerId::new(7)), answering).0.unwrap()
     }

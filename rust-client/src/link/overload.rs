@@ -1,0 +1,71 @@
+//! What happens when too much waits unread on all connections of a link together.
+
+use std::sync::Arc;
+
+use super::Inbox;
+use super::driver::Driver;
+
+/// Connections that have ended and left messages.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    inboxes: Vec<Arc<Inbox>>,
+    /// How many there may be before a look at which have been read.
+    most: usize,
+}
+
+impl Ended {
+    /// Looks rarely enough that it costs little for each.
+    fn push(&mut self, inbox: Arc<Inbox>) {
+        if self.inboxes.len() >= self.most {
+            self.inboxes.retain(|inbox| inbox.queued_bytes() > 0);
+            self.most = 64.max(2 * self.inboxes.len());
+        }
+        self.inboxes.push(inbox);
+    }
+}
+
+impl<S> Driver<S> {
+    /// Forgets a connection that has ended, but for what it left to be read: that counts as before.
+    pub(super) fn set_aside(&mut self, inbox: Arc<Inbox>) {
+        if inbox.queued_bytes() > 0 {
+            self.ended.push(inbox);
+        }
+    }
+
+    /// Whoever must not hold the link loses its messages, the largest first. When that is not enough, the link is held.
+    pub(super) fn relieve(&mut self) {
+        self.recount();
+        while self.link.unread.is_full() {
+            let Some(largest) = self.largest_that_must_not_hold() else {
+                if self.link.unread.hold() {
+                    self.hold();
+                }
+                return;
+            };
+            self.throw_away(&largest);
+        }
+    }
+
+    /// Readers report in batches; this asks them all.
+    fn recount(&self) {
+        self.readable().for_each(|inbox| self.link.release(inbox.freed()));
+    }
+
+    fn largest_that_must_not_hold(&self) -> Option<Arc<Inbox>> {
+        let candidates = self.readable().filter(|inbox| !inbox.can_hold());
+        let (bytes, largest) = candidates.map(|inbox| (inbox.queued_bytes(), inbox)).max_by_key(|(bytes, _)| *bytes)?;
+        (bytes > 0).then(|| Arc::clone(largest))
+    }
+
+    fn readable(&self) -> impl Iterator<Item = &Arc<Inbox>> {
+        self.conns.values().chain(&self.ended.inboxes)
+    }
+
+    fn throw_away(&mut self, inbox: &Inbox) {
+        if inbox.end().is_none() {
+            let (messages, bytes) = inbox.unread();
+            self.close_full(inbox.id, messages, bytes);
+        }
+        self.link.release(inbox.throw_away());
+    }
+}
