@@ -9,6 +9,7 @@ use fastway_client::{
     Bytes, Client, CloseReason, Connection, Pace, SendError, ServerId, TryRecv, TrySendError, WhenFull,
 };
 use fastway_wire::{Command, ConnId};
+use futures_util::FutureExt;
 use support::{FakeGateway, accept, client_over, close, connect, quiet};
 use tokio::time::Instant;
 
@@ -98,6 +99,31 @@ async fn a_full_queue_holds_the_link_until_half_of_it_is_read() {
     tokio::join!(flood, read);
     assert_eq!(other.recv().await.unwrap(), "behind");
     assert!(client.stats().reads_held > 1);
+}
+
+#[tokio::test]
+async fn a_held_link_goes_on_at_half_though_the_reader_stops_there() {
+    let mut config = quiet();
+    config.link.receive_queue.max_messages = 80;
+    let (client, mut gateway) = client_over(1 << 16, config);
+    let mut slow = gateway.open(&client, 1).await;
+    let mut other = gateway.open(&client, 2).await;
+    for _ in 0..80 {
+        gateway.data(1, b"one of many").await;
+    }
+    while client.stats().reads_held == 0 {
+        tokio::task::yield_now().await;
+    }
+    gateway.data(2, b"behind").await;
+    for _ in 0..35 {
+        slow.recv().await.unwrap();
+    }
+    assert!(other.recv().now_or_never().is_none());
+    // Half, and what may be read between two looks.
+    for _ in 35..50 {
+        slow.recv().await.unwrap();
+    }
+    assert_eq!(other.recv().await.unwrap(), "behind");
 }
 
 #[tokio::test]

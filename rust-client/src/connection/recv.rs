@@ -29,6 +29,9 @@ pub struct RecvHalf<R> {
     lent_bytes: usize,
     taken_messages: usize,
     taken_bytes: usize,
+    /// What the link was last told of these two.
+    reported_messages: usize,
+    reported_bytes: usize,
 }
 
 /// Two halves that are not of one connection.
@@ -62,6 +65,8 @@ impl<R> RecvHalf<R> {
             lent_bytes: 0,
             taken_messages: 0,
             taken_bytes: 0,
+            reported_messages: 0,
+            reported_bytes: 0,
         }
     }
 
@@ -224,8 +229,11 @@ impl<R> RecvHalf<R> {
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
         let Handle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
-        if self.is_last_taken() || inbox.seems_held() || link.unread.seems_held() {
+        let messages = self.taken_messages.wrapping_sub(self.reported_messages);
+        let bytes = self.taken_bytes.wrapping_sub(self.reported_bytes);
+        if self.is_last_taken() || inbox.may_release(messages, bytes) || link.unread.seems_held() {
             link.release(inbox.freed());
+            (self.reported_messages, self.reported_bytes) = (self.taken_messages, self.taken_bytes);
         }
     }
 

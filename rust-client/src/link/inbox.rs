@@ -189,10 +189,12 @@ impl Inbox {
         Freed { bytes: bytes + thrown_away, hold }
     }
 
-    /// Whether [`Inbox::freed`] is worth a look: the link is held, as far as this thread knows.
+    /// Whether [`Inbox::freed`] is worth a look: the link is held, as far as this thread knows, and so much was consumed
+    /// since the last look that it may make a difference. A lock for each message would cost as much as the message.
     #[inline]
-    pub(crate) fn seems_held(&self) -> bool {
-        self.holds_link.load(Ordering::Relaxed)
+    pub(crate) fn may_release(&self, messages: usize, bytes: usize) -> bool {
+        let held = self.holds_link.load(Ordering::Relaxed);
+        held && (messages >= self.bounds.max_messages / 8 || bytes >= self.bounds.max_bytes / 8)
     }
 
     /// Whether this connection can hold the link at all.
