@@ -114,7 +114,7 @@ pub use backoff::Backoff;
 pub use bytes::Bytes;
 pub use client::Client;
 pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
-pub use connection::{Connection, ConnectionIo, Pace, RecvHalf, ReuniteError, SendHalf, TryRecv};
+pub use connection::{Batch, Connection, ConnectionIo, Pace, RecvHalf, ReuniteError, SendHalf, TryRecv};
 pub use error::{ConfigError, ConnectError, ConnectStep, DialError, GatewayPort, SendError, TrySendError};
 pub use fastway_wire::{ClientId, ConnId, ServerId};
 pub use group::{

@@ -49,6 +49,16 @@ async fn echo(connection: &mut Connection<ServerId>, message: &bytes::Bytes, cou
     }
 }
 
+async fn echo_batches(connection: &mut Connection<ServerId>, message: &bytes::Bytes, count: usize) {
+    for _ in 0..count / WINDOW {
+        connection.send_batch([&**message; WINDOW]).await.unwrap();
+        let mut back = 0;
+        while back < WINDOW {
+            back += connection.recv_batch().await.unwrap().count();
+        }
+    }
+}
+
 /// Allocations of the whole runtime while `MEASURED` messages go out and come back.
 fn allocations_of(size: usize) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -60,7 +70,11 @@ fn allocations_of(size: usize) -> u64 {
         echo(&mut connection, &message, WARM_UP).await;
         (client, connection)
     });
-    allocation_counter::measure(|| runtime.block_on(echo(&mut connection, &message, MEASURED))).count_total
+    let measured = async {
+        echo(&mut connection, &message, MEASURED).await;
+        echo_batches(&mut connection, &message, MEASURED).await;
+    };
+    allocation_counter::measure(|| runtime.block_on(measured)).count_total
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Virtual connections, as the application holds them.
 
+mod batch;
 mod io;
 mod recv;
 mod send;
@@ -15,6 +16,7 @@ use fastway_wire::ConnId;
 use futures_core::Stream;
 use futures_sink::Sink;
 
+pub use batch::Batch;
 pub use io::ConnectionIo;
 pub use recv::{RecvHalf, ReuniteError, TryRecv};
 pub use send::{Pace, SendHalf};
@@ -73,6 +75,14 @@ impl<R: Copy> Connection<R> {
         self.sending.send_slice(message).await
     }
 
+    /// Sends copies of several messages; see [`SendHalf::send_batch`].
+    ///
+    /// # Errors
+    /// The same as [`Connection::send`].
+    pub async fn send_batch<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>) -> Result<Pace, SendError> {
+        self.sending.send_batch(messages).await
+    }
+
     /// Sends a message, but waits no longer than `limit`; see [`SendHalf::send_timeout`].
     ///
     /// # Errors
@@ -112,6 +122,11 @@ impl<R: Copy> Connection<R> {
     #[inline]
     pub async fn recv_ref(&mut self) -> Option<&[u8]> {
         self.receiving.recv_ref().await
+    }
+
+    /// The messages that are there, in place; see [`RecvHalf::recv_batch`].
+    pub async fn recv_batch(&mut self) -> Option<Batch<'_>> {
+        self.receiving.recv_batch().await
     }
 
     /// The next message, if it is there already.

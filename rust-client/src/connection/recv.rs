@@ -12,7 +12,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, frame_bytes};
 use futures_core::Stream;
 use tokio::task::coop::poll_proceed;
 
-use super::{Connection, Handle, MESSAGES_PER_UNIT, SendHalf};
+use super::{Batch, Connection, Handle, MESSAGES_PER_UNIT, SendHalf};
 use crate::CloseReason;
 
 /// Receives the messages of one connection, in order.
@@ -25,7 +25,7 @@ pub struct RecvHalf<R> {
     /// Whole frames; the batch that was taken from the link last.
     batch: VecDeque<BytesMut>,
     current: BytesMut,
-    /// Bytes of the frame at the front of `current` that was given out in place.
+    /// Bytes of the frames at the front of `current` that were given out in place.
     lent_bytes: usize,
     taken_messages: usize,
     taken_bytes: usize,
@@ -129,6 +129,21 @@ impl<R> RecvHalf<R> {
         self.lend_next()
     }
 
+    /// The messages that are there, where they were received: at least one, and those that came behind it in the same
+    /// read of the link. They count as taken, and are good until the next call. For those who handle thousands of small
+    /// messages a second on one connection: the way to them is paid once. `None` and cancellation as with
+    /// [`RecvHalf::recv`].
+    pub async fn recv_batch(&mut self) -> Option<Batch<'_>> {
+        poll_fn(|cx| self.poll_next_taken(cx)).await;
+        let (messages, bytes) = (Batch::new(&self.current).count(), self.current.len());
+        if messages == 0 {
+            return None;
+        }
+        self.lent_bytes = bytes;
+        self.count_taken(messages, bytes);
+        Some(Batch::new(&self.current))
+    }
+
     /// Whether it is time to see if other tasks of the runtime should have their turn.
     #[inline]
     fn owes_turn(&self) -> bool {
@@ -139,7 +154,7 @@ impl<R> RecvHalf<R> {
     fn lend_next(&mut self) -> Option<&[u8]> {
         let bytes = first_frame_bytes(&self.current)?;
         self.lent_bytes = bytes;
-        self.count_taken(bytes);
+        self.count_taken(1, bytes);
         self.current.get(HEADER_BYTES..bytes)
     }
 
@@ -219,13 +234,13 @@ impl<R> RecvHalf<R> {
         let bytes = first_frame_bytes(&self.current)?;
         let mut message = self.current.split_to(bytes).freeze();
         message.advance(HEADER_BYTES);
-        self.count_taken(bytes);
+        self.count_taken(1, bytes);
         Some(message)
     }
 
     #[inline]
-    fn count_taken(&mut self, bytes: usize) {
-        self.taken_messages = self.taken_messages.wrapping_add(1);
+    fn count_taken(&mut self, messages: usize, bytes: usize) {
+        self.taken_messages = self.taken_messages.wrapping_add(messages);
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
         let Handle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
@@ -237,7 +252,7 @@ impl<R> RecvHalf<R> {
         }
     }
 
-    /// Whether the frame that is given out now, of which `lent_bytes` are still in `current`, is the last one taken:
+    /// Whether what is given out now, of which `lent_bytes` are still in `current`, is the last one taken:
     /// nobody may ask for a next message for long, so what was taken counts now.
     #[inline]
     fn is_last_taken(&self) -> bool {
@@ -247,7 +262,7 @@ impl<R> RecvHalf<R> {
 
 /// Length of the first of several whole frames; their lengths were checked when they came.
 #[inline]
-fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
+pub(super) fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
     frame_bytes(frames, u32::MAX).ok().flatten().filter(|&bytes| bytes <= frames.len())
 }
 

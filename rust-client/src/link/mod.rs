@@ -109,6 +109,13 @@ impl Link {
         pushed
     }
 
+    /// Queues copies of the first of `messages`, until the link is held up; says how many.
+    pub(crate) fn push_copies(&self, conn: &Inbox, messages: &[&[u8]]) -> usize {
+        let (pushed, task) = lock(&self.out).push_copies(conn, messages);
+        task.into_iter().for_each(Waker::wake);
+        pushed
+    }
+
     /// Queues a message, unless the link is held up.
     #[inline]
     pub(crate) fn push(&self, conn: &Inbox, payload: &Bytes) -> Pushed {

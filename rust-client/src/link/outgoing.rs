@@ -9,7 +9,7 @@ use fastway_wire::{Command, ConnId, PayloadTooLong};
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
-use super::{Answer, Closing, Waiter};
+use super::{Answer, Closing, Inbox, Waiter};
 
 /// Dials that the gateway owes an answer; more wait, so that this list is bounded whatever the gateway does.
 const UNANSWERED_DIALS: usize = 16 << 10;
@@ -103,6 +103,19 @@ impl Outgoing {
             true => self.push_anyway(push),
             false => (Pushed::HeldUp, None),
         }
+    }
+
+    /// Takes copies of the first of `messages`, until the link is held up; says how many.
+    pub(super) fn push_copies(&mut self, conn: &Inbox, messages: &[&[u8]]) -> (usize, Option<Waker>) {
+        let mut task = None;
+        for (count, message) in messages.iter().enumerate() {
+            let (pushed, waker) = self.push_with(&conn.waiter, |outbox| outbox.push_copy(conn.id, message));
+            if pushed != Pushed::Queued {
+                return (count, task);
+            }
+            task = task.or(waker);
+        }
+        (messages.len(), task)
     }
 
     /// Takes a message that was promised its room.
