@@ -90,9 +90,12 @@
 //!
 //! The link's task reads in large blocks, hands each connection its messages as slices of them ([`Bytes`]), and wakes a
 //! reader once per batch; what is sent is copied once (large messages not at all) and written once per batch. In steady
-//! state neither direction allocates per message. A kept message keeps its whole block alive: copy what you store. What waits to be
-//! received keeps at most twice its bytes, and eight blocks (`read_block_bytes`, or as large as the largest message) of the
-//! link besides, however small the messages are and on however many connections they wait.
+//! state neither direction allocates per message. Whoever has thousands of small messages a second on one connection
+//! takes and gives several at a time: [`Connection::recv_batch`], [`Connection::send_batch`].
+//!
+//! A kept message keeps its whole block alive: copy what you store. What waits to be received keeps at most twice its
+//! bytes, and eight blocks (`read_block_bytes`, or as large as the largest message) of the link besides, however small
+//! the messages are and on however many connections they wait.
 
 mod backoff;
 mod client;
