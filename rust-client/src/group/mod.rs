@@ -171,9 +171,10 @@ impl ServerGroup {
 
 impl Group {
     fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
+        // Nothing comes any more, from here on: who waits is told without the lock.
+        self.accepts.finish();
         let mut members = lock(&self.members);
         members.closed = true;
-        self.accepts.finish();
         members.by_gateway.iter().map(|(gateway, member)| (Arc::clone(gateway), member.leave())).collect()
     }
 }

@@ -116,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.phase = Phase::Flushing;
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
-        lock(&self.link.out).give_up_dials();
+        let given_up = lock(&self.link.out).give_up_dials();
+        drop(given_up);
         self.link.dialers.changed.notify_waiters();
     }
 

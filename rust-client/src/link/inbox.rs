@@ -146,9 +146,10 @@ impl Inbox {
             std::mem::swap(&mut queue.runs, batch);
             queue.taken_bytes = queue.pushed_bytes;
         } else if self.end.get().is_none() {
-            if let Some(cx) = cx {
-                queue.reader = Some(cx.waker().clone());
-            }
+            let former = cx.and_then(|cx| queue.reader.replace(cx.waker().clone()));
+            drop(queue);
+            // Whatever its task still owns goes with it, perhaps this connection.
+            drop(former);
             return (Poll::Pending, freed);
         }
         (Poll::Ready(()), freed)

@@ -159,8 +159,8 @@ impl Outgoing {
     }
 
     pub(super) fn has_written(&mut self, position: u64, waiter: &Arc<Waiter>) -> bool {
-        let written = self.written_bytes >= position || self.ended;
-        if !written && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
+        let written = self.written_bytes >= position;
+        if !written && !self.ended && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
             // In line behind the last one, so that the order holds. Who is told and wants more looks again.
             let at = self.flushing.back().map_or(position, |(last, _)| position.max(*last));
             self.flushing.push_back((at, Arc::clone(waiter)));
@@ -188,11 +188,11 @@ impl Outgoing {
         self.closing.is_some()
     }
 
-    /// Gives all dials up; their answers may still come, and are expected.
-    pub(super) fn give_up_dials(&mut self) {
-        for dial in &mut self.dials {
-            (dial.asking, _) = oneshot::channel();
-        }
+    /// Gives all dials up; their answers may still come, and are expected. Who waits for one is told when what is given
+    /// back is dropped, without the lock.
+    pub(super) fn give_up_dials(&mut self) -> Vec<oneshot::Sender<Answer>> {
+        let nobody = || oneshot::channel().0;
+        self.dials.iter_mut().map(|dial| std::mem::replace(&mut dial.asking, nobody())).collect()
     }
 
     /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials. Collects in `told`
@@ -359,6 +359,16 @@ mod tests {
         let told = write(&mut out, &mut writing, 10);
         assert!(told.iter().any(|told| Arc::ptr_eq(told, &waiter)));
         assert!(out.flushing.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_written_when_the_link_ended_never_counts_as_written() {
+        let (mut out, waiter) = (outgoing(), Arc::new(Waiter::default()));
+        push(&mut out, 92);
+        drop(out.finish());
+        assert!(!out.has_written(100, &waiter));
+        assert!(out.has_written(0, &waiter));
+        assert!(out.flushing.is_empty(), "nobody would be told any more");
     }
 
     #[test]
