@@ -59,8 +59,9 @@ impl<S> Driver<S> {
         }
     }
 
-    pub(super) fn hold(&self) {
+    pub(super) fn hold(&mut self) {
         self.link.holds.fetch_add(1, Ordering::AcqRel);
+        self.ask_readers = true;
         self.link.counters.reads_held.add(1);
     }
 

@@ -271,12 +271,14 @@ mod tests {
 
     #[test]
     fn a_lost_link_with_connections_nobody_accepted_is_freed_with_its_endpoint() {
-        let link = Arc::new(Link::new(ClientConfig::default().link));
-        let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
-        link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
-        link.finish(LinkEnd::Gateway);
-        assert_eq!(Arc::strong_count(&link), 2);
-        link.shut_down(Closing::AtOnce);
-        assert_eq!(Arc::strong_count(&link), 1);
+        loom::model(|| {
+            let link = Arc::new(Link::new(ClientConfig::default().link));
+            let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+            link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
+            link.finish(LinkEnd::Gateway);
+            assert_eq!(Arc::strong_count(&link), 2);
+            link.shut_down(Closing::AtOnce);
+            assert_eq!(Arc::strong_count(&link), 1);
+        });
     }
 }

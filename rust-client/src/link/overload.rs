@@ -47,7 +47,7 @@ impl<S> Driver<S> {
     }
 
     /// Readers report in batches; this asks them all.
-    fn recount(&self) {
+    pub(super) fn recount(&self) {
         self.readable().for_each(|inbox| self.link.release(inbox.freed()));
     }
 
