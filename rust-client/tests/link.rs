@@ -106,6 +106,16 @@ async fn the_gateway_is_pinged_and_given_up_when_it_stays_silent() {
     assert!(matches!(connection.close_reason(), Some(CloseReason::Link(LinkEnd::Silent { .. }))));
 }
 
+#[tokio::test]
+async fn a_gateway_that_ended_before_it_had_read_all_has_not_agreed_to_a_close() {
+    let (client, mut gateway, connection) = connected().await;
+    connection.send("not read").await.unwrap();
+    // The task of the link does not run in between.
+    gateway.end_of_stream().await;
+    let end = client.close().await;
+    assert!(matches!(end, LinkEnd::Gateway), "{end}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn pings_can_be_turned_off() {
     let mut config = ClientConfig::default();
@@ -179,8 +189,7 @@ async fn closing_delivers_what_was_sent_and_waits_for_the_gateway() {
         for number in 0..100u8 {
             gateway.expect_data(1, &[number; 5000]).await;
         }
-        gateway.expect_end().await;
-        drop(gateway);
+        gateway.agree_to_close().await;
     };
     let (end, ()) = tokio::join!(client.close(), check);
     assert!(matches!(end, LinkEnd::Closed), "{end}");
@@ -194,7 +203,7 @@ async fn closing_ends_after_its_grace_when_the_gateway_takes_nothing() {
     connection.send(vec![0; 50_000]).await.unwrap();
     let start = Instant::now();
     let end = client.close().await;
-    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 49_000..=50_008 }), "{end}");
+    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 49_000..=50_017 }), "{end}");
     assert_eq!(start.elapsed(), ClientConfig::default().link.close_grace);
 }
 
@@ -205,6 +214,7 @@ async fn closing_is_unconfirmed_when_the_gateway_takes_all_and_does_not_agree() 
     let start = Instant::now();
     let take_all = async {
         gateway.expect_data(1, b"last words").await;
+        gateway.expect(Command::Ping).await;
         gateway.expect_end().await;
     };
     let (end, ()) = tokio::join!(client.close(), take_all);

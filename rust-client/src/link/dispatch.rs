@@ -83,7 +83,10 @@ impl<S> Driver<S> {
             Command::Connect { conn, remote } => self.connected(conn, remote),
             Command::Refuse { remote } => self.refused(remote),
             Command::Close { conn } => self.closed(conn),
-            Command::Ping => Ok(()),
+            Command::Ping => {
+                self.answered_pings += 1;
+                Ok(())
+            }
             Command::Dial { .. } => Err(ProtocolFault::DialFromGateway.into()),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) struct Driver<S> {
     /// A hold has begun in the last turn: a reader that paused in that moment has not seen it, and may have read enough.
     pub(super) ask_readers: bool,
     pub(super) keepalive: Keepalive,
+    pub(super) answered_pings: u64,
     /// Told when the gateway has said something that makes sense.
     pub(super) first_command: Option<oneshot::Sender<()>>,
     phase: Phase,
@@ -71,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             told: Vec::new(),
             ask_readers: false,
             keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
+            answered_pings: 0,
             first_command,
             phase: Phase::Open,
             grace: None,
@@ -122,7 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.phase = Phase::Flushing;
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
-        let given_up = lock(&self.link.out).give_up_dials();
+        let given_up = {
+            let mut out = lock(&self.link.out);
+            out.ping_behind_all();
+            out.take(&mut self.writing);
+            out.give_up_dials()
+        };
         drop(given_up);
         self.link.dialers.changed.notify_waiters();
     }
@@ -247,9 +254,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
-    /// A gateway that ends the stream after this side did has read all of it.
+    /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
+    /// stream for reasons of its own in the same moment.
     fn end_of_stream(&self) -> LinkEnd {
-        if self.phase == Phase::Lingering { LinkEnd::Closed } else { LinkEnd::Gateway }
+        let agreed = self.phase == Phase::Lingering && self.answered_pings >= lock(&self.link.out).pings();
+        if agreed { LinkEnd::Closed } else { LinkEnd::Gateway }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Outgoing {
     written_bytes: u64,
     /// Position behind the last ping.
     ping_end: u64,
+    pings: u64,
     dials: VecDeque<PendingDial>,
     /// Connections that ended on this side since the task looked.
     closed: Vec<ConnId>,
@@ -82,6 +83,7 @@ impl Outgoing {
             queued_bytes: 0,
             written_bytes: 0,
             ping_end: 0,
+            pings: 0,
             dials: VecDeque::new(),
             closed: Vec::new(),
             closing: None,
@@ -218,9 +220,20 @@ impl Outgoing {
     /// Queues a ping, unless an earlier one is not written yet.
     pub(super) fn ping(&mut self) {
         if self.ping_end <= self.written_bytes {
-            self.push_command(Command::Ping);
-            self.ping_end = self.queued_bytes;
+            self.ping_behind_all();
         }
+    }
+
+    /// Queues a ping, whose answer says that the gateway has read all before it.
+    pub(super) fn ping_behind_all(&mut self) {
+        self.push_command(Command::Ping);
+        self.ping_end = self.queued_bytes;
+        self.pings += 1;
+    }
+
+    /// How many pings the gateway has to answer.
+    pub(super) fn pings(&self) -> u64 {
+        self.pings
     }
 
     pub(super) fn shut_down(&mut self, closing: Closing) -> Option<Waker> {
