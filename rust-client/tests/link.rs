@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, ConnectStep, LinkEnd, ProtocolFault, Server,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, ConnectStep, DialError, LinkEnd, ProtocolFault, Server,
     ServerConfig, ServerId,
 };
 use fastway_wire::{Challenge, Command, ConnId};
@@ -87,6 +89,22 @@ async fn addresses_are_judged_by_kind_of_fault() {
 fn without_a_runtime_there_is_an_error_and_no_panic() {
     let (ours, _theirs) = duplex(64);
     assert!(matches!(Client::over(ours, ClientConfig::default()).unwrap_err(), ConnectError::NoRuntime));
+}
+
+#[test]
+fn dials_and_sends_may_be_polled_outside_of_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (client, mut gateway, connection) = runtime.block_on(connected());
+    let mut dial = pin!(client.dial(ServerId::new(7)));
+    assert!(dial.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut send = pin!(connection.send_timeout("hi", Duration::from_secs(1)));
+    assert!(send.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    runtime.block_on(async {
+        gateway.expect(Command::Dial { remote: 7 }).await;
+        gateway.expect_data(1, b"hi").await;
+    });
+    drop(runtime);
+    assert!(matches!(dial.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(DialError::LinkClosed(_)))));
 }
 
 #[tokio::test(start_paused = true)]

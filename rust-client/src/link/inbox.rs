@@ -190,6 +190,11 @@ impl Inbox {
         self.waiting(&self.queue())
     }
 
+    /// Whether the reader has not come to the end of what was delivered.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread().1 > 0
+    }
+
     /// Bytes that the reader has not taken yet.
     pub(super) fn queued_bytes(&self) -> usize {
         self.queue().queued_bytes()
