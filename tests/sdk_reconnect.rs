@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use fastway_client::{
     AddError, Backoff, Client, ClientConfig, CloseReason, Connection, DialError, GatewayState, GroupConfig,
     GroupDialError, GroupEvent, GroupEventKind, GroupEvents, LinkEnd, Server, ServerConfig, ServerGroup, ServerId,
+    WhenFull,
 };
 use fastway_testkit::cancel::up_to;
 use fastway_testkit::{Gateway, KEY};
+use tokio::time::timeout;
 
 const SERVER: ServerId = ServerId::new(7);
 
@@ -100,6 +102,28 @@ async fn reconnected(addr: SocketAddr) -> Client {
         }
         backoff.wait().await;
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_the_accept_of_a_group_never_holds_the_link() {
+    let gateway = Gateway::start(&[]);
+    let mut config = quick();
+    config.server.link.receive_queue.max_messages = 4;
+    config.server.link.receive_queue.when_full = WhenFull::Hold;
+    let group = ServerGroup::new(KEY, SERVER, config);
+    let mut events = group.subscribe();
+    group.add(gateway.server_addr()).unwrap();
+    up(&mut events, gateway.server_addr()).await;
+    let client = client(&gateway).await;
+    let (mut first, ours) = (client.dial(SERVER).await.unwrap(), client.dial(SERVER).await.unwrap());
+    // By the time that this has gone to and fro, the group has taken the other one from its link.
+    exchange(&mut first, &mut group.accept().await.unwrap().connection).await;
+    let sending = async { while ours.send("nobody reads this").await.is_ok() {} };
+    timeout(Duration::from_secs(20), sending).await.expect("the group's link is held");
+    let stats = group.health()[0].stats.unwrap();
+    assert_eq!((stats.reads_held, stats.closed_queue_full), (0, 1));
+    let accepted = group.accept().await.unwrap().connection;
+    assert!(matches!(accepted.close_reason(), Some(CloseReason::QueueFull { .. })));
 }
 
 #[tokio::test]

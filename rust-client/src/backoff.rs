@@ -77,6 +77,9 @@ impl Backoff {
     }
 
     /// Sleeps for the next delay. A wait that is dropped has used up its delay.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or in one without time enabled.
     pub async fn wait(&mut self) {
         tokio::time::sleep(self.next_delay()).await;
     }

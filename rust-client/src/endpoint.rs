@@ -39,7 +39,7 @@ impl Endpoint {
     }
 
     pub(crate) async fn dial_timeout(&self, remote: Remote, after: Duration) -> Result<RawConnection, DialError> {
-        match tokio::time::timeout(after, self.link.dial(remote)).await {
+        match self.link.within(after, self.link.dial(remote)).await {
             Ok(Ok(Answer::Accepted(connection))) => Ok(connection),
             Ok(Ok(Answer::Refused)) => Err(DialError::Refused { remote }),
             Ok(Err(end)) => Err(end.into()),

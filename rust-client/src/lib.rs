@@ -69,15 +69,18 @@
 //! [`ConnectError`], [`DialError`], [`SendError`] and [`TrySendError`] say what failed. `recv` and `accept` give `None`
 //! at the end, and [`Connection::close_reason`] or [`Client::closed`] say why: [`CloseReason`], [`LinkEnd`]. Messages
 //! that came before the end can always be read, also on connections that had not been accepted by then: `accept` gives
-//! them out before its `None`, unless this side closed or dropped the endpoint. Nothing here panics, with one exception that is tokio's: the runtime
-//! needs its I/O and time drivers enabled.
+//! them out before its `None`, unless this side closed or dropped the endpoint.
+//!
+//! Nothing here panics, with an exception that is tokio's: the runtime needs its I/O and time drivers enabled, and
+//! [`Backoff::wait`] has to be polled in one. Without a runtime `connect` gives an error; links and connections may be
+//! used from outside of theirs.
 //!
 //! # Cancellation
 //!
 //! Every future may be dropped at any point where it waits. `recv` and `accept` have taken nothing then, `send` has sent
 //! nothing, `dial` leaves nothing behind; `flush` and `closed` only watch. Two cannot be taken back: `close` goes on
-//! closing ([`ServerGroup::remove`] ends the link at once), and a dropped `connect` may have been seen by the gateway as a link that came and went, which for a
-//! [`Server`] may have replaced an older one with the same ID.
+//! closing ([`ServerGroup::remove`] ends the link at once), and a dropped `connect` may have been seen by the gateway as a
+//! link that came and went, which for a [`Server`] may have replaced an older one with the same ID.
 //!
 //! # Ownership
 //!

@@ -1,6 +1,7 @@
 //! What waits to be accepted.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
@@ -44,8 +45,9 @@ impl<T> Queue<T> {
     pub(crate) async fn pop(&self) -> Option<T> {
         consume_budget().await;
         loop {
-            // Made before the look at the queue, so that no change is missed in between.
-            let changed = self.changed.notified();
+            // In line before the look at the queue: two items may come in between, and each has to wake somebody.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
             if let Some(outcome) = self.try_pop() {
                 return outcome;
             }
@@ -76,5 +78,40 @@ impl<T> Queue<T> {
         drop(state);
         self.changed.notify_waiters();
         left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::Barrier;
+    use tokio::time::timeout;
+
+    /// Whoever takes waits for the other one to have taken before the next round: one of them that sleeps on although
+    /// there is an item would stop both.
+    async fn take_in_turns(queue: Arc<Queue<u32>>, both_have: Arc<Barrier>, rounds: u32) {
+        for _ in 0..rounds {
+            queue.pop().await.unwrap();
+            both_have.wait().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn two_who_take_at_the_same_time_get_one_of_two_items_each() {
+        const ROUNDS: u32 = 2_000;
+        let (queue, both_have) = (Arc::new(Queue::new(2)), Arc::new(Barrier::new(3)));
+        let takers = [(); 2].map(|()| tokio::spawn(take_in_turns(Arc::clone(&queue), Arc::clone(&both_have), ROUNDS)));
+        for round in 0..ROUNDS {
+            queue.push(round).unwrap();
+            queue.push(round).unwrap();
+            timeout(Duration::from_secs(5), both_have.wait())
+                .await
+                .unwrap_or_else(|_| panic!("stuck in round {round}"));
+        }
+        for taker in takers {
+            taker.await.unwrap();
+        }
     }
 }

@@ -6,6 +6,7 @@ use fastway_wire::{ClientId, ServerId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connect::{self, TimeLimit};
+use crate::connection::RawConnection;
 use crate::endpoint::Endpoint;
 use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig};
 
@@ -105,7 +106,12 @@ impl Server {
     ///
     /// A connection that has ended while it waited here is given out all the same: it may have left messages.
     pub async fn accept(&self) -> Option<Connection<ClientId>> {
-        self.endpoint.accept().await.map(|connection| connection.with_remote(ClientId::new))
+        self.accept_raw().await.map(|connection| connection.with_remote(ClientId::new))
+    }
+
+    /// [`Server::accept`] for those who hand the connection on: until they do, it must not hold the link.
+    pub(crate) async fn accept_raw(&self) -> Option<RawConnection> {
+        self.endpoint.accept().await
     }
 
     /// Closes the link: its connections end, what was sent goes to the gateway, and the gateway agrees, all within

@@ -233,8 +233,7 @@ async fn close_goes_on_when_it_is_dropped() {
         connection.send("last words").await.unwrap();
         let check = async {
             gateway.expect_data(1, b"last words").await;
-            gateway.expect_end().await;
-            drop(gateway);
+            gateway.agree_to_close().await;
         };
         tokio::join!(check, interrupted(&mut random, async || client.close().await));
         interrupted(&mut random, async || client.closed().await).await;

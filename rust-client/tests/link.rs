@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, ConnectStep, LinkEnd, ProtocolFault, Server,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, ConnectStep, DialError, LinkEnd, ProtocolFault, Server,
     ServerConfig, ServerId,
 };
 use fastway_wire::{Challenge, Command, ConnId};
@@ -89,6 +91,22 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
     assert!(matches!(Client::over(ours, ClientConfig::default()).unwrap_err(), ConnectError::NoRuntime));
 }
 
+#[test]
+fn dials_and_sends_may_be_polled_outside_of_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (client, mut gateway, connection) = runtime.block_on(connected());
+    let mut dial = pin!(client.dial(ServerId::new(7)));
+    assert!(dial.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut send = pin!(connection.send_timeout("hi", Duration::from_secs(1)));
+    assert!(send.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    runtime.block_on(async {
+        gateway.expect(Command::Dial { remote: 7 }).await;
+        gateway.expect_data(1, b"hi").await;
+    });
+    drop(runtime);
+    assert!(matches!(dial.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(DialError::LinkClosed(_)))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_gateway_is_pinged_and_given_up_when_it_stays_silent() {
     let (client, mut gateway) = client_over(1 << 16, ClientConfig::default());
@@ -104,6 +122,16 @@ async fn the_gateway_is_pinged_and_given_up_when_it_stays_silent() {
     assert_eq!(start.elapsed(), Duration::from_secs(90));
     assert_eq!(connection.recv().await, None);
     assert!(matches!(connection.close_reason(), Some(CloseReason::Link(LinkEnd::Silent { .. }))));
+}
+
+#[tokio::test]
+async fn a_gateway_that_ended_before_it_had_read_all_has_not_agreed_to_a_close() {
+    let (client, mut gateway, connection) = connected().await;
+    connection.send("not read").await.unwrap();
+    // The task of the link does not run in between.
+    gateway.end_of_stream().await;
+    let end = client.close().await;
+    assert!(matches!(end, LinkEnd::Gateway), "{end}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,8 +207,7 @@ async fn closing_delivers_what_was_sent_and_waits_for_the_gateway() {
         for number in 0..100u8 {
             gateway.expect_data(1, &[number; 5000]).await;
         }
-        gateway.expect_end().await;
-        drop(gateway);
+        gateway.agree_to_close().await;
     };
     let (end, ()) = tokio::join!(client.close(), check);
     assert!(matches!(end, LinkEnd::Closed), "{end}");
@@ -194,7 +221,7 @@ async fn closing_ends_after_its_grace_when_the_gateway_takes_nothing() {
     connection.send(vec![0; 50_000]).await.unwrap();
     let start = Instant::now();
     let end = client.close().await;
-    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 49_000..=50_008 }), "{end}");
+    assert!(matches!(end, LinkEnd::Unconfirmed { unsent_bytes: 49_000..=50_017 }), "{end}");
     assert_eq!(start.elapsed(), ClientConfig::default().link.close_grace);
 }
 
@@ -205,6 +232,7 @@ async fn closing_is_unconfirmed_when_the_gateway_takes_all_and_does_not_agree() 
     let start = Instant::now();
     let take_all = async {
         gateway.expect_data(1, b"last words").await;
+        gateway.expect(Command::Ping).await;
         gateway.expect_end().await;
     };
     let (end, ()) = tokio::join!(client.close(), take_all);

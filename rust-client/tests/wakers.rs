@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use fastway_client::{Client, RecvHalf, SendHalf, ServerId, TryRecv};
+use fastway_client::{Client, GroupConfig, RecvHalf, SendHalf, ServerGroup, ServerId, TryRecv};
 use fastway_wire::Command;
 use support::{FakeGateway, accept, client_over, close, connect, connected, quiet};
 
@@ -158,6 +158,69 @@ fn who_accepts_or_dials_or_waits_for_an_end_is_woken_outside_of_all_locks() {
         scene.wait(&mut ended);
         scene.gateway = client_over(1, quiet()).1;
         scene.woken().await;
+    });
+}
+
+#[test]
+fn who_dials_when_this_side_closes_the_link_is_woken_outside_of_all_locks() {
+    within_a_minute(async || {
+        let mut scene = Scene::new(1 << 16).await;
+        let client = Arc::clone(&scene.client);
+        let mut dialing = Box::pin(client.dial(ServerId::new(7)));
+        scene.wait(&mut dialing);
+        let mut closing = Box::pin(client.close());
+        assert!(closing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        scene.woken().await;
+        assert!(dialing.await.is_err());
+    });
+}
+
+/// Uses all locks of a group in the moment in which it is woken.
+struct MeddlesWithGroup(Arc<ServerGroup>, AtomicUsize);
+
+impl Wake for MeddlesWithGroup {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.health().is_empty());
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_accepts_of_a_group_that_is_closed_is_woken_outside_of_all_locks() {
+    within_a_minute(async || {
+        let group = Arc::new(ServerGroup::new("", ServerId::new(1), GroupConfig::default()));
+        let meddles = Arc::new(MeddlesWithGroup(Arc::clone(&group), AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&meddles));
+        let mut accepting = Box::pin(group.accept());
+        assert!(accepting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        group.close().await;
+        assert_eq!(meddles.1.load(Ordering::Relaxed), 1);
+        assert!(accepting.await.is_none());
+    });
+}
+
+/// Ends what it owns with the last of its wakers, as a task of some runtimes does.
+struct ClosesAtItsEnd(SendHalf<ServerId>);
+
+impl Wake for ClosesAtItsEnd {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for ClosesAtItsEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[test]
+fn the_waker_of_a_reader_that_gave_up_is_dropped_outside_of_all_locks() {
+    within_a_minute(async || {
+        let (_client, _gateway, connection) = connected().await;
+        let (sending, mut receiving) = connection.split();
+        let waker = Waker::from(Arc::new(ClosesAtItsEnd(sending)));
+        assert!(Box::pin(receiving.recv()).as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        assert_eq!(receiving.recv().await, None);
     });
 }
 

@@ -144,7 +144,7 @@ impl<R> SendHalf<R> {
     /// The same as [`SendHalf::send`], and [`TrySendError::HeldUp`].
     pub async fn send_timeout(&self, message: impl Into<Bytes>, limit: Duration) -> Result<Pace, TrySendError> {
         let message = message.into();
-        match tokio::time::timeout(limit, self.send(message.clone())).await {
+        match self.handle.link.within(limit, self.send(message.clone())).await {
             Ok(sent) => Ok(sent?),
             Err(_) => Err(TrySendError::HeldUp(message)),
         }

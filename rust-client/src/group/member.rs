@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fastway_wire::ClientId;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Accepted, GatewayHealth, GatewayState, Group, GroupEvent, GroupEventKind};
-use crate::{Backoff, ConnectError, Connection, LinkEnd, Server, lock};
+use super::{GatewayHealth, GatewayState, Group, GroupEvent, GroupEventKind};
+use crate::connection::RawConnection;
+use crate::{Backoff, ConnectError, LinkEnd, Server, lock};
 
 /// A gateway of a group, and the task that belongs to it. Dropping it ends both.
 #[derive(Debug)]
@@ -137,9 +137,9 @@ impl Keeper {
     }
 
     /// `None` when the link has ended, or the gateway was left, which closes it.
-    async fn next_accepted(&mut self, server: &Server) -> Option<Connection<ClientId>> {
+    async fn next_accepted(&mut self, server: &Server) -> Option<RawConnection> {
         tokio::select! {
-            accepted = server.accept() => accepted,
+            accepted = server.accept_raw() => accepted,
             () = told_to_stop(&mut self.stopped) => {
                 server.close().await;
                 None
@@ -147,9 +147,8 @@ impl Keeper {
         }
     }
 
-    fn hand_on(&self, connection: Connection<ClientId>) {
-        let accepted = Accepted { gateway: Arc::clone(&self.gateway), connection };
-        if self.group.accepts.push(accepted).is_err() {
+    fn hand_on(&self, connection: RawConnection) {
+        if self.group.accepts.push((Arc::clone(&self.gateway), connection)).is_err() {
             lock(&self.status).accepts_overflowed += 1;
         }
     }

@@ -15,6 +15,7 @@ pub use error::{AddError, GroupDialError};
 pub use health::{GatewayHealth, GatewayState, GroupEvent, GroupEventKind, GroupEvents};
 use member::Member;
 
+use crate::connection::RawConnection;
 use crate::queue::Queue;
 use crate::{Connection, GroupConfig, LinkEnd, lock};
 
@@ -69,7 +70,8 @@ struct Group {
     key: Vec<u8>,
     id: ServerId,
     config: GroupConfig,
-    accepts: Queue<Accepted>,
+    /// Connections of all links, each with its gateway.
+    accepts: Queue<(Arc<str>, RawConnection)>,
     events: broadcast::Sender<GroupEvent>,
     members: Mutex<Members>,
 }
@@ -130,7 +132,8 @@ impl ServerGroup {
     /// The next connection that a client of any gateway opens; `None` once the group is closed and all that came before
     /// were taken. Cancel-safe.
     pub async fn accept(&self) -> Option<Accepted> {
-        self.group.accepts.pop().await
+        let (gateway, connection) = self.group.accepts.pop().await?;
+        Some(Accepted { gateway, connection: connection.with_remote(ClientId::new) })
     }
 
     /// Opens a connection to a client of one of the gateways. Cancel-safe.
@@ -171,9 +174,10 @@ impl ServerGroup {
 
 impl Group {
     fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
+        // Nothing comes any more, from here on: who waits is told without the lock.
+        self.accepts.finish();
         let mut members = lock(&self.members);
         members.closed = true;
-        self.accepts.finish();
         members.by_gateway.iter().map(|(gateway, member)| (Arc::clone(gateway), member.leave())).collect()
     }
 }

@@ -59,8 +59,9 @@ impl<S> Driver<S> {
         }
     }
 
-    pub(super) fn hold(&self) {
+    pub(super) fn hold(&mut self) {
         self.link.holds.fetch_add(1, Ordering::AcqRel);
+        self.ask_readers = true;
         self.link.counters.reads_held.add(1);
     }
 
@@ -82,7 +83,10 @@ impl<S> Driver<S> {
             Command::Connect { conn, remote } => self.connected(conn, remote),
             Command::Refuse { remote } => self.refused(remote),
             Command::Close { conn } => self.closed(conn),
-            Command::Ping => Ok(()),
+            Command::Ping => {
+                self.answered_pings += 1;
+                Ok(())
+            }
             Command::Dial { .. } => Err(ProtocolFault::DialFromGateway.into()),
         }
     }

@@ -36,7 +36,10 @@ pub(crate) struct Driver<S> {
     writing: Outbox,
     needs_flush: bool,
     pub(super) told: Vec<Arc<Waiter>>,
+    /// A hold has begun in the last turn: a reader that paused in that moment has not seen it, and may have read enough.
+    pub(super) ask_readers: bool,
     pub(super) keepalive: Keepalive,
+    pub(super) answered_pings: u64,
     /// Told when the gateway has said something that makes sense.
     pub(super) first_command: Option<oneshot::Sender<()>>,
     phase: Phase,
@@ -67,7 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             writing: Outbox::default(),
             needs_flush: false,
             told: Vec::new(),
+            ask_readers: false,
             keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
+            answered_pings: 0,
             first_command,
             phase: Phase::Open,
             grace: None,
@@ -77,6 +82,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// One turn; an error is the end of the link.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if std::mem::take(&mut self.ask_readers) {
+            self.recount();
+        }
         self.take_requests(cx)?;
         self.tick(cx)?;
         self.write(cx)?;
@@ -116,7 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.phase = Phase::Flushing;
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
-        lock(&self.link.out).give_up_dials();
+        let given_up = {
+            let mut out = lock(&self.link.out);
+            out.ping_behind_all();
+            out.take(&mut self.writing);
+            out.give_up_dials()
+        };
+        drop(given_up);
         self.link.dialers.changed.notify_waiters();
     }
 
@@ -224,6 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
                 // Nobody listens, so the gateway's silence means nothing.
                 self.keepalive.heard();
+                if self.ask_readers {
+                    run_again(cx);
+                }
                 return Ok(());
             }
             let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
@@ -237,9 +254,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
-    /// A gateway that ends the stream after this side did has read all of it.
+    /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
+    /// stream for reasons of its own in the same moment.
     fn end_of_stream(&self) -> LinkEnd {
-        if self.phase == Phase::Lingering { LinkEnd::Closed } else { LinkEnd::Gateway }
+        let agreed = self.phase == Phase::Lingering && self.answered_pings >= lock(&self.link.out).pings();
+        if agreed { LinkEnd::Closed } else { LinkEnd::Gateway }
     }
 }
 
@@ -293,8 +312,10 @@ impl<S> Drop for Driver<S> {
 mod tests {
     use super::*;
     use crate::ClientConfig;
-    use std::task::Waker;
-    use tokio::io::ReadBuf;
+    use fastway_wire::encode_data;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
+    use tokio::io::{ReadBuf, duplex};
 
     /// A stream from which nothing comes, and whose writes fail after its shutdown.
     #[derive(Default)]
@@ -334,5 +355,42 @@ mod tests {
         // Whoever looked before the link was closed may still queue something.
         link.ping();
         assert!(driver.as_mut().poll(cx).is_pending(), "the write has ended the link");
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the reader did not see, and the link neither, is played by a count that is not reported.
+    #[test]
+    fn a_reader_that_paused_as_the_hold_began_is_asked_a_turn_later() {
+        loom::model(|| {
+            let mut config = ClientConfig::default().link;
+            config.ping_interval = None;
+            config.receive_queue.max_messages = 4;
+            let link = Arc::new(Link::new(config));
+            let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+            inbox.hand_out();
+            let (ours, theirs) = duplex(1 << 10);
+            let (mut driver, mut theirs) = (pin!(Driver::new(ours, Arc::clone(&link), None)), pin!(theirs));
+            driver.conns.insert(inbox.id, Arc::clone(&inbox));
+
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            let cx = &mut Context::from_waker(&waker);
+            let mut frames = Vec::new();
+            (0..4).for_each(|_| encode_data(inbox.id, b"hi", &mut frames).unwrap());
+            assert!(theirs.as_mut().poll_write(cx, &frames).is_ready());
+            assert!(driver.as_mut().poll(cx).is_pending());
+            assert_eq!((link.holds.load(Ordering::Relaxed), woken.0.load(Ordering::Relaxed)), (1, 1));
+            inbox.consumed(2, 20);
+            assert!(driver.as_mut().poll(cx).is_pending());
+            assert_eq!(link.holds.load(Ordering::Relaxed), 0);
+        });
     }
 }

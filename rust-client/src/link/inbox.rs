@@ -1,17 +1,29 @@
 //! One connection between the link's task and the handles of the application.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+// The tests run every interleaving of the link's task and the reader, which takes locks and atomics that can be stopped.
+#[cfg(test)]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicUsize},
+};
+#[cfg(not(test))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicUsize},
+};
 
 use bytes::BytesMut;
 use fastway_wire::ConnId;
 
 use super::receive::Run;
 use super::{Freed, Waiter};
+use crate::CloseReason;
 use crate::config::{ReceiveQueue, WhenFull};
-use crate::{CloseReason, lock};
 
 /// State of a connection that the link's task and the handles share.
 #[derive(Debug)]
@@ -80,6 +92,11 @@ impl Inbox {
         }
     }
 
+    #[inline]
+    fn queue(&self) -> MutexGuard<'_, InboxQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why the connection has ended; `None` while it is open.
     #[inline]
     pub(crate) fn end(&self) -> Option<&CloseReason> {
@@ -89,7 +106,7 @@ impl Inbox {
     /// Adds consecutive whole frames of this connection and wakes the reader.
     pub(super) fn deliver(&self, run: Run) -> Delivered {
         let hold = self.can_hold();
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue();
         if queue.abandoned || self.end.get().is_some() {
             return Delivered::Dropped;
         }
@@ -122,7 +139,7 @@ impl Inbox {
     /// The second value says whether the link may be read again.
     pub(super) fn finish(&self, reason: CloseReason) -> (bool, bool) {
         let first = self.end.set(reason).is_ok();
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue();
         let released = self.holds_link.swap(false, Ordering::Relaxed);
         let reader = queue.reader.take();
         drop(queue);
@@ -140,15 +157,16 @@ impl Inbox {
 
     /// Moves all that waits to the reader's own `batch`, which is empty. Ready without anything there: the end.
     pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, Freed) {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue();
         let freed = self.freed_by(&mut queue);
         if !queue.runs.is_empty() {
             std::mem::swap(&mut queue.runs, batch);
             queue.taken_bytes = queue.pushed_bytes;
         } else if self.end.get().is_none() {
-            if let Some(cx) = cx {
-                queue.reader = Some(cx.waker().clone());
-            }
+            let former = cx.and_then(|cx| queue.reader.replace(cx.waker().clone()));
+            drop(queue);
+            // Whatever its task still owns goes with it, perhaps this connection.
+            drop(former);
             return (Poll::Pending, freed);
         }
         (Poll::Ready(()), freed)
@@ -156,7 +174,7 @@ impl Inbox {
 
     /// What the reader has freed since the last look.
     pub(crate) fn freed(&self) -> Freed {
-        self.freed_by(&mut lock(&self.queue))
+        self.freed_by(&mut self.queue())
     }
 
     fn freed_by(&self, queue: &mut InboxQueue) -> Freed {
@@ -169,17 +187,22 @@ impl Inbox {
 
     /// Messages and bytes that wait, those that the reader has taken and not consumed included.
     pub(super) fn unread(&self) -> (usize, usize) {
-        self.waiting(&lock(&self.queue))
+        self.waiting(&self.queue())
+    }
+
+    /// Whether the reader has not come to the end of what was delivered.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread().1 > 0
     }
 
     /// Bytes that the reader has not taken yet.
     pub(super) fn queued_bytes(&self) -> usize {
-        lock(&self.queue).queued_bytes()
+        self.queue().queued_bytes()
     }
 
     /// Drops what the reader of an ended connection has not taken yet.
     pub(super) fn throw_away(&self) -> Freed {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue();
         let Freed { bytes, hold } = self.freed_by(&mut queue);
         let thrown_away = queue.queued_bytes();
         queue.pushed_bytes = queue.taken_bytes;
@@ -210,7 +233,7 @@ impl Inbox {
 
     /// Nobody will read any more.
     pub(crate) fn abandon(&self) -> Freed {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue();
         queue.abandoned = true;
         let left = std::mem::take(&mut queue.runs);
         queue.taken_bytes = queue.pushed_bytes;
@@ -242,6 +265,8 @@ impl InboxQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use loom::{model, thread};
+    use std::sync::atomic::AtomicIsize;
 
     fn inbox(when_full: WhenFull) -> Inbox {
         let bounds = ReceiveQueue { max_messages: 4, max_bytes: 1000, when_full };
@@ -260,52 +285,146 @@ mod tests {
 
     #[test]
     fn runs_that_are_to_be_copied_are_one_and_keep_no_block() {
-        let inbox = inbox(WhenFull::Hold);
-        let mut block = BytesMut::with_capacity(100);
-        for (byte, copy) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
-            block.extend_from_slice(&[byte; 8]);
-            let frames = if copy { block.split() } else { BytesMut::from(&block.split()[..]) };
-            assert_ne!(inbox.deliver(Run { frames, copy, ..run(0) }), Delivered::Dropped);
-        }
-        assert!(block.try_reclaim(100), "the block is still used");
-        let mut batch = VecDeque::new();
-        assert_eq!(inbox.poll_take(&mut batch, None).0, Poll::Ready(()));
-        let expected = [[[1; 8], [2; 8]].concat(), vec![3; 8], [[4; 8], [5; 8]].concat()];
-        assert_eq!(batch, expected.map(|bytes| BytesMut::from(&bytes[..])));
+        model(|| {
+            let inbox = inbox(WhenFull::Hold);
+            let mut block = BytesMut::with_capacity(100);
+            for (byte, copy) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+                block.extend_from_slice(&[byte; 8]);
+                let frames = if copy { block.split() } else { BytesMut::from(&block.split()[..]) };
+                assert_ne!(inbox.deliver(Run { frames, copy, ..run(0) }), Delivered::Dropped);
+            }
+            assert!(block.try_reclaim(100), "the block is still used");
+            let mut batch = VecDeque::new();
+            assert_eq!(inbox.poll_take(&mut batch, None).0, Poll::Ready(()));
+            let expected = [[[1; 8], [2; 8]].concat(), vec![3; 8], [[4; 8], [5; 8]].concat()];
+            assert_eq!(batch, expected.map(|bytes| BytesMut::from(&bytes[..])));
+        });
     }
 
     #[test]
     fn one_burst_never_overflows_but_the_next_one_does() {
-        let inbox = inbox(WhenFull::CloseConnection);
-        assert_eq!(inbox.deliver(run(10)), Delivered::Queued);
-        assert_eq!(inbox.deliver(run(10)), Delivered::Overflow { messages: 10, bytes: 8 });
+        model(|| {
+            let inbox = inbox(WhenFull::CloseConnection);
+            assert_eq!(inbox.deliver(run(10)), Delivered::Queued);
+            assert_eq!(inbox.deliver(run(10)), Delivered::Overflow { messages: 10, bytes: 8 });
+        });
     }
 
     #[test]
     fn a_hold_starts_once_and_ends_at_half_the_bound() {
-        let inbox = inbox(WhenFull::Hold);
-        assert_eq!(inbox.deliver(run(3)), Delivered::Queued);
-        assert_eq!(inbox.deliver(run(1)), Delivered::HoldLink);
-        assert_eq!(inbox.deliver(run(1)), Delivered::Queued);
-        let mut batch = VecDeque::new();
-        assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), freed(0, false)));
-        inbox.consumed(2, 8);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(8, false)));
-        inbox.consumed(3, 9);
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(1, true)));
-        assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(0, false)));
+        model(|| {
+            let inbox = inbox(WhenFull::Hold);
+            assert_eq!(inbox.deliver(run(3)), Delivered::Queued);
+            assert_eq!(inbox.deliver(run(1)), Delivered::HoldLink);
+            assert_eq!(inbox.deliver(run(1)), Delivered::Queued);
+            let mut batch = VecDeque::new();
+            assert_eq!(inbox.poll_take(&mut batch, None), (Poll::Ready(()), freed(0, false)));
+            inbox.consumed(2, 8);
+            assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(8, false)));
+            inbox.consumed(3, 9);
+            assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(1, true)));
+            assert_eq!(inbox.poll_take(&mut VecDeque::new(), None), (Poll::Pending, freed(0, false)));
+        });
     }
 
     #[test]
     fn an_end_or_an_abandoned_reader_releases_the_link() {
-        let ended = inbox(WhenFull::Hold);
-        ended.deliver(run(9));
-        assert_eq!(ended.finish(CloseReason::Remote), (true, true));
-        assert_eq!(ended.finish(CloseReason::Local), (false, false));
-        let abandoned = inbox(WhenFull::Hold);
-        abandoned.deliver(run(9));
-        assert_eq!(abandoned.abandon(), freed(8, true));
-        assert_eq!(abandoned.abandon(), freed(0, false));
-        assert_eq!(abandoned.deliver(run(9)), Delivered::Dropped);
+        model(|| {
+            let ended = inbox(WhenFull::Hold);
+            ended.deliver(run(9));
+            assert_eq!(ended.finish(CloseReason::Remote), (true, true));
+            assert_eq!(ended.finish(CloseReason::Local), (false, false));
+            let abandoned = inbox(WhenFull::Hold);
+            abandoned.deliver(run(9));
+            assert_eq!(abandoned.abandon(), freed(8, true));
+            assert_eq!(abandoned.abandon(), freed(0, false));
+            assert_eq!(abandoned.deliver(run(9)), Delivered::Dropped);
+        });
+    }
+
+    /// What a link counts of its connections: it must come to nothing in the end.
+    #[derive(Default)]
+    struct Counted {
+        holds: AtomicIsize,
+        bytes: AtomicIsize,
+    }
+
+    impl Counted {
+        fn deliver(&self, inbox: &Inbox, run: Run) {
+            let bytes = run.frames.len();
+            self.bytes.fetch_add(bytes.cast_signed(), Ordering::Relaxed);
+            match inbox.deliver(run) {
+                Delivered::Queued => {}
+                Delivered::HoldLink => _ = self.holds.fetch_add(1, Ordering::Relaxed),
+                Delivered::Dropped | Delivered::Overflow { .. } => self.release(Freed { bytes, hold: false }),
+            }
+        }
+
+        fn release(&self, freed: Freed) {
+            self.holds.fetch_sub(freed.hold.into(), Ordering::Relaxed);
+            self.bytes.fetch_sub(freed.bytes.cast_signed(), Ordering::Relaxed);
+        }
+
+        /// A reader's step.
+        fn consume(&self, inbox: &Inbox, messages: usize, bytes: usize) {
+            inbox.consumed(messages, bytes);
+            if inbox.seems_held() {
+                self.release(inbox.freed());
+            }
+        }
+
+        fn get(&self) -> (isize, isize) {
+            (self.holds.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+        }
+    }
+
+    /// The reader pauses with a message left of those it took, so it does not report by itself.
+    #[test]
+    fn one_look_after_a_hold_began_finds_what_the_reader_had_read_in_that_moment() {
+        model(|| {
+            let (inbox, counted) = (Arc::new(inbox(WhenFull::Hold)), Arc::new(Counted::default()));
+            counted.deliver(&inbox, run(3));
+            assert!(inbox.poll_take(&mut VecDeque::new(), None).0.is_ready());
+            let link = thread::spawn({
+                let (inbox, counted) = (Arc::clone(&inbox), Arc::clone(&counted));
+                move || counted.deliver(&inbox, run(1))
+            });
+            counted.consume(&inbox, 1, 2);
+            counted.consume(&inbox, 2, 4);
+            link.join().unwrap();
+            counted.release(inbox.freed());
+            assert_eq!(counted.get(), (0, 12));
+        });
+    }
+
+    /// While the link delivers and the reader takes, the connection ends in this way.
+    fn holds_and_bytes_are_given_back_after(end: fn(&Inbox) -> Freed) {
+        model(move || {
+            let (inbox, counted) = (Arc::new(inbox(WhenFull::Hold)), Arc::new(Counted::default()));
+            let link = thread::spawn({
+                let (inbox, counted) = (Arc::clone(&inbox), Arc::clone(&counted));
+                move || (0..2).for_each(|_| counted.deliver(&inbox, run(4)))
+            });
+            let ending = thread::spawn({
+                let (inbox, counted) = (Arc::clone(&inbox), Arc::clone(&counted));
+                move || counted.release(end(&inbox))
+            });
+            counted.release(inbox.poll_take(&mut VecDeque::new(), None).1);
+            link.join().unwrap();
+            ending.join().unwrap();
+            assert_eq!(counted.get().0, 0);
+            counted.release(inbox.abandon());
+            assert_eq!(counted.get(), (0, 0));
+        });
+    }
+
+    #[test]
+    fn every_hold_and_every_byte_is_given_back_once_when_the_connection_is_closed() {
+        holds_and_bytes_are_given_back_after(|inbox| freed(0, inbox.finish(CloseReason::Local).1));
+    }
+
+    #[test]
+    fn every_hold_and_every_byte_is_given_back_once_when_the_reader_goes() {
+        holds_and_bytes_are_given_back_after(Inbox::abandon);
     }
 }

@@ -22,7 +22,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::{Timeout, timeout};
 
 pub(crate) use driver::Driver;
 pub(crate) use inbox::Inbox;
@@ -51,6 +53,8 @@ pub(crate) struct Link {
     pub(crate) unread: Unread,
     /// Receive queues that keep the link from being read; all of them together are one more.
     holds: AtomicUsize,
+    /// Where the link's task and all timers run.
+    runtime: Option<Handle>,
     end: OnceLock<LinkEnd>,
     ended: Notify,
 }
@@ -81,9 +85,16 @@ impl Link {
             dialers: Arc::default(),
             counters: Counters::default(),
             holds: AtomicUsize::new(0),
+            runtime: Handle::try_current().ok(),
             end: OnceLock::new(),
             ended: Notify::new(),
         }
+    }
+
+    /// Bounds the time of `work`, which may be polled outside of any runtime.
+    pub(crate) fn within<F: Future>(&self, limit: Duration, work: F) -> Timeout<F> {
+        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        timeout(limit, work)
     }
 
     /// Queues a dial when there is room, and waits for its answer.
@@ -278,12 +289,14 @@ mod tests {
 
     #[test]
     fn a_lost_link_with_connections_nobody_accepted_is_freed_with_its_endpoint() {
-        let link = Arc::new(Link::new(ClientConfig::default().link));
-        let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
-        link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
-        link.finish(LinkEnd::Gateway);
-        assert_eq!(Arc::strong_count(&link), 2);
-        link.shut_down(Closing::AtOnce);
-        assert_eq!(Arc::strong_count(&link), 1);
+        loom::model(|| {
+            let link = Arc::new(Link::new(ClientConfig::default().link));
+            let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+            link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
+            link.finish(LinkEnd::Gateway);
+            assert_eq!(Arc::strong_count(&link), 2);
+            link.shut_down(Closing::AtOnce);
+            assert_eq!(Arc::strong_count(&link), 1);
+        });
     }
 }

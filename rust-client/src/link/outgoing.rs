@@ -25,6 +25,7 @@ pub(super) struct Outgoing {
     written_bytes: u64,
     /// Position behind the last ping.
     ping_end: u64,
+    pings: u64,
     dials: VecDeque<PendingDial>,
     /// Connections that ended on this side since the task looked.
     closed: Vec<ConnId>,
@@ -82,6 +83,7 @@ impl Outgoing {
             queued_bytes: 0,
             written_bytes: 0,
             ping_end: 0,
+            pings: 0,
             dials: VecDeque::new(),
             closed: Vec::new(),
             closing: None,
@@ -172,8 +174,8 @@ impl Outgoing {
     }
 
     pub(super) fn has_written(&mut self, position: u64, waiter: &Arc<Waiter>) -> bool {
-        let written = self.written_bytes >= position || self.ended;
-        if !written && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
+        let written = self.written_bytes >= position;
+        if !written && !self.ended && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
             // In line behind the last one, so that the order holds. Who is told and wants more looks again.
             let at = self.flushing.back().map_or(position, |(last, _)| position.max(*last));
             self.flushing.push_back((at, Arc::clone(waiter)));
@@ -201,11 +203,11 @@ impl Outgoing {
         self.closing.is_some()
     }
 
-    /// Gives all dials up; their answers may still come, and are expected.
-    pub(super) fn give_up_dials(&mut self) {
-        for dial in &mut self.dials {
-            (dial.asking, _) = oneshot::channel();
-        }
+    /// Gives all dials up; their answers may still come, and are expected. Who waits for one is told when what is given
+    /// back is dropped, without the lock.
+    pub(super) fn give_up_dials(&mut self) -> Vec<oneshot::Sender<Answer>> {
+        let nobody = || oneshot::channel().0;
+        self.dials.iter_mut().map(|dial| std::mem::replace(&mut dial.asking, nobody())).collect()
     }
 
     /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials. Collects in `told`
@@ -231,9 +233,20 @@ impl Outgoing {
     /// Queues a ping, unless an earlier one is not written yet.
     pub(super) fn ping(&mut self) {
         if self.ping_end <= self.written_bytes {
-            self.push_command(Command::Ping);
-            self.ping_end = self.queued_bytes;
+            self.ping_behind_all();
         }
+    }
+
+    /// Queues a ping, whose answer says that the gateway has read all before it.
+    pub(super) fn ping_behind_all(&mut self) {
+        self.push_command(Command::Ping);
+        self.ping_end = self.queued_bytes;
+        self.pings += 1;
+    }
+
+    /// How many pings the gateway has to answer.
+    pub(super) fn pings(&self) -> u64 {
+        self.pings
     }
 
     pub(super) fn shut_down(&mut self, closing: Closing) -> Option<Waker> {
@@ -372,6 +385,16 @@ mod tests {
         let told = write(&mut out, &mut writing, 10);
         assert!(told.iter().any(|told| Arc::ptr_eq(told, &waiter)));
         assert!(out.flushing.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_written_when_the_link_ended_never_counts_as_written() {
+        let (mut out, waiter) = (outgoing(), Arc::new(Waiter::default()));
+        push(&mut out, 92);
+        drop(out.finish());
+        assert!(!out.has_written(100, &waiter));
+        assert!(out.has_written(0, &waiter));
+        assert!(out.flushing.is_empty(), "nobody would be told any more");
     }
 
     #[test]

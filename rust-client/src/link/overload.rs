@@ -17,7 +17,7 @@ impl Ended {
     /// Looks rarely enough that it costs little for each.
     fn push(&mut self, inbox: Arc<Inbox>) {
         if self.inboxes.len() >= self.most {
-            self.inboxes.retain(|inbox| inbox.queued_bytes() > 0);
+            self.inboxes.retain(|inbox| inbox.has_unread());
             self.most = 64.max(2 * self.inboxes.len());
         }
         self.inboxes.push(inbox);
@@ -27,7 +27,7 @@ impl Ended {
 impl<S> Driver<S> {
     /// Forgets a connection that has ended, but for what it left to be read: that counts as before.
     pub(super) fn set_aside(&mut self, inbox: Arc<Inbox>) {
-        if inbox.queued_bytes() > 0 {
+        if inbox.has_unread() {
             self.ended.push(inbox);
         }
     }
@@ -47,7 +47,7 @@ impl<S> Driver<S> {
     }
 
     /// Readers report in batches; this asks them all.
-    fn recount(&self) {
+    pub(super) fn recount(&self) {
         self.readable().for_each(|inbox| self.link.release(inbox.freed()));
     }
 
@@ -67,5 +67,35 @@ impl<S> Driver<S> {
             self.close_full(inbox.id, messages, bytes);
         }
         self.link.release(inbox.throw_away());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Link;
+    use crate::link::receive::Run;
+    use crate::{ClientConfig, CloseReason};
+    use bytes::BytesMut;
+    use fastway_wire::ConnId;
+    use std::collections::VecDeque;
+
+    #[test]
+    fn a_reader_in_the_middle_of_a_batch_of_an_ended_connection_is_asked_too() {
+        loom::model(|| {
+            let mut config = ClientConfig::default().link;
+            config.ping_interval = None;
+            let link = Arc::new(Link::new(config));
+            let mut driver = Driver::new(tokio::io::empty(), Arc::clone(&link), None);
+            let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
+            link.unread.add(30);
+            inbox.deliver(Run { conn: inbox.id, frames: BytesMut::zeroed(30), messages: 3, copy: false });
+            assert!(inbox.poll_take(&mut VecDeque::new(), None).0.is_ready());
+            inbox.finish(CloseReason::Remote);
+            driver.set_aside(Arc::clone(&inbox));
+            inbox.consumed(2, 20);
+            driver.recount();
+            assert_eq!(link.unread.bytes(), 10);
+        });
     }
 }

@@ -89,6 +89,11 @@ impl FakeGateway {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// Sends nothing more.
+    pub async fn end_of_stream(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// Sends a command.
     pub async fn command(&mut self, command: Command) {
         self.raw(&command.encode()).await;
@@ -137,6 +142,17 @@ impl FakeGateway {
         async move {
             let got = self.receive().await;
             assert_eq!(got, Some(Message::Data(ConnId::new(conn), payload.to_vec())), "at {caller}");
+        }
+    }
+
+    /// Expects a close of the link next, answers its ping, and ends the link as well.
+    #[track_caller]
+    pub fn agree_to_close(mut self) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            assert_eq!(self.receive().await, Some(Message::Command(Command::Ping)), "at {caller}");
+            self.command(Command::Ping).await;
+            assert_eq!(self.receive().await, None, "at {caller}");
         }
     }
 
