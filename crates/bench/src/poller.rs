@@ -94,7 +94,7 @@ impl Poller {
     /// Setting the timer also takes back an expiry that nobody has read.
     fn arm(&self, time: Duration) -> io::Result<()> {
         let tv_sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        let it_value = Timespec { tv_sec, tv_nsec: i64::from(time.subsec_nanos()).into() };
+        let it_value = Timespec { tv_sec, tv_nsec: i64::from(time.subsec_nanos()) };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
         Ok(())

@@ -12,9 +12,7 @@ use argh::FromArgs;
 use crate::load::{Doors, TAG_BYTES};
 use crate::session::Settings;
 use crate::target::{Source, Template};
-use crate::works::{
-    Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset,
-};
+use crate::works::{Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset};
 use flags::{Command, CompareFlags, RunFlags, SuiteFlags, TopLevel};
 use values::Size;
 
@@ -134,7 +132,9 @@ fn gateway(run: RunFlags, key: Option<String>) -> Result<Named, UsageError> {
 fn beside_us() -> Result<Named, UsageError> {
     let source = Source::beside_us();
     let source = source.ok_or_else(|| {
-        usage("there is no fastway beside this program: build it, or give --gateway, or --client-addr and --server-addr")
+        usage(
+            "there is no fastway beside this program: build it, or give --gateway, or --client-addr and --server-addr",
+        )
     })?;
     Ok(Named { name: "fastway".to_owned(), source })
 }
@@ -174,7 +174,8 @@ fn suite(flags: SuiteFlags) -> Result<Bench, UsageError> {
 fn works(names: Option<String>, default: &[&str]) -> Result<Vec<Work>, UsageError> {
     let names = names.unwrap_or_else(|| default.join(","));
     let known = || SUITE.join(", ");
-    let work = |name: &str| preset(name).ok_or_else(|| usage(&format!("there is no work {name:?}; known are {}", known())));
+    let work =
+        |name: &str| preset(name).ok_or_else(|| usage(&format!("there is no work {name:?}; known are {}", known())));
     names.split(',').map(|name| work(name.trim())).collect()
 }
 

@@ -12,7 +12,8 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let units = [('K', 1 << 10), ('M', 1 << 20)];
-        let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix([*name, name.to_ascii_lowercase()])?, *unit)));
+        let unit =
+            units.iter().find_map(|(name, unit)| Some((text.strip_suffix([*name, name.to_ascii_lowercase()])?, *unit)));
         let (digits, unit) = unit.unwrap_or((text, 1));
         let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
         bytes.map(Self).ok_or_else(|| "give bytes, as in 64, 32K or 1M".to_owned())

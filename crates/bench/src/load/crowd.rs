@@ -49,8 +49,7 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     pub(crate) fn new(net: &Net, joined: &[Joined], pattern: Pattern) -> Self {
-        let mut crowd =
-            Self { connections: Table::new(), by_id: FxHashMap::default(), pattern, under_way: 0 };
+        let mut crowd = Self { connections: Table::new(), by_id: FxHashMap::default(), pattern, under_way: 0 };
         for joined in joined {
             crowd.add(net, *joined);
         }

@@ -51,7 +51,7 @@ mod tests {
     fn messages_are_due_at_equal_distances_and_rounding_does_not_add_up() {
         let mut schedule = Schedule::new(1_000, 3.0, 1);
         let due: Vec<u64> = std::iter::from_fn(|| schedule.take_due(1_000_001_000)).collect();
-assert_eq!(due, [1_000, 333_334_333, 666_667_667, 1_000_001_000]);
+        assert_eq!(due, [1_000, 333_334_333, 666_667_667, 1_000_001_000]);
     }
 
     #[test]

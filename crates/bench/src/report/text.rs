@@ -7,7 +7,8 @@ use crate::outcome::{Outcome, float};
 /// A generator this busy leaves a closed loop no room to be faster.
 const AT_ITS_LIMIT: f64 = 0.95;
 
-pub(crate) const HEAD: [&str; 8] = ["work", "gateway", "CPU µs/frame", "ratio", "p50 µs", "p99 µs", "frames/s", "memory MiB"];
+pub(crate) const HEAD: [&str; 8] =
+    ["work", "gateway", "CPU µs/frame", "ratio", "p50 µs", "p99 µs", "frames/s", "memory MiB"];
 
 /// The table of a comparison or suite, and what is to be said about it.
 pub(crate) fn comparison(rows: &[Row]) -> String {
@@ -63,8 +64,16 @@ pub(crate) fn single(outcome: &Outcome) -> String {
         add("CPU", format!("{} µs per frame", number(cpu)));
     }
     if let Some(process) = outcome.process {
-        add("memory", format!("{} MiB resident, {} threads", number(float(process.resident_bytes) / 1_048_576.0), process.threads));
-        let (waited, preempted) = (number(float(process.voluntary_switches)), number(float(process.involuntary_switches)));
+        add(
+            "memory",
+            format!(
+                "{} MiB resident, {} threads",
+                number(float(process.resident_bytes) / 1_048_576.0),
+                process.threads
+            ),
+        );
+        let (waited, preempted) =
+            (number(float(process.voluntary_switches)), number(float(process.involuntary_switches)));
         add("switches", format!("{waited} voluntary, {preempted} involuntary"));
     }
     for (key, value) in &outcome.details {

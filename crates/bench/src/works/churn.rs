@@ -163,7 +163,9 @@ impl Door {
             self.refill()?;
             if self.now().saturating_sub(self.last) > nanos(session.settings.patience) {
                 let waiting = self.leaving.len() + self.inside.iter().flatten().count();
-                return Err(Fault::Trouble(format!("{waiting} players got no answer, or their server did not hear of their end")));
+                return Err(Fault::Trouble(format!(
+                    "{waiting} players got no answer, or their server did not hear of their end"
+                )));
             }
         }
         Ok(())
@@ -186,17 +188,14 @@ impl Door {
         let name = LinkName::Player(slot);
         let Some(place) = self.inside.get_mut(slot as usize) else { return Ok(()) };
         let Some(mut visit) = place.take() else { return Ok(()) };
-        for command in commands(&mut visit.link, name, scratch)? {
-            match command {
-                Command::Accept { conn, .. } => {
-                    self.leaving.push(Leaving { conn, slot, since: visit.since });
-                    return Ok(());
-                }
-                Command::Refuse { remote } => return Err(Fault::Refused(name, remote)),
-                other => return Err(Fault::Command(name, other)),
+        match commands(&mut visit.link, name, scratch)?.first() {
+            None => *place = Some(visit),
+            Some(Command::Accept { conn, .. }) => {
+                self.leaving.push(Leaving { conn: *conn, slot, since: visit.since });
             }
+            Some(Command::Refuse { remote }) => return Err(Fault::Refused(name, *remote)),
+            Some(other) => return Err(Fault::Command(name, *other)),
         }
-        *place = Some(visit);
         Ok(())
     }
 

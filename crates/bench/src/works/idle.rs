@@ -91,7 +91,9 @@ fn served(scene: &mut Scene, player: u32) -> Result<(), Fault> {
 fn settled(session: &Session<'_>) -> Result<Usage, Fault> {
     let usage = || {
         let usage = session.gateway.usage()?;
-        usage.ok_or_else(|| Fault::Trouble("idle measures the gateway's process: give its --pid, or --gateway".to_owned()))
+        usage.ok_or_else(|| {
+            Fault::Trouble("idle measures the gateway's process: give its --pid, or --gateway".to_owned())
+        })
     };
     let until = Instant::now() + SETTLE;
     let mut last = (usage()?, Instant::now());

@@ -3,8 +3,7 @@
 use super::{Churn, Echo, Idle, Kind, Large, Mixed, Push, Rate, Stall, TroubleKind, Work};
 
 /// The works that a gateway is held against the yardstick with.
-pub(crate) const GOALS: [&str; 7] =
-    ["echo-w1", "echo-w32", "echo-conns", "open-loop", "push", "round-trip", "large"];
+pub(crate) const GOALS: [&str; 7] = ["echo-w1", "echo-w32", "echo-conns", "open-loop", "push", "round-trip", "large"];
 
 /// All that `suite` runs.
 pub(crate) const SUITE: [&str; 15] = [

@@ -29,8 +29,7 @@ impl Stall {
             }
             Ok(())
         };
-        let recorded =
-            session.load(self.base.layout(), self.base.traffic(), vec![half, half], &mut on_part)?;
+        let recorded = session.load(self.base.layout(), self.base.traffic(), vec![half, half], &mut on_part)?;
         let done = trouble.map_or(0, Trouble::stop);
         if done == 0 {
             return Err(Fault::Trouble("the peer that was to misbehave did nothing".to_owned()));

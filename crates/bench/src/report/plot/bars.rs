@@ -4,10 +4,10 @@ use super::scale::Scale;
 use super::svg::{Anchor, COLOURS, Svg};
 use crate::report::table::number;
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 480.0;
 const LEFT: f64 = 20.0;
 /// Right of the longest bar there is room for its figure.
-const RIGHT: f64 = WIDTH - 130.0;
+const RIGHT: f64 = WIDTH - 110.0;
 const TOP: f64 = 40.0;
 const ROW: f64 = 52.0;
 const THICK: f64 = 20.0;
@@ -25,7 +25,7 @@ pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
     let rows = u32::try_from(bars.len()).unwrap_or(u32::MAX);
     let mut svg = Svg::new(WIDTH, TOP + ROW * f64::from(rows) + 22.0);
     svg.text((LEFT, 22.0), "title", Anchor::Start, title);
-    svg.text((WIDTH - 18.0, 22.0), "note", Anchor::End, &format!("{unit}, less is better"));
+    svg.text((WIDTH - 16.0, 22.0), "note", Anchor::End, &format!("{unit}, less is better"));
     let most = bars.iter().flat_map(|bar| bar.rounds.iter().chain([&bar.median])).copied().fold(0.0, f64::max);
     let scale = Scale::from_zero(most);
     let at = |value: f64| LEFT + scale.place(value).max(0.0) * (RIGHT - LEFT);

@@ -3,10 +3,10 @@
 use super::scale::Scale;
 use super::svg::{Anchor, COLOURS, Svg};
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 320.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 290.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = WIDTH - 18.0;
+const RIGHT: f64 = WIDTH - 26.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = HEIGHT - 44.0;
 

@@ -42,10 +42,8 @@ fn latency(runs: &[Runs<'_>]) -> Option<String> {
     let fewest = merged.iter().map(|(_, all)| all.len()).min()?;
     // Beyond that, a percentile would be told by a handful of messages.
     let nines = (float(fewest) / 10.0).log10().floor().clamp(1.0, 4.0);
-    let series: Vec<Series> = merged
-        .iter()
-        .map(|(name, all)| Series { name: name.clone(), lines: vec![percentiles(all, nines)] })
-        .collect();
+    let series: Vec<Series> =
+        merged.iter().map(|(name, all)| Series { name: name.clone(), lines: vec![percentiles(all, nines)] }).collect();
     let values = || series.iter().flat_map(|series| series.lines.iter().flatten()).map(|(_, micros)| *micros);
     let (least, most) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
     let x = Axis {

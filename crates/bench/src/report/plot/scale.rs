@@ -3,9 +3,15 @@
 /// An axis from its beginning (0) to its end (1).
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scale {
-    Linear { from: f64, to: f64 },
+    Linear {
+        from: f64,
+        to: f64,
+    },
     /// Equal ratios are equally far.
-    Log { from: f64, to: f64 },
+    Log {
+        from: f64,
+        to: f64,
+    },
 }
 
 impl Scale {
@@ -18,7 +24,7 @@ impl Scale {
     /// From a round number not above `least` to one not below `most`; both above 0.
     pub(super) fn log(least: f64, most: f64) -> Self {
         let ticks = || (-9..12).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
-        let from = ticks().filter(|tick| *tick <= least).last().unwrap_or(least);
+        let from = ticks().rfind(|tick| *tick <= least).unwrap_or(least);
         let to = ticks().find(|tick| *tick >= most && *tick > from).unwrap_or(most);
         Self::Log { from, to }
     }
@@ -36,7 +42,10 @@ impl Scale {
         match self {
             Self::Linear { from, to } => {
                 let step = step(to - from);
-                (0..=20).map(|count| from + f64::from(count) * step).take_while(|tick| *tick <= to * 1.000_001).collect()
+                (0..=20)
+                    .map(|count| from + f64::from(count) * step)
+                    .take_while(|tick| *tick <= to * 1.000_001)
+                    .collect()
             }
             Self::Log { from, to } => {
                 let digits: &[f64] = if to / from > 1e3 { &[1.0] } else { &[1.0, 2.0, 5.0] };

@@ -47,13 +47,13 @@ impl Svg {
             Anchor::End => "end",
         };
         let text = escape(text);
-        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{text}</text>"));
+        self.add(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{text}</text>"
+        ));
     }
 
     pub(super) fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
-        self.add(format_args!(
-            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" class=\"{class}\"/>"
-        ));
+        self.add(format_args!("<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" class=\"{class}\"/>"));
     }
 
     pub(super) fn path(&mut self, points: &[(f64, f64)], class: &str) {
@@ -119,7 +119,8 @@ mod tests {
         svg.text((0.0, 0.0), "label", Anchor::Start, "</text><script>&\"'\u{1}");
         let text = svg.finish("\"<x>");
         let page = roxmltree::Document::parse(&text).unwrap();
-        let written = page.descendants().find(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "text"))).unwrap();
+        let written =
+            page.descendants().find(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "text"))).unwrap();
         assert_eq!(written.text(), Some("</text><script>&\"'\u{fffd}"));
         assert_eq!(page.root_element().attribute("aria-label"), Some("\"<x>"));
     }

@@ -14,7 +14,7 @@ const ONE_IN: u64 = 100_000;
 
 /// What a gateway does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misdeed {
+pub(crate) enum Misdeed {
     Drop,
     Duplicate,
     /// One byte of the payload is changed.
@@ -26,22 +26,25 @@ pub enum Misdeed {
     /// The frame comes to the right link on another connection.
     Misdeliver,
     /// Once, after some frames, the gateway stands still.
-    Pause { after: u64, time: Duration },
+    Pause {
+        after: u64,
+        time: Duration,
+    },
     /// Nothing is wrong.
     Nothing,
 }
 
 /// A running gateway; it stops when this is dropped.
-pub struct TestGateway {
-    pub client: SocketAddr,
-    pub server: SocketAddr,
+pub(crate) struct TestGateway {
+    pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TestGateway {
     /// Starts a gateway that does `misdeed` to one frame in 100,000; which one, `seed` decides.
-    pub fn start(misdeed: Misdeed, seed: u64) -> Self {
+    pub(crate) fn start(misdeed: Misdeed, seed: u64) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let yardstick = Yardstick::bind(any, any, "secret", Fault::new(misdeed, seed)).unwrap();
         let (client, server) = (yardstick.client_addr().unwrap(), yardstick.server_addr().unwrap());
@@ -52,7 +55,7 @@ impl TestGateway {
     }
 
     /// The flags that lead to it.
-    pub fn flags(&self) -> Vec<String> {
+    pub(crate) fn flags(&self) -> Vec<String> {
         ["--client-addr", &self.client.to_string(), "--server-addr", &self.server.to_string(), "--key", "secret"]
             .map(str::to_owned)
             .to_vec()

@@ -1,18 +1,16 @@
 //! The program from outside: command line, results, and what is left when it ends.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::support::{Exit, Program, bench, yardstick};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{Program, bench, yardstick};
 
 /// Runs `words` against a gateway that it starts itself, for a moment.
 #[track_caller]
-fn briefly(words: &[&str]) -> support::Exit {
+fn briefly(words: &[&str]) -> Exit {
     let yardstick = yardstick();
     let common = ["--gateway", &yardstick, "--time", "200ms", "--warmup", "50ms", "--max-lag", "10s"];
     bench(&[words, &common].concat()).expect_success()
@@ -45,7 +43,8 @@ fn idle_links_are_weighed() {
     for connections in ["0", "1"] {
         let run = briefly(&["idle", "--links", "500", "--connections", connections, "--json"]).json().remove(0);
         let details = &run["details"];
-        let grown = details["resident_bytes_after"].as_f64().unwrap() - details["resident_bytes_before"].as_f64().unwrap();
+        let grown =
+            details["resident_bytes_after"].as_f64().unwrap() - details["resident_bytes_before"].as_f64().unwrap();
         assert_eq!(details["bytes_per_link"].as_f64(), Some((grown / 500.0).round()));
     }
 }
@@ -67,7 +66,8 @@ fn every_key_of_a_result_is_documented() {
     let idle = briefly(&["idle", "--links", "50", "--json"]);
     let mut keys = BTreeSet::new();
     [exit.json(), idle.json()].iter().flatten().for_each(|line| collect_keys(line, &mut keys));
-    let documentation = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmark.md")).unwrap();
+    let documentation =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmark.md")).unwrap();
     let missing: Vec<_> = keys.iter().filter(|key| !documentation.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "docs/benchmark.md does not say what these are: {missing:?}");
     assert!(keys.len() > 40, "{keys:?}");
@@ -107,7 +107,8 @@ fn a_comparison_shows_ratios_to_the_first_gateway() {
 fn the_suite_names_its_machine() {
     let gateway = format!("bare={}", yardstick());
     let works = "echo-w32,push-unpaced,churn,stall-floods";
-    let words = ["suite", "--gateway", &gateway, "--works", works, "--rounds", "1", "--time", "50ms", "--max-lag", "10s"];
+    let words =
+        ["suite", "--gateway", &gateway, "--works", works, "--rounds", "1", "--time", "50ms", "--max-lag", "10s"];
     let exit = bench(&words).expect_success();
     assert!(exit.stdout.contains(" core") && exit.stdout.contains("Linux "), "{}", exit.stdout);
     for work in ["echo-w32", "push-unpaced", "churn", "stall-floods"] {
@@ -149,9 +150,13 @@ fn a_gateway_that_dies_is_named_with_its_last_words() {
 
 #[test]
 fn a_gateway_that_does_not_start_is_named() {
-    bench(&["echo", "--gateway", "sh -c 'echo no; exit 3' {client} {server}"])
-        .expect_failure(&["ended before it listened", "exit status: 3", "no"]);
-    bench(&["echo", "--gateway", "/no/such/program {client} {server}"]).expect_failure(&["cannot start /no/such/program"]);
+    bench(&["echo", "--gateway", "sh -c 'echo no; exit 3' {client} {server}"]).expect_failure(&[
+        "ended before it listened",
+        "exit status: 3",
+        "no",
+    ]);
+    bench(&["echo", "--gateway", "/no/such/program {client} {server}"])
+        .expect_failure(&["cannot start /no/such/program"]);
 }
 
 #[test]

@@ -14,16 +14,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 const BENCH: &str = env!("CARGO_BIN_EXE_fastway-bench");
 
-/// The flags of a gateway that is known to be there: ours.
-pub const YARDSTICK: &str = "yardstick --client-addr {client} --server-addr {server} --key {key}";
-
 /// The command that starts the yardstick.
-pub fn yardstick() -> String {
-    format!("'{BENCH}' {YARDSTICK}")
+pub(crate) fn yardstick() -> String {
+    format!("'{BENCH}' yardstick --client-addr {{client}} --server-addr {{server}} --key {{key}}")
 }
 
 /// A running `fastway-bench`; killed when dropped.
-pub struct Program {
+pub(crate) struct Program {
     child: Option<Child>,
     /// What it and everything that it starts have in their environment.
     mark: String,
@@ -31,27 +28,27 @@ pub struct Program {
 
 /// How it ended.
 #[derive(Debug)]
-pub struct Exit {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Runs `fastway-bench` and waits for its end. Nothing that it started may be left then.
 #[track_caller]
-pub fn bench(words: &[&str]) -> Exit {
+pub(crate) fn bench(words: &[&str]) -> Exit {
     Program::start(words).wait()
 }
 
 /// [`bench`] with further words.
 #[track_caller]
-pub fn bench_with(words: &[&str], more: &[String]) -> Exit {
+pub(crate) fn bench_with(words: &[&str], more: &[String]) -> Exit {
     let more = more.iter().map(String::as_str);
     bench(&words.iter().copied().chain(more).collect::<Vec<_>>())
 }
 
 impl Program {
-    pub fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(BENCH);
@@ -60,13 +57,13 @@ impl Program {
         Self { child: Some(child), mark }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
     }
 
     /// Waits until it has started a process of its own.
     #[track_caller]
-    pub fn wait_for_gateway(&self) {
+    pub(crate) fn wait_for_gateway(&self) {
         let until = Instant::now() + DEADLINE;
         while self.family().len() < 2 {
             assert!(Instant::now() < until, "no gateway was started");
@@ -76,7 +73,7 @@ impl Program {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn wait(mut self) -> Exit {
+    pub(crate) fn wait(mut self) -> Exit {
         let Output { status, stdout, stderr } = self.child.take().unwrap().wait_with_output().unwrap();
         let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(self.family(), Vec::<String>::new(), "left running\n{stderr}");
@@ -109,14 +106,14 @@ impl Drop for Program {
 impl Exit {
     /// A run that was right.
     #[track_caller]
-    pub fn expect_success(self) -> Self {
+    pub(crate) fn expect_success(self) -> Self {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self
     }
 
     /// A run that failed with all of `words` in what it says.
     #[track_caller]
-    pub fn expect_failure(&self, words: &[&str]) {
+    pub(crate) fn expect_failure(&self, words: &[&str]) {
         assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is not in {:?}", self.stderr);
@@ -125,7 +122,7 @@ impl Exit {
 
     /// The lines of `--json`.
     #[track_caller]
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().map(parse).collect()
     }

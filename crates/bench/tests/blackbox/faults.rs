@@ -1,10 +1,8 @@
 //! The bench sees what a gateway does wrong, however seldom, and names it.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Misdeed, TestGateway, bench, bench_with};
+use crate::support::{Misdeed, TestGateway, bench, bench_with};
 
 /// Runs an echo against a gateway that does `misdeed` to one frame in 100,000. It would go on for a minute, so only a
 /// fault that is seen ends it in time.
@@ -75,7 +73,8 @@ fn a_gateway_without_fault_passes() {
 fn an_open_loop_shows_a_pause_in_every_message_that_was_due_meanwhile() {
     let pause = Misdeed::Pause { after: 1000, time: Duration::from_millis(100) };
     let gateway = TestGateway::start(pause, 7);
-    let words = ["rate", "--links", "20", "--rate", "2000", "--time", "1s", "--warmup", "0", "--max-lag", "10s", "--json"];
+    let words =
+        ["rate", "--links", "20", "--rate", "2000", "--time", "1s", "--warmup", "0", "--max-lag", "10s", "--json"];
     let exit = bench_with(&words, &gateway.flags()).expect_success();
     let latency = &exit.json()[0]["latency_us"];
     assert!(latency["max"].as_f64() > Some(90_000.0), "{latency}");
