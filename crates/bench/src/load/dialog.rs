@@ -1,10 +1,11 @@
 //! A link that is spoken to step by step, before the load begins.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use fastway_wire::{CHALLENGE_BYTES, Challenge, Command, HEADER_BYTES, LEN_BYTES, ServerId, frame_bytes, header_conn};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 /// A gateway that says nothing for this long fails the run.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -24,10 +25,29 @@ impl Dialog {
         if stream.local_addr()? == stream.peer_addr()? {
             return Err(ErrorKind::ConnectionRefused.into());
         }
+        Self::over(stream)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         Ok(Self(stream))
+    }
+
+    /// A player's link from another address of this machine than the last one's, if the gateway is on this machine, too.
+    ///
+    /// A port stays taken for a while after its link: from one address, players could not come and go for long.
+    pub(crate) fn connect_from(turn: u32, address: SocketAddr) -> io::Result<Self> {
+        let SocketAddr::V4(gateway) = address else { return Self::connect(address) };
+        if !gateway.ip().is_loopback() {
+            return Self::connect(address);
+        }
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let [low, high] = [turn % 250, turn / 250 % 250].map(|part| u8::try_from(part + 1).unwrap_or(1));
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
+        connect(&socket, &gateway)?;
+        Self::over(socket.into())
     }
 
     /// A server's link; registered when this returns.

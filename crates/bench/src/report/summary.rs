@@ -1,5 +1,7 @@
 //! The rows of a comparison: medians over the rounds, and ratios within each of them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::cli::Bench;
@@ -21,7 +23,7 @@ pub(crate) struct Row {
     /// Share of the time that the generator was on a processor.
     pub(crate) generator_busy: f64,
     /// What only this work measures, as of its median round.
-    pub(crate) details: Vec<(String, f64)>,
+    pub(crate) details: BTreeMap<String, f64>,
 }
 
 /// A ratio in each round, and what became of it.
@@ -76,7 +78,7 @@ pub(crate) fn cost(run: &Outcome) -> Option<f64> {
     run.cpu_us_per_frame.or_else(|| run.details.get("bytes_per_link")?.as_f64())
 }
 
-fn details(runs: &[&Outcome]) -> Vec<(String, f64)> {
+fn details(runs: &[&Outcome]) -> BTreeMap<String, f64> {
     let keys = runs.first().into_iter().flat_map(|run| run.details.keys());
     keys.filter_map(|key| {
         let values = runs.iter().filter_map(|run| run.details.get(key)?.as_f64());

@@ -84,6 +84,8 @@ struct Door {
     /// Who left and whose end the server has not heard of.
     leaving: Vec<Leaving>,
     idle: VecDeque<u32>,
+    /// Players that came so far.
+    turn: u32,
     closing: bool,
     cycles: u64,
     last: u64,
@@ -119,6 +121,7 @@ impl Door {
             inside: Vec::new(),
             leaving: Vec::new(),
             idle: VecDeque::new(),
+            turn: 0,
             closing: false,
             cycles: 0,
             last: 0,
@@ -133,7 +136,8 @@ impl Door {
     /// A new player connects and dials.
     fn enter(&mut self, slot: u32) -> Result<(), Fault> {
         let (name, since) = (LinkName::Player(slot), self.now());
-        let mut dialog = Dialog::connect(self.address).map_err(|error| Fault::Open(name, error))?;
+        self.turn = self.turn.wrapping_add(1);
+        let mut dialog = Dialog::connect_from(self.turn, self.address).map_err(|error| Fault::Open(name, error))?;
         let dial = Command::Dial { remote: server_id(0).get() };
         dialog.say(dial).map_err(|error| Fault::Link(name, error))?;
         let link = Link::new(dialog.into_stream())?;
