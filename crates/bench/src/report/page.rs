@@ -7,6 +7,7 @@ use std::path::Path;
 use super::machine::Machine;
 use super::plot::{Plot, Runs, escape, plots};
 use super::summary::Row;
+use super::table::number;
 use super::text::{HEAD, cells};
 use crate::cli::Bench;
 use crate::outcome::Outcome;
@@ -23,7 +24,7 @@ h2{font-size:19px;margin:44px 0 2px}p{margin:0;color:var(--soft)}\
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
 th,td{padding:7px 14px;text-align:right;white-space:nowrap}th{background:var(--head);font-weight:600}\
 th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}tr+tr td{border-top:1px solid var(--edge)}\
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:16px;margin-top:14px}\
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:16px;margin-top:14px}\
 figure{margin:0;padding:10px;background:var(--card);border:1px solid var(--edge);border-radius:8px}\
 figure svg{display:block;width:100%;height:auto}";
 
@@ -42,7 +43,8 @@ pub(crate) fn write(
         for plot in &plots {
             fs::write(folder.join(format!("{}-{}.svg", work.name, plot.kind)), &plot.svg)?;
         }
-        sections.push_str(&section(work, &plots));
+        let details = rows.iter().filter(|row| row.work == work.name).filter_map(details).collect::<String>();
+        sections.push_str(&section(work, &details, &plots));
     }
     fs::write(folder.join("index.html"), page(bench, machine, rows, &sections))
 }
@@ -81,10 +83,19 @@ fn table(rows: &[Row]) -> String {
     format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>{rows}</tbody>\n</table></div>\n")
 }
 
-fn section(work: &Work, plots: &[Plot]) -> String {
+/// What only this work measures.
+fn details(row: &Row) -> Option<String> {
+    let details: Vec<String> = row.details.iter().map(|(key, value)| format!("{key} {}", number(*value))).collect();
+    let details = details.join(" · ").replace('_', " ");
+    (!details.is_empty()).then(|| format!("<p>{}: {}</p>\n", escape(&row.gateway), escape(&details)))
+}
+
+fn section(work: &Work, details: &str, plots: &[Plot]) -> String {
     let parameters: Vec<String> =
         work.parameters().iter().map(|(key, value)| format!("{key} {}", value.to_string().trim_matches('"'))).collect();
     let figures: String = plots.iter().map(|plot| format!("<figure>{}</figure>\n", plot.svg)).collect();
     let (name, parameters) = (escape(&work.name), escape(&parameters.join(" · ").replace('_', " ")));
-    format!("<section>\n<h2>{name}</h2>\n<p>{parameters}</p>\n<div class=\"plots\">\n{figures}</div>\n</section>\n")
+    format!(
+        "<section>\n<h2>{name}</h2>\n<p>{parameters}</p>\n{details}<div class=\"plots\">\n{figures}</div>\n</section>\n"
+    )
 }

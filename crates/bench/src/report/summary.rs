@@ -65,7 +65,8 @@ fn runs<'a>(outcomes: &'a [Outcome], work: &str, gateway: &str) -> Vec<&'a Outco
     outcomes.iter().filter(|outcome| outcome.work == work && outcome.gateway == gateway).collect()
 }
 
-fn ratio(own: &[&Outcome], first: &[&Outcome]) -> Option<Ratio> {
+/// Round by round.
+pub(crate) fn ratio(own: &[&Outcome], first: &[&Outcome]) -> Option<Ratio> {
     let ratios = own.iter().zip(first).filter_map(|(own, first)| Some(cost(own)? / cost(first)?));
     let ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
     let min = ratios.iter().copied().reduce(f64::min)?;

@@ -52,39 +52,49 @@ pub(super) struct Trouble {
     stop: Arc<AtomicBool>,
     /// Bytes that it has sent.
     done: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<(), Fault>>>,
 }
 
 impl Trouble {
+    /// Returns at once: whoever starts it has a schedule to keep.
     pub(super) fn start(kind: Kind, doors: &Doors, seed: u64) -> Result<Self, Fault> {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let scene = match kind {
-            Kind::StopsReading | Kind::Floods => Some(Pair::open(doors)?),
-            Kind::Garbage => None,
-        };
         let (doors, stopped, count) = (doors.clone(), Arc::clone(&stop), Arc::clone(&done));
         let thread = thread::Builder::new().name("trouble".to_owned()).spawn(move || {
             let steps = Steps { stop: &stopped, done: &count, next: Instant::now() };
-            match (kind, scene) {
-                (Kind::StopsReading, Some(pair)) => stops_reading(pair, &doors, steps),
-                (Kind::Floods, Some(pair)) => floods(pair, steps),
-                _ => garbage(&doors, seed, steps),
+            match kind {
+                Kind::StopsReading => stops_reading(Pair::open(&doors)?, &doors, steps),
+                Kind::Floods => floods(Pair::open(&doors)?, steps),
+                Kind::Garbage => garbage(&doors, seed, steps),
             }
+            Ok(())
         })?;
         Ok(Self { stop, done, thread: Some(thread) })
     }
 
     /// Ends it; gives the bytes that it has sent.
-    pub(super) fn stop(self) -> u64 {
-        self.done.load(Ordering::Relaxed)
+    pub(super) fn stop(mut self) -> Result<u64, Fault> {
+        self.join()?;
+        match self.done.load(Ordering::Relaxed) {
+            0 => Err(Fault::Trouble("the peer that was to misbehave did nothing".to_owned())),
+            done => Ok(done),
+        }
+    }
+
+    fn join(&mut self) -> Result<(), Fault> {
+        self.stop.store(true, Ordering::Relaxed);
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_panic)) => Err(Fault::Trouble("the peer that was to misbehave panicked".to_owned())),
+        }
     }
 }
 
 impl Drop for Trouble {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // What it could not do shows in the bytes that it sent.
-        let _ = self.thread.take().map(JoinHandle::join);
+        // What it has to say matters only to a run that came to its end.
+        let _ = self.join();
     }
 }
 

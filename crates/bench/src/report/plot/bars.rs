@@ -18,9 +18,11 @@ pub(super) struct Bar {
     pub(super) name: String,
     pub(super) median: f64,
     pub(super) rounds: Vec<f64>,
+    /// To the first bar.
+    pub(super) ratio: Option<f64>,
 }
 
-/// Draws the bars; less is better, and ratios are to the first.
+/// Draws the bars; less is better.
 pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
     let rows = u32::try_from(bars.len()).unwrap_or(u32::MAX);
     let mut svg = Svg::new(WIDTH, TOP + ROW * f64::from(rows) + 22.0);
@@ -29,7 +31,6 @@ pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
     let most = bars.iter().flat_map(|bar| bar.rounds.iter().chain([&bar.median])).copied().fold(0.0, f64::max);
     let scale = Scale::from_zero(most);
     let at = |value: f64| LEFT + scale.place(value).max(0.0) * (RIGHT - LEFT);
-    let first = bars.first().map_or(1.0, |bar| bar.median);
     let mut y = TOP;
     for (index, bar) in bars.iter().enumerate() {
         svg.text((LEFT, y + 14.0), "label", Anchor::Start, &bar.name);
@@ -39,7 +40,7 @@ pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
         svg.bar((LEFT, top), ((at(bar.median) - LEFT).max(1.0), THICK), &class, &format!("{}: {figure}", bar.name));
         bar.rounds.iter().for_each(|round| svg.dot((at(*round), middle), "dot"));
         let end = bar.rounds.iter().copied().fold(bar.median, f64::max);
-        let ratio = if index == 0 { String::new() } else { format!("  ×{:.2}", bar.median / first) };
+        let ratio = bar.ratio.map(|ratio| format!("  ×{ratio:.2}")).unwrap_or_default();
         svg.text((at(end) + 10.0, middle + 4.0), "label", Anchor::Start, &format!("{}{ratio}", number(bar.median)));
         y += ROW;
     }

@@ -7,7 +7,7 @@ mod svg;
 
 use hdrhistogram::Histogram;
 
-use super::summary::{cost, median};
+use super::summary::{cost, median, ratio};
 use super::table::number;
 use crate::load::{STEP, histogram};
 use crate::outcome::{Outcome, float};
@@ -103,9 +103,11 @@ fn rates(runs: &Runs<'_>) -> Series {
 }
 
 fn costs(runs: &[Runs<'_>]) -> Option<String> {
-    let bars = runs.iter().filter_map(|runs| {
+    let first = &runs.first()?.outcomes;
+    let bars = runs.iter().enumerate().filter_map(|(index, runs)| {
         let rounds: Vec<f64> = runs.outcomes.iter().filter_map(|run| cost(run)).collect();
-        Some(Bar { name: runs.gateway.to_owned(), median: median(rounds.iter().copied())?, rounds })
+        let ratio = ratio(&runs.outcomes, first).filter(|_| index > 0).map(|ratio| ratio.median);
+        Some(Bar { name: runs.gateway.to_owned(), median: median(rounds.iter().copied())?, rounds, ratio })
     });
     let bars: Vec<Bar> = bars.collect();
     let frames = runs.iter().flat_map(|runs| &runs.outcomes).any(|run| run.cpu_us_per_frame.is_some());
