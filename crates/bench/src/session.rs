@@ -116,7 +116,8 @@ fn outcome(work: &Work, gateway: &str, seed: u64, findings: Findings) -> Outcome
 }
 
 impl Session<'_> {
-    /// Runs `traffic` between the links of `layout`, in parts of the given lengths; `on_part` is called when one begins.
+    /// Runs `traffic` between the links of `layout`, recorded in parts of the given lengths; `on_part` is called when one
+    /// begins.
     pub(crate) fn load(
         &mut self,
         layout: Layout,

@@ -35,7 +35,7 @@ impl Dialog {
         Ok(Self(stream))
     }
 
-    /// A player's link from another address of this machine than the last one's, if the gateway is on this machine, too.
+    /// A player's link; where the gateway is on this machine, too, from another of its addresses than the last one's.
     ///
     /// A port stays taken for a while after its link: from one address, players could not come and go for long.
     pub(crate) fn connect_from(turn: u32, address: SocketAddr) -> io::Result<Self> {

@@ -61,8 +61,8 @@ pub(crate) enum Fault {
     #[error("{0} dialed server {1} and was refused")]
     Refused(LinkName, u32),
     #[error(
-        "the generator itself lagged: 1 % of the messages left {lag:.1?} or more after their time (at most {bound:?} is accepted, \
-         --max-lag); latencies would be its own: lower the rate or free a core"
+        "the generator itself lagged: 1 % of the messages left {lag:.1?} or more after their time, and {bound:?} is \
+         accepted (--max-lag); latencies would be its own: lower the rate or free a core"
     )]
     Lag { lag: Duration, bound: Duration },
     #[error("{0}")]

@@ -85,6 +85,7 @@ struct Run {
     clock: Clock,
     sender: Sender,
     parts: Parts,
+    /// When a frame arrived last, or none was under way.
     last_arrival: u64,
     next_look: u64,
 }
@@ -103,6 +104,10 @@ impl Run {
             self.net.flush()?;
             let time = self.time_to_wait();
             self.net.wait(time, &mut ready)?;
+            // Only if nothing waits to be read: the generator itself may have been held up.
+            if ready.is_empty() {
+                self.lose_patience(conduct)?;
+            }
             for event in ready.drain(..) {
                 self.receive(event, &mut scratch)?;
             }
@@ -110,7 +115,7 @@ impl Run {
         self.crowd.end(&self.net)
     }
 
-    /// Goes on to the next part, shows the state, and loses patience, when the time has come.
+    /// Goes on to the next part, and shows the state, when the time has come.
     fn keep_time(&mut self, now: u64, conduct: &Conduct, watch: &mut dyn Watch) -> Result<(), Fault> {
         if now >= self.parts.until && !self.sender.is_stopped() {
             self.parts.advance(now, watch)?;
@@ -122,7 +127,15 @@ impl Run {
             self.next_look = now + nanos(LOOK);
             watch.look(self.parts.running().as_deref())?;
         }
-        let idle = now.saturating_sub(self.last_arrival);
+        if self.crowd.under_way() == 0 {
+            self.last_arrival = now;
+        }
+        Ok(())
+    }
+
+    /// Nothing came in time: whatever is under way is missing.
+    fn lose_patience(&self, conduct: &Conduct) -> Result<(), Fault> {
+        let idle = self.clock.now().saturating_sub(self.last_arrival);
         match self.crowd.under_way() > 0 && idle > nanos(conduct.patience) {
             true => self.crowd.end(&self.net),
             false => Ok(()),

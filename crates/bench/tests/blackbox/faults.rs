@@ -70,6 +70,13 @@ fn a_gateway_without_fault_passes() {
 }
 
 #[test]
+fn a_schedule_slower_than_the_patience_loses_nothing() {
+    let gateway = TestGateway::start(Misdeed::Pause { after: 3, time: Duration::from_millis(250) }, 7);
+    let words = ["rate", "--links", "1", "--rate", "1", "--time", "2s", "--patience", "500ms", "--max-lag", "10s"];
+    bench_with(&words, &gateway.flags()).expect_success();
+}
+
+#[test]
 fn an_open_loop_shows_a_pause_in_every_message_that_was_due_meanwhile() {
     let pause = Misdeed::Pause { after: 1000, time: Duration::from_millis(100) };
     let gateway = TestGateway::start(pause, 7);
