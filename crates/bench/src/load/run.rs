@@ -99,7 +99,7 @@ impl Run {
                 return Err(Fault::Interrupted);
             }
             let now = self.clock.now();
-            self.keep_time(now, conduct, watch)?;
+            self.keep_time(now, watch)?;
             self.sender.send_due(now, &mut self.crowd, &mut self.net, self.parts.running());
             self.net.flush()?;
             let time = self.time_to_wait();
@@ -116,7 +116,7 @@ impl Run {
     }
 
     /// Goes on to the next part, and shows the state, when the time has come.
-    fn keep_time(&mut self, now: u64, conduct: &Conduct, watch: &mut dyn Watch) -> Result<(), Fault> {
+    fn keep_time(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
         if now >= self.parts.until && !self.sender.is_stopped() {
             self.parts.advance(now, watch)?;
             if self.parts.current.is_none() {
