@@ -6,10 +6,14 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
-use crate::cli::{Bench, Named};
+use crate::cli::{Bench, Heading, Named};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::session::{Failure, Settings, measure};
+use crate::works::Work;
+
+/// So often a run of a comparison is repeated in which the generator lagged.
+const REPEATS: u32 = 3;
 
 /// Runs everything; `each` is shown every outcome as soon as it is there.
 ///
@@ -28,12 +32,31 @@ pub(crate) fn run(
         for work in &bench.works {
             let mut gateways: Vec<&Named> = bench.gateways.iter().collect();
             gateways.shuffle(&mut random);
-            for Named { name, source } in gateways {
-                let outcome = measure(work, name, source, settings, &mut progress, interrupted)?;
+            for gateway in gateways {
+                let outcome = attempt(bench, gateway, work, settings, &mut progress, interrupted)?;
                 each(&outcome);
                 outcomes.push(outcome);
             }
         }
     }
     Ok(outcomes)
+}
+
+/// A run in which the generator lagged says nothing, and the others are worth keeping: in a comparison it is repeated.
+fn attempt(
+    bench: &Bench,
+    Named { name, source }: &Named,
+    work: &Work,
+    settings: Settings,
+    progress: &mut Progress,
+    interrupted: &AtomicBool,
+) -> Result<Outcome, Failure> {
+    let repeats = if bench.heading == Heading::Single { 0 } else { REPEATS };
+    for _ in 0..repeats {
+        match measure(work, name, source, settings, progress, interrupted) {
+            Err(lagged @ Failure::Lagged { .. }) => eprintln!("fastway-bench: {lagged}; the run is repeated"),
+            result => return result,
+        }
+    }
+    measure(work, name, source, settings, progress, interrupted)
 }

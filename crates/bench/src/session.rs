@@ -29,6 +29,9 @@ pub(crate) enum Failure {
     Interrupted,
     #[error("{work} with {gateway}: {reason}")]
     Run { work: String, gateway: String, reason: String },
+    /// It says nothing about the gateway.
+    #[error("{work} with {gateway}: {fault}")]
+    Lagged { work: String, gateway: String, fault: Fault },
     #[error("{0}")]
     Other(String),
 }
@@ -80,6 +83,7 @@ pub(crate) fn measure(
     progress.end();
     let findings = result.map_err(|fault| match fault {
         Fault::Interrupted => Failure::Interrupted,
+        Fault::Lag { .. } => Failure::Lagged { work: work.name.clone(), gateway: name.to_owned(), fault },
         fault => fail(explain(&fault, &mut gateway)),
     })?;
     Ok(outcome(work, name, settings.seed, findings))

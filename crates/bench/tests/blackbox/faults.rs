@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Misdeed, TestGateway, bench, bench_with};
+use crate::support::{Misdeed, TestGateway, bench, bench_with, yardstick};
 
 /// Runs an echo against a gateway that does `misdeed` to one frame in 100,000. It would go on for a minute, so only a
 /// fault that is seen ends it in time.
@@ -106,6 +106,15 @@ fn a_generator_that_lags_says_so() {
     let words = ["rate", "--links", "20", "--rate", "2000", "--time", "200ms", "--max-lag", "0"];
     let advice = ["the generator itself lagged", "--max-lag", "lower the rate or free a core"];
     bench_with(&words, &gateway.flags()).expect_failure(&advice);
+}
+
+#[test]
+fn a_comparison_repeats_a_run_in_which_the_generator_lagged_and_gives_up_in_the_end() {
+    let gateway = format!("gw={}", yardstick());
+    let words = ["compare", "--works", "open-loop", "--time", "100ms", "--max-lag", "0", "--gateway", &gateway];
+    let exit = bench(&words);
+    exit.expect_failure(&["open-loop with gw: the generator itself lagged"]);
+    assert_eq!(exit.stderr.matches("the run is repeated").count(), 3, "{}", exit.stderr);
 }
 
 #[test]
