@@ -58,7 +58,7 @@ pub(crate) struct Process {
 /// The generator itself.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Generator {
-    /// Share of the time that its thread was on a processor.
+    /// Share of the time that it had something to do.
     pub(crate) busy: f64,
     /// By how much messages left after their time; only where there is a schedule.
     pub(crate) lag_us_p99: Option<f64>,

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) warmup: Duration,
     pub(crate) patience: Duration,
     pub(crate) max_lag: Duration,
+    /// Whether the generator asks for events again and again instead of sleeping until there are some.
+    pub(crate) spin: bool,
     pub(crate) seed: u64,
 }
 
@@ -129,9 +131,9 @@ impl Session<'_> {
         parts: Vec<Duration>,
         on_part: &mut dyn FnMut(usize) -> Result<(), Fault>,
     ) -> Result<Recorded, Fault> {
-        let Settings { warmup, patience, max_lag, seed, .. } = self.settings;
+        let Settings { warmup, patience, max_lag, spin, seed, .. } = self.settings;
         let scene = Scene::open(&self.gateway.doors, layout, self.interrupted)?;
-        let conduct = Conduct { warmup, parts, patience, max_lag, seed };
+        let conduct = Conduct { warmup, parts, patience, max_lag, spin, seed };
         let mut observer =
             Observer { gateway: self.gateway, progress: self.progress, on_part, usage: Vec::new(), begun: None };
         let parts = run(scene, traffic, &conduct, &mut observer, self.interrupted)?;

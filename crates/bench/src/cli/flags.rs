@@ -43,6 +43,7 @@ pub(super) struct RunFlags {
     pub(super) warmup: Time,
     pub(super) patience: Time,
     pub(super) max_lag: Time,
+    pub(super) sleep: bool,
     pub(super) seed: Option<u64>,
     pub(super) json: bool,
     pub(super) report: Option<PathBuf>,
@@ -93,6 +94,11 @@ macro_rules! work {
             #[argh(option, default = "span(0.01)", arg_name = "time")]
             max_lag: Time,
 
+            /// let the generator sleep while there is nothing to do: for gateways that need every core (default where
+            /// there is only one)
+            #[argh(switch)]
+            sleep: bool,
+
             /// where the payloads' bytes come from; a run prints it
             #[argh(option, arg_name = "number")]
             seed: Option<u64>,
@@ -118,6 +124,7 @@ macro_rules! work {
                     warmup: self.warmup,
                     patience: self.patience,
                     max_lag: self.max_lag,
+                    sleep: self.sleep,
                     seed: self.seed,
                     json: self.json,
                     report: self.report.clone(),
@@ -323,6 +330,11 @@ pub(super) struct CompareFlags {
     #[argh(option, default = "span(0.01)", arg_name = "time")]
     pub(super) max_lag: Time,
 
+    /// let the generator sleep while there is nothing to do: for gateways that need every core (default where
+    /// there is only one)
+    #[argh(switch)]
+    pub(super) sleep: bool,
+
     /// where the order and the payloads' bytes come from; it is printed
     #[argh(option, arg_name = "number")]
     pub(super) seed: Option<u64>,
@@ -360,6 +372,11 @@ pub(super) struct SuiteFlags {
     /// by how much the generator may be late, for 99 % of what it sends on a schedule (default 10ms)
     #[argh(option, default = "span(0.01)", arg_name = "time")]
     pub(super) max_lag: Time,
+
+    /// let the generator sleep while there is nothing to do: for gateways that need every core (default where
+    /// there is only one)
+    #[argh(switch)]
+    pub(super) sleep: bool,
 
     /// where the order and the payloads' bytes come from; it is printed
     #[argh(option, arg_name = "number")]

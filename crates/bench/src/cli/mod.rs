@@ -5,6 +5,7 @@ mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use argh::FromArgs;
@@ -105,6 +106,7 @@ fn single(work: Work, run: RunFlags, key: Option<String>) -> Result<Bench, Usage
         warmup: run.warmup.0,
         patience: run.patience.0,
         max_lag: run.max_lag.0,
+        spin: spins(run.sleep),
         seed: run.seed.unwrap_or_else(rand::random),
     };
     let (json, report) = (run.json, run.report.clone());
@@ -148,7 +150,7 @@ fn compare(flags: CompareFlags) -> Result<Bench, UsageError> {
         gateways,
         works: works(flags.works, &GOALS)?,
         rounds: at_least_one("--rounds", flags.rounds)?,
-        settings: repeated(flags.time.0, flags.max_lag.0, flags.seed)?,
+        settings: repeated(flags.time.0, flags.max_lag.0, flags.sleep, flags.seed)?,
         json: flags.json,
         report: flags.report,
         heading: Heading::Comparison,
@@ -164,7 +166,7 @@ fn suite(flags: SuiteFlags) -> Result<Bench, UsageError> {
         gateways,
         works: works(flags.works, &SUITE)?,
         rounds: at_least_one("--rounds", flags.rounds)?,
-        settings: repeated(flags.time.0, flags.max_lag.0, flags.seed)?,
+        settings: repeated(flags.time.0, flags.max_lag.0, flags.sleep, flags.seed)?,
         json: flags.json,
         report: flags.report,
         heading: Heading::Suite,
@@ -179,14 +181,20 @@ fn works(names: Option<String>, default: &[&str]) -> Result<Vec<Work>, UsageErro
     names.split(',').map(|name| work(name.trim())).collect()
 }
 
-fn repeated(time: Duration, max_lag: Duration, seed: Option<u64>) -> Result<Settings, UsageError> {
+fn repeated(time: Duration, max_lag: Duration, sleep: bool, seed: Option<u64>) -> Result<Settings, UsageError> {
     Ok(Settings {
         time: positive("--time", time)?,
         warmup: Duration::from_millis(500),
         patience: Duration::from_secs(5),
         max_lag,
+        spin: spins(sleep),
         seed: seed.unwrap_or_else(rand::random),
     })
+}
+
+/// On the only core, a generator that spins would keep the gateway from it.
+fn spins(sleep: bool) -> bool {
+    !sleep && available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 fn named(texts: &[String]) -> Result<Vec<Named>, UsageError> {

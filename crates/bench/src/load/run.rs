@@ -37,6 +37,8 @@ pub(crate) struct Conduct {
     pub(crate) patience: Duration,
     /// What the generator's own lag may be, for all messages but one in a hundred.
     pub(crate) max_lag: Duration,
+    /// Whether the generator asks for events again and again instead of sleeping until there are some.
+    pub(crate) spin: bool,
     pub(crate) seed: u64,
 }
 
@@ -54,7 +56,7 @@ pub(crate) trait Watch {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) tally: Tally,
-    /// Share of its time that the generator was on a processor.
+    /// Share of its time that the generator had something to do.
     pub(crate) busy: f64,
 }
 
@@ -73,7 +75,8 @@ pub(crate) fn run(
     let clock = Clock::start();
     let now = clock.now();
     let sender = Sender::start(traffic, now, &mut crowd, &mut net);
-    let parts = Parts { ahead: conduct.parts.clone(), done: Vec::new(), current: None, until: nanos(conduct.warmup) };
+    let parts =
+        Parts { ahead: conduct.parts.clone(), done: Vec::new(), current: None, spun: 0, until: nanos(conduct.warmup) };
     let mut run = Run { net, crowd, clock, sender, parts, last_arrival: now, next_look: 0 };
     run.carry(conduct, watch, interrupted)?;
     run.finish(conduct)
@@ -102,11 +105,14 @@ impl Run {
             self.keep_time(now, watch)?;
             self.sender.send_due(now, &mut self.crowd, &mut self.net, self.parts.running());
             self.net.flush()?;
-            let time = self.time_to_wait();
+            let waiting = self.clock.now();
+            let time = if conduct.spin { Duration::ZERO } else { self.time_to_wait(waiting) };
             self.net.wait(time, &mut ready)?;
             // Only if nothing waits to be read: the generator itself may have been held up.
             if ready.is_empty() {
-                self.lose_patience(conduct)?;
+                let now = self.clock.now();
+                self.parts.idle(conduct.spin, now - waiting);
+                self.lose_patience(now, conduct)?;
             }
             for event in ready.drain(..) {
                 self.receive(event, &mut scratch)?;
@@ -134,18 +140,18 @@ impl Run {
     }
 
     /// Nothing came in time: whatever is under way is missing.
-    fn lose_patience(&self, conduct: &Conduct) -> Result<(), Fault> {
-        let idle = self.clock.now().saturating_sub(self.last_arrival);
+    fn lose_patience(&self, now: u64, conduct: &Conduct) -> Result<(), Fault> {
+        let idle = now.saturating_sub(self.last_arrival);
         match self.crowd.under_way() > 0 && idle > nanos(conduct.patience) {
             true => self.crowd.end(&self.net),
             false => Ok(()),
         }
     }
 
-    fn time_to_wait(&self) -> Duration {
+    fn time_to_wait(&self, now: u64) -> Duration {
         let next = self.sender.next_due().unwrap_or(u64::MAX).min(self.next_look);
         let next = if self.sender.is_stopped() { next } else { next.min(self.parts.until) };
-        Duration::from_nanos(next.saturating_sub(self.clock.now()))
+        Duration::from_nanos(next.saturating_sub(now))
     }
 
     fn receive(&mut self, event: Ready, scratch: &mut [u8]) -> Result<(), Fault> {
@@ -195,6 +201,8 @@ struct Parts {
     done: Vec<Part>,
     /// The part that is recorded now, and the generator's CPU time when it began.
     current: Option<(Tally, Duration)>,
+    /// Time of the current part, in nanoseconds, in which the generator asked for events and there were none.
+    spun: u64,
     /// When the current part, or the warm-up, is over.
     until: u64,
 }
@@ -204,11 +212,19 @@ impl Parts {
         self.current.as_mut().map(|(tally, _)| tally)
     }
 
+    /// Notes a wait in which nothing came; one that slept took no CPU time.
+    fn idle(&mut self, spin: bool, time: u64) {
+        if spin {
+            self.spun += time;
+        }
+    }
+
     fn advance(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
         if let Some((mut tally, cpu)) = self.current.take() {
             watch.part_ends(self.done.len())?;
             tally.span.1 = now;
-            let busy = (thread_cpu().saturating_sub(cpu)).as_secs_f64() / tally.time().as_secs_f64();
+            let worked = thread_cpu().saturating_sub(cpu).saturating_sub(Duration::from_nanos(self.spun));
+            let busy = worked.as_secs_f64() / tally.time().as_secs_f64();
             self.done.push(Part { tally, busy });
         }
         if !self.ahead.is_empty() {
@@ -216,6 +232,7 @@ impl Parts {
             self.until = now + nanos(time);
             watch.part_begins(self.done.len())?;
             self.current = Some((Tally::new(now, self.until), thread_cpu()));
+            self.spun = 0;
         }
         Ok(())
     }

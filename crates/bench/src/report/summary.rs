@@ -20,7 +20,7 @@ pub(crate) struct Row {
     pub(crate) resident_bytes: Option<f64>,
     /// To the first gateway, in CPU per frame; where no frames are counted, in bytes per link.
     pub(crate) ratio: Option<Ratio>,
-    /// Share of the time that the generator was on a processor.
+    /// Share of the time that the generator had something to do.
     pub(crate) generator_busy: f64,
     /// What only this work measures, as of its median round.
     pub(crate) details: BTreeMap<String, f64>,

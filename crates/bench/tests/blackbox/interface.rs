@@ -172,6 +172,15 @@ fn ctrl_c_ends_it_and_the_gateway() {
 }
 
 #[test]
+fn a_generator_that_polls_is_not_busy_for_it() {
+    let yardstick = yardstick();
+    let words = ["rate", "--links", "5", "--rate", "200", "--time", "500ms", "--max-lag", "10s", "--json", "--gateway"];
+    let exit = Program::start_awake(&[&words[..], &[&yardstick]].concat()).wait().expect_success();
+    let busy = exit.json()[0]["generator"]["busy"].as_f64().unwrap();
+    assert!(busy < 0.7, "{busy}");
+}
+
+#[test]
 fn nothing_but_results_is_printed_where_there_is_no_terminal() {
     let exit = briefly(&["echo", "--links", "3", "--json"]);
     assert_eq!(exit.stderr, "");

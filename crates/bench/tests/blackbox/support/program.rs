@@ -34,6 +34,9 @@ pub(crate) struct Exit {
     pub(crate) stderr: String,
 }
 
+/// The works that load a gateway, whose generators must leave the machine to the other tests.
+const LOADS: [&str; 8] = ["echo", "rate", "push", "large", "mixed", "stall", "compare", "suite"];
+
 /// Runs `fastway-bench` and waits for its end. Nothing that it started may be left then.
 #[track_caller]
 pub(crate) fn bench(words: &[&str]) -> Exit {
@@ -49,6 +52,12 @@ pub(crate) fn bench_with(words: &[&str], more: &[String]) -> Exit {
 
 impl Program {
     pub(crate) fn start(words: &[&str]) -> Self {
+        let sleeps = words.first().is_some_and(|work| LOADS.contains(work)) && !words.contains(&"--help");
+        Self::start_awake(&[words, if sleeps { &["--sleep"] } else { &[] }].concat())
+    }
+
+    /// [`Program::start`] with a generator that polls, as it does by default.
+    pub(crate) fn start_awake(words: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(BENCH);
