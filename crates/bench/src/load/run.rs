@@ -1,0 +1,249 @@
+//! The loop that carries a run from its warm-up to its last frame.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fastway_wire::split_frame;
+
+use super::clock::{Clock, nanos, thread_cpu};
+use super::crowd::Crowd;
+use super::dialog::Dialog;
+use super::fault::Fault;
+use super::link::Link;
+use super::net::Net;
+use super::pattern::Pattern;
+use super::scene::Scene;
+use super::table::Key;
+use super::tally::Tally;
+use super::traffic::{Sender, Traffic};
+use crate::poller::Ready;
+
+/// Longest frame taken from a gateway, as `len` of the wire.
+const MAX_PACKET: u32 = 1 << 20;
+/// One read brings up to this much.
+const READ_BYTES: usize = 256 << 10;
+
+/// How often the watcher is shown the state.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How a run is conducted.
+#[derive(Clone, Debug)]
+pub(crate) struct Conduct {
+    /// Load that is not recorded.
+    pub(crate) warmup: Duration,
+    /// The recorded parts, one after the other.
+    pub(crate) parts: Vec<Duration>,
+    /// How long frames may be under way without one that arrives.
+    pub(crate) patience: Duration,
+    /// What the generator's own lag may be, for all messages but one in a hundred.
+    pub(crate) max_lag: Duration,
+    /// Whether the generator asks for events again and again instead of sleeping until there are some.
+    pub(crate) spin: bool,
+    pub(crate) seed: u64,
+}
+
+/// Sees a run from outside.
+pub(crate) trait Watch {
+    /// A recorded part begins.
+    fn part_begins(&mut self, part: usize) -> Result<(), Fault>;
+    /// A recorded part ends.
+    fn part_ends(&mut self, part: usize) -> Result<(), Fault>;
+    /// Called some times a second with what was counted in the part that runs.
+    fn look(&mut self, tally: Option<&Tally>) -> Result<(), Fault>;
+}
+
+/// A recorded part of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) tally: Tally,
+    /// Share of its time that the generator had something to do.
+    pub(crate) busy: f64,
+}
+
+/// Runs `traffic` over the scene.
+pub(crate) fn run(
+    scene: Scene,
+    traffic: Traffic,
+    conduct: &Conduct,
+    watch: &mut dyn Watch,
+    interrupted: &AtomicBool,
+) -> Result<Vec<Part>, Fault> {
+    let pattern = Pattern::new(conduct.seed, traffic.longest() as usize);
+    let streams = |links: Vec<Dialog>| links.into_iter().map(Dialog::into_stream).collect();
+    let mut net = Net::new(streams(scene.players), streams(scene.servers))?;
+    let mut crowd = Crowd::new(&net, &scene.connections, pattern);
+    let clock = Clock::start();
+    let now = clock.now();
+    let sender = Sender::start(traffic, now, &mut crowd, &mut net);
+    let parts =
+        Parts { ahead: conduct.parts.clone(), done: Vec::new(), current: None, spun: 0, until: nanos(conduct.warmup) };
+    let mut run = Run { net, crowd, clock, sender, parts, last_arrival: now, next_look: 0 };
+    run.carry(conduct, watch, interrupted)?;
+    run.finish(conduct)
+}
+
+struct Run {
+    net: Net,
+    crowd: Crowd,
+    clock: Clock,
+    sender: Sender,
+    parts: Parts,
+    /// When a frame arrived last, or none was under way.
+    last_arrival: u64,
+    next_look: u64,
+}
+
+impl Run {
+    fn carry(&mut self, conduct: &Conduct, watch: &mut dyn Watch, interrupted: &AtomicBool) -> Result<(), Fault> {
+        let mut scratch = vec![0; MAX_PACKET as usize + READ_BYTES];
+        let mut ready = Vec::new();
+        while !(self.sender.is_stopped() && self.crowd.under_way() == 0) {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Fault::Interrupted);
+            }
+            let now = self.clock.now();
+            self.keep_time(now, watch)?;
+            self.sender.send_due(now, &mut self.crowd, &mut self.net, self.parts.running());
+            self.net.flush()?;
+            let waiting = self.clock.now();
+            let time = if conduct.spin { Duration::ZERO } else { self.time_to_wait(waiting) };
+            self.net.wait(time, &mut ready)?;
+            // Only if nothing waits to be read: the generator itself may have been held up.
+            if ready.is_empty() {
+                let now = self.clock.now();
+                self.parts.idle(conduct.spin, now - waiting);
+                self.lose_patience(now, conduct)?;
+            }
+            for event in ready.drain(..) {
+                self.receive(event, &mut scratch)?;
+            }
+        }
+        self.crowd.end(&self.net)
+    }
+
+    /// Goes on to the next part, and shows the state, when the time has come.
+    fn keep_time(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
+        if now >= self.parts.until && !self.sender.is_stopped() {
+            self.parts.advance(now, watch)?;
+            if self.parts.current.is_none() {
+                self.sender.stop();
+            }
+        }
+        if now >= self.next_look {
+            self.next_look = now + nanos(LOOK);
+            watch.look(self.parts.running().as_deref())?;
+        }
+        if self.crowd.under_way() == 0 {
+            self.last_arrival = now;
+        }
+        Ok(())
+    }
+
+    /// Nothing came in time: whatever is under way is missing.
+    fn lose_patience(&self, now: u64, conduct: &Conduct) -> Result<(), Fault> {
+        let idle = now.saturating_sub(self.last_arrival);
+        match self.crowd.under_way() > 0 && idle > nanos(conduct.patience) {
+            true => self.crowd.end(&self.net),
+            false => Ok(()),
+        }
+    }
+
+    fn time_to_wait(&self, now: u64) -> Duration {
+        let next = self.sender.next_due().unwrap_or(u64::MAX).min(self.next_look);
+        let next = if self.sender.is_stopped() { next } else { next.min(self.parts.until) };
+        Duration::from_nanos(next.saturating_sub(now))
+    }
+
+    fn receive(&mut self, event: Ready, scratch: &mut [u8]) -> Result<(), Fault> {
+        let Some(link) = self.net.readable(event)? else { return Ok(()) };
+        let mut rest = self.net.fill(link, scratch)?;
+        let now = self.clock.now();
+        while let Some((frame, behind)) =
+            split_frame(rest, MAX_PACKET).map_err(|error| Fault::Frame(self.net.name(link), error))?
+        {
+            self.take(now, link, frame)?;
+            rest = behind;
+        }
+        self.net.keep(link, rest);
+        Ok(())
+    }
+
+    #[inline]
+    fn take(&mut self, now: u64, link: Key<Link>, frame: fastway_wire::Frame<'_>) -> Result<(), Fault> {
+        if frame.conn().is_command() {
+            return Crowd::command(&self.net, link, frame);
+        }
+        let arrival = self.crowd.arrived(&self.net, link, frame)?;
+        self.last_arrival = now;
+        if let Some(tally) = self.parts.running() {
+            tally.arrived(now, frame.payload().len());
+        }
+        if let Some(since) = self.sender.arrived(now, arrival, &mut self.crowd, &mut self.net) {
+            self.parts.record(since, now);
+        }
+        Ok(())
+    }
+
+    fn finish(self, conduct: &Conduct) -> Result<Vec<Part>, Fault> {
+        for part in &self.parts.done {
+            let lag = Duration::from_nanos(part.tally.lag.value_at_quantile(0.99));
+            if !part.tally.lag.is_empty() && lag > conduct.max_lag {
+                return Err(Fault::Lag { lag, bound: conduct.max_lag });
+            }
+        }
+        Ok(self.parts.done)
+    }
+}
+
+/// Warm-up, then the recorded parts, then nothing is sent any more.
+struct Parts {
+    ahead: Vec<Duration>,
+    done: Vec<Part>,
+    /// The part that is recorded now, and the generator's CPU time when it began.
+    current: Option<(Tally, Duration)>,
+    /// Time of the current part, in nanoseconds, in which the generator asked for events and there were none.
+    spun: u64,
+    /// When the current part, or the warm-up, is over.
+    until: u64,
+}
+
+impl Parts {
+    fn running(&mut self) -> Option<&mut Tally> {
+        self.current.as_mut().map(|(tally, _)| tally)
+    }
+
+    /// Notes a wait in which nothing came; one that slept took no CPU time.
+    fn idle(&mut self, spin: bool, time: u64) {
+        if spin {
+            self.spun += time;
+        }
+    }
+
+    fn advance(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
+        if let Some((mut tally, cpu)) = self.current.take() {
+            watch.part_ends(self.done.len())?;
+            tally.span.1 = now;
+            let worked = thread_cpu().saturating_sub(cpu).saturating_sub(Duration::from_nanos(self.spun));
+            let busy = worked.as_secs_f64() / tally.time().as_secs_f64();
+            self.done.push(Part { tally, busy });
+        }
+        if !self.ahead.is_empty() {
+            let time = self.ahead.remove(0);
+            self.until = now + nanos(time);
+            watch.part_begins(self.done.len())?;
+            self.current = Some((Tally::new(now, self.until), thread_cpu()));
+            self.spun = 0;
+        }
+        Ok(())
+    }
+
+    /// Records a latency in the part in which the message was to be sent, though it may be over by now.
+    #[inline]
+    fn record(&mut self, since: u64, now: u64) {
+        let current = self.current.as_mut().map(|(tally, _)| tally);
+        let done = self.done.iter_mut().rev().map(|part| &mut part.tally);
+        if let Some(tally) = current.into_iter().chain(done).find(|tally| tally.covers(since)) {
+            tally.latency.saturating_record(now - since);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! One run of one work: what it is given, and how its result is put together.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::load::{Conduct, Fault, Layout, Part, Scene, Tally, Traffic, Watch, run};
+use crate::outcome::{Generator, Latency, Outcome, Plots, Process, float};
+use crate::progress::Progress;
+use crate::target::{Gateway, Source, Usage};
+use crate::works::Work;
+
+/// How long things take, and what is borne.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) time: Duration,
+    pub(crate) warmup: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) max_lag: Duration,
+    /// Whether the generator asks for events again and again instead of sleeping until there are some.
+    pub(crate) spin: bool,
+    pub(crate) seed: u64,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("interrupted")]
+    Interrupted,
+    #[error("{work} with {gateway}: {reason}")]
+    Run { work: String, gateway: String, reason: String },
+    /// It says nothing about the gateway.
+    #[error("{work} with {gateway}: {fault}")]
+    Lagged { work: String, gateway: String, fault: Fault },
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a work runs in.
+pub(crate) struct Session<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) settings: Settings,
+    pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) progress: &'a mut Progress,
+}
+
+/// What a run recorded.
+pub(crate) struct Recorded {
+    pub(crate) parts: Vec<Part>,
+    /// The gateway's process at the beginning and the end of each part; empty where it is not known.
+    pub(crate) usage: Vec<(Usage, Usage)>,
+}
+
+/// What a work has found; the session knows the rest of an [`Outcome`].
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) seconds: f64,
+    pub(crate) frames: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) process: Option<Process>,
+    pub(crate) generator: Generator,
+    pub(crate) details: Map<String, Value>,
+    pub(crate) plots: Plots,
+}
+
+/// Runs `work` against the gateway of `source`, called `name`.
+pub(crate) fn measure(
+    work: &Work,
+    name: &str,
+    source: &Source,
+    settings: Settings,
+    progress: &mut Progress,
+    interrupted: &AtomicBool,
+) -> Result<Outcome, Failure> {
+    let fail = |reason: String| Failure::Run { work: work.name.clone(), gateway: name.to_owned(), reason };
+    let mut gateway = source.provide(interrupted).map_err(|error| match error {
+        crate::target::TargetError::Interrupted => Failure::Interrupted,
+        error => fail(error.to_string()),
+    })?;
+    progress.begin(&work.name, name);
+    let session = Session { gateway: &gateway, settings, interrupted, progress };
+    let result = work.run(session);
+    progress.end();
+    let findings = result.map_err(|fault| match fault {
+        Fault::Interrupted => Failure::Interrupted,
+        Fault::Lag { .. } => Failure::Lagged { work: work.name.clone(), gateway: name.to_owned(), fault },
+        fault => fail(explain(&fault, &mut gateway)),
+    })?;
+    Ok(outcome(work, name, settings.seed, findings))
+}
+
+/// A gateway that has ended explains every broken link.
+fn explain(fault: &Fault, gateway: &mut Gateway) -> String {
+    let about_links = matches!(fault, Fault::Ended(_) | Fault::Link(..) | Fault::Open(..) | Fault::Kernel(_));
+    match gateway.death().filter(|_| about_links) {
+        Some(death) => format!("the gateway died: {death} (first seen: {fault})"),
+        None => fault.to_string(),
+    }
+}
+
+fn outcome(work: &Work, gateway: &str, seed: u64, findings: Findings) -> Outcome {
+    let per_second = |count: u64| float(count) / findings.seconds.max(1e-9);
+    let cpu = findings.process.filter(|_| findings.frames > 0);
+    Outcome {
+        work: work.name.clone(),
+        gateway: gateway.to_owned(),
+        parameters: work.parameters(),
+        seed,
+        seconds: findings.seconds,
+        frames: findings.frames,
+        frames_per_second: per_second(findings.frames).round(),
+        payload_bytes_per_second: per_second(findings.payload_bytes).round(),
+        latency_us: findings.plots.latency.as_ref().and_then(Latency::of),
+        cpu_us_per_frame: cpu.map(|process| process.cpu_seconds * 1e6 / float(findings.frames)),
+        process: findings.process,
+        generator: findings.generator,
+        details: findings.details,
+        plots: findings.plots,
+    }
+}
+
+impl Session<'_> {
+    /// Runs `traffic` between the links of `layout`, recorded in parts of the given lengths; `on_part` is called when one
+    /// begins.
+    pub(crate) fn load(
+        &mut self,
+        layout: Layout,
+        traffic: Traffic,
+        parts: Vec<Duration>,
+        on_part: &mut dyn FnMut(usize) -> Result<(), Fault>,
+    ) -> Result<Recorded, Fault> {
+        let Settings { warmup, patience, max_lag, spin, seed, .. } = self.settings;
+        let scene = Scene::open(&self.gateway.doors, layout, self.interrupted)?;
+        let conduct = Conduct { warmup, parts, patience, max_lag, spin, seed };
+        let mut observer =
+            Observer { gateway: self.gateway, progress: self.progress, on_part, usage: Vec::new(), begun: None };
+        let parts = run(scene, traffic, &conduct, &mut observer, self.interrupted)?;
+        Ok(Recorded { parts, usage: observer.usage })
+    }
+}
+
+impl Recorded {
+    /// The findings of one part.
+    pub(crate) fn findings(&self, part: usize) -> Findings {
+        let Some(Part { tally, .. }) = self.parts.get(part) else { return Findings::default() };
+        Findings {
+            seconds: tally.time().as_secs_f64(),
+            frames: tally.frames,
+            payload_bytes: tally.bytes,
+            process: self.usage.get(part).map(|(before, after)| Process::between(before, after)),
+            generator: self.parts.get(part).map(Generator::of).unwrap_or_default(),
+            details: Map::new(),
+            plots: Plots { latency: Some(tally.latency.clone()), timeline: tally.timeline.clone() },
+        }
+    }
+}
+
+struct Observer<'a> {
+    gateway: &'a Gateway,
+    progress: &'a mut Progress,
+    on_part: &'a mut dyn FnMut(usize) -> Result<(), Fault>,
+    usage: Vec<(Usage, Usage)>,
+    begun: Option<Usage>,
+}
+
+impl Observer<'_> {
+    /// A process that is gone shows in its links, and is named then.
+    fn look_at_process(&self) -> Result<Option<Usage>, Fault> {
+        self.gateway.usage().map_err(|error: io::Error| Fault::Kernel(error))
+    }
+}
+
+impl Watch for Observer<'_> {
+    fn part_begins(&mut self, part: usize) -> Result<(), Fault> {
+        (self.on_part)(part)?;
+        self.begun = self.look_at_process()?;
+        Ok(())
+    }
+
+    fn part_ends(&mut self, _part: usize) -> Result<(), Fault> {
+        let ended = self.look_at_process()?;
+        self.usage.extend(self.begun.take().zip(ended));
+        Ok(())
+    }
+
+    fn look(&mut self, tally: Option<&Tally>) -> Result<(), Fault> {
+        self.progress.show(tally);
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The command that starts a gateway, with places for the addresses and the key.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+const CLIENT: &str = "{client}";
+const SERVER: &str = "{server}";
+const KEY: &str = "{key}";
+
+/// A command line in words, as a shell would split it: quotes hold words together, a backslash takes the next
+/// character as it is. Nothing else of a shell is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template(Vec<String>);
+
+/// Why a text is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TemplateError {
+    #[error("the command is empty")]
+    Empty,
+    #[error("a quote {0} is not closed")]
+    Unclosed(char),
+    #[error("the command does not say where {0} goes")]
+    Missing(&'static str),
+}
+
+impl Template {
+    /// Reads a command that has a place for both addresses; the key may have one.
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let words = split(text)?;
+        if words.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        for place in [CLIENT, SERVER] {
+            if !words.iter().any(|word| word.contains(place)) {
+                return Err(TemplateError::Missing(place));
+            }
+        }
+        Ok(Self(words))
+    }
+
+    /// The command for `program`, which takes fastway's flags.
+    pub(crate) fn fastway(program: &Path) -> Self {
+        let flags = ["--client-addr", CLIENT, "--server-addr", SERVER, "--server-auth-key", KEY, "--log-level", "warn"];
+        let program = program.to_string_lossy().into_owned();
+        Self([program].into_iter().chain(flags.map(str::to_owned)).collect())
+    }
+
+    /// The command with its places filled. A program that is named by a relative path is looked for here, wherever it
+    /// is started.
+    pub(crate) fn command(&self, client: SocketAddr, server: SocketAddr, key: &str) -> Command {
+        let fill = |word: &String| {
+            word.replace(CLIENT, &client.to_string()).replace(SERVER, &server.to_string()).replace(KEY, key)
+        };
+        let mut words = self.0.iter().map(fill);
+        let mut command = Command::new(here(&words.next().unwrap_or_default()));
+        command.args(words);
+        command
+    }
+}
+
+fn here(program: &str) -> std::path::PathBuf {
+    match program.contains('/') {
+        true => std::path::absolute(program).unwrap_or_else(|_| program.into()),
+        false => program.into(),
+    }
+}
+
+fn split(text: &str) -> Result<Vec<String>, TemplateError> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(letters.next()),
+            (None, letter) if letter.is_whitespace() => words.extend(word.take()),
+            (_, letter) => word.get_or_insert_default().push(letter),
+        }
+    }
+    match quote {
+        Some(open) => Err(TemplateError::Unclosed(open)),
+        None => {
+            words.extend(word);
+            Ok(words)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+    const SERVER_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2);
+
+    #[test]
+    fn places_are_filled_wherever_they_stand_in_a_word() {
+        let template = Template::parse("gw -ClientAddr={client} -s {server} '-Key={key}'").unwrap();
+        let command = template.command(CLIENT_ADDR, SERVER_ADDR, "a b");
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        assert_eq!(words, ["-ClientAddr=127.0.0.1:1", "-s", "127.0.0.1:2", "-Key=a b"]);
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        assert_eq!(split(r#" a  "b c" d'e f'g \' "\"" '' "#).unwrap(), ["a", "b c", "de fg", "'", "\"", ""]);
+        assert_eq!(split("a 'b"), Err(TemplateError::Unclosed('\'')));
+    }
+
+    #[test]
+    fn a_command_has_to_say_where_the_addresses_go() {
+        assert_eq!(Template::parse(""), Err(TemplateError::Empty));
+        assert_eq!(Template::parse("gw {client}"), Err(TemplateError::Missing(SERVER)));
+        assert_eq!(Template::parse("gw {server}"), Err(TemplateError::Missing(CLIENT)));
+    }
+
+    #[test]
+    fn only_a_path_is_looked_for_here() {
+        let program =
+            |text| Template::parse(text).unwrap().command(CLIENT_ADDR, SERVER_ADDR, "").get_program().to_owned();
+        assert_eq!(program("gw {client} {server}"), "gw");
+        assert!(Path::new(&program("./gw {client} {server}")).is_absolute());
+    }
+}

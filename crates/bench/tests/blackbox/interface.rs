@@ -1,0 +1,221 @@
+//! The program from outside: command line, results, and what is left when it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Exit, Program, bench, yardstick};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Runs `words` against a gateway that it starts itself, for a moment.
+#[track_caller]
+fn briefly(words: &[&str]) -> Exit {
+    let yardstick = yardstick();
+    let common = ["--gateway", &yardstick, "--time", "200ms", "--warmup", "50ms", "--max-lag", "10s"];
+    bench(&[words, &common].concat()).expect_success()
+}
+
+#[test]
+fn every_work_runs_and_counts_what_it_measures() {
+    for words in [
+        &["echo", "--links", "5", "--connections", "3", "--servers", "2"][..],
+        &["rate", "--links", "5", "--rate", "500"],
+        &["push", "--links", "5", "--rate", "500"],
+        &["large", "--links", "2"],
+        &["mixed", "--links", "5"],
+        &["churn", "--at-once", "4"],
+        &["stall", "--links", "5", "--rate", "500", "--trouble", "stops-reading"],
+        &["stall", "--links", "5", "--rate", "500", "--trouble", "floods"],
+        &["stall", "--links", "5", "--rate", "500", "--trouble", "garbage"],
+    ] {
+        let run = briefly(&[words, &["--json"]].concat()).json().remove(0);
+        assert_eq!(run["work"], words[0]);
+        assert!(run["frames"].as_u64() > Some(0), "{run}");
+        assert!(run["latency_us"]["p50"].as_f64() > Some(0.0), "{run}");
+        assert!(run["cpu_us_per_frame"].as_f64() > Some(0.0), "{run}");
+        assert!(run["process"]["resident_bytes"].as_u64() > Some(100_000), "{run}");
+    }
+}
+
+#[test]
+fn idle_links_are_weighed() {
+    for connections in ["0", "1"] {
+        let run = briefly(&["idle", "--links", "500", "--connections", connections, "--json"]).json().remove(0);
+        let details = &run["details"];
+        let grown =
+            details["resident_bytes_after"].as_f64().unwrap() - details["resident_bytes_before"].as_f64().unwrap();
+        assert_eq!(details["bytes_per_link"].as_f64(), Some((grown / 500.0).round()));
+    }
+}
+
+#[test]
+fn churn_leaves_no_link_behind() {
+    let run = briefly(&["churn", "--json"]).json().remove(0);
+    assert_eq!(run["details"]["descriptors_leaked"], 0, "{run}");
+    assert!(run["details"]["cycles"].as_u64() >= run["frames"].as_u64(), "{run}");
+}
+
+#[test]
+fn every_key_of_a_result_is_documented() {
+    let words = ["compare", "--works", "echo-w1,open-loop,churn,stall-garbage", "--rounds", "1", "--json"];
+    let gateways = [format!("a={}", yardstick()), format!("b={}", yardstick())];
+    let gateways = gateways.each_ref().map(|gateway| ["--gateway", gateway]).concat();
+    let common = ["--time", "100ms", "--max-lag", "10s"];
+    let exit = bench(&[&words[..], &gateways, &common].concat()).expect_success();
+    let idle = briefly(&["idle", "--links", "50", "--json"]);
+    let mut keys = BTreeSet::new();
+    [exit.json(), idle.json()].iter().flatten().for_each(|line| collect_keys(line, &mut keys));
+    let documentation =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmark.md")).unwrap();
+    let missing: Vec<_> = keys.iter().filter(|key| !documentation.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/benchmark.md does not say what these are: {missing:?}");
+    assert!(keys.len() > 40, "{keys:?}");
+}
+
+fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                keys.insert(key.clone());
+                collect_keys(value, keys);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_comparison_shows_ratios_to_the_first_gateway() {
+    let gateways = [format!("first={}", yardstick()), format!("second={}", yardstick())];
+    let words = ["compare", "--works", "round-trip", "--rounds", "3", "--time", "100ms", "--seed", "9"];
+    let exit = bench(&[&words[..], &["--gateway", &gateways[0], "--gateway", &gateways[1]]].concat()).expect_success();
+    assert!(exit.stdout.contains("seed 9\n"), "{}", exit.stdout);
+    let row = |name: &str| {
+        let line = exit.stdout.lines().find(|line| line.contains(&format!("| {name} "))).unwrap();
+        line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(row("first")[4], "–");
+    let ratio = row("second")[4].clone();
+    let numbers: Vec<f64> = ratio.split([' ', '(', ')', '–']).filter_map(|number| number.parse().ok()).collect();
+    let [median, min, max] = numbers[..] else { panic!("no ratio with its spread: {ratio:?}") };
+    assert!(min > 0.0 && min <= median && median <= max, "{ratio}");
+}
+
+#[test]
+fn the_suite_names_its_machine() {
+    let gateway = format!("bare={}", yardstick());
+    let works = "echo-w32,push-unpaced,churn,stall-floods";
+    let words =
+        ["suite", "--gateway", &gateway, "--works", works, "--rounds", "1", "--time", "50ms", "--max-lag", "10s"];
+    let exit = bench(&words).expect_success();
+    assert!(exit.stdout.contains(" core") && exit.stdout.contains("Linux "), "{}", exit.stdout);
+    for work in ["echo-w32", "push-unpaced", "churn", "stall-floods"] {
+        assert!(exit.stdout.contains(&format!("| {work} ")), "{}", exit.stdout);
+    }
+}
+
+#[test]
+fn a_report_is_well_formed_and_needs_nothing_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report");
+    let gateways = [format!("a&b<i>={}", yardstick()), format!("\"plain\"={}", yardstick())];
+    let words = ["compare", "--works", "echo-w1,churn", "--rounds", "1", "--time", "300ms", "--report"];
+    let gateways = gateways.each_ref().map(|gateway| ["--gateway", gateway]).concat();
+    bench(&[&words[..], &[report.to_str().unwrap()], &gateways].concat()).expect_success();
+    let files: Vec<_> = fs::read_dir(&report).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("index.html")), "{files:?}");
+    for kind in ["latency", "throughput", "cpu"] {
+        assert!(files.iter().any(|file| file.ends_with(format!("echo-w1-{kind}.svg"))), "{kind}: {files:?}");
+    }
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+        let page = roxmltree::Document::parse_with_options(&text, options).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+        let words: String = page.descendants().filter_map(|node| node.text()).collect();
+        assert!(words.contains("a&b<i>") && words.contains("\"plain\""), "{file:?} does not name the gateways");
+        // The name of the SVG language looks like an address and is none.
+        assert!(!text.replace("http://www.w3.org/2000/svg", "").contains("http"), "{file:?} points outside");
+    }
+}
+
+#[test]
+fn a_gateway_that_dies_is_named_with_its_last_words() {
+    // The shell says something, and dies when its time is over, in the middle of the run.
+    let command = format!("sh -c 'echo goodbye; exec timeout -s KILL 1 \"$@\"' sh {}", yardstick());
+    let exit = bench(&["echo", "--gateway", &command, "--time", "60s"]);
+    exit.expect_failure(&["echo with gateway: the gateway died: signal: 9", "goodbye"]);
+}
+
+#[test]
+fn a_gateway_that_does_not_start_is_named() {
+    bench(&["echo", "--gateway", "sh -c 'echo no; exit 3' {client} {server}"]).expect_failure(&[
+        "ended before it listened",
+        "exit status: 3",
+        "no",
+    ]);
+    bench(&["echo", "--gateway", "/no/such/program {client} {server}"])
+        .expect_failure(&["cannot start /no/such/program"]);
+}
+
+#[test]
+fn ctrl_c_ends_it_and_the_gateway() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let program = Program::start(&["echo", "--gateway", &yardstick(), "--time", "60s"]);
+        program.wait_for_gateway();
+        program.signal(signal);
+        let exit = program.wait();
+        assert_eq!(exit.code, Some(130), "{}", exit.stderr);
+        assert_eq!(exit.stderr, "fastway-bench: interrupted\n");
+    }
+}
+
+#[test]
+fn a_generator_that_polls_is_not_busy_for_it() {
+    let yardstick = yardstick();
+    let words = ["rate", "--links", "5", "--rate", "200", "--time", "500ms", "--max-lag", "10s", "--json", "--gateway"];
+    let exit = Program::start_awake(&[&words[..], &[&yardstick]].concat()).wait().expect_success();
+    let busy = exit.json()[0]["generator"]["busy"].as_f64().unwrap();
+    assert!(busy < 0.7, "{busy}");
+}
+
+#[test]
+fn nothing_but_results_is_printed_where_there_is_no_terminal() {
+    let exit = briefly(&["echo", "--links", "3", "--json"]);
+    assert_eq!(exit.stderr, "");
+    assert_eq!(exit.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_faulty_command_line_is_refused_and_says_what_is_accepted() {
+    for (words, expected) in [
+        (&["ecko"][..], "ecko"),
+        (&[], "compare"),
+        (&["echo", "--size", "7"], "--size is 7; it can be 8"),
+        (&["echo", "--size", "1G"], "as in 64, 32K or 1M"),
+        (&["echo", "--links", "0"], "--links is 0"),
+        (&["echo", "--time", "0"], "--time is 0"),
+        (&["rate", "--rate", "0"], "a number above 0"),
+        (&["echo", "--client-addr", "127.0.0.1:1"], "--server-addr"),
+        (&["echo", "--gateway", "gw"], "where {client} goes"),
+        (&["stall", "--trouble", "rain"], "stops-reading, floods or garbage"),
+        (&["compare"], "NAME='command"),
+        (&["compare", "--gateway", "gw {client} {server}"], "NAME='command"),
+        (&["compare", "--gateway", "a=gw {client} {server}", "--works", "eco"], "known are echo-w1"),
+        (&["compare", "--gateway", "a=g {client} {server}", "--gateway", "a=g {client} {server}"], "called \"a\""),
+    ] {
+        let exit = bench(words);
+        assert_eq!(exit.code, Some(2), "{words:?}: {}", exit.stderr);
+        assert!(exit.stderr.contains(expected), "{words:?}: {}", exit.stderr);
+        assert_eq!(exit.stdout, "");
+    }
+}
+
+#[test]
+fn help_is_there_for_the_program_and_every_work() {
+    assert!(bench(&["--help"]).expect_success().stdout.contains("yardstick"));
+    for work in ["echo", "rate", "push", "large", "mixed", "idle", "churn", "stall", "compare", "suite", "yardstick"] {
+        assert!(bench(&[work, "--help"]).expect_success().stdout.contains("Options:"), "{work}");
+    }
+}
