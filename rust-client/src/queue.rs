@@ -106,7 +106,7 @@ mod tests {
         for round in 0..ROUNDS {
             queue.push(round).unwrap();
             queue.push(round).unwrap();
-            timeout(Duration::from_secs(5), both_have.wait())
+            timeout(Duration::from_secs(60), both_have.wait())
                 .await
                 .unwrap_or_else(|_| panic!("stuck in round {round}"));
         }
