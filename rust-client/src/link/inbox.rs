@@ -368,7 +368,7 @@ mod tests {
         /// A reader's step.
         fn consume(&self, inbox: &Inbox, messages: usize, bytes: usize) {
             inbox.consumed(messages, bytes);
-            if inbox.seems_held() {
+            if inbox.may_release(messages, bytes) {
                 self.release(inbox.freed());
             }
         }
