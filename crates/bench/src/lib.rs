@@ -72,19 +72,28 @@ fn run(bench: &Bench) -> Result<(), Failure> {
     if bench.heading != Heading::Single && !bench.json {
         print(&format!("{}\nseed {}\n\n", machine.describe(), bench.settings.seed))?;
     }
-    let mut unread = Ok(());
-    let outcomes = rounds::run(bench, &interrupted, |outcome| {
-        if bench.json {
-            unread = json_line(outcome);
+    let (mut outcomes, mut unread) = (Vec::new(), Ok(()));
+    let finished = rounds::run(bench, &interrupted, &mut |outcome| {
+        if bench.json && unread.is_ok() {
+            unread = json_line(&outcome);
         }
-    })?;
+        outcomes.push(outcome);
+    });
     unread?;
-    let rows = summary::rows(bench, &outcomes);
+    // What was measured before a failure took minutes, and is good.
+    if !outcomes.is_empty() {
+        present(bench, &machine, &outcomes)?;
+    }
+    finished
+}
+
+fn present(bench: &Bench, machine: &Machine, outcomes: &[Outcome]) -> Result<(), Failure> {
+    let rows = summary::rows(bench, outcomes);
     if let Some(folder) = &bench.report {
         let failed = |error| Failure::Other(format!("cannot write the report into {}: {error}", folder.display()));
-        page::write(folder, bench, &machine, &rows, &outcomes).map_err(failed)?;
+        page::write(folder, bench, machine, &rows, outcomes).map_err(failed)?;
     }
-    show(bench, &rows, &outcomes)
+    show(bench, &rows, outcomes)
 }
 
 /// The result of all runs.

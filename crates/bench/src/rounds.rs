@@ -15,31 +15,24 @@ use crate::works::Work;
 /// So often a run of a comparison is repeated in which the generator lagged.
 const REPEATS: u32 = 3;
 
-/// Runs everything; `each` is shown every outcome as soon as it is there.
+/// Runs everything; `each` gets every outcome as soon as it is there.
 ///
 /// What a machine does besides changes within minutes, so gateways are compared within a round, and rounds with each
 /// other only by what came out of that.
-pub(crate) fn run(
-    bench: &Bench,
-    interrupted: &AtomicBool,
-    mut each: impl FnMut(&Outcome),
-) -> Result<Vec<Outcome>, Failure> {
+pub(crate) fn run(bench: &Bench, interrupted: &AtomicBool, each: &mut dyn FnMut(Outcome)) -> Result<(), Failure> {
     let mut progress = Progress::new();
     let mut random = SmallRng::seed_from_u64(bench.settings.seed);
-    let mut outcomes = Vec::new();
     for round in 0..bench.rounds {
         let settings = Settings { seed: bench.settings.seed.wrapping_add(round.into()), ..bench.settings };
         for work in &bench.works {
             let mut gateways: Vec<&Named> = bench.gateways.iter().collect();
             gateways.shuffle(&mut random);
             for gateway in gateways {
-                let outcome = attempt(bench, gateway, work, settings, &mut progress, interrupted)?;
-                each(&outcome);
-                outcomes.push(outcome);
+                each(attempt(bench, gateway, work, settings, &mut progress, interrupted)?);
             }
         }
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 /// A run in which the generator lagged says nothing, and the others are worth keeping: in a comparison it is repeated.

@@ -38,7 +38,9 @@ pub(crate) struct Ratio {
 pub(crate) fn rows(bench: &Bench, outcomes: &[Outcome]) -> Vec<Row> {
     let works = bench.works.iter().map(|work| work.name.as_str());
     let pairs = works.flat_map(|work| bench.gateways.iter().map(move |gateway| (work, gateway.name.as_str())));
-    pairs.map(|(work, gateway)| row(bench, outcomes, work, gateway)).collect()
+    let rows = pairs.map(|(work, gateway)| row(bench, outcomes, work, gateway));
+    // After a failure there are works that did not run.
+    rows.filter(|row| row.rounds > 0).collect()
 }
 
 fn row(bench: &Bench, outcomes: &[Outcome], work: &str, gateway: &str) -> Row {
