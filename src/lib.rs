@@ -31,6 +31,7 @@ pub mod gateway;
 pub mod handshake;
 pub mod link;
 pub mod logging;
+mod observer;
 pub mod pool;
 pub mod process;
 pub mod routing;

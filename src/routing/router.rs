@@ -175,6 +175,16 @@ impl Router {
         }
     }
 
+    /// The connections of a link of this worker.
+    pub fn connections_of(&self, slot: Slot) -> impl ExactSizeIterator<Item = &ConnId> {
+        self.member(slot).map(|member| member.conns.iter()).unwrap_or_default()
+    }
+
+    /// The ends of a connection that this worker has one of.
+    pub fn ends(&self, conn: ConnId) -> Option<Ends> {
+        self.conns.get(&conn).copied()
+    }
+
     /// What the router has done so far.
     pub fn stats(&self) -> RouterStats {
         self.stats

@@ -21,7 +21,7 @@ use super::stop::Stop;
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::config::{Config, SideConfig};
-use crate::link::{CloseReason, Link, Transport, Waiting};
+use crate::link::{CloseReason, Link, Transport, WaitReason, Waiting};
 use crate::pool::LocalPool;
 use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -163,6 +163,7 @@ impl Core {
         let key = GateKey::Server(link.addr);
         let is_over = link.role.side() == Side::Server && over(&self.config.server, link.outbox.waiting());
         if is_over {
+            link.waits.begin(WaitReason::OutboxFull);
             self.gates.close(key);
         }
         if is_over || self.gates.is_closed(key) {
@@ -208,8 +209,7 @@ impl Core {
         }
         for addr in self.gates.let_through() {
             if let Some(link) = self.link(addr) {
-                link.held = false;
-                link.wake();
+                link.release();
             }
         }
     }

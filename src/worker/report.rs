@@ -129,8 +129,8 @@ impl Journal {
             (CloseKind::EndOfStream | CloseKind::Shutdown | CloseKind::Lost | CloseKind::Idle, Side::Client) => {
                 tracing::debug!(link = %id, %peer, %reason, received, sent, %suppressed, "client link closed");
             }
-            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) => {
-                tracing::info!(link = %id, %peer, %reason, received, sent, %suppressed, "server link closed");
+            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {
+                tracing::info!(link = %id, %peer, %reason, received, sent, %suppressed, "{side} link closed");
             }
             _ => tracing::warn!(link = %id, %peer, %reason, received, sent, %suppressed, "{side} link closed"),
         }
