@@ -18,7 +18,7 @@ pub use crate::observer::{
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, WorkerReport};
-pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, PausedBy};
+pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]

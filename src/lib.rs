@@ -27,6 +27,7 @@ pub mod admission;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod ctl;
 pub mod gateway;
 pub mod handshake;
 pub mod link;

@@ -124,6 +124,7 @@ mod tests {
             worker: 0,
             closing: false,
             age: Duration::ZERO,
+            silent: Duration::ZERO,
             connections: 0,
             traffic: Traffic::default(),
             waiting: Waiting::default(),

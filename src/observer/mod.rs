@@ -18,7 +18,7 @@ pub use filter::{LinkFilter, LinkFilterError};
 
 use crate::gateway::Report;
 use crate::routing::{LinkId, Side, WorkerId};
-use crate::worker::{AskError, ConnectionInfo, LinkInfo, SLOTS_PER_QUESTION, Shared, WorkerReport};
+use crate::worker::{AskError, ConnectionInfo, LinkInfo, Pending, SLOTS_PER_QUESTION, Shared, TasksInfo, WorkerReport};
 
 /// How long a worker has for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -103,10 +103,7 @@ impl Observer {
     /// # Errors
     /// A worker has not answered.
     pub fn report_now(&self) -> Result<Report, AskError> {
-        // All are asked before any answer is waited for.
-        let asked: Vec<_> = self.shared.mailboxes.workers().map(|worker| self.shared.ask_report(worker)).collect();
-        let workers = asked.into_iter().map(|pending| pending.wait(self.time_limit)).collect::<Result<_, _>>()?;
-        Ok(self.report_of(workers))
+        Ok(self.report_of(self.ask_all(Shared::ask_report)?))
     }
 
     /// At most `limit` links that the filter takes, from `from` or the beginning on. A link that comes or goes between
@@ -180,6 +177,14 @@ impl Observer {
         Ok(Some(ConnectionPage { connections, next }))
     }
 
+    /// What each worker does beside its links.
+    ///
+    /// # Errors
+    /// A worker has not answered.
+    pub fn tasks(&self) -> Result<Vec<TasksInfo>, AskError> {
+        self.ask_all(Shared::ask_tasks)
+    }
+
     /// Closes a link at once, with [`CloseReason::Kicked`](crate::link::CloseReason::Kicked) as the reason in the log.
     /// Says how it stood; `None`: there is no such link.
     ///
@@ -208,6 +213,12 @@ impl Observer {
         let here = found.next.map(|slot| LinkCursor { slot, ..at });
         let after = || LinkCursor { worker: at.worker.saturating_add(1), slot: 0 };
         Ok(Some(here.unwrap_or_else(after)).filter(|next| self.exists(*next)))
+    }
+
+    /// Asks all workers before any answer is waited for.
+    fn ask_all<T>(&self, ask: fn(&Shared, WorkerId) -> Pending<T>) -> Result<Vec<T>, AskError> {
+        let asked: Vec<_> = self.shared.mailboxes.workers().map(|worker| ask(&self.shared, worker)).collect();
+        asked.into_iter().map(|pending| pending.wait(self.time_limit)).collect()
     }
 
     fn exists(&self, cursor: LinkCursor) -> bool {

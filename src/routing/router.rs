@@ -34,6 +34,18 @@ pub struct RouterStats {
     pub stray: u64,
 }
 
+impl RouterStats {
+    /// Adds what another router counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = other;
+        self.opened += opened;
+        self.refused_unknown += refused_unknown;
+        self.refused_max_conns += refused_max_conns;
+        self.refused_dial_rate += refused_dial_rate;
+        self.stray += stray;
+    }
+}
+
 /// The virtual connections of one worker's links.
 #[derive(Debug)]
 pub struct Router {

@@ -12,8 +12,9 @@ use super::gates::GateKey;
 use super::question::Pending;
 use super::report::WorkerReport;
 use super::shared::Shared;
+use crate::clock::Millis;
 use crate::link::{CloseReason, Link, State, Traffic, WaitReason, WaitReport, Waiting};
-use crate::routing::{Ends, LinkAddr, LinkId, Role, Slot, WorkerId};
+use crate::routing::{Ends, LinkAddr, LinkId, Role, Side, Slot, WorkerId};
 
 /// Places that a worker looks at for one question about links. Between two such questions it serves its links.
 pub(crate) const SLOTS_PER_QUESTION: usize = 1000;
@@ -35,6 +36,8 @@ pub struct LinkInfo {
     pub closing: bool,
     /// Time since it was admitted.
     pub age: Duration,
+    /// Time since the sweep that last found something received, or the link not read on purpose.
+    pub silent: Duration,
     /// Its virtual connections.
     pub connections: usize,
     /// What went over it.
@@ -69,6 +72,43 @@ pub struct ConnectionInfo {
     pub server_link: LinkId,
     /// What the server is registered as.
     pub server: ServerId,
+}
+
+/// What a worker does beside its links.
+#[derive(Clone, Debug)]
+pub struct TasksInfo {
+    /// Which worker, from 0.
+    pub worker: usize,
+    /// Time since it started.
+    pub age: Duration,
+    /// Time since it last looked at all of its links for those that are idle, stuck or slow.
+    pub swept: Duration,
+    /// The ports that it accepts from.
+    pub acceptors: Vec<AcceptorInfo>,
+    /// The server handshakes in progress.
+    pub handshakes: Vec<HandshakeInfo>,
+    /// How often and how long links that are closed by now were held up, clients' and then servers'.
+    pub past_waits: [(Side, WaitReport); 2],
+}
+
+/// A task that accepts links.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptorInfo {
+    /// Whose port.
+    pub side: Side,
+    /// Whether it pauses because accepting failed.
+    pub pausing: bool,
+    /// For how long it has been so.
+    pub lasting: Duration,
+}
+
+/// A server that has not proved yet who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeInfo {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Time since it was accepted.
+    pub age: Duration,
 }
 
 /// Links of one worker, from one slot on.
@@ -109,6 +149,11 @@ impl Shared {
         self.ask(link.worker, move |core| core.kick(link))
     }
 
+    /// Asks a worker what it does beside its links.
+    pub(crate) fn ask_tasks(&self, worker: WorkerId) -> Pending<TasksInfo> {
+        self.ask(worker, |core| core.tasks())
+    }
+
     /// Asks a worker how it stands.
     pub(crate) fn ask_report(&self, worker: WorkerId) -> Pending<WorkerReport> {
         self.ask(worker, |core| core.report())
@@ -139,6 +184,7 @@ impl Core {
             worker: self.me.index(),
             closing: link.state != State::Open,
             age: now.saturating_duration_since(link.opened),
+            silent: self.at(now).since(link.watch.last_heard),
             connections: self.router.connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.outbox.waiting(),
@@ -170,6 +216,19 @@ impl Core {
         }
         let known = lowest.into_sorted_vec().into_iter();
         known.filter_map(|conn| Some(ConnectionInfo::new(conn, self.router.ends(conn)?))).collect()
+    }
+
+    fn tasks(&self) -> TasksInfo {
+        let now = Instant::now();
+        let handshakes = self.handshakes.values();
+        TasksInfo {
+            worker: self.me.index(),
+            age: self.at(now).since(Millis::default()),
+            swept: self.at(now).since(self.swept),
+            acceptors: self.acceptors.iter().map(|door| door.info(self.at(now))).collect(),
+            handshakes: handshakes.map(|handshake| handshake.info(now)).collect(),
+            past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
+        }
     }
 
     fn kick(&mut self, addr: LinkAddr) -> Option<LinkInfo> {

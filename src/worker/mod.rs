@@ -22,8 +22,9 @@ mod tasks;
 
 pub(crate) use doors::Doors;
 pub(crate) use inspect::SLOTS_PER_QUESTION;
-pub use inspect::{ConnectionInfo, LinkInfo, PausedBy};
+pub use inspect::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 pub use mail::{Mailboxes, Message};
+pub(crate) use question::Pending;
 pub use question::{AskError, Question};
 pub use report::{SideStats, Stats, WorkerReport};
 pub(crate) use shared::Shared;
