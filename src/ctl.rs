@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::admin::{Outcome, Results};
 use crate::process::{Files, NotRunning, running_gateway};
@@ -62,7 +62,7 @@ pub enum CtlError {
     Busy(Duration),
     /// The gateway has not answered.
     #[error(
-        "the gateway with pid {pid} did not answer within {limit:?} (--timeout): a command may take longer, or somebody replaced the command file; see its log"
+        "the gateway with pid {pid} did not answer within {limit:?} (--timeout): the command may take longer, or somebody replaced the command file; see its log"
     )]
     NoAnswer {
         /// The gateway's process.
@@ -91,11 +91,13 @@ pub fn run(files: &Files, command: &str, limit: Duration) -> Result<Outcome, Ctl
     }
     let until = Instant::now() + limit;
     let pid = running_gateway(files)?;
+    // Before anything is written: somebody else would run it.
+    test_kill_process(pid).map_err(|errno| not_signalled(pid, errno))?;
     let _alone = lock(files.dir(), until, limit)?;
     let request = format!("ctl {:016x}", rand::random::<u64>());
-    write_commands(&files.path("cmd"), &format!("# {request}\n{command}\n"))?;
+    let _asked = CommandsOnDisk::write(files.path("cmd"), format!("# {request}\n{command}\n"))?;
     let before = read(&files.path("cmd.out")).map(|(file, _)| file);
-    signal(pid)?;
+    kill_process(pid, Signal::USR1).map_err(|errno| not_signalled(pid, errno))?;
     let results = wait(files, pid, &request, before, until).ok_or(CtlError::NoAnswer { pid: number(pid), limit })??;
     match (results.outcomes.into_iter().next(), results.failure) {
         (Some(outcome), _) => Ok(outcome),
@@ -117,29 +119,48 @@ fn lock(dir: &Path, until: Instant, limit: Duration) -> Result<File, CtlError> {
     }
 }
 
-/// Replaces the command file: the gateway sees all of it or the one before.
-fn write_commands(path: &Path, text: &str) -> Result<(), CtlError> {
-    let failed = |source| CtlError::File { path: path.to_owned(), action: "write the command file", source };
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&unfinished).and_then(|mut file| {
-        // Whatever the mask of whoever asks: the gateway must be able to read it.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(text.as_bytes())
-    });
-    let written = written.and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // What is left of it is of no use, and the error that counts is the first one.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written.map_err(failed)
+/// A command file of ours. Its drop takes it away: the next signal must not run it again, nor later what was given up.
+struct CommandsOnDisk {
+    path: PathBuf,
+    text: String,
 }
 
-fn signal(pid: Pid) -> Result<(), CtlError> {
-    kill_process(pid, Signal::USR1).map_err(|errno| match errno {
+impl CommandsOnDisk {
+    /// Replaces the command file: the gateway sees all of it or the one before.
+    fn write(path: PathBuf, text: String) -> Result<Self, CtlError> {
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".{}", process::id()));
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&unfinished);
+        let written = opened.and_then(|mut file| {
+            // Whatever the mask of whoever asks: the gateway must be able to read it.
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            file.write_all(text.as_bytes())
+        });
+        match written.and_then(|()| fs::rename(&unfinished, &path)) {
+            Ok(()) => Ok(Self { path, text }),
+            Err(source) => {
+                // What is left of it is of no use, and the error that counts is the first one.
+                let _ = fs::remove_file(&unfinished);
+                Err(CtlError::File { path, action: "write the command file", source })
+            }
+        }
+    }
+}
+
+impl Drop for CommandsOnDisk {
+    fn drop(&mut self) {
+        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+            // Who could write it can remove it; if not, it does no more harm than one written by hand.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn not_signalled(pid: Pid, errno: Errno) -> CtlError {
+    match errno {
         Errno::PERM => CtlError::NotAllowed { pid: number(pid), owner: owner(pid) },
         errno => CtlError::Signal { pid: number(pid), source: errno.into() },
-    })
+    }
 }
 
 fn owner(pid: Pid) -> u32 {

@@ -81,12 +81,14 @@ fn a_killed_gateway_is_not_taken_for_a_running_one() {
 
 #[test]
 fn a_gateway_that_does_not_answer_is_given_up() {
-    let gateway = Process::start(&[]);
+    let mut gateway = Process::start(&[]);
     gateway.signal(Signal::STOP);
     let exit = gateway.ctl(&["--timeout", "200ms", "help"]);
     let said = complaint(&exit, 1);
     assert!(said.contains(&format!("pid {} did not answer within 200ms", gateway.pid())), "{said}");
+    assert!(!gateway.file("fastway.cmd").exists(), "what was given up must not be run later");
     gateway.signal(Signal::CONT);
+    gateway.wait_log_with(&["ERROR", "command file not run", "No such file"]);
     assert_eq!(gateway.ctl(&["help"]).code, Some(0));
 }
 
@@ -117,16 +119,21 @@ fn many_at_once_each_get_their_own_answer() {
             assert!(complaint(&exit, 1).contains(&format!("there is no link {number};")), "{exit:?}");
         }
     });
-    let expected = ["fastway.cmd", "fastway.cmd.out", "fastway.pid"].map(str::to_owned);
+    let expected = ["fastway.cmd.out", "fastway.pid"].map(str::to_owned);
     assert_eq!(names(gateway.file("fastway.pid").parent().unwrap()), BTreeSet::from(expected));
 }
 
 #[test]
 fn the_gateway_can_read_the_command_whatever_the_mask_of_who_asks() {
     let gateway = Process::start(&[]);
-    assert_eq!(gateway.ctl(&["help"]).code, Some(0));
-    let mode = fs::metadata(gateway.file("fastway.cmd")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o644);
+    gateway.signal(Signal::STOP);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| gateway.ctl(&["help"]));
+        watch::eventually("the command is written", || gateway.file("fastway.cmd").exists());
+        let mode = fs::metadata(gateway.file("fastway.cmd")).unwrap().permissions().mode();
+        gateway.signal(Signal::CONT);
+        assert_eq!((mode & 0o777, asking.join().unwrap().code), (0o644, Some(0)));
+    });
 }
 
 #[test]
@@ -139,7 +146,6 @@ fn what_can_be_no_command_is_not_sent() {
     assert!(complaint(&gateway.ctl(&[" "]), 1).contains("holds no command"));
     let long = format!("links {}", "client ".repeat(12_000));
     assert!(complaint(&gateway.ctl(&[&long]), 1).contains("larger than 65536 bytes"));
-    fs::remove_file(gateway.file("fastway.cmd")).unwrap();
     fs::create_dir(gateway.file("fastway.cmd")).unwrap();
     assert!(complaint(&gateway.ctl(&["help"]), 1).contains("cannot write the command file"));
 }
