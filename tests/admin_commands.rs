@@ -301,6 +301,7 @@ fn the_heap_profile_opens_in_pprof_with_our_functions() {
     for function in ["fastway::pool::", "fastway::worker::receive"] {
         assert!(top.contains(function), "{function} is not in the profile:\n{top}");
     }
+    assert!(!top.contains("_rjem_"), "the allocator has taken what others hold:\n{top}");
     answer(&gateway, "heapprof stop");
     let again = by_file(&gateway, &["lookup heap"]).remove(0);
     assert!(again.answer.contains("sampling starts now"), "{}", again.answer);

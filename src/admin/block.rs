@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::output::write_bytes;
-use super::profile::ProfileBuilder;
+use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::link::{Wait, WaitReason, WaitReport};
@@ -91,7 +91,7 @@ fn profile(delays: &[Delay]) -> Vec<u8> {
     let mut profile = ProfileBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")]);
     for Delay { reason, side, place, wait } in delays {
         let nanos = i64::try_from(wait.total.as_nanos()).unwrap_or(i64::MAX);
-        let stack = [place.as_str(), &format!("{side}s"), reason.name()];
+        let stack = [place.as_str(), &format!("{side}s"), reason.name()].map(Frame::from);
         profile.add(&stack, &[i64::try_from(wait.count).unwrap_or(i64::MAX), nanos]);
     }
     profile.encode()

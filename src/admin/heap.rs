@@ -1,11 +1,14 @@
 //! `lookup heap`, `heapprof start` and `heapprof stop`: who holds memory.
 
+use std::collections::HashMap;
+use std::ffi::c_void;
 use std::path::PathBuf;
 
-use jemalloc_pprof::{JemallocProfCtl, PROF_CTL};
+use jemalloc_pprof::{JemallocProfCtl, PROF_CTL, StackProfile};
 use tokio::sync::MutexGuard;
 
 use super::output::write_bytes;
+use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 
 /// Adds `lookup heap`, which writes the memory held by each call path to `path`, for `go tool pprof`; and the commands
@@ -22,7 +25,8 @@ pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), Regis
         let mut sampler = sampler()?;
         let was_on = sampler.activated();
         sampler.activate().map_err(CommandError::failed)?;
-        let profile = sampler.dump_pprof().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
+        let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
+        let profile = profile(&samples);
         // The symbols of the whole program, which nobody needs before the next profile.
         backtrace::clear_symbol_cache();
         write_bytes(&path, "the heap profile", &profile)?;
@@ -52,4 +56,63 @@ fn sampler() -> Result<MutexGuard<'static, JemallocProfCtl>, CommandError> {
     let sampler = PROF_CTL.as_deref();
     let sampler = sampler.ok_or(CommandError::State("this program's allocator takes no heap profiles"))?;
     sampler.try_lock().map_err(|_busy| CommandError::State("a heap profile is being written already"))
+}
+
+/// Gives the call paths their names.
+fn profile(samples: &StackProfile) -> Vec<u8> {
+    let mut profile = ProfileBuilder::new(&[("inuse_space", "bytes")]);
+    let mut known: HashMap<usize, Vec<Frame>> = HashMap::new();
+    for (stack, _) in samples.iter() {
+        let addresses = stack.addrs.iter().rev();
+        let frames = addresses.flat_map(|address| known.entry(*address).or_insert_with(|| resolve(*address)).clone());
+        let frames: Vec<Frame> = frames.collect();
+        let own = frames.iter().rposition(is_of_allocator).map_or(0, |last| last + 1);
+        #[expect(clippy::cast_possible_truncation, reason = "bytes that fit into memory")]
+        profile.add(frames.get(own..).unwrap_or_default(), &[stack.weight as i64]);
+    }
+    profile.encode()
+}
+
+/// The function at a return address, behind those that the compiler has put into it.
+fn resolve(return_address: usize) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    // The call is before the address to return to.
+    backtrace::resolve(return_address.wrapping_sub(1) as *mut c_void, |symbol| {
+        let name = symbol.name().map_or_else(|| format!("{return_address:#x}"), |name| format!("{name:#}"));
+        let file = symbol.filename().map(|file| file.display().to_string()).unwrap_or_default();
+        frames.push(Frame { name, file, line: symbol.lineno().unwrap_or_default() });
+    });
+    frames
+}
+
+/// Whether a function only passes on what somebody else allocates. Otherwise the allocator would have all memory.
+fn is_of_allocator(frame: &Frame) -> bool {
+    let path = frame.name.trim_start_matches('<');
+    ["_rjem_", "tikv_jemallocator::", "alloc::alloc::", "alloc::raw_vec::"].iter().any(|own| path.starts_with(own))
+        || path.contains("__rust_alloc")
+        || path.contains("__rust_realloc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocators_functions_are_told_from_those_that_use_it() {
+        let frame = |name: &str| Frame { name: name.to_owned(), ..Frame::default() };
+        for own in
+            ["_rjem_malloc", "<tikv_jemallocator::Jemalloc as x>::alloc", "alloc::raw_vec::finish_grow", "__rust_alloc"]
+        {
+            assert!(is_of_allocator(&frame(own)), "{own}");
+        }
+        for other in ["fastway::pool::Pool::take", "alloc::vec::Vec<T>::push", "main"] {
+            assert!(!is_of_allocator(&frame(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_the_name_of_its_function() {
+        let here = resolve as fn(usize) -> Vec<Frame> as usize + 2;
+        assert!(resolve(here).iter().any(|frame| frame.name.contains("heap::resolve") && frame.line > 0));
+    }
 }

@@ -13,8 +13,24 @@ pub(super) struct ProfileBuilder {
     profile: Profile,
     /// Where a text stands in the table of texts.
     texts: HashMap<String, i64>,
-    /// The locations by the name of what is there.
-    locations: HashMap<String, u64>,
+    locations: HashMap<Frame, u64>,
+}
+
+/// A place in the program, or in what it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Frame {
+    /// What is there.
+    pub(super) name: String,
+    /// Where it is written, or nothing.
+    pub(super) file: String,
+    /// The line there, from 1; 0: unknown.
+    pub(super) line: u32,
+}
+
+impl From<&str> for Frame {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
 }
 
 impl ProfileBuilder {
@@ -29,9 +45,9 @@ impl ProfileBuilder {
         new
     }
 
-    /// Adds a sample; `stack` begins with the innermost name.
-    pub(super) fn add(&mut self, stack: &[&str], values: &[i64]) {
-        let location_id = stack.iter().map(|name| self.location(name)).collect();
+    /// Adds a sample; `stack` begins with the innermost frame.
+    pub(super) fn add(&mut self, stack: &[Frame], values: &[i64]) {
+        let location_id = stack.iter().map(|frame| self.location(frame)).collect();
         self.profile.sample.push(Sample { location_id, value: values.to_vec(), ..Sample::default() });
     }
 
@@ -43,16 +59,17 @@ impl ProfileBuilder {
         self.profile.encode_to_vec()
     }
 
-    fn location(&mut self, name: &str) -> u64 {
-        if let Some(id) = self.locations.get(name) {
+    fn location(&mut self, frame: &Frame) -> u64 {
+        if let Some(id) = self.locations.get(frame) {
             return *id;
         }
         let id = self.locations.len() as u64 + 1;
-        let name_text = self.text(name);
-        self.profile.function.push(Function { id, name: name_text, system_name: name_text, ..Function::default() });
-        let line = vec![Line { function_id: id, line: 0 }];
+        let (name, filename) = (self.text(&frame.name), self.text(&frame.file));
+        // Without a system name: `pprof` takes one that equals the name for mangled and cuts what it thinks is C++.
+        self.profile.function.push(Function { id, name, filename, ..Function::default() });
+        let line = vec![Line { function_id: id, line: frame.line.into() }];
         self.profile.location.push(Location { id, mapping_id: MAPPING, line, ..Location::default() });
-        self.locations.insert(name.to_owned(), id);
+        self.locations.insert(frame.clone(), id);
         id
     }
 
