@@ -60,9 +60,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Accepting worked.
-    pub fn reset(&mut self) {
-        self.pause = Duration::ZERO;
+    /// Accepting worked; says whether it had failed before.
+    pub fn reset(&mut self) -> bool {
+        !std::mem::take(&mut self.pause).is_zero()
     }
 
     /// The pause after an error: none when only that one connection is gone, else twice the one before, from 10 ms to
@@ -112,7 +112,7 @@ mod tests {
         let pauses = [(); 9].map(|()| backoff.after(&no_descriptors).as_millis());
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
         assert_eq!(backoff.after(&io::ErrorKind::ConnectionAborted.into()), Duration::ZERO);
-        backoff.reset();
+        assert!(backoff.reset() && !backoff.reset());
         assert_eq!(backoff.after(&no_descriptors), FIRST_PAUSE);
     }
 }

@@ -12,9 +12,13 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use crate::acceptors;
 use crate::admission::Admission;
 use crate::config::Config;
+pub use crate::observer::{
+    ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer,
+};
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, WorkerReport};
+pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -174,18 +178,7 @@ impl Running {
 
     /// A view of the gateway from any thread.
     pub fn observer(&self) -> Observer {
-        Observer(Arc::clone(&self.shared))
-    }
-}
-
-/// A view of a running gateway. It takes no part in its work and may outlive it.
-#[derive(Clone, Debug)]
-pub struct Observer(Arc<Shared>);
-
-impl Observer {
-    /// How the gateway stands, as of the last sweep.
-    pub fn report(&self) -> Report {
-        Report { workers: self.0.reports(), servers: self.0.registry.servers(), pool: self.0.pool.report() }
+        Observer::new(Arc::clone(&self.shared))
     }
 }
 

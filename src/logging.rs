@@ -1,32 +1,64 @@
 //! Structured logs on stderr, and a limit for the lines that a peer can cause.
 
 use std::env;
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 /// Environment variable that sets the log level when the command line does not.
 const LEVEL_VARIABLE: &str = "RUST_LOG";
 
-/// Sends the log of the whole program to stderr, without colours unless stderr is a terminal.
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people, coloured on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Changes how much is logged while the program runs.
+#[derive(Clone, Debug)]
+pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+
+/// Sends the log of the whole program to stderr.
 ///
 /// `level` is what `--log-level` says. Without it `RUST_LOG` counts, and without that the level is `info`.
 ///
 /// # Errors
 /// When `RUST_LOG` is needed and is no filter, or when the program has a log already.
-pub fn init(level: Option<LevelFilter>) -> Result<(), LoggingError> {
-    let filter = filter(level, env::var(LEVEL_VARIABLE).ok())?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .finish()
-        .try_init()?;
-    Ok(())
+pub fn init(level: Option<LevelFilter>, format: LogFormat) -> Result<LogControl, LoggingError> {
+    let (filter, control) = reload::Layer::new(filter(level, env::var(LEVEL_VARIABLE).ok())?);
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+    Ok(LogControl(control))
+}
+
+impl LogControl {
+    /// Logs this much from now on, whatever was said at the start.
+    ///
+    /// # Errors
+    /// The program's log is gone.
+    pub fn set_level(&self, level: LevelFilter) -> Result<(), reload::Error> {
+        self.0.reload(EnvFilter::default().add_directive(level.into()))
+    }
+
+    /// What is logged now, as `RUST_LOG` would say it.
+    ///
+    /// # Errors
+    /// The program's log is gone.
+    pub fn filter(&self) -> Result<String, reload::Error> {
+        self.0.with_current(ToString::to_string)
+    }
 }
 
 /// Why there is no log.
@@ -107,8 +139,8 @@ impl RateLimit {
     }
 }
 
-impl fmt::Display for Suppressed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }

@@ -2,13 +2,15 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{self, ExitCode};
 
 use anyhow::Context;
-use fastway::admin::{AdminThread, CommandFile, Registry, register_cpuprof, register_lookup_gc};
-use fastway::cli::{self, Invocation, Options};
+use fastway::admin::{self, AdminThread, CommandFile, Registry};
+use fastway::cli::{self, CtlOptions, Invocation, Options};
+use fastway::ctl;
 use fastway::gateway::{Gateway, Running};
-use fastway::logging;
+use fastway::logging::{self, LogControl};
 use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
 use tikv_jemallocator::Jemalloc;
 use tokio::runtime;
@@ -24,6 +26,7 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
         Ok(Invocation::Run(options)) => *options,
+        Ok(Invocation::Ctl(options)) => return ask(&options),
         Ok(Invocation::Print(text)) => return print(&text),
         Err(error) => {
             eprintln!("fastway: {error}");
@@ -46,17 +49,34 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// `fastway ctl`.
+fn ask(options: &CtlOptions) -> ExitCode {
+    let files = Files::new(options.dir.as_deref().unwrap_or(Path::new(".")), options.name.clone());
+    let outcome = ctl::run(&files, &options.command, options.timeout).map_err(|error| error.to_string());
+    let failure = outcome.and_then(|outcome| {
+        write!(io::stdout(), "{}", outcome.answer).map_err(|error| format!("cannot write the answer: {error}"))?;
+        outcome.error.map_or(Ok(()), Err)
+    });
+    match failure {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fastway ctl: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn run(options: Options) -> anyhow::Result<()> {
-    logging::init(options.log_level.map(LevelFilter::from_level))?;
+    let log = logging::init(options.log_level.map(LevelFilter::from_level), options.log_format)?;
     options.notices.iter().for_each(|notice| warn!("{notice}"));
     let dir = env::current_dir().context("cannot tell the working directory")?;
     let files = Files::new(dir, options.name.clone());
     // The main thread only waits for signals; the workers have runtimes of their own.
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(&files, options))
+    runtime.block_on(serve(&files, options, log))
 }
 
-async fn serve(files: &Files, options: Options) -> anyhow::Result<()> {
+async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let pid_file = PidFile::acquire(files)?;
     raise_descriptor_limit();
@@ -64,8 +84,9 @@ async fn serve(files: &Files, options: Options) -> anyhow::Result<()> {
     let gateway = Gateway::bind(options.config)?;
     let line = format!("listening client={} server={}", gateway.client_addr(), gateway.server_addr());
     let mut running = gateway.start()?;
-    let commands = commands(files, &running)?;
-    let admin = AdminThread::start(commands, CommandFile::new(files.path("cmd"))).context("cannot start a thread")?;
+    let commands = commands(files, &running, log)?;
+    let command_file = CommandFile::new(files.path("cmd"));
+    let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     announce(&line);
     tokio::select! {
         () = until_stopped(&mut signals, &admin) => {}
@@ -89,11 +110,10 @@ fn return_freed_memory() {
 }
 
 /// Everything that can be asked of this gateway.
-fn commands(files: &Files, running: &Running) -> anyhow::Result<Registry> {
+fn commands(files: &Files, running: &Running, log: LogControl) -> anyhow::Result<Registry> {
     let mut registry = Registry::default();
-    let observer = running.observer();
-    register_cpuprof(&mut registry, files.path("cpu.prof"))?;
-    register_lookup_gc(&mut registry, move |lines| lines.push_str(&observer.report().to_string()))?;
+    admin::register_all(&mut registry, files, &running.observer())?;
+    admin::register_log_level(&mut registry, log)?;
     Ok(registry)
 }
 

@@ -6,10 +6,19 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
-/// `NAME.cmd`: one command a line; blank lines are passed over.
+/// `NAME.cmd`: one command a line; blank lines and lines that begin with `#` are passed over.
 #[derive(Clone, Debug)]
 pub struct CommandFile {
     path: PathBuf,
+}
+
+/// What a command file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// The first line that begins with `#`, without that: who asks. It comes back in the result file.
+    pub request: Option<String>,
+    /// The commands in their order.
+    pub commands: Vec<String>,
 }
 
 /// Why a command file is not run. Nothing of such a file is run.
@@ -61,16 +70,15 @@ impl CommandFile {
     ///
     /// # Errors
     /// When it is missing, unreadable, no regular file, too large, no text or without a command.
-    pub fn read(&self) -> Result<Vec<String>, CommandFileError> {
+    pub fn read(&self) -> Result<Script, CommandFileError> {
         let bytes = self.read_bytes(self.open()?)?;
         let text = str::from_utf8(&bytes).map_err(|error| self.not_text(error.valid_up_to(), "is no UTF-8"))?;
         self.refuse_control_bytes(text)?;
-        let commands: Vec<String> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        if commands.is_empty() {
+        let script = Script::parse(text);
+        if script.commands.is_empty() {
             return Err(CommandFileError::Empty(self.path.clone()));
         }
-        Ok(commands)
+        Ok(script)
     }
 
     fn open(&self) -> Result<File, CommandFileError> {
@@ -110,6 +118,19 @@ impl CommandFile {
     }
 }
 
+impl Script {
+    fn parse(text: &str) -> Self {
+        let mut script = Self::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match line.strip_prefix('#') {
+                Some(comment) => drop(script.request.get_or_insert_with(|| comment.trim().to_owned())),
+                None => script.commands.push(line.to_owned()),
+            }
+        }
+        script
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -135,12 +156,20 @@ mod tests {
     #[test]
     fn commands_come_in_order_without_blank_lines_and_margins() {
         let (_dir, file) = file("\n  help\r\n\n\tlookup gc 1  \nlast line without an end");
-        assert_eq!(file.read().unwrap(), ["help", "lookup gc 1", "last line without an end"]);
+        assert_eq!(file.read().unwrap().commands, ["help", "lookup gc 1", "last line without an end"]);
+    }
+
+    #[test]
+    fn comments_are_passed_over_and_the_first_one_says_who_asks() {
+        let (_dir, file) = file("#  ctl 12 \nhelp\n # kick 3\nstats # is no comment\n");
+        let script = file.read().unwrap();
+        assert_eq!((script.request.as_deref(), script.commands.len()), (Some("ctl 12"), 2));
+        assert_eq!(script.commands[1], "stats # is no comment");
     }
 
     #[test]
     fn a_file_without_commands_is_an_error() {
-        for content in ["", "\n", " \n\t\r\n"] {
+        for content in ["", "\n", " \n\t\r\n", "# help\n"] {
             assert!(error(content).contains("holds no command"));
         }
     }
@@ -149,7 +178,7 @@ mod tests {
     fn the_largest_file_is_read_and_one_byte_more_is_refused() {
         let largest = "help\n\n\n\n".repeat(8192);
         let (_dir, file) = file(&largest);
-        assert_eq!(file.read().unwrap().len(), 8192);
+        assert_eq!(file.read().unwrap().commands.len(), 8192);
         assert!(error(largest + "\n").contains("larger than 65536 bytes"));
     }
 

@@ -1,13 +1,13 @@
 //! `cpuprof start` and `cpuprof stop`: where the CPU time of the gateway goes.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pprof::protos::{Mapping, Message, Profile};
+use pprof::protos::Message;
 use pprof::{Frames, ProfilerGuard, ProfilerGuardBuilder, Symbol};
 
+use super::output::write_bytes;
+use super::profile::declare_symbolized;
 use super::{CommandError, RegisterError, Registry};
 
 /// Samples of each second of CPU time. Enough for a profile of half a minute, too few to be felt.
@@ -43,22 +43,13 @@ struct CpuProfile {
     running: Option<ProfilerGuard<'static>>,
 }
 
-/// Why a profile could not be had.
-#[derive(Debug, thiserror::Error)]
-enum ProfileError {
-    #[error("the profiler failed: {0}")]
-    Profiler(#[from] pprof::Error),
-    #[error("{path}: the CPU profile cannot be written and is lost: {source}")]
-    Write { path: PathBuf, source: io::Error },
-}
-
 impl CpuProfile {
     fn start(&mut self) -> Result<(), CommandError> {
         if self.running.is_some() {
             return Err(CommandError::State("a CPU profile is being taken already; `cpuprof stop` ends it"));
         }
         let profiler = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&NOT_SAMPLED);
-        self.running = Some(profiler.build().map_err(|error| CommandError::failed(ProfileError::from(error)))?);
+        self.running = Some(profiler.build().map_err(failed)?);
         Ok(())
     }
 
@@ -67,37 +58,25 @@ impl CpuProfile {
         let running = self.running.take();
         let running =
             running.ok_or(CommandError::State("no CPU profile is being taken; `cpuprof start` starts one"))?;
-        self.write(&running).map_err(CommandError::failed)
+        self.write(&running)
     }
 
-    fn write(&self, running: &ProfilerGuard<'_>) -> Result<u64, ProfileError> {
-        let report = running.report().frames_post_processor(leave_out_profiler).build()?;
+    fn write(&self, running: &ProfilerGuard<'_>) -> Result<u64, CommandError> {
+        let report = running.report().frames_post_processor(leave_out_profiler).build().map_err(failed)?;
         let samples = report.data.values().map(|&count| count.unsigned_abs() as u64).sum();
-        let mut profile = report.pprof()?;
+        let mut profile = report.pprof().map_err(failed)?;
         declare_symbolized(&mut profile);
         let bytes = profile.encode_to_vec();
         // The symbols of the whole program, which nobody needs before the next profile.
         backtrace::clear_symbol_cache();
-        replace(&self.path, &bytes).map_err(|source| ProfileError::Write { path: self.path.clone(), source })?;
+        write_bytes(&self.path, "the CPU profile (it is lost)", &bytes)?;
         Ok(samples)
     }
 }
 
-/// Says that all functions have their names already. Otherwise `go tool pprof` looks them up again when it is given
-/// the program as well, by addresses that the profile does not have.
-fn declare_symbolized(profile: &mut Profile) {
-    let id = 1;
-    let named = Mapping {
-        id,
-        memory_limit: u64::MAX,
-        has_functions: true,
-        has_filenames: true,
-        has_line_numbers: true,
-        has_inline_frames: true,
-        ..Mapping::default()
-    };
-    profile.mapping.push(named);
-    profile.location.iter_mut().for_each(|location| location.mapping_id = id);
+/// The profiler's own error.
+fn failed(error: pprof::Error) -> CommandError {
+    CommandError::failed(format!("the profiler failed: {error}"))
 }
 
 /// Takes the profiler's own frames off the top of a stack. Where the compiler has not inlined them, they would get all of
@@ -113,20 +92,10 @@ fn is_of_profiler(function: &str) -> bool {
     path.starts_with("backtrace::") || path.starts_with("pprof::")
 }
 
-/// Writes the whole file or leaves what was there: a reader never sees half a profile.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // What is left of it is of no use, and the error that counts is the first one.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::tempdir;
 
     use super::*;
@@ -159,14 +128,5 @@ mod tests {
         run(&mut registry, "cpuprof start").unwrap();
         assert!(run(&mut registry, "cpuprof stop").unwrap_err().contains("cannot be written"));
         assert!(run(&mut registry, "cpuprof stop").unwrap_err().contains("no CPU profile"));
-    }
-
-    #[test]
-    fn a_failed_write_leaves_nothing_behind() {
-        let dir = tempdir().unwrap();
-        let taken = dir.path().join("taken");
-        fs::create_dir_all(taken.join("inside")).unwrap();
-        assert!(replace(&taken, b"profile").is_err());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

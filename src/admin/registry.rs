@@ -179,6 +179,12 @@ impl From<fmt::Error> for CommandError {
     }
 }
 
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
 impl Excerpt {
     /// Longest piece of input that an error repeats, in characters.
     const MAX_CHARS: usize = 64;

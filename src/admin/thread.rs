@@ -1,42 +1,75 @@
 //! The thread that runs commands, so that a slow one holds up neither signals nor links.
 
+use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, select_biased};
 use tracing::{debug, error, info, warn};
 
 use super::registry::Excerpt;
-use super::{CommandFile, Registry};
+use super::results::ResultFile;
+use super::{CommandFile, Outcome, Registry};
 
 /// How long the end of the gateway waits for a command that runs.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Owns the thread that reads the command file and runs its commands. The thread ends when this is dropped: a command
-/// that runs is finished, those behind it are left out.
+/// Calls that may wait for their turn.
+const CALLS: usize = 16;
+
+/// Owns the thread that runs commands: those of the command file, and those of a [`Caller`]. The thread ends when this
+/// is dropped: a command that runs is finished, those behind it are left out.
 #[derive(Debug)]
 pub struct AdminThread {
     /// Holds one request: the file is read when its turn comes, so a second one that waits would find the same.
     requests: Option<Sender<()>>,
+    calls: Sender<Call>,
     stopping: Arc<AtomicBool>,
     ended: Receiver<()>,
 }
 
+/// Runs commands for a program, for instance for an HTTP request. It may outlive the [`AdminThread`].
+#[derive(Clone, Debug)]
+pub struct Caller(Sender<Call>);
+
+/// Why commands of a [`Caller`] have no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// Others wait already.
+    #[error("too many commands wait for their turn ({CALLS}); none of these is run")]
+    Busy,
+    /// They were not done in time. They may still be run, or running.
+    #[error("the commands were not done within {0:?}; they may still be run")]
+    Late(Duration),
+    /// There is nobody to run them, or there is no more.
+    #[error("the thread that runs commands has ended")]
+    Ended,
+}
+
+#[derive(Debug)]
+struct Call {
+    commands: Vec<String>,
+    reply: Sender<Vec<Outcome>>,
+}
+
 impl AdminThread {
-    /// Starts the thread; it waits for [`AdminThread::run_commands`].
+    /// Starts the thread; it waits for [`AdminThread::run_commands`]. What the commands of the file answer is logged, and
+    /// written to `results`.
     ///
     /// # Errors
     /// When the system has no thread left for it.
-    pub fn start(registry: Registry, file: CommandFile) -> io::Result<Self> {
+    pub fn start(registry: Registry, file: CommandFile, results: PathBuf) -> io::Result<Self> {
         let (requests, requested) = bounded(1);
+        let (calls, called) = bounded(CALLS);
         let (end, ended) = bounded(0);
         let stopping = Arc::new(AtomicBool::new(false));
-        let runner = Runner { registry, file, stopping: Arc::clone(&stopping), _end: end };
-        thread::Builder::new().name("admin".to_owned()).spawn(move || runner.serve(&requested))?;
-        Ok(Self { requests: Some(requests), stopping, ended })
+        let runner = Runner { registry, file, results, runs: 0, stopping: Arc::clone(&stopping), _end: end };
+        thread::Builder::new().name("admin".to_owned()).spawn(move || runner.serve(&requested, &called))?;
+        Ok(Self { requests: Some(requests), calls, stopping, ended })
     }
 
     /// Has the command file run, soon, on the thread. Never blocks. While one request waits for the commands of another
@@ -52,6 +85,29 @@ impl AdminThread {
                 );
             }
         }
+    }
+
+    /// Something that runs commands on the thread and waits for their answers.
+    pub fn caller(&self) -> Caller {
+        Caller(self.calls.clone())
+    }
+}
+
+impl Caller {
+    /// Runs commands, in order and after those that wait already, and says what came of each.
+    ///
+    /// # Errors
+    /// There is no answer, or none within `limit`.
+    pub fn run(&self, commands: Vec<String>, limit: Duration) -> Result<Vec<Outcome>, CallError> {
+        let (reply, answer) = bounded(1);
+        self.0.try_send(Call { commands, reply }).map_err(|error| match error {
+            TrySendError::Full(_) => CallError::Busy,
+            TrySendError::Disconnected(_) => CallError::Ended,
+        })?;
+        answer.recv_timeout(limit).map_err(|error| match error {
+            RecvTimeoutError::Timeout => CallError::Late(limit),
+            RecvTimeoutError::Disconnected => CallError::Ended,
+        })
     }
 }
 
@@ -69,44 +125,97 @@ impl Drop for AdminThread {
 struct Runner {
     registry: Registry,
     file: CommandFile,
+    results: PathBuf,
+    /// Times that the command file was run.
+    runs: u64,
     stopping: Arc<AtomicBool>,
     /// Tells the owner by its drop that the thread has ended, even by a panic.
     _end: Sender<()>,
 }
 
 impl Runner {
-    fn serve(mut self, requested: &Receiver<()>) {
-        for () in requested {
-            if self.stopping.load(Ordering::Relaxed) {
-                return;
-            }
-            match self.file.read() {
-                Ok(commands) => self.run_all(&commands),
-                Err(error) => error!(%error, "command file not run"),
+    fn serve(mut self, requested: &Receiver<()>, called: &Receiver<Call>) {
+        loop {
+            select_biased! {
+                recv(requested) -> request => match request {
+                    Ok(()) if !self.is_stopping() => self.run_file(),
+                    _ => return,
+                },
+                recv(called) -> call => if let Ok(Call { commands, reply }) = call {
+                    let outcomes = commands.iter().map_while(|command| self.run_next(command)).collect();
+                    let _caller_waits_no_more = reply.send(outcomes);
+                },
             }
         }
     }
 
-    fn run_all(&mut self, commands: &[String]) {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn run_file(&mut self) {
+        self.runs += 1;
+        let mut results = ResultFile::begin(&self.results, self.runs);
+        match self.file.read() {
+            Ok(script) => {
+                script.request.iter().for_each(|request| results.request(request));
+                self.run_all(&script.commands, &mut results);
+            }
+            Err(error) => {
+                error!(%error, "command file not run");
+                results.failure(&error.to_string());
+            }
+        }
+        if let Err(error) = results.finish() {
+            error!(path = %self.results.display(), %error, "the results are only in the log: their file cannot be written");
+        }
+    }
+
+    fn run_all(&mut self, commands: &[String], results: &mut ResultFile) {
         for command in commands {
-            if self.stopping.load(Ordering::Relaxed) {
-                return;
+            match self.run_next(command) {
+                Some(outcome) => results.outcome(&outcome),
+                None => return results.failure("the gateway stops: the commands behind are not run"),
             }
-            self.run(command);
         }
     }
 
-    fn run(&mut self, command: &str) {
-        let mut answer = String::new();
-        let result = self.registry.run(command, &mut answer);
-        let command = Excerpt::new(command);
-        for line in answer.lines() {
+    /// Runs a command, unless the gateway stops.
+    fn run_next(&mut self, command: &str) -> Option<Outcome> {
+        (!self.is_stopping()).then(|| self.run(command))
+    }
+
+    fn run(&mut self, line: &str) -> Outcome {
+        let mut answer = Answer::default();
+        let result = self.registry.run(line, &mut answer);
+        let command = Excerpt::new(line);
+        for line in answer.text.lines() {
             info!(%command, "{line}");
         }
-        match result {
+        match &result {
             Ok(()) => info!(%command, "command done"),
             Err(error) => error!(%command, %error, "command failed"),
         }
+        let error = result.err().map(|error| error.to_string());
+        Outcome { command: line.to_owned(), answer: answer.text, error }
+    }
+}
+
+/// The answer of a command, up to the length that is kept.
+#[derive(Default)]
+struct Answer {
+    text: String,
+    cut: bool,
+}
+
+impl fmt::Write for Answer {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.cut {
+            return Ok(());
+        }
+        self.cut = self.text.len() + part.len() > Outcome::MAX_ANSWER_BYTES;
+        self.text.push_str(if self.cut { "… the rest is cut off\n" } else { part });
+        Ok(())
     }
 }
 
@@ -140,7 +249,8 @@ mod tests {
                     Ok(())
                 })
                 .unwrap();
-            let admin = AdminThread::start(registry, CommandFile::new(dir.path().join("cmd"))).unwrap();
+            let admin =
+                AdminThread::start(registry, CommandFile::new(dir.path().join("cmd")), dir.path().join("out")).unwrap();
             Self { dir, admin, arrived, leave }
         }
 
@@ -194,12 +304,52 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_gets_what_came_of_each_command() {
+        let meeting = Meeting::new();
+        let caller = meeting.admin.caller();
+        let commands = || vec!["meet me".to_owned(), "no such".to_owned()];
+        assert_eq!(caller.run(commands(), Duration::ZERO), Err(CallError::Late(Duration::ZERO)));
+        meeting.expect("me");
+        let asking = thread::spawn(move || (caller.run(commands(), Duration::from_secs(30)), caller));
+        meeting.leave.send(()).unwrap();
+        meeting.expect("me");
+        meeting.leave.send(()).unwrap();
+        let (outcomes, caller) = asking.join().unwrap();
+        let outcomes = outcomes.unwrap();
+        assert_eq!((outcomes[0].command.as_str(), &outcomes[0].error), ("meet me", &None));
+        assert!(outcomes[1].error.as_ref().unwrap().contains("there is no command"));
+        drop(meeting.admin);
+        assert_eq!(caller.run(vec!["help".to_owned()], Duration::from_secs(30)), Err(CallError::Ended));
+    }
+
+    #[test]
+    fn callers_beyond_those_that_may_wait_are_turned_away() {
+        let meeting = Meeting::new();
+        let caller = meeting.admin.caller();
+        let call = || caller.run(vec!["meet me".to_owned()], Duration::ZERO);
+        assert_eq!(call(), Err(CallError::Late(Duration::ZERO)));
+        meeting.expect("me");
+        (0..CALLS).for_each(|_| assert_eq!(call(), Err(CallError::Late(Duration::ZERO))));
+        assert_eq!(call(), Err(CallError::Busy));
+    }
+
+    #[test]
+    fn a_long_answer_is_cut() {
+        let mut answer = Answer::default();
+        for _ in 0..3 << 10 {
+            fmt::Write::write_str(&mut answer, &"x".repeat(1 << 10)).unwrap();
+        }
+        assert!(answer.text.ends_with("cut off\n") && answer.text.len() < Outcome::MAX_ANSWER_BYTES + 100);
+    }
+
+    #[test]
     fn a_panic_in_a_command_is_survived_by_the_owner() {
         let dir = tempdir().unwrap();
         fs::write(dir.path().join("cmd"), "boom").unwrap();
         let mut registry = Registry::default();
         registry.register("boom", "", "", |_, _| panic!("on purpose")).unwrap();
-        let admin = AdminThread::start(registry, CommandFile::new(dir.path().join("cmd"))).unwrap();
+        let admin =
+            AdminThread::start(registry, CommandFile::new(dir.path().join("cmd")), dir.path().join("out")).unwrap();
         admin.run_commands();
         assert!(admin.ended.recv().is_err());
         admin.run_commands();

@@ -84,6 +84,9 @@ pub enum UsageError {
         /// The address.
         addr: OneLine,
     },
+    /// `fastway ctl` without a command.
+    #[error("ctl needs a command, as in: fastway ctl help")]
+    NoCommand,
     /// argh found a fault that the checks before it should have found.
     #[error("{0}")]
     Other(OneLine),

@@ -15,6 +15,7 @@ use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::values;
 use crate::config::{PoolStrategy, Secret};
+use crate::logging::LogFormat;
 use crate::process::Name;
 
 /// All flags of one command line; `None` where a flag was not given.
@@ -182,12 +183,29 @@ pub struct ProcessFlags {
     /// error, warn, info, debug, trace; or see RUST_LOG (default info)
     #[argh(option, arg_name = "LEVEL", from_str_fn(values::log_level))]
     pub log_level: Option<Level>,
+    /// how log lines look: text, json (default text)
+    #[argh(option, arg_name = "FORMAT", from_str_fn(values::log_format))]
+    pub log_format: Option<LogFormat>,
     /// time to send what waits before an end (default 3s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub shutdown_grace: Option<Duration>,
     /// print the version
     #[argh(switch)]
     pub version: bool,
+}
+
+/// Flags of `fastway ctl`:
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct CtlFlags {
+    /// the gateway's --name (default fastway)
+    #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
+    pub name: Option<Name>,
+    /// the gateway's working directory (default: this one)
+    #[argh(option, arg_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// how long to wait for the answer (default 30s)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub timeout: Option<Duration>,
 }
 
 /// What argh knows of one group of flags.
@@ -225,6 +243,18 @@ impl Flags {
             sessions: group(line, sessions)?,
             process: group(line, process)?,
         })
+    }
+}
+
+impl CtlFlags {
+    /// The table of these flags.
+    pub(super) fn table() -> Table {
+        table::<Self>()
+    }
+
+    /// Has argh read the flags of a command line.
+    pub(super) fn from_line(line: &CommandLine, table: &Table) -> Result<Self, UsageError> {
+        group(line, table)
     }
 }
 

@@ -6,6 +6,7 @@ use super::flags::Table;
 
 const INTRODUCTION: &str = "\
 Usage: fastway [flags]
+       fastway ctl [flags] COMMAND…      asks a running gateway; ctl --help tells more
 
 A game gateway: carries many virtual connections between players and game
 servers over one physical link each. Without flags it takes two random ports
@@ -41,6 +42,27 @@ fn flag_line(flag: &FlagInfo<'_>) -> String {
         FlagInfoKind::Option { arg_name } => format!("{} {arg_name}", flag.long),
     };
     format!("  {form:width$}{}\n", flag.description, width = COLUMN - 2)
+}
+
+const CTL_INTRODUCTION: &str = "\
+Usage: fastway ctl [flags] COMMAND…
+
+Has a running gateway carry out a command, and prints the answer: it writes
+NAME.cmd, signals the gateway and reads NAME.cmd.out. Run it in the gateway's
+working directory, as the gateway's user or as root.
+
+  fastway ctl help                    lists the commands
+  fastway ctl links client held-up    shows the clients that are held up
+";
+
+const CTL_NOTES: &str = "
+Exit code: 0 when the command was carried out; 2 for a faulty command line; 1 for the rest.
+";
+
+/// The text of `ctl --help`.
+pub(super) fn ctl_usage(table: &Table) -> String {
+    let flags: String = table.flags.iter().map(|flag| flag_line(flag)).collect();
+    format!("{CTL_INTRODUCTION}\n{}\n{flags}{CTL_NOTES}", table.description)
 }
 
 /// The text of `--version`.

@@ -7,6 +7,7 @@
 //! To add a flag: a field in [`flags`], its line in `settle`. Everything else follows from the field.
 
 mod address;
+mod ctl;
 mod duration;
 mod error;
 pub mod flags;
@@ -22,9 +23,11 @@ use std::ffi::OsString;
 use tracing::Level;
 
 use crate::config::Config;
+use crate::logging::LogFormat;
 use crate::process::Name;
 
 pub use address::{ListenAddr, Reach};
+pub use ctl::CtlOptions;
 pub use error::{OneLine, UsageError};
 use flags::Flags;
 
@@ -36,6 +39,8 @@ pub const DEFAULT_LOG_LEVEL: Level = Level::INFO;
 pub enum Invocation {
     /// A running gateway.
     Run(Box<Options>),
+    /// A question to a running gateway.
+    Ctl(CtlOptions),
     /// Text for stdout (`--help`, `--version`), newline included; then exit code 0.
     Print(String),
 }
@@ -49,6 +54,8 @@ pub struct Options {
     pub name: Name,
     /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
     pub log_level: Option<Level>,
+    /// `--log-format`.
+    pub log_format: LogFormat,
     /// Warnings about the command line, one line each, to be logged once logging is up.
     pub notices: Vec<String>,
 }
@@ -64,6 +71,10 @@ pub fn parse(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {
+    let mut args = args.peekable();
+    if args.next_if(|word| word == ctl::WORD).is_some() {
+        return ctl::parse(args);
+    }
     let tables = Flags::tables();
     let line = normalize::read(args, &tables)?;
     if line.is_on("--help") {

@@ -26,7 +26,8 @@ pub(super) fn options(
     check_order(&config, line)?;
     let notice = key::guard(&mut config, line)?;
     let name = flags.process.name.unwrap_or_default();
-    Ok(Options { config, name, log_level: flags.process.log_level, notices: notice.into_iter().collect() })
+    let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
+    Ok(Options { config, name, log_level, log_format, notices: notice.into_iter().collect() })
 }
 
 fn gateway(config: &mut Config, flags: GatewayFlags) {

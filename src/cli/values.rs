@@ -10,6 +10,7 @@ use tracing::Level;
 use super::address::ListenAddr;
 use super::duration as go_duration;
 use crate::config::{PoolStrategy, Secret};
+use crate::logging::LogFormat;
 use crate::process::Name;
 
 /// A value, or what would have been accepted.
@@ -112,6 +113,15 @@ pub(super) fn log_level(text: &str) -> Parsed<Level> {
         "debug" => Ok(Level::DEBUG),
         "trace" => Ok(Level::TRACE),
         _ => Err("error, warn, info, debug or trace".to_owned()),
+    }
+}
+
+/// `--log-format`.
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json".to_owned()),
     }
 }
 

@@ -4,14 +4,18 @@ mod inbox;
 mod outbox;
 mod reason;
 mod transport;
+mod waits;
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use reason::{CloseKind, CloseReason};
 pub use transport::Transport;
+pub(crate) use waits::Waits;
+pub use waits::{Wait, WaitReason, WaitReport};
 
 use crate::admission::Permit;
 use crate::clock::Millis;
@@ -47,6 +51,8 @@ pub struct Link {
     pub(crate) deaf: bool,
     pub(crate) watch: Watch,
     pub(crate) traffic: Traffic,
+    pub(crate) waits: Waits,
+    pub(crate) opened: Instant,
     _permit: Permit,
 }
 
@@ -82,12 +88,16 @@ pub struct Watch {
 }
 
 /// What went over a link.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// Whole frames received, commands among them.
+    pub received_frames: u64,
+    /// Frames sent, commands among them; one that was sent in part counts later.
+    pub sent_frames: u64,
 }
 
 impl Watch {
@@ -117,6 +127,8 @@ impl Link {
             deaf: false,
             watch: Watch::default(),
             traffic: Traffic::default(),
+            waits: Waits::default(),
+            opened: Instant::now(),
             _permit: permit,
         }
     }
@@ -147,17 +159,60 @@ impl Link {
     /// Sends as much of the outbox as the transport takes; when that is not all, the task is woken for the rest.
     #[inline]
     pub(crate) fn flush(&mut self, pool: &mut LocalPool) -> std::io::Result<()> {
-        let before = self.outbox.waiting().bytes;
+        let before = self.outbox.waiting();
         let mut cx = Context::from_waker(&self.waker);
         let polled = self.transport.poll_send(&mut cx, &mut self.outbox, pool);
-        let sent = before - self.outbox.waiting().bytes;
+        let after = self.outbox.waiting();
+        let sent = before.bytes - after.bytes;
         self.watch.progressed |= sent > 0;
         self.traffic.sent_bytes += sent as u64;
-        self.blocked = polled.is_pending();
+        self.traffic.sent_frames += (before.packets - after.packets) as u64;
+        self.block(polled.is_pending());
         match polled {
             Poll::Ready(result) => result,
             Poll::Pending => Ok(()),
         }
+    }
+
+    #[inline]
+    fn block(&mut self, blocked: bool) {
+        self.blocked = blocked;
+        if blocked {
+            self.waits.begin(WaitReason::SlowWrite);
+        } else {
+            self.waits.end(WaitReason::SlowWrite);
+        }
+    }
+
+    /// Stops reading the link until there is room behind what it feeds.
+    pub(crate) fn hold(&mut self) {
+        self.held = true;
+        self.waits.begin(WaitReason::PausedSource);
+    }
+
+    /// Reads the link again.
+    pub(crate) fn release(&mut self) {
+        self.held = false;
+        self.waits.end(WaitReason::PausedSource);
+        self.wake();
+    }
+
+    /// Stops reading the link until it takes the answers to its own requests.
+    pub(crate) fn mute(&mut self) {
+        self.muted = true;
+        self.waits.begin(WaitReason::UnreadAnswers);
+    }
+
+    /// Reads the link again.
+    pub(crate) fn unmute(&mut self) {
+        self.muted = false;
+        self.waits.end(WaitReason::UnreadAnswers);
+        self.wake();
+    }
+
+    /// What carries the link's bytes.
+    pub(crate) fn transport(&self) -> &'static str {
+        self.transport.name()
     }
 
     /// What the system found wrong with the transport, if anything.

@@ -53,6 +53,9 @@ pub enum CloseReason {
     /// The gateway stops.
     #[error("the gateway stops")]
     Shutdown,
+    /// An operator wants it closed.
+    #[error("an operator closed the link")]
+    Kicked,
 }
 
 /// The reasons without their particulars, for counting.
@@ -74,11 +77,13 @@ pub enum CloseKind {
     Replaced,
     /// [`CloseReason::Shutdown`]
     Shutdown,
+    /// [`CloseReason::Kicked`]
+    Kicked,
 }
 
 impl CloseKind {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EndOfStream,
         Self::Lost,
         Self::BadBytes,
@@ -87,6 +92,7 @@ impl CloseKind {
         Self::TooSlow,
         Self::Replaced,
         Self::Shutdown,
+        Self::Kicked,
     ];
 
     /// Its place in [`CloseKind::ALL`].
@@ -105,6 +111,7 @@ impl CloseKind {
             Self::TooSlow => "too_slow",
             Self::Replaced => "replaced",
             Self::Shutdown => "shutdown",
+            Self::Kicked => "kicked",
         }
     }
 }
@@ -121,6 +128,7 @@ impl CloseReason {
             Self::TooSlow { .. } => CloseKind::TooSlow,
             Self::Replaced => CloseKind::Replaced,
             Self::Shutdown => CloseKind::Shutdown,
+            Self::Kicked => CloseKind::Kicked,
         }
     }
 }

@@ -30,6 +30,11 @@ impl Transport {
         Self { stream }
     }
 
+    /// The name under which it is shown.
+    pub const fn name(&self) -> &'static str {
+        "tcp"
+    }
+
     /// Receives into `scratch`; 0 is the end of the stream. Pending wakes the task of `cx` when there is more.
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -7,5 +7,5 @@ mod signals;
 
 pub use descriptors::raise_descriptor_limit;
 pub use files::{Files, Name, NameError};
-pub use pid_file::{PidFile, PidFileError};
+pub use pid_file::{NotRunning, PidFile, PidFileError, running_gateway};
 pub use signals::{Signal, Signals};

@@ -4,7 +4,7 @@
 //! that a killed gateway left behind is simply taken over.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -116,6 +116,54 @@ impl Drop for PidFile {
             warn!(path = %self.path.display(), %error, "pid file cannot be removed");
         }
     }
+}
+
+/// Why there is no gateway to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRunning {
+    /// There is no pid file.
+    #[error("no gateway runs here: there is no {0}; is this its working directory, and its --name?")]
+    NoFile(PathBuf),
+    /// There is one, but nobody holds it.
+    #[error("no gateway runs here: nobody holds {0}, which a gateway left behind that was killed")]
+    Stale(PathBuf),
+    /// It is held, and names no process of this machine.
+    #[error("{0} is held by a process that cannot be seen from here (in another container?)")]
+    HeldElsewhere(PathBuf),
+    /// It cannot be looked at.
+    #[error("{path}: cannot look at the pid file: {source}")]
+    Io {
+        /// The pid file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The gateway that runs with these files. Its lock on the pid file tells it from any other process.
+///
+/// # Errors
+/// There is none.
+pub fn running_gateway(files: &Files) -> Result<Pid, NotRunning> {
+    let path = files.path("pid");
+    let failed = |source| NotRunning::Io { path: path.clone(), source };
+    let mut file = File::open(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => NotRunning::NoFile(path.clone()),
+        _ => failed(source),
+    })?;
+    for _ in 0..ATTEMPTS {
+        match file.try_lock_shared() {
+            Ok(()) => return Err(NotRunning::Stale(path)),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        file.rewind().map_err(failed)?;
+        if let Some(pid) = living_pid(&mut file) {
+            return Ok(pid);
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(NotRunning::HeldElsewhere(path))
 }
 
 /// What one look at the file brought.
@@ -244,6 +292,20 @@ mod tests {
         assert!(files.path("pid").exists());
         drop(newer);
         assert!(!files.path("pid").exists());
+    }
+
+    #[test]
+    fn whoever_holds_the_file_is_the_running_gateway() {
+        let (_dir, files) = directory();
+        assert!(matches!(running_gateway(&files).unwrap_err(), NotRunning::NoFile(_)));
+        fs::write(files.path("pid"), own_line()).unwrap();
+        assert!(matches!(running_gateway(&files).unwrap_err(), NotRunning::Stale(_)));
+        let held = PidFile::acquire(&files).unwrap();
+        assert_eq!(running_gateway(&files).unwrap().as_raw_pid().unsigned_abs(), process::id());
+        drop(held);
+        let foreign = File::create(files.path("pid")).unwrap();
+        foreign.lock().unwrap();
+        assert!(matches!(running_gateway(&files).unwrap_err(), NotRunning::HeldElsewhere(_)));
     }
 
     #[test]

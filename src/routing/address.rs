@@ -86,6 +86,14 @@ impl Role {
             Self::Server(_) => Side::Server,
         }
     }
+
+    /// The game server's ID; `None` for a player.
+    pub const fn server(self) -> Option<ServerId> {
+        match self {
+            Self::Client => None,
+            Self::Server(id) => Some(id),
+        }
+    }
 }
 
 /// One of the gateway's two ports.

@@ -44,6 +44,12 @@ impl Registry {
         self.servers.remove_if(&id, |_, holder| *holder == addr);
     }
 
+    /// The link of this number, a client's or a registered server's.
+    pub fn link(&self, id: LinkId) -> Option<LinkAddr> {
+        let server = || self.servers.iter().map(|server| *server).find(|addr| addr.id == id);
+        self.client(id).or_else(server)
+    }
+
     /// Number of registered servers.
     pub fn servers(&self) -> usize {
         self.servers.len()

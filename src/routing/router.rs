@@ -34,6 +34,18 @@ pub struct RouterStats {
     pub stray: u64,
 }
 
+impl RouterStats {
+    /// Adds what another router counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = other;
+        self.opened += opened;
+        self.refused_unknown += refused_unknown;
+        self.refused_max_conns += refused_max_conns;
+        self.refused_dial_rate += refused_dial_rate;
+        self.stray += stray;
+    }
+}
+
 /// The virtual connections of one worker's links.
 #[derive(Debug)]
 pub struct Router {
@@ -173,6 +185,16 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// The connections of a link of this worker.
+    pub fn connections_of(&self, slot: Slot) -> impl ExactSizeIterator<Item = &ConnId> {
+        self.member(slot).map(|member| member.conns.iter()).unwrap_or_default()
+    }
+
+    /// The ends of a connection that this worker has one of.
+    pub fn ends(&self, conn: ConnId) -> Option<Ends> {
+        self.conns.get(&conn).copied()
     }
 
     /// What the router has done so far.

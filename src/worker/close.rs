@@ -1,9 +1,11 @@
 //! The end of links, and of the worker.
 
+use std::time::Instant;
+
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::core::Core;
+use super::doors::Handshake;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
 use crate::routing::{LinkAddr, Slot};
@@ -51,7 +53,8 @@ impl Core {
             return;
         }
         self.stats.closed(link.role.side(), reason.kind());
-        self.journal.closed(link, reason);
+        let connections = self.router.connections_of(slot).len();
+        self.journal.closed(link, connections, reason);
         self.router.leave(slot, &mut self.effects);
         self.apply_effects();
         self.open_server_gate(slot);
@@ -60,6 +63,7 @@ impl Core {
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.try_remove(slot.index()) {
+            self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
             link.dismantle(&mut self.pool);
             if self.stop.is_draining() {
                 self.schedule();
@@ -82,7 +86,8 @@ impl Core {
         if !self.stop.ask() {
             return;
         }
-        self.handshakes.values().for_each(AbortHandle::abort);
+        self.handshakes.values().for_each(Handshake::abort);
+        self.acceptors.clear();
         self.post_parcels();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
             self.shared.mailboxes.send(worker, Message::Quiet);

@@ -11,8 +11,8 @@ use std::time::Instant;
 use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashSet;
 use slab::Slab;
-use tokio::task::AbortHandle;
 
+use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
 use super::mail::Parcel;
 use super::report::{Journal, Stats};
@@ -21,7 +21,7 @@ use super::stop::Stop;
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::config::{Config, SideConfig};
-use crate::link::{CloseReason, Link, Transport, Waiting};
+use crate::link::{CloseReason, Link, Transport, WaitReason, WaitReport, Waiting};
 use crate::pool::LocalPool;
 use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -41,7 +41,10 @@ pub(super) struct Core {
     pub(super) gates: Gates,
     /// Workers that were told that a server link of this one is full.
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) handshakes: BTreeMap<u64, AbortHandle>,
+    pub(super) handshakes: BTreeMap<u64, Handshake>,
+    pub(super) acceptors: Vec<Acceptor>,
+    /// How long links that are closed by now were held up, clients' and servers'.
+    past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) journal: Journal,
@@ -80,6 +83,8 @@ impl Core {
             gates: Gates::default(),
             told_full: FxHashSet::default(),
             handshakes: BTreeMap::new(),
+            acceptors: Vec::new(),
+            past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             journal: Journal::default(),
@@ -163,6 +168,7 @@ impl Core {
         let key = GateKey::Server(link.addr);
         let is_over = link.role.side() == Side::Server && over(&self.config.server, link.outbox.waiting());
         if is_over {
+            link.waits.begin(WaitReason::OutboxFull);
             self.gates.close(key);
         }
         if is_over || self.gates.is_closed(key) {
@@ -208,8 +214,7 @@ impl Core {
         }
         for addr in self.gates.let_through() {
             if let Some(link) = self.link(addr) {
-                link.held = false;
-                link.wake();
+                link.release();
             }
         }
     }
@@ -236,7 +241,31 @@ impl Core {
     }
 
     pub(super) fn read_clock(&mut self) {
-        self.now = Millis::at(Instant::now(), self.started);
+        self.now = self.at(Instant::now());
+    }
+
+    /// A point in time on the worker's clock.
+    pub(super) fn at(&self, now: Instant) -> Millis {
+        Millis::at(now, self.started)
+    }
+
+    /// How long links of this side that are closed by now were held up.
+    pub(super) fn past_waits(&self, side: Side) -> WaitReport {
+        let [client, server] = self.past_waits;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
+
+    /// Keeps how long a link was held up that is closed now.
+    pub(super) fn remember_waits(&mut self, side: Side, waits: &WaitReport) {
+        let [client, server] = &mut self.past_waits;
+        let past = match side {
+            Side::Client => client,
+            Side::Server => server,
+        };
+        past.iter_mut().zip(waits).for_each(|(past, wait)| past.add(*wait));
     }
 }
 

@@ -5,20 +5,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastway_wire::ServerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::core::Core;
+use super::inspect::{AcceptorInfo, HandshakeInfo};
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
 use crate::acceptors::Backoff;
 use crate::admission::Handshaking;
+use crate::clock::Millis;
 use crate::handshake;
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
@@ -28,6 +30,38 @@ use crate::routing::{LinkAddr, Role, Side, WorkerId};
 pub(crate) struct Doors {
     pub(crate) client: Option<std::net::TcpListener>,
     pub(crate) server: Option<std::net::TcpListener>,
+}
+
+/// The task that accepts on one port.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    side: Side,
+    pausing: bool,
+    since: Millis,
+}
+
+/// The task of a server that has not proved yet who it is.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    task: AbortHandle,
+    peer: SocketAddr,
+    began: Instant,
+}
+
+impl Acceptor {
+    pub(super) fn info(&self, now: Millis) -> AcceptorInfo {
+        AcceptorInfo { side: self.side, pausing: self.pausing, lasting: now.since(self.since) }
+    }
+}
+
+impl Handshake {
+    pub(super) fn info(&self, now: Instant) -> HandshakeInfo {
+        HandshakeInfo { peer: self.peer, age: now.saturating_duration_since(self.began) }
+    }
+
+    pub(super) fn abort(&self) {
+        self.task.abort();
+    }
 }
 
 /// Starts an acceptor for each listener.
@@ -45,15 +79,19 @@ pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<JoinHandl
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
 async fn accept(core: Cell, side: Side, listener: TcpListener) {
     let mut backoff = Backoff::default();
+    core.borrow_mut().accepts(side, false);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                backoff.reset();
+                if backoff.reset() {
+                    core.borrow_mut().accepts(side, false);
+                }
                 receive_at_door(&core, side, stream, peer);
             }
             Err(error) => {
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
+                core.borrow_mut().accepts(side, true);
                 sleep(pause).await;
             }
         }
@@ -107,18 +145,17 @@ fn admit_client(core: &Cell, newcomer: Newcomer<TcpStream>) {
 /// trip, so the oldest is the likeliest to be held open on purpose.
 fn begin_handshake(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let mut state = core.borrow_mut();
+    let peer = newcomer.peer;
     let (handshaking, within_limit) = state.shared.admission.begin_handshake();
     // A worker without one of its own lets the newcomer in all the same: others must not keep its servers out.
     if !within_limit && let Some((_, oldest)) = state.handshakes.pop_first() {
         oldest.abort();
-        state.handshake_failed(
-            newcomer.peer,
-            &"too many handshakes (--max-handshakes): dropped the oldest for this one",
-        );
+        state.handshake_failed(peer, &"too many handshakes (--max-handshakes): dropped the oldest for this one");
     }
     let number = state.handshakes.last_key_value().map_or(0, |(last, _)| last + 1);
     let task = spawn_local(serve(Rc::clone(core), newcomer, handshaking, number));
-    state.handshakes.insert(number, task.abort_handle());
+    let handshake = Handshake { task: task.abort_handle(), peer, began: Instant::now() };
+    state.handshakes.insert(number, handshake);
 }
 
 /// The task of a server's link: handshake, registration, then the link itself.
@@ -146,7 +183,8 @@ async fn register(core: &Cell, id: ServerId, addr: LinkAddr) {
         let _its_worker_ended = gone.await;
         shared.registry.release_server(id, older);
     }
-    if core.borrow_mut().link(addr).is_none() {
+    let mut core = core.borrow_mut();
+    if !core.registered(id, addr) {
         shared.registry.release_server(id, addr);
     }
 }
@@ -155,6 +193,22 @@ impl Core {
     /// What the workers share, this worker, and the worker that must own the next link if not any may.
     fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
         (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
+    }
+
+    /// Says that a server can be dialed; false if its link is gone by now.
+    fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
+        let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
+        link.inspect(|link| self.journal.registered(id, link)).is_some()
+    }
+
+    /// Notes whether the acceptor of a port accepts or pauses, and since when.
+    fn accepts(&mut self, side: Side, pausing: bool) {
+        let since = self.at(Instant::now());
+        match self.acceptors.iter_mut().find(|acceptor| acceptor.side == side) {
+            Some(same) if same.pausing == pausing => {}
+            Some(acceptor) => *acceptor = Acceptor { side, pausing, since },
+            None => self.acceptors.push(Acceptor { side, pausing, since }),
+        }
     }
 
     fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn Display) {

@@ -2,7 +2,7 @@
 
 use super::core::{Core, over};
 use crate::config::SideConfig;
-use crate::link::{CloseReason, State, Waiting};
+use crate::link::{CloseReason, State, WaitReason, Waiting};
 use crate::routing::{Side, Slot};
 
 impl Core {
@@ -25,9 +25,8 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         tracing::debug!(link = %link.addr.id, peer = %link.peer, %lost, "the peer takes no more");
         link.deaf = true;
-        link.muted = false;
         link.outbox.clear(&mut self.pool);
-        link.wake();
+        link.unmute();
         self.flushed(slot);
     }
 
@@ -38,15 +37,17 @@ impl Core {
         let side = link.role.side();
         let bounds = self.config.side(side);
         if link.muted && waiting.answers <= bounds.send_queue_packets / 2 {
-            link.muted = false;
-            link.wake();
+            link.unmute();
         }
         match side {
             _ if link.state != State::Open => self.remove_if_done(slot),
             Side::Server if has_room(bounds, waiting) => self.open_server_gate(slot),
             Side::Server => {}
             Side::Client if waiting.bytes > bounds.send_queue_bytes => self.close_slow(slot, waiting),
-            Side::Client if !over(bounds, waiting) => link.watch.over_since = None,
+            Side::Client if !over(bounds, waiting) => {
+                link.watch.over_since = None;
+                link.waits.end(WaitReason::OutboxFull);
+            }
             Side::Client => {}
         }
     }

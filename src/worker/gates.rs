@@ -88,6 +88,11 @@ impl Gates {
         through
     }
 
+    /// Who waits, and before which gate.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (LinkAddr, GateKey)> + '_ {
+        self.gates.iter().flat_map(|(key, gate)| gate.waiting.iter().map(|link| (*link, *key)))
+    }
+
     /// Whether somebody waits before an open gate.
     pub(super) fn any_open(&self) -> bool {
         self.gates.values().any(|gate| gate.open)

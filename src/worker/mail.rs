@@ -11,9 +11,13 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::gates::GateKey;
+use super::question::Question;
 use super::transit::{self, Transit};
 use crate::admission::Permit;
 use crate::routing::{LinkAddr, Relay, Side, WorkerId};
+
+/// Mail that a question counts as: few of them are answered in a turn.
+const QUESTION_BYTES: usize = 256 << 10;
 
 /// A message to a worker.
 #[derive(Debug)]
@@ -42,16 +46,19 @@ pub enum Message {
     Stop,
     /// The sender has stopped reading and posted its last parcel.
     Quiet,
+    /// Something to answer, for whoever looks at the gateway.
+    Ask(Question),
 }
 
 impl Message {
-    /// Memory that the message takes.
+    /// Memory that the message takes, or work that is worth as much.
     pub(super) fn size_bytes(&self) -> usize {
-        let parcel = match self {
+        let further = match self {
             Self::Parcel { parcel, .. } => parcel.size_bytes(),
+            Self::Ask(_) => QUESTION_BYTES,
             _ => 0,
         };
-        size_of::<Self>() + parcel
+        size_of::<Self>() + further
     }
 }
 

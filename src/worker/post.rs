@@ -5,6 +5,7 @@ use fastway_wire::ConnId;
 use super::core::Core;
 use super::gates::GateKey;
 use super::mail::{Item, Message, Parcel};
+use crate::link::WaitReason;
 use crate::routing::{Cause, LinkAddr, Relay, Side, Slot, WorkerId};
 
 impl Core {
@@ -98,7 +99,9 @@ impl Core {
 
     /// Opens the gate before a server's link, here and on the workers that were told of it.
     pub(super) fn open_server_gate(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot.index()).filter(|link| link.role.side() == Side::Server) else { return };
+        let link = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Server);
+        let Some(link) = link else { return };
+        link.waits.end(WaitReason::OutboxFull);
         let (addr, key) = (link.addr, GateKey::Server(link.addr));
         if self.gates.open(key) {
             self.schedule();

@@ -7,7 +7,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 use super::core::Core;
 use super::gates::GateKey;
 use super::tasks::run_again;
-use crate::link::{CloseReason, Inbox, Progress, Sizes, State};
+use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
 
@@ -102,10 +102,14 @@ impl Core {
 
     fn received(&mut self, addr: LinkAddr, input: &[u8]) -> Result<(), CloseReason> {
         self.take_full();
+        let limited = self.config.limits.max_bytes_per_second.is_some();
         let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
         let side = link.role.side();
         link.watch.heard = true;
         link.watch.allowance = link.watch.allowance.saturating_sub(input.len() as u64);
+        if limited && link.watch.allowance == 0 && side == Side::Client {
+            link.waits.begin(WaitReason::ByteRate);
+        }
         link.traffic.received_bytes += input.len() as u64;
         self.stats.received(side, input.len());
         let routed = self.route(addr.slot, side, input);
@@ -118,9 +122,11 @@ impl Core {
         let full = self.take_full();
         let bound = self.config.side(side).send_queue_packets;
         let Some(link) = self.link(addr) else { return };
-        link.muted |= link.outbox.waiting().answers > bound;
+        if link.outbox.waiting().answers > bound {
+            link.mute();
+        }
         if let Some(key) = full {
-            link.held = true;
+            link.hold();
             self.gates.wait(key, addr);
             self.stats.held += 1;
         }
@@ -128,7 +134,11 @@ impl Core {
 
     fn route(&mut self, slot: Slot, side: Side, input: &[u8]) -> Result<(), CloseReason> {
         let rest = self.complete(slot, side, input)?;
-        let rest = self.route_whole(slot, side, rest)?;
+        let (rest, frames) = self.route_whole(slot, side, rest);
+        if let Some(link) = self.links.get_mut(slot.index()) {
+            link.traffic.received_frames += frames;
+        }
+        let rest = rest?;
         if rest.is_empty() {
             return Ok(());
         }
@@ -150,6 +160,7 @@ impl Core {
         let routed = self.route_completed(slot, side, &mut inbox);
         inbox.clear(&mut self.pool);
         if let Some(link) = self.links.get_mut(slot.index()) {
+            link.traffic.received_frames += 1;
             link.inbox = inbox;
         }
         routed?;
@@ -160,9 +171,10 @@ impl Core {
         Sizes { max_packet: self.config.max_packet, first_bytes: self.config.side(side).buffer_bytes }
     }
 
-    /// Routes the whole frames at the start of `input`, in place, and returns the rest.
-    fn route_whole<'a>(&mut self, slot: Slot, side: Side, input: &'a [u8]) -> Result<&'a [u8], CloseReason> {
+    /// Routes the whole frames at the start of `input`, in place, and returns the rest and how many they were.
+    fn route_whole<'a>(&mut self, slot: Slot, side: Side, input: &'a [u8]) -> (Result<&'a [u8], CloseReason>, u64) {
         let mut rest = input;
+        let mut frames = 0;
         let mut run = Run { conn: ConnId::COMMAND, start: 0, packets: 0 };
         let outcome = loop {
             let (frame, after) = match split_frame(rest, self.config.max_packet) {
@@ -176,6 +188,7 @@ impl Core {
                 run = Run { conn: frame.conn(), start: at, packets: 0 };
             }
             rest = after;
+            frames += 1;
             if !frame.conn().is_command() {
                 run.packets += 1;
             } else if let Err(reason) = self.command(slot, frame.payload()) {
@@ -183,7 +196,7 @@ impl Core {
             }
         };
         self.route_run(slot, side, run, input, input.len() - rest.len());
-        outcome
+        (outcome, frames)
     }
 
     /// Sends the frames of a run, which ends at `end`, on their way.

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use fastway_wire::ServerId;
+
 use crate::link::{CloseKind, CloseReason, Link};
-use crate::logging::RateLimit;
+use crate::logging::{RateLimit, Suppressed};
 use crate::routing::{LinkId, Role, RouterStats, Side};
 
 /// Lines a second that peers can cause for each reason.
@@ -47,9 +49,30 @@ impl SideStats {
     pub fn links(&self) -> u64 {
         self.opened - self.closed.iter().sum::<u64>()
     }
+
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self { opened, closed, received_bytes, sent_bytes, forwarded } = other;
+        self.opened += opened;
+        self.closed.iter_mut().zip(closed).for_each(|(sum, count)| *sum += count);
+        self.received_bytes += received_bytes;
+        self.sent_bytes += sent_bytes;
+        self.forwarded += forwarded;
+    }
 }
 
 impl Stats {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self { client, server, held, handshakes_failed, turned_away, accept_errors } = other;
+        self.client.add(client);
+        self.server.add(server);
+        self.held += held;
+        self.handshakes_failed += handshakes_failed;
+        self.turned_away += turned_away;
+        self.accept_errors += accept_errors;
+    }
+
     pub(super) fn opened(&mut self, side: Side) {
         self.side(side).opened += 1;
     }
@@ -96,10 +119,34 @@ pub struct WorkerReport {
     pub waiting_bytes: usize,
 }
 
+/// One line for the end of a link; the fields are the same at each level, which has to be a constant.
+macro_rules! log_closed {
+    ($level:ident, $link:expr, $connections:expr, $reason:expr, $suppressed:expr, $($message:tt)+) => {
+        tracing::event!(
+            tracing::Level::$level,
+            link = $link.addr.id.get(),
+            peer = %$link.peer,
+            server = $link.role.server().map(ServerId::get),
+            kind = $reason.kind().name(),
+            reason = %$reason,
+            duration_ms = u64::try_from($link.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+            connections = $connections,
+            received_bytes = $link.traffic.received_bytes,
+            sent_bytes = $link.traffic.sent_bytes,
+            received_frames = $link.traffic.received_frames,
+            sent_frames = $link.traffic.sent_frames,
+            waiting_bytes = $link.outbox.waiting().bytes,
+            suppressed = $suppressed.0,
+            $($message)+
+        )
+    };
+}
+
 /// Logs the life of links; what peers can cause is limited.
 #[derive(Debug)]
 pub(super) struct Journal {
     opened: RateLimit,
+    registered: RateLimit,
     closed: [RateLimit; CloseKind::ALL.len()],
     other: RateLimit,
 }
@@ -107,45 +154,56 @@ pub(super) struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         let limit = || RateLimit::new(LINES_PER_SECOND);
-        Self { opened: limit(), closed: CloseKind::ALL.map(|_| limit()), other: limit() }
+        Self { opened: limit(), registered: limit(), closed: CloseKind::ALL.map(|_| limit()), other: limit() }
     }
 }
 
 impl Journal {
     pub(super) fn opened(&mut self, role: Role, id: LinkId, peer: SocketAddr) {
-        let Some(suppressed) = self.opened.allow(Instant::now()) else { return };
+        let Some(Suppressed(suppressed)) = self.opened.allow(Instant::now()) else { return };
+        let link = id.get();
         match role {
-            Role::Client => tracing::debug!(link = %id, %peer, %suppressed, "client linked"),
-            Role::Server(server) => tracing::info!(link = %id, %peer, %server, %suppressed, "server linked"),
+            Role::Client => tracing::debug!(link, %peer, suppressed, "client link opened"),
+            Role::Server(server) => {
+                tracing::info!(link, %peer, server = server.get(), suppressed, "server link opened")
+            }
         }
     }
 
-    pub(super) fn closed(&mut self, link: &Link, reason: &CloseReason) {
+    /// Logs that a server can be dialed.
+    pub(super) fn registered(&mut self, server: ServerId, link: &Link) {
+        if let Some(Suppressed(suppressed)) = self.registered.allow(Instant::now()) {
+            let (link, peer, server) = (link.addr.id.get(), link.peer, server.get());
+            tracing::info!(link, %peer, server, suppressed, "server registered");
+        }
+    }
+
+    /// Logs the end of a link, with what it did.
+    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
         let Some(limit) = self.closed.get_mut(reason.kind().index()) else { return };
         let Some(suppressed) = limit.allow(Instant::now()) else { return };
-        let (id, peer, side) = (link.addr.id, link.peer, link.role.side());
-        let (received, sent) = (link.traffic.received_bytes, link.traffic.sent_bytes);
+        let side = link.role.side();
         match (reason.kind(), side) {
             (CloseKind::EndOfStream | CloseKind::Shutdown | CloseKind::Lost | CloseKind::Idle, Side::Client) => {
-                tracing::debug!(link = %id, %peer, %reason, received, sent, %suppressed, "client link closed");
+                log_closed!(DEBUG, link, connections, reason, suppressed, "client link closed");
             }
-            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) => {
-                tracing::info!(link = %id, %peer, %reason, received, sent, %suppressed, "server link closed");
+            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {
+                log_closed!(INFO, link, connections, reason, suppressed, "{side} link closed");
             }
-            _ => tracing::warn!(link = %id, %peer, %reason, received, sent, %suppressed, "{side} link closed"),
+            _ => log_closed!(WARN, link, connections, reason, suppressed, "{side} link closed"),
         }
     }
 
     pub(super) fn accept_failed(&mut self, side: Side, error: &std::io::Error, pause: std::time::Duration) {
         if let Some(suppressed) = self.other.allow(Instant::now()) {
-            tracing::error!(%error, ?pause, %suppressed, "cannot accept on the {side} port");
+            tracing::error!(%error, ?pause, suppressed = suppressed.0, "cannot accept on the {side} port");
         }
     }
 
     /// Logs something that a stranger at the door caused.
     pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn std::fmt::Display) {
         if let Some(suppressed) = self.other.allow(Instant::now()) {
-            tracing::warn!(%peer, %reason, %suppressed, "{side} turned away");
+            tracing::warn!(%peer, %reason, suppressed = suppressed.0, "{side} turned away");
         }
     }
 }

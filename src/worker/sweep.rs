@@ -9,7 +9,7 @@ use super::core::{Core, over};
 use super::report::WorkerReport;
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{CloseReason, Link, State};
+use crate::link::{CloseReason, Link, State, WaitReason};
 use crate::routing::{Role, Slot};
 
 /// A limit is checked this many times while it runs.
@@ -50,14 +50,18 @@ impl Core {
 
     /// Publishes how the worker stands.
     pub(super) fn publish(&self) {
+        self.shared.publish(self.me, self.report());
+    }
+
+    /// How the worker stands.
+    pub(super) fn report(&self) -> WorkerReport {
         let waiting = |(_, link): (usize, &Link)| link.outbox.waiting().bytes + link.inbox.received();
-        let report = WorkerReport {
+        WorkerReport {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
             waiting_bytes: self.links.iter().map(waiting).sum(),
-        };
-        self.shared.publish(self.me, report);
+        }
     }
 
     /// Bytes that a client may send until the next sweep, and the most that it may save up.
@@ -86,6 +90,7 @@ impl Core {
         if starved && more > 0 {
             // Time in which the gateway does not read a link is not idle time.
             link.watch.heard = true;
+            link.waits.end(WaitReason::ByteRate);
             link.wake();
         }
     }
@@ -113,6 +118,7 @@ impl Core {
         if link.role != Role::Client || !over(bounds, waiting) {
             return None;
         }
+        link.waits.begin(WaitReason::OutboxFull);
         let over_since = *link.watch.over_since.get_or_insert(now);
         let too_long = now.since(over_since) > self.config.client_slow_grace;
         too_long.then_some(CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes })

@@ -106,6 +106,7 @@ fn deliver(core: &Cell, message: Message) {
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiet => core.borrow_mut().heard_quiet(),
+        Message::Ask(question) => question.answer(&mut core.borrow_mut()),
     }
 }
 

@@ -192,6 +192,11 @@ impl Process {
         self.signal(Signal::USR1);
     }
 
+    /// Runs `fastway ctl` with these words in its working directory and waits for its end.
+    pub fn ctl(&self, words: &[&str]) -> Exit {
+        Self::run_in(self.dir.path(), &[&["ctl"], words].concat())
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the child can be waited for").is_none()

@@ -1,5 +1,7 @@
-//! What the gateway asks of the kernel that no safe interface offers: the only unsafe code of the project.
+//! What the gateway asks of the kernel and of its allocator that no safe interface offers: the only unsafe code of the
+//! project.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -18,6 +20,18 @@ pub fn unacknowledged_bytes(socket: impl AsFd) -> io::Result<usize> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// What jemalloc is told before `main`: it is able to take heap profiles, and does not until it is asked to. Once it
+/// is, about one allocation in 512 KiB is noted with its stack. The environment (`_RJEM_MALLOC_CONF`) has the last word.
+// SAFETY: the name is the one under which `tikv-jemallocator` looks for a pointer to a C string, the type is such a
+// pointer and never null, and nothing else of this program has that name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+#[used]
+pub static MALLOC_CONF: Option<&'static libc::c_char> = {
+    const TEXT: &CStr = c"prof:true,prof_active:false,lg_prof_sample:19";
+    // SAFETY: a C string has at least one character, its end, and this one lives for ever.
+    Some(unsafe { &*TEXT.as_ptr() })
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,118 @@
+//! `lookup heap`, `heapprof start` and `heapprof stop`: who holds memory.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::path::PathBuf;
+
+use jemalloc_pprof::{JemallocProfCtl, PROF_CTL, StackProfile};
+use tokio::sync::MutexGuard;
+
+use super::output::write_bytes;
+use super::profile::{Frame, ProfileBuilder};
+use super::{CommandError, RegisterError, Registry, Verbosity};
+
+/// Adds `lookup heap`, which writes the memory held by each call path to `path`, for `go tool pprof`; and the commands
+/// that start and stop the sampling that it needs.
+///
+/// Sampling is off until the first `lookup heap` or `heapprof start`: memory that was allocated before is not in the
+/// profile. In a program without jemalloc, or with its profiling off, the commands fail.
+///
+/// # Errors
+/// When the registry has one of the commands already.
+pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), RegisterError> {
+    registry.register("lookup heap", "[n]", "writes the heap profile, for `go tool pprof`", move |args, answer| {
+        Verbosity::try_from(args)?;
+        let mut sampler = sampler()?;
+        let was_on = sampler.activated();
+        sampler.activate().map_err(CommandError::failed)?;
+        let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
+        let profile = profile(&samples);
+        // The symbols of the whole program, which nobody needs before the next profile.
+        backtrace::clear_symbol_cache();
+        write_bytes(&path, "the heap profile", &profile)?;
+        writeln!(answer, "heap profile written to {}", path.display())?;
+        if !was_on {
+            writeln!(
+                answer,
+                "sampling starts now: the profile is empty; the next one has what is allocated from now on"
+            )?;
+        }
+        Ok(())
+    })?;
+    registry.register("heapprof start", "", "starts to sample allocations, for `lookup heap`", |args, answer| {
+        args.none()?;
+        sampler()?.activate().map_err(CommandError::failed)?;
+        Ok(writeln!(answer, "allocations are sampled; `lookup heap` writes the profile")?)
+    })?;
+    registry.register("heapprof stop", "", "stops sampling allocations and forgets the samples", |args, answer| {
+        args.none()?;
+        sampler()?.deactivate().map_err(CommandError::failed)?;
+        Ok(writeln!(answer, "allocations are not sampled")?)
+    })
+}
+
+/// jemalloc's sampler.
+fn sampler() -> Result<MutexGuard<'static, JemallocProfCtl>, CommandError> {
+    let sampler = PROF_CTL.as_deref();
+    let sampler = sampler.ok_or(CommandError::State("this program's allocator takes no heap profiles"))?;
+    sampler.try_lock().map_err(|_busy| CommandError::State("a heap profile is being written already"))
+}
+
+/// Gives the call paths their names.
+fn profile(samples: &StackProfile) -> Vec<u8> {
+    let mut profile = ProfileBuilder::new(&[("inuse_space", "bytes")]);
+    let mut known: HashMap<usize, Vec<Frame>> = HashMap::new();
+    for (stack, _) in samples.iter() {
+        let addresses = stack.addrs.iter().rev();
+        let frames = addresses.flat_map(|address| known.entry(*address).or_insert_with(|| resolve(*address)).clone());
+        let frames: Vec<Frame> = frames.collect();
+        let own = frames.iter().rposition(is_of_allocator).map_or(0, |last| last + 1);
+        #[expect(clippy::cast_possible_truncation, reason = "bytes that fit into memory")]
+        profile.add(frames.get(own..).unwrap_or_default(), &[stack.weight as i64]);
+    }
+    profile.encode()
+}
+
+/// The function at a return address, behind those that the compiler has put into it.
+fn resolve(return_address: usize) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    // The call is before the address to return to.
+    backtrace::resolve(return_address.wrapping_sub(1) as *mut c_void, |symbol| {
+        let name = symbol.name().map_or_else(|| format!("{return_address:#x}"), |name| format!("{name:#}"));
+        let file = symbol.filename().map(|file| file.display().to_string()).unwrap_or_default();
+        frames.push(Frame { name, file, line: symbol.lineno().unwrap_or_default() });
+    });
+    frames
+}
+
+/// Whether a function only passes on what somebody else allocates. Otherwise the allocator would have all memory.
+fn is_of_allocator(frame: &Frame) -> bool {
+    let path = frame.name.trim_start_matches('<');
+    ["_rjem_", "tikv_jemallocator::", "alloc::alloc::", "alloc::raw_vec::"].iter().any(|own| path.starts_with(own))
+        || path.contains("__rust_alloc")
+        || path.contains("__rust_realloc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocators_functions_are_told_from_those_that_use_it() {
+        let frame = |name: &str| Frame { name: name.to_owned(), ..Frame::default() };
+        for own in
+            ["_rjem_malloc", "<tikv_jemallocator::Jemalloc as x>::alloc", "alloc::raw_vec::finish_grow", "__rust_alloc"]
+        {
+            assert!(is_of_allocator(&frame(own)), "{own}");
+        }
+        for other in ["fastway::pool::Pool::take", "alloc::vec::Vec<T>::push", "main"] {
+            assert!(!is_of_allocator(&frame(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_the_name_of_its_function() {
+        let here = resolve as fn(usize) -> Vec<Frame> as usize + 2;
+        assert!(resolve(here).iter().any(|frame| frame.name.contains("heap::resolve") && frame.line > 0));
+    }
+}

@@ -1,0 +1,172 @@
+//! `links`, `servers`, `conns`, `kick` and `stats`: who is there, and what they do.
+
+use std::fmt::{self, Write};
+
+use super::{Args, CommandError, RegisterError, Registry};
+use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
+use crate::link::CloseKind;
+use crate::routing::{LinkId, Role, RouterStats, Side};
+use crate::worker::{SideStats, Stats};
+
+/// Lines of an answer, unless `limit=N` says otherwise.
+const LINES: usize = 100;
+/// Lines that can be asked for.
+const MOST_LINES: usize = 10_000;
+
+/// Adds `links`, `servers`, `conns`, `kick` and `stats`.
+///
+/// # Errors
+/// When the registry has one of the commands already.
+pub fn register_links(registry: &mut Registry, observer: &Observer) -> Result<(), RegisterError> {
+    let asked = observer.clone();
+    registry.register(
+        "links",
+        "[FILTER…]",
+        "shows links: `links client held-up limit=20`",
+        move |args, answer| show_links(&asked, args.words(), "", answer),
+    )?;
+    let asked = observer.clone();
+    registry.register("servers", "[FILTER…]", "shows the links of game servers", move |args, answer| {
+        show_links(&asked, args.words(), "server", answer)
+    })?;
+    let asked = observer.clone();
+    registry.register("conns", "LINK", "shows the virtual connections of a link", move |args, answer| {
+        show_connections(&asked, args, answer)
+    })?;
+    let asked = observer.clone();
+    registry.register("kick", "LINK", "closes a link", move |args, answer| {
+        let (link, _) = link_and_limit(args.words(), false)?;
+        let kicked = asked.kick(link).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
+        Ok(writeln!(answer, "kicked {}", Shown(&kicked))?)
+    })?;
+    let asked = observer.clone();
+    registry.register("stats", "", "shows what was counted since the start", move |args, answer| {
+        args.none()?;
+        Ok(Totals::of(&asked.report_now().map_err(CommandError::failed)?).show(answer)?)
+    })
+}
+
+fn show_links(observer: &Observer, words: &[&str], filter: &str, answer: &mut dyn Write) -> Result<(), CommandError> {
+    let mut filter: LinkFilter = filter.parse().map_err(CommandError::failed)?;
+    let mut limit = LINES;
+    for word in words {
+        match word.strip_prefix("limit=") {
+            Some(number) => limit = read_limit(number)?,
+            None => filter.add(word).map_err(CommandError::failed)?,
+        }
+    }
+    let page = observer.links(&filter, None, limit).map_err(CommandError::failed)?;
+    for link in &page.links {
+        writeln!(answer, "{}", Shown(link))?;
+    }
+    let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
+    Ok(writeln!(answer, "{} links{more}", page.links.len())?)
+}
+
+fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
+    let (link, limit) = link_and_limit(args.words(), true)?;
+    let page = observer.connections(link, None, limit).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
+    for ConnectionInfo { conn, client, server_link, server } in &page.connections {
+        writeln!(answer, "conn={conn} client_link={client} server={server} server_link={server_link}")?;
+    }
+    let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
+    Ok(writeln!(answer, "{} connections{more}", page.connections.len())?)
+}
+
+fn link_and_limit(words: &[&str], with_limit: bool) -> Result<(LinkId, usize), CommandError> {
+    const WANTED: &str = "the number of a link, which `links` shows";
+    let (link, rest) = words.split_first().ok_or_else(|| CommandError::argument("", WANTED))?;
+    let link = link.parse().map(LinkId::new).map_err(|_| CommandError::argument(link, WANTED))?;
+    match rest {
+        [] => Ok((link, LINES)),
+        [word] if with_limit && word.starts_with("limit=") => {
+            Ok((link, read_limit(word.trim_start_matches("limit="))?))
+        }
+        [surplus, ..] => Err(CommandError::argument(surplus, "expected behind the number of a link")),
+    }
+}
+
+fn read_limit(number: &str) -> Result<usize, CommandError> {
+    let limit = number.parse().ok().filter(|limit| (1..=MOST_LINES).contains(limit));
+    limit.ok_or_else(|| CommandError::argument(number, "a limit from 1 to 10000"))
+}
+
+fn no_link(link: LinkId) -> CommandError {
+    CommandError::failed(format!("there is no link {link}; `links` shows those that there are"))
+}
+
+/// A link in one line.
+struct Shown<'a>(&'a LinkInfo);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LinkInfo { id, role, peer, transport, worker, age, silent, connections, traffic, waiting, .. } = self.0;
+        write!(out, "link={id} side={}", role.side())?;
+        if let Role::Server(server) = role {
+            write!(out, " server={server}")?;
+        }
+        write!(out, " peer={peer} transport={transport} worker={worker} age={age:.1?} silent={silent:.1?}")?;
+        write!(out, " conns={connections} received_frames={}", traffic.received_frames)?;
+        write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
+        write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
+        write!(out, " waiting_bytes={} partial_bytes={}", waiting.bytes, self.0.partial_bytes)?;
+        write!(out, " state={}", if self.0.closing { "closing" } else { "open" })?;
+        for (reason, lasting) in self.0.held_up() {
+            write!(out, " {}={lasting:.1?}", reason.name())?;
+        }
+        match self.0.paused_by {
+            Some(PausedBy::Server(link)) => write!(out, " paused_by_link={link}"),
+            Some(PausedBy::Worker(worker)) => write!(out, " paused_by_worker={worker}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The counts of all workers together.
+#[derive(Default)]
+struct Totals {
+    stats: Stats,
+    routing: RouterStats,
+    connections: usize,
+    waiting_bytes: usize,
+    servers: usize,
+}
+
+impl Totals {
+    fn of(report: &Report) -> Self {
+        let mut totals = Self { servers: report.servers, ..Self::default() };
+        for worker in &report.workers {
+            totals.stats.add(&worker.stats);
+            totals.routing.add(&worker.routing);
+            totals.connections += worker.connections;
+            totals.waiting_bytes += worker.waiting_bytes;
+        }
+        totals
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors } = &self.stats;
+        show_side(Side::Client, client, out)?;
+        show_side(Side::Server, server, out)?;
+        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = self.routing;
+        writeln!(out, "connections open={} opened={opened}", self.connections)?;
+        writeln!(
+            out,
+            "dials refused_unknown={refused_unknown} refused_max_conns={refused_max_conns} refused_dial_rate={refused_dial_rate}"
+        )?;
+        writeln!(out, "servers registered={} handshakes_failed={handshakes_failed}", self.servers)?;
+        writeln!(out, "door turned_away={turned_away} accept_errors={accept_errors}")?;
+        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={}", self.waiting_bytes)
+    }
+}
+
+fn show_side(side: Side, stats: &SideStats, out: &mut dyn Write) -> fmt::Result {
+    let SideStats { opened, received_bytes, sent_bytes, forwarded, .. } = stats;
+    write!(out, "links side={side} open={} opened={opened}", stats.links())?;
+    writeln!(out, " received_bytes={received_bytes} sent_bytes={sent_bytes} forwarded_frames={forwarded}")?;
+    write!(out, "closed side={side}")?;
+    for (kind, count) in CloseKind::ALL.iter().zip(stats.closed) {
+        write!(out, " {}={count}", kind.name())?;
+    }
+    writeln!(out)
+}

@@ -1,0 +1,151 @@
+//! For how long a link was held up, by reason.
+
+use std::time::{Duration, Instant};
+
+/// What can hold a link up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// More waits in the link's outbox than its bounds allow: the peer takes too little.
+    OutboxFull,
+    /// The link is not read until there is room behind what it feeds.
+    PausedSource,
+    /// The link is not read until its peer takes the answers to its own requests.
+    UnreadAnswers,
+    /// The link is not read until the next sweep: it has sent what `--max-bytes-per-second` allows.
+    ByteRate,
+    /// The system took less than there was to send.
+    SlowWrite,
+}
+
+impl WaitReason {
+    /// Every reason, in the order of its index.
+    pub const ALL: [Self; 5] =
+        [Self::OutboxFull, Self::PausedSource, Self::UnreadAnswers, Self::ByteRate, Self::SlowWrite];
+
+    /// Its place in [`WaitReason::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OutboxFull => "outbox_full",
+            Self::PausedSource => "paused_source",
+            Self::UnreadAnswers => "unread_answers",
+            Self::ByteRate => "byte_rate",
+            Self::SlowWrite => "slow_write",
+        }
+    }
+}
+
+/// How often and for how long something was held up for one reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// Times that it began.
+    pub count: u64,
+    /// Time in all, the one that lasts included.
+    pub total: Duration,
+    /// How long it has lasted, if it has not ended.
+    pub lasting: Option<Duration>,
+}
+
+/// The waits of a link by [`WaitReason`].
+pub type WaitReport = [Wait; WaitReason::ALL.len()];
+
+/// Stopwatches for all reasons. One that never ran costs a link a pointer.
+#[derive(Debug, Default)]
+pub(crate) struct Waits(Option<Box<[Stopwatch; WaitReason::ALL.len()]>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Stopwatch {
+    since: Option<Instant>,
+    total: Duration,
+    count: u64,
+}
+
+impl Waits {
+    /// Notes that the link is held up from now on; a wait that lasts goes on.
+    pub(crate) fn begin(&mut self, reason: WaitReason) {
+        self.begin_at(reason, Instant::now);
+    }
+
+    /// Notes that the link goes on. Reads the clock only if it was held up.
+    #[inline]
+    pub(crate) fn end(&mut self, reason: WaitReason) {
+        if self.0.is_some() {
+            self.end_at(reason, Instant::now);
+        }
+    }
+
+    /// How the stopwatches stand.
+    pub(crate) fn report(&self, now: Instant) -> WaitReport {
+        self.0.as_deref().map_or_else(WaitReport::default, |watches| watches.map(|watch| watch.read(now)))
+    }
+
+    fn begin_at(&mut self, reason: WaitReason, now: impl FnOnce() -> Instant) {
+        let watches = self.0.get_or_insert_default();
+        if let Some(watch) = watches.get_mut(reason.index()).filter(|watch| watch.since.is_none()) {
+            watch.since = Some(now());
+            watch.count += 1;
+        }
+    }
+
+    fn end_at(&mut self, reason: WaitReason, now: impl FnOnce() -> Instant) {
+        let Some(watch) = self.0.as_deref_mut().and_then(|watches| watches.get_mut(reason.index())) else { return };
+        if let Some(since) = watch.since.take() {
+            watch.total += now().saturating_duration_since(since);
+        }
+    }
+}
+
+impl Stopwatch {
+    fn read(self, now: Instant) -> Wait {
+        let lasting = self.since.map(|since| now.saturating_duration_since(since));
+        Wait { count: self.count, total: self.total + lasting.unwrap_or_default(), lasting }
+    }
+}
+
+impl Wait {
+    /// Adds what another one has, except that it lasts.
+    pub fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.total += other.total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASON: WaitReason = WaitReason::PausedSource;
+
+    fn wait(waits: &Waits, now: Instant) -> Wait {
+        waits.report(now)[REASON.index()]
+    }
+
+    #[test]
+    fn waits_add_up_and_the_one_that_lasts_counts() {
+        let start = Instant::now();
+        let at = |seconds| move || start + Duration::from_secs(seconds);
+        let mut waits = Waits::default();
+        waits.begin_at(REASON, at(0));
+        waits.begin_at(REASON, at(1));
+        waits.end_at(REASON, at(3));
+        waits.end_at(REASON, at(4));
+        waits.begin_at(REASON, at(10));
+        let expected = Wait { count: 2, total: Duration::from_secs(5), lasting: Some(Duration::from_secs(2)) };
+        assert_eq!(wait(&waits, at(12)()), expected);
+        waits.end_at(REASON, at(13));
+        assert_eq!(wait(&waits, at(99)()), Wait { count: 2, total: Duration::from_secs(6), lasting: None });
+        let others = WaitReason::ALL.iter().filter(|reason| **reason != REASON);
+        assert!(others.map(|reason| waits.report(start)[reason.index()]).all(|wait| wait == Wait::default()));
+    }
+
+    #[test]
+    fn a_link_that_never_waited_reads_no_clock() {
+        let mut waits = Waits::default();
+        waits.end_at(REASON, || panic!("nothing to measure"));
+        assert_eq!(waits.report(Instant::now()), WaitReport::default());
+    }
+}
