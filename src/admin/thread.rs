@@ -34,7 +34,11 @@ pub struct AdminThread {
 
 /// Runs commands for a program, for instance for an HTTP request. It may outlive the [`AdminThread`].
 #[derive(Clone, Debug)]
-pub struct Caller(Sender<Call>);
+pub struct Caller {
+    calls: Sender<Call>,
+    /// Tells that the thread has ended: a call that it left behind stays where it is.
+    ended: Receiver<()>,
+}
 
 /// Why commands of a [`Caller`] have no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +93,7 @@ impl AdminThread {
 
     /// Something that runs commands on the thread and waits for their answers.
     pub fn caller(&self) -> Caller {
-        Caller(self.calls.clone())
+        Caller { calls: self.calls.clone(), ended: self.ended.clone() }
     }
 }
 
@@ -100,14 +104,16 @@ impl Caller {
     /// There is no answer, or none within `limit`.
     pub fn run(&self, commands: Vec<String>, limit: Duration) -> Result<Vec<Outcome>, CallError> {
         let (reply, answer) = bounded(1);
-        self.0.try_send(Call { commands, reply }).map_err(|error| match error {
+        self.calls.try_send(Call { commands, reply }).map_err(|error| match error {
             TrySendError::Full(_) => CallError::Busy,
             TrySendError::Disconnected(_) => CallError::Ended,
         })?;
-        answer.recv_timeout(limit).map_err(|error| match error {
-            RecvTimeoutError::Timeout => CallError::Late(limit),
-            RecvTimeoutError::Disconnected => CallError::Ended,
-        })
+        select_biased! {
+            recv(answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
+            // The answer may have been its last act.
+            recv(self.ended) -> _ => answer.try_recv().map_err(|_| CallError::Ended),
+            default(limit) => Err(CallError::Late(limit)),
+        }
     }
 }
 
@@ -320,6 +326,16 @@ mod tests {
         assert!(outcomes[1].error.as_ref().unwrap().contains("there is no command"));
         drop(meeting.admin);
         assert_eq!(caller.run(vec!["help".to_owned()], Duration::from_secs(30)), Err(CallError::Ended));
+    }
+
+    #[test]
+    fn a_call_that_the_thread_leaves_behind_is_told_so() {
+        let (calls, _never_taken) = bounded(CALLS);
+        let (end, ended) = bounded(0);
+        let caller = Caller { calls, ended };
+        let asking = thread::spawn(move || caller.run(vec!["help".to_owned()], Duration::from_secs(30)));
+        drop(end);
+        assert_eq!(asking.join().unwrap(), Err(CallError::Ended));
     }
 
     #[test]
