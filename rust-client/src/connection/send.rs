@@ -243,15 +243,10 @@ impl<R> SendHalf<R> {
 
     /// Queues the first of `messages`, as many as there is room for.
     fn push_copies(&self, messages: &[&[u8]]) -> Result<usize, SendError> {
+        messages.first().map_or(Ok(()), |first| self.check(first))?;
         let max = self.max_message_bytes();
         let fitting = messages.iter().take_while(|message| message.len() <= max).count();
-        match (messages.first(), messages.get(..fitting)) {
-            (Some(first), Some([])) => self.check(first).map(|()| 0),
-            (_, fitting) => {
-                self.check_open()?;
-                Ok(self.handle.link.push_copies(&self.handle.inbox, fitting.unwrap_or_default()))
-            }
-        }
+        Ok(self.handle.link.push_copies(&self.handle.inbox, messages.get(..fitting).unwrap_or_default()))
     }
 
     #[inline]
