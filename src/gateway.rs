@@ -17,7 +17,7 @@ pub use crate::observer::{
 };
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
-use crate::worker::{self, Doors, Mailboxes, Message, Shared, WorkerReport};
+use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
 pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 
 /// A gateway that is bound to its ports and does not serve yet.
@@ -32,6 +32,7 @@ pub struct Gateway {
 #[derive(Debug)]
 pub struct Running {
     mailboxes: Mailboxes,
+    ticker: Ticker,
     shared: Arc<Shared>,
     workers: Vec<Option<JoinHandle<io::Result<()>>>>,
     /// The workers that have ended, as they do.
@@ -125,7 +126,8 @@ impl Gateway {
         }
         drop(serving);
         let ready: Vec<WorkerId> = ready.iter().collect();
-        let mut running = Running { mailboxes, shared, workers, ended, stopping: AtomicBool::new(false) };
+        let ticker = Ticker::start(mailboxes.clone(), &self.config).map_err(StartError::Worker)?;
+        let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping: AtomicBool::new(false) };
         let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
         match failed.map(|worker| running.join(worker)) {
             Some(Err(error)) => Err(StartError::Worker(error)),
@@ -153,6 +155,7 @@ impl Running {
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
         self.mailboxes.workers().for_each(|worker| self.mailboxes.send(worker, Message::Stop));
+        self.ticker.hurry();
     }
 
     /// Waits until all workers have ended.

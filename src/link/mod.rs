@@ -28,17 +28,13 @@ use crate::routing::{Cause, LinkAddr, Role};
 ///   Open ──EOF, or the gateway stops──> Closing ──the peer has all, or the deadline──> removed
 ///     └──────any other CloseReason─────────────────────────────────────────────────────> removed
 /// ```
+///
+/// The fields keep their order: what every frame touches comes first, on as few cache lines as it takes. Of thousands of
+/// links that speak now and then, none is in the processor's cache when its turn comes.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Link {
     pub(crate) addr: LinkAddr,
-    pub(crate) role: Role,
-    pub(crate) peer: SocketAddr,
-    transport: Transport,
-    pub(crate) inbox: Inbox,
-    pub(crate) outbox: Outbox,
-    /// Wakes the link's task.
-    waker: Waker,
-    pub(crate) state: State,
     /// Whether the link is on the list of those to be flushed at the end of the turn.
     pub(crate) dirty: bool,
     /// Whether the transport took less than there was; the task flushes when it takes more.
@@ -49,9 +45,17 @@ pub struct Link {
     pub(crate) muted: bool,
     /// Whether sending has failed; nothing more is queued.
     pub(crate) deaf: bool,
-    pub(crate) watch: Watch,
-    pub(crate) traffic: Traffic,
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    transport: Transport,
+    /// Wakes the link's task.
+    waker: Waker,
+    pub(crate) outbox: Outbox,
     pub(crate) waits: Waits,
+    pub(crate) traffic: Traffic,
+    pub(crate) watch: Watch,
+    pub(crate) inbox: Inbox,
+    pub(crate) peer: SocketAddr,
     pub(crate) opened: Instant,
     _permit: Permit,
 }

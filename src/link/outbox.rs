@@ -141,6 +141,8 @@ impl Outbox {
         if self.segments.capacity() > KEPT_SEGMENTS {
             self.segments = VecDeque::new();
         }
+        // The next segment takes the place that is in the processor's cache, not the one after it.
+        self.segments.clear();
     }
 
     /// Drops all that waits.

@@ -39,13 +39,6 @@ impl Core {
         }
     }
 
-    /// Removes the closing links whose peers have acknowledged everything by now.
-    pub(super) fn remove_done(&mut self) {
-        for index in 0..self.links.capacity() {
-            self.remove_if_done(Slot::from_index(index));
-        }
-    }
-
     /// Takes a link out of routing and accounts for it, once.
     fn retire(&mut self, slot: Slot, reason: &CloseReason) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashSet;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
@@ -43,6 +45,8 @@ pub(super) struct Core {
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
     pub(super) handshakes: BTreeMap<u64, Handshake>,
     pub(super) acceptors: Vec<Acceptor>,
+    /// Wakes tasks that wait for time to pass.
+    pub(super) next_sweep: Rc<Notify>,
     /// How long links that are closed by now were held up, clients' and servers'.
     past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
@@ -84,6 +88,7 @@ impl Core {
             told_full: FxHashSet::default(),
             handshakes: BTreeMap::new(),
             acceptors: Vec::new(),
+            next_sweep: Rc::default(),
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),

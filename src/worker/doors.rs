@@ -11,7 +11,6 @@ use fastway_wire::ServerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle, spawn_local};
-use tokio::time::sleep;
 
 use super::core::Core;
 use super::inspect::{AcceptorInfo, HandshakeInfo};
@@ -21,7 +20,7 @@ use super::tasks::{Cell, drive};
 use crate::acceptors::Backoff;
 use crate::admission::Handshaking;
 use crate::clock::Millis;
-use crate::handshake;
+use crate::handshake::{self, HandshakeFailure};
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
 
@@ -59,6 +58,10 @@ impl Handshake {
         HandshakeInfo { peer: self.peer, age: now.saturating_duration_since(self.began) }
     }
 
+    fn is_late(&self) -> bool {
+        self.began.elapsed() >= handshake::DEADLINE
+    }
+
     pub(super) fn abort(&self) {
         self.task.abort();
     }
@@ -92,9 +95,17 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
                 core.borrow_mut().accepts(side, true);
-                sleep(pause).await;
+                sweeps_until(&core, Instant::now() + pause).await;
             }
         }
+    }
+}
+
+/// Waits for the first sweep after `time`, or not at all.
+async fn sweeps_until(core: &Cell, time: Instant) {
+    while Instant::now() < time {
+        let sweep = Rc::clone(&core.borrow().next_sweep);
+        sweep.notified().await;
     }
 }
 
@@ -214,6 +225,15 @@ impl Core {
     fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn Display) {
         self.stats.turned_away += 1;
         self.journal.turned_away(side, peer, reason);
+    }
+
+    /// Drops the handshakes that take too long; the oldest come first.
+    pub(super) fn end_slow_handshakes(&mut self) {
+        while let Some(oldest) = self.handshakes.first_entry().filter(|oldest| oldest.get().is_late()) {
+            let Handshake { task, peer, .. } = oldest.remove();
+            task.abort();
+            self.handshake_failed(peer, &HandshakeFailure::TooSlow);
+        }
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

@@ -42,6 +42,8 @@ pub enum Message {
         /// Told when it is gone.
         done: oneshot::Sender<()>,
     },
+    /// Look at every link: it is time to.
+    Sweep,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
     /// The sender has stopped reading and posted its last parcel.
@@ -147,6 +149,11 @@ impl Mailboxes {
         if let Some(sender) = self.senders.get(to.index()) {
             let _receiver_is_gone = sender.send(message);
         }
+    }
+
+    /// Whether all workers are gone.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.senders.iter().all(UnboundedSender::is_closed)
     }
 
     /// Sends a parcel and says whether too many bytes are on their way now.

@@ -19,6 +19,7 @@ mod shared;
 mod stop;
 mod sweep;
 mod tasks;
+mod ticker;
 mod transit;
 
 pub(crate) use doors::Doors;
@@ -30,3 +31,4 @@ pub use question::{AskError, Question};
 pub use report::{SideStats, Stats, WorkerReport};
 pub(crate) use shared::Shared;
 pub(crate) use tasks::run;
+pub(crate) use ticker::Ticker;

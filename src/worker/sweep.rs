@@ -44,7 +44,10 @@ impl Core {
             if let Some(reason) = self.examine(slot) {
                 self.close(slot, &reason);
             }
+            self.remove_if_done(slot);
         }
+        self.end_slow_handshakes();
+        self.next_sweep.notify_waiters();
         self.publish();
     }
 

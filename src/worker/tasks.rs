@@ -1,4 +1,4 @@
-//! The tasks of a worker: one for each link, one for each handshake, its acceptors, its sweep and its pump.
+//! The tasks of a worker: one for each link, one for each handshake, its acceptors and its pump.
 //!
 //! They hold the worker's state only while they are polled. All of them end with the worker's runtime.
 
@@ -10,19 +10,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, coop::unconstrained, spawn_local, yield_now};
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use super::doors::{Doors, accept_from, admit_from_afar};
 use super::gates::GateKey;
 use super::mail::Message;
 use super::shared::Shared;
-use super::sweep;
 use crate::config::Config;
 use crate::routing::{LinkAddr, WorkerId};
 
@@ -31,8 +29,6 @@ const TASKS_PER_LOOK: u32 = 512;
 
 /// Mail that a turn takes: what was unpacked has to be sent before more is.
 const MAIL_BYTES_PER_TURN: usize = 1 << 20;
-/// Time between looks at whether the peers of closing links have all that was sent.
-const LINGER_CHECK: Duration = Duration::from_millis(10);
 
 pub(super) type Cell = Rc<RefCell<Core>>;
 
@@ -49,15 +45,11 @@ pub(crate) fn run(
     mail: UnboundedReceiver<Message>,
     serving: Sender<WorkerId>,
 ) -> io::Result<()> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .event_interval(TASKS_PER_LOOK)
-        .build_local(LocalOptions::default())?;
+    let runtime =
+        Builder::new_current_thread().enable_io().event_interval(TASKS_PER_LOOK).build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let period = sweep::interval(&config);
         let core = Rc::new(RefCell::new(Core::new(me, config, shared, Instant::now())));
         let acceptors = accept_from(&core, doors)?;
-        spawn_local(regularly(Rc::clone(&core), period, Core::sweep));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
         let _nobody_waits = serving.send(me);
         drop(serving);
@@ -74,7 +66,6 @@ async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: V
             unpacked += message.size_bytes();
             if matches!(message, Message::Stop) {
                 acceptors.drain(..).for_each(|acceptor| acceptor.abort());
-                spawn_local(regularly(Rc::clone(&core), LINGER_CHECK, Core::remove_done));
             }
             deliver(&core, message);
             if unpacked > MAIL_BYTES_PER_TURN {
@@ -104,18 +95,10 @@ fn deliver(core: &Cell, message: Message) {
         Message::Full(server) => core.borrow_mut().gates.close(GateKey::Server(server)),
         Message::Room(key) => core.borrow_mut().room(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
+        Message::Sweep => core.borrow_mut().sweep(),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiet => core.borrow_mut().heard_quiet(),
         Message::Ask(question) => question.answer(&mut core.borrow_mut()),
-    }
-}
-
-async fn regularly(core: Cell, period: Duration, act: fn(&mut Core)) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        act(&mut core.borrow_mut());
     }
 }
 
