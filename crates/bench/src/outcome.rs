@@ -4,7 +4,6 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::load::Part;
 use crate::target::Usage;
 
 /// One run of one work against one gateway. `docs/benchmark.md` says what each key means.
@@ -101,14 +100,23 @@ impl Process {
             involuntary_switches: after.involuntary_switches.saturating_sub(before.involuntary_switches),
         }
     }
+
+    /// This time and a later one together.
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds + later.cpu_seconds,
+            voluntary_switches: self.voluntary_switches + later.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + later.involuntary_switches,
+            ..later
+        }
+    }
 }
 
 impl Generator {
-    pub(crate) fn of(part: &Part) -> Self {
-        let lag = &part.tally.lag;
+    pub(crate) fn of(busy: f64, lag: &Histogram<u64>) -> Self {
         let lag_at = |value: u64| (!lag.is_empty()).then(|| micros(value));
         Self {
-            busy: (part.busy * 1e3).round() / 1e3,
+            busy: (busy * 1e3).round() / 1e3,
             lag_us_p99: lag_at(lag.value_at_quantile(0.99)),
             lag_us_max: lag_at(lag.max()),
         }

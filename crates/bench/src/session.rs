@@ -142,19 +142,30 @@ impl Session<'_> {
 }
 
 impl Recorded {
-    /// The findings of one part.
-    pub(crate) fn findings(&self, part: usize) -> Findings {
-        let Some(Part { tally, .. }) = self.parts.get(part) else { return Findings::default() };
+    /// The findings of the parts that are `wanted`, by their number, as one.
+    pub(crate) fn findings(&self, wanted: impl Fn(usize) -> bool) -> Findings {
+        let tally = self.tally(&wanted);
+        let processes = choose(&self.usage, &wanted).map(|(before, after)| Process::between(before, after));
+        let busy: Vec<f64> = choose(&self.parts, &wanted).map(|part| part.busy).collect();
         Findings {
             seconds: tally.time().as_secs_f64(),
             frames: tally.frames,
             payload_bytes: tally.bytes,
-            process: self.usage.get(part).map(|(before, after)| Process::between(before, after)),
-            generator: self.parts.get(part).map(Generator::of).unwrap_or_default(),
+            process: processes.reduce(Process::and),
+            generator: Generator::of(busy.iter().sum::<f64>() / float(busy.len().max(1) as u64), &tally.lag),
             details: Map::new(),
-            plots: Plots { latency: Some(tally.latency.clone()), timeline: tally.timeline.clone() },
+            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline },
         }
     }
+
+    /// What was counted in the parts that are `wanted`.
+    pub(crate) fn tally(&self, wanted: impl Fn(usize) -> bool) -> Tally {
+        Tally::join(choose(&self.parts, wanted).map(|part| &part.tally))
+    }
+}
+
+fn choose<T>(parts: &[T], wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = &T> {
+    parts.iter().enumerate().filter(move |(number, _)| wanted(*number)).map(|(_, part)| part)
 }
 
 struct Observer<'a> {

@@ -46,6 +46,19 @@ impl Tally {
         Self { span: (begin, end), frames: 0, bytes: 0, latency: histogram(), lag: histogram(), timeline }
     }
 
+    /// Those of several parts as one.
+    pub(crate) fn join<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        parts.fold(Self::new(0, 0), |mut whole, part| {
+            whole.span.1 += nanos(part.time());
+            whole.frames += part.frames;
+            whole.bytes += part.bytes;
+            whole.latency += &part.latency;
+            whole.lag += &part.lag;
+            whole.timeline.extend(&part.timeline);
+            whole
+        })
+    }
+
     /// Whether `time` lies in it.
     #[inline]
     pub(crate) fn covers(&self, time: u64) -> bool {

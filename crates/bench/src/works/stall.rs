@@ -1,5 +1,7 @@
 //! `stall`: what the others notice of a peer that misbehaves.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -9,7 +11,11 @@ use crate::load::{Fault, Tally};
 use crate::outcome::{float, micros};
 use crate::session::{Findings, Session};
 
-/// An open loop that first runs undisturbed and then beside the misbehaving peer, for half of the time each.
+/// How long the open loop goes on undisturbed, and then disturbed, before it is undisturbed again. What the machine itself
+/// adds to latencies comes and goes; in turns it meets both alike.
+const TURN: Duration = Duration::from_millis(500);
+
+/// An open loop beside a misbehaving peer that comes and goes: undisturbed and disturbed for half of the time each.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Stall {
     /// What the others do.
@@ -20,33 +26,44 @@ pub(crate) struct Stall {
 
 impl Stall {
     pub(crate) fn run(&self, mut session: Session<'_>) -> Result<Findings, Fault> {
-        let half = session.settings.time / 2;
+        let parts = turns(session.settings.time);
         let mut trouble = None;
+        let mut done = 0;
         let (doors, seed) = (&session.gateway.doors, session.settings.seed);
         let mut on_part = |part| {
-            if part == 1 {
+            done += trouble.take().map_or(Ok(0), Trouble::stop)?;
+            if is_disturbed(part) {
                 trouble = Some(Trouble::start(self.trouble, doors, seed)?);
             }
             Ok(())
         };
-        let recorded = session.load(self.base.layout(), self.base.traffic(), vec![half, half], &mut on_part)?;
-        let done = trouble.map_or(Ok(0), Trouble::stop)?;
-        let tallies: Vec<&Tally> = recorded.parts.iter().map(|part| &part.tally).collect();
-        let [before, during] = tallies[..] else { return Ok(recorded.findings(1)) };
-        Ok(Findings { details: details(before, during, done), ..recorded.findings(1) })
+        let recorded = session.load(self.base.layout(), self.base.traffic(), parts, &mut on_part)?;
+        done += trouble.map_or(Ok(0), Trouble::stop)?;
+        let (alone, during) = (recorded.tally(|part| !is_disturbed(part)), recorded.tally(is_disturbed));
+        Ok(Findings { details: details(&alone, &during, done), ..recorded.findings(is_disturbed) })
     }
 }
 
-fn details(before: &Tally, during: &Tally, done: u64) -> Map<String, Value> {
+/// Undisturbed and disturbed parts in turn; as many of these as of those.
+fn turns(time: Duration) -> Vec<Duration> {
+    let pairs = u32::try_from(time.as_nanos() / (2 * TURN).as_nanos()).unwrap_or(u32::MAX).max(1);
+    vec![time / (2 * pairs); 2 * pairs as usize]
+}
+
+fn is_disturbed(part: usize) -> bool {
+    part % 2 == 1
+}
+
+fn details(alone: &Tally, during: &Tally, done: u64) -> Map<String, Value> {
     let at = |tally: &Tally, quantile| tally.latency.value_at_quantile(quantile);
-    let ratio = float(at(during, 0.99)) / float(at(before, 0.99).max(1));
-    let details = [
-        ("p50_us_before", json!(micros(at(before, 0.5)))),
-        ("p99_us_before", json!(micros(at(before, 0.99)))),
-        ("p50_us_during", json!(micros(at(during, 0.5)))),
-        ("p99_us_during", json!(micros(at(during, 0.99)))),
-        ("p99_ratio", json!((ratio * 100.0).round() / 100.0)),
-        ("trouble_bytes", json!(done)),
-    ];
-    details.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+    let mut details = Map::new();
+    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
+        let (alone, during) = (at(alone, quantile), at(during, quantile));
+        let ratio = float(during) / float(alone.max(1));
+        details.insert(format!("{name}_us_alone"), json!(micros(alone)));
+        details.insert(format!("{name}_us_during"), json!(micros(during)));
+        details.insert(format!("{name}_ratio"), json!((ratio * 100.0).round() / 100.0));
+    }
+    details.insert("trouble_bytes".to_owned(), json!(done));
+    details
 }
