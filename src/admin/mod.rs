@@ -28,7 +28,7 @@ pub use links::register_links;
 pub use log_level::register_log_level;
 pub use lookup::Verbosity;
 pub use memory::register_lookup_gc;
-pub use registry::{Args, CommandError, Excerpt, RegisterError, Registry};
+pub use registry::{Args, CommandError, CommandInfo, Excerpt, RegisterError, Registry};
 pub use results::{Outcome, Results};
 pub use tasks::register_tasks;
 pub use thread::{AdminThread, CallError, Caller};

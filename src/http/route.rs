@@ -1,0 +1,43 @@
+//! Which path is what, and what may be done there.
+
+use hyper::Method;
+
+use super::pages::Page;
+
+/// What there is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Route {
+    /// A file for browsers.
+    Page(&'static Page),
+    /// Whether the process answers.
+    Live,
+    /// Whether players should be sent here.
+    Ready,
+    /// What commands there are, and running them.
+    Commands,
+}
+
+impl Route {
+    /// What is at a path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/live" => Some(Self::Live),
+            "/ready" => Some(Self::Ready),
+            "/api/commands" => Some(Self::Commands),
+            _ => Page::at(path).map(Self::Page),
+        }
+    }
+
+    /// What may be done there, as the header `Allow` says it.
+    pub(super) fn allowed(self) -> &'static str {
+        match self {
+            Self::Page(_) | Self::Live | Self::Ready => "GET, HEAD",
+            Self::Commands => "GET, HEAD, POST",
+        }
+    }
+
+    /// Whether that may be done there.
+    pub(super) fn allows(self, method: &Method) -> bool {
+        self.allowed().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
