@@ -188,7 +188,7 @@ pub struct AdminFlags {
     /// file with the token; a newline at its end does not count
     #[argh(option, arg_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
-    /// host names, a,b, that requests without a token may use (default empty)
+    /// host names, a,b, for requests without a token (default empty)
     #[argh(option, arg_name = "NAMES", from_str_fn(values::host_names))]
     pub admin_host: Option<HostNames>,
     /// not ready while no game server is registered
