@@ -180,7 +180,7 @@ impl Core {
             id: link.addr.id,
             role: link.role,
             peer: link.peer,
-            transport: link.transport(),
+            transport: link.transport().name(),
             worker: self.me.index(),
             closing: link.state != State::Open,
             age: now.saturating_duration_since(link.opened),
