@@ -97,8 +97,8 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
         () = until_stopped(&mut signals, &admin) => {}
         failed = running.ended() => return failed.context("a worker ended by itself"),
     }
-    info!("stopping");
     http.iter().for_each(HttpAdmin::announce_end);
+    info!("stopping");
     running.stop();
     match signals.unless_stopped(running.ended()).await {
         Some(stopped) => stopped.context("a worker failed while stopping")?,

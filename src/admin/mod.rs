@@ -27,6 +27,7 @@ pub use heap::register_heap;
 pub use links::register_links;
 pub use log_level::register_log_level;
 pub use lookup::Verbosity;
+pub(crate) use memory::Allocator;
 pub use memory::register_lookup_gc;
 pub use registry::{Args, CommandError, CommandInfo, Excerpt, RegisterError, Registry};
 pub use results::{Outcome, Results};

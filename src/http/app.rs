@@ -15,6 +15,7 @@ use super::access::Access;
 use super::desk::Desk;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
+use super::sample::Started;
 use crate::admin::{Caller, Excerpt};
 use crate::gateway::Observer;
 use crate::logging::{RateLimit, Suppressed};
@@ -22,7 +23,9 @@ use crate::logging::{RateLimit, Suppressed};
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;
 
-/// Requests with commands that are under way.
+/// Questions to workers that are under way or wait for their turn.
+const QUESTIONS: usize = 16;
+/// Requests with commands that are under way: fewer than there are threads, so that questions find one.
 const ORDERS: usize = 2;
 
 /// Where the gateway is in its life, as far as HTTP is concerned.
@@ -40,7 +43,10 @@ pub(super) enum Phase {
 pub(super) struct App {
     pub(super) observer: Observer,
     pub(super) caller: Caller,
+    pub(super) started: Started,
     pub(super) ready_needs_server: bool,
+    /// Questions to workers that are under way.
+    pub(super) questions: Desk,
     /// Commands that are under way.
     pub(super) orders: Desk,
     access: Access,
@@ -54,7 +60,9 @@ impl App {
         Self {
             observer,
             caller,
+            started: Started::now(),
             ready_needs_server: config.ready_needs_server,
+            questions: Desk::new(QUESTIONS),
             orders: Desk::new(ORDERS),
             access: Access::new(config),
             phase,
@@ -99,6 +107,10 @@ impl App {
             Route::Page(page) => Ok(page.reply()),
             Route::Live => Ok(self.live()),
             Route::Ready => Ok(self.ready()),
+            Route::Stats => self.stats(head).await,
+            Route::Links => self.links(head).await,
+            Route::Servers => self.servers(head).await,
+            Route::Connections => self.connections(head).await,
             Route::Commands if head.method == Method::POST => self.run_commands(head, body).await,
             Route::Commands => Ok(self.commands()),
         }

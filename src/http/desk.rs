@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::reply::Failure;
+use crate::gateway::AskError;
 
 /// Takes so much work at a time; further work is refused.
 #[derive(Debug)]
@@ -33,5 +34,23 @@ impl Desk {
             work()
         });
         working.await.map_err(failed)
+    }
+
+    /// [`Desk::work`] for a question to workers.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> Result<T, AskError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.work(question).await??)
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let status = match error {
+            AskError::Late { .. } => StatusCode::GATEWAY_TIMEOUT,
+            AskError::Ended { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
     }
 }

@@ -12,10 +12,15 @@ mod commands;
 mod connection;
 mod desk;
 mod health;
+mod links;
 mod listener;
 mod pages;
+mod query;
+mod ranking;
 mod reply;
 mod route;
+mod sample;
+mod stats;
 
 pub use access::is_token;
 pub use listener::{HttpAdmin, HttpError, HttpListener};

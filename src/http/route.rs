@@ -13,6 +13,14 @@ pub(super) enum Route {
     Live,
     /// Whether players should be sent here.
     Ready,
+    /// What was counted, and how the gateway stands.
+    Stats,
+    /// Links.
+    Links,
+    /// Links of game servers.
+    Servers,
+    /// Virtual connections of a link.
+    Connections,
     /// What commands there are, and running them.
     Commands,
 }
@@ -23,6 +31,10 @@ impl Route {
         match path {
             "/live" => Some(Self::Live),
             "/ready" => Some(Self::Ready),
+            "/api/stats" => Some(Self::Stats),
+            "/api/links" => Some(Self::Links),
+            "/api/servers" => Some(Self::Servers),
+            "/api/conns" => Some(Self::Connections),
             "/api/commands" => Some(Self::Commands),
             _ => Page::at(path).map(Self::Page),
         }
@@ -31,8 +43,8 @@ impl Route {
     /// What may be done there, as the header `Allow` says it.
     pub(super) fn allowed(self) -> &'static str {
         match self {
-            Self::Page(_) | Self::Live | Self::Ready => "GET, HEAD",
             Self::Commands => "GET, HEAD, POST",
+            _ => "GET, HEAD",
         }
     }
 
