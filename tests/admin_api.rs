@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use fastway_testkit::http::Answer;
+use fastway_testkit::http::{Answer, Http};
+use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Link, Server, data, watch};
 use fastway_wire::ConnId;
 use serde_json::{Value, json};
@@ -260,4 +261,155 @@ fn who_is_held_up_comes_first_among_the_slowest() {
     assert!(stats["server"]["waiting_bytes"].as_u64().unwrap() > 1 << 20, "{stats}");
     assert!(stats["client"]["held_up"]["paused_source"]["count"].as_u64().unwrap() > 0, "{stats}");
     assert_eq!(stats["server"]["held_up"]["outbox_full"]["now"], 1, "{stats}");
+}
+
+/// The events of a stream, one after the other: name and data.
+struct Stream {
+    http: Http,
+    text: String,
+}
+
+impl Stream {
+    fn open(gateway: &Gateway) -> Self {
+        let mut http = gateway.http();
+        http.send("GET /api/events", &[], b"");
+        let answer = http.head();
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream")));
+        Self { http, text: String::new() }
+    }
+
+    /// The next event; `None` at the end.
+    fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                let Some((name, data)) = event.split_once("\ndata: ") else { continue };
+                let name = name.strip_prefix("event: ").unwrap().to_owned();
+                return Some((name, serde_json::from_str(data).unwrap()));
+            }
+            self.text += &String::from_utf8(self.http.chunk()?).unwrap();
+        }
+    }
+
+    /// The next event of this name.
+    fn find(&mut self, name: &str) -> Value {
+        std::iter::from_fn(|| self.next()).find(|(found, _)| found == name).unwrap().1
+    }
+}
+
+/// The paths of all values in an object, without the values.
+fn shape(value: &Value, at: &str, paths: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| shape(field, &format!("{at}.{name}"), paths)),
+        Value::Array(items) => items.iter().for_each(|item| shape(item, &format!("{at}[]"), paths)),
+        _ => drop(paths.insert(at.to_owned())),
+    }
+}
+
+fn shape_of(value: &Value) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    shape(value, "", &mut paths);
+    paths
+}
+
+#[test]
+fn events_have_the_numbers_of_stats_once_a_second() {
+    let (gateway, mut client, mut server, conn) = playing();
+    let mut stream = Stream::open(&gateway);
+    let first = stream.find("stats");
+    assert_eq!(shape_of(&first), shape_of(&get(&gateway, "/api/stats")));
+    client.exchange(&mut server, conn, b"again");
+    let second = stream.find("stats");
+    assert_eq!(first["client"]["forwarded_frames"], 1);
+    assert_eq!(second["client"]["forwarded_frames"], 2);
+    let apart = second["uptime_ms"].as_u64().unwrap() - first["uptime_ms"].as_u64().unwrap();
+    assert!(apart >= 900, "{apart} ms apart");
+}
+
+#[test]
+fn events_have_what_tables_show() {
+    let (gateway, mut client, mut server, conn) = playing();
+    let mut quiet: Vec<Link> = (0..12).map(|_| Link::connect(gateway.client_addr())).collect();
+    quiet.iter_mut().for_each(Link::expect_silence);
+    let mut stream = Stream::open(&gateway);
+    let first = stream.find("tables");
+    assert_eq!(first["servers"][0]["server"], 7);
+    assert_eq!(first["busiest"].as_array().unwrap().len(), 10);
+    assert_eq!(first["slowest"], json!([]));
+    assert_eq!(first["servers"][0]["rates"], Value::Null, "nothing to compare it with");
+    let tables = loop {
+        client.exchange(&mut server, conn, &[0; 1000]);
+        let tables = stream.find("tables");
+        if tables["busiest"][0]["link"] == client.id() || tables["busiest"][1]["link"] == client.id() {
+            break tables;
+        }
+    };
+    let rates = &tables["servers"][0]["rates"];
+    assert!(rates["received_bytes_per_second"].as_u64().unwrap() > 0, "{tables}");
+    assert_eq!(tables["busiest"][9]["rates"]["received_bytes_per_second"], 0, "{tables}");
+}
+
+#[test]
+fn streams_are_bounded_and_leave_nothing_behind() {
+    let gateway = Gateway::with_admin(&[]);
+    let sockets = gateway.sockets();
+    let mut streams: Vec<Stream> = (0..16).map(|_| Stream::open(&gateway)).collect();
+    let refused = gateway.get("/api/events");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert!(json_of(&refused)["error"].as_str().unwrap().contains("16 streams"));
+    streams.iter_mut().for_each(|stream| assert_eq!(stream.find("stats")["state"], "running"));
+    drop(streams);
+    gateway.expect_sockets(sockets);
+    Stream::open(&gateway).find("stats");
+    assert_eq!(gateway.request("HEAD /api/events", &[], b"").status, 405);
+    assert!(error(&gateway, "/api/events?every=5", 400).contains("accepted: none"));
+}
+
+#[test]
+fn streams_end_with_the_gateway() {
+    let mut gateway = Gateway::with_admin(&[]);
+    let mut streams: Vec<Stream> = (0..4).map(|_| Stream::open(&gateway)).collect();
+    streams.iter_mut().for_each(|stream| drop(stream.find("stats")));
+    gateway.signal(Signal::TERM);
+    for stream in &mut streams {
+        assert_eq!(stream.find("end"), json!({ "reason": "the gateway stops" }));
+        assert_eq!(stream.next(), None);
+    }
+    gateway.expect_clean_exit();
+}
+
+#[test]
+fn the_api_under_load_loses_nothing() {
+    let (gateway, mut client, mut server, conn) = playing();
+    let mut others: Vec<Link> = (0..200).map(|_| Link::connect(gateway.client_addr())).collect();
+    others.iter_mut().for_each(Link::expect_silence);
+    let mut sent = 0_u32;
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut streams = [Stream::open(&gateway), Stream::open(&gateway)];
+            for _ in 0..3 {
+                for path in
+                    ["/api/stats", "/api/links?sort=busiest&limit=1000", "/api/servers", "/api/links?sort=slowest"]
+                {
+                    get(&gateway, path);
+                }
+                let everything = json!({ "commands": ["lookup goroutine", "lookup block", "links limit=10000"] });
+                assert_eq!(gateway.post_commands(&everything.to_string()).status, 200);
+                streams.iter_mut().for_each(|stream| drop(stream.find("tables")));
+            }
+        });
+        while !asking.is_finished() || sent < 1000 {
+            let batch: Vec<Vec<u8>> = (sent..sent + 50).map(|number| number.to_le_bytes().repeat(50)).collect();
+            batch.iter().for_each(|payload| client.send(conn, payload));
+            batch.iter().for_each(|payload| server.expect_data(conn, payload));
+            batch.iter().for_each(|payload| server.send(conn, payload));
+            batch.iter().for_each(|payload| client.expect_data(conn, payload));
+            sent += 50;
+        }
+    });
+    let stats = get(&gateway, "/api/stats");
+    assert_eq!(stats["client"]["forwarded_frames"], sent + 1);
+    assert_eq!(stats["server"]["forwarded_frames"], sent + 1);
+    assert_eq!(stats["client"]["links"], 201);
 }

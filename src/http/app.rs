@@ -13,6 +13,7 @@ use tracing::warn;
 use super::HttpConfig;
 use super::access::Access;
 use super::desk::Desk;
+use super::events::Events;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
 use super::sample::Started;
@@ -49,6 +50,7 @@ pub(super) struct App {
     pub(super) questions: Desk,
     /// Commands that are under way.
     pub(super) orders: Desk,
+    pub(super) events: Events,
     access: Access,
     phase: watch::Receiver<Phase>,
     refused: Mutex<RateLimit>,
@@ -64,6 +66,7 @@ impl App {
             ready_needs_server: config.ready_needs_server,
             questions: Desk::new(QUESTIONS),
             orders: Desk::new(ORDERS),
+            events: Events::default(),
             access: Access::new(config),
             phase,
             refused,
@@ -111,6 +114,7 @@ impl App {
             Route::Links => self.links(head).await,
             Route::Servers => self.servers(head).await,
             Route::Connections => self.connections(head).await,
+            Route::Events => self.event_stream(head),
             Route::Commands if head.method == Method::POST => self.run_commands(head, body).await,
             Route::Commands => Ok(self.commands()),
         }

@@ -126,7 +126,7 @@ impl Drop for HttpAdmin {
 fn run(runtime: Runtime, listener: TcpListener, app: Arc<App>) {
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        accept(listener, app).await;
+        tokio::join!(accept(listener, Arc::clone(&app)), app.broadcast());
         io::Result::Ok(())
     });
     if let Err(error) = served {

@@ -11,6 +11,7 @@ mod app;
 mod commands;
 mod connection;
 mod desk;
+mod events;
 mod health;
 mod links;
 mod listener;

@@ -3,12 +3,14 @@
 //! A page begins behind a place in the order, not behind a number of links: links that come and go meanwhile shift nothing.
 //! The workers are asked for all links, and only those of the page are kept.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
+use crate::routing::LinkId;
 
 /// In which order links come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub(super) enum Order {
 /// A place in an order: what counts most first, at last the number of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    first: std::cmp::Reverse<u64>,
-    second: std::cmp::Reverse<u64>,
+    first: Reverse<u64>,
+    second: Reverse<u64>,
     link: u32,
 }
 
@@ -48,7 +50,7 @@ impl Order {
     /// What it is called in a request.
     pub(super) const WORDS: &str = "id, busiest or slowest";
 
-    fn place(self, link: &LinkInfo) -> Place {
+    pub(super) fn place(self, link: &LinkInfo) -> Place {
         let (first, second) = match self {
             Self::Id => (0, 0),
             Self::Busiest => (link.traffic.received_bytes + link.traffic.sent_bytes, 0),
@@ -57,7 +59,7 @@ impl Order {
                 (u64::try_from(longest).unwrap_or(u64::MAX), link.waiting.bytes as u64)
             }
         };
-        Place { first: std::cmp::Reverse(first), second: std::cmp::Reverse(second), link: link.id.get() }
+        Place::new(first, second, link.id)
     }
 
     /// At most `limit` links that the filter takes, those behind `after`.
@@ -80,6 +82,13 @@ impl Order {
             ControlFlow::Continue(())
         })?;
         Ok(first.page())
+    }
+}
+
+impl Place {
+    /// Before all places where less counts first.
+    pub(super) fn new(first: u64, second: u64, link: LinkId) -> Self {
+        Self { first: Reverse(first), second: Reverse(second), link: link.get() }
     }
 }
 
@@ -120,13 +129,13 @@ impl PartialEq for Ranked {
 impl Eq for Ranked {}
 
 impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         self.place.cmp(&other.place)
     }
 }
@@ -157,8 +166,8 @@ impl FromStr for Place {
         let mut parts = text.split('.');
         let [Some(first), Some(second), Some(link), None] = [(); 4].map(|()| parts.next()) else { return Err(()) };
         Ok(Self {
-            first: std::cmp::Reverse(first.parse().map_err(drop)?),
-            second: std::cmp::Reverse(second.parse().map_err(drop)?),
+            first: Reverse(first.parse().map_err(drop)?),
+            second: Reverse(second.parse().map_err(drop)?),
             link: link.parse().map_err(drop)?,
         })
     }
@@ -170,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::link::{Traffic, WaitReport, Waiting};
-    use crate::routing::{LinkId, Role};
+    use crate::routing::Role;
 
     fn link(id: u32, bytes: u64, waiting: usize) -> LinkInfo {
         LinkInfo {

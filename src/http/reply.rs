@@ -1,6 +1,6 @@
 //! Answers: JSON, errors, and the headers that all of them have.
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
@@ -10,8 +10,10 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
+use super::events::EventStream;
+
 /// The body of an answer.
-pub(super) type Body = Full<Bytes>;
+pub(super) type Body = Either<Full<Bytes>, EventStream>;
 pub(super) type Reply = Response<Body>;
 
 /// On every answer. A page has its own scripts, styles and data, and nothing from anywhere else.
@@ -39,7 +41,7 @@ pub(super) fn protected(mut reply: Reply) -> Reply {
 
 /// An answer with a body of this type.
 pub(super) fn content(kind: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(Either::Left(Full::new(body.into())));
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
 }

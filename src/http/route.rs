@@ -21,6 +21,8 @@ pub(super) enum Route {
     Servers,
     /// Virtual connections of a link.
     Connections,
+    /// A stream of events.
+    Events,
     /// What commands there are, and running them.
     Commands,
 }
@@ -35,6 +37,7 @@ impl Route {
             "/api/links" => Some(Self::Links),
             "/api/servers" => Some(Self::Servers),
             "/api/conns" => Some(Self::Connections),
+            "/api/events" => Some(Self::Events),
             "/api/commands" => Some(Self::Commands),
             _ => Page::at(path).map(Self::Page),
         }
@@ -43,6 +46,7 @@ impl Route {
     /// What may be done there, as the header `Allow` says it.
     pub(super) fn allowed(self) -> &'static str {
         match self {
+            Self::Events => "GET",
             Self::Commands => "GET, HEAD, POST",
             _ => "GET, HEAD",
         }

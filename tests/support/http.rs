@@ -75,12 +75,7 @@ impl Http {
     /// The next answer, of which the body comes with its length or in chunks; `headless` if there is none, as to HEAD.
     #[track_caller]
     pub fn receive(&mut self, headless: bool) -> Answer {
-        let head = String::from_utf8(self.until(b"\r\n\r\n")).expect("the head is text");
-        let mut lines = head.trim_end().lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|word| word.parse().ok());
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        let mut answer = Answer { status: status.expect("a status"), headers, body: Vec::new() };
+        let mut answer = self.head();
         if headless {
             return answer;
         }
@@ -93,6 +88,17 @@ impl Http {
             answer.body = self.exactly(length);
         }
         answer
+    }
+
+    /// The head of the next answer, without its body.
+    #[track_caller]
+    pub fn head(&mut self) -> Answer {
+        let head = String::from_utf8(self.until(b"\r\n\r\n")).expect("the head is text");
+        let mut lines = head.trim_end().lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|word| word.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Answer { status: status.expect("a status"), headers, body: Vec::new() }
     }
 
     /// The next chunk of a body that comes in chunks; `None` at its end.
