@@ -135,5 +135,8 @@ impl App {
 }
 
 fn nothing_at(path: &str) -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", Excerpt::new(path)))
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}; the page at / has what there is", Excerpt::new(path)),
+    )
 }

@@ -29,6 +29,12 @@ struct Order {
     commands: Vec<String>,
 }
 
+/// What came of an order.
+#[derive(Debug, Serialize)]
+struct Results {
+    results: Vec<Done>,
+}
+
 /// What came of a command.
 #[derive(Debug, Serialize)]
 struct Done {
@@ -54,8 +60,7 @@ impl App {
             true => StatusCode::UNPROCESSABLE_ENTITY,
             false => StatusCode::OK,
         };
-        let results: Vec<Done> = outcomes.into_iter().map(Done::from).collect();
-        Ok(json(status, &json!({ "results": results })))
+        Ok(json(status, &Results { results: outcomes.into_iter().map(Done::from).collect() }))
     }
 }
 

@@ -7,7 +7,6 @@ use fastway_wire::ConnId;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde::Serialize;
-use serde_json::json;
 
 use super::app::App;
 use super::query::{Query, bad};
@@ -25,13 +24,13 @@ impl App {
     /// Links, in pages.
     pub(super) async fn links(&self, head: &Parts) -> Result<Reply, Failure> {
         let (links, next) = self.page(head, "").await?;
-        Ok(json(StatusCode::OK, &json!({ "links": links, "next": next })))
+        Ok(json(StatusCode::OK, &LinksPage { links, next }))
     }
 
     /// Links of game servers, in pages.
     pub(super) async fn servers(&self, head: &Parts) -> Result<Reply, Failure> {
         let (servers, next) = self.page(head, "server").await?;
-        Ok(json(StatusCode::OK, &json!({ "servers": servers, "next": next })))
+        Ok(json(StatusCode::OK, &ServersPage { servers, next }))
     }
 
     async fn page(&self, head: &Parts, filter: &str) -> Result<(Vec<LinkView>, Option<String>), Failure> {
@@ -60,10 +59,32 @@ impl App {
         let page = move || observer.connections(LinkId::new(link), after.map(ConnId::new), limit);
         let missing = || Failure::new(StatusCode::NOT_FOUND, format!("there is no link {link}"));
         let page = self.questions.ask(page).await?.ok_or_else(missing)?;
-        let conns: Vec<ConnectionView> = page.connections.iter().map(ConnectionView::from).collect();
+        let conns = page.connections.iter().map(ConnectionView::from).collect();
         let next = page.next.map(|next| next.to_string());
-        Ok(json(StatusCode::OK, &json!({ "link": link, "conns": conns, "next": next })))
+        Ok(json(StatusCode::OK, &ConnectionsPage { link, conns, next }))
     }
+}
+
+/// An answer of `/api/links`; `next` is what `page` is for the next one.
+#[derive(Debug, Serialize)]
+struct LinksPage {
+    links: Vec<LinkView>,
+    next: Option<String>,
+}
+
+/// An answer of `/api/servers`.
+#[derive(Debug, Serialize)]
+struct ServersPage {
+    servers: Vec<LinkView>,
+    next: Option<String>,
+}
+
+/// An answer of `/api/conns`.
+#[derive(Debug, Serialize)]
+struct ConnectionsPage {
+    link: u32,
+    conns: Vec<ConnectionView>,
+    next: Option<String>,
 }
 
 /// A link in JSON.
