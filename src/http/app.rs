@@ -115,6 +115,7 @@ impl App {
             Route::Servers => self.servers(head).await,
             Route::Connections => self.connections(head).await,
             Route::Events => self.event_stream(head),
+            Route::Metrics => self.metrics(head).await,
             Route::Commands if head.method == Method::POST => self.run_commands(head, body).await,
             Route::Commands => Ok(self.commands()),
         }

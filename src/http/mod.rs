@@ -15,6 +15,7 @@ mod events;
 mod health;
 mod links;
 mod listener;
+mod metrics;
 mod pages;
 mod query;
 mod ranking;

@@ -23,6 +23,8 @@ pub(super) enum Route {
     Connections,
     /// A stream of events.
     Events,
+    /// Numbers for Prometheus.
+    Metrics,
     /// What commands there are, and running them.
     Commands,
 }
@@ -38,6 +40,7 @@ impl Route {
             "/api/servers" => Some(Self::Servers),
             "/api/conns" => Some(Self::Connections),
             "/api/events" => Some(Self::Events),
+            "/metrics" => Some(Self::Metrics),
             "/api/commands" => Some(Self::Commands),
             _ => Page::at(path).map(Self::Page),
         }
