@@ -26,7 +26,10 @@ const LINES_PER_SECOND: u32 = 10;
 
 /// Questions to workers that are under way or wait for their turn.
 const QUESTIONS: usize = 16;
-/// Requests with commands that are under way: fewer than there are threads, so that questions find one.
+/// Profiles that are started, or are given their names, at a time. With [`ORDERS`] these are fewer than there are threads,
+/// so that questions find one.
+const PROFILES: usize = 1;
+/// Requests with commands that are under way.
 const ORDERS: usize = 2;
 
 /// Where the gateway is in its life, as far as HTTP is concerned.
@@ -48,6 +51,8 @@ pub(super) struct App {
     pub(super) ready_needs_server: bool,
     /// Questions to workers that are under way.
     pub(super) questions: Desk,
+    /// Profiles that are started, or are given their names.
+    pub(super) profiling: Desk,
     /// Commands that are under way.
     pub(super) orders: Desk,
     pub(super) events: Events,
@@ -65,6 +70,7 @@ impl App {
             started: Started::now(),
             ready_needs_server: config.ready_needs_server,
             questions: Desk::new(QUESTIONS),
+            profiling: Desk::new(PROFILES),
             orders: Desk::new(ORDERS),
             events: Events::default(),
             access: Access::new(config),
@@ -116,6 +122,8 @@ impl App {
             Route::Connections => self.connections(head).await,
             Route::Events => self.event_stream(head),
             Route::Metrics => self.metrics(head).await,
+            Route::Profiles => Ok(self.profiles()),
+            Route::Profile(profile) => self.profile(profile, head).await,
             Route::Commands if head.method == Method::POST => self.run_commands(head, body).await,
             Route::Commands => Ok(self.commands()),
         }

@@ -17,6 +17,7 @@ mod links;
 mod listener;
 mod metrics;
 mod pages;
+mod profiles;
 mod query;
 mod ranking;
 mod reply;

@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use super::pages::Page;
+use super::profiles::Profile;
 
 /// What there is.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,10 @@ pub(super) enum Route {
     Events,
     /// Numbers for Prometheus.
     Metrics,
+    /// What profiles there are.
+    Profiles,
+    /// A profile.
+    Profile(Profile),
     /// What commands there are, and running them.
     Commands,
 }
@@ -42,14 +47,19 @@ impl Route {
             "/api/events" => Some(Self::Events),
             "/metrics" => Some(Self::Metrics),
             "/api/commands" => Some(Self::Commands),
-            _ => Page::at(path).map(Self::Page),
+            "/debug/pprof" | "/debug/pprof/" => Some(Self::Profiles),
+            _ => match path.strip_prefix("/debug/pprof/") {
+                Some(name) => Profile::named(name).map(Self::Profile),
+                None => Page::at(path).map(Self::Page),
+            },
         }
     }
 
     /// What may be done there, as the header `Allow` says it.
     pub(super) fn allowed(self) -> &'static str {
         match self {
-            Self::Events => "GET",
+            // There is no saying how long they are without making them.
+            Self::Events | Self::Profile(_) => "GET",
             Self::Commands => "GET, HEAD, POST",
             _ => "GET, HEAD",
         }
