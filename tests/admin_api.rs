@@ -394,6 +394,9 @@ fn the_api_under_load_loses_nothing() {
                 {
                     get(&gateway, path);
                 }
+                assert!(gateway.get("/metrics").text().contains("fastway_links"));
+                assert_eq!(gateway.get("/debug/pprof/heap").status, 200);
+                assert_eq!(gateway.get("/debug/pprof/profile?seconds=1").status, 200);
                 let everything = json!({ "commands": ["lookup goroutine", "lookup block", "links limit=10000"] });
                 assert_eq!(gateway.post_commands(&everything.to_string()).status, 200);
                 streams.iter_mut().for_each(|stream| drop(stream.find("tables")));
