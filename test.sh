@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may (rustup components, cargo-deny into the target directory) and otherwise says
+# Installs what is missing where it may (rustup components, cargo-deny and promtool into the target directory) and otherwise says
 # what to install. Stops at the first step that fails, with all that the step had to say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -18,9 +18,11 @@ big_test=a_thousand_players_exchange_a_hundred_thousand_messages_with_two_server
 export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=never
 # What the tests start inherits this, so that it can be found if it outlives them.
 export FASTWAY_TEST_RUN=$run_id
+# Where programs are that were fetched here.
+export PATH=$PATH:$target/tools/usr/bin
 
 main() {
-    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, a C compiler" check_toolchain
+    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, promtool, a C compiler" check_toolchain
     step "manifests: both Cargo.lock are up to date" check_locks
     step "format" check_format
     step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -69,6 +71,7 @@ check_toolchain() {
     need cc "a C compiler, which jemalloc is built with (Debian: apt-get install build-essential)"
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
+    need_promtool
     need_component rustfmt cargo-fmt
     need_component clippy cargo-clippy
     older "$(rustc_version)" "$msrv" || return 0
@@ -78,6 +81,21 @@ check_toolchain() {
 
 need() {
     command -v "$1" || { echo "\`$1\` is missing; install $2" && return 1; }
+}
+
+# Taken out of Debian's package: installing that would start a Prometheus.
+need_promtool() {
+    command -v promtool && return 0
+    command -v apt-get && command -v dpkg-deb && fetch_promtool || true
+    need promtool "promtool, which checks the metrics (Debian: apt-get install prometheus)"
+}
+
+fetch_promtool() {
+    local dir
+    dir=$(mktemp -d "$target/promtool.XXXXXX")
+    (cd "$dir" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
+        && dpkg-deb -x prometheus_*.deb "$target/tools")
+    rm -rf "$dir"
 }
 
 need_component() {

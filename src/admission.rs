@@ -42,6 +42,46 @@ pub enum Refusal {
     },
 }
 
+/// Why clients are turned away at the door, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// [`Refusal::TooManyLinks`]
+    MaxLinks,
+    /// [`Refusal::TooManyFromAddress`]
+    MaxLinksPerAddress,
+    /// The stream could not be handed to its worker.
+    Handover,
+}
+
+impl TurnedAway {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 3] = [Self::MaxLinks, Self::MaxLinksPerAddress, Self::Handover];
+
+    /// Its place in [`TurnedAway::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxLinks => "max_links",
+            Self::MaxLinksPerAddress => "max_links_per_address",
+            Self::Handover => "handover",
+        }
+    }
+}
+
+impl Refusal {
+    /// The refusal without its particulars.
+    pub const fn kind(&self) -> TurnedAway {
+        match self {
+            Self::TooManyLinks { .. } => TurnedAway::MaxLinks,
+            Self::TooManyFromAddress { .. } => TurnedAway::MaxLinksPerAddress,
+        }
+    }
+}
+
 /// The right to have a link on one worker; dropping it frees the place.
 #[derive(Debug)]
 pub struct Permit {

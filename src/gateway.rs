@@ -185,6 +185,16 @@ impl Running {
     }
 }
 
+impl Report {
+    /// All workers together.
+    pub fn total(&self) -> WorkerReport {
+        self.workers.iter().fold(WorkerReport::default(), |mut total, worker| {
+            total.add(worker);
+            total
+        })
+    }
+}
+
 /// Memory, in lines: links, what waits for them, and the buffer pool.
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,7 +202,7 @@ impl fmt::Display for Report {
         let clients = sum(|worker| worker.stats.client.links());
         let servers = sum(|worker| worker.stats.server.links());
         let conns = self.workers.iter().map(|worker| worker.connections).sum::<usize>();
-        let waiting = sum(|worker| worker.waiting_bytes as u64);
+        let waiting = sum(WorkerReport::waiting_bytes);
         let average = waiting / (clients + servers).max(1);
         writeln!(out, "links clients={clients} servers={servers} virtual_connections={conns}")?;
         writeln!(out, "waiting bytes={waiting} per_link_average_bytes={average}")?;

@@ -25,6 +25,50 @@ pub enum HandshakeFailure {
     Denied(#[from] HandshakeError),
 }
 
+/// How handshakes fail, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeEnd {
+    /// [`HandshakeFailure::Lost`]
+    Lost,
+    /// [`HandshakeFailure::TooSlow`]
+    TooSlow,
+    /// [`HandshakeFailure::Denied`]
+    WrongKey,
+    /// Dropped as the oldest of too many.
+    Dropped,
+}
+
+impl HandshakeEnd {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 4] = [Self::Lost, Self::TooSlow, Self::WrongKey, Self::Dropped];
+
+    /// Its place in [`HandshakeEnd::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::TooSlow => "too_slow",
+            Self::WrongKey => "wrong_key",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+impl HandshakeFailure {
+    /// The failure without its particulars.
+    pub const fn kind(&self) -> HandshakeEnd {
+        match self {
+            Self::Lost(_) => HandshakeEnd::Lost,
+            Self::TooSlow => HandshakeEnd::TooSlow,
+            Self::Denied(_) => HandshakeEnd::WrongKey,
+        }
+    }
+}
+
 /// Asks a server who it is. It waits for the answer as long as its caller does.
 ///
 /// # Errors

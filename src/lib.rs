@@ -30,6 +30,7 @@ pub mod config;
 pub mod ctl;
 pub mod gateway;
 pub mod handshake;
+pub mod http;
 pub mod link;
 pub mod logging;
 mod observer;

@@ -10,6 +10,7 @@ use fastway::admin::{self, AdminThread, CommandFile, Registry};
 use fastway::cli::{self, CtlOptions, Invocation, Options};
 use fastway::ctl;
 use fastway::gateway::{Gateway, Running};
+use fastway::http::{HttpAdmin, HttpListener};
 use fastway::logging::{self, LogControl};
 use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
 use tikv_jemallocator::Jemalloc;
@@ -82,16 +83,21 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
     raise_descriptor_limit();
     return_freed_memory();
     let gateway = Gateway::bind(options.config)?;
-    let line = format!("listening client={} server={}", gateway.client_addr(), gateway.server_addr());
+    let listener = options.admin.map(HttpListener::bind).transpose()?;
+    let line = listening(&gateway, listener.as_ref());
     let mut running = gateway.start()?;
     let commands = commands(files, &running, log)?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
+    let observed = (running.observer(), admin.caller());
+    let http = listener.map(|listener| listener.start(observed.0, observed.1)).transpose();
+    let http = http.context("cannot start the thread that answers HTTP")?;
     announce(&line);
     tokio::select! {
         () = until_stopped(&mut signals, &admin) => {}
         failed = running.ended() => return failed.context("a worker ended by itself"),
     }
+    http.iter().for_each(HttpAdmin::announce_end);
     info!("stopping");
     running.stop();
     match signals.unless_stopped(running.ended()).await {
@@ -115,6 +121,12 @@ fn commands(files: &Files, running: &Running, log: LogControl) -> anyhow::Result
     admin::register_all(&mut registry, files, &running.observer())?;
     admin::register_log_level(&mut registry, log)?;
     Ok(registry)
+}
+
+/// Where the gateway listens, for scripts.
+fn listening(gateway: &Gateway, admin: Option<&HttpListener>) -> String {
+    let admin = admin.map(|listener| format!(" admin={}", listener.addr())).unwrap_or_default();
+    format!("listening client={} server={}{admin}", gateway.client_addr(), gateway.server_addr())
 }
 
 /// Tells scripts where the gateway listens.

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 /// Runs the binary in an empty directory, which must be empty afterwards as well.
 fn fastway<S: AsRef<OsStr>>(words: &[S]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fastway"));
-    command.args(words).env_remove("FASTWAY_SERVER_AUTH_KEY").env_remove("RUST_LOG");
+    command.args(words).env_remove("FASTWAY_SERVER_AUTH_KEY").env_remove("FASTWAY_ADMIN_TOKEN").env_remove("RUST_LOG");
     let directory = tempfile::tempdir().unwrap();
     let output = command.current_dir(&directory).output().unwrap();
     assert_eq!(directory.path().read_dir().unwrap().count(), 0, "files were left behind");

@@ -177,7 +177,7 @@ fn the_cpu_profile_shows_where_frames_cost_time() {
     }
     gateway.command("cpuprof stop");
     gateway.wait_log_with(&["command done", "cpuprof stop"]);
-    let top = pprof::top(&gateway.file("fastway.cpu.prof"));
+    let top = pprof::top(gateway.file("fastway.cpu.prof"));
     for function in ["fastway::worker::receive", "poll_link", "fastway::worker::flush"] {
         assert!(top.contains(function), "{function} is not in the profile:\n{top}");
     }
@@ -188,7 +188,7 @@ fn a_profile_of_nothing_opens_as_well() {
     let mut gateway = Process::start(&[]);
     gateway.command("cpuprof start\ncpuprof stop");
     gateway.wait_log_with(&["command done", "cpuprof stop"]);
-    assert!(pprof::top(&gateway.file("fastway.cpu.prof")).contains("Type: cpu"));
+    assert!(pprof::top(gateway.file("fastway.cpu.prof")).contains("Type: cpu"));
 }
 
 #[test]

@@ -32,6 +32,15 @@ pub fn register_block(registry: &mut Registry, observer: Observer, path: PathBuf
     })
 }
 
+/// Where, why and how long links were held up: for `go tool pprof`, or as text.
+///
+/// # Errors
+/// A worker has not answered.
+pub(crate) fn block_profile(observer: &Observer, as_text: bool) -> Result<Vec<u8>, AskError> {
+    let delays = delays(observer)?;
+    Ok(if as_text { text(&delays).into_bytes() } else { profile(&delays) })
+}
+
 /// One place where time was lost.
 #[derive(Debug)]
 struct Delay {

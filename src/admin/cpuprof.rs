@@ -37,19 +37,15 @@ pub fn register_cpuprof(registry: &mut Registry, path: PathBuf) -> Result<(), Re
     })
 }
 
-/// The one profile that a process can take at a time.
+/// The profile between the two commands.
 struct CpuProfile {
     path: PathBuf,
-    running: Option<ProfilerGuard<'static>>,
+    running: Option<CpuSampling>,
 }
 
 impl CpuProfile {
     fn start(&mut self) -> Result<(), CommandError> {
-        if self.running.is_some() {
-            return Err(CommandError::State("a CPU profile is being taken already; `cpuprof stop` ends it"));
-        }
-        let profiler = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&NOT_SAMPLED);
-        self.running = Some(profiler.build().map_err(failed)?);
+        self.running = Some(CpuSampling::start()?);
         Ok(())
     }
 
@@ -58,19 +54,43 @@ impl CpuProfile {
         let running = self.running.take();
         let running =
             running.ok_or(CommandError::State("no CPU profile is being taken; `cpuprof start` starts one"))?;
-        self.write(&running)
+        let (profile, samples) = running.finish()?;
+        write_bytes(&self.path, "the CPU profile (it is lost)", &profile)?;
+        Ok(samples)
+    }
+}
+
+/// The one CPU profile that a process can take at a time. Dropping it ends it.
+pub(crate) struct CpuSampling(ProfilerGuard<'static>);
+
+impl CpuSampling {
+    /// Samples from now on.
+    ///
+    /// # Errors
+    /// Somebody takes a profile already, or the profiler fails.
+    pub(crate) fn start() -> Result<Self, CommandError> {
+        const TAKEN: &str =
+            "a CPU profile is being taken already; `cpuprof stop` ends it, and one over HTTP ends by itself";
+        let profiler = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&NOT_SAMPLED);
+        profiler.build().map(Self).map_err(|error| match error {
+            pprof::Error::Running => CommandError::State(TAKEN),
+            other => failed(other),
+        })
     }
 
-    fn write(&self, running: &ProfilerGuard<'_>) -> Result<u64, CommandError> {
-        let report = running.report().frames_post_processor(leave_out_profiler).build().map_err(failed)?;
+    /// Ends the profile: its bytes, and the number of samples in it.
+    ///
+    /// # Errors
+    /// The profiler fails.
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, u64), CommandError> {
+        let report = self.0.report().frames_post_processor(leave_out_profiler).build().map_err(failed)?;
         let samples = report.data.values().map(|&count| count.unsigned_abs() as u64).sum();
         let mut profile = report.pprof().map_err(failed)?;
         declare_symbolized(&mut profile);
         let bytes = profile.encode_to_vec();
         // The symbols of the whole program, which nobody needs before the next profile.
         backtrace::clear_symbol_cache();
-        write_bytes(&self.path, "the CPU profile (it is lost)", &bytes)?;
-        Ok(samples)
+        Ok((bytes, samples))
     }
 }
 

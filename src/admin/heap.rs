@@ -22,13 +22,7 @@ use super::{CommandError, RegisterError, Registry, Verbosity};
 pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), RegisterError> {
     registry.register("lookup heap", "[n]", "writes the heap profile, for `go tool pprof`", move |args, answer| {
         Verbosity::try_from(args)?;
-        let mut sampler = sampler()?;
-        let was_on = sampler.activated();
-        sampler.activate().map_err(CommandError::failed)?;
-        let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
-        let profile = profile(&samples);
-        // The symbols of the whole program, which nobody needs before the next profile.
-        backtrace::clear_symbol_cache();
+        let (profile, was_on) = heap_profile()?;
         write_bytes(&path, "the heap profile", &profile)?;
         writeln!(answer, "heap profile written to {}", path.display())?;
         if !was_on {
@@ -49,6 +43,21 @@ pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), Regis
         sampler()?.deactivate().map_err(CommandError::failed)?;
         Ok(writeln!(answer, "allocations are not sampled")?)
     })
+}
+
+/// The memory held by each call path, for `go tool pprof`, and whether it was sampled before. It is from now on.
+///
+/// # Errors
+/// The allocator takes no profiles, or takes one already.
+pub(crate) fn heap_profile() -> Result<(Vec<u8>, bool), CommandError> {
+    let mut sampler = sampler()?;
+    let was_on = sampler.activated();
+    sampler.activate().map_err(CommandError::failed)?;
+    let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
+    let profile = profile(&samples);
+    // The symbols of the whole program, which nobody needs before the next profile.
+    backtrace::clear_symbol_cache();
+    Ok((profile, was_on))
 }
 
 /// jemalloc's sampler.

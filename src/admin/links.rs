@@ -3,10 +3,12 @@
 use std::fmt::{self, Write};
 
 use super::{Args, CommandError, RegisterError, Registry};
+use crate::admission::TurnedAway;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
+use crate::handshake::HandshakeEnd;
 use crate::link::CloseKind;
 use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{SideStats, Stats};
+use crate::worker::{SideStats, Stats, WorkerReport};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;
@@ -123,50 +125,47 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// The counts of all workers together.
-#[derive(Default)]
 struct Totals {
-    stats: Stats,
-    routing: RouterStats,
-    connections: usize,
-    waiting_bytes: usize,
+    workers: WorkerReport,
     servers: usize,
 }
 
 impl Totals {
     fn of(report: &Report) -> Self {
-        let mut totals = Self { servers: report.servers, ..Self::default() };
-        for worker in &report.workers {
-            totals.stats.add(&worker.stats);
-            totals.routing.add(&worker.routing);
-            totals.connections += worker.connections;
-            totals.waiting_bytes += worker.waiting_bytes;
-        }
-        totals
+        Self { workers: report.total(), servers: report.servers }
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors } = &self.stats;
+        let WorkerReport { stats, routing, connections, handshakes, .. } = &self.workers;
+        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
-        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = self.routing;
-        writeln!(out, "connections open={} opened={opened}", self.connections)?;
+        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
+        writeln!(out, "connections open={connections} opened={opened}")?;
         writeln!(
             out,
             "dials refused_unknown={refused_unknown} refused_max_conns={refused_max_conns} refused_dial_rate={refused_dial_rate}"
         )?;
-        writeln!(out, "servers registered={} handshakes_failed={handshakes_failed}", self.servers)?;
-        writeln!(out, "door turned_away={turned_away} accept_errors={accept_errors}")?;
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={}", self.waiting_bytes)
+        writeln!(out, "servers registered={} handshakes={handshakes}", self.servers)?;
+        show_counts("handshakes failed", HandshakeEnd::ALL.map(HandshakeEnd::name), handshakes_failed, out)?;
+        show_counts("door turned_away", TurnedAway::ALL.map(TurnedAway::name), turned_away, out)?;
+        writeln!(out, "door accept_errors={accept_errors}")?;
+        let waiting = self.workers.waiting_bytes();
+        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")
     }
+}
+
+/// How often something happened, and for which reasons.
+fn show_counts<const N: usize>(what: &str, names: [&str; N], counts: &[u64; N], out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{what}={}", counts.iter().sum::<u64>())?;
+    names.iter().zip(counts).try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
+    writeln!(out)
 }
 
 fn show_side(side: Side, stats: &SideStats, out: &mut dyn Write) -> fmt::Result {
     let SideStats { opened, received_bytes, sent_bytes, forwarded, .. } = stats;
     write!(out, "links side={side} open={} opened={opened}", stats.links())?;
     writeln!(out, " received_bytes={received_bytes} sent_bytes={sent_bytes} forwarded_frames={forwarded}")?;
-    write!(out, "closed side={side}")?;
-    for (kind, count) in CloseKind::ALL.iter().zip(stats.closed) {
-        write!(out, " {}={count}", kind.name())?;
-    }
-    writeln!(out)
+    write!(out, "closed side={side} ")?;
+    show_counts("all", CloseKind::ALL.map(CloseKind::name), &stats.closed, out)
 }

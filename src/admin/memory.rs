@@ -36,16 +36,17 @@ pub fn register_lookup_gc(
 }
 
 /// What jemalloc counts, in bytes. It sees nothing in a program that has another global allocator.
-struct Allocator {
-    allocated: usize,
-    active: usize,
-    resident: usize,
-    mapped: usize,
-    retained: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allocator {
+    pub(crate) allocated: usize,
+    pub(crate) active: usize,
+    pub(crate) resident: usize,
+    pub(crate) mapped: usize,
+    pub(crate) retained: usize,
 }
 
 impl Allocator {
-    fn read() -> Result<Self, tikv_jemalloc_ctl::Error> {
+    pub(crate) fn read() -> Result<Self, tikv_jemalloc_ctl::Error> {
         // The numbers are those of the last epoch.
         epoch::advance()?;
         Ok(Self {

@@ -20,19 +20,25 @@ mod tasks;
 mod thread;
 mod threads;
 
+pub(crate) use block::block_profile;
 pub use block::register_block;
 pub use command_file::{CommandFile, CommandFileError, Script};
+pub(crate) use cpuprof::CpuSampling;
 pub use cpuprof::register_cpuprof;
+pub(crate) use heap::heap_profile;
 pub use heap::register_heap;
 pub use links::register_links;
 pub use log_level::register_log_level;
 pub use lookup::Verbosity;
+pub(crate) use memory::Allocator;
 pub use memory::register_lookup_gc;
-pub use registry::{Args, CommandError, Excerpt, RegisterError, Registry};
+pub use registry::{Args, CommandError, CommandInfo, Excerpt, RegisterError, Registry};
 pub use results::{Outcome, Results};
 pub use tasks::register_tasks;
+pub(crate) use tasks::task_profile;
 pub use thread::{AdminThread, CallError, Caller};
 pub use threads::register_threads;
+pub(crate) use threads::thread_profile;
 
 use crate::gateway::Observer;
 use crate::process::Files;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Write};
 
+use serde::Serialize;
+
 /// The commands of a gateway by their names.
 ///
 /// A name is one word or several (`help`, `lookup gc`); a line calls the command with the longest name that it begins
@@ -34,6 +36,17 @@ struct Command {
     usage: String,
     help: String,
     handler: Box<Handler>,
+}
+
+/// What a registry tells of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommandInfo {
+    /// Its name, one word or several.
+    pub name: String,
+    /// Its arguments.
+    pub usage: String,
+    /// What it does, in one line.
+    pub help: String,
 }
 
 type Handler = dyn FnMut(Args<'_>, &mut dyn Write) -> Result<(), CommandError> + Send;
@@ -129,12 +142,22 @@ impl Registry {
 
     fn help(&self, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
         args.none()?;
-        writeln!(answer, "{:<24} lists the commands", "help")?;
-        for (name, command) in &self.commands {
-            let call = format!("{name} {}", command.usage);
-            writeln!(answer, "{:<24} {}", call.trim_end(), command.help)?;
+        for CommandInfo { name, usage, help } in self.list() {
+            let call = format!("{name} {usage}");
+            writeln!(answer, "{:<24} {help}", call.trim_end())?;
         }
         Ok(())
+    }
+
+    /// The commands that there are, `help` first and the others by name.
+    pub fn list(&self) -> Vec<CommandInfo> {
+        let info = |name: &str, usage: &str, help: &str| CommandInfo {
+            name: name.to_owned(),
+            usage: usage.to_owned(),
+            help: help.to_owned(),
+        };
+        let others = self.commands.iter().map(|(name, command)| info(name, &command.usage, &command.help));
+        std::iter::once(info("help", "", "lists the commands")).chain(others).collect()
     }
 }
 
@@ -190,7 +213,7 @@ impl Excerpt {
     const MAX_CHARS: usize = 64;
 
     /// The beginning of `text`.
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let start: String = text.chars().take(Self::MAX_CHARS).collect();
         let cut = if start.len() < text.len() { "…" } else { "" };
         Self(format!("{start:?}{cut}"))

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::output::write_file;
+use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::gateway::{LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
+use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
 use crate::link::WaitReason;
 use crate::routing::Role;
 
@@ -22,57 +23,99 @@ pub fn register_tasks(registry: &mut Registry, observer: Observer, path: PathBuf
         Verbosity::try_from(args)?;
         let mut tasks = 0;
         write_file(&path, "the list of tasks", |out| {
-            let mut line = |line: &dyn fmt::Display| {
-                tasks += 1;
-                writeln!(out, "{line}")
-            };
-            for worker in observer.tasks().map_err(CommandError::failed)? {
-                worker.lines().iter().try_for_each(|task| line(task))?;
-            }
             let mut written = Ok(());
-            let visited = observer.visit_links(&LinkFilter::default(), |link| {
-                written = line(&LinkTask(&link));
+            let visited = visit_tasks(&observer, |task| {
+                tasks += 1;
+                written = writeln!(out, "{task}");
                 if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             visited.map_err(CommandError::failed)?;
             written?;
-            Ok(line(&"task=admin state=\"runs this command\"")?)
+            tasks += 1;
+            Ok(writeln!(out, "task=admin state=\"runs this command\"")?)
         })?;
         Ok(writeln!(answer, "{tasks} tasks written to {}", path.display())?)
     })
 }
 
-impl TasksInfo {
-    fn lines(&self) -> Vec<String> {
-        let Self { worker, age, swept, .. } = self;
-        let mut lines = vec![
-            format!("task=pump worker={worker} state=\"ends turns\" for={age:.3?}"),
-            format!("task=sweep worker={worker} state=\"waits for its time\" for={swept:.3?}"),
-        ];
-        lines.extend(self.acceptors.iter().map(|acceptor| {
-            let state = if acceptor.pausing { "pauses after an error" } else { "accepts" };
-            format!("task=acceptor worker={worker} side={} state={state:?} for={:.3?}", acceptor.side, acceptor.lasting)
-        }));
-        lines.extend(self.handshakes.iter().map(|handshake| {
-            let (peer, age) = (handshake.peer, handshake.age);
-            format!("task=handshake worker={worker} peer={peer} state=\"waits for the server's proof\" for={age:.3?}")
-        }));
-        lines
+/// What every task does: for `go tool pprof`, or as text.
+///
+/// # Errors
+/// A worker has not answered.
+pub(crate) fn task_profile(observer: &Observer, as_text: bool) -> Result<Vec<u8>, AskError> {
+    let (mut profile, mut text) = (ProfileBuilder::new(&[("goroutine", "count")]), String::new());
+    visit_tasks(observer, |task| {
+        if as_text {
+            text.push_str(&format!("{task}\n"));
+        } else {
+            profile.add(&[task.state.as_str(), task.kind].map(Frame::from), &[1]);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(if as_text { text.into_bytes() } else { profile.encode() })
+}
+
+/// A task of a worker.
+struct Task {
+    kind: &'static str,
+    /// Whose it is, in the form of further fields.
+    place: String,
+    state: String,
+    lasting: Duration,
+    /// Since when there has been what it works for, if that is something else.
+    age: Option<Duration>,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, place, state, lasting, age } = self;
+        write!(out, "task={kind} {place} state={state:?} for={lasting:.3?}")?;
+        age.map_or(Ok(()), |age| write!(out, " age={age:.3?}"))
     }
 }
 
-/// The task of a link.
-struct LinkTask<'a>(&'a LinkInfo);
-
-impl fmt::Display for LinkTask<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let link = self.0;
-        let (state, since) = state(link);
-        write!(out, "task=link worker={} link={} side={}", link.worker, link.id, link.role.side())?;
-        if let Role::Server(server) = link.role {
-            write!(out, " server={server}")?;
+/// Shows every task to `visit`, until it breaks off.
+fn visit_tasks(observer: &Observer, mut visit: impl FnMut(Task) -> ControlFlow<()>) -> Result<(), AskError> {
+    for worker in observer.tasks()? {
+        if worker.into_tasks().into_iter().try_for_each(&mut visit).is_break() {
+            return Ok(());
         }
-        write!(out, " peer={} state={state:?} for={since:.3?} age={:.3?}", link.peer, link.age)
+    }
+    observer.visit_links(&LinkFilter::default(), |link| visit(Task::of_link(&link)))
+}
+
+impl TasksInfo {
+    fn into_tasks(self) -> Vec<Task> {
+        let Self { worker, age, swept, .. } = self;
+        let task = |kind, further: String, state: &str, lasting| {
+            let place = format!("worker={worker}{further}");
+            Task { kind, place, state: state.to_owned(), lasting, age: None }
+        };
+        let mut tasks = vec![
+            task("pump", String::new(), "ends turns", age),
+            task("sweep", String::new(), "waits for its time", swept),
+        ];
+        tasks.extend(self.acceptors.iter().map(|acceptor| {
+            let state = if acceptor.pausing { "pauses after an error" } else { "accepts" };
+            task("acceptor", format!(" side={}", acceptor.side), state, acceptor.lasting)
+        }));
+        tasks.extend(self.handshakes.iter().map(|handshake| {
+            task("handshake", format!(" peer={}", handshake.peer), "waits for the server's proof", handshake.age)
+        }));
+        tasks
+    }
+}
+
+impl Task {
+    fn of_link(link: &LinkInfo) -> Self {
+        let (state, lasting) = state(link);
+        let server = match link.role {
+            Role::Server(server) => format!(" server={server}"),
+            Role::Client => String::new(),
+        };
+        let (worker, id, side, peer) = (link.worker, link.id, link.role.side(), link.peer);
+        let place = format!("worker={worker} link={id} side={side}{server} peer={peer}");
+        Self { kind: "link", place, state, lasting, age: Some(link.age) }
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::registry::Excerpt;
 use super::results::ResultFile;
-use super::{CommandFile, Outcome, Registry};
+use super::{CommandFile, CommandInfo, Outcome, Registry};
 
 /// How long the end of the gateway waits for a command that runs.
 const GRACE: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ pub struct AdminThread {
     /// Holds one request: the file is read when its turn comes, so a second one that waits would find the same.
     requests: Option<Sender<()>>,
     calls: Sender<Call>,
+    commands: Arc<[CommandInfo]>,
     stopping: Arc<AtomicBool>,
     ended: Receiver<()>,
 }
@@ -36,6 +37,7 @@ pub struct AdminThread {
 #[derive(Clone, Debug)]
 pub struct Caller {
     calls: Sender<Call>,
+    commands: Arc<[CommandInfo]>,
     /// Tells that the thread has ended: a call that it left behind stays where it is.
     ended: Receiver<()>,
 }
@@ -71,9 +73,10 @@ impl AdminThread {
         let (calls, called) = bounded(CALLS);
         let (end, ended) = bounded(0);
         let stopping = Arc::new(AtomicBool::new(false));
+        let commands = registry.list().into();
         let runner = Runner { registry, file, results, runs: 0, stopping: Arc::clone(&stopping), _end: end };
         thread::Builder::new().name("admin".to_owned()).spawn(move || runner.serve(&requested, &called))?;
-        Ok(Self { requests: Some(requests), calls, stopping, ended })
+        Ok(Self { requests: Some(requests), calls, commands, stopping, ended })
     }
 
     /// Has the command file run, soon, on the thread. Never blocks. While one request waits for the commands of another
@@ -93,11 +96,16 @@ impl AdminThread {
 
     /// Something that runs commands on the thread and waits for their answers.
     pub fn caller(&self) -> Caller {
-        Caller { calls: self.calls.clone(), ended: self.ended.clone() }
+        Caller { calls: self.calls.clone(), commands: Arc::clone(&self.commands), ended: self.ended.clone() }
     }
 }
 
 impl Caller {
+    /// The commands that there are.
+    pub fn commands(&self) -> &[CommandInfo] {
+        &self.commands
+    }
+
     /// Runs commands, in order and after those that wait already, and says what came of each.
     ///
     /// # Errors
@@ -313,6 +321,8 @@ mod tests {
     fn a_caller_gets_what_came_of_each_command() {
         let meeting = Meeting::new();
         let caller = meeting.admin.caller();
+        let names: Vec<&str> = caller.commands().iter().map(|command| command.name.as_str()).collect();
+        assert_eq!(names, ["help", "meet"]);
         let commands = || vec!["meet me".to_owned(), "no such".to_owned()];
         assert_eq!(caller.run(commands(), Duration::ZERO), Err(CallError::Late(Duration::ZERO)));
         meeting.expect("me");
@@ -332,7 +342,7 @@ mod tests {
     fn a_call_that_the_thread_leaves_behind_is_told_so() {
         let (calls, _never_taken) = bounded(CALLS);
         let (end, ended) = bounded(0);
-        let caller = Caller { calls, ended };
+        let caller = Caller { calls, commands: Arc::default(), ended };
         let asking = thread::spawn(move || caller.run(vec!["help".to_owned()], Duration::from_secs(30)));
         drop(end);
         assert_eq!(asking.join().unwrap(), Err(CallError::Ended));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::param::clock_ticks_per_second;
 
 use super::output::write_bytes;
+use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 
 const THREADS: &str = "/proc/self/task";
@@ -20,10 +21,32 @@ pub fn register_threads(registry: &mut Registry, path: PathBuf) -> Result<(), Re
     registry.register("lookup threadcreate", "[n]", "writes the threads, as text", move |args, answer| {
         Verbosity::try_from(args)?;
         let threads = threads().map_err(CommandError::failed)?;
-        let lines: String = threads.iter().map(Thread::line).collect();
-        write_bytes(&path, "the list of threads", format!("{} threads\n{lines}", threads.len()).as_bytes())?;
+        write_bytes(&path, "the list of threads", &text(&threads))?;
         Ok(writeln!(answer, "{} threads written to {}", threads.len(), path.display())?)
     })
+}
+
+/// The threads with their CPU time: for `go tool pprof`, or as text.
+///
+/// # Errors
+/// There is no `/proc`.
+pub(crate) fn thread_profile(as_text: bool) -> io::Result<Vec<u8>> {
+    let threads = threads()?;
+    if as_text {
+        return Ok(text(&threads));
+    }
+    // The last value is the one that is shown unless another is asked for.
+    let mut profile = ProfileBuilder::new(&[("cpu", "nanoseconds"), ("threadcreate", "count")]);
+    for thread in threads {
+        let cpu = i64::try_from((thread.user + thread.system).as_nanos()).unwrap_or(i64::MAX);
+        profile.add(&[thread.state, &thread.name].map(Frame::from), &[cpu, 1]);
+    }
+    Ok(profile.encode())
+}
+
+fn text(threads: &[Thread]) -> Vec<u8> {
+    let lines: String = threads.iter().map(Thread::line).collect();
+    format!("{} threads\n{lines}", threads.len()).into_bytes()
 }
 
 #[derive(Debug, PartialEq, Eq)]

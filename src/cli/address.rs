@@ -41,6 +41,28 @@ impl ListenAddr {
     }
 }
 
+/// Where HTTP is answered, if anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddr {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(ListenAddr),
+}
+
+/// Names of hosts, in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostNames(pub Vec<String>);
+
+impl HostNames {
+    /// Reads names with commas between them, or nothing; `None` if a part is no name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let names = text.split(',').filter(|_| !text.is_empty());
+        let names = names.map(|name| reach_of_name(name).map(|_| name.to_ascii_lowercase()));
+        names.collect::<Option<_>>().map(Self)
+    }
+}
+
 fn bracketed(text: &str) -> Option<Reach> {
     let addr: SocketAddrV6 = text.parse().ok()?;
     Some(reach_of_ip(IpAddr::V6(*addr.ip())))
@@ -151,6 +173,16 @@ mod tests {
             assert_eq!(reach(text), None, "{text}");
         }
         assert_eq!(reach(&format!("{}:1", "x".repeat(254))), None);
+    }
+
+    #[test]
+    fn names_of_hosts() {
+        let names = |text| HostNames::parse(text).map(|names| names.0.join(" "));
+        assert_eq!(names(""), Some(String::new()));
+        assert_eq!(names("Gate-1.example.com,b"), Some("gate-1.example.com b".to_owned()));
+        for text in [",", "a,", ",a", "a b", "a:1", "*", "[::1]", "http://a"] {
+            assert_eq!(names(text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -55,17 +55,21 @@ pub enum UsageError {
         /// What the flag takes.
         accepted: OneLine,
     },
-    /// The server key is given twice, so that one of them would silently not count.
-    #[error("{key} and {file} both give the server key: expected one of them")]
-    TwoKeys {
-        /// The flag with the key, as written.
-        key: OneLine,
+    /// A secret is given twice, so that one of them would silently not count.
+    #[error("{value} and {file} both give {secret}: expected one of them")]
+    TwoSecrets {
+        /// What it is, for instance `the server key`.
+        secret: &'static str,
+        /// The flag with the secret, as written.
+        value: OneLine,
         /// The flag with the file, as written.
         file: OneLine,
     },
-    /// The key file cannot be read.
-    #[error("cannot read '{path}', the file of {flag}: {source}: expected a readable file with the key")]
-    KeyFile {
+    /// The file of a secret cannot be read.
+    #[error("cannot read '{path}', the file of {flag}: {source}: expected a readable file with {secret}")]
+    SecretFile {
+        /// What it should hold, for instance `the server key`.
+        secret: &'static str,
         /// The flag as written.
         flag: OneLine,
         /// The path.
@@ -84,6 +88,23 @@ pub enum UsageError {
         /// The address.
         addr: OneLine,
     },
+    /// Anybody could steer the gateway.
+    #[error(
+        "{flag} '{addr}' can be reached from outside and there is no admin token, so that anybody could steer the gateway: \
+         expected a token (--admin-token-file, FASTWAY_ADMIN_TOKEN or --admin-token) or a loopback address"
+    )]
+    AdminWithoutToken {
+        /// The flag of the address, as written.
+        flag: OneLine,
+        /// The address.
+        addr: OneLine,
+    },
+    /// The admin token can be guessed, or cannot stand in a header. It stays out of the text.
+    #[error(
+        "the admin token is too short or has characters that no header takes: expected 16 to 4096 printable ASCII characters \
+         without blanks, such as `head -c 24 /dev/urandom | base64` makes them"
+    )]
+    BadAdminToken,
     /// `fastway ctl` without a command.
     #[error("ctl needs a command, as in: fastway ctl help")]
     NoCommand,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use argh::{ArgsInfo, FlagInfo, FromArgs};
 use tracing::Level;
 
-use super::address::ListenAddr;
+use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::values;
@@ -31,6 +31,8 @@ pub struct Flags {
     pub limits: LimitFlags,
     /// See [`SessionFlags`].
     pub sessions: SessionFlags,
+    /// See [`AdminFlags`].
+    pub admin: AdminFlags,
     /// See [`ProcessFlags`].
     pub process: ProcessFlags,
 }
@@ -174,6 +176,26 @@ pub struct SessionFlags {
     pub server_snet_wait_timeout: Option<Duration>,
 }
 
+/// Administration over HTTP:
+#[derive(Debug, FromArgs, ArgsInfo)]
+pub struct AdminFlags {
+    /// where HTTP is answered; loopback without a token (default off)
+    #[argh(option, arg_name = "ADDR", from_str_fn(values::admin_addr))]
+    pub admin_addr: Option<AdminAddr>,
+    /// what requests must know; seen in the process list (default empty)
+    #[argh(option, arg_name = "TOKEN", from_str_fn(values::secret))]
+    pub admin_token: Option<Secret>,
+    /// file with the token; a newline at its end does not count
+    #[argh(option, arg_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// host names, a,b, for requests without a token (default empty)
+    #[argh(option, arg_name = "NAMES", from_str_fn(values::host_names))]
+    pub admin_host: Option<HostNames>,
+    /// not ready while no game server is registered
+    #[argh(switch)]
+    pub admin_ready_needs_server: bool,
+}
+
 /// Process:
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct ProcessFlags {
@@ -218,13 +240,14 @@ pub(super) struct Table {
 
 impl Flags {
     /// The tables of all groups. `--help`, which argh puts into each, is in the last one only.
-    pub(super) fn tables() -> [Table; 6] {
+    pub(super) fn tables() -> [Table; 7] {
         let mut tables = [
             table::<GatewayFlags>(),
             table::<ClientFlags>(),
             table::<ServerFlags>(),
             table::<LimitFlags>(),
             table::<SessionFlags>(),
+            table::<AdminFlags>(),
             table::<ProcessFlags>(),
         ];
         let [others @ .., _] = &mut tables;
@@ -233,14 +256,15 @@ impl Flags {
     }
 
     /// Has argh read the flags of a command line, each group its own.
-    pub(super) fn from_line(line: &CommandLine, tables: &[Table; 6]) -> Result<Self, UsageError> {
-        let [gateway, client, server, limits, sessions, process] = tables;
+    pub(super) fn from_line(line: &CommandLine, tables: &[Table; 7]) -> Result<Self, UsageError> {
+        let [gateway, client, server, limits, sessions, admin, process] = tables;
         Ok(Self {
             gateway: group(line, gateway)?,
             client: group(line, client)?,
             server: group(line, server)?,
             limits: group(line, limits)?,
             sessions: group(line, sessions)?,
+            admin: group(line, admin)?,
             process: group(line, process)?,
         })
     }

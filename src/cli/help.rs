@@ -19,7 +19,7 @@ Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
 SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
 TIME:     30s, 1m30s, 500ms, 1.5h.
 ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
-Environment: FASTWAY_SERVER_AUTH_KEY, RUST_LOG.
+Environment: FASTWAY_SERVER_AUTH_KEY, FASTWAY_ADMIN_TOKEN, RUST_LOG.
 Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line; 1 for the rest.
 ";
 

@@ -1,4 +1,4 @@
-//! Where the server key comes from, and what the gateway does without one.
+//! Where secrets come from, and what the gateway does without a server key.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,11 +12,34 @@ use super::flags::ServerFlags;
 use super::normalize::{CommandLine, Given};
 use crate::config::{Config, Secret};
 
-/// Where the key may come from if no flag gives it.
-const KEY_VARIABLE: &str = "FASTWAY_SERVER_AUTH_KEY";
+/// More than any secret: what is longer was not meant, or does not end.
+const MAX_FILE_BYTES: u64 = 64 << 10;
 
-/// More than any key: what is longer was not meant, or does not end.
-const MAX_KEY_FILE_BYTES: u64 = 64 << 10;
+/// A secret and the places that it may come from.
+pub(super) struct Source {
+    /// What it is.
+    secret: &'static str,
+    flag: &'static str,
+    file_flag: &'static str,
+    /// Where it may come from if no flag gives it.
+    variable: &'static str,
+}
+
+/// What game servers prove to know.
+const SERVER_KEY: Source = Source {
+    secret: "the server key",
+    flag: "--server-auth-key",
+    file_flag: "--server-auth-key-file",
+    variable: "FASTWAY_SERVER_AUTH_KEY",
+};
+
+/// What requests to the admin listener prove to know.
+pub(super) const ADMIN_TOKEN: Source = Source {
+    secret: "the admin token",
+    flag: "--admin-token",
+    file_flag: "--admin-token-file",
+    variable: "FASTWAY_ADMIN_TOKEN",
+};
 
 /// The server key: from its flag, else from its file, else from the environment, else none.
 pub(super) fn find(
@@ -24,31 +47,50 @@ pub(super) fn find(
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Secret, UsageError> {
-    match (line.given("--server-auth-key"), line.given("--server-auth-key-file")) {
-        (Some(key), Some(file)) => Err(UsageError::TwoKeys { key: key.written.clone(), file: file.written.clone() }),
-        (_, Some(file)) => read_file(file, flags.server_auth_key_file.as_deref().unwrap_or(Path::new(""))),
-        (Some(_), None) => Ok(flags.server_auth_key.clone().unwrap_or_default()),
-        (None, None) => Ok(Secret::new(env(KEY_VARIABLE).unwrap_or_default().into_vec())),
+    SERVER_KEY.find(flags.server_auth_key.as_ref(), flags.server_auth_key_file.as_deref(), line, env)
+}
+
+impl Source {
+    /// The secret: from its flag (`value`), else from its file (`path`), else from the environment, else none.
+    pub(super) fn find(
+        &self,
+        value: Option<&Secret>,
+        path: Option<&Path>,
+        line: &CommandLine,
+        env: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Secret, UsageError> {
+        match (line.given(self.flag), line.given(self.file_flag)) {
+            (Some(value), Some(file)) => {
+                let (value, file) = (value.written.clone(), file.written.clone());
+                Err(UsageError::TwoSecrets { secret: self.secret, value, file })
+            }
+            (_, Some(file)) => self.read_file(file, path.unwrap_or(Path::new(""))),
+            (Some(_), None) => Ok(value.cloned().unwrap_or_default()),
+            (None, None) => Ok(Secret::new(env(self.variable).unwrap_or_default().into_vec())),
+        }
+    }
+
+    fn read_file(&self, given: &Given, path: &Path) -> Result<Secret, UsageError> {
+        let mut bytes = read_bounded(path).map_err(|source| UsageError::SecretFile {
+            secret: self.secret,
+            flag: given.written.clone(),
+            path: given.text().into(),
+            source,
+        })?;
+        bytes.pop_if(|last| *last == b'\n');
+        if bytes.is_empty() {
+            return Err(given.invalid(&format!("a file with {} in it; this one is empty", self.secret)));
+        }
+        Ok(Secret::new(bytes))
     }
 }
 
-fn read_file(given: &Given, path: &Path) -> Result<Secret, UsageError> {
-    let mut key = read_bounded(path).map_err(|source| UsageError::KeyFile {
-        flag: given.written.clone(),
-        path: given.text().into(),
-        source,
-    })?;
-    key.pop_if(|last| *last == b'\n');
-    if key.is_empty() { Err(given.invalid("a file with a key in it; this one is empty")) } else { Ok(Secret::new(key)) }
-}
-
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut key = Vec::new();
-    File::open(path)?.take(MAX_KEY_FILE_BYTES + 1).read_to_end(&mut key)?;
-    let is_short = u64::try_from(key.len()).is_ok_and(|length| length <= MAX_KEY_FILE_BYTES);
-    let too_long =
-        || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_KEY_FILE_BYTES} bytes"));
-    is_short.then_some(key).ok_or_else(too_long)
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    let is_short = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES);
+    let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_FILE_BYTES} bytes"));
+    is_short.then_some(bytes).ok_or_else(too_long)
 }
 
 /// Without a key anybody who reaches the server port can be a game server: keeps the port to this

@@ -7,6 +7,7 @@
 //! To add a flag: a field in [`flags`], its line in `settle`. Everything else follows from the field.
 
 mod address;
+mod admin;
 mod ctl;
 mod duration;
 mod error;
@@ -23,10 +24,11 @@ use std::ffi::OsString;
 use tracing::Level;
 
 use crate::config::Config;
+use crate::http::HttpConfig;
 use crate::logging::LogFormat;
 use crate::process::Name;
 
-pub use address::{ListenAddr, Reach};
+pub use address::{AdminAddr, HostNames, ListenAddr, Reach};
 pub use ctl::CtlOptions;
 pub use error::{OneLine, UsageError};
 use flags::Flags;
@@ -50,6 +52,8 @@ pub enum Invocation {
 pub struct Options {
     /// The gateway's configuration, checked.
     pub config: Config,
+    /// The admin listener, if there is to be one.
+    pub admin: Option<HttpConfig>,
     /// First part of the names of the gateway's files: NAME.pid, NAME.cmd, NAME.cpu.prof, …
     pub name: Name,
     /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
@@ -62,7 +66,7 @@ pub struct Options {
 
 /// Reads a command line (`args`: without the program's own name) and the variables that `env` knows.
 ///
-/// The file that `--server-auth-key-file` names is read as well; nothing else is touched.
+/// The files that `--server-auth-key-file` and `--admin-token-file` name are read as well; nothing else is touched.
 ///
 /// # Errors
 /// The first fault found, in one line that names the flag as it was written, the value and what

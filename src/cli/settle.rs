@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags, SessionFlags};
 use super::normalize::CommandLine;
 use super::values::show_size;
-use super::{Options, UsageError, key};
+use super::{Options, UsageError, admin, key};
 use crate::config::{Config, Limits};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
@@ -24,10 +24,11 @@ pub(super) fn options(
     limits(&mut config.limits, &flags.limits);
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
-    let notice = key::guard(&mut config, line)?;
+    let (admin, admin_notice) = admin::settle(flags.admin, line, env)?;
+    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).collect();
     let name = flags.process.name.unwrap_or_default();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
-    Ok(Options { config, name, log_level, log_format, notices: notice.into_iter().collect() })
+    Ok(Options { config, admin, name, log_level, log_format, notices })
 }
 
 fn gateway(config: &mut Config, flags: GatewayFlags) {

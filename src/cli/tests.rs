@@ -87,10 +87,10 @@ fn each_documented_default_is_the_one_that_counts() {
 }
 
 #[test]
-fn each_value_has_a_documented_default_but_the_key_file() {
+fn each_value_has_a_documented_default_but_the_files_of_secrets() {
     let values = flags().into_iter().filter(|flag| flag.kind != FlagInfoKind::Switch);
     let without: Vec<_> = values.filter(|flag| documented_default(flag).is_none()).map(|flag| flag.long).collect();
-    assert_eq!(without, ["--server-auth-key-file"]);
+    assert_eq!(without, ["--server-auth-key-file", "--admin-token-file"]);
 }
 
 #[test]
@@ -342,11 +342,80 @@ fn name_and_log_level() {
     assert!(error("--log-level=loud").contains("'loud' for --log-level: expected error, warn"));
 }
 
+fn admin(line: &str) -> Option<HttpConfig> {
+    options(line).admin
+}
+
+#[test]
+fn the_admin_listener_is_off_unless_it_is_asked_for() {
+    for line in ["", "--admin-addr=off", "--admin-token=0123456789abcdef", "--admin-addr=:1 --admin-addr=off"] {
+        assert_eq!(admin(line), None, "{line}");
+    }
+    let given = "--admin-addr=0.0.0.0:9000 --admin-token=0123456789abcdef --admin-host=Gate.example.com,b \
+                 --admin-ready-needs-server";
+    let config = HttpConfig {
+        addr: "0.0.0.0:9000".to_owned(),
+        token: Secret::new("0123456789abcdef"),
+        hosts: vec!["gate.example.com".to_owned(), "b".to_owned()],
+        ready_needs_server: true,
+    };
+    assert_eq!(admin(given), Some(config));
+}
+
+#[test]
+fn the_admin_listener_without_a_token_stays_on_this_machine() {
+    for (line, addr) in [
+        ("--admin-addr=:9000", "127.0.0.1:9000"),
+        ("--admin-addr=[::1]:9000", "[::1]:9000"),
+        ("--admin-addr=localhost:1", "localhost:1"),
+        ("--admin-addr=:9000 --admin-token=0123456789abcdef", ":9000"),
+    ] {
+        assert_eq!(admin(line).unwrap().addr, addr, "{line}");
+    }
+    assert!(options("--admin-addr=:1").notices[1].contains("admin listener answers on 127.0.0.1 only"));
+    for addr in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "gate.example.com:1"] {
+        let error = error(&format!("-AdminAddr={addr}"));
+        assert!(error.contains(&format!("-AdminAddr '{addr}'")) && error.contains("--admin-token-file"), "{error}");
+    }
+}
+
+#[test]
+fn the_admin_token_comes_from_flag_file_or_environment() {
+    let (_file, flag) = secret_file("--admin-token-file", b"from-the-file-123\n");
+    let token = |line: &str, value: &str| {
+        let env = |name: &str| (name == "FASTWAY_ADMIN_TOKEN").then(|| OsString::from(value));
+        let words = line.split_whitespace().chain(["--admin-addr=:1"]).map(OsString::from);
+        match parse(words, &env) {
+            Ok(Invocation::Run(options)) => String::from_utf8(options.admin.unwrap().token.expose().to_vec()).unwrap(),
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    assert_eq!(token(&flag, "from-the-environment"), "from-the-file-123");
+    assert_eq!(token("", "from-the-environment"), "from-the-environment");
+    assert_eq!(token("--admin-token=from-the-flag-123", "from-the-environment"), "from-the-flag-123");
+    assert_eq!(token("--admin-token=", "from-the-environment"), "");
+    let both = error(&format!("--admin-token=x {flag}"));
+    assert_eq!(both, "--admin-token and --admin-token-file both give the admin token: expected one of them");
+}
+
+#[test]
+fn a_bad_admin_token_is_refused_and_not_shown() {
+    let (_file, with_blank) = secret_file("--admin-token-file", b"sesame sesame sesame");
+    for line in ["--admin-token=sesame", "--admin-token=sesame-sesame-s\u{e9}same", &with_blank] {
+        let error = error(line);
+        assert!(error.contains("16 to 4096 printable ASCII") && !error.contains("sesame"), "{error}");
+    }
+}
+
 /// A file with a key, and the flag that names it.
 fn key_file(content: &[u8]) -> (tempfile::NamedTempFile, String) {
+    secret_file("--server-auth-key-file", content)
+}
+
+fn secret_file(flag: &str, content: &[u8]) -> (tempfile::NamedTempFile, String) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content).unwrap();
-    let flag = format!("--server-auth-key-file={}", file.path().display());
+    let flag = format!("{flag}={}", file.path().display());
     (file, flag)
 }
 
@@ -426,7 +495,8 @@ proptest! {
         pick in any::<prop::sample::Index>(), junk in "[!?#%]{1,10}", upper in any::<u64>(),
     ) {
         let flag = *pick.get(&flags());
-        let is_checked = !flag.long.starts_with("--server-auth-key") && flag.long != "--name";
+        let is_secret = ["--server-auth-key", "--admin-token"].iter().any(|secret| flag.long.starts_with(secret));
+        let is_checked = !is_secret && flag.long != "--name";
         prop_assume!(is_checked);
         let written = respell(flag.long, "-", false, upper);
         let error = error_of(vec![&format!("{written}={junk}")]);
@@ -446,7 +516,8 @@ proptest! {
 /// Words near enough to flags to get far into the parser.
 fn word() -> impl Strategy<Value = String> {
     let flag = any::<prop::sample::Index>().prop_map(|pick| pick.get(&flags()).long.to_owned());
-    let flag = flag.prop_filter("reads files", |long| long != "--server-auth-key-file");
+    let flag = flag
+        .prop_filter("reads files", |long| !["--server-auth-key-file", "--admin-token-file"].contains(&long.as_str()));
     prop_oneof![
         flag.clone(),
         (flag, "[0-9KMGmsh.:-]{0,6}").prop_map(|(flag, value)| format!("{flag}={value}")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::address::ListenAddr;
+use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
 use crate::config::{PoolStrategy, Secret};
 use crate::logging::LogFormat;
@@ -83,6 +83,19 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
 pub(super) fn listen_addr(text: &str) -> Parsed<ListenAddr> {
     let accepted = "an address with a port from 0 to 65535: :10010, 127.0.0.1:10010, [::1]:10010 or localhost:10010";
     ListenAddr::parse(text).ok_or_else(|| accepted.to_owned())
+}
+
+/// `--admin-addr`.
+pub(super) fn admin_addr(text: &str) -> Parsed<AdminAddr> {
+    match text {
+        "off" => Ok(AdminAddr::Off),
+        _ => listen_addr(text).map(AdminAddr::At).map_err(|accepted| format!("off, or {accepted}")),
+    }
+}
+
+/// `--admin-host`.
+pub(super) fn host_names(text: &str) -> Parsed<HostNames> {
+    HostNames::parse(text).ok_or_else(|| "names of hosts with commas between them: gate.example.com,gate".to_owned())
 }
 
 /// A boolean as Go's `strconv.ParseBool` takes it.

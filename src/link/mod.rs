@@ -8,12 +8,12 @@ mod waits;
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use reason::{CloseKind, CloseReason};
-pub use transport::Transport;
+pub use transport::{Transport, TransportKind};
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 
@@ -215,8 +215,13 @@ impl Link {
     }
 
     /// What carries the link's bytes.
-    pub(crate) fn transport(&self) -> &'static str {
-        self.transport.name()
+    pub(crate) fn transport(&self) -> TransportKind {
+        self.transport.kind()
+    }
+
+    /// The round-trip time to the peer, if it is known.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.transport.round_trip()
     }
 
     /// What the system found wrong with the transport, if anything.

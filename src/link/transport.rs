@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +18,30 @@ use crate::pool::LocalPool;
 
 /// Segments of an outbox that one vectored write takes.
 const SLICES_PER_WRITE: usize = 64;
+
+/// What carries the bytes of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportKind {
+    /// TCP, without anything between it and the mux protocol.
+    Tcp,
+}
+
+impl TransportKind {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 1] = [Self::Tcp];
+
+    /// Its place in [`TransportKind::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+        }
+    }
+}
 
 /// A TCP stream.
 #[derive(Debug)]
@@ -30,9 +55,14 @@ impl Transport {
         Self { stream }
     }
 
-    /// The name under which it is shown.
-    pub const fn name(&self) -> &'static str {
-        "tcp"
+    /// What it is.
+    pub const fn kind(&self) -> TransportKind {
+        TransportKind::Tcp
+    }
+
+    /// The round-trip time as the system has smoothed it; `None`: it is not known yet.
+    pub fn round_trip(&self) -> Option<Duration> {
+        fastway_sys::round_trip_time(&self.stream).ok().filter(|time| !time.is_zero())
     }
 
     /// Receives into `scratch`; 0 is the end of the stream. Pending wakes the task of `cx` when there is more.

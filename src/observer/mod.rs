@@ -6,6 +6,7 @@
 
 mod filter;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
@@ -17,7 +18,7 @@ use fastway_wire::ConnId;
 pub use filter::{LinkFilter, LinkFilterError};
 
 use crate::gateway::Report;
-use crate::routing::{LinkId, Side, WorkerId};
+use crate::routing::{LinkAddr, LinkId, Side, WorkerId};
 use crate::worker::{AskError, ConnectionInfo, LinkInfo, Pending, SLOTS_PER_QUESTION, Shared, TasksInfo, WorkerReport};
 
 /// How long a worker has for an answer.
@@ -175,6 +176,22 @@ impl Observer {
         connections.truncate(limit);
         let next = connections.last().map(|last| last.conn).filter(|_| more);
         Ok(Some(ConnectionPage { connections, next }))
+    }
+
+    /// The round-trip times to the peers of these links as the system knows them, one system call for each link. What is
+    /// gone or not known is left out.
+    ///
+    /// # Errors
+    /// A worker has not answered.
+    pub fn round_trips(&self, links: &[LinkId]) -> Result<HashMap<LinkId, Duration>, AskError> {
+        let mut addrs: Vec<LinkAddr> = links.iter().filter_map(|link| self.shared.registry.link(*link)).collect();
+        addrs.sort_by_key(|addr| addr.worker.index());
+        let questions = addrs.chunk_by(|one, next| one.worker == next.worker);
+        let questions = questions.flat_map(|of_worker| of_worker.chunks(SLOTS_PER_QUESTION));
+        let asked = questions.filter_map(|part| Some((part.first()?.worker, part)));
+        let asked: Vec<_> = asked.map(|(worker, part)| self.shared.ask_round_trips(worker, part.to_vec())).collect();
+        let answers = asked.into_iter().map(|pending| pending.wait(self.time_limit));
+        answers.collect::<Result<Vec<_>, _>>().map(|answers| answers.into_iter().flatten().collect())
     }
 
     /// What each worker does beside its links.

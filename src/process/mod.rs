@@ -4,8 +4,10 @@ mod descriptors;
 mod files;
 mod pid_file;
 mod signals;
+mod usage;
 
 pub use descriptors::raise_descriptor_limit;
 pub use files::{Files, Name, NameError};
 pub use pid_file::{NotRunning, PidFile, PidFileError, running_gateway};
 pub use signals::{Signal, Signals};
+pub use usage::Usage;

@@ -55,6 +55,8 @@ pub(super) struct Core {
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
+    /// The place whose link was asked last for its round-trip time.
+    pub(super) sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
     pub(super) allowance_rest: u64,
     started: Instant,
@@ -95,6 +97,7 @@ impl Core {
             journal: Journal::default(),
             now: Millis::default(),
             swept: Millis::default(),
+            sampled: 0,
             allowance_rest: 0,
             started,
             effects: Vec::new(),

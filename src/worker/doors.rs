@@ -18,9 +18,9 @@ use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
 use crate::acceptors::Backoff;
-use crate::admission::Handshaking;
+use crate::admission::{Handshaking, TurnedAway};
 use crate::clock::Millis;
-use crate::handshake::{self, HandshakeFailure};
+use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
 
@@ -114,7 +114,7 @@ fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr)
     let (shared, me, only_here) = core.borrow().place();
     let permit = match shared.admission.admit(side, peer.ip(), only_here) {
         Ok(permit) => permit,
-        Err(refusal) => return core.borrow_mut().turned_away(side, peer, &refusal),
+        Err(refusal) => return core.borrow_mut().turned_away(side, peer, refusal.kind(), &refusal),
     };
     let owner = permit.worker();
     if owner == me {
@@ -122,7 +122,7 @@ fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr)
     }
     match stream.into_std() {
         Ok(stream) => shared.mailboxes.send(owner, Message::Admit(Newcomer { side, stream, peer, permit })),
-        Err(error) => core.borrow_mut().turned_away(side, peer, &error),
+        Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn admit_from_afar(core: &Cell, newcomer: Newcomer<std::net::TcpStrea
     let Newcomer { side, stream, peer, permit } = newcomer;
     match TcpStream::from_std(stream) {
         Ok(stream) => admit(core, Newcomer { side, stream, peer, permit }),
-        Err(error) => core.borrow_mut().turned_away(side, peer, &error),
+        Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
     }
 }
 
@@ -161,7 +161,8 @@ fn begin_handshake(core: &Cell, newcomer: Newcomer<TcpStream>) {
     // A worker without one of its own lets the newcomer in all the same: others must not keep its servers out.
     if !within_limit && let Some((_, oldest)) = state.handshakes.pop_first() {
         oldest.abort();
-        state.handshake_failed(peer, &"too many handshakes (--max-handshakes): dropped the oldest for this one");
+        let reason = "too many handshakes (--max-handshakes): dropped the oldest for this one";
+        state.handshake_failed(peer, HandshakeEnd::Dropped, &reason);
     }
     let number = state.handshakes.last_key_value().map_or(0, |(last, _)| last + 1);
     let task = spawn_local(serve(Rc::clone(core), newcomer, handshaking, number));
@@ -178,7 +179,7 @@ async fn serve(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaki
     core.borrow_mut().handshakes.remove(&number);
     let id = match greeted {
         Ok(id) => id,
-        Err(failure) => return core.borrow_mut().handshake_failed(peer, &failure),
+        Err(failure) => return core.borrow_mut().handshake_failed(peer, failure.kind(), &failure),
     };
     let addr = core.borrow_mut().add(Role::Server(id), Transport::tcp(stream), peer, permit);
     register(&core, id, addr).await;
@@ -222,8 +223,8 @@ impl Core {
         }
     }
 
-    fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn Display) {
-        self.stats.turned_away += 1;
+    fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
+        self.stats.turned_away(kind);
         self.journal.turned_away(side, peer, reason);
     }
 
@@ -232,7 +233,7 @@ impl Core {
         while let Some(oldest) = self.handshakes.first_entry().filter(|oldest| oldest.get().is_late()) {
             let Handshake { task, peer, .. } = oldest.remove();
             task.abort();
-            self.handshake_failed(peer, &HandshakeFailure::TooSlow);
+            self.handshake_failed(peer, HandshakeEnd::TooSlow, &HandshakeFailure::TooSlow);
         }
     }
 
@@ -241,8 +242,8 @@ impl Core {
         self.journal.accept_failed(side, error, pause);
     }
 
-    fn handshake_failed(&mut self, peer: SocketAddr, reason: &dyn Display) {
-        self.stats.handshakes_failed += 1;
+    fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
+        self.stats.handshake_failed(kind);
         self.journal.turned_away(Side::Server, peer, reason);
     }
 }

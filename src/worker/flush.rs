@@ -9,10 +9,11 @@ impl Core {
     /// Sends what waits for a link.
     pub(super) fn flush(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        let before = link.outbox.waiting().bytes;
+        let before = link.outbox.waiting();
         let side = link.role.side();
         let result = link.flush(&mut self.pool);
-        self.stats.sent(side, before - link.outbox.waiting().bytes);
+        let after = link.outbox.waiting();
+        self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
         match result {
             Ok(()) => self.flushed(slot),
             Err(lost) => self.deafen(slot, &lost),

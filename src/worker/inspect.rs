@@ -144,6 +144,11 @@ impl Shared {
         self.ask(link.worker, move |core| core.connections_of(link, after, most))
     }
 
+    /// Asks a worker for the round-trip times of links, as far as they are known.
+    pub(crate) fn ask_round_trips(&self, worker: WorkerId, links: Vec<LinkAddr>) -> Pending<Vec<(LinkId, Duration)>> {
+        self.ask(worker, move |core| core.round_trips(&links))
+    }
+
     /// Asks a worker to close a link; what was closed, if it was there.
     pub(crate) fn ask_to_kick(&self, link: LinkAddr) -> Pending<Option<LinkInfo>> {
         self.ask(link.worker, move |core| core.kick(link))
@@ -180,7 +185,7 @@ impl Core {
             id: link.addr.id,
             role: link.role,
             peer: link.peer,
-            transport: link.transport(),
+            transport: link.transport().name(),
             worker: self.me.index(),
             closing: link.state != State::Open,
             age: now.saturating_duration_since(link.opened),
@@ -216,6 +221,11 @@ impl Core {
         }
         let known = lowest.into_sorted_vec().into_iter();
         known.filter_map(|conn| Some(ConnectionInfo::new(conn, self.router.ends(conn)?))).collect()
+    }
+
+    fn round_trips(&self, links: &[LinkAddr]) -> Vec<(LinkId, Duration)> {
+        let there = links.iter().filter_map(|addr| self.links.get(addr.slot.index()).filter(|link| link.addr == *addr));
+        there.filter_map(|link| Some((link.addr.id, link.round_trip()?))).collect()
     }
 
     fn tasks(&self) -> TasksInfo {

@@ -111,8 +111,10 @@ impl Core {
             link.waits.begin(WaitReason::ByteRate);
         }
         link.traffic.received_bytes += input.len() as u64;
-        self.stats.received(side, input.len());
+        let before = link.traffic.received_frames;
         let routed = self.route(addr.slot, side, input);
+        let frames = self.link(addr).map_or(0, |link| link.traffic.received_frames - before);
+        self.stats.received(side, input.len(), frames);
         self.hold(addr, side);
         routed
     }

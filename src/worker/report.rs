@@ -1,11 +1,14 @@
 //! What a worker counts, publishes and logs.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastway_wire::ServerId;
 
-use crate::link::{CloseKind, CloseReason, Link};
+use super::histogram::{Batches, RoundTrips};
+use crate::admission::TurnedAway;
+use crate::handshake::HandshakeEnd;
+use crate::link::{CloseKind, CloseReason, Link, TransportKind, WaitReason, WaitReport};
 use crate::logging::{RateLimit, Suppressed};
 use crate::routing::{LinkId, Role, RouterStats, Side};
 
@@ -21,10 +24,10 @@ pub struct Stats {
     pub server: SideStats,
     /// Times that a link was held because what it feeds was full.
     pub held: u64,
-    /// Server handshakes that failed or were dropped.
-    pub handshakes_failed: u64,
-    /// Client links turned away by a limit.
-    pub turned_away: u64,
+    /// Server handshakes that failed or were dropped, by [`HandshakeEnd`].
+    pub handshakes_failed: [u64; HandshakeEnd::ALL.len()],
+    /// Links turned away at the door, by [`TurnedAway`].
+    pub turned_away: [u64; TurnedAway::ALL.len()],
     /// Times that accepting failed, for instance for want of descriptors.
     pub accept_errors: u64,
 }
@@ -42,6 +45,12 @@ pub struct SideStats {
     pub sent_bytes: u64,
     /// Data frames received and forwarded.
     pub forwarded: u64,
+    /// Reads by the frames that they completed, commands among them.
+    pub reads: Batches,
+    /// Flushes by the frames that they sent, commands among them.
+    pub writes: Batches,
+    /// Round-trip times in microseconds, as each sweep found them with a few links.
+    pub round_trips: RoundTrips,
 }
 
 impl SideStats {
@@ -52,24 +61,35 @@ impl SideStats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { opened, closed, received_bytes, sent_bytes, forwarded } = other;
+        let Self { opened, closed, received_bytes, sent_bytes, forwarded, reads, writes, round_trips } = other;
         self.opened += opened;
-        self.closed.iter_mut().zip(closed).for_each(|(sum, count)| *sum += count);
+        add_each(&mut self.closed, closed);
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;
         self.forwarded += forwarded;
+        self.reads.add(reads);
+        self.writes.add(writes);
+        self.round_trips.add(round_trips);
     }
 }
 
 impl Stats {
+    /// The counts of one port.
+    pub fn of(&self, side: Side) -> &SideStats {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
         let Self { client, server, held, handshakes_failed, turned_away, accept_errors } = other;
         self.client.add(client);
         self.server.add(server);
         self.held += held;
-        self.handshakes_failed += handshakes_failed;
-        self.turned_away += turned_away;
+        add_each(&mut self.handshakes_failed, handshakes_failed);
+        add_each(&mut self.turned_away, turned_away);
         self.accept_errors += accept_errors;
     }
 
@@ -83,19 +103,43 @@ impl Stats {
         }
     }
 
-    #[inline]
-    pub(super) fn received(&mut self, side: Side, bytes: usize) {
-        self.side(side).received_bytes += bytes as u64;
+    pub(super) fn handshake_failed(&mut self, kind: HandshakeEnd) {
+        if let Some(count) = self.handshakes_failed.get_mut(kind.index()) {
+            *count += 1;
+        }
     }
 
+    pub(super) fn turned_away(&mut self, kind: TurnedAway) {
+        if let Some(count) = self.turned_away.get_mut(kind.index()) {
+            *count += 1;
+        }
+    }
+
+    /// Counts what one read brought.
     #[inline]
-    pub(super) fn sent(&mut self, side: Side, bytes: usize) {
-        self.side(side).sent_bytes += bytes as u64;
+    pub(super) fn received(&mut self, side: Side, bytes: usize, frames: u64) {
+        let stats = self.side(side);
+        stats.received_bytes += bytes as u64;
+        stats.reads.observe(frames);
+    }
+
+    /// Counts what one flush sent.
+    #[inline]
+    pub(super) fn sent(&mut self, side: Side, bytes: usize, frames: usize) {
+        let stats = self.side(side);
+        stats.sent_bytes += bytes as u64;
+        if bytes > 0 {
+            stats.writes.observe(frames as u64);
+        }
     }
 
     #[inline]
     pub(super) fn forwarded(&mut self, side: Side, packets: usize) {
         self.side(side).forwarded += packets as u64;
+    }
+
+    pub(super) fn round_trip(&mut self, side: Side, time: Duration) {
+        self.side(side).round_trips.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
     fn side(&mut self, side: Side) -> &mut SideStats {
@@ -104,6 +148,10 @@ impl Stats {
             Side::Server => &mut self.server,
         }
     }
+}
+
+fn add_each(sums: &mut [u64], counts: &[u64]) {
+    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
 /// How a worker stood at its last sweep.
@@ -115,8 +163,100 @@ pub struct WorkerReport {
     pub routing: RouterStats,
     /// Virtual connections of clients of this worker.
     pub connections: usize,
+    /// Server handshakes in progress.
+    pub handshakes: usize,
+    /// Its links on the client port.
+    pub client: SideReport,
+    /// Its links on the server port.
+    pub server: SideReport,
+}
+
+/// How the links of one port stand, those that are closing among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SideReport {
+    /// Links by [`TransportKind`].
+    pub links: [u64; TransportKind::ALL.len()],
+    /// Packets that wait in outboxes.
+    pub waiting_packets: u64,
+    /// Bytes that wait in outboxes.
+    pub waiting_bytes: u64,
+    /// Bytes of frames that were received in part.
+    pub partial_bytes: u64,
+    /// What is, and what was held up, by [`WaitReason`].
+    pub held_up: [HeldUp; WaitReason::ALL.len()],
+}
+
+/// How often and for how long links were held up for one reason, those that are closed by now included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldUp {
+    /// Links that are held up now.
+    pub now: u64,
+    /// Times that it began.
+    pub count: u64,
+    /// Time in all.
+    pub total: Duration,
+}
+
+impl WorkerReport {
+    /// The links of one port.
+    pub fn of(&self, side: Side) -> &SideReport {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
     /// Bytes that wait in outboxes and inboxes.
-    pub waiting_bytes: usize,
+    pub fn waiting_bytes(&self) -> u64 {
+        [self.client, self.server].iter().map(|side| side.waiting_bytes + side.partial_bytes).sum()
+    }
+
+    /// Adds how another worker stands.
+    pub fn add(&mut self, other: &Self) {
+        let Self { stats, routing, connections, handshakes, client, server } = other;
+        self.stats.add(stats);
+        self.routing.add(routing);
+        self.connections += connections;
+        self.handshakes += handshakes;
+        self.client.add(client);
+        self.server.add(server);
+    }
+}
+
+impl SideReport {
+    /// Adds how a link stands.
+    pub(super) fn count(&mut self, link: &Link, now: Instant) {
+        if let Some(links) = self.links.get_mut(link.transport().index()) {
+            *links += 1;
+        }
+        let waiting = link.outbox.waiting();
+        self.waiting_packets += waiting.packets as u64;
+        self.waiting_bytes += waiting.bytes as u64;
+        self.partial_bytes += link.inbox.received() as u64;
+        self.count_waits(&link.waits.report(now));
+    }
+
+    /// Adds what was held up.
+    pub(super) fn count_waits(&mut self, waits: &WaitReport) {
+        for (held_up, wait) in self.held_up.iter_mut().zip(waits) {
+            held_up.now += u64::from(wait.lasting.is_some());
+            held_up.count += wait.count;
+            held_up.total += wait.total;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_up } = other;
+        add_each(&mut self.links, links);
+        self.waiting_packets += waiting_packets;
+        self.waiting_bytes += waiting_bytes;
+        self.partial_bytes += partial_bytes;
+        for (sum, other) in self.held_up.iter_mut().zip(held_up) {
+            sum.now += other.now;
+            sum.count += other.count;
+            sum.total += other.total;
+        }
+    }
 }
 
 /// One line for the end of a link; the fields are the same at each level, which has to be a constant.

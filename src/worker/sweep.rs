@@ -3,19 +3,23 @@
 //! The data path only sets flags; it never reads a clock and arms no timer. So a limit is kept to within one or two
 //! sweeps, and never early.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::core::{Core, over};
-use super::report::WorkerReport;
+use super::report::{SideReport, WorkerReport};
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{CloseReason, Link, State, WaitReason};
-use crate::routing::{Role, Slot};
+use crate::routing::{Role, Side, Slot};
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Links of which a sweep asks for the round-trip time: a system call for each.
+const ROUND_TRIPS_PER_SWEEP: usize = 8;
+/// Places that it looks at for them.
+const SLOTS_SAMPLED: usize = 256;
 
 /// Time between sweeps, short enough for the shortest limit.
 pub(super) fn interval(config: &Config) -> Duration {
@@ -48,6 +52,7 @@ impl Core {
         }
         self.end_slow_handshakes();
         self.next_sweep.notify_waiters();
+        self.sample_round_trips();
         self.publish();
     }
 
@@ -58,12 +63,42 @@ impl Core {
 
     /// How the worker stands.
     pub(super) fn report(&self) -> WorkerReport {
-        let waiting = |(_, link): (usize, &Link)| link.outbox.waiting().bytes + link.inbox.received();
+        let now = Instant::now();
+        let [mut client, mut server] = [Side::Client, Side::Server].map(|side| {
+            let mut report = SideReport::default();
+            report.count_waits(&self.past_waits(side));
+            report
+        });
+        for (_, link) in &self.links {
+            match link.role.side() {
+                Side::Client => client.count(link, now),
+                Side::Server => server.count(link, now),
+            }
+        }
         WorkerReport {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
-            waiting_bytes: self.links.iter().map(waiting).sum(),
+            handshakes: self.handshakes.len(),
+            client,
+            server,
+        }
+    }
+
+    /// Asks the system for the round-trip times of a few links, others each time.
+    fn sample_round_trips(&mut self) {
+        let slots = self.links.capacity();
+        let mut left = ROUND_TRIPS_PER_SWEEP;
+        for _ in 0..SLOTS_SAMPLED.min(slots) {
+            self.sampled = (self.sampled + 1) % slots;
+            let Some(link) = self.links.get(self.sampled) else { continue };
+            if let Some(time) = link.round_trip() {
+                self.stats.round_trip(link.role.side(), time);
+            }
+            left -= 1;
+            if left == 0 {
+                return;
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 
+use crate::http::{Answer, Http};
 use crate::link::Link;
 use crate::peers::{Client, Server};
 use crate::process::{Listening, Process};
@@ -69,6 +70,45 @@ impl Gateway {
     /// A connection to the server port that has not said anything yet.
     pub fn half_open_server(&self) -> TcpStream {
         TcpStream::connect(self.server_addr()).expect("the gateway listens")
+    }
+
+    /// Starts a gateway with an admin listener on a free port.
+    pub fn with_admin(flags: &[&str]) -> Self {
+        Self::start(&[&["--admin-addr", "127.0.0.1:0"], flags].concat())
+    }
+
+    /// Where HTTP is answered.
+    ///
+    /// # Panics
+    /// When it is not: see [`Gateway::with_admin`].
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.listening.admin.expect("the gateway was started with an admin listener")
+    }
+
+    /// A connection to the admin listener.
+    pub fn http(&self) -> Http {
+        Http::connect(self.admin_addr())
+    }
+
+    /// Asks the admin listener for a path.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.request(&format!("GET {path}"), &[], b"")
+    }
+
+    /// Has the admin listener run commands, given as JSON.
+    #[track_caller]
+    pub fn post_commands(&self, json: &str) -> Answer {
+        let headers = ["X-Fastway-Admin: 1", "Content-Type: application/json"];
+        self.request("POST /api/commands", &headers, json.as_bytes())
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub fn request(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut http = self.http();
+        http.send(line, headers, body);
+        http.receive(line.starts_with("HEAD "))
     }
 
     /// Resident memory, in bytes.

@@ -23,6 +23,7 @@
 pub mod cancel;
 pub mod examples;
 mod gateway;
+pub mod http;
 mod link;
 mod peers;
 pub mod pprof;

@@ -44,13 +44,15 @@ pub struct Exit {
     pub stderr: String,
 }
 
-/// The addresses of the line `listening client=… server=…`.
+/// The addresses of the line `listening client=… server=… admin=…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listening {
     /// Where clients connect.
     pub client: SocketAddr,
     /// Where servers connect.
     pub server: SocketAddr,
+    /// Where HTTP is answered, if it is.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Process {
@@ -338,7 +340,7 @@ fn parse_listening(line: &str) -> Listening {
         line.split_whitespace()
             .find_map(|word| word.strip_prefix(side)?.strip_prefix('='))
             .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no {side}=ADDR in {line:?}"))
     };
-    Listening { client: address("client"), server: address("server") }
+    let needed = |side| address(side).unwrap_or_else(|| panic!("no {side}=ADDR in {line:?}"));
+    Listening { client: needed("client"), server: needed("server"), admin: address("admin") }
 }

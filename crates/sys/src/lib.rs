@@ -3,7 +3,9 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 /// Bytes that were written to a TCP socket and that the peer's machine has not acknowledged yet; the end of the stream
 /// counts as one.
@@ -19,6 +21,27 @@ pub fn unacknowledged_bytes(socket: impl AsFd) -> io::Result<usize> {
         0 => Ok(usize::try_from(queued).unwrap_or(0)),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The round-trip time of a TCP socket as the kernel has smoothed it, to the microsecond.
+///
+/// # Errors
+/// The descriptor is no TCP socket.
+pub fn round_trip_time(socket: impl AsFd) -> io::Result<Duration> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or(0);
+    // SAFETY: TCP_INFO writes at most `length` bytes, to a variable of this frame that is as long, and how many they were
+    // to `length`. The borrowed descriptor is open for as long as `socket` lives.
+    let result = unsafe {
+        let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, info.as_mut_ptr().cast(), &raw mut length)
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it holds integers only, and what the kernel did not write is zero.
+    let info = unsafe { info.assume_init() };
+    Ok(Duration::from_micros(info.tcpi_rtt.into()))
 }
 
 /// What jemalloc is told before `main`: it is able to take heap profiles, and does not until it is asked to. Once it
@@ -57,7 +80,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_within_this_machine_has_a_short_round_trip() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let round_trip = round_trip_time(&near).unwrap();
+        assert!(round_trip > Duration::ZERO && round_trip < Duration::from_secs(10), "{round_trip:?}");
+    }
+
+    #[test]
     fn what_is_no_socket_is_an_error() {
-        assert!(unacknowledged_bytes(std::fs::File::open("/dev/null").unwrap()).is_err());
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(unacknowledged_bytes(&null).is_err());
+        assert!(round_trip_time(&null).is_err());
     }
 }

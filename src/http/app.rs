@@ -1,0 +1,151 @@
+//! From a request to its answer.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, StatusCode};
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::HttpConfig;
+use super::access::Access;
+use super::desk::Desk;
+use super::events::Events;
+use super::reply::{Failure, Reply, protected};
+use super::route::Route;
+use super::sample::Started;
+use crate::admin::{Caller, Excerpt};
+use crate::gateway::Observer;
+use crate::logging::{RateLimit, Suppressed};
+
+/// Lines a second that refused requests can cause.
+const LINES_PER_SECOND: u32 = 10;
+
+/// Questions to workers that are under way or wait for their turn.
+const QUESTIONS: usize = 16;
+/// Profiles that are started, or are given their names, at a time. With [`ORDERS`] these are fewer than there are threads,
+/// so that questions find one.
+const PROFILES: usize = 1;
+/// Requests with commands that are under way.
+const ORDERS: usize = 2;
+
+/// Where the gateway is in its life, as far as HTTP is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It works.
+    Serving,
+    /// It stops.
+    Stopping,
+    /// Nothing is answered any more.
+    Ended,
+}
+
+/// What all requests are answered with.
+pub(super) struct App {
+    pub(super) observer: Observer,
+    pub(super) caller: Caller,
+    pub(super) started: Started,
+    pub(super) ready_needs_server: bool,
+    /// Questions to workers that are under way.
+    pub(super) questions: Desk,
+    /// Profiles that are started, or are given their names.
+    pub(super) profiling: Desk,
+    /// Commands that are under way.
+    pub(super) orders: Desk,
+    pub(super) events: Events,
+    access: Access,
+    phase: watch::Receiver<Phase>,
+    refused: Mutex<RateLimit>,
+}
+
+impl App {
+    pub(super) fn new(config: &HttpConfig, observer: Observer, caller: Caller, phase: watch::Receiver<Phase>) -> Self {
+        let refused = Mutex::new(RateLimit::new(LINES_PER_SECOND));
+        Self {
+            observer,
+            caller,
+            started: Started::now(),
+            ready_needs_server: config.ready_needs_server,
+            questions: Desk::new(QUESTIONS),
+            profiling: Desk::new(PROFILES),
+            orders: Desk::new(ORDERS),
+            events: Events::default(),
+            access: Access::new(config),
+            phase,
+            refused,
+        }
+    }
+
+    /// Where the gateway is in its life.
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Waits until nothing is to be answered any more.
+    pub(super) async fn ended(&self) {
+        // Whoever would say so is gone, which says the same.
+        let _ = self.phase.clone().wait_for(|phase| *phase == Phase::Ended).await;
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+        let (head, body) = request.into_parts();
+        let reply = self.reply(&head, body).await.unwrap_or_else(|failure| {
+            self.log(&head, &failure);
+            failure.into_reply()
+        });
+        Ok(protected(reply))
+    }
+
+    async fn reply(&self, head: &Parts, body: Incoming) -> Result<Reply, Failure> {
+        let route = Route::at(head.uri.path()).ok_or_else(|| nothing_at(head.uri.path()))?;
+        if !route.allows(&head.method) {
+            let error = format!("{} is not allowed here; allowed: {}", head.method, route.allowed());
+            return Err(Failure::method(error, route.allowed()));
+        }
+        match route {
+            // They tell nothing but that there is a gateway.
+            Route::Live | Route::Ready => {}
+            Route::Page(_) => self.access.check_page(head)?,
+            _ => self.access.check(head)?,
+        }
+        match route {
+            Route::Page(page) => Ok(page.reply()),
+            Route::Live => Ok(self.live()),
+            Route::Ready => Ok(self.ready()),
+            Route::Stats => self.stats(head).await,
+            Route::Links => self.links(head).await,
+            Route::Servers => self.servers(head).await,
+            Route::Connections => self.connections(head).await,
+            Route::Events => self.event_stream(head),
+            Route::Metrics => self.metrics(head).await,
+            Route::Profiles => Ok(self.profiles()),
+            Route::Profile(profile) => self.profile(profile, head).await,
+            Route::Commands if head.method == Method::POST => self.run_commands(head, body).await,
+            Route::Commands => Ok(self.commands()),
+        }
+    }
+
+    /// Logs who was kept out: it may be an attack, or an operator who wonders.
+    fn log(&self, head: &Parts, failure: &Failure) {
+        let kept_out = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST];
+        if !kept_out.contains(&failure.status()) {
+            return;
+        }
+        let allowed = self.refused.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
+        if let Some(Suppressed(suppressed)) = allowed {
+            let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
+            warn!(%path, reason, suppressed, "admin request refused");
+        }
+    }
+}
+
+fn nothing_at(path: &str) -> Failure {
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}; the page at / has what there is", Excerpt::new(path)),
+    )
+}

@@ -1,0 +1,297 @@
+//! `/metrics`: the numbers for Prometheus, in its text format (`docs/operations.md` explains each).
+//!
+//! Labels are sides, reasons, transports and sizes of chunks: the number of series does not grow with links or servers.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use hyper::StatusCode;
+use hyper::http::request::Parts;
+use prometheus::TextEncoder;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::app::App;
+use super::query::Query;
+use super::reply::{Failure, Reply, content};
+use super::sample::Sample;
+use super::stats::dials_refused;
+use crate::admission::TurnedAway;
+use crate::handshake::HandshakeEnd;
+use crate::link::{CloseKind, TransportKind, WaitReason};
+use crate::pool::ClassReport;
+use crate::routing::Side;
+use crate::worker::{self, Bounds, HeldUp, SideReport, SideStats};
+
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const SIDES: [Side; 2] = [Side::Client, Side::Server];
+
+impl App {
+    /// The numbers for Prometheus.
+    pub(super) async fn metrics(&self, head: &Parts) -> Result<Reply, Failure> {
+        Query::read(head, &[])?;
+        let text = TextEncoder::new().encode_to_string(&Metrics::new(&self.sample().await?).0);
+        let failed = |error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}"));
+        Ok(content(FORMAT, text.map_err(failed)?))
+    }
+}
+
+/// One number and what it is the number of.
+type Series = (Vec<LabelPair>, f64);
+
+/// A number that the links of one side have.
+type OfSide = fn(&SideStats, &SideReport) -> u64;
+
+/// All metrics.
+#[derive(Default)]
+struct Metrics(Vec<MetricFamily>);
+
+impl Metrics {
+    fn new(sample: &Sample) -> Self {
+        let mut metrics = Self::default();
+        metrics.gateway(sample);
+        metrics.links(sample);
+        metrics.traffic(sample);
+        metrics.queues(sample);
+        metrics.refusals(sample);
+        metrics.pool(&sample.report.pool);
+        metrics.process(sample);
+        metrics
+    }
+
+    fn gateway(&mut self, sample: &Sample) {
+        let total = &sample.total;
+        let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
+        self.gauge("fastway_build_info", "1, with the version of the gateway", [(version, 1.0)]);
+        self.gauge("fastway_workers", "threads that carry links", [plain(sample.report.workers.len() as u64)]);
+        let fresh = "1 if all workers answered this scrape; otherwise numbers are as of their last sweep";
+        self.gauge("fastway_workers_answered", fresh, [plain(u64::from(sample.fresh))]);
+        self.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);
+        self.gauge("fastway_servers", "registered game servers", [plain(sample.report.servers as u64)]);
+        self.gauge("fastway_connections", "open virtual connections", [plain(total.connections as u64)]);
+        self.counter("fastway_connections_opened_total", "virtual connections opened", [plain(total.routing.opened)]);
+        self.counter(
+            "fastway_stray_runs_total",
+            "runs of data for connections that the sender is no end of",
+            [plain(total.routing.stray)],
+        );
+    }
+
+    fn links(&mut self, sample: &Sample) {
+        let links = SIDES.into_iter().flat_map(|side| {
+            let counts = sample.total.of(side).links;
+            named(side, "transport", TransportKind::ALL.map(TransportKind::name), counts)
+        });
+        self.gauge("fastway_links", "links that are there, closing ones among them", links);
+        let opened = by_side(sample, |stats, _| stats.opened);
+        self.counter("fastway_links_opened_total", "links opened", opened);
+        let closed = SIDES.into_iter().flat_map(|side| {
+            let counts = sample.total.stats.of(side).closed;
+            named(side, "reason", CloseKind::ALL.map(CloseKind::name), counts)
+        });
+        self.counter("fastway_links_closed_total", "links closed, by reason", closed);
+        let round_trips = |stats: &SideStats| histogram(&stats.round_trips, |micros| micros as f64 / 1e6);
+        let help = "round-trip times of links as the kernel smooths them, a few links sampled at each sweep";
+        self.histogram("fastway_round_trip_seconds", help, sample, round_trips);
+    }
+
+    fn traffic(&mut self, sample: &Sample) {
+        let counts: [(&str, &str, OfSide); 5] = [
+            ("fastway_received_bytes_total", "bytes received from peers", |stats, _| stats.received_bytes),
+            ("fastway_sent_bytes_total", "bytes sent to peers", |stats, _| stats.sent_bytes),
+            ("fastway_received_frames_total", "frames received, commands too", |stats, _| stats.reads.sum()),
+            ("fastway_sent_frames_total", "frames sent, commands too", |stats, _| stats.writes.sum()),
+            ("fastway_forwarded_frames_total", "data frames received for a peer that is there", |stats, _| {
+                stats.forwarded
+            }),
+        ];
+        for (name, help, count) in counts {
+            self.counter(name, help, by_side(sample, count));
+        }
+        let frames = |frames| frames as f64;
+        let received = |stats: &SideStats| histogram(&stats.reads, frames);
+        self.histogram("fastway_received_batch_frames", "frames that one read completed", sample, received);
+        let sent = |stats: &SideStats| histogram(&stats.writes, frames);
+        self.histogram("fastway_sent_batch_frames", "frames that one flush sent", sample, sent);
+    }
+
+    fn queues(&mut self, sample: &Sample) {
+        let gauges: [(&str, &str, OfSide); 3] = [
+            ("fastway_queue_packets", "packets that wait for peers", |_, report| report.waiting_packets),
+            ("fastway_queue_bytes", "bytes that wait for peers", |_, report| report.waiting_bytes),
+            ("fastway_partial_bytes", "bytes of messages received in part", |_, report| report.partial_bytes),
+        ];
+        for (name, help, gauge) in gauges {
+            self.gauge(name, help, by_side(sample, gauge));
+        }
+        let held_up = |value: fn(&HeldUp) -> f64| {
+            let names = WaitReason::ALL.map(WaitReason::name);
+            let of_side = move |side: Side| {
+                let values = sample.total.of(side).held_up.map(|held_up| value(&held_up));
+                names
+                    .into_iter()
+                    .zip(values)
+                    .map(move |(name, value)| (labels(&[("side", &side.to_string()), ("reason", name)]), value))
+            };
+            SIDES.into_iter().flat_map(of_side)
+        };
+        let now = held_up(|held_up| held_up.now as f64);
+        self.gauge("fastway_links_held_up", "links that are held up now, by reason", now);
+        let count = held_up(|held_up| held_up.count as f64);
+        self.counter("fastway_hold_ups_total", "times that links were held up, by reason", count);
+        let total = held_up(|held_up| held_up.total.as_secs_f64());
+        self.counter("fastway_held_up_seconds_total", "time that links were held up, by reason", total);
+    }
+
+    fn refusals(&mut self, sample: &Sample) {
+        let (stats, routing) = (&sample.total.stats, &sample.total.routing);
+        let dials = dials_refused(routing).into_iter().map(|(reason, count)| reasoned(reason, count));
+        self.counter("fastway_dials_refused_total", "dials refused, by reason", dials);
+        let turned_away = TurnedAway::ALL.into_iter().zip(stats.turned_away);
+        let turned_away = turned_away.map(|(reason, count)| reasoned(reason.name(), count));
+        self.counter("fastway_links_refused_total", "links turned away at the door, by reason", turned_away);
+        let in_progress = [plain(sample.total.handshakes as u64)];
+        self.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
+        let failed = HandshakeEnd::ALL.into_iter().zip(stats.handshakes_failed);
+        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
+        let errors = [plain(stats.accept_errors)];
+        self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
+    }
+
+    fn pool(&mut self, pool: &[ClassReport]) {
+        let chunks = |count: fn(&ClassReport) -> usize| {
+            let series = move |class: &ClassReport| {
+                (labels(&[("chunk_bytes", &class.chunk_bytes.to_string())]), count(class) as f64)
+            };
+            pool.iter().map(series)
+        };
+        let in_use = chunks(|class| class.in_use);
+        self.gauge("fastway_pool_chunks_in_use", "chunks that hold waiting data, by size class", in_use);
+        let free = chunks(|class| class.free);
+        self.gauge("fastway_pool_chunks_free", "chunks that are free in the shared pool, by size class", free);
+    }
+
+    fn process(&mut self, sample: &Sample) {
+        let usage = &sample.usage;
+        let cpu = (usage.user + usage.system).as_secs_f64();
+        self.counter("process_cpu_seconds_total", "CPU time, user and system", [(Vec::new(), cpu)]);
+        self.gauge("process_resident_memory_bytes", "memory in RAM", [plain(usage.resident_bytes)]);
+        self.gauge("process_virtual_memory_bytes", "address space", [plain(usage.virtual_bytes)]);
+        self.gauge("process_threads", "threads", [plain(usage.threads)]);
+        self.gauge("process_open_fds", "open descriptors", usage.open_files.map(plain));
+        self.gauge("process_max_fds", "descriptors that may be open", usage.max_files.map(plain));
+        let started = sample.started.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64();
+        self.gauge("process_start_time_seconds", "time of the start, since 1970", [(Vec::new(), started)]);
+        let Some(allocator) = sample.allocator else { return };
+        for (name, help, bytes) in [
+            ("fastway_allocator_allocated_bytes", "memory that the program holds", allocator.allocated),
+            ("fastway_allocator_active_bytes", "memory in pages that hold some of it", allocator.active),
+            ("fastway_allocator_resident_bytes", "memory that the allocator has in RAM", allocator.resident),
+            ("fastway_allocator_mapped_bytes", "address space that the allocator uses", allocator.mapped),
+            ("fastway_allocator_retained_bytes", "address space that it keeps for later", allocator.retained),
+        ] {
+            self.gauge(name, help, [plain(bytes as u64)]);
+        }
+    }
+
+    fn counter(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
+        self.family(name, help, MetricType::COUNTER, series, |metric, value| {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        });
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
+        self.family(name, help, MetricType::GAUGE, series, |metric, value| {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        });
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, sample: &Sample, of: impl Fn(&SideStats) -> Histogram) {
+        let series = SIDES.map(|side| (labels(&[("side", &side.to_string())]), of(sample.total.stats.of(side))));
+        self.family(name, help, MetricType::HISTOGRAM, series, Metric::set_histogram);
+    }
+
+    /// Adds a metric, unless nothing is known of it.
+    fn family<T>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        series: impl IntoIterator<Item = (Vec<LabelPair>, T)>,
+        set: fn(&mut Metric, T),
+    ) {
+        let metrics = series.into_iter().map(|(labels, value)| {
+            let mut metric = Metric::from_label(labels);
+            set(&mut metric, value);
+            metric
+        });
+        let metrics: Vec<Metric> = metrics.collect();
+        if metrics.is_empty() {
+            return;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        self.0.push(family);
+    }
+}
+
+/// A number without labels.
+fn plain(value: u64) -> Series {
+    (Vec::new(), value as f64)
+}
+
+/// A number for a reason.
+fn reasoned(reason: &str, count: u64) -> Series {
+    (labels(&[("reason", reason)]), count as f64)
+}
+
+/// A number of each side.
+fn by_side(sample: &Sample, value: OfSide) -> impl Iterator<Item = Series> + '_ {
+    let total = &sample.total;
+    let series =
+        move |side: Side| (labels(&[("side", &side.to_string())]), value(total.stats.of(side), total.of(side)) as f64);
+    SIDES.into_iter().map(series)
+}
+
+/// Numbers of a side, each with a name.
+fn named<const N: usize>(
+    side: Side,
+    label: &'static str,
+    names: [&'static str; N],
+    counts: [u64; N],
+) -> impl Iterator<Item = Series> {
+    let side = side.to_string();
+    let series = move |(name, count)| (labels(&[("side", &side), (label, name)]), count as f64);
+    names.into_iter().zip(counts).map(series)
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    pairs.iter().map(pair).collect()
+}
+
+/// A distribution as Prometheus has it, in the unit that `unit` makes of ours.
+fn histogram<B: Bounds>(counted: &worker::Histogram<B>, unit: impl Fn(u64) -> f64) -> Histogram {
+    let bucket = |(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(unit(bound));
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(counted.cumulative().map(bucket).collect());
+    histogram.set_sample_count(counted.count());
+    histogram.set_sample_sum(unit(counted.sum()));
+    histogram
+}

@@ -1,0 +1,72 @@
+//! Which path is what, and what may be done there.
+
+use hyper::Method;
+
+use super::pages::Page;
+use super::profiles::Profile;
+
+/// What there is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Route {
+    /// A file for browsers.
+    Page(&'static Page),
+    /// Whether the process answers.
+    Live,
+    /// Whether players should be sent here.
+    Ready,
+    /// What was counted, and how the gateway stands.
+    Stats,
+    /// Links.
+    Links,
+    /// Links of game servers.
+    Servers,
+    /// Virtual connections of a link.
+    Connections,
+    /// A stream of events.
+    Events,
+    /// Numbers for Prometheus.
+    Metrics,
+    /// What profiles there are.
+    Profiles,
+    /// A profile.
+    Profile(Profile),
+    /// What commands there are, and running them.
+    Commands,
+}
+
+impl Route {
+    /// What is at a path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/live" => Some(Self::Live),
+            "/ready" => Some(Self::Ready),
+            "/api/stats" => Some(Self::Stats),
+            "/api/links" => Some(Self::Links),
+            "/api/servers" => Some(Self::Servers),
+            "/api/conns" => Some(Self::Connections),
+            "/api/events" => Some(Self::Events),
+            "/metrics" => Some(Self::Metrics),
+            "/api/commands" => Some(Self::Commands),
+            "/debug/pprof" | "/debug/pprof/" => Some(Self::Profiles),
+            _ => match path.strip_prefix("/debug/pprof/") {
+                Some(name) => Profile::named(name).map(Self::Profile),
+                None => Page::at(path).map(Self::Page),
+            },
+        }
+    }
+
+    /// What may be done there, as the header `Allow` says it.
+    pub(super) fn allowed(self) -> &'static str {
+        match self {
+            // There is no saying how long they are without making them.
+            Self::Events | Self::Profile(_) => "GET",
+            Self::Commands => "GET, HEAD, POST",
+            _ => "GET, HEAD",
+        }
+    }
+
+    /// Whether that may be done there.
+    pub(super) fn allows(self, method: &Method) -> bool {
+        self.allowed().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}

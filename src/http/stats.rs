@@ -1,0 +1,256 @@
+//! `/api/stats`: what was counted since the start and how the gateway stands, in one object. Rates follow from two of them.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::StatusCode;
+use hyper::http::request::Parts;
+use serde::Serialize;
+
+use super::app::{App, Phase};
+use super::links::millis;
+use super::query::Query;
+use super::reply::{Failure, Reply, json};
+use super::sample::Sample;
+use crate::admission::TurnedAway;
+use crate::handshake::HandshakeEnd;
+use crate::link::{CloseKind, TransportKind, WaitReason};
+use crate::routing::{RouterStats, Side};
+use crate::worker::{HeldUp, RoundTrips};
+
+impl App {
+    /// What was counted, and how the gateway stands.
+    pub(super) async fn stats(&self, head: &Parts) -> Result<Reply, Failure> {
+        Query::read(head, &[])?;
+        Ok(json(StatusCode::OK, &StatsView::new(&self.sample().await?)))
+    }
+
+    /// One look at the whole gateway.
+    pub(super) async fn sample(&self) -> Result<Sample, Failure> {
+        let (observer, started) = (self.observer.clone(), self.started);
+        let stopping = self.phase() != Phase::Serving;
+        self.questions.work(move || Sample::take(&observer, started, stopping)).await
+    }
+}
+
+/// Counts or gauges by the name of what they count.
+type ByName<T> = BTreeMap<&'static str, T>;
+
+/// The object of `/api/stats` (`docs/operations.md`).
+#[derive(Debug, Serialize)]
+pub(super) struct StatsView {
+    time_ms: u64,
+    started_ms: u64,
+    uptime_ms: u64,
+    version: &'static str,
+    pid: u32,
+    state: &'static str,
+    fresh: bool,
+    workers: usize,
+    servers: usize,
+    client: SideView,
+    server: SideView,
+    connections: ConnectionsView,
+    handshakes: HandshakesView,
+    refused: RefusedView,
+    stray_runs: u64,
+    accept_errors: u64,
+    pool: Vec<PoolView>,
+    process: ProcessView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allocator: Option<AllocatorView>,
+}
+
+/// The links of one port.
+#[derive(Debug, Serialize)]
+struct SideView {
+    links: u64,
+    links_by_transport: ByName<u64>,
+    opened: u64,
+    closed: ByName<u64>,
+    received_bytes: u64,
+    sent_bytes: u64,
+    received_frames: u64,
+    sent_frames: u64,
+    forwarded_frames: u64,
+    reads: u64,
+    writes: u64,
+    waiting_packets: u64,
+    waiting_bytes: u64,
+    partial_bytes: u64,
+    held_up: ByName<HeldUpView>,
+    round_trips: RoundTripsView,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldUpView {
+    now: u64,
+    count: u64,
+    total_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RoundTripsView {
+    count: u64,
+    total_us: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionsView {
+    open: usize,
+    opened: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct HandshakesView {
+    in_progress: usize,
+    failed: ByName<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusedView {
+    dials: ByName<u64>,
+    links: ByName<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct PoolView {
+    chunk_bytes: usize,
+    in_use: usize,
+    free: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessView {
+    user_cpu_ms: u64,
+    system_cpu_ms: u64,
+    resident_bytes: u64,
+    virtual_bytes: u64,
+    threads: u64,
+    open_files: Option<u64>,
+    max_files: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct AllocatorView {
+    allocated_bytes: usize,
+    active_bytes: usize,
+    resident_bytes: usize,
+    mapped_bytes: usize,
+    retained_bytes: usize,
+}
+
+impl StatsView {
+    pub(super) fn new(sample: &Sample) -> Self {
+        let total = &sample.total;
+        Self {
+            time_ms: unix_millis(sample.time),
+            started_ms: unix_millis(sample.started),
+            uptime_ms: millis(sample.uptime),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            state: if sample.stopping { "stopping" } else { "running" },
+            fresh: sample.fresh,
+            workers: sample.report.workers.len(),
+            servers: sample.report.servers,
+            client: SideView::new(sample, Side::Client),
+            server: SideView::new(sample, Side::Server),
+            connections: ConnectionsView { open: total.connections, opened: total.routing.opened },
+            handshakes: HandshakesView {
+                in_progress: total.handshakes,
+                failed: by_name(HandshakeEnd::ALL.map(HandshakeEnd::name), total.stats.handshakes_failed),
+            },
+            refused: RefusedView {
+                dials: dials_refused(&total.routing).into(),
+                links: by_name(TurnedAway::ALL.map(TurnedAway::name), total.stats.turned_away),
+            },
+            stray_runs: total.routing.stray,
+            accept_errors: total.stats.accept_errors,
+            pool: sample.pool(),
+            process: sample.process(),
+            allocator: sample.allocator(),
+        }
+    }
+}
+
+impl SideView {
+    fn new(sample: &Sample, side: Side) -> Self {
+        let (stats, report) = (sample.total.stats.of(side), sample.total.of(side));
+        Self {
+            links: stats.links(),
+            links_by_transport: by_name(TransportKind::ALL.map(TransportKind::name), report.links),
+            opened: stats.opened,
+            closed: by_name(CloseKind::ALL.map(CloseKind::name), stats.closed),
+            received_bytes: stats.received_bytes,
+            sent_bytes: stats.sent_bytes,
+            received_frames: stats.reads.sum(),
+            sent_frames: stats.writes.sum(),
+            forwarded_frames: stats.forwarded,
+            reads: stats.reads.count(),
+            writes: stats.writes.count(),
+            waiting_packets: report.waiting_packets,
+            waiting_bytes: report.waiting_bytes,
+            partial_bytes: report.partial_bytes,
+            held_up: by_name(WaitReason::ALL.map(WaitReason::name), report.held_up.map(HeldUpView::from)),
+            round_trips: RoundTripsView::from(&stats.round_trips),
+        }
+    }
+}
+
+impl Sample {
+    fn pool(&self) -> Vec<PoolView> {
+        let classes = self.report.pool.iter();
+        let view =
+            classes.map(|class| PoolView { chunk_bytes: class.chunk_bytes, in_use: class.in_use, free: class.free });
+        view.collect()
+    }
+
+    fn process(&self) -> ProcessView {
+        ProcessView {
+            user_cpu_ms: millis(self.usage.user),
+            system_cpu_ms: millis(self.usage.system),
+            resident_bytes: self.usage.resident_bytes,
+            virtual_bytes: self.usage.virtual_bytes,
+            threads: self.usage.threads,
+            open_files: self.usage.open_files,
+            max_files: self.usage.max_files,
+        }
+    }
+
+    fn allocator(&self) -> Option<AllocatorView> {
+        self.allocator.map(|allocator| AllocatorView {
+            allocated_bytes: allocator.allocated,
+            active_bytes: allocator.active,
+            resident_bytes: allocator.resident,
+            mapped_bytes: allocator.mapped,
+            retained_bytes: allocator.retained,
+        })
+    }
+}
+
+impl From<HeldUp> for HeldUpView {
+    fn from(HeldUp { now, count, total }: HeldUp) -> Self {
+        Self { now, count, total_ms: millis(total) }
+    }
+}
+
+impl From<&RoundTrips> for RoundTripsView {
+    fn from(times: &RoundTrips) -> Self {
+        Self { count: times.count(), total_us: times.sum() }
+    }
+}
+
+/// Dials refused, by reason.
+pub(super) fn dials_refused(stats: &RouterStats) -> [(&'static str, u64); 3] {
+    let RouterStats { refused_unknown, refused_max_conns, refused_dial_rate, .. } = *stats;
+    [("unknown", refused_unknown), ("max_conns", refused_max_conns), ("dial_rate", refused_dial_rate)]
+}
+
+fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {
+    names.into_iter().zip(values).collect()
+}
+
+/// Milliseconds since 1970.
+pub(super) fn unix_millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, millis)
+}
