@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fastway_testkit::http::{Answer, Http};
 use fastway_testkit::process::{Process, Signal};
-use fastway_testkit::{Gateway, Link};
+use fastway_testkit::{Gateway, Link, watch};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -320,17 +320,20 @@ fn a_request_that_does_not_arrive_is_given_up() {
 fn connections_beyond_the_bound_are_turned_away_until_there_is_room() {
     let gateway = Gateway::with_admin(&[]);
     let sockets = gateway.sockets();
-    // Each has had an answer, so each is counted.
-    let mut held: Vec<Http> = (0..64).map(|_| gateway.http()).collect();
-    for http in &mut held {
-        http.send("GET /live", &[], b"");
-        assert_eq!(http.receive(false).status, 200);
-    }
-    let mut further = gateway.http();
-    let answer = further.receive(false);
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
-    assert!(error_of(&answer).contains("too many connections"));
-    further.expect_eof();
+    let mut held: Vec<Http> = Vec::new();
+    watch::eventually("one beyond the bound is turned away", || {
+        held.clear();
+        held.extend((0..64).map(|_| gateway.http()));
+        // Each has had an answer, so each is counted; on a busy machine the first ones may have been given up by the end.
+        for http in &mut held {
+            http.send("GET /live", &[], b"");
+            http.receive(false);
+        }
+        let answer = String::from_utf8(gateway.http().until_eof()).unwrap();
+        answer.starts_with("HTTP/1.1 503 ")
+            && answer.contains("retry-after: 1\r\n")
+            && answer.contains("too many connections")
+    });
     held.truncate(32);
     gateway.expect_sockets(sockets + 32);
     assert_eq!(gateway.get("/live").status, 200);
