@@ -10,17 +10,19 @@ fastway=$1 client=$2 server=$3 key=$4
 admin=127.0.0.1:$((20000 + RANDOM % 10000))
 
 scrape() {
-    while sleep 1; do
-        curl --silent --show-error --fail --output /dev/null "http://$admin/metrics"
-    done
+    curl --silent --fail --output /dev/null "http://$admin/metrics"
 }
 
 read_events() {
-    sleep 1
-    curl --silent --show-error --fail --no-buffer --output /dev/null "http://$admin/api/events"
+    curl --silent --fail --no-buffer --output /dev/null "http://$admin/api/events"
 }
 
-scrape &
-read_events &
+# Until the gateway listens there is nobody to ask.
+while :; do
+    if scrape; then sleep 1; else sleep 0.1; fi
+done &
+until read_events; do
+    sleep 0.1
+done &
 export _RJEM_MALLOC_CONF=prof_active:true
 exec "$fastway" --client-addr "$client" --server-addr "$server" --server-auth-key "$key" --admin-addr "$admin"
