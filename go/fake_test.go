@@ -19,6 +19,20 @@ type fakeGateway struct {
 // fakeClient is a client with a gateway that is played by the test, over TCP.
 func fakeClient(tb testing.TB, change ...func(*Config)) (*EndPoint, *fakeGateway) {
 	tb.Helper()
+	ours, theirs := tcpPair(tb)
+	return fakeClientOver(tb, ours, theirs, change...)
+}
+
+// stuckClient is a fakeClient whose bytes go nowhere until the test reads them.
+func stuckClient(tb testing.TB, change ...func(*Config)) (*EndPoint, *fakeGateway) {
+	tb.Helper()
+	ours, theirs := net.Pipe()
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	return fakeClientOver(tb, ours, theirs, change...)
+}
+
+func fakeClientOver(tb testing.TB, ours, theirs net.Conn, change ...func(*Config)) (*EndPoint, *fakeGateway) {
+	tb.Helper()
 	cfg := patientConfig()
 	cfg.PingInterval = -1
 	for _, change := range change {
@@ -28,7 +42,6 @@ func fakeClient(tb testing.TB, change ...func(*Config)) (*EndPoint, *fakeGateway
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ours, theirs := tcpPair(tb)
 	client := start(clientRole, ours, cfg)
 	tb.Cleanup(func() {
 		theirs.Close()
