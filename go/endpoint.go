@@ -23,7 +23,7 @@ type EndPoint struct {
 
 	out      outgoing
 	conns    connTable
-	accepts  acceptQueue
+	accepts  queue[*Conn]
 	unread   ledger
 	keep     keepalive
 	counters counters
@@ -129,19 +129,11 @@ func (ep *EndPoint) queueDial(ctx context.Context, remoteID uint32) (*pendingDia
 // AcceptConn waits for a connection that the other side opens. After the loss of the link it first gives those that
 // still waited, with their messages; its error is a *LinkError or the context's then.
 func (ep *EndPoint) AcceptConn(ctx context.Context) (*Conn, error) {
-	for waited := false; ; waited = true {
-		conn, token, err := ep.accepts.pop(waited)
-		if token == nil {
-			if conn != nil {
-				conn.in.handOut()
-			}
-			return conn, err
-		}
-		if err := await(ctx, token); err != nil {
-			ep.accepts.giveUp()
-			return nil, err
-		}
+	conn, err := ep.accepts.pop(ctx)
+	if err == nil {
+		conn.in.handOut()
 	}
+	return conn, err
 }
 
 // Done is closed when the link has ended; Err says why then.
@@ -202,7 +194,7 @@ func (ep *EndPoint) startClosing() bool {
 	ep.keep.stop()
 	ep.unread.setFree()
 	ep.endConns(closedLink)
-	ep.accepts.close(closedLink, true)
+	ep.stopAccepting(closedLink)
 	return true
 }
 
@@ -215,11 +207,18 @@ func (ep *EndPoint) finish(end *LinkError) {
 	_ = ep.conn.Close()
 	ep.out.finish(end)
 	ep.endConns(end)
-	ep.accepts.close(end, false)
+	ep.accepts.finish(end, false)
 	ep.cfg.Logger.Info("the link to the gateway has ended", "role", ep.role.String(), "why", end)
 	close(ep.done)
 	if ep.cfg.Hooks.LinkDown != nil {
 		ep.cfg.Hooks.LinkDown(end)
+	}
+}
+
+// stopAccepting closes what nobody has accepted yet, and what comes from now on.
+func (ep *EndPoint) stopAccepting(why error) {
+	for _, conn := range ep.accepts.finish(why, true) {
+		conn.Close()
 	}
 }
 
@@ -298,74 +297,6 @@ func (t *connTable) list() []*Conn {
 		all = append(all, conn)
 	}
 	return all
-}
-
-// acceptQueue holds the connections that others opened and nobody has accepted yet.
-type acceptQueue struct {
-	mu      sync.Mutex
-	waiting []*Conn
-	bound   int
-	end     error
-	waiters waiters
-}
-
-// push is false when there is no room, or nobody accepts any more.
-func (q *acceptQueue) push(conn *Conn) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.end != nil || len(q.waiting) >= q.bound {
-		return false
-	}
-	q.waiting = append(q.waiting, conn)
-	q.waiters.wake()
-	return true
-}
-
-// pop gives the oldest. Without one and without an end it gives a token to wait for.
-func (q *acceptQueue) pop(waited bool) (conn *Conn, token <-chan struct{}, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if waited {
-		q.waiters.leave()
-	}
-	switch {
-	case len(q.waiting) > 0:
-		conn, q.waiting[0] = q.waiting[0], nil
-		q.waiting = q.waiting[1:]
-	case q.end != nil:
-		err = q.end
-	default:
-		return nil, q.waiters.join(), nil
-	}
-	q.waiters.wake()
-	return conn, nil, err
-}
-
-func (q *acceptQueue) giveUp() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiters.leave()
-	q.waiters.wake()
-}
-
-// close says that nothing more comes; with drop set, what waits is closed as well.
-func (q *acceptQueue) close(why error, drop bool) {
-	for _, conn := range q.finish(why, drop) {
-		conn.Close()
-	}
-}
-
-func (q *acceptQueue) finish(why error, drop bool) (dropped []*Conn) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.end == nil {
-		q.end = why
-	}
-	if drop {
-		dropped, q.waiting = q.waiting, nil
-	}
-	q.waiters.wake()
-	return dropped
 }
 
 // commandOf is a command about one connection.

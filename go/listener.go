@@ -23,7 +23,7 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 func (l listener) Close() error {
-	l.ep.accepts.close(net.ErrClosed, true)
+	l.ep.stopAccepting(net.ErrClosed)
 	return nil
 }
 
