@@ -49,8 +49,11 @@ func TestHTTPRunsOverConnections(t *testing.T) {
 	gateway := gatewaytest.Start(t)
 	server, client := connectServer(t, gateway, 7, hold), connectClient(t, gateway)
 	serveHTTP(t, server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s: ", r.Method, r.URL.Path)
-		io.Copy(w, r.Body)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(w, "%s %s: %s", r.Method, r.URL.Path, body)
 	}))
 	web := httpClient(t, client)
 	body := bytes.Repeat([]byte("a large body "), 100_000)
