@@ -223,3 +223,10 @@ func TestDelaysDoubleUpToTheLongestAndStayInTheUpperHalf(t *testing.T) {
 		t.Errorf("a busy loop: %v", delay)
 	}
 }
+
+func TestANameStandsForAllItsAddresses(t *testing.T) {
+	addresses, err := DNS("localhost", "10020").Resolve(patient(t))
+	if err != nil || !slices.Contains(addresses, "127.0.0.1:10020") && !slices.Contains(addresses, "[::1]:10020") {
+		t.Fatalf("%q, %v", addresses, err)
+	}
+}

@@ -103,6 +103,22 @@ func TestASessionGivesWhatCameBeforeTheOtherEndClosed(t *testing.T) {
 	}
 }
 
+func TestAClosedSessionKeepsNoMemory(t *testing.T) {
+	client, server := originalPair(t)
+	ours, theirs := openSession(t, client, server)
+	if err := ours.Send([]byte("nobody receives it")); err != nil {
+		t.Fatal(err)
+	}
+	ours.Close()
+	eventually(t, "the session knows of the close", theirs.IsClosed)
+	if err := theirs.Close(); err != link.SessionClosedError {
+		t.Errorf("the close of a closed session gave %v", err)
+	}
+	if unread := server.Stats().UnreadBytes; unread != 0 {
+		t.Errorf("%d bytes are kept", unread)
+	}
+}
+
 // In the original, the send that finds the queue full closes the link, with all sessions on it.
 func TestASendThatFindsTheQueueFullWaits(t *testing.T) {
 	ours, theirs := net.Pipe()

@@ -33,9 +33,10 @@ type Session struct {
 	toSend chan interface{}
 	closed chan struct{}
 
-	mu        sync.Mutex
-	isClosed  atomic.Bool
-	callbacks []closeCallback
+	mu          sync.Mutex
+	isClosed    atomic.Bool
+	codecClosed atomic.Bool
+	callbacks   []closeCallback
 
 	receiving sync.Mutex
 }
@@ -116,12 +117,18 @@ func (s *Session) sendLoop() {
 	}
 }
 
-// Close closes the session and its codec. A second Close gives SessionClosedError.
+// Close closes the session and its codec. When either side has closed the session before, it gives SessionClosedError;
+// what came and was not received is dropped all the same.
 func (s *Session) Close() error {
-	if !s.Ended() {
+	first := s.Ended()
+	var err error
+	if !s.codecClosed.Swap(true) {
+		err = s.codec.Close()
+	}
+	if !first {
 		return SessionClosedError
 	}
-	return s.codec.Close()
+	return err
 }
 
 // Ended is for codecs whose other end has ended the session: IsClosed is true from then on and the close callbacks are

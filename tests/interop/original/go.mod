@@ -1,3 +1,3 @@
 module original
 
-go 1.25
+go 1.24
