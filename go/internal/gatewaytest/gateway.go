@@ -36,6 +36,10 @@ func Binary() (string, error) {
 		_, here, _, _ := runtime.Caller(0)
 		path = filepath.Join(filepath.Dir(here), "..", "..", "..", "target", "debug", "fastway")
 	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
 	if info, err := os.Stat(path); err != nil || info.IsDir() {
 		return "", fmt.Errorf("there is no gateway at %s: build it with `cargo build`, or name it in FASTWAY_BIN", path)
 	}
