@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"time"
 
@@ -159,6 +160,8 @@ func (r role) with(cfg Config) (Config, error) {
 	orElse(&cfg.SendBufferBytes, defaults.SendBufferBytes)
 	orElse(&cfg.PendingAccepts, 1024)
 	orElse(&cfg.ReadBufferBytes, defaults.ReadBufferBytes)
+	// A length on the wire has 32 bits.
+	cfg.MaxPacket = min(cfg.MaxPacket, math.MaxInt32)
 	if cfg.Dial == nil {
 		cfg.Dial = dialTCP
 	}
