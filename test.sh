@@ -13,6 +13,7 @@ log=$(mktemp)
 run_id=$$-$RANDOM$RANDOM
 msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 deny_version=0.20.2
+staticcheck_version=v0.8.2
 big_test=a_thousand_players_exchange_a_hundred_thousand_messages_with_two_servers
 
 export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=never
@@ -29,6 +30,11 @@ main() {
     step "clippy of the fuzz targets" lint_fuzz_targets
     step "documentation" document
     step "tests, doc tests, vectors, fuzz corpora (debug build)" cargo test --locked --workspace --no-fail-fast
+    step "Go SDK: format, vet, staticcheck $staticcheck_version" lint_go
+    step "Go SDK: build the gateway and the Rust peer that its tests run against" build_for_go
+    step "Go SDK: tests with the race detector, vectors, examples, interop" test_go
+    step "Go SDK: gRPC over it" test_grpc
+    step "Go SDK: benchmarks run, once each; nothing allocates" bench_go
     step "benchmarks run, once each" cargo test --locked --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
     step "packages: the SDK compiles from what would be published" package
@@ -49,7 +55,7 @@ step() {
     shift
     echo "== $heading"
     "$@" >"$log" 2>&1
-    grep -E '^(! | +[0-9.]+  [a-z]+: |   Doc-tests |     Running |test result: )' "$log" || true
+    grep -E '^(! |ok  | +[0-9.]+  [a-z]+: |   Doc-tests |     Running |test result: )' "$log" || true
     echo "   ok, $((SECONDS - started)) s"
 }
 
@@ -67,7 +73,7 @@ trap finish EXIT
 check_toolchain() {
     need cargo "Rust $msrv or later, by rustup or the package rust of your system"
     need rustc "Rust $msrv or later, by rustup or the package rust of your system"
-    need go "Go: the tests open CPU profiles with \`go tool pprof\` (Debian: apt-get install golang-go)"
+    need go "Go 1.26 or later: the Go SDK, and CPU profiles with \`go tool pprof\`"
     need cc "a C compiler, which jemalloc is built with (Debian: apt-get install build-essential)"
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
@@ -130,6 +136,39 @@ lint_fuzz_targets() {
 
 document() {
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+}
+
+lint_go() {
+    local unformatted
+    unformatted=$(gofmt -l go tests/interop)
+    [[ -z $unformatted ]] || { echo "not formatted by gofmt:" && echo "$unformatted" && return 1; }
+    in_go . vet ./...
+    in_go . run "honnef.co/go/tools/cmd/staticcheck@$staticcheck_version" ./...
+    in_go examples/grpc vet ./...
+}
+
+build_for_go() {
+    cargo build --locked -p fastway --bin fastway -p fastway-interop-peer
+}
+
+# The race detector needs a C compiler, which is there for jemalloc.
+test_go() {
+    in_go . test -race -count=1 -timeout 20m ./...
+}
+
+test_grpc() {
+    in_go examples/grpc test -count=1 ./...
+}
+
+bench_go() {
+    in_go . test -count=1 -run AllocateNothing -bench . -benchtime 1x ./...
+}
+
+# Runs the go tool in a folder of the Go SDK, against what was built here.
+in_go() {
+    local folder=$1
+    shift
+    FASTWAY_BIN=$target/debug/fastway FASTWAY_PEER_BIN=$target/debug/fastway-interop-peer go -C "go/$folder" "$@"
 }
 
 # What was compiled above was compiled with the toolchain in use; another one is needed only where that is newer.

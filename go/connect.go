@@ -1,0 +1,100 @@
+package fastway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"fastway/internal/wire"
+)
+
+func connect(ctx context.Context, role role, address string, cfg Config) (*EndPoint, error) {
+	cfg, err := role.with(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
+	defer cancel()
+	conn, err := cfg.Dial(ctx, address)
+	if err != nil {
+		return nil, &ConnectError{StepDial, role.String(), err}
+	}
+	return open(ctx, role, conn, cfg)
+}
+
+// open registers a server, and waits for the answer to a ping.
+func open(ctx context.Context, role role, conn net.Conn, cfg Config) (*EndPoint, error) {
+	cfg, err := role.with(cfg)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
+	defer cancel()
+	if role == serverRole {
+		if err := register(ctx, conn, &cfg); err != nil {
+			_ = conn.Close()
+			return nil, &ConnectError{StepChallenge, role.String(), err}
+		}
+	}
+	ep := start(role, conn, cfg)
+	if err := ep.firstWord(ctx); err != nil {
+		return nil, &ConnectError{StepPing, role.String(), err}
+	}
+	return ep, nil
+}
+
+// register answers the gateway's challenge.
+func register(ctx context.Context, conn net.Conn, cfg *Config) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err := answerChallenge(conn, cfg)
+	if !stop() {
+		// The deadline is, or will be, in the past.
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func answerChallenge(conn net.Conn, cfg *Config) error {
+	var challenge [wire.ChallengeBytes]byte
+	if _, err := io.ReadFull(conn, challenge[:]); err != nil {
+		return turnedAway(err)
+	}
+	response := wire.Response(challenge, cfg.AuthKey, cfg.ServerID)
+	_, err := conn.Write(response[:])
+	return err
+}
+
+func turnedAway(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrTurnedAway
+	}
+	return err
+}
+
+// firstWord waits until the gateway has said something that makes sense.
+func (ep *EndPoint) firstWord(ctx context.Context) error {
+	ep.out.ping()
+	select {
+	case <-ep.answered:
+		return nil
+	case <-ep.done:
+		return ep.whyNoWord()
+	case <-ctx.Done():
+		ep.finish(&LinkError{End: LinkUnconfirmed, Err: context.Cause(ctx)})
+		return context.Cause(ctx)
+	}
+}
+
+func (ep *EndPoint) whyNoWord() error {
+	switch end := ep.end.Load(); {
+	case end.End == LinkProtocol:
+		return errors.Join(ErrNotAGateway, end)
+	case ep.role == serverRole:
+		return ErrWrongKey
+	default:
+		return ErrTurnedAway
+	}
+}

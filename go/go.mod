@@ -1,0 +1,3 @@
+module fastway
+
+go 1.24

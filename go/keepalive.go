@@ -1,0 +1,101 @@
+package fastway
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// keepalive pings, and finds a gateway that is gone without a word. It has a timer and no goroutine.
+type keepalive struct {
+	// heard: something came since the last tick.
+	heard atomic.Bool
+	// ticks counts, for a write to see that it has lasted over one.
+	ticks atomic.Uint64
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	silent  int
+	stopped bool
+}
+
+func (k *keepalive) start(ep *EndPoint) {
+	if ep.cfg.PingInterval <= 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer = time.AfterFunc(ep.cfg.PingInterval, ep.tick)
+}
+
+func (k *keepalive) stop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stopped = true
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+}
+
+// tick is called every ping interval, one at a time.
+func (ep *EndPoint) tick() {
+	silent, stopped := ep.keep.count(ep.unread.isHeld())
+	if stopped {
+		return
+	}
+	if ep.cfg.DeadAfter > 0 && silent >= ep.cfg.DeadAfter {
+		silence := time.Duration(silent) * ep.cfg.PingInterval
+		ep.finish(&LinkError{End: LinkSilent, Err: fmt.Errorf("%w for %v", ErrSilent, silence)})
+		return
+	}
+	ep.out.ping()
+	if ep.cfg.silence.callback != nil {
+		ep.checkLater()
+		return
+	}
+	ep.keep.again(ep.cfg.PingInterval)
+}
+
+// silenceCheck is what an EndPointCfg says of a gateway that does not answer.
+type silenceCheck struct {
+	after time.Duration
+	// callback is true when there is nothing to check any more.
+	callback func() bool
+}
+
+// checkLater looks whether anything has come after the ping.
+func (ep *EndPoint) checkLater() {
+	check, before := ep.cfg.silence, ep.counters.receivedBytes.Load()
+	time.AfterFunc(check.after, func() {
+		silent := ep.counters.receivedBytes.Load() == before && !ep.unread.isHeld()
+		if silent && ep.end.Load() == nil && check.callback() {
+			ep.keep.stop()
+		}
+		ep.keep.again(max(ep.cfg.PingInterval-check.after, 0))
+	})
+}
+
+// count gives the number of intervals without a byte. While nobody listens, silence means nothing.
+func (k *keepalive) count(held bool) (silent int, stopped bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ticks.Add(1)
+	if k.heard.Swap(false) || held {
+		k.silent = 0
+	} else if k.pinged() {
+		k.silent++
+	}
+	return k.silent, k.stopped
+}
+
+// pinged tells whether there was a ping to answer.
+func (k *keepalive) pinged() bool { return k.ticks.Load() > 1 }
+
+func (k *keepalive) again(interval time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.stopped {
+		k.timer.Reset(interval)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package fastway
+
+const raceEnabled = false
