@@ -13,7 +13,7 @@ import (
 	"fastway/slab"
 )
 
-// channelLink has the shape that the original's documentation describes: a channel and a goroutine in front of the
+// channelLink has the shape of the original, as its public sources show it: a channel and a goroutine in front of the
 // socket, a buffered reader behind it, a channel for each connection, and a piece of pooled memory for each message. It
 // stands in for the original, which cannot be had as a module.
 type channelLink struct {
