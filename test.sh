@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may (rustup components, cargo-deny and promtool into the target directory) and otherwise says
-# what to install. Stops at the first step that fails, with all that the step had to say.
+# Installs what is missing where it may (rustup components; a browser, as root; cargo-deny and promtool into the target directory)
+# and otherwise says what to install. Stops at the first step that fails, with all that the step had to say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,7 +23,7 @@ export FASTWAY_TEST_RUN=$run_id
 export PATH=$PATH:$target/tools/usr/bin
 
 main() {
-    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, promtool, a C compiler" check_toolchain
+    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, promtool, a browser, a C compiler" check_toolchain
     step "manifests: both Cargo.lock are up to date" check_locks
     step "format" check_format
     step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -78,6 +78,7 @@ check_toolchain() {
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
+    need_browser
     need_component rustfmt cargo-fmt
     need_component clippy cargo-clippy
     older "$(rustc_version)" "$msrv" || return 0
@@ -102,6 +103,20 @@ fetch_promtool() {
     (cd "$dir" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
         && dpkg-deb -x prometheus_*.deb "$target/tools")
     rm -rf "$dir"
+}
+
+need_browser() {
+    command -v chromium && command -v chromedriver && return 0
+    ((EUID == 0)) && command -v apt-get && install_browser || true
+    need chromium "Chromium, in which the page is opened (Debian: apt-get install chromium)"
+    need chromedriver "its driver (Debian: apt-get install chromium-driver)"
+}
+
+install_browser() {
+    local packages=(chromium chromium-driver)
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y --no-install-recommends "${packages[@]}" \
+        || { apt-get update && apt-get install -y --no-install-recommends "${packages[@]}"; }
 }
 
 need_component() {
@@ -231,9 +246,9 @@ check_leftovers() {
     return "$left"
 }
 
-# Whether a process is a program that was built here and started by this run.
+# Whether a process is a program that was built here, or a browser, and was started by this run.
 is_ours() {
-    [[ $(readlink "$1/exe") == "$target"/* ]] && grep -qzx "FASTWAY_TEST_RUN=$run_id" "$1/environ"
+    [[ $(readlink "$1/exe") =~ ^"$target"/|/chrom[^/]*$ ]] && grep -qzx "FASTWAY_TEST_RUN=$run_id" "$1/environ"
 } 2>/dev/null
 
 main "$@"

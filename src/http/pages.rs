@@ -10,7 +10,23 @@ pub(super) struct Page {
     text: &'static str,
 }
 
-const PAGES: [Page; 1] = [Page { path: "/", kind: "text/html; charset=utf-8", text: include_str!("pages/index.html") }];
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+const PAGES: [Page; 11] = [
+    Page { path: "/", kind: HTML, text: include_str!("pages/index.html") },
+    Page { path: "/page/page.css", kind: CSS, text: include_str!("pages/page.css") },
+    Page { path: "/page/app.js", kind: SCRIPT, text: include_str!("pages/app.js") },
+    Page { path: "/page/counts.js", kind: SCRIPT, text: include_str!("pages/counts.js") },
+    Page { path: "/page/dom.js", kind: SCRIPT, text: include_str!("pages/dom.js") },
+    Page { path: "/page/format.js", kind: SCRIPT, text: include_str!("pages/format.js") },
+    Page { path: "/page/graph.js", kind: SCRIPT, text: include_str!("pages/graph.js") },
+    Page { path: "/page/samples.js", kind: SCRIPT, text: include_str!("pages/samples.js") },
+    Page { path: "/page/stream.js", kind: SCRIPT, text: include_str!("pages/stream.js") },
+    Page { path: "/page/tables.js", kind: SCRIPT, text: include_str!("pages/tables.js") },
+    Page { path: "/page/token.js", kind: SCRIPT, text: include_str!("pages/token.js") },
+];
 
 impl Page {
     /// The file at a path.

@@ -96,8 +96,9 @@ impl Http {
         let head = String::from_utf8(self.until(b"\r\n\r\n")).expect("the head is text");
         let mut lines = head.trim_end().lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|word| word.parse().ok());
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers: Vec<_> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
         Answer { status: status.expect("a status"), headers, body: Vec::new() }
     }
 

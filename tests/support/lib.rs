@@ -20,6 +20,7 @@
     reason = "a harness reports by panicking, and the test shows where"
 )]
 
+pub mod browser;
 pub mod cancel;
 pub mod examples;
 mod gateway;

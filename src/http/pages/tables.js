@@ -1,0 +1,117 @@
+// Tables of links: servers, the busiest ones, those that are held up.
+
+import { element } from "./dom.js";
+import { bytes, bytesPerSecond, count, lasting, micros, perSecond, plain } from "./format.js";
+
+const worded = (name) => name.replaceAll("_", " ");
+const rated = (field, format) => ({ rates }) => (rates ? plain(format(rates[field])) : "–");
+
+/** What is told of a link; what a phone has no room for is `minor`. */
+const LINK = { name: "link", title: "link", text: ({ link }) => String(link), side: true };
+const SERVER = { name: "server", title: "server", text: ({ server }) => String(server), side: true };
+const WHO = { name: "who", title: "side", text: ({ side, server }) => (side === "server" ? `server ${server}` : side), words: true };
+const COMMON = [
+  { name: "peer", title: "peer", text: ({ peer }) => peer, words: true },
+  { name: "transport", title: "by", text: ({ transport }) => transport, words: true, minor: true },
+  { name: "conns", title: "connections", text: ({ conns }) => plain(count(conns)), minor: true },
+  { name: "frames-in", title: "frames in", text: rated("received_frames_per_second", perSecond), minor: true },
+  { name: "bytes-in", title: "bytes in", text: rated("received_bytes_per_second", bytesPerSecond) },
+  { name: "frames-out", title: "frames out", text: rated("sent_frames_per_second", perSecond), minor: true },
+  { name: "bytes-out", title: "bytes out", text: rated("sent_bytes_per_second", bytesPerSecond) },
+  { name: "waiting", title: "waiting", text: ({ waiting_bytes }) => plain(bytes(waiting_bytes)) },
+  { name: "round-trip", title: "round trip", text: ({ round_trip_us }) => (round_trip_us === null ? "–" : plain(micros(round_trip_us))), minor: true },
+  { name: "age", title: "age", text: ({ age_ms }) => lasting(age_ms).text, minor: true },
+  { name: "state", title: "state", text: state, words: true, warning: true },
+];
+
+/** What holds a link up, and for how long it has. */
+function state({ state, held_up, paused_by_link, paused_by_worker }) {
+  const by = paused_by_link !== null ? ` by link ${paused_by_link}` : paused_by_worker !== null ? ` by worker ${paused_by_worker}` : "";
+  const reasons = Object.entries(held_up).map(([reason, millis]) => `${worded(reason)} ${plain(micros(millis * 1000))}`);
+  return reasons.length > 0 ? reasons.join(", ") + by : state;
+}
+
+/** A table of links; `read(tables)` has them. */
+class Listing {
+  #columns;
+  #read;
+  #name;
+  #body = element("tbody");
+  #nothing;
+  #scroll;
+  card;
+
+  constructor({ name, title, note, nothing, columns, read }) {
+    this.#name = name;
+    this.#columns = columns;
+    this.#read = read;
+    const labelled = { "aria-labelledby": `listing-${name}` };
+    const heading = element("h2", { id: `listing-${name}` }, title, element("small", {}, note));
+    const head = columns.map((column) => element("th", { scope: "col", ...look(column) }, column.title));
+    const table = element("table", labelled, element("thead", {}, element("tr", {}, ...head)), this.#body);
+    this.#nothing = element("p", { class: "nothing" }, nothing);
+    this.#scroll = element("div", { class: "scroll", tabindex: "0", role: "region", ...labelled }, table);
+    this.card = element("section", { class: "card listing", id: name, ...labelled }, heading, this.#scroll, this.#nothing);
+    this.update(null);
+  }
+
+  update(tables) {
+    const links = tables ? this.#read(tables) : [];
+    this.#scroll.hidden = links.length === 0;
+    this.#nothing.hidden = links.length > 0;
+    // Rows stay where they are, so that what somebody points at or selects does not vanish each second.
+    while (this.#body.rows.length > links.length) this.#body.deleteRow(-1);
+    links.forEach((link, index) => this.#fill(this.#body.rows[index] ?? this.#add(), link));
+  }
+
+  #add() {
+    const row = element("tr", {}, ...this.#columns.map((column) => element("td", look(column))));
+    this.#body.append(row);
+    return row;
+  }
+
+  #fill(row, link) {
+    this.#columns.forEach((column, index) => {
+      const cell = row.cells[index];
+      const text = column.text(link);
+      if (cell.textContent !== text) cell.textContent = text;
+      if (column.side) cell.className = `side ${link.side}`;
+      if (column.warning) cell.classList.toggle("warning", Object.keys(link.held_up).length > 0);
+    });
+  }
+}
+
+function look({ name, words, minor }) {
+  const classes = [words && "words", minor && "minor"].filter(Boolean).join(" ");
+  return { "data-name": name, class: classes };
+}
+
+/** All tables. */
+export function listings() {
+  return [
+    new Listing({
+      name: "servers",
+      title: "Servers",
+      note: "100 at most; /api/servers has all",
+      nothing: "No game server is registered.",
+      columns: [SERVER, { ...LINK, side: false, minor: true }, ...COMMON],
+      read: ({ servers }) => servers,
+    }),
+    new Listing({
+      name: "busiest",
+      title: "Busiest links",
+      note: "the most bytes in the last second",
+      nothing: "There are no links.",
+      columns: [LINK, WHO, ...COMMON],
+      read: ({ busiest }) => busiest,
+    }),
+    new Listing({
+      name: "slowest",
+      title: "Slowest links",
+      note: "held up for longest, or with the most bytes waiting",
+      nothing: "Nothing waits: every link takes what is sent to it.",
+      columns: [LINK, WHO, ...COMMON],
+      read: ({ slowest }) => slowest,
+    }),
+  ];
+}
