@@ -88,6 +88,25 @@ fn one_cpu_profile_is_taken_at_a_time_and_it_ends_when_nobody_waits_for_it() {
 }
 
 #[test]
+fn a_cpu_profile_is_not_lost_to_heap_profiles_at_its_end() {
+    let mut gateway = Gateway::with_admin(&[]);
+    let mut http = gateway.http();
+    http.send("GET /debug/pprof/profile?seconds=1", &[], b"");
+    gateway.wait_log_with(&["a CPU profile is taken over HTTP"]);
+    let done = AtomicBool::new(false);
+    let heaps = || {
+        while !done.load(Ordering::Relaxed) {
+            gateway.get("/debug/pprof/heap");
+        }
+    };
+    thread::scope(|scope| {
+        let _stop = Stop(&done);
+        (0..2).for_each(|_| drop(scope.spawn(heaps)));
+        assert_eq!(http.receive(false).status, 200);
+    });
+}
+
+#[test]
 fn a_heap_profile_has_our_functions() {
     let (gateway, client, server, _) = playing(&["--client-send-bytes", "256M", "--client-slow-grace", "10m"]);
     drop((client, server));

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastway::config::{Config, Secret};
-use fastway::gateway::{AskError, Gateway, LinkCursor, LinkFilter, LinkInfo, Observer, PausedBy, Running};
+use fastway::gateway::{AskError, Gateway, LinkCursor, LinkFilter, LinkInfo, Observer, PausedBy, Report, Running};
 use fastway::link::{CloseKind, WaitReason};
 use fastway::routing::{LinkId, Role};
 use fastway_testkit::{Client, KEY, Link, Server, watch};
@@ -190,6 +190,18 @@ fn who_is_held_up_is_shown_with_the_reason_and_the_culprit() {
     assert_eq!(gateway.links("held-up").len(), 0, "{:?}", gateway.links("held-up"));
     let waited = gateway.the_link("client").waits[WaitReason::PausedSource.index()];
     assert!(waited.count > 0 && waited.total > Duration::ZERO && waited.lasting.is_none(), "{waited:?}");
+}
+
+#[test]
+fn what_was_answered_is_never_taken_back_by_what_is_published() {
+    let gateway = Embedded::start(1);
+    let opened = |report: Report| report.total().stats.client.opened;
+    let mut clients = Vec::new();
+    for count in 1..=20 {
+        clients.push(gateway.client());
+        watch::eventually("the link is counted", || opened(gateway.observer.report_now().unwrap()) == count);
+        assert_eq!(opened(gateway.observer.report()), count);
+    }
 }
 
 #[test]

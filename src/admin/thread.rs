@@ -21,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Calls that may wait for their turn.
 const CALLS: usize = 16;
 
+/// Bytes that are kept of what the commands of a call answer together.
+const CALL_BYTES: usize = 4 * Outcome::MAX_ANSWER_BYTES;
+
 /// Owns the thread that runs commands: those of the command file, and those of a [`Caller`]. The thread ends when this
 /// is dropped: a command that runs is finished, those behind it are left out.
 #[derive(Debug)]
@@ -156,8 +159,7 @@ impl Runner {
                     _ => return,
                 },
                 recv(called) -> call => if let Ok(Call { commands, reply }) = call {
-                    let outcomes = commands.iter().map_while(|command| self.run_next(command)).collect();
-                    let _caller_waits_no_more = reply.send(outcomes);
+                    let _caller_waits_no_more = reply.send(self.run_call(&commands));
                 },
             }
         }
@@ -187,20 +189,30 @@ impl Runner {
 
     fn run_all(&mut self, commands: &[String], results: &mut ResultFile) {
         for command in commands {
-            match self.run_next(command) {
+            match self.run_next(command, Outcome::MAX_ANSWER_BYTES) {
                 Some(outcome) => results.outcome(&outcome),
                 None => return results.failure("the gateway stops: the commands behind are not run"),
             }
         }
     }
 
-    /// Runs a command, unless the gateway stops.
-    fn run_next(&mut self, command: &str) -> Option<Outcome> {
-        (!self.is_stopping()).then(|| self.run(command))
+    fn run_call(&mut self, commands: &[String]) -> Vec<Outcome> {
+        let mut room = CALL_BYTES;
+        let outcomes = commands.iter().map_while(|command| {
+            let outcome = self.run_next(command, room.min(Outcome::MAX_ANSWER_BYTES))?;
+            room = room.saturating_sub(outcome.answer.len());
+            Some(outcome)
+        });
+        outcomes.collect()
     }
 
-    fn run(&mut self, line: &str) -> Outcome {
-        let mut answer = Answer::default();
+    /// Runs a command, unless the gateway stops. Of its answer `room` bytes are kept.
+    fn run_next(&mut self, command: &str, room: usize) -> Option<Outcome> {
+        (!self.is_stopping()).then(|| self.run(command, room))
+    }
+
+    fn run(&mut self, line: &str, room: usize) -> Outcome {
+        let mut answer = Answer::new(room);
         let result = self.registry.run(line, &mut answer);
         let command = Excerpt::new(line);
         for line in answer.text.lines() {
@@ -216,10 +228,18 @@ impl Runner {
 }
 
 /// The answer of a command, up to the length that is kept.
-#[derive(Default)]
 struct Answer {
     text: String,
+    room: usize,
     cut: bool,
+}
+
+impl Answer {
+    const CUT: &str = "… the rest is cut off\n";
+
+    fn new(room: usize) -> Self {
+        Self { text: String::new(), room, cut: false }
+    }
 }
 
 impl fmt::Write for Answer {
@@ -227,8 +247,8 @@ impl fmt::Write for Answer {
         if self.cut {
             return Ok(());
         }
-        self.cut = self.text.len() + part.len() > Outcome::MAX_ANSWER_BYTES;
-        self.text.push_str(if self.cut { "… the rest is cut off\n" } else { part });
+        self.cut = self.text.len() + part.len() > self.room;
+        self.text.push_str(if self.cut { Self::CUT } else { part });
         Ok(())
     }
 }
@@ -361,11 +381,26 @@ mod tests {
 
     #[test]
     fn a_long_answer_is_cut() {
-        let mut answer = Answer::default();
+        let mut answer = Answer::new(Outcome::MAX_ANSWER_BYTES);
         for _ in 0..3 << 10 {
             fmt::Write::write_str(&mut answer, &"x".repeat(1 << 10)).unwrap();
         }
         assert!(answer.text.ends_with("cut off\n") && answer.text.len() < Outcome::MAX_ANSWER_BYTES + 100);
+    }
+
+    #[test]
+    fn what_the_commands_of_a_call_answer_together_is_bounded() {
+        let dir = tempdir().unwrap();
+        let mut registry = Registry::default();
+        registry.register("tell", "", "", |_, answer| Ok(write!(answer, "{}", "x\n".repeat(300 << 10))?)).unwrap();
+        let admin =
+            AdminThread::start(registry, CommandFile::new(dir.path().join("cmd")), dir.path().join("out")).unwrap();
+        let outcomes = admin.caller().run(vec!["tell".to_owned(); 100], Duration::from_secs(60)).unwrap();
+        assert_eq!(outcomes.len(), 100);
+        let bytes: usize = outcomes.iter().map(|outcome| outcome.answer.len()).sum();
+        assert!(bytes <= CALL_BYTES + 100 * Answer::CUT.len(), "{bytes}");
+        assert_eq!(outcomes[0].answer.len(), 600 << 10);
+        assert_eq!(outcomes[99].answer, Answer::CUT);
     }
 
     #[test]

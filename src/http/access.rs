@@ -90,11 +90,13 @@ impl Access {
         })
     }
 
+    /// Any address will do but 0.0.0.0: it reaches this machine, too, but a browser sends no `Sec-Fetch-Site` there.
     fn knows(&self, name: &str) -> bool {
         let Ok(authority) = name.parse::<Authority>() else { return false };
         let host = authority.host().to_ascii_lowercase();
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-        !name.contains('@') && (bare.parse::<IpAddr>().is_ok() || host == "localhost" || self.hosts.contains(&host))
+        let is_addr = bare.parse::<IpAddr>().is_ok_and(|ip| !ip.to_canonical().is_unspecified());
+        !name.contains('@') && (is_addr || host == "localhost" || self.hosts.contains(&host))
     }
 }
 
@@ -214,6 +216,9 @@ mod tests {
             "evil.example@127.0.0.1",
             "a b",
             ":9000",
+            "0.0.0.0:9000",
+            "[::]:9000",
+            "[::ffff:0.0.0.0]",
         ] {
             assert_eq!(status(&access, Method::GET, &[("host", host)]), 421, "{host}");
             assert!(access.check_page(&request(Method::GET, "/", &[("host", host)])).is_err(), "{host}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::reply::Failure;
@@ -26,14 +26,18 @@ impl Desk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let busy = || Failure::busy(format!("{} requests like this are under way already; try again", self.most));
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_full| busy())?;
-        let failed = |error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("it failed: {error}"));
-        let working = spawn_blocking(move || {
-            let _kept = place;
-            work()
-        });
-        working.await.map_err(failed)
+        let busy =
+            || Failure::busy(format!("too much like this is under way already, {} at a time; try again", self.most));
+        do_at(Arc::clone(&self.places).try_acquire_owned().map_err(|_full| busy())?, work).await
+    }
+
+    /// [`Desk::work`] that waits for a place: for the end of something, which must not be lost.
+    pub(super) async fn work_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let closed = |error| Failure::busy(format!("{error}"));
+        do_at(Arc::clone(&self.places).acquire_owned().await.map_err(closed)?, work).await
     }
 
     /// [`Desk::work`] for a question to workers.
@@ -43,6 +47,18 @@ impl Desk {
     ) -> Result<T, Failure> {
         Ok(self.work(question).await??)
     }
+}
+
+async fn do_at<T: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let failed = |error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("it failed: {error}"));
+    let working = spawn_blocking(move || {
+        let _kept = place;
+        work()
+    });
+    working.await.map_err(failed)
 }
 
 impl From<AskError> for Failure {

@@ -85,7 +85,7 @@ impl App {
             () = sleep(time) => {}
             () = self.ended() => return Err(Failure::busy("the gateway stops")),
         }
-        let (profile, _samples) = self.profiling.work(|| sampling.finish()).await??;
+        let (profile, _samples) = self.profiling.work_in_turn(|| sampling.finish()).await??;
         Ok(profile)
     }
 

@@ -45,7 +45,7 @@ impl Started {
 }
 
 impl Sample {
-    /// Asks the workers how they stand; one that does not answer is taken as it stood at its last sweep.
+    /// Asks the workers how they stand; if one does not answer, all are taken as they stood when they last did, or at their last sweeps.
     pub(super) fn take(observer: &Observer, started: Started, stopping: bool) -> Self {
         let asked = observer.clone().with_time_limit(TIME_LIMIT).report_now();
         let fresh = asked.is_ok();

@@ -49,7 +49,10 @@ impl LinkFilter {
     /// The word names none.
     pub fn add(&mut self, word: &str) -> Result<(), LinkFilterError> {
         let condition = Condition::read(word).ok_or_else(|| LinkFilterError(word.chars().take(64).collect()))?;
-        self.conditions.push(condition);
+        // Workers look at each condition for each link.
+        if !self.conditions.contains(&condition) {
+            self.conditions.push(condition);
+        }
         Ok(())
     }
 
@@ -85,7 +88,8 @@ impl Condition {
             "link" => value.parse().ok().map(|id| Self::Link(LinkId::new(id))),
             "server" => value.parse().ok().map(|id| Self::Server(ServerId::new(id))),
             "peer" => {
-                let peer = || value.parse().ok().map(Self::Peer);
+                let canonical = |peer: SocketAddr| SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let peer = || value.parse().ok().map(canonical).map(Self::Peer);
                 value.parse().ok().map(|ip: IpAddr| Self::Address(ip.to_canonical())).or_else(peer)
             }
             _ => None,
@@ -98,9 +102,7 @@ impl Condition {
             Self::Link(id) => link.id == id,
             Self::Server(id) => link.role == Role::Server(id),
             Self::Address(ip) => link.peer.ip().to_canonical() == ip,
-            Self::Peer(peer) => {
-                (link.peer.ip().to_canonical(), link.peer.port()) == (peer.ip().to_canonical(), peer.port())
-            }
+            Self::Peer(peer) => (link.peer.ip().to_canonical(), link.peer.port()) == (peer.ip(), peer.port()),
             Self::HeldUp => link.held_up().next().is_some(),
             Self::Waiting => link.waiting.packets > 0,
             Self::Closing => link.closing,
@@ -153,6 +155,13 @@ mod tests {
             assert!(takes(filter, &server), "{filter}");
         }
         assert!(!takes("server=8", &server) && !takes("server=7 client", &server));
+    }
+
+    #[test]
+    fn a_condition_that_is_given_again_is_looked_at_once() {
+        let once: LinkFilter = "client peer=10.0.0.1 peer=10.0.0.1:5".parse().unwrap();
+        let again = "client peer=10.0.0.1 peer=10.0.0.1:5 peer=::ffff:10.0.0.1 peer=[::ffff:10.0.0.1]:5 client ";
+        assert_eq!(again.repeat(100).parse(), Ok(once));
     }
 
     #[test]

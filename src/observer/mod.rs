@@ -94,7 +94,7 @@ impl Observer {
         Self { time_limit, ..self }
     }
 
-    /// How the gateway stands, as of the last sweep. Asks nobody.
+    /// How the gateway stood when its workers last said so, at a sweep or for [`Observer::report_now`]. Asks nobody.
     pub fn report(&self) -> Report {
         self.report_of(self.shared.reports())
     }

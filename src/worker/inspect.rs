@@ -159,9 +159,10 @@ impl Shared {
         self.ask(worker, |core| core.tasks())
     }
 
-    /// Asks a worker how it stands.
+    /// Asks a worker how it stands. It publishes its answer: a count that somebody has seen must not go down when the
+    /// worker is late for the next question.
     pub(crate) fn ask_report(&self, worker: WorkerId) -> Pending<WorkerReport> {
-        self.ask(worker, |core| core.report())
+        self.ask(worker, |core| core.publish())
     }
 }
 

@@ -154,7 +154,7 @@ fn add_each(sums: &mut [u64], counts: &[u64]) {
     sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
-/// How a worker stood at its last sweep.
+/// How a worker stands, or stood when it last said so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerReport {
     /// What it counted.

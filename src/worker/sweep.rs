@@ -56,13 +56,14 @@ impl Core {
         self.publish();
     }
 
-    /// Publishes how the worker stands.
-    pub(super) fn publish(&self) {
-        self.shared.publish(self.me, self.report());
+    /// Publishes how the worker stands, and says it.
+    pub(super) fn publish(&self) -> WorkerReport {
+        let report = self.report();
+        self.shared.publish(self.me, report);
+        report
     }
 
-    /// How the worker stands.
-    pub(super) fn report(&self) -> WorkerReport {
+    fn report(&self) -> WorkerReport {
         let now = Instant::now();
         let [mut client, mut server] = [Side::Client, Side::Server].map(|side| {
             let mut report = SideReport::default();
