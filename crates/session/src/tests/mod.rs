@@ -1,0 +1,3 @@
+//! Tests of the whole state machine.
+
+pub(crate) mod ledger;
