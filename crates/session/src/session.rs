@@ -155,6 +155,9 @@ impl Session {
 
     /// Ends this direction behind what is in the buffer, to which nothing may be appended from now on. The session is over when
     /// the other end has closed as well, and everything has arrived. A legacy session is over when all is sent.
+    ///
+    /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator that has missed
+    /// the last acknowledgement resumes once more to learn that all has arrived, and is told so.
     pub fn close(&mut self) {
         match &mut self.0 {
             Protocol::Secure(session) => session.close(),

@@ -42,14 +42,16 @@ fn at(table: &[u8; 256], place: u8) -> u8 {
 mod tests {
     use super::*;
 
-    /// RFC 6229, 64-bit key, offsets 0 and 1,536.
+    /// RFC 6229, 64-bit key.
     #[test]
     fn it_makes_the_published_stream() {
         let mut rc4 = Rc4::new([1, 2, 3, 4, 5, 6, 7, 8]);
-        let mut stream = [0; 1552];
-        rc4.apply(&mut stream);
+        let mut stream = [0; 32];
+        let (first, second) = stream.split_at_mut(5);
+        rc4.apply(first);
+        rc4.apply(second);
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(hex(&stream[..16]), "97ab8a1bf0afb96132f2f67258da15a8");
-        assert_eq!(hex(&stream[1536..]), "bdb6f4b5d0a2ff1bbd0c1b1c2b4cbc3a".to_owned());
+        assert_eq!(hex(&stream[16..]), "8263efdb45c4a18684ef87e6b19e5b09");
     }
 }

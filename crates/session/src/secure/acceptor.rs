@@ -18,7 +18,7 @@ use super::noise::{Failed, Handshake, KEY_BYTES, Pattern};
 use super::transport::{Path, Transport};
 use super::{Role, SecureSession};
 use crate::life::Life;
-use crate::{Dial, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status, TransportId};
+use crate::{Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status, TransportId};
 
 /// Most bytes of the stream's records that an initiator is sent before it has proven itself.
 const FIRST_FLIGHT_BYTES: usize = 64 << 10;
@@ -83,7 +83,8 @@ impl SecureSession {
         buffer: &impl ReplayBuffer,
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
-        if self.life.end().is_some() {
+        // The initiator may have missed the last acknowledgement, and the reply tells it.
+        if self.life.end().is_some_and(|end| end != End::Closed) {
             return Err(Status::Expired);
         }
         let Role::Acceptor(acceptor) = &mut self.role else { return Err(Status::Unknown) };

@@ -104,6 +104,7 @@ impl SecureSession {
         let acknowledged = self.outgoing.acknowledge(cursor, cursor, buffer);
         debug_assert_eq!(acknowledged, Ok(()), "the count was tested");
         self.carry_by(id, None);
+        self.finish_if_done();
         Ok(Some((Box::new(Transport::new(path, keys)), taken)))
     }
 

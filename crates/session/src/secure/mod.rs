@@ -145,7 +145,9 @@ impl SecureSession {
     ) -> Result<(), Stop> {
         let Transport { path, opening, .. } = transport;
         let mut batch = opening.batch().ok_or(Stop::Transport(Fault::WornOut))?;
-        while let Some(record) = cut.next_record(bytes)? {
+        while self.life.end().is_none()
+            && let Some(record) = cut.next_record(bytes)?
+        {
             let place = bytes.get_mut(cut.plain..record.end).unwrap_or_default();
             let opened = batch.open(place, record.start + LEN_BYTES - cut.plain)?;
             cut.rest.start = record.end;

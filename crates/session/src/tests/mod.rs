@@ -1,3 +1,5 @@
-//! Tests of the whole state machine.
+//! Tests of the whole state machine, through its public interface and a wire in memory.
 
+mod histories;
 pub(crate) mod ledger;
+mod world;
