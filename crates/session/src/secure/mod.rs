@@ -76,7 +76,7 @@ impl SecureSession {
         match self.take(from) {
             None => Received { bytes: 0, fault: Some(Fault::Replaced) },
             Some(Reading::Transport(transport)) => self.read_records(transport, bytes, 0, now, buffer),
-            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, buffer) {
+            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, now, buffer) {
                 Ok(None) => Received { bytes: 0, fault: None },
                 Ok(Some((transport, taken))) => self.read_records(transport, bytes, taken, now, buffer),
                 Err(fault) => Received { bytes: 0, fault: Some(fault) },
@@ -152,7 +152,7 @@ impl SecureSession {
             let opened = batch.open(place, record.start + LEN_BYTES - cut.plain)?;
             cut.rest.start = record.end;
             if !path.proven {
-                self.prove(path)?;
+                self.prove(path, now)?;
             }
             let plaintext = place.get_mut(..opened).unwrap_or_default();
             cut.plain += self.read_plaintext(path, plaintext, now, buffer)?;
@@ -190,13 +190,13 @@ impl SecureSession {
     }
 
     /// The first authentic record of a transport: it takes the place of the older one.
-    fn prove(&mut self, path: &mut Path) -> Result<(), Stop> {
+    fn prove(&mut self, path: &mut Path, now: Instant) -> Result<(), Stop> {
         path.proven = true;
         let replaced = self.live.take().map(|older| older.path.id);
         if let Role::Acceptor(acceptor) = &mut self.role {
             acceptor.proven(path);
         }
-        self.incoming.told(path.told);
+        self.incoming.begin(path.told, now);
         self.carry_by(path.id, replaced);
         self.outgoing.check_start(path.cursor)?;
         Ok(())

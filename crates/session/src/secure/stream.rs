@@ -171,15 +171,15 @@ impl Incoming {
 
     /// The other end is being told all of it.
     pub(super) fn tell(&mut self) -> u64 {
-        self.told(self.received)
+        self.told = self.received;
+        self.ack_due = None;
+        self.received
     }
 
-    /// The other end knows of this much, as its new transport begins.
-    pub(super) fn told(&mut self, count: u64) -> u64 {
-        self.told = count;
-        if !self.has_news() {
-            self.ack_due = None;
-        }
-        count
+    /// A transport begins, and the other end knows of this much. What it does not know of, it sends again for nothing, so it
+    /// must be told even if nothing else comes.
+    pub(super) fn begin(&mut self, told: u64, now: Instant) {
+        self.told = told;
+        self.ack_due = self.has_news().then_some(now);
     }
 }

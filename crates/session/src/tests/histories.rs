@@ -16,6 +16,8 @@ enum Step {
     DeliverAll,
     Flush(u16),
     Connect,
+    /// Connects anew; what was on its way by the older connection comes after the reply was made, and before the proof.
+    Roam { late: u16 },
     Cut { conn: u8, noticed: bool },
     Pass { millis: u16 },
     Close(bool),
@@ -39,6 +41,7 @@ fn network() -> impl Strategy<Value = Step> {
         6 => Just(Step::DeliverAll),
         8 => any::<u16>().prop_map(Step::Flush),
         4 => Just(Step::Connect),
+        3 => (0..40_000u16).prop_map(|late| Step::Roam { late }),
         3 => (any::<u8>(), any::<bool>()).prop_map(|(conn, noticed)| Step::Cut { conn, noticed }),
         4 => (0..500u16).prop_map(|millis| Step::Pass { millis }),
         1 => (0..20_000u16).prop_map(|millis| Step::Pass { millis }),
@@ -94,6 +97,7 @@ impl World {
             }
             Step::Flush(room) => self.flush(room.into()),
             Step::Connect => drop(self.connect()),
+            Step::Roam { late } => self.roam(late.into()),
             Step::Cut { conn, noticed } => {
                 let conn = self.one_of(conn);
                 self.cut(conn, noticed);
@@ -143,6 +147,15 @@ impl World {
         self.recorded[self.recorded.len() - 1 - usize::from(number) % self.recorded.len()].clone()
     }
 
+    fn roam(&mut self, late: usize) {
+        let older = self.conns.len() - 1;
+        let Some(newer) = self.connect() else { return };
+        self.deliver(newer, Side::Acceptor, usize::MAX);
+        self.deliver(older, Side::Acceptor, late);
+        self.flush(usize::MAX);
+        self.deliver(newer, Side::Initiator, usize::MAX);
+    }
+
     fn flip(&mut self, conn: u8, to_acceptor: bool, at: u16) {
         let conn = self.one_of(conn);
         let conn = &mut self.conns[conn];
@@ -156,18 +169,32 @@ impl World {
     }
 }
 
+/// Handshakes take nearly all of the time; legacy sessions have cheap ones.
+fn histories(cases: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
+    ProptestConfig { cases, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(histories(8_000))]
 
     #[test]
     fn a_secure_stream_survives_any_network(pinned: bool, steps in prop::collection::vec(with_ends(), 0..60)) {
         run(World::secure(pinned), &steps);
     }
+}
+
+proptest! {
+    #![proptest_config(histories(7_000))]
 
     #[test]
     fn a_secure_stream_survives_any_attacker_on_the_wire(steps in prop::collection::vec(hostile(), 0..60)) {
         run(World::secure(true), &steps);
     }
+}
+
+proptest! {
+    #![proptest_config(histories(15_000))]
 
     #[test]
     fn a_legacy_stream_survives_any_network(encrypt: bool, steps in prop::collection::vec(network(), 0..60)) {
