@@ -16,10 +16,12 @@
 
 mod buffer;
 mod error;
+mod handshakes;
 mod keys;
 mod legacy;
 mod life;
 mod reception;
+mod registry;
 mod secure;
 mod session;
 mod status;
@@ -28,9 +30,11 @@ mod tests;
 
 pub use buffer::{Backlog, ReplayBuffer};
 pub use error::{HelloError, SessionError};
+pub use handshakes::{HandshakeLimits, Handshakes};
 pub use keys::{Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
 pub use life::{Event, TransportId};
 pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Request, Resume};
+pub use registry::{Load, Registry, WaitingLimits};
 pub use secure::message::SESSION_ID_BYTES;
 pub use secure::noise::KEY_BYTES;
 pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};

@@ -229,6 +229,13 @@ impl Session {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn lie_about_received(&mut self, more: u64) {
+        if let Protocol::Secure(session) = &mut self.0 {
+            session.lie_about_received(more);
+        }
+    }
+
     /// Why it is over, if it is.
     pub fn end(&self) -> Option<End> {
         match &self.0 {

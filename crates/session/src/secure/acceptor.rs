@@ -18,7 +18,10 @@ use super::noise::{Failed, Handshake, KEY_BYTES, Pattern};
 use super::transport::{Path, Transport};
 use super::{Role, SecureSession};
 use crate::life::Life;
-use crate::{Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status, TransportId};
+use crate::{
+    Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status,
+    TransportId,
+};
 
 /// Most bytes of the stream's records that an initiator is sent before it has proven itself.
 const FIRST_FLIGHT_BYTES: usize = 64 << 10;

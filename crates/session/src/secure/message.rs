@@ -119,7 +119,10 @@ pub(crate) fn reply(message: &[u8]) -> Vec<u8> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
     /// The handshake goes on; `taken` bytes of the input were the reply.
-    Message { message: &'a [u8], taken: usize },
+    Message {
+        message: &'a [u8],
+        taken: usize,
+    },
     Refused(u8),
 }
 

@@ -55,10 +55,13 @@ impl SecureSession {
     pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         let candidate = match &self.role {
             Role::Acceptor(acceptor) => acceptor.candidate.as_deref(),
-            Role::Initiator(Initiator { pending: Some(pending), .. }) if pending.id == of => return &pending.unfinished,
+            Role::Initiator(Initiator { pending: Some(pending), .. }) if pending.id == of => {
+                return &pending.unfinished;
+            }
             Role::Initiator(_) => None,
         };
-        let transport = [self.live.as_deref(), candidate].into_iter().flatten().find(|transport| transport.path.id == of);
+        let transport =
+            [self.live.as_deref(), candidate].into_iter().flatten().find(|transport| transport.path.id == of);
         transport.map_or(&[], |transport| &transport.unfinished)
     }
 
@@ -257,11 +260,10 @@ impl SecureSession {
 
     /// See [`crate::Session::has_output`].
     pub(crate) fn has_output(&self, now: Instant, buffer: &impl ReplayBuffer) -> bool {
-        let something = |live: &Box<Transport>| live.has_something(&self.outgoing, &self.incoming, buffer.len(), now);
-        match &self.live {
-            Some(live) => self.abort.is_some() || self.life.end().is_none() && something(live),
-            None => false,
-        }
+        self.live.as_ref().is_some_and(|live| match self.life.end() {
+            Some(_) => self.abort.is_some(),
+            None => live.has_something(&self.outgoing, &self.incoming, buffer.len(), now),
+        })
     }
 
     /// See [`crate::Session::close`].
@@ -304,6 +306,11 @@ impl SecureSession {
     /// Bytes received, the close included.
     pub(crate) fn received(&self) -> u64 {
         self.incoming.received()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lie_about_received(&mut self, more: u64) {
+        self.incoming.lie(more);
     }
 
     /// Counts a refusal (initiator).

@@ -97,22 +97,33 @@ impl Batch<'_> {
         fill: impl FnOnce(&mut [u8]),
         trailer: Trailer,
     ) -> Result<(), RecordFault> {
-        let start = out.len();
         let (trailer, trailer_bytes) = trailer.encode();
-        let ciphertext_bytes = bytes + trailer_bytes + TAG_BYTES;
-        let len = u16::try_from(ciphertext_bytes).map_err(|_| RecordFault::WornOut)?;
-        out.reserve(LEN_BYTES + ciphertext_bytes);
-        out.extend_from_slice(&len.to_le_bytes());
-        out.resize(start + LEN_BYTES + bytes, 0);
-        fill(out.get_mut(start + LEN_BYTES..).unwrap_or_default());
+        let start = begin(out, bytes + trailer_bytes)?;
+        out.resize(start + bytes, 0);
+        fill(out.get_mut(start..).unwrap_or_default());
         out.extend_from_slice(trailer.get(..trailer_bytes).unwrap_or_default());
+        self.finish(out, start)
+    }
 
+    #[cfg(test)]
+    pub(crate) fn seal_plaintext(&mut self, out: &mut Vec<u8>, plaintext: &[u8]) -> Result<(), RecordFault> {
+        let start = begin(out, plaintext.len())?;
+        out.extend_from_slice(plaintext);
+        self.finish(out, start)
+    }
+
+    /// Encrypts the plaintext from `start` on, and appends the tag.
+    fn finish(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), RecordFault> {
         let nonce = self.nonce()?;
         #[cfg(test)]
         crate::tests::ledger::sealed(&self.fingerprint, *self.used - 1);
-        let plaintext = out.get_mut(start + LEN_BYTES..).unwrap_or_default();
+        let plaintext = out.get_mut(start..).unwrap_or_default();
+        #[cfg(test)]
+        let copy = plaintext.to_vec();
         let sealed = self.key.seal_in_place_separate_tag(nonce, Aad::empty(), plaintext);
         let tag = sealed.map_err(|_| RecordFault::WornOut)?;
+        #[cfg(test)]
+        crate::tests::ledger::keep(tag.as_ref(), copy);
         out.extend_from_slice(tag.as_ref());
         Ok(())
     }
@@ -124,6 +135,15 @@ impl Batch<'_> {
         let opened = self.key.open_within(nonce, Aad::empty(), place, start..);
         opened.map(|plaintext| plaintext.len()).map_err(|_| RecordFault::NotAuthentic)
     }
+}
+
+/// Appends the length of a record, and returns where its plaintext begins.
+fn begin(out: &mut Vec<u8>, plaintext_bytes: usize) -> Result<usize, RecordFault> {
+    let ciphertext_bytes = plaintext_bytes + TAG_BYTES;
+    let len = u16::try_from(ciphertext_bytes).map_err(|_| RecordFault::WornOut)?;
+    out.reserve(LEN_BYTES + ciphertext_bytes);
+    out.extend_from_slice(&len.to_le_bytes());
+    Ok(out.len())
 }
 
 /// What stands at the end of a plaintext.

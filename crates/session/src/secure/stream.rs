@@ -30,7 +30,10 @@ enum Close {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// So many bytes, from this place in the replay buffer on.
-    Bytes { from: usize, bytes: usize },
+    Bytes {
+        from: usize,
+        bytes: usize,
+    },
     /// The close.
     Close,
     Nothing,
@@ -161,7 +164,9 @@ impl Incoming {
     /// Whether that must be told even when there is nothing else to send.
     pub(super) fn is_urgent(&self, now: Instant) -> bool {
         self.has_news()
-            && (self.closed || self.received - self.told >= ACK_AT_ONCE_BYTES || self.ack_due.is_some_and(|due| due <= now))
+            && (self.closed
+                || self.received - self.told >= ACK_AT_ONCE_BYTES
+                || self.ack_due.is_some_and(|due| due <= now))
     }
 
     /// When it becomes urgent.
@@ -174,6 +179,11 @@ impl Incoming {
         self.told = self.received;
         self.ack_due = None;
         self.received
+    }
+
+    #[cfg(test)]
+    pub(super) fn lie(&mut self, more: u64) {
+        self.received += more;
     }
 
     /// A transport begins, and the other end knows of this much. What it does not know of, it sends again for nothing, so it

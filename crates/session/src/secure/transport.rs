@@ -75,7 +75,8 @@ impl Transport {
             let may_tell = path.proof_owed || path.proven && incoming.has_news();
             match next {
                 Next::Bytes { from, bytes } => {
-                    path.cursor += stream_record(&mut batch, out, buffer, from, bytes, may_tell.then(|| incoming.tell()))?;
+                    path.cursor +=
+                        stream_record(&mut batch, out, buffer, from, bytes, may_tell.then(|| incoming.tell()))?;
                 }
                 _ if must_tell => batch.seal(out, 0, |_| (), Trailer::Ack { received: incoming.tell() })?,
                 Next::Close => {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::ledger;
 use super::world::{LEGACY, Side, World};
 use crate::{AbortReason, LegacyConfig};
 
@@ -12,24 +11,48 @@ use crate::{AbortReason, LegacyConfig};
 #[derive(Clone, Debug)]
 enum Step {
     Write(bool, u16),
-    Deliver { conn: u8, to_acceptor: bool, bytes: u16 },
+    Deliver {
+        conn: u8,
+        to_acceptor: bool,
+        bytes: u16,
+    },
     DeliverAll,
     Flush(u16),
     Connect,
     /// Connects anew; what was on its way by the older connection comes after the reply was made, and before the proof.
-    Roam { late: u16 },
-    Cut { conn: u8, noticed: bool },
-    Pass { millis: u16 },
+    Roam {
+        late: u16,
+    },
+    Cut {
+        conn: u8,
+        noticed: bool,
+    },
+    Pass {
+        millis: u16,
+    },
     Close(bool),
     Abort(bool),
     /// Flips a bit of what is on its way.
-    Flip { conn: u8, to_acceptor: bool, at: u16 },
+    Flip {
+        conn: u8,
+        to_acceptor: bool,
+        at: u16,
+    },
     /// Sends a first message again that crossed the wire before, then rubbish.
-    Replay { which: u8, rubbish: u8 },
+    Replay {
+        which: u8,
+        rubbish: u8,
+    },
     /// The same with a bit flipped.
-    Forge { which: u8, bit: u16 },
+    Forge {
+        which: u8,
+        bit: u16,
+    },
     /// Puts a status in front of what is on its way to the initiator.
-    Refuse { conn: u8, status: u8 },
+    Refuse {
+        conn: u8,
+        status: u8,
+    },
 }
 
 fn network() -> impl Strategy<Value = Step> {
@@ -67,7 +90,6 @@ fn hostile() -> impl Strategy<Value = Step> {
 }
 
 fn run(mut world: World, steps: &[Step]) {
-    ledger::forget();
     world.connect();
     for step in steps {
         world.step(step);
@@ -176,28 +198,28 @@ fn histories(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(histories(8_000))]
+    #![proptest_config(histories(6_000))]
 
     #[test]
-    fn a_secure_stream_survives_any_network(pinned: bool, steps in prop::collection::vec(with_ends(), 0..60)) {
+    fn a_secure_stream_survives_any_network(pinned: bool, steps in prop::collection::vec(with_ends(), 0..50)) {
         run(World::secure(pinned), &steps);
     }
 }
 
 proptest! {
-    #![proptest_config(histories(7_000))]
+    #![proptest_config(histories(4_000))]
 
     #[test]
-    fn a_secure_stream_survives_any_attacker_on_the_wire(steps in prop::collection::vec(hostile(), 0..60)) {
+    fn a_secure_stream_survives_any_attacker_on_the_wire(steps in prop::collection::vec(hostile(), 0..50)) {
         run(World::secure(true), &steps);
     }
 }
 
 proptest! {
-    #![proptest_config(histories(15_000))]
+    #![proptest_config(histories(10_000))]
 
     #[test]
-    fn a_legacy_stream_survives_any_network(encrypt: bool, steps in prop::collection::vec(network(), 0..60)) {
+    fn a_legacy_stream_survives_any_network(encrypt: bool, steps in prop::collection::vec(network(), 0..50)) {
         run(World::legacy(LegacyConfig { encrypt, ..LEGACY }), &steps);
     }
 }

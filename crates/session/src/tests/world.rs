@@ -7,8 +7,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::{
-    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, MAX_RECORD_BYTES, Reception, ReplayBuffer,
-    Request, Session, Status, TransportId,
+    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, MAX_RECORD_BYTES, Reception,
+    ReplayBuffer, Request, Session, Status, TransportId,
 };
 
 /// What each end may keep unacknowledged.
@@ -148,6 +148,8 @@ impl World {
     }
 
     fn new(session: Session, keys: KeyPair, legacy: LegacyConfig, now: Instant, is_legacy: bool) -> Self {
+        // Worlds draw the same numbers, so they make the same keys.
+        super::ledger::forget();
         Self {
             now,
             start: now,
@@ -208,7 +210,8 @@ impl World {
         conn.to_acceptor.clear();
         conn.to_initiator.clear();
         if noticed {
-            let (initiator, acceptor) = (conn.initiator.take(), std::mem::replace(&mut conn.acceptor, AtAcceptor::Closed));
+            let (initiator, acceptor) =
+                (conn.initiator.take(), std::mem::replace(&mut conn.acceptor, AtAcceptor::Closed));
             if let Some(transport) = initiator {
                 self.initiator.session.transport_lost(transport, self.now);
                 self.initiator.collect_events();
@@ -233,8 +236,24 @@ impl World {
             Side::Acceptor => self.deliver_to_acceptor(conn, &bytes),
         };
         if !usable {
-            self.cut(conn, true);
+            self.close(conn, to);
         }
+    }
+
+    /// One side closes the connection; what it still has to say comes before that.
+    fn close(&mut self, conn: usize, by: Side) {
+        self.flush(usize::MAX);
+        let closing = &mut self.conns[conn];
+        let (rest, to) = match by {
+            Side::Initiator => (std::mem::take(&mut closing.to_acceptor), Side::Acceptor),
+            Side::Acceptor => (std::mem::take(&mut closing.to_initiator), Side::Initiator),
+        };
+        let rest = Vec::from(rest);
+        let _ends_anyway = match to {
+            Side::Initiator => self.deliver_to_initiator(conn, &rest),
+            Side::Acceptor => self.deliver_to_acceptor(conn, &rest),
+        };
+        self.cut(conn, true);
     }
 
     fn deliver_to_initiator(&mut self, conn: usize, bytes: &[u8]) -> bool {
@@ -270,9 +289,9 @@ impl World {
                 let found = self.sessions.iter().position(|peer| peer.session.names().contains(resume.name()));
                 let session = found.unwrap_or_default();
                 let peer = found.and_then(|found| self.sessions.get_mut(found));
-                let answer = peer.ok_or(Status::Unknown).and_then(|peer| {
-                    peer.session.resume(resume, || true, self.now, &peer.backlog, &mut self.rng)
-                });
+                let answer = peer
+                    .ok_or(Status::Unknown)
+                    .and_then(|peer| peer.session.resume(resume, || true, self.now, &peer.backlog, &mut self.rng));
                 (session, answer.map_err(|status| (status, resume.refusal(status))))
             }
         };
@@ -334,7 +353,8 @@ impl World {
             self.deliver(last, Side::Acceptor, usize::MAX);
             self.deliver(last, Side::Initiator, usize::MAX);
             self.pass(Duration::from_millis(100));
-            if self.initiator.session.end().is_some() && self.acceptor().is_none_or(|peer| peer.session.end().is_some()) {
+            if self.initiator.session.end().is_some() && self.acceptor().is_none_or(|peer| peer.session.end().is_some())
+            {
                 return self.judge();
             }
         }
