@@ -111,10 +111,11 @@ mod tests {
             bound in 1..5000usize,
             steps in prop::collection::vec((0..3000usize, 0..3000usize, 0..1000usize), 1..40),
         ) {
+            let byte = |at: usize| u8::try_from(at % 251).unwrap();
             let mut backlog = Backlog::new(bound);
             let (mut written, mut released) = (0usize, 0usize);
             for (push, release, from) in steps {
-                let bytes: Vec<u8> = (written..written + push).map(|at| (at % 251) as u8).collect();
+                let bytes: Vec<u8> = (written..written + push).map(byte).collect();
                 written += backlog.push(&bytes);
                 prop_assert!(backlog.len() <= bound && backlog.capacity() <= bound);
                 let release = release.min(backlog.len());
@@ -124,7 +125,7 @@ mod tests {
                 let from = from.min(backlog.len());
                 let mut read = vec![0; backlog.len() - from];
                 backlog.copy(from, &mut read);
-                let expected: Vec<u8> = (released + from..written).map(|at| (at % 251) as u8).collect();
+                let expected: Vec<u8> = (released + from..written).map(byte).collect();
                 prop_assert_eq!(read, expected);
             }
         }

@@ -25,6 +25,8 @@ mod registry;
 mod secure;
 mod session;
 mod status;
+#[cfg(feature = "tokio")]
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -40,3 +42,5 @@ pub use secure::noise::KEY_BYTES;
 pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};
 pub use session::{Dial, MIN_READ_BYTES, Received, Session};
 pub use status::{AbortReason, End, Fault, Status};
+#[cfg(feature = "tokio")]
+pub use stream::{SessionStream, Supplier, Wanted};

@@ -44,7 +44,8 @@ pub(super) struct Peer {
 /// Every byte of a stream is known beforehand.
 fn byte_at(side: Side, at: u64) -> u8 {
     let salt: u64 = if side == Side::Initiator { 3 } else { 7 };
-    (at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(salt) >> 32) as u8
+    let [.., mixed, _, _, _] = at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(salt).to_le_bytes();
+    mixed
 }
 
 impl Peer {
@@ -344,7 +345,9 @@ impl World {
         }
         for _ in 0..ROUNDS {
             if !self.initiator.is_live() && self.initiator.session.end().is_none() {
-                self.conns.iter().rposition(|conn| !conn.cut).map(|conn| self.cut(conn, true));
+                if let Some(open) = self.conns.iter().rposition(|conn| !conn.cut) {
+                    self.cut(open, true);
+                }
                 self.connect();
             }
             self.close_both();
