@@ -2,7 +2,7 @@
 //! or doubled.
 //!
 //! [`Session`] is a state machine: bytes, time and randomness go in, bytes, times and [`Event`]s come out. Nothing here does
-//! I/O, waits, or reads a clock; the feature `tokio` adds an adaptor that does.
+//! I/O, waits, or reads a clock; the feature `tokio`, on by default, adds an adaptor that does.
 //!
 //! | | |
 //! |---|---|
@@ -13,6 +13,11 @@
 //!
 //! `docs/protocol.md` §2 and §3 are the specification, `docs/security.md` says what is protected against whom, and
 //! `tests/vectors/session-*.json` holds examples that every language reads.
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod buffer;
 mod error;

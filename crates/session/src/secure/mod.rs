@@ -177,7 +177,7 @@ impl SecureSession {
             Trailer::Data => {}
             Trailer::Ack { received } => self.outgoing.acknowledge(received, path.cursor, buffer)?,
             Trailer::Close => {
-                if self.incoming.close(path.position, now) {
+                if self.incoming.close(path.position, now)? {
                     self.life.tell(Event::PeerClosed);
                 }
                 path.position += 1;

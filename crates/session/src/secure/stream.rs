@@ -142,14 +142,17 @@ impl Incoming {
     }
 
     /// Takes the close at `position`, and says whether it is new.
-    pub(super) fn close(&mut self, position: u64, now: Instant) -> bool {
-        let new = position >= self.received;
-        if new {
-            self.received = position.saturating_add(1);
-            self.closed = true;
-            self.owe(now);
+    pub(super) fn close(&mut self, position: u64, now: Instant) -> Result<bool, SessionError> {
+        if position < self.received {
+            return Ok(false);
         }
-        new
+        if self.closed {
+            return Err(SessionError::AfterClose);
+        }
+        self.received = position.saturating_add(1);
+        self.closed = true;
+        self.owe(now);
+        Ok(true)
     }
 
     fn owe(&mut self, now: Instant) {
