@@ -196,7 +196,8 @@ check_msrv() {
 
 # The crates see each other's packages here, as they would in a registry; the network is not asked.
 package() {
-    cargo package --locked --offline --allow-dirty --package fastway-wire --package fastway-client
+    cargo package --locked --offline --allow-dirty --package fastway-wire --package fastway-session \
+        --package fastway-client
 }
 
 test_release() {

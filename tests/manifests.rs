@@ -55,7 +55,7 @@ fn every_crate_says_what_it_is() {
 }
 
 /// The SDK and what it is built on: what a game's own `Cargo.toml` can name.
-const PUBLISHED: [&str; 2] = ["crates/wire", "rust-client"];
+const PUBLISHED: [&str; 3] = ["crates/wire", "crates/session", "rust-client"];
 
 #[test]
 fn what_is_published_can_be_found_read_and_used() {

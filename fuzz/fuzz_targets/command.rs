@@ -1,5 +1,5 @@
-//! Looks for bytes that break what `fastway_fuzz::command` asserts.
+//! Looks for bytes that break what `fastway_fuzz::wire::command` asserts.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fastway_fuzz::command(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fastway_fuzz::wire::command(data));

@@ -1,5 +1,5 @@
-//! Looks for bytes that break what `fastway_fuzz::handshake` asserts.
+//! Looks for bytes that break what `fastway_fuzz::wire::handshake` asserts.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fastway_fuzz::handshake(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fastway_fuzz::wire::handshake(data));

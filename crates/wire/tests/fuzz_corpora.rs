@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 #[expect(unreachable_pub, reason = "there it is a library, here a module")]
-#[path = "../../../fuzz/src/lib.rs"]
+#[path = "../../../fuzz/src/wire.rs"]
 mod bodies;
 
 #[test]

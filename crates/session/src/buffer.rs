@@ -1,0 +1,133 @@
+//! What was not acknowledged yet, and so may have to be sent again.
+
+use std::collections::VecDeque;
+
+/// The stream's bytes from the first that is not acknowledged on, sent or not: it belongs to whoever writes them.
+///
+/// The owner appends at its end and bounds it; the session reads it and releases what the other end has. An outbox that
+/// keeps what was sent until it is acknowledged is one.
+pub trait ReplayBuffer {
+    /// Bytes kept.
+    fn len(&self) -> usize;
+
+    /// Copies the bytes from the `from`th on; `to` is never longer than what there is.
+    fn copy(&self, from: usize, to: &mut [u8]);
+
+    /// Drops the `count` oldest bytes.
+    fn release(&mut self, count: usize);
+
+    /// Whether nothing is kept.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A [`ReplayBuffer`] with a bound, which takes memory as it fills and holds none while it is empty.
+#[derive(Debug)]
+pub struct Backlog {
+    bytes: VecDeque<u8>,
+    bound: usize,
+}
+
+/// What the first byte takes, in bytes.
+const FIRST_CAPACITY: usize = 1024;
+
+impl Backlog {
+    /// An empty one that takes up to `bound` bytes.
+    pub const fn new(bound: usize) -> Self {
+        Self { bytes: VecDeque::new(), bound }
+    }
+
+    /// Bytes that it takes now.
+    pub fn room(&self) -> usize {
+        self.bound - self.bytes.len()
+    }
+
+    /// Takes as much of `bytes` as there is room for, and says how much.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.room());
+        self.grow(taken);
+        self.bytes.extend(bytes.get(..taken).unwrap_or_default());
+        taken
+    }
+
+    /// The most memory that it holds, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Doubles, but never beyond the bound.
+    fn grow(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let wanted = needed.max(self.bytes.capacity() * 2).max(FIRST_CAPACITY).min(self.bound);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+    }
+}
+
+impl ReplayBuffer for Backlog {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn copy(&self, from: usize, to: &mut [u8]) {
+        let (first, second) = self.bytes.as_slices();
+        let head = first.get(from..).unwrap_or_default();
+        let (to_head, to_tail) = to.split_at_mut(head.len().min(to.len()));
+        to_head.copy_from_slice(head.get(..to_head.len()).unwrap_or_default());
+        let skipped = from.saturating_sub(first.len());
+        if let Some(tail) = second.get(skipped..skipped + to_tail.len()) {
+            to_tail.copy_from_slice(tail);
+        }
+    }
+
+    fn release(&mut self, count: usize) {
+        self.bytes.drain(..count.min(self.bytes.len()));
+        if self.bytes.is_empty() {
+            self.bytes = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_one_holds_no_memory() {
+        let mut backlog = Backlog::new(1 << 20);
+        assert_eq!(backlog.capacity(), 0);
+        assert_eq!(backlog.push(&[7; 5000]), 5000);
+        backlog.release(5000);
+        assert_eq!(backlog.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn it_keeps_the_order_and_its_bound(
+            bound in 1..5000usize,
+            steps in prop::collection::vec((0..3000usize, 0..3000usize, 0..1000usize), 1..40),
+        ) {
+            let byte = |at: usize| u8::try_from(at % 251).unwrap();
+            let mut backlog = Backlog::new(bound);
+            let (mut written, mut released) = (0usize, 0usize);
+            for (push, release, from) in steps {
+                let bytes: Vec<u8> = (written..written + push).map(byte).collect();
+                written += backlog.push(&bytes);
+                prop_assert!(backlog.len() <= bound && backlog.capacity() <= bound);
+                let release = release.min(backlog.len());
+                backlog.release(release);
+                released += release;
+                prop_assert_eq!(backlog.len(), written - released);
+                let from = from.min(backlog.len());
+                let mut read = vec![0; backlog.len() - from];
+                backlog.copy(from, &mut read);
+                let expected: Vec<u8> = (released + from..written).map(byte).collect();
+                prop_assert_eq!(read, expected);
+            }
+        }
+    }
+}

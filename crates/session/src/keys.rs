@@ -1,0 +1,138 @@
+//! Keys of the gateway, ids of sessions, and what an end is told at its start.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::secure::message::SESSION_ID_BYTES;
+use crate::secure::noise::{KEY_BYTES, public_key};
+
+/// The gateway's public key, which initiators pin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicKey([u8; KEY_BYTES]);
+
+impl PublicKey {
+    /// Wraps the bytes.
+    pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+/// The gateway's key pair. The private half is wiped when it is dropped, and never shown.
+#[derive(Clone)]
+pub struct KeyPair {
+    private: Zeroizing<[u8; KEY_BYTES]>,
+    public: PublicKey,
+}
+
+impl KeyPair {
+    /// A new one.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut private = Zeroizing::new([0; KEY_BYTES]);
+        rng.fill_bytes(&mut *private);
+        Self::from_private(*private)
+    }
+
+    /// The one with this private key: any 32 bytes are one.
+    pub fn from_private(private: [u8; KEY_BYTES]) -> Self {
+        let public = PublicKey(public_key(&private).unwrap_or_default());
+        Self { private: Zeroizing::new(private), public }
+    }
+
+    /// The half to give away.
+    pub const fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The half to keep.
+    pub fn private_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.private
+    }
+}
+
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPair").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+/// What an initiator demands of the acceptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Nothing: whoever answers is believed. It helps against listeners only.
+    Anyone,
+    /// That it has the private key to this one.
+    Pinned(PublicKey),
+}
+
+/// The id of a secure session, for one resume.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; SESSION_ID_BYTES]);
+
+impl SessionId {
+    /// Wraps the bytes.
+    pub const fn new(bytes: [u8; SESSION_ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; SESSION_ID_BYTES] {
+        &self.0
+    }
+}
+
+/// The first four bytes: enough to find it in a log, too little to resume.
+impl std::fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, "…")
+    }
+}
+
+/// How a resume names a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionName {
+    /// By the id of a ticket.
+    Secure(SessionId),
+    /// By the number that it was given.
+    Legacy(u64),
+}
+
+/// The names by which a session can be resumed now. They change with each resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names([Option<SessionName>; 2]);
+
+impl Names {
+    /// Those of a session that cannot be resumed from outside.
+    pub(crate) const NONE: Self = Self([None; 2]);
+
+    pub(crate) const fn new(current: SessionName, next: Option<SessionName>) -> Self {
+        Self([Some(current), next])
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = SessionName> + '_ {
+        self.0.iter().flatten().copied()
+    }
+
+    /// Whether this is one of them.
+    pub fn contains(&self, name: SessionName) -> bool {
+        self.iter().any(|one| one == name)
+    }
+}

@@ -1,0 +1,51 @@
+//! Byte streams that outlive their transports: encrypted, authenticated, resumed by transport after transport with nothing lost
+//! or doubled.
+//!
+//! [`Session`] is a state machine: bytes, time and randomness go in, bytes, times and [`Event`]s come out. Nothing here does
+//! I/O, waits, or reads a clock; the feature `tokio`, on by default, adds an adaptor that does.
+//!
+//! | | |
+//! |---|---|
+//! | initiator | [`Session::secure`] or [`Session::legacy`], then [`Session::connect`] for each transport |
+//! | acceptor | [`Reception`] collects the first message: [`Open::accept`] makes a session, [`Session::resume`] goes on with one |
+//! | both | [`Session::receive`], [`Session::send`], [`Session::poll_event`], [`Session::timeout`] |
+//! | acceptor's tables | [`Registry`] finds and bounds sessions, [`Handshakes`] bounds handshakes |
+//!
+//! `docs/protocol.md` §2 and §3 are the specification, `docs/security.md` says what is protected against whom, and
+//! `tests/vectors/session-*.json` holds examples that every language reads.
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod buffer;
+mod error;
+mod handshakes;
+mod keys;
+mod legacy;
+mod life;
+mod reception;
+mod registry;
+mod secure;
+mod session;
+mod status;
+#[cfg(feature = "tokio")]
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use buffer::{Backlog, ReplayBuffer};
+pub use error::{HelloError, SessionError};
+pub use handshakes::{HandshakeLimits, Handshakes};
+pub use keys::{Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
+pub use life::{Event, TransportId};
+pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Request, Resume};
+pub use registry::{Load, Registry, WaitingLimits};
+pub use secure::message::SESSION_ID_BYTES;
+pub use secure::noise::KEY_BYTES;
+pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};
+pub use session::{Dial, MIN_READ_BYTES, Received, Session};
+pub use status::{AbortReason, End, Fault, Status};
+#[cfg(feature = "tokio")]
+pub use stream::{SessionStream, Supplier, Wanted};

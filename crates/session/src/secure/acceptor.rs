@@ -1,0 +1,200 @@
+//! The acceptor: replies to opens and resumes, and believes a transport only when its first record has come.
+//!
+//! ```text
+//!              open, or an authentic message 1 with a higher attempt
+//!  (nothing) ──────────────────────────────────────────────────────▶ candidate ──first authentic record──▶ live
+//!      ▲                                                              │   ▲  │                              │
+//!      └────────── cut, fault, or not proven in time ─────────────────┘   └──┘ a higher attempt             ▼
+//!                                                                                             dropped by the next live one
+//! ```
+
+use std::time::{Duration, Instant};
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::message::{Opened, Resumed, SESSION_ID_BYTES, Ticket, decode_received, prologue, reply};
+use super::noise::{Failed, Handshake, KEY_BYTES, Pattern};
+use super::transport::{Path, Transport};
+use super::{Role, SecureSession};
+use crate::life::Life;
+use crate::{
+    Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status,
+    TransportId,
+};
+
+/// Most bytes of the stream's records that an initiator is sent before it has proven itself.
+const FIRST_FLIGHT_BYTES: usize = 64 << 10;
+
+/// What only the acceptor has.
+pub(crate) struct Acceptor {
+    /// The newest ticket that the initiator is known to have.
+    current: Ticket,
+    /// The one that replies to resumes with `current` carry.
+    next: Option<Ticket>,
+    /// Highest attempt of an authentic resume.
+    attempt: u32,
+    /// A transport that was replied to and has not proven itself.
+    pub(super) candidate: Option<Box<Transport>>,
+    candidate_expires: Option<Instant>,
+    handshake_time: Duration,
+}
+
+impl SecureSession {
+    /// Replies to an open.
+    pub(crate) fn accept(
+        pattern: PatternCode,
+        head: &[u8],
+        message: &[u8],
+        keys: Option<&KeyPair>,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, Dial), Status> {
+        let pattern = match (pattern, keys) {
+            (PatternCode::Nn, _) => Pattern::Nn,
+            (PatternCode::Nk, Some(keys)) => Pattern::NkResponder { private: keys.private_bytes() },
+            (PatternCode::Nk, None) => return Err(Status::NotAdmitted),
+        };
+        let mut handshake = start(&pattern, head, rng)?;
+        handshake.read(message).map_err(|Failed| Status::NotAuthentic)?;
+        let ticket = new_ticket(rng);
+        let wait_seconds = u32::try_from(limits.wait.as_secs()).unwrap_or(u32::MAX);
+        let opened = Opened { ticket: ticket.clone(), wait_seconds };
+        let (keys, bytes) = finish(handshake, &opened.encode())?;
+
+        let role = Acceptor {
+            current: ticket,
+            next: None,
+            attempt: 0,
+            candidate: None,
+            candidate_expires: None,
+            handshake_time: limits.handshake_time,
+        };
+        let mut session = Self::new(Role::Acceptor(role), Life::new(now, limits.handshake_time, limits.wait));
+        let transport = session.life.name_transport();
+        session.try_transport(Box::new(Transport::new(Path::accepted(transport, 0, 0, 0), keys)), now);
+        Ok((session, Dial { transport, bytes }))
+    }
+
+    /// See [`crate::Session::resume`]. What comes first costs the least and shows the most.
+    pub(crate) fn resume(
+        &mut self,
+        resume: &SecureResume<'_>,
+        afford: impl FnOnce() -> bool,
+        now: Instant,
+        buffer: &impl ReplayBuffer,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Dial, Status> {
+        // The initiator may have missed the last acknowledgement, and the reply tells it.
+        if self.life.end().is_some_and(|end| end != End::Closed) {
+            return Err(Status::Expired);
+        }
+        let Role::Acceptor(acceptor) = &mut self.role else { return Err(Status::Unknown) };
+        let ticket = acceptor.ticket(resume.id).ok_or(Status::Unknown)?;
+        let mut handshake = start(&Pattern::NnPsk0 { secret: &ticket.secret }, resume.head, rng)?;
+        let payload = handshake.read(resume.message).map_err(|Failed| Status::NotAuthentic)?;
+        let count = decode_received(&payload).map_err(|_| Status::NotAuthentic)?;
+        if resume.attempt <= acceptor.attempt {
+            return Err(Status::StaleAttempt);
+        }
+        if !self.outgoing.can_continue_from(count) {
+            return Err(Status::DataGap);
+        }
+        if !afford() {
+            return Err(Status::Overloaded);
+        }
+        acceptor.attempt = resume.attempt;
+        acceptor.has_ticket(resume.id);
+        let received = self.incoming.received();
+        let ticket = acceptor.next.get_or_insert_with(|| new_ticket(rng)).clone();
+        let (keys, mut bytes) = finish(handshake, &Resumed { ticket, received }.encode())?;
+
+        let id = self.life.name_transport();
+        let mut transport = Box::new(Transport::new(Path::accepted(id, resume.attempt, count, received), keys));
+        let limit = bytes.len() + FIRST_FLIGHT_BYTES;
+        let filled = transport.fill(&mut self.outgoing, &mut self.incoming, buffer, now, &mut bytes, limit);
+        filled.map_err(|_| Status::NotAuthentic)?;
+        self.try_transport(transport, now);
+        Ok(Dial { transport: id, bytes })
+    }
+
+    fn try_transport(&mut self, transport: Box<Transport>, now: Instant) {
+        let Role::Acceptor(acceptor) = &mut self.role else { return };
+        acceptor.candidate_expires = Some(now + acceptor.handshake_time);
+        if let Some(older) = acceptor.candidate.replace(transport) {
+            self.life.tell(crate::Event::GivenUp { transport: older.path.id });
+        }
+    }
+
+    /// See [`crate::Session::names`].
+    pub(crate) fn names(&self) -> Names {
+        match &self.role {
+            Role::Acceptor(acceptor) => {
+                let next = acceptor.next.as_ref().map(|ticket| SessionName::Secure(ticket.id));
+                Names::new(SessionName::Secure(acceptor.current.id), next)
+            }
+            Role::Initiator(_) => Names::NONE,
+        }
+    }
+}
+
+/// A resume's first message.
+#[derive(Debug)]
+pub(crate) struct SecureResume<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) attempt: u32,
+    pub(crate) head: &'a [u8],
+    pub(crate) message: &'a [u8],
+}
+
+impl Acceptor {
+    fn ticket(&self, id: SessionId) -> Option<&Ticket> {
+        [Some(&self.current), self.next.as_ref()].into_iter().flatten().find(|ticket| ticket.id == id)
+    }
+
+    /// The initiator has shown that it has this ticket: the one before is void.
+    fn has_ticket(&mut self, id: SessionId) {
+        if let Some(next) = self.next.take_if(|next| next.id == id) {
+            self.current = next;
+        }
+    }
+
+    /// The initiator has read the reply on this path.
+    pub(super) fn proven(&mut self, path: &Path) {
+        self.candidate_expires = None;
+        // A reply to a resume carried the next ticket; that of the open carried the current one.
+        if path.attempt > 0
+            && let Some(next) = self.next.take()
+        {
+            self.current = next;
+        }
+    }
+
+    pub(super) fn candidate_expires(&self) -> Option<Instant> {
+        self.candidate.as_ref().and(self.candidate_expires)
+    }
+
+    /// Drops a candidate that was not proven in time.
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<TransportId> {
+        let late = self.candidate_expires.is_some_and(|at| at <= now);
+        self.candidate.take_if(|_| late).map(|candidate| candidate.path.id)
+    }
+}
+
+fn start(pattern: &Pattern<'_>, head: &[u8], rng: &mut impl CryptoRng) -> Result<Handshake, Status> {
+    Handshake::responder(pattern, &prologue(head), rng).map_err(|Failed| Status::NotAuthentic)
+}
+
+fn finish(mut handshake: Handshake, payload: &[u8]) -> Result<(super::noise::TransportKeys, Vec<u8>), Status> {
+    let message = handshake.write(payload).map_err(|Failed| Status::NotAuthentic)?;
+    let keys = handshake.split().map_err(|Failed| Status::NotAuthentic)?;
+    Ok((keys, reply(&message)))
+}
+
+fn new_ticket(rng: &mut impl CryptoRng) -> Ticket {
+    let (mut id, mut secret) = ([0; SESSION_ID_BYTES], Zeroizing::new([0; KEY_BYTES]));
+    rng.fill_bytes(&mut id);
+    rng.fill_bytes(&mut *secret);
+    Ticket { id: SessionId::new(id), secret }
+}

@@ -1,0 +1,370 @@
+//! The secure session (`docs/protocol.md` §3).
+
+mod acceptor;
+mod initiator;
+pub(crate) mod message;
+pub(crate) mod noise;
+pub(crate) mod record;
+mod stream;
+mod transport;
+
+use std::ops::Range;
+use std::time::Instant;
+
+pub(crate) use acceptor::{Acceptor, SecureResume};
+pub(crate) use initiator::Initiator;
+use initiator::Pending;
+use record::{BadLength, LEN_BYTES, RecordFault, Trailer, ciphertext_bytes};
+use stream::{Incoming, Outgoing};
+use transport::{Path, Transport};
+
+use crate::life::Life;
+use crate::{AbortReason, End, Event, Fault, Received, ReplayBuffer, SessionError, Status, TransportId};
+
+/// Either end of a secure session.
+pub(crate) struct SecureSession {
+    role: Role,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    live: Option<Box<Transport>>,
+    pub(crate) life: Life,
+    established: bool,
+    /// What the other end is to be told before its transport ends.
+    abort: Option<AbortReason>,
+}
+
+/// What differs between the ends: how transports come to be.
+enum Role {
+    Initiator(Initiator),
+    Acceptor(Acceptor),
+}
+
+/// A transport that is being read.
+enum Reading {
+    Pending(Pending),
+    Transport(Box<Transport>),
+}
+
+impl SecureSession {
+    fn new(role: Role, life: Life) -> Self {
+        let (outgoing, incoming) = (Outgoing::default(), Incoming::default());
+        Self { role, outgoing, incoming, live: None, life, established: false, abort: None }
+    }
+
+    /// What is there of a record that was received in part.
+    pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
+        let candidate = match &self.role {
+            Role::Acceptor(acceptor) => acceptor.candidate.as_deref(),
+            Role::Initiator(Initiator { pending: Some(pending), .. }) if pending.id == of => {
+                return &pending.unfinished;
+            }
+            Role::Initiator(_) => None,
+        };
+        let transport =
+            [self.live.as_deref(), candidate].into_iter().flatten().find(|transport| transport.path.id == of);
+        transport.map_or(&[], |transport| &transport.unfinished)
+    }
+
+    /// See [`crate::Session::receive`].
+    pub(crate) fn receive(
+        &mut self,
+        from: TransportId,
+        bytes: &mut [u8],
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Received {
+        if let Some(end) = self.life.end() {
+            return Received { bytes: 0, fault: Some(Fault::Over(end)) };
+        }
+        match self.take(from) {
+            None => Received { bytes: 0, fault: Some(Fault::Replaced) },
+            Some(Reading::Transport(transport)) => self.read_records(transport, bytes, 0, now, buffer),
+            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, now, buffer) {
+                Ok(None) => Received { bytes: 0, fault: None },
+                Ok(Some((transport, taken))) => self.read_records(transport, bytes, taken, now, buffer),
+                Err(fault) => Received { bytes: 0, fault: Some(fault) },
+            },
+        }
+    }
+
+    /// Takes a transport out to read from it; who goes on with it puts it back.
+    fn take(&mut self, id: TransportId) -> Option<Reading> {
+        if let Some(live) = self.live.take_if(|live| live.path.id == id) {
+            return Some(Reading::Transport(live));
+        }
+        match &mut self.role {
+            Role::Acceptor(acceptor) => {
+                acceptor.candidate.take_if(|candidate| candidate.path.id == id).map(Reading::Transport)
+            }
+            Role::Initiator(initiator) => initiator.pending.take_if(|pending| pending.id == id).map(Reading::Pending),
+        }
+    }
+
+    fn read_records(
+        &mut self,
+        mut transport: Box<Transport>,
+        bytes: &mut [u8],
+        taken: usize,
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Received {
+        let mut cut = Cut { plain: 0, rest: taken..bytes.len() };
+        let stop = self.read_whole_records(&mut transport, bytes, &mut cut, now, buffer);
+        let fault = match stop {
+            Ok(()) => {
+                transport.keep(bytes.get(cut.rest).unwrap_or_default());
+                self.put_back(transport);
+                None
+            }
+            Err(Stop::Transport(fault)) => {
+                self.dropped(&transport.path, now);
+                Some(fault)
+            }
+            Err(Stop::Session(end)) => {
+                self.abort = matches!(end, End::PeerFault(_)).then_some(AbortReason::PeerFault);
+                self.put_back(transport);
+                self.life.finish(end);
+                Some(Fault::Over(end))
+            }
+        };
+        Received { bytes: cut.plain, fault }
+    }
+
+    fn put_back(&mut self, transport: Box<Transport>) {
+        match &mut self.role {
+            Role::Acceptor(acceptor) if !transport.path.proven => acceptor.candidate = Some(transport),
+            _ => self.live = Some(transport),
+        }
+    }
+
+    /// Opens record after record in place, and leaves the stream's bytes one behind the other at the front.
+    fn read_whole_records(
+        &mut self,
+        transport: &mut Transport,
+        bytes: &mut [u8],
+        cut: &mut Cut,
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Result<(), Stop> {
+        let Transport { path, opening, .. } = transport;
+        let mut batch = opening.batch().ok_or(Stop::Transport(Fault::WornOut))?;
+        while self.life.end().is_none()
+            && let Some(record) = cut.next_record(bytes)?
+        {
+            let place = bytes.get_mut(cut.plain..record.end).unwrap_or_default();
+            let opened = batch.open(place, record.start + LEN_BYTES - cut.plain)?;
+            cut.rest.start = record.end;
+            if !path.proven {
+                self.prove(path, now)?;
+            }
+            let plaintext = place.get_mut(..opened).unwrap_or_default();
+            cut.plain += self.read_plaintext(path, plaintext, now, buffer)?;
+            self.finish_if_done();
+        }
+        Ok(())
+    }
+
+    /// Acts on a record, and returns how many new bytes of the stream stand at the front of it.
+    fn read_plaintext(
+        &mut self,
+        path: &mut Path,
+        plaintext: &mut [u8],
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Result<usize, Stop> {
+        let (trailer, bytes) = Trailer::decode(plaintext)?;
+        match trailer {
+            Trailer::Data => {}
+            Trailer::Ack { received } => self.outgoing.acknowledge(received, path.cursor, buffer)?,
+            Trailer::Close => {
+                if self.incoming.close(path.position, now)? {
+                    self.life.tell(Event::PeerClosed);
+                }
+                path.position += 1;
+            }
+            Trailer::Abort(reason) => return Err(Stop::Session(End::AbortedByPeer(reason))),
+        }
+        let fresh = self.incoming.take(path.position, bytes, now)?;
+        path.position += bytes as u64;
+        if fresh < bytes {
+            plaintext.copy_within(bytes - fresh..bytes, 0);
+        }
+        Ok(fresh)
+    }
+
+    /// The first authentic record of a transport: it takes the place of the older one.
+    fn prove(&mut self, path: &mut Path, now: Instant) -> Result<(), Stop> {
+        path.proven = true;
+        let replaced = self.live.take().map(|older| older.path.id);
+        if let Role::Acceptor(acceptor) = &mut self.role {
+            acceptor.proven(path);
+        }
+        self.incoming.begin(path.told, now);
+        self.carry_by(path.id, replaced);
+        self.outgoing.check_start(path.cursor)?;
+        Ok(())
+    }
+
+    fn carry_by(&mut self, transport: TransportId, replaced: Option<TransportId>) {
+        self.life.connected();
+        self.life.tell(match self.established {
+            true => Event::Resumed { transport, replaced },
+            false => Event::Established { transport },
+        });
+        self.established = true;
+    }
+
+    /// A transport is gone.
+    fn dropped(&mut self, path: &Path, now: Instant) {
+        if path.proven {
+            self.life.interrupted(path.id, now);
+        }
+    }
+
+    /// See [`crate::Session::transport_lost`].
+    pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) {
+        if let Some(Reading::Transport(transport)) = self.take(id) {
+            self.dropped(&transport.path, now);
+        }
+    }
+
+    /// See [`crate::Session::send`].
+    pub(crate) fn send(&mut self, now: Instant, buffer: &impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
+        let Some(live) = &mut self.live else { return };
+        let sealed = match self.abort.take() {
+            Some(reason) => live.abort(reason, out),
+            None if self.life.end().is_some() => Ok(()),
+            None if !live.has_something(&self.outgoing, &self.incoming, buffer.len(), now) => return,
+            None => {
+                let limit = out.len().saturating_add(room);
+                live.fill(&mut self.outgoing, &mut self.incoming, buffer, now, out, limit)
+            }
+        };
+        let path = live.path;
+        if sealed.is_err() {
+            self.live = None;
+            self.dropped(&path, now);
+        } else if self.life.end().is_some() {
+            self.live = None;
+        } else {
+            self.finish_if_done();
+        }
+    }
+
+    /// Both closes are through, and each end knows it of the other.
+    fn finish_if_done(&mut self) {
+        if self.outgoing.is_done() && self.incoming.is_closed() && !self.incoming.has_news() {
+            self.life.finish(End::Closed);
+        }
+    }
+
+    /// See [`crate::Session::has_output`].
+    pub(crate) fn has_output(&self, now: Instant, buffer: &impl ReplayBuffer) -> bool {
+        self.live.as_ref().is_some_and(|live| match self.life.end() {
+            Some(_) => self.abort.is_some(),
+            None => live.has_something(&self.outgoing, &self.incoming, buffer.len(), now),
+        })
+    }
+
+    /// See [`crate::Session::close`].
+    pub(crate) fn close(&mut self) {
+        self.outgoing.close();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.outgoing.is_closed()
+    }
+
+    /// See [`crate::Session::abort`].
+    pub(crate) fn abort(&mut self, reason: AbortReason) {
+        if self.life.end().is_none() {
+            self.abort = Some(reason);
+            self.life.finish(End::Aborted(reason));
+        }
+    }
+
+    /// See [`crate::Session::timeout`].
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        let ack = self.live.as_ref().and(self.incoming.due());
+        let candidate = match &self.role {
+            Role::Acceptor(acceptor) => acceptor.candidate_expires(),
+            Role::Initiator(_) => None,
+        };
+        [ack, candidate, self.life.expires()].into_iter().flatten().min()
+    }
+
+    /// See [`crate::Session::tick`].
+    pub(crate) fn tick(&mut self, now: Instant) {
+        if let Role::Acceptor(acceptor) = &mut self.role
+            && let Some(transport) = acceptor.give_up(now)
+        {
+            self.life.tell(Event::GivenUp { transport });
+        }
+        self.life.tick(now);
+    }
+
+    /// Bytes received, the close included.
+    pub(crate) fn received(&self) -> u64 {
+        self.incoming.received()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lie_about_received(&mut self, more: u64) {
+        self.incoming.lie(more);
+    }
+
+    /// Counts a refusal (initiator).
+    fn refused(&mut self, status: Status) {
+        self.life.tell(Event::Refused(status));
+        if let Role::Initiator(initiator) = &mut self.role
+            && initiator.believes(status)
+        {
+            self.life.finish(End::Refused(status));
+        }
+    }
+}
+
+/// How far a batch of bytes is read: plaintext at the front, what is left behind it.
+struct Cut {
+    plain: usize,
+    rest: Range<usize>,
+}
+
+impl Cut {
+    /// The next record, if all of it is there.
+    fn next_record(&self, bytes: &[u8]) -> Result<Option<Range<usize>>, BadLength> {
+        let rest = bytes.get(self.rest.clone()).unwrap_or_default();
+        let Some(ciphertext) = ciphertext_bytes(rest)? else { return Ok(None) };
+        let record = LEN_BYTES + ciphertext;
+        Ok((record <= rest.len()).then(|| self.rest.start..self.rest.start + record))
+    }
+}
+
+/// Why reading stops.
+enum Stop {
+    /// The transport is of no more use.
+    Transport(Fault),
+    /// The session is over.
+    Session(End),
+}
+
+impl From<BadLength> for Stop {
+    fn from(BadLength(len): BadLength) -> Self {
+        Self::Transport(Fault::BadLength { len })
+    }
+}
+
+impl From<RecordFault> for Stop {
+    fn from(fault: RecordFault) -> Self {
+        Self::Transport(match fault {
+            RecordFault::NotAuthentic => Fault::NotAuthentic,
+            RecordFault::WornOut => Fault::WornOut,
+        })
+    }
+}
+
+impl From<SessionError> for Stop {
+    fn from(error: SessionError) -> Self {
+        Self::Session(End::PeerFault(error))
+    }
+}

@@ -1,0 +1,268 @@
+//! One interface for both protocols and both ends.
+
+use std::time::{Duration, Instant};
+
+use rand_core::CryptoRng;
+
+use crate::legacy::LegacySession;
+use crate::secure::SecureSession;
+use crate::secure::record::MAX_RECORD_BYTES;
+use crate::{AbortReason, End, Event, Fault, Identity, LegacyConfig, Names, ReplayBuffer, Resume, Status, TransportId};
+
+/// A byte stream in each direction that outlives its transports. It does no I/O: bytes, time and randomness go in, bytes, times
+/// and [`Event`]s come out.
+///
+/// ```text
+///                ┌────── Established ─────┐              ┌──────── Resumed ────────┐
+///                │                        ▼              │                         ▼
+///   new ──▶ Interrupted                 Live ──cut, fault, connect──▶ Interrupted ──wait time──▶ Ended
+///                └──patience──▶ Ended     ├──proof on a newer transport──▶ Live
+///                                         └──closed on both sides, aborted, fault of the peer──▶ Ended
+/// ```
+///
+/// What the owner does:
+/// * it appends what it has to say to its [`ReplayBuffer`], never more than its bound, and calls [`Session::send`];
+/// * it reads a transport into a buffer behind [`Session::unfinished`] and hands it to [`Session::receive`];
+/// * it acts on [`Session::poll_event`] after each call, and calls [`Session::tick`] at [`Session::timeout`].
+pub struct Session(Protocol);
+
+/// Boxed, as an owner keeps many that differ in size.
+enum Protocol {
+    Secure(Box<SecureSession>),
+    Legacy(Box<LegacySession>),
+}
+
+/// A new transport of a session and the first bytes to send on it.
+#[derive(Debug)]
+pub struct Dial {
+    /// Its name.
+    pub transport: TransportId,
+    /// What to send first.
+    pub bytes: Vec<u8>,
+}
+
+/// What reading a transport has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Received {
+    /// New bytes of the stream, at the front of what was handed in.
+    pub bytes: usize,
+    /// Why the transport is of no more use, if it is. They come from before that.
+    pub fault: Option<Fault>,
+}
+
+/// The least that a buffer to read into must hold: a whole record.
+pub const MIN_READ_BYTES: usize = MAX_RECORD_BYTES;
+
+impl Session {
+    /// A secure session, to be opened by [`Self::connect`] within `patience`.
+    pub fn secure(identity: Identity, patience: Duration, now: Instant) -> Self {
+        SecureSession::initiator(identity, patience, now).into()
+    }
+
+    /// A legacy session, to be opened by [`Self::connect`] within `patience`, which is its wait time, too.
+    pub fn legacy(config: LegacyConfig, patience: Duration, now: Instant) -> Self {
+        LegacySession::initiator(config, patience, now).into()
+    }
+
+    /// Initiator: opens or resumes the session by a new transport, whose first bytes are returned. The older transport is
+    /// given up. Until [`Event::Established`] or [`Event::Resumed`] nothing else is sent.
+    ///
+    /// # Errors
+    /// The session is over, or not an initiator's.
+    pub fn connect(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.connect(now, rng),
+            Protocol::Legacy(session) => session.connect(now, rng),
+        }
+    }
+
+    /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has proven
+    /// itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed. `afford` is asked, once everything else is
+    /// right, whether there is time for a Diffie-Hellman.
+    ///
+    /// # Errors
+    /// What to refuse it with ([`Resume::refusal`]). The session is as before.
+    pub fn resume(
+        &mut self,
+        resume: &Resume,
+        afford: impl FnOnce() -> bool,
+        now: Instant,
+        buffer: &impl ReplayBuffer,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Dial, Status> {
+        match (&mut self.0, resume) {
+            (Protocol::Secure(session), resume) => {
+                session.resume(&resume.as_secure().ok_or(Status::Unknown)?, afford, now, buffer, rng)
+            }
+            (Protocol::Legacy(session), resume) => {
+                session.resume(&resume.as_legacy().ok_or(Status::Unknown)?, now, rng)
+            }
+        }
+    }
+
+    /// What was received of a message in part. It must stand in front of what is read next from that transport: copy it to the
+    /// front of the buffer, read behind it, and hand both to [`Self::receive`].
+    pub fn unfinished(&self, of: TransportId) -> &[u8] {
+        match &self.0 {
+            Protocol::Secure(session) => session.unfinished(of),
+            Protocol::Legacy(session) => session.unfinished(of),
+        }
+    }
+
+    /// Reads what came by a transport: `bytes` begins with [`Self::unfinished`]. The stream's new bytes are left at the front
+    /// of it. What the other end acknowledges is released from `buffer`.
+    ///
+    /// After a fault the session does not know the transport any more: close it.
+    pub fn receive(
+        &mut self,
+        from: TransportId,
+        bytes: &mut [u8],
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Received {
+        debug_assert!(bytes.starts_with(self.unfinished(from)), "what was left comes first");
+        match &mut self.0 {
+            Protocol::Secure(session) => session.receive(from, bytes, now, buffer),
+            Protocol::Legacy(session) => session.receive(from, bytes, now),
+        }
+    }
+
+    /// Appends to `out` what is to be sent by the live transport now: about `room` bytes at most, and one record more. Sends
+    /// nothing twice, so `out` must reach the transport, in order, or the transport be given up.
+    pub fn send(&mut self, now: Instant, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.send(now, buffer, out, room),
+            Protocol::Legacy(session) => session.send(buffer, out, room),
+        }
+    }
+
+    /// Whether [`Self::send`] has something to send.
+    pub fn has_output(&self, now: Instant, buffer: &impl ReplayBuffer) -> bool {
+        match &self.0 {
+            Protocol::Secure(session) => session.has_output(now, buffer),
+            Protocol::Legacy(session) => session.has_output(buffer),
+        }
+    }
+
+    /// A transport has ended or failed. One that was replaced changes nothing.
+    pub fn transport_lost(&mut self, id: TransportId, now: Instant) {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.transport_lost(id, now),
+            Protocol::Legacy(session) => session.transport_lost(id, now),
+        }
+    }
+
+    /// Ends this direction behind what is in the buffer, to which nothing may be appended from now on. The session is over when
+    /// the other end has closed as well, and everything has arrived. A legacy session is over when all is sent.
+    ///
+    /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator that has missed
+    /// the last acknowledgement resumes once more to learn that all has arrived, and is told so.
+    pub fn close(&mut self) {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.close(),
+            Protocol::Legacy(session) => session.close(),
+        }
+    }
+
+    /// Whether [`Self::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        match &self.0 {
+            Protocol::Secure(session) => session.is_closed(),
+            Protocol::Legacy(session) => session.is_closed(),
+        }
+    }
+
+    /// Ends the session at once. What [`Self::send`] gives once more tells the other end.
+    pub fn abort(&mut self, reason: AbortReason) {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.abort(reason),
+            Protocol::Legacy(session) => session.abort(reason),
+        }
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.life.poll_event(),
+            Protocol::Legacy(session) => session.life.poll_event(),
+        }
+    }
+
+    /// When [`Self::tick`] is to be called, and [`Self::send`] after it.
+    pub fn timeout(&self) -> Option<Instant> {
+        match &self.0 {
+            Protocol::Secure(session) => session.timeout(),
+            Protocol::Legacy(session) => session.timeout(),
+        }
+    }
+
+    /// Time has passed. Early or late calls do no harm.
+    pub fn tick(&mut self, now: Instant) {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.tick(now),
+            Protocol::Legacy(session) => session.tick(now),
+        }
+    }
+
+    /// The names by which it can be resumed (acceptor). They change by [`Self::resume`] and with [`Event::Resumed`].
+    pub fn names(&self) -> Names {
+        match &self.0 {
+            Protocol::Secure(session) => session.names(),
+            Protocol::Legacy(session) => session.names(),
+        }
+    }
+
+    /// Count of what was received: bytes, and one for the close.
+    pub fn received(&self) -> u64 {
+        match &self.0 {
+            Protocol::Secure(session) => session.received(),
+            Protocol::Legacy(session) => session.received(),
+        }
+    }
+
+    /// Bytes that the session itself keeps to send them again, beside the owner's buffer: none in a secure session.
+    pub fn kept_bytes(&self) -> usize {
+        match &self.0 {
+            Protocol::Secure(_) => 0,
+            Protocol::Legacy(session) => session.kept(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lie_about_received(&mut self, more: u64) {
+        if let Protocol::Secure(session) = &mut self.0 {
+            session.lie_about_received(more);
+        }
+    }
+
+    /// Why it is over, if it is.
+    pub fn end(&self) -> Option<End> {
+        match &self.0 {
+            Protocol::Secure(session) => session.life.end(),
+            Protocol::Legacy(session) => session.life.end(),
+        }
+    }
+}
+
+impl From<SecureSession> for Session {
+    fn from(session: SecureSession) -> Self {
+        Self(Protocol::Secure(Box::new(session)))
+    }
+}
+
+impl From<LegacySession> for Session {
+    fn from(session: LegacySession) -> Self {
+        Self(Protocol::Legacy(Box::new(session)))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let protocol = match &self.0 {
+            Protocol::Secure(_) => "Session::Secure",
+            Protocol::Legacy(_) => "Session::Legacy",
+        };
+        f.debug_struct(protocol).field("received", &self.received()).field("end", &self.end()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,352 @@
+//! A session as one byte stream for tokio, over any number of successive transports.
+
+mod carrier;
+mod supply;
+mod wakers;
+
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::{Duration, Instant};
+
+use carrier::Carrier;
+pub use supply::{Supplier, Wanted};
+use supply::{Supplies, Supply};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+use wakers::{Half, Wakers};
+
+use crate::session::MIN_READ_BYTES;
+use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session, Status};
+
+/// Bytes that a transport is read into.
+const READ_BYTES: usize = 2 * MIN_READ_BYTES;
+/// Sealed bytes that wait for a transport; the others wait to be sealed.
+const SEALED_BYTES: usize = 64 << 10;
+/// Reads and writes in one go; then other tasks have their turn.
+const TURNS: usize = 4;
+/// Looks at times again while a transport takes nothing.
+const BLOCKED: Duration = Duration::from_millis(100);
+/// A timer that is not set.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `AsyncRead + AsyncWrite` over transports of type `T`, which a [`Supplier`] hands in. Its halves may be polled by different tasks;
+/// nothing happens while neither is.
+///
+/// Reading gives 0 bytes when the other end has closed, and never for a cut. Writing waits while the bound of what is not
+/// acknowledged is reached. An error of either says how the session ended: it wraps an [`End`].
+#[derive(Debug)]
+pub struct SessionStream<T> {
+    session: Session,
+    backlog: Backlog,
+    /// Transports in use or on trial, at most a few.
+    carriers: Vec<Carrier<T>>,
+    supplies: Supplies<T>,
+    scratch: Box<[u8]>,
+    /// What of it was received and not read.
+    plain: Range<usize>,
+    peer_closed: bool,
+    ending: bool,
+    refused: Option<Status>,
+    timer: Pin<Box<Sleep>>,
+    wakers: Arc<Wakers>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
+    /// An initiator's stream, which keeps up to `bound` bytes until they are acknowledged. It waits for its first transport. To be
+    /// called within a tokio runtime.
+    pub fn initiator(session: Session, bound: usize) -> (Self, Supplier<T>) {
+        let (stream, supplier) = Self::new(session, bound);
+        stream.supplies.want(None);
+        (stream, supplier)
+    }
+
+    /// An acceptor's stream, of a session that was made of the first message on `transport`; `reply` is what to answer.
+    pub fn acceptor(session: Session, reply: Dial, transport: T, bound: usize) -> (Self, Supplier<T>) {
+        let (mut stream, supplier) = Self::new(session, bound);
+        stream.carriers.push(Carrier::new(transport, reply));
+        (stream, supplier)
+    }
+
+    fn new(session: Session, bound: usize) -> (Self, Supplier<T>) {
+        let (supplier, supplies) = supply::channel();
+        let stream = Self {
+            session,
+            backlog: Backlog::new(bound),
+            carriers: Vec::new(),
+            supplies,
+            scratch: vec![0; READ_BYTES].into(),
+            plain: 0..0,
+            peer_closed: false,
+            ending: false,
+            refused: None,
+            timer: Box::pin(tokio::time::sleep(FAR)),
+            wakers: Arc::new(Wakers::default()),
+        };
+        (stream, supplier)
+    }
+
+    /// Ends the session at once; a flush, or reading on, tells the other end.
+    pub fn abort(&mut self, reason: AbortReason) {
+        self.session.abort(reason);
+        self.act();
+        self.wakers.wake_by_ref();
+    }
+
+    /// The session, to look at.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Does what can be done without waiting; whichever half can go on later has its task woken.
+    fn drive(&mut self, cx: &Context<'_>, half: Half) {
+        self.wakers.set(half, cx.waker());
+        let waker = Waker::from(Arc::clone(&self.wakers));
+        let mut both = Context::from_waker(&waker);
+        for _ in 0..TURNS {
+            self.take_supplies(&mut both);
+            self.watch_time(&mut both);
+            if !self.turn(&mut both) {
+                return;
+            }
+        }
+        waker.wake();
+    }
+
+    fn take_supplies(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(supply)) = self.supplies.poll_recv(cx) {
+            let carrier = match supply {
+                Supply::Dial(transport) => self.dial(transport),
+                Supply::Resume(resume, transport) => {
+                    let answer = self.session.resume(&resume, || true, now(), &self.backlog, &mut rand::rng());
+                    Some(match answer {
+                        Ok(dial) => Carrier::new(transport, dial),
+                        Err(status) => Carrier::refusal(transport, resume.refusal(status)),
+                    })
+                }
+            };
+            self.carriers.extend(carrier);
+        }
+    }
+
+    fn dial(&mut self, transport: T) -> Option<Carrier<T>> {
+        // The initiator has one transport at a time.
+        self.carriers.clear();
+        let dial = self.session.connect(now(), &mut rand::rng());
+        self.act();
+        dial.ok().map(|dial| Carrier::new(transport, dial))
+    }
+
+    fn watch_time(&mut self, cx: &mut Context<'_>) {
+        let due = |session: &Session| session.timeout().filter(|at| *at <= now());
+        if due(&self.session).is_some() {
+            self.session.tick(now());
+            self.act();
+        }
+        let next = match (due(&self.session), self.session.timeout()) {
+            // Something is to be sent, and the transport takes nothing.
+            (Some(_), _) => now() + BLOCKED,
+            (None, next) => next.unwrap_or_else(|| now() + FAR),
+        };
+        if self.timer.deadline().into_std() != next {
+            self.timer.as_mut().reset(next.into());
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Writes and reads each transport once; says whether anything moved.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for mut carrier in std::mem::take(&mut self.carriers) {
+            self.seal(&mut carrier);
+            let carried = carrier.poll_write(cx).map(|written| written.map(|bytes| bytes > 0));
+            let carried = match carried {
+                Poll::Ready(Err(_)) => Err(Lost),
+                Poll::Ready(Ok(written)) => self.read(cx, &mut carrier).map(|read| read || written),
+                Poll::Pending => self.read(cx, &mut carrier),
+            };
+            moved |= carried.unwrap_or(true);
+            match carried {
+                Ok(_) => self.carriers.push(carrier),
+                Err(Lost) => self.lost(&carrier),
+            }
+            self.act();
+        }
+        self.act();
+        moved
+    }
+
+    fn seal(&mut self, carrier: &mut Carrier<T>) {
+        if carrier.is_live && carrier.waiting() < SEALED_BYTES {
+            self.session.send(now(), &mut self.backlog, &mut carrier.out, SEALED_BYTES);
+        }
+    }
+
+    /// Reads a transport when what came before is read; says whether something came.
+    fn read(&mut self, cx: &mut Context<'_>, carrier: &mut Carrier<T>) -> Result<bool, Lost> {
+        let Some(id) = carrier.id.filter(|_| !carrier.is_ending) else {
+            return if carrier.waiting() == 0 { Err(Lost) } else { Ok(false) };
+        };
+        if !self.plain.is_empty() {
+            return Ok(false);
+        }
+        let unfinished = self.session.unfinished(id);
+        let start = unfinished.len();
+        for (to, from) in self.scratch.iter_mut().zip(unfinished) {
+            *to = *from;
+        }
+        let Poll::Ready(read) = carrier.poll_read(cx, self.scratch.get_mut(start..).unwrap_or_default()) else {
+            return Ok(false);
+        };
+        let filled = start + read.ok().filter(|bytes| *bytes > 0).ok_or(Lost)?;
+        let bytes = self.scratch.get_mut(..filled).unwrap_or_default();
+        let received = self.session.receive(id, bytes, now(), &mut self.backlog);
+        self.plain = 0..received.bytes;
+        match received.fault {
+            None => Ok(true),
+            Some(Fault::Over(_)) => {
+                // What this end still has to say goes out before the transport ends.
+                carrier.is_ending = true;
+                self.act();
+                self.seal(carrier);
+                Ok(true)
+            }
+            Some(_) => Err(Lost),
+        }
+    }
+
+    fn lost(&mut self, carrier: &Carrier<T>) {
+        if let Some(id) = carrier.id {
+            self.session.transport_lost(id, now());
+            self.act();
+            if self.supplies.live_transport().is_none() {
+                self.supplies.want(self.refused.take());
+            }
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Established { transport } => self.supplies.live(transport),
+                Event::Resumed { transport, replaced } => {
+                    self.carriers.retain(|carrier| carrier.id.is_none() || carrier.id != replaced);
+                    self.supplies.live(transport);
+                }
+                Event::GivenUp { transport } => self.carriers.retain(|carrier| carrier.id != Some(transport)),
+                Event::Refused(status) => self.refused = Some(status),
+                Event::Interrupted { .. } => self.supplies.interrupted(),
+                Event::PeerClosed => self.peer_closed = true,
+                Event::Ended(end) => {
+                    self.ending = true;
+                    self.supplies.end(end);
+                }
+            }
+        }
+        let live = self.supplies.live_transport();
+        for carrier in &mut self.carriers {
+            carrier.is_live = live.is_some() && carrier.id == live;
+            carrier.is_ending |= self.ending;
+        }
+    }
+
+    fn error(end: End) -> io::Error {
+        let kind = match end {
+            End::Closed => io::ErrorKind::BrokenPipe,
+            End::Expired => io::ErrorKind::TimedOut,
+            End::Refused(_) => io::ErrorKind::ConnectionRefused,
+            End::PeerFault(_) => io::ErrorKind::InvalidData,
+            End::Aborted(_) | End::AbortedByPeer(_) => io::ErrorKind::ConnectionAborted,
+        };
+        io::Error::new(kind, end)
+    }
+
+    /// Whether all that was written is with a transport.
+    fn is_flushed(&self) -> bool {
+        let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.waiting() == 0);
+        carried && !self.session.has_output(now(), &self.backlog)
+    }
+}
+
+/// A transport is of no more use.
+#[derive(Clone, Copy, Debug)]
+struct Lost;
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SessionStream<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.plain.is_empty() {
+            this.drive(cx, Half::Reading);
+        }
+        let plain = this.scratch.get(this.plain.clone()).unwrap_or_default();
+        if !plain.is_empty() {
+            let taken = plain.len().min(to.remaining());
+            to.put_slice(plain.get(..taken).unwrap_or_default());
+            this.plain.start += taken;
+            return Poll::Ready(Ok(()));
+        }
+        match this.session.end() {
+            _ if this.peer_closed => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+            Some(End::Closed) => Poll::Ready(Ok(())),
+            Some(end) => Poll::Ready(Err(Self::error(end))),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SessionStream<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.session.is_closed() {
+            return Poll::Ready(Err(Self::error(End::Closed)));
+        }
+        let mut taken = self.backlog.push(bytes);
+        self.drive(cx, Half::Writing);
+        if let Some(end) = self.session.end() {
+            return Poll::Ready(Err(Self::error(end)));
+        }
+        if taken == 0 && !bytes.is_empty() {
+            taken = self.backlog.push(bytes);
+            if taken == 0 {
+                return Poll::Pending;
+            }
+            self.drive(cx, Half::Writing);
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Until a transport has taken everything; not until it is acknowledged.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.drive(cx, Half::Writing);
+        match self.session.end() {
+            None if self.is_flushed() => self.poll_flush_transports(cx),
+            None => Poll::Pending,
+            Some(End::Closed) => Poll::Ready(Ok(())),
+            Some(end) => Poll::Ready(Err(Self::error(end))),
+        }
+    }
+
+    /// Ends this direction, and waits as a flush does. The session is over when the other end has closed, too.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.session.close();
+        self.poll_flush(cx)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
+    fn poll_flush_transports(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for carrier in &mut self.carriers {
+            // A failure shows when it is read or written next.
+            let _ = ready!(carrier.poll_flush(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,129 @@
+//! How a stream gets its transports, and tells when it needs one.
+
+use std::task::{Context, Poll};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::{End, Resume, Status, TransportId};
+
+/// A stream needs a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The acceptor has just refused; it is worth waiting a little.
+    pub refused: Option<Status>,
+}
+
+/// Hands transports to a stream. Waiting between attempts is the business of whoever holds it.
+#[derive(Debug)]
+pub struct Supplier<T> {
+    transports: mpsc::Sender<Supply<T>>,
+    needs: watch::Receiver<Needs>,
+    seen: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Supply<T> {
+    Dial(T),
+    Resume(Resume, T),
+}
+
+/// What a stream says of itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Needs {
+    /// Grows each time that a transport is needed.
+    wanted: u64,
+    refused: Option<Status>,
+    live: Option<TransportId>,
+    end: Option<End>,
+}
+
+impl<T> Supplier<T> {
+    /// Waits until the stream needs a transport; `None` when it needs none any more.
+    pub async fn wanted(&mut self) -> Option<Wanted> {
+        let seen = self.seen;
+        let news = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
+        let needs = *news.ok()?;
+        self.seen = needs.wanted;
+        needs.end.is_none().then_some(Wanted { refused: needs.refused })
+    }
+
+    /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is given up.
+    ///
+    /// # Errors
+    /// The stream is gone: the transport is given back.
+    pub async fn dial(&self, transport: T) -> Result<(), T> {
+        self.hand_in(Supply::Dial(transport)).await
+    }
+
+    /// Acceptor: has the stream answer a resume that names its session, by this transport.
+    ///
+    /// # Errors
+    /// The stream is gone: the transport is given back.
+    pub async fn resume(&self, resume: Resume, transport: T) -> Result<(), T> {
+        self.hand_in(Supply::Resume(resume, transport)).await
+    }
+
+    async fn hand_in(&self, supply: Supply<T>) -> Result<(), T> {
+        self.transports.send(supply).await.map_err(|mpsc::error::SendError(supply)| match supply {
+            Supply::Dial(transport) | Supply::Resume(_, transport) => transport,
+        })
+    }
+
+    /// Whether a transport carries the session.
+    pub fn is_live(&self) -> bool {
+        self.needs.borrow().live.is_some()
+    }
+
+    /// Waits until a transport carries the session; false when it is over.
+    pub async fn live(&mut self) -> bool {
+        let news = self.needs.wait_for(|needs| needs.live.is_some() || needs.end.is_some()).await;
+        news.is_ok_and(|needs| needs.end.is_none())
+    }
+
+    /// Why the session is over, if it is.
+    pub fn end(&self) -> Option<End> {
+        self.needs.borrow().end
+    }
+}
+
+/// A stream's end of the channel.
+#[derive(Debug)]
+pub(super) struct Supplies<T> {
+    transports: mpsc::Receiver<Supply<T>>,
+    needs: watch::Sender<Needs>,
+}
+
+impl<T> Supplies<T> {
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Supply<T>>> {
+        self.transports.poll_recv(cx)
+    }
+
+    pub(super) fn want(&self, refused: Option<Status>) {
+        self.needs.send_modify(|needs| {
+            needs.wanted += 1;
+            needs.refused = refused;
+        });
+    }
+
+    pub(super) fn live(&self, transport: TransportId) {
+        self.needs.send_modify(|needs| needs.live = Some(transport));
+    }
+
+    pub(super) fn interrupted(&self) {
+        self.needs.send_modify(|needs| needs.live = None);
+    }
+
+    pub(super) fn end(&self, end: End) {
+        self.needs.send_modify(|needs| needs.end = Some(end));
+    }
+
+    pub(super) fn live_transport(&self) -> Option<TransportId> {
+        self.needs.borrow().live
+    }
+}
+
+pub(super) fn channel<T>() -> (Supplier<T>, Supplies<T>) {
+    let (transports, received) = mpsc::channel(1);
+    let (told, needs) = watch::channel(Needs::default());
+    (Supplier { transports, needs, seen: 0 }, Supplies { transports: received, needs: told })
+}

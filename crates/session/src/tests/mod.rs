@@ -1,0 +1,9 @@
+//! Tests of the whole state machine, through its public interface and a wire in memory.
+
+mod attacks;
+mod fixed;
+mod histories;
+pub(crate) mod ledger;
+mod noise;
+mod vectors;
+mod world;

@@ -1,0 +1,277 @@
+//! The adaptor over real sockets on loopback, cut again and again.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fastway_session::{
+    AbortReason, End, Identity, KeyPair, LegacyConfig, Limits, Reception, Request, Session, SessionStream, Status,
+    Supplier,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+const BOUND: usize = 256 << 10;
+const WAIT: Duration = Duration::from_secs(60);
+const PRIVATE: [u8; 32] = [9; 32];
+
+type Stream = SessionStream<TcpStream>;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Secure,
+    Legacy { encrypt: bool },
+}
+
+impl Kind {
+    fn session(self) -> Session {
+        let now = Instant::now();
+        match self {
+            Self::Secure => Session::secure(Identity::Pinned(KeyPair::from_private(PRIVATE).public()), WAIT, now),
+            Self::Legacy { .. } => Session::legacy(self.legacy(), WAIT, now),
+        }
+    }
+
+    fn legacy(self) -> LegacyConfig {
+        let encrypt = matches!(self, Self::Legacy { encrypt: true });
+        // Nobody acknowledges: what may be on its way when a connection is cut must fit.
+        LegacyConfig { encrypt, replay_bytes: 16 << 20 }
+    }
+}
+
+/// An acceptor whose sessions are looked up by the names that they have when somebody asks.
+struct Acceptor {
+    listener: TcpListener,
+    limits: Limits,
+    suppliers: Arc<Mutex<HashMap<usize, Supplier<TcpStream>>>>,
+    accepted: mpsc::UnboundedSender<Stream>,
+}
+
+impl Acceptor {
+    async fn serve(self) {
+        for number in 0.. {
+            let (mut transport, _) = self.listener.accept().await.unwrap();
+            let Some(request) = first_message(&mut transport).await else { continue };
+            match request {
+                Request::Open(open) => {
+                    let keys = KeyPair::from_private(PRIVATE);
+                    let opened = open.accept(Some(&keys), &self.limits, Instant::now(), &mut rand::rng());
+                    let (session, reply) = opened.unwrap();
+                    let (stream, supplier) = Stream::acceptor(session, reply, transport, BOUND);
+                    self.suppliers.lock().unwrap().insert(number, supplier);
+                    self.accepted.send(stream).unwrap();
+                }
+                // There is one session in each test, so a resume can only mean that one.
+                Request::Resume(resume) => {
+                    let supplier = self.suppliers.lock().unwrap().drain().next().unwrap();
+                    let _gone = supplier.1.resume(resume, transport).await;
+                    self.suppliers.lock().unwrap().insert(supplier.0, supplier.1);
+                }
+            }
+        }
+    }
+}
+
+async fn first_message(transport: &mut TcpStream) -> Option<Request> {
+    let mut reception = Reception::default();
+    loop {
+        let mut byte = [0; 1];
+        transport.read_exact(&mut byte).await.ok()?;
+        if let Some(request) = reception.receive(&byte).unwrap() {
+            return Some(request);
+        }
+    }
+}
+
+/// Cuts what runs through it.
+struct Wire {
+    acceptor: std::net::SocketAddr,
+    cut: tokio::sync::watch::Sender<u64>,
+}
+
+impl Wire {
+    /// A connection to the acceptor that ends with the next cut, at whatever point that comes.
+    async fn connect(&self) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut here, _) = listener.accept().await.unwrap();
+        let mut there = TcpStream::connect(self.acceptor).await.unwrap();
+        let mut cut = self.cut.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut here, &mut there) => {}
+                _ = cut.changed() => {}
+            }
+        });
+        near
+    }
+}
+
+/// Both ends of a session over a wire that can be cut; the initiator's end dials again by itself.
+async fn ends(kind: Kind) -> (Stream, Stream, Arc<Wire>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let wire = Arc::new(Wire { acceptor: listener.local_addr().unwrap(), cut: tokio::sync::watch::channel(0).0 });
+    let (accepted, mut streams) = mpsc::unbounded_channel();
+    let limits = Limits { handshake_time: Duration::from_secs(10), wait: WAIT, legacy: kind.legacy() };
+    tokio::spawn(Acceptor { listener, limits, suppliers: Arc::default(), accepted }.serve());
+
+    let (mut initiator, mut supplier) = Stream::initiator(kind.session(), BOUND);
+    let dialer = Arc::clone(&wire);
+    tokio::spawn(async move {
+        while supplier.wanted().await.is_some() {
+            if supplier.dial(dialer.connect().await).await.is_err() {
+                return;
+            }
+        }
+    });
+    initiator.write_all(b"hi").await.unwrap();
+    let mut acceptor = tokio::select! {
+        stream = streams.recv() => stream.unwrap(),
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    };
+    let mut hi = [0; 2];
+    tokio::select! {
+        read = acceptor.read_exact(&mut hi) => drop(read.unwrap()),
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    }
+    assert_eq!(&hi, b"hi");
+    (initiator, acceptor, wire)
+}
+
+/// Sends `total` bytes both ways at once, and cuts the wire each time that so many have arrived.
+async fn transfer_with_cuts(kind: Kind, total: usize, cuts: usize) {
+    let (initiator, acceptor, wire) = ends(kind).await;
+    let arrived = Arc::new(Mutex::new(0));
+    let one = tokio::spawn(pump(initiator, 1, 2, total, Arc::clone(&arrived), None));
+    let two = tokio::spawn(pump(acceptor, 2, 1, total, arrived, Some((wire, total / cuts))));
+    let (one, two) = tokio::join!(one, two);
+    assert_eq!((one.unwrap(), two.unwrap()), (0, cuts));
+}
+
+/// Writes its own bytes, reads the other's, cuts now and then; returns how often.
+async fn pump(
+    stream: Stream,
+    own: u8,
+    others: u8,
+    total: usize,
+    arrived: Arc<Mutex<usize>>,
+    cutting: Option<(Arc<Wire>, usize)>,
+) -> usize {
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let writer = tokio::spawn(async move {
+        let mut written = 0;
+        while written < total {
+            let block: Vec<u8> = (written..total.min(written + 30_011)).map(|at| byte(own, at)).collect();
+            writing.write_all(&block).await.unwrap();
+            written += block.len();
+        }
+        writing.flush().await.unwrap();
+        writing
+    });
+    let (mut read, mut cuts) = (0, 0);
+    let mut block = vec![0; 20_000];
+    while read < total {
+        let bytes = reading.read(&mut block).await.unwrap();
+        assert!(bytes > 0, "a cut is not an end");
+        for (byte_read, at) in block[..bytes].iter().zip(read..) {
+            assert_eq!(*byte_read, byte(others, at), "byte {at}");
+        }
+        read += bytes;
+        if let Some((wire, every)) = cutting.as_ref().filter(|(_, every)| read / every > cuts) {
+            cuts = read / every;
+            wire.cut.send_modify(|cut| *cut += 1);
+        }
+    }
+    *arrived.lock().unwrap() += 1;
+    // Whoever is done goes on carrying for the other.
+    while *arrived.lock().unwrap() < 2 {
+        let _ = tokio::time::timeout(Duration::from_millis(5), reading.read(&mut block)).await;
+    }
+    let writing = writer.await.unwrap();
+    drop(reading.unsplit(writing));
+    cuts
+}
+
+fn byte(salt: u8, at: usize) -> u8 {
+    let mixed = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    u8::try_from(mixed & 0xff).unwrap() ^ salt
+}
+
+#[tokio::test]
+async fn a_secure_stream_survives_fifty_cuts_while_it_carries_both_ways() {
+    transfer_with_cuts(Kind::Secure, 4 << 20, 50).await;
+}
+
+#[tokio::test]
+async fn a_legacy_stream_survives_fifty_cuts_while_it_carries_both_ways() {
+    for encrypt in [true, false] {
+        transfer_with_cuts(Kind::Legacy { encrypt }, 2 << 20, 50).await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_told_from_a_cut() {
+    let (mut initiator, mut acceptor, wire) = ends(Kind::Secure).await;
+    wire.cut.send_modify(|cut| *cut += 1);
+    initiator.write_all(b"last words").await.unwrap();
+    let both = async {
+        initiator.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        initiator.read_to_end(&mut rest).await.unwrap();
+        rest
+    };
+    let other = async {
+        let mut words = Vec::new();
+        acceptor.read_to_end(&mut words).await.unwrap();
+        acceptor.write_all(b"heard").await.unwrap();
+        acceptor.shutdown().await.unwrap();
+        words
+    };
+    let (rest, words) = tokio::join!(both, other);
+    assert_eq!((rest.as_slice(), words.as_slice()), (&b"heard"[..], &b"last words"[..]));
+}
+
+#[tokio::test]
+async fn an_abort_reaches_the_other_end_and_its_reader_is_told() {
+    let (mut initiator, mut acceptor, _wire) = ends(Kind::Secure).await;
+    acceptor.abort(AbortReason::Shutdown);
+    let own = acceptor.read_u8().await.unwrap_err();
+    assert_eq!(end_in(&own), Some(End::Aborted(AbortReason::Shutdown)));
+    let told = initiator.read_u8().await.unwrap_err();
+    assert_eq!(end_in(&told), Some(End::AbortedByPeer(AbortReason::Shutdown)));
+}
+
+fn end_in(error: &std::io::Error) -> Option<End> {
+    error.get_ref().and_then(|inner| inner.downcast_ref()).copied()
+}
+
+#[tokio::test]
+async fn who_is_refused_again_and_again_gives_up() {
+    let (mut initiator, mut supplier) = SessionStream::initiator(Kind::Secure.session(), BOUND);
+    let refusing = async {
+        let mut refusals = Vec::new();
+        while let Some(wanted) = supplier.wanted().await {
+            refusals.push(wanted.refused);
+            let (near, mut far) = tokio::io::duplex(4096);
+            supplier.dial(near).await.unwrap();
+            far.write_all(&[Status::Draining as u8]).await.unwrap();
+            // The other end is kept open: nothing but the status may end the attempt.
+            std::mem::forget(far);
+        }
+        (refusals, supplier.end())
+    };
+    let (error, (refusals, end)) = tokio::join!(initiator.read_u8(), refusing);
+    assert_eq!(end, Some(End::Refused(Status::Draining)));
+    assert_eq!(refusals, [None, Some(Status::Draining), Some(Status::Draining), Some(Status::Draining)]);
+    assert_eq!(end_in(&error.unwrap_err()), Some(End::Refused(Status::Draining)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_without_a_transport_expires() {
+    let (mut initiator, supplier) = Stream::initiator(Kind::Secure.session(), BOUND);
+    let error = initiator.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(supplier.end(), Some(End::Expired));
+}

@@ -1,0 +1,3 @@
+module fastway/tests/interop/snet
+
+go 1.21
