@@ -130,11 +130,15 @@ struct Totals {
     connections: usize,
     waiting_bytes: usize,
     servers: usize,
+    workers: usize,
+    allocated_bytes: Option<u64>,
 }
 
 impl Totals {
     fn of(report: &Report) -> Self {
-        let mut totals = Self { servers: report.servers, ..Self::default() };
+        let allocated_bytes = report.workers.iter().map(|worker| worker.allocated_bytes).sum();
+        let workers = report.workers.len();
+        let mut totals = Self { servers: report.servers, workers, allocated_bytes, ..Self::default() };
         for worker in &report.workers {
             totals.stats.add(&worker.stats);
             totals.routing.add(&worker.routing);
@@ -156,7 +160,12 @@ impl Totals {
         )?;
         writeln!(out, "servers registered={} handshakes_failed={handshakes_failed}", self.servers)?;
         writeln!(out, "door turned_away={turned_away} accept_errors={accept_errors}")?;
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={}", self.waiting_bytes)
+        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={}", self.waiting_bytes)?;
+        write!(out, "workers count={}", self.workers)?;
+        if let Some(bytes) = self.allocated_bytes {
+            write!(out, " allocated_bytes={bytes}")?;
+        }
+        writeln!(out)
     }
 }
 
