@@ -176,6 +176,10 @@ fn stats_counts_since_the_start() {
     assert_eq!((field(closed, "end_of_stream"), field(closed, "kicked")), ("1", "0"));
     let conns = stats.lines().find(|line| line.starts_with("connections ")).unwrap();
     assert_eq!((field(conns, "open"), field(conns, "opened")), ("0", "1"));
+    let workers = stats.lines().find(|line| line.starts_with("workers ")).unwrap();
+    assert_eq!(field(workers, "count"), "2");
+    let allocated: u64 = field(workers, "allocated_bytes").parse().unwrap();
+    assert!(allocated > 512 << 10, "at least what reads take: {allocated}");
     assert!(error(&gateway, "stats now").contains("no arguments are taken"));
 }
 

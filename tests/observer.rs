@@ -120,6 +120,12 @@ fn pages_hold_every_link_once() {
 }
 
 #[test]
+fn nobody_counts_allocations_in_a_program_without_jemalloc() {
+    let report = Embedded::start(2).observer.report_now().unwrap();
+    assert_eq!(report.workers.iter().map(|worker| worker.allocated_bytes).collect::<Vec<_>>(), [None; 2]);
+}
+
+#[test]
 fn pages_of_connections_follow_their_numbers() {
     let gateway = Embedded::start(1);
     let (mut client, mut server) = (gateway.client(), gateway.server(7));

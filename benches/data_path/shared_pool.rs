@@ -10,7 +10,7 @@ use fastway::pool::{LocalPool, Pool};
 
 use crate::parts::pool::{BURST, burst, config};
 
-/// Chunks per second, taken and given back, in bursts that exceed the worker's cache.
+/// Chunks per second, taken and given back, in bursts with rests between them.
 pub(crate) fn run(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("shared pool");
     for strategy in [PoolStrategy::Sync, PoolStrategy::Atom, PoolStrategy::Chan] {

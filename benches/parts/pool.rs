@@ -8,12 +8,12 @@ use fastway::pool::{Chunk, LocalPool, Pool};
 use super::Bench;
 
 const CHUNK_BYTES: usize = 256;
-/// A worker caches a quarter of a page, here 4 chunks: the other half of each burst is the shared pool's.
+/// A worker that needs no chunks keeps a quarter of a page, here 4: the other half of each burst is the shared pool's.
 const PAGE_BYTES: usize = 16 * CHUNK_BYTES;
 /// Chunks of a burst.
 pub(crate) const BURST: usize = 8;
 
-/// One chunk from the worker's own cache, and bursts beyond it under each `MemPoolType`.
+/// One chunk from the worker's own cache, and bursts with rests between them under each `MemPoolType`.
 pub(super) fn measure(bench: &mut impl Bench) {
     let mut local = LocalPool::new(Pool::new(&config(PoolStrategy::Atom)));
     bench.case("pool: one chunk, in the worker's cache", 1, || {
@@ -22,7 +22,7 @@ pub(super) fn measure(bench: &mut impl Bench) {
     });
     for strategy in [PoolStrategy::Sync, PoolStrategy::Atom, PoolStrategy::Chan] {
         let mut local = LocalPool::new(Pool::new(&config(strategy)));
-        let name = format!("pool: {strategy:?}, bursts that exceed the cache");
+        let name = format!("pool: {strategy:?}, bursts with rests between them");
         bench.case(&name, BURST as u64, || burst(&mut local));
     }
 }
@@ -33,8 +33,10 @@ pub(crate) fn config(strategy: PoolStrategy) -> PoolConfig {
     PoolConfig { min_chunk: CHUNK_BYTES, max_chunk: CHUNK_BYTES, ..page }
 }
 
-/// Takes eight chunks and gives them back.
+/// Takes eight chunks, gives them back, and rests until the worker has given half of them up.
 pub(crate) fn burst(local: &mut LocalPool) {
     let taken: [Chunk; BURST] = std::array::from_fn(|_| black_box(local.take(CHUNK_BYTES)));
     taken.into_iter().for_each(|chunk| local.give(chunk));
+    // The first sweep finds that they were needed, the second that they were not.
+    (0..2).for_each(|_| local.trim());
 }

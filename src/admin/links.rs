@@ -126,17 +126,18 @@ impl fmt::Display for Shown<'_> {
 
 /// The counts of all workers together.
 struct Totals {
-    workers: WorkerReport,
+    all: WorkerReport,
+    workers: usize,
     servers: usize,
 }
 
 impl Totals {
     fn of(report: &Report) -> Self {
-        Self { workers: report.total(), servers: report.servers }
+        Self { all: report.total(), workers: report.workers.len(), servers: report.servers }
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        let WorkerReport { stats, routing, connections, handshakes, .. } = &self.workers;
+        let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
         let Stats { client, server, held, handshakes_failed, turned_away, accept_errors } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
@@ -150,8 +151,13 @@ impl Totals {
         show_counts("handshakes failed", HandshakeEnd::ALL.map(HandshakeEnd::name), handshakes_failed, out)?;
         show_counts("door turned_away", TurnedAway::ALL.map(TurnedAway::name), turned_away, out)?;
         writeln!(out, "door accept_errors={accept_errors}")?;
-        let waiting = self.workers.waiting_bytes();
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")
+        let waiting = self.all.waiting_bytes();
+        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")?;
+        write!(out, "workers count={}", self.workers)?;
+        if let Some(bytes) = self.all.allocated_bytes {
+            write!(out, " allocated_bytes={bytes}")?;
+        }
+        writeln!(out)
     }
 }
 

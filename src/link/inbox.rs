@@ -9,7 +9,7 @@ use fastway_wire::{Command, FrameError, frame_bytes};
 
 use crate::pool::{Chunk, LocalPool};
 
-/// Chunks that an empty inbox keeps room for: enough for a steady flow, little for an idle link.
+/// Chunks that the inbox of a quiet link keeps room for: enough for most frames.
 const KEPT_CHUNKS: usize = 8;
 
 /// A frame in the making. Empty, it holds no buffer.
@@ -88,6 +88,10 @@ impl Inbox {
     /// Drops the frame in the making.
     pub fn clear(&mut self, pool: &mut LocalPool) {
         self.take().for_each(|chunk| pool.give(chunk));
+    }
+
+    /// Keeps little room when no frame is in the making, for a link that has become quiet.
+    pub fn trim(&mut self) {
         self.chunks.shrink_to(KEPT_CHUNKS);
     }
 

@@ -9,7 +9,7 @@ use crate::routing::Cause;
 /// Smallest chunk that an outbox asks for, in bytes: a few small packets share one.
 const FIRST_CHUNK_BYTES: usize = 256;
 
-/// Segments that an empty outbox keeps room for: enough for a steady flow, little for an idle link.
+/// Segments that the outbox of a quiet link keeps room for: enough for a few packets now and then.
 const KEPT_SEGMENTS: usize = 8;
 
 /// The bounded queue of a link. The bounds are its owner's business; it counts.
@@ -138,11 +138,15 @@ impl Outbox {
             left -= unsent;
             self.drop_first(pool);
         }
-        if self.segments.capacity() > KEPT_SEGMENTS {
-            self.segments = VecDeque::new();
-        }
         // The next segment takes the place that is in the processor's cache, not the one after it.
         self.segments.clear();
+    }
+
+    /// Keeps little room when nothing waits, for a link that has become quiet.
+    pub fn trim(&mut self) {
+        if self.is_empty() && self.segments.capacity() > KEPT_SEGMENTS {
+            self.segments = VecDeque::new();
+        }
     }
 
     /// Drops all that waits.
@@ -205,6 +209,18 @@ mod tests {
         outbox.advance(&mut pool, 3);
         assert!(outbox.is_empty());
         assert_eq!(shared.report().iter().map(|class| class.in_use).sum::<usize>(), 0);
+    }
+
+    #[test]
+    fn room_for_many_segments_is_kept_until_the_link_is_quiet() {
+        let mut pool = local_pool();
+        let mut outbox = Outbox::default();
+        outbox.append(&mut pool, &[7; 64 << 10], 1, Cause::Others);
+        outbox.trim();
+        assert_eq!(drain(&mut outbox, &mut pool, usize::MAX).len(), 64 << 10);
+        assert!(outbox.segments.capacity() > KEPT_SEGMENTS);
+        outbox.trim();
+        assert_eq!(outbox.segments.capacity(), 0);
     }
 
     #[test]

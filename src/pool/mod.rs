@@ -1,8 +1,9 @@
 //! The slab-style buffer pool: size classes carved out of pages, shared by the workers.
 //!
 //! A worker takes chunks from its own [`LocalPool`], which falls back to the shared [`Pool`], which falls back to
-//! the allocator. A chunk carved from a page goes back to the pool for good; one from the allocator goes back to it
-//! when the worker's cache is full, so a burst leaves no more behind than a page per class and the caches.
+//! the allocator. The worker keeps what it needs again and again. What it did not need for a while leaves it: a chunk
+//! carved from a page for the pool, one from the allocator for the allocator. So a steady load allocates nothing, and a
+//! burst leaves no more behind than a page per class and a share of one in each worker.
 
 mod store;
 
@@ -65,8 +66,8 @@ pub struct Pool {
 #[derive(Debug)]
 struct Class {
     chunk_bytes: usize,
-    /// What is left of the class's page; `None` before the first chunk is asked for.
-    page: Mutex<Option<BytesMut>>,
+    /// What is left of the class's page. It costs address space until it is carved.
+    page: Mutex<BytesMut>,
     free: Store,
     /// Chunks that workers hold in outboxes and inboxes.
     in_use: AtomicUsize,
@@ -84,11 +85,11 @@ pub struct ClassReport {
 }
 
 impl Pool {
-    /// Makes an empty pool; memory is taken as it is needed.
+    /// Makes a pool with a page for each class.
     pub fn new(config: &PoolConfig) -> Arc<Self> {
         let classes = class_sizes(config).map(|chunk_bytes| Class {
             chunk_bytes,
-            page: Mutex::new(None),
+            page: Mutex::new(BytesMut::with_capacity(config.page_bytes)),
             free: Store::new(config.strategy),
             in_use: AtomicUsize::new(0),
         });
@@ -115,7 +116,7 @@ impl Pool {
         let Some(class) = self.classes.get(class_index) else {
             return Chunk { bytes: BytesMut::new(), class: class_index, carved: false };
         };
-        let pooled = class.free.pop().or_else(|| class.carve(self.page_bytes));
+        let pooled = class.free.pop().or_else(|| class.carve());
         let carved = pooled.is_some();
         let bytes = pooled.unwrap_or_else(|| BytesMut::with_capacity(class.chunk_bytes));
         Chunk { bytes, class: class_index, carved }
@@ -130,9 +131,8 @@ impl Pool {
 }
 
 impl Class {
-    fn carve(&self, page_bytes: usize) -> Option<BytesMut> {
+    fn carve(&self) -> Option<BytesMut> {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = page.get_or_insert_with(|| BytesMut::with_capacity(page_bytes));
         let rest = page.capacity().checked_sub(self.chunk_bytes)?;
         Some(page.split_off(rest))
     }
@@ -148,16 +148,24 @@ fn class_sizes(config: &PoolConfig) -> impl Iterator<Item = usize> {
 #[derive(Debug)]
 pub struct LocalPool {
     shared: Arc<Pool>,
-    caches: Box<[Vec<Chunk>]>,
+    caches: Box<[Cache]>,
 }
 
-/// Share of a page that one worker may keep cached per class.
+/// A worker's free chunks of one class.
+#[derive(Debug, Default)]
+struct Cache {
+    free: Vec<Chunk>,
+    /// The fewest that there were since the last [`LocalPool::trim`].
+    fewest: usize,
+}
+
+/// Share of a page that one worker may keep cached per class though it does not need it.
 const CACHED_SHARE: usize = 4;
 
 impl LocalPool {
     /// An empty cache in front of `shared`.
     pub fn new(shared: Arc<Pool>) -> Self {
-        let caches = shared.classes.iter().map(|_| Vec::new()).collect();
+        let caches = shared.classes.iter().map(|_| Cache::default()).collect();
         Self { shared, caches }
     }
 
@@ -166,7 +174,7 @@ impl LocalPool {
     pub fn take(&mut self, bytes: usize) -> Chunk {
         let class = self.shared.class_for(bytes);
         self.count(class, 1);
-        let cached = self.caches.get_mut(class).and_then(Vec::pop);
+        let cached = self.caches.get_mut(class).and_then(Cache::pop);
         cached.unwrap_or_else(|| self.shared.take(class))
     }
 
@@ -175,10 +183,17 @@ impl LocalPool {
     pub fn give(&mut self, mut chunk: Chunk) {
         self.count(chunk.class, usize::MAX);
         chunk.bytes.clear();
-        let bound = (self.shared.page_bytes / CACHED_SHARE / chunk.capacity().max(1)).max(1);
         match self.caches.get_mut(chunk.class) {
-            Some(cache) if cache.len() < bound => cache.push(chunk),
-            _ => self.shared.give(chunk),
+            Some(cache) => cache.free.push(chunk),
+            None => self.shared.give(chunk),
+        }
+    }
+
+    /// Gives up the chunks that were not needed since the last call.
+    pub fn trim(&mut self) {
+        for (cache, class) in self.caches.iter_mut().zip(&self.shared.classes) {
+            let kept = (self.shared.page_bytes / CACHED_SHARE / class.chunk_bytes).max(1);
+            cache.trim(kept, &self.shared);
         }
     }
 
@@ -195,9 +210,28 @@ impl LocalPool {
     }
 }
 
+impl Cache {
+    #[inline]
+    fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self.free.pop()?;
+        self.fewest = self.fewest.min(self.free.len());
+        Some(chunk)
+    }
+
+    /// Gives up what was not needed beyond `kept` chunks.
+    fn trim(&mut self, kept: usize, shared: &Pool) {
+        let unneeded = self.fewest.saturating_sub(kept);
+        if unneeded > 0 {
+            self.free.drain(..unneeded).for_each(|chunk| shared.give(chunk));
+            self.free.shrink_to(4 * kept.max(self.free.len()));
+        }
+        self.fewest = self.free.len();
+    }
+}
+
 impl Drop for LocalPool {
     fn drop(&mut self) {
-        for chunk in self.caches.iter_mut().flat_map(std::mem::take) {
+        for chunk in self.caches.iter_mut().flat_map(|cache| std::mem::take(&mut cache.free)) {
             self.shared.give(chunk);
         }
     }
@@ -264,6 +298,29 @@ mod tests {
             drop(local);
             assert_eq!(shared.report()[1], ClassReport { chunk_bytes: 128, in_use: 0, free: 4 }, "{strategy:?}");
         }
+    }
+
+    #[test]
+    fn a_worker_keeps_what_it_needs_again_and_gives_up_what_it_does_not() {
+        let shared = pool(STRATEGIES[0]);
+        let mut local = LocalPool::new(Arc::clone(&shared));
+        let burst = |local: &mut LocalPool, chunks: usize| {
+            let taken: Vec<Chunk> = (0..chunks).map(|_| local.take(64)).collect();
+            taken.into_iter().for_each(|chunk| local.give(chunk));
+        };
+        let cached = |local: &LocalPool| local.caches[0].free.len();
+        for _ in 0..3 {
+            burst(&mut local, 50);
+            local.trim();
+            assert_eq!(cached(&local), 50);
+        }
+        burst(&mut local, 10);
+        local.trim();
+        assert_eq!(cached(&local), 12, "the ten, and two for a quarter of a page");
+        local.trim();
+        assert_eq!(cached(&local), 2);
+        drop(local);
+        assert_eq!(shared.report()[0].free, 8, "what was carved from the page");
     }
 
     #[test]

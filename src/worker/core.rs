@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
-use super::mail::Parcel;
+use super::mail::Outgoing;
 use super::report::{Journal, Stats};
 use super::shared::Shared;
 use super::stop::Stop;
@@ -64,7 +64,9 @@ pub(super) struct Core {
     dirty: Vec<Slot>,
     /// The spare of `dirty`.
     flushing: Vec<Slot>,
-    pub(super) parcels: Vec<Parcel>,
+    /// Room for those that a gate lets through.
+    released: Vec<LinkAddr>,
+    pub(super) parcels: Vec<Outgoing>,
     /// The full thing that the link read last sends to, if any.
     pub(super) full: Option<GateKey>,
     pump: Waker,
@@ -103,7 +105,8 @@ impl Core {
             effects: Vec::new(),
             dirty: Vec::new(),
             flushing: Vec::new(),
-            parcels: (0..workers).map(|_| Parcel::default()).collect(),
+            released: Vec::new(),
+            parcels: (0..workers).map(|_| Outgoing::default()).collect(),
             full: None,
             pump: Waker::noop().clone(),
             scheduled: false,
@@ -220,11 +223,14 @@ impl Core {
         if self.gates.is_empty() {
             return;
         }
-        for addr in self.gates.let_through() {
+        let mut released = std::mem::take(&mut self.released);
+        self.gates.let_through(&mut released);
+        for addr in released.drain(..) {
             if let Some(link) = self.link(addr) {
                 link.release();
             }
         }
+        self.released = released;
     }
 
     /// Flushes the links that were fed, in that order; closing one of them may feed further ones.

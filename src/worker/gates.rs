@@ -75,9 +75,8 @@ impl Gates {
         self.gates.entry(key).or_default().waiting.push_back(source);
     }
 
-    /// Lets the next sources through every open gate.
-    pub(super) fn let_through(&mut self) -> Vec<LinkAddr> {
-        let mut through = Vec::new();
+    /// Lets the next sources through every open gate, and adds them to `through`.
+    pub(super) fn let_through(&mut self, through: &mut Vec<LinkAddr>) {
         self.gates.retain(|_, gate| {
             if gate.open {
                 let count = gate.waiting.len().min(LET_THROUGH_PER_TURN);
@@ -85,7 +84,6 @@ impl Gates {
             }
             !gate.open || !gate.waiting.is_empty()
         });
-        through
     }
 
     /// Who waits, and before which gate.
@@ -108,6 +106,12 @@ mod tests {
         LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(id as usize), id: LinkId::new(id) }
     }
 
+    fn through(gates: &mut Gates) -> Vec<LinkAddr> {
+        let mut through = Vec::new();
+        gates.let_through(&mut through);
+        through
+    }
+
     const KEY: GateKey = GateKey::Worker(WorkerId::new(1));
 
     #[test]
@@ -115,9 +119,9 @@ mod tests {
         let mut gates = Gates::default();
         gates.close(KEY);
         (0..40).for_each(|id| gates.wait(KEY, link(id)));
-        assert!(gates.let_through().is_empty());
+        assert!(through(&mut gates).is_empty());
         assert!(gates.open(KEY));
-        let turns: Vec<Vec<LinkAddr>> = (0..3).map(|_| gates.let_through()).collect();
+        let turns: Vec<Vec<LinkAddr>> = (0..3).map(|_| through(&mut gates)).collect();
         assert_eq!(turns.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 8]);
         assert_eq!(turns.concat(), (0..40).map(link).collect::<Vec<_>>());
         assert!(gates.is_empty());
@@ -129,11 +133,11 @@ mod tests {
         gates.close(KEY);
         (0..20).for_each(|id| gates.wait(KEY, link(id)));
         gates.open(KEY);
-        gates.let_through();
+        through(&mut gates);
         gates.close(KEY);
-        assert!(gates.is_closed(KEY) && gates.let_through().is_empty() && !gates.any_open());
+        assert!(gates.is_closed(KEY) && through(&mut gates).is_empty() && !gates.any_open());
         gates.open(KEY);
-        assert_eq!(gates.let_through().len(), 4);
+        assert_eq!(through(&mut gates).len(), 4);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What workers send each other: parcels of frames, and the rare events around them.
 //!
-//! Frames for links of another worker are collected during a turn and posted as one [`Parcel`], so that the other
-//! worker is woken once a turn.
+//! Frames for links of another worker are collected during a turn and posted as a [`Parcel`], or several if they are many,
+//! so that the other worker is woken once a turn.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use crossbeam_queue::ArrayQueue;
 use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -18,6 +20,14 @@ use crate::routing::{LinkAddr, Relay, Side, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
 const QUESTION_BYTES: usize = 256 << 10;
+
+/// A parcel of this size is posted before the turn ends: small ones are easier to use again.
+const FULL_BYTES: usize = 64 << 10;
+/// Emptied parcels that wait for their sender to fill them again: as many as it posts while the receiver's thread is off
+/// the processor.
+const EMPTIED_PARCELS: usize = transit::BOUND_BYTES / FULL_BYTES;
+/// Room that they may have, all together. Each has up to twice the room that it needs.
+const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 
 /// A message to a worker.
 #[derive(Debug)]
@@ -108,13 +118,24 @@ impl Parcel {
         self.items.push(Item::Relay(relay));
     }
 
-    /// Whether it has grown so large that those who feed it are to be held.
-    pub(super) fn is_large(&self) -> bool {
-        self.size_bytes() > transit::BOUND_BYTES
+    /// Whether there is enough in it to post it.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.size_bytes() >= FULL_BYTES
     }
 
     fn size_bytes(&self) -> usize {
         self.bytes.len() + size_of_val(self.items.as_slice())
+    }
+
+    fn room_bytes(&self) -> usize {
+        self.bytes.capacity() + self.items.capacity() * size_of::<Item>()
+    }
+
+    /// Keeps nothing but its room.
+    fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
     }
 
     /// Whether there is nothing in it.
@@ -123,20 +144,39 @@ impl Parcel {
     }
 }
 
+/// What a worker collects for another one.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// What is to be posted when it is full or the turn ends.
+    pub(super) parcel: Parcel,
+    /// Whether something was posted since the last sweep.
+    posted: bool,
+}
+
 /// The addresses of all workers.
 #[derive(Clone, Debug)]
 pub struct Mailboxes {
     senders: Arc<[UnboundedSender<Message>]>,
-    /// Bytes on their way, by sender and receiver.
-    transit: Arc<[Transit]>,
+    /// By sender and receiver.
+    ways: Arc<[Way]>,
+}
+
+/// The way from one worker to another.
+#[derive(Debug)]
+struct Way {
+    /// Bytes that are on it.
+    transit: Transit,
+    /// Parcels that the receiver has emptied, so that the sender need not allocate one each turn.
+    emptied: ArrayQueue<Parcel>,
+    /// The room that they have.
+    emptied_bytes: AtomicUsize,
 }
 
 impl Mailboxes {
     /// A mailbox for each of `workers`, and their receiving ends.
     pub fn new(workers: usize) -> (Self, Vec<UnboundedReceiver<Message>>) {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
-        let transit = (0..workers * workers).map(|_| Transit::new()).collect();
-        (Self { senders: senders.into(), transit }, receivers)
+        (Self { senders: senders.into(), ways: (0..workers * workers).map(|_| Way::new()).collect() }, receivers)
     }
 
     /// All workers.
@@ -156,20 +196,58 @@ impl Mailboxes {
         self.senders.iter().all(UnboundedSender::is_closed)
     }
 
-    /// Sends a parcel and says whether too many bytes are on their way now.
-    pub(super) fn post(&self, from: WorkerId, to: WorkerId, parcel: Parcel) -> bool {
-        let too_many = self.between(from, to).is_some_and(|transit| transit.add(parcel.size_bytes()));
+    /// Sends what was collected, if anything, and says whether too many bytes are on their way now.
+    pub(super) fn post(&self, from: WorkerId, to: WorkerId, outgoing: &mut Outgoing) -> bool {
+        let Some(way) = self.way(from, to).filter(|_| !outgoing.parcel.is_empty()) else { return false };
+        let parcel = std::mem::replace(&mut outgoing.parcel, way.take_emptied().unwrap_or_default());
+        outgoing.posted = true;
+        let too_many = way.transit.add(parcel.size_bytes());
         self.send(to, Message::Parcel { from, parcel });
         too_many
     }
 
-    /// Notes that a parcel arrived and says whether this made room for its sender.
-    pub(super) fn arrived(&self, from: WorkerId, to: WorkerId, parcel: &Parcel) -> bool {
-        self.between(from, to).is_some_and(|transit| transit.take(parcel.size_bytes()))
+    /// Notes that a parcel was unpacked and says whether this made room for its sender, who gets it back.
+    pub(super) fn unpacked(&self, from: WorkerId, to: WorkerId, parcel: Parcel) -> bool {
+        let Some(way) = self.way(from, to) else { return false };
+        let makes_room = way.transit.take(parcel.size_bytes());
+        way.give_emptied(parcel);
+        makes_room
     }
 
-    fn between(&self, from: WorkerId, to: WorkerId) -> Option<&Transit> {
-        self.transit.get(from.index() * self.senders.len() + to.index())
+    /// Keeps no parcel for a way that was not used since the last call.
+    pub(super) fn trim(&self, from: WorkerId, to: WorkerId, outgoing: &mut Outgoing) {
+        let Some(way) = self.way(from, to) else { return };
+        if !std::mem::take(&mut outgoing.posted) && outgoing.parcel.is_empty() {
+            outgoing.parcel = Parcel::default();
+            while way.take_emptied().is_some() {}
+        }
+    }
+
+    fn way(&self, from: WorkerId, to: WorkerId) -> Option<&Way> {
+        self.ways.get(from.index() * self.senders.len() + to.index())
+    }
+}
+
+impl Way {
+    fn new() -> Self {
+        let emptied = ArrayQueue::new(EMPTIED_PARCELS);
+        Self { transit: Transit::new(), emptied, emptied_bytes: AtomicUsize::new(0) }
+    }
+
+    /// Keeps the room of a parcel, unless there is enough.
+    fn give_emptied(&self, mut parcel: Parcel) {
+        let room = parcel.room_bytes();
+        parcel.clear();
+        let before = self.emptied_bytes.fetch_add(room, Relaxed);
+        if before + room > EMPTIED_BYTES || self.emptied.push(parcel).is_err() {
+            self.emptied_bytes.fetch_sub(room, Relaxed);
+        }
+    }
+
+    fn take_emptied(&self) -> Option<Parcel> {
+        let parcel = self.emptied.pop()?;
+        self.emptied_bytes.fetch_sub(parcel.room_bytes(), Relaxed);
+        Some(parcel)
     }
 }
 
@@ -183,6 +261,47 @@ mod tests {
             let (mailboxes, receivers) = Mailboxes::new(1);
             drop(receivers);
             mailboxes.send(WorkerId::new(0), Message::Stop);
+        });
+    }
+
+    const SENDER: WorkerId = WorkerId::new(0);
+    const RECEIVER: WorkerId = WorkerId::new(1);
+
+    /// Posts a frame of `bytes`, has it unpacked, and says where the parcel had it.
+    fn send(mailboxes: &Mailboxes, mail: &mut UnboundedReceiver<Message>, out: &mut Outgoing, bytes: usize) -> usize {
+        out.parcel.data(ConnId::new(1), 1, std::iter::once(&*vec![7; bytes]));
+        mailboxes.post(SENDER, RECEIVER, out);
+        let Ok(Message::Parcel { parcel, .. }) = mail.try_recv() else { panic!("no parcel") };
+        let place = parcel.bytes.as_ptr().addr();
+        mailboxes.unpacked(SENDER, RECEIVER, parcel);
+        place
+    }
+
+    #[test]
+    fn emptied_parcels_are_filled_again_until_the_way_is_quiet() {
+        loom::model(|| {
+            let (mailboxes, mut mail) = Mailboxes::new(2);
+            let (mail, mut out) = (&mut mail[1], Outgoing::default());
+            let places: Vec<usize> = (0..6).map(|_| send(&mailboxes, mail, &mut out, 100)).collect();
+            assert!(places[0] == places[2] && places[1] == places[5], "two take turns: {places:?}");
+            let kept = || mailboxes.way(SENDER, RECEIVER).unwrap().emptied.len();
+            mailboxes.trim(SENDER, RECEIVER, &mut out);
+            assert_eq!(kept(), 1, "something was posted before");
+            mailboxes.trim(SENDER, RECEIVER, &mut out);
+            assert_eq!((kept(), out.parcel.room_bytes()), (0, 0));
+        });
+    }
+
+    #[test]
+    fn emptied_parcels_have_no_more_room_than_their_bound() {
+        loom::model(|| {
+            let way = Way::new();
+            let parcel = || Parcel { items: Vec::new(), bytes: Vec::with_capacity(EMPTIED_BYTES / 2) };
+            (0..3).for_each(|_| way.give_emptied(parcel()));
+            assert_eq!(way.emptied.len(), 2);
+            way.take_emptied().unwrap();
+            way.give_emptied(parcel());
+            assert_eq!(way.emptied.len(), 2);
         });
     }
 }

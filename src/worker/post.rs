@@ -18,15 +18,15 @@ impl Core {
         packets: usize,
         parts: impl Iterator<Item = &'a [u8]>,
     ) {
-        let Some(parcel) = self.parcels.get_mut(to.worker.index()) else { return };
-        parcel.data(conn, packets, parts);
+        let Some(outgoing) = self.parcels.get_mut(to.worker.index()) else { return };
+        outgoing.parcel.data(conn, packets, parts);
         self.exported(to);
     }
 
     /// Collects a change of a connection for another worker's router.
     pub(super) fn relay(&mut self, to: WorkerId, relay: Relay) {
-        let Some(parcel) = self.parcels.get_mut(to.index()) else { return };
-        parcel.relay(relay);
+        let Some(outgoing) = self.parcels.get_mut(to.index()) else { return };
+        outgoing.parcel.relay(relay);
         match relay {
             Relay::Connect { ends, dialer, .. } => self.exported(ends.other(dialer)),
             // Each is preceded by a Connect, which was held back if need be.
@@ -37,26 +37,37 @@ impl Core {
     /// Sees to it that what another worker's link was sent is posted, and notes whether it has enough of it now.
     #[inline]
     fn exported(&mut self, to: LinkAddr) {
-        if self.parcels.get(to.worker.index()).is_some_and(Parcel::is_large) {
-            self.gates.close(GateKey::Worker(to.worker));
+        if self.parcels.get(to.worker.index()).is_some_and(|outgoing| outgoing.parcel.is_full()) {
+            self.post_parcel(to.worker);
         }
         let keys = [GateKey::Worker(to.worker), GateKey::Server(to)];
         self.full = keys.into_iter().find(|key| self.gates.is_closed(*key)).or(self.full);
         self.schedule();
     }
 
-    /// Posts one parcel to each worker that something was collected for.
+    /// Posts a parcel to each worker that something was collected for.
     pub(super) fn post_parcels(&mut self) {
         for to in self.shared.mailboxes.workers() {
-            let Some(parcel) = self.parcels.get_mut(to.index()).filter(|parcel| !parcel.is_empty()) else { continue };
-            if self.shared.mailboxes.post(self.me, to, std::mem::take(parcel)) {
-                self.gates.close(GateKey::Worker(to));
-            }
+            self.post_parcel(to);
+        }
+    }
+
+    fn post_parcel(&mut self, to: WorkerId) {
+        let Some(outgoing) = self.parcels.get_mut(to.index()) else { return };
+        if self.shared.mailboxes.post(self.me, to, outgoing) {
+            self.gates.close(GateKey::Worker(to));
+        }
+    }
+
+    /// Gives up the room for parcels to workers that got none since the last call.
+    pub(super) fn trim_parcels(&mut self) {
+        for (to, outgoing) in self.shared.mailboxes.workers().zip(&mut self.parcels) {
+            self.shared.mailboxes.trim(self.me, to, outgoing);
         }
     }
 
     /// Takes what another worker posted.
-    pub(super) fn unpack(&mut self, from: WorkerId, parcel: &Parcel) {
+    pub(super) fn unpack(&mut self, from: WorkerId, parcel: Parcel) {
         let mut rest = parcel.bytes.as_slice();
         self.take_full();
         for item in &parcel.items {
@@ -72,7 +83,7 @@ impl Core {
                 self.tell_full(server, from);
             }
         }
-        if self.shared.mailboxes.arrived(from, self.me, parcel) {
+        if self.shared.mailboxes.unpacked(from, self.me, parcel) {
             self.shared.mailboxes.send(from, Message::Room(GateKey::Worker(self.me)));
         }
     }

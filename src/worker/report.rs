@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_wire::ServerId;
+use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
 use crate::admission::TurnedAway;
@@ -169,6 +170,9 @@ pub struct WorkerReport {
     pub client: SideReport,
     /// Its links on the server port.
     pub server: SideReport,
+    /// What its thread has ever allocated, those bytes that are freed by now included; `None` in a program whose
+    /// allocator is not jemalloc.
+    pub allocated_bytes: Option<u64>,
 }
 
 /// How the links of one port stand, those that are closing among them.
@@ -213,13 +217,15 @@ impl WorkerReport {
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self { stats, routing, connections, handshakes, client, server } = other;
+        let Self { stats, routing, connections, handshakes, client, server, allocated_bytes } = other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
         self.handshakes += handshakes;
         self.client.add(client);
         self.server.add(server);
+        self.allocated_bytes =
+            [self.allocated_bytes, *allocated_bytes].into_iter().flatten().reduce(|sum, bytes| sum + bytes);
     }
 }
 
@@ -257,6 +263,13 @@ impl SideReport {
             sum.total += other.total;
         }
     }
+}
+
+/// What this thread has ever allocated. jemalloc counts by thread in any case, so nothing on a frame's way pays for it.
+pub(super) fn allocated_bytes() -> Option<u64> {
+    let counted = thread::allocatedp::read().ok()?.get();
+    // Another allocator leaves jemalloc's count at 0.
+    (counted > 0).then_some(counted)
 }
 
 /// One line for the end of a link; the fields are the same at each level, which has to be a constant.

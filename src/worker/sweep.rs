@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Core, over};
-use super::report::{SideReport, WorkerReport};
+use super::report::{SideReport, WorkerReport, allocated_bytes};
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{CloseReason, Link, State, WaitReason};
@@ -51,6 +51,8 @@ impl Core {
             self.remove_if_done(slot);
         }
         self.end_slow_handshakes();
+        self.trim_parcels();
+        self.pool.trim();
         self.next_sweep.notify_waiters();
         self.sample_round_trips();
         self.publish();
@@ -83,6 +85,7 @@ impl Core {
             handshakes: self.handshakes.len(),
             client,
             server,
+            allocated_bytes: allocated_bytes(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Core {
         if let Some(lost) = link.failure_while_unread() {
             return Some(lost.into());
         }
+        link.trim();
         let (quiet, stuck) = link.watch_times(now);
         if let Some(timeout) = bounds.idle_timeout {
             if quiet >= timeout {
@@ -168,6 +172,16 @@ impl Link {
     /// The error of a link that is not read: nothing else would notice that its peer is gone.
     fn failure_while_unread(&self) -> Option<std::io::Error> {
         if self.held || self.muted { self.failure() } else { None }
+    }
+
+    /// Keeps little room where nothing came or went since the last sweep.
+    fn trim(&mut self) {
+        if !self.watch.heard {
+            self.inbox.trim();
+        }
+        if !self.watch.progressed {
+            self.outbox.trim();
+        }
     }
 
     /// For how long nothing was received, and for how long nothing was accepted of what waits.

@@ -91,7 +91,7 @@ fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
 fn deliver(core: &Cell, message: Message) {
     match message {
         Message::Admit(newcomer) => admit_from_afar(core, newcomer),
-        Message::Parcel { from, parcel } => core.borrow_mut().unpack(from, &parcel),
+        Message::Parcel { from, parcel } => core.borrow_mut().unpack(from, parcel),
         Message::Full(server) => core.borrow_mut().gates.close(GateKey::Server(server)),
         Message::Room(key) => core.borrow_mut().room(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),

@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     /// User and system time of the gateway for each frame.
     pub(crate) cpu_us_per_frame: Option<f64>,
     pub(crate) process: Option<Process>,
+    /// What the gateway has allocated for each frame.
+    pub(crate) allocated_bytes_per_frame: Option<f64>,
     pub(crate) generator: Generator,
     /// What only this work measures.
     pub(crate) details: Map<String, Value>,

@@ -38,7 +38,7 @@ pub(crate) fn run(bench: &Bench, interrupted: &AtomicBool, each: &mut dyn FnMut(
 /// A run in which the generator lagged says nothing, and the others are worth keeping: in a comparison it is repeated.
 fn attempt(
     bench: &Bench,
-    Named { name, source }: &Named,
+    gateway: &Named,
     work: &Work,
     settings: Settings,
     progress: &mut Progress,
@@ -46,10 +46,10 @@ fn attempt(
 ) -> Result<Outcome, Failure> {
     let repeats = if bench.heading == Heading::Single { 0 } else { REPEATS };
     for _ in 0..repeats {
-        match measure(work, name, source, settings, progress, interrupted) {
+        match measure(work, gateway, settings, progress, interrupted) {
             Err(lagged @ Failure::Lagged { .. }) => eprintln!("fastway-bench: {lagged}; the run is repeated"),
             result => return result,
         }
     }
-    measure(work, name, source, settings, progress, interrupted)
+    measure(work, gateway, settings, progress, interrupted)
 }

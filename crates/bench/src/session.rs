@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::cli::Named;
 use crate::load::{Conduct, Fault, Layout, Part, Scene, Tally, Traffic, Watch, run};
 use crate::outcome::{Generator, Latency, Outcome, Plots, Process, float};
 use crate::progress::Progress;
-use crate::target::{Gateway, Source, Usage};
+use crate::target::{Allocations, Gateway, TargetError, Template, Usage};
 use crate::works::Work;
 
 /// How long things take, and what is borne.
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
 /// What a work runs in.
 pub(crate) struct Session<'a> {
     pub(crate) gateway: &'a Gateway,
+    /// The command that tells what the gateway has allocated.
+    allocations: Option<&'a Template>,
     pub(crate) settings: Settings,
     pub(crate) interrupted: &'a AtomicBool,
     pub(crate) progress: &'a mut Progress,
@@ -51,6 +54,8 @@ pub(crate) struct Recorded {
     pub(crate) parts: Vec<Part>,
     /// The gateway's process at the beginning and the end of each part; empty where it is not known.
     pub(crate) usage: Vec<(Usage, Usage)>,
+    /// Bytes that the gateway has allocated during each part; empty where nobody knows.
+    pub(crate) allocated: Vec<u64>,
 }
 
 /// What a work has found; the session knows the rest of an [`Outcome`].
@@ -60,32 +65,33 @@ pub(crate) struct Findings {
     pub(crate) frames: u64,
     pub(crate) payload_bytes: u64,
     pub(crate) process: Option<Process>,
+    /// What the gateway has allocated.
+    pub(crate) allocated_bytes: Option<u64>,
     pub(crate) generator: Generator,
     pub(crate) details: Map<String, Value>,
     pub(crate) plots: Plots,
 }
 
-/// Runs `work` against the gateway of `source`, called `name`.
+/// Runs `work` against a gateway.
 pub(crate) fn measure(
     work: &Work,
-    name: &str,
-    source: &Source,
+    Named { name, source, allocations }: &Named,
     settings: Settings,
     progress: &mut Progress,
     interrupted: &AtomicBool,
 ) -> Result<Outcome, Failure> {
-    let fail = |reason: String| Failure::Run { work: work.name.clone(), gateway: name.to_owned(), reason };
+    let fail = |reason: String| Failure::Run { work: work.name.clone(), gateway: name.clone(), reason };
     let mut gateway = source.provide(interrupted).map_err(|error| match error {
-        crate::target::TargetError::Interrupted => Failure::Interrupted,
+        TargetError::Interrupted => Failure::Interrupted,
         error => fail(error.to_string()),
     })?;
     progress.begin(&work.name, name);
-    let session = Session { gateway: &gateway, settings, interrupted, progress };
+    let session = Session { gateway: &gateway, allocations: allocations.as_ref(), settings, interrupted, progress };
     let result = work.run(session);
     progress.end();
     let findings = result.map_err(|fault| match fault {
         Fault::Interrupted => Failure::Interrupted,
-        Fault::Lag { .. } => Failure::Lagged { work: work.name.clone(), gateway: name.to_owned(), fault },
+        Fault::Lag { .. } => Failure::Lagged { work: work.name.clone(), gateway: name.clone(), fault },
         fault => fail(explain(&fault, &mut gateway)),
     })?;
     Ok(outcome(work, name, settings.seed, findings))
@@ -103,6 +109,7 @@ fn explain(fault: &Fault, gateway: &mut Gateway) -> String {
 fn outcome(work: &Work, gateway: &str, seed: u64, findings: Findings) -> Outcome {
     let per_second = |count: u64| float(count) / findings.seconds.max(1e-9);
     let cpu = findings.process.filter(|_| findings.frames > 0);
+    let allocated = findings.allocated_bytes.filter(|_| findings.frames > 0);
     Outcome {
         work: work.name.clone(),
         gateway: gateway.to_owned(),
@@ -115,13 +122,19 @@ fn outcome(work: &Work, gateway: &str, seed: u64, findings: Findings) -> Outcome
         latency_us: findings.plots.latency.as_ref().and_then(Latency::of),
         cpu_us_per_frame: cpu.map(|process| process.cpu_seconds * 1e6 / float(findings.frames)),
         process: findings.process,
+        allocated_bytes_per_frame: allocated.map(|bytes| float(bytes) / float(findings.frames)),
         generator: findings.generator,
         details: findings.details,
         plots: findings.plots,
     }
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// What the gateway has allocated, where it can be known.
+    pub(crate) fn allocations(&self) -> Allocations<'a> {
+        Allocations::new(self.gateway, self.allocations)
+    }
+
     /// Runs `traffic` between the links of `layout`, recorded in parts of the given lengths; `on_part` is called when one
     /// begins.
     pub(crate) fn load(
@@ -134,10 +147,11 @@ impl Session<'_> {
         let Settings { warmup, patience, max_lag, spin, seed, .. } = self.settings;
         let scene = Scene::open(&self.gateway.doors, layout, self.interrupted)?;
         let conduct = Conduct { warmup, parts, patience, max_lag, spin, seed };
-        let mut observer =
-            Observer { gateway: self.gateway, progress: self.progress, on_part, usage: Vec::new(), begun: None };
+        let (gateway, allocations) = (self.gateway, self.allocations());
+        let progress = &mut *self.progress;
+        let mut observer = Observer { gateway, allocations, progress, on_part, usage: Vec::new(), begun: None };
         let parts = run(scene, traffic, &conduct, &mut observer, self.interrupted)?;
-        Ok(Recorded { parts, usage: observer.usage })
+        Ok(Recorded { parts, usage: observer.usage, allocated: observer.allocations.by_part() })
     }
 }
 
@@ -152,6 +166,7 @@ impl Recorded {
             frames: tally.frames,
             payload_bytes: tally.bytes,
             process: processes.reduce(Process::and),
+            allocated_bytes: choose(&self.allocated, &wanted).copied().reduce(|sum, bytes| sum + bytes),
             generator: Generator::of(busy.iter().sum::<f64>() / float(busy.len().max(1) as u64), &tally.lag),
             details: Map::new(),
             plots: Plots { latency: Some(tally.latency), timeline: tally.timeline },
@@ -170,6 +185,7 @@ fn choose<T>(parts: &[T], wanted: impl Fn(usize) -> bool) -> impl Iterator<Item 
 
 struct Observer<'a> {
     gateway: &'a Gateway,
+    allocations: Allocations<'a>,
     progress: &'a mut Progress,
     on_part: &'a mut dyn FnMut(usize) -> Result<(), Fault>,
     usage: Vec<(Usage, Usage)>,
@@ -184,6 +200,10 @@ impl Observer<'_> {
 }
 
 impl Watch for Observer<'_> {
+    fn is_past_border(&mut self) -> Result<bool, Fault> {
+        Ok(self.allocations.are_read()?)
+    }
+
     fn part_begins(&mut self, part: usize) -> Result<(), Fault> {
         (self.on_part)(part)?;
         self.begun = self.look_at_process()?;

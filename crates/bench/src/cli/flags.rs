@@ -39,6 +39,7 @@ pub(super) struct RunFlags {
     pub(super) server_addr: Option<SocketAddr>,
     pub(super) key: Option<String>,
     pub(super) pid: Option<u32>,
+    pub(super) allocations: Option<String>,
     pub(super) time: Time,
     pub(super) warmup: Time,
     pub(super) patience: Time,
@@ -77,6 +78,11 @@ macro_rules! work {
             /// process of that gateway, for its CPU time and memory
             #[argh(option)]
             pid: Option<u32>,
+
+            /// command that prints how many bytes the gateway has allocated so far; it runs in the directory of a
+            /// gateway that is started here (default for the fastway beside this program: `fastway ctl stats`)
+            #[argh(option, arg_name = "command")]
+            allocations: Option<String>,
 
             /// how long is recorded (default 3s)
             #[argh(option, default = "span(3.0)", arg_name = "time")]
@@ -120,6 +126,7 @@ macro_rules! work {
                     server_addr: self.server_addr,
                     key: self.key.clone(),
                     pid: self.pid,
+                    allocations: self.allocations.clone(),
                     time: self.time,
                     warmup: self.warmup,
                     patience: self.patience,
@@ -314,6 +321,11 @@ pub(super) struct CompareFlags {
     #[argh(option, arg_name = "name=command")]
     pub(super) gateway: Vec<String>,
 
+    /// how to ask one of them what it has allocated so far: NAME='command', which runs in its directory and prints a
+    /// number
+    #[argh(option, arg_name = "name=command")]
+    pub(super) allocations: Vec<String>,
+
     /// works by name, with commas between (default: the seven works of the goals)
     #[argh(option, arg_name = "names")]
     pub(super) works: Option<String>,
@@ -356,6 +368,11 @@ pub(super) struct SuiteFlags {
     /// this program)
     #[argh(option, arg_name = "name=command")]
     pub(super) gateway: Vec<String>,
+
+    /// how to ask one of them what it has allocated so far: NAME='command', which runs in its directory and prints a
+    /// number
+    #[argh(option, arg_name = "name=command")]
+    pub(super) allocations: Vec<String>,
 
     /// works by name, with commas between (default: all)
     #[argh(option, arg_name = "names")]

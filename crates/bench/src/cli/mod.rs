@@ -12,7 +12,7 @@ use argh::FromArgs;
 
 use crate::load::{Doors, TAG_BYTES};
 use crate::session::Settings;
-use crate::target::{Source, Template};
+use crate::target::{self, Source, Template};
 use crate::works::{Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset};
 use flags::{Command, CompareFlags, RunFlags, SuiteFlags, TopLevel};
 use values::Size;
@@ -52,6 +52,8 @@ pub(crate) enum Heading {
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) source: Source,
+    /// The command that tells what it has allocated.
+    pub(crate) allocations: Option<Template>,
 }
 
 /// A command line that cannot be understood; says what is accepted.
@@ -115,37 +117,46 @@ fn single(work: Work, run: RunFlags, key: Option<String>) -> Result<Bench, Usage
 }
 
 fn gateway(run: RunFlags, key: Option<String>) -> Result<Named, UsageError> {
+    let allocations = run.allocations.as_deref().map(question).transpose()?;
     match (run.gateway, run.client_addr, run.server_addr) {
         (None, Some(client), Some(server)) => {
             let doors = Doors { client, server, key: run.key.or(key).unwrap_or_default() };
             let name = client.to_string();
-            Ok(Named { name, source: Source::Running { doors, pid: run.pid } })
+            Ok(Named { name, source: Source::Running { doors, pid: run.pid }, allocations })
         }
         (Some(command), None, None) => {
             let template = Template::parse(&command).map_err(|error| UsageError(format!("--gateway: {error}")))?;
-            Ok(Named { name: "gateway".to_owned(), source: Source::Command(template) })
+            Ok(Named { name: "gateway".to_owned(), source: Source::Command(template), allocations })
         }
-        (None, None, None) => beside_us(),
+        (None, None, None) => {
+            let beside_us = beside_us()?;
+            Ok(Named { allocations: allocations.or(beside_us.allocations), ..beside_us })
+        }
         (Some(_), ..) => Err(usage("--gateway starts one, --client-addr and --server-addr use another: give either")),
         _ => Err(usage("a gateway that runs has two ports: give --client-addr and --server-addr")),
     }
 }
 
+fn question(command: &str) -> Result<Template, UsageError> {
+    Template::question(command).map_err(|error| usage(&format!("--allocations: {error}")))
+}
+
 fn beside_us() -> Result<Named, UsageError> {
-    let source = Source::beside_us();
-    let source = source.ok_or_else(|| {
+    let program = target::beside_us().ok_or_else(|| {
         usage(
             "there is no fastway beside this program: build it, or give --gateway, or --client-addr and --server-addr",
         )
     })?;
-    Ok(Named { name: "fastway".to_owned(), source })
+    let source = Source::Command(Template::fastway(&program));
+    Ok(Named { name: "fastway".to_owned(), source, allocations: Some(Template::fastway_stats(&program)) })
 }
 
 fn compare(flags: CompareFlags) -> Result<Bench, UsageError> {
-    let gateways = named(&flags.gateway)?;
+    let mut gateways = named(&flags.gateway)?;
     if gateways.is_empty() {
         return Err(usage("compare needs a gateway: --gateway NAME='command with {client} {server} {key}'"));
     }
+    set_allocations(&mut gateways, &flags.allocations)?;
     Ok(Bench {
         gateways,
         works: works(flags.works, &GOALS)?,
@@ -162,6 +173,7 @@ fn suite(flags: SuiteFlags) -> Result<Bench, UsageError> {
     if gateways.is_empty() {
         gateways.push(beside_us()?);
     }
+    set_allocations(&mut gateways, &flags.allocations)?;
     Ok(Bench {
         gateways,
         works: works(flags.works, &SUITE)?,
@@ -200,17 +212,30 @@ fn spins(sleep: bool) -> bool {
 fn named(texts: &[String]) -> Result<Vec<Named>, UsageError> {
     let mut gateways: Vec<Named> = Vec::new();
     for text in texts {
-        let (name, command) = text
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
+        let (name, command) = name_and_command(text)
             .ok_or_else(|| usage("--gateway takes NAME='command with {client} {server} {key}'"))?;
         if gateways.iter().any(|other| other.name == name) {
             return Err(usage(&format!("two gateways are called {name:?}")));
         }
         let template = Template::parse(command).map_err(|error| usage(&format!("--gateway {name}: {error}")))?;
-        gateways.push(Named { name: name.to_owned(), source: Source::Command(template) });
+        gateways.push(Named { name: name.to_owned(), source: Source::Command(template), allocations: None });
     }
     Ok(gateways)
+}
+
+fn set_allocations(gateways: &mut [Named], texts: &[String]) -> Result<(), UsageError> {
+    for text in texts {
+        let (name, command) =
+            name_and_command(text).ok_or_else(|| usage("--allocations takes NAME='command that prints a number'"))?;
+        let gateway = gateways.iter_mut().find(|gateway| gateway.name == name);
+        let gateway = gateway.ok_or_else(|| usage(&format!("--allocations: no gateway is called {name:?}")))?;
+        gateway.allocations = Some(question(command)?);
+    }
+    Ok(())
+}
+
+fn name_and_command(text: &str) -> Option<(&str, &str)> {
+    text.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
 }
 
 fn echo(flags: &flags::EchoFlags) -> Result<Kind, UsageError> {

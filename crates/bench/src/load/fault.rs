@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastway_wire::{Command, CommandError, ConnId, FrameError};
 
 use super::stream::Wrong;
+use crate::target::AllocationsError;
 
 /// A link of the generator, counted from 0 on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub(crate) enum Fault {
          accepted (--max-lag); latencies would be its own: lower the rate or free a core"
     )]
     Lag { lag: Duration, bound: Duration },
+    #[error(transparent)]
+    Allocations(#[from] AllocationsError),
     #[error("{0}")]
     Trouble(String),
     #[error("interrupted")]

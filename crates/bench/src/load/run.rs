@@ -25,6 +25,8 @@ const READ_BYTES: usize = 256 << 10;
 
 /// How often the watcher is shown the state.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often it is asked whether it is done with a border.
+const BORDER: Duration = Duration::from_millis(1);
 
 /// How a run is conducted.
 #[derive(Clone, Debug)]
@@ -44,6 +46,9 @@ pub(crate) struct Conduct {
 
 /// Sees a run from outside.
 pub(crate) trait Watch {
+    /// Whether a border is passed: the end of the warm-up, or that of a part. Until then it is asked again, and the load
+    /// goes on unrecorded.
+    fn is_past_border(&mut self) -> Result<bool, Fault>;
     /// A recorded part begins.
     fn part_begins(&mut self, part: usize) -> Result<(), Fault>;
     /// A recorded part ends.
@@ -75,8 +80,7 @@ pub(crate) fn run(
     let clock = Clock::start();
     let now = clock.now();
     let sender = Sender::start(traffic, now, &mut crowd, &mut net);
-    let parts =
-        Parts { ahead: conduct.parts.clone(), done: Vec::new(), current: None, spun: 0, until: nanos(conduct.warmup) };
+    let parts = Parts::new(conduct);
     let mut run = Run { net, crowd, clock, sender, parts, last_arrival: now, next_look: 0 };
     run.carry(conduct, watch, interrupted)?;
     run.finish(conduct)
@@ -125,7 +129,7 @@ impl Run {
     fn keep_time(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
         if now >= self.parts.until && !self.sender.is_stopped() {
             self.parts.advance(now, watch)?;
-            if self.parts.current.is_none() {
+            if self.parts.over {
                 self.sender.stop();
             }
         }
@@ -203,11 +207,18 @@ struct Parts {
     current: Option<(Tally, Duration)>,
     /// Time of the current part, in nanoseconds, in which the generator asked for events and there were none.
     spun: u64,
-    /// When the current part, or the warm-up, is over.
+    /// When the current part, or the warm-up, is over; at a border, when it is looked at again.
     until: u64,
+    /// Whether the last border is passed.
+    over: bool,
 }
 
 impl Parts {
+    fn new(conduct: &Conduct) -> Self {
+        let (ahead, until) = (conduct.parts.clone(), nanos(conduct.warmup));
+        Self { ahead, done: Vec::new(), current: None, spun: 0, until, over: false }
+    }
+
     fn running(&mut self) -> Option<&mut Tally> {
         self.current.as_mut().map(|(tally, _)| tally)
     }
@@ -227,7 +238,11 @@ impl Parts {
             let busy = worked.as_secs_f64() / tally.time().as_secs_f64();
             self.done.push(Part { tally, busy });
         }
-        if !self.ahead.is_empty() {
+        if !watch.is_past_border()? {
+            self.until = now + nanos(BORDER);
+        } else if self.ahead.is_empty() {
+            self.over = true;
+        } else {
             let time = self.ahead.remove(0);
             self.until = now + nanos(time);
             watch.part_begins(self.done.len())?;

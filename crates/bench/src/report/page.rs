@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::plot::{Plot, Runs, escape, plots};
 use super::summary::Row;
 use super::table::number;
-use super::text::{HEAD, cells};
+use super::text;
 use crate::cli::Bench;
 use crate::outcome::Outcome;
 use crate::works::Work;
@@ -74,12 +74,13 @@ fn page(bench: &Bench, machine: &Machine, rows: &[Row], sections: &str) -> Strin
 }
 
 fn table(rows: &[Row]) -> String {
-    let line = |tag: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+    fn line<T: AsRef<str>>(tag: &str, cells: &[T]) -> String {
+        let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell.as_ref()))).collect();
         format!("<tr>{cells}</tr>\n")
-    };
-    let head = line("th", &HEAD.map(str::to_owned));
-    let rows: String = rows.iter().map(|row| line("td", &cells(row))).collect();
+    }
+    let table = text::table(rows);
+    let head = line("th", &table.head);
+    let rows: String = table.rows.iter().map(|cells| line("td", cells)).collect();
     format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>{rows}</tbody>\n</table></div>\n")
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Row {
     pub(crate) p99_us: Option<f64>,
     pub(crate) frames_per_second: f64,
     pub(crate) resident_bytes: Option<f64>,
+    pub(crate) allocated_bytes_per_frame: Option<f64>,
     /// To the first gateway, in CPU per frame; where no frames are counted, in bytes per link.
     pub(crate) ratio: Option<Ratio>,
     /// Share of the time that the generator had something to do.
@@ -56,6 +57,7 @@ fn row(bench: &Bench, outcomes: &[Outcome], work: &str, gateway: &str) -> Row {
         p99_us: of(&|run| Some(run.latency_us?.p99)),
         frames_per_second: of(&|run| Some(run.frames_per_second)).unwrap_or(0.0),
         resident_bytes: of(&|run| Some(float(run.process?.resident_bytes))),
+        allocated_bytes_per_frame: of(&|run| run.allocated_bytes_per_frame),
         ratio: first.and_then(|first| ratio(&runs, &self::runs(outcomes, work, first))),
         generator_busy: of(&|run| Some(run.generator.busy)).unwrap_or(0.0),
         details: details(&runs),

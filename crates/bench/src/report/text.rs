@@ -7,13 +7,20 @@ use crate::outcome::{Outcome, float};
 /// A generator this busy leaves a closed loop no room to be faster.
 const AT_ITS_LIMIT: f64 = 0.95;
 
-pub(crate) const HEAD: [&str; 8] =
-    ["work", "gateway", "CPU µs/frame", "ratio", "p50 µs", "p99 µs", "frames/s", "memory MiB"];
+/// The table of a comparison: its head and its rows.
+pub(crate) struct Table {
+    pub(crate) head: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+const HEAD: [&str; 8] = ["work", "gateway", "CPU µs/frame", "ratio", "p50 µs", "p99 µs", "frames/s", "memory MiB"];
+/// Only where somebody knows it.
+const ALLOCATED: &str = "allocated B/frame";
 
 /// The table of a comparison or suite, and what is to be said about it.
 pub(crate) fn comparison(rows: &[Row]) -> String {
-    let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let mut text = markdown(&HEAD, &cells, 2);
+    let table = table(rows);
+    let mut text = markdown(&table.head, &table.rows, 2);
     for row in rows.iter().filter(|row| !row.details.is_empty()) {
         let details: Vec<String> = row.details.iter().map(|(key, value)| format!("{key} {}", number(*value))).collect();
         text.push_str(&format!("\n{} · {}: {}", row.work, row.gateway, details.join(", ")));
@@ -31,9 +38,17 @@ fn label(row: &Row) -> String {
     format!("{} · {}", row.work, row.gateway)
 }
 
+pub(crate) fn table(rows: &[Row]) -> Table {
+    let (mut head, mut cells) = (HEAD.to_vec(), rows.iter().map(cells).collect::<Vec<_>>());
+    if rows.iter().any(|row| row.allocated_bytes_per_frame.is_some()) {
+        head.push(ALLOCATED);
+        cells.iter_mut().zip(rows).for_each(|(cells, row)| cells.push(shown(row.allocated_bytes_per_frame)));
+    }
+    Table { head, rows: cells }
+}
+
 /// A row of [`HEAD`]'s columns.
-pub(crate) fn cells(row: &Row) -> Vec<String> {
-    let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
+fn cells(row: &Row) -> Vec<String> {
     let ratio = row.ratio.map(|ratio| format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max));
     vec![
         row.work.clone(),
@@ -45,6 +60,10 @@ pub(crate) fn cells(row: &Row) -> Vec<String> {
         shown(Some(row.frames_per_second).filter(|rate| *rate > 0.0)),
         shown(row.resident_bytes.map(|bytes| bytes / 1_048_576.0)),
     ]
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), number)
 }
 
 /// One run, line by line.
@@ -62,6 +81,9 @@ pub(crate) fn single(outcome: &Outcome) -> String {
     }
     if let Some(cpu) = outcome.cpu_us_per_frame {
         add("CPU", format!("{} µs per frame", number(cpu)));
+    }
+    if let Some(allocated) = outcome.allocated_bytes_per_frame {
+        add("allocated", format!("{} bytes per frame", number(allocated)));
     }
     if let Some(process) = outcome.process {
         add(

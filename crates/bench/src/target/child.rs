@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use super::TargetError;
 use super::template::Template;
+use crate::load::Doors;
 
 /// How long a gateway may take until it listens.
 const START: Duration = Duration::from_secs(10);
@@ -30,7 +32,7 @@ pub(crate) struct ChildGateway {
     child: Child,
     output: File,
     /// Removed when this is dropped, after the child was reaped.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl ChildGateway {
@@ -39,22 +41,28 @@ impl ChildGateway {
         template: &Template,
         key: &str,
         interrupted: &AtomicBool,
-    ) -> Result<(Self, SocketAddr, SocketAddr), TargetError> {
+    ) -> Result<(Self, Doors), TargetError> {
         let (client, server) = free_ports()?;
+        let doors = Doors { client, server, key: key.to_owned() };
         let dir = TempDir::with_prefix("fastway-bench-")?;
         let output = File::options().read(true).append(true).create(true).open(dir.path().join("output"))?;
-        let mut command = template.command(client, server, key);
+        let mut command = template.command(&doors);
         command.current_dir(dir.path()).process_group(0).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output.try_clone()?);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|error| TargetError::Spawn(program, error))?;
-        let mut gateway = Self { child, output, _dir: dir };
+        let mut gateway = Self { child, output, dir };
         gateway.wait_listening(&[client, server], interrupted)?;
-        Ok((gateway, client, server))
+        Ok((gateway, doors))
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it runs.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// How it ended, and what it said last, if it has ended or is about to.

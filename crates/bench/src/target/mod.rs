@@ -1,14 +1,18 @@
 //! The gateway that is measured: one that runs already, or one that is started for it.
 
+mod allocations;
 mod child;
 mod template;
 mod usage;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::load::Doors;
+pub(crate) use allocations::AllocationsError;
+use allocations::Asked;
 use child::ChildGateway;
 pub(crate) use template::Template;
 pub(crate) use usage::Usage;
@@ -48,19 +52,18 @@ pub(crate) struct Gateway {
     child: Option<ChildGateway>,
 }
 
-impl Source {
-    /// The gateway beside this program.
-    pub(crate) fn beside_us() -> Option<Self> {
-        let program = std::env::current_exe().ok()?.parent()?.join("fastway");
-        program.is_file().then(|| Self::Command(Template::fastway(&program)))
-    }
+/// The fastway beside this program.
+pub(crate) fn beside_us() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.parent()?.join("fastway");
+    program.is_file().then_some(program)
+}
 
+impl Source {
     pub(crate) fn provide(&self, interrupted: &AtomicBool) -> Result<Gateway, TargetError> {
         match self {
             Self::Running { doors, pid } => Ok(Gateway { doors: doors.clone(), pid: *pid, child: None }),
             Self::Command(template) => {
-                let (child, client, server) = ChildGateway::start(template, KEY, interrupted)?;
-                let doors = Doors { client, server, key: KEY.to_owned() };
+                let (child, doors) = ChildGateway::start(template, KEY, interrupted)?;
                 Ok(Gateway { doors, pid: Some(child.pid()), child: Some(child) })
             }
         }
@@ -85,5 +88,43 @@ impl Gateway {
             (None, Some(pid)) => Usage::of(pid).is_err().then(|| format!("there is no process {pid} any more")),
             (None, None) => None,
         }
+    }
+}
+
+/// What a gateway has allocated, read at the borders of the recorded parts.
+#[derive(Debug)]
+pub(crate) struct Allocations<'a> {
+    gateway: &'a Gateway,
+    /// The command that tells it, where there is one.
+    question: Option<&'a Template>,
+    asked: Option<Asked>,
+    /// By border, in bytes.
+    told: Vec<u64>,
+}
+
+impl<'a> Allocations<'a> {
+    pub(crate) fn new(gateway: &'a Gateway, question: Option<&'a Template>) -> Self {
+        Self { gateway, question, asked: None, told: Vec::new() }
+    }
+
+    /// Whether it is known how things stand at this border; false: call again soon. Never waits, so that the load goes
+    /// on meanwhile.
+    pub(crate) fn are_read(&mut self) -> Result<bool, AllocationsError> {
+        let Some(question) = self.question else { return Ok(true) };
+        let gateway = self.gateway;
+        let mut asked = match self.asked.take() {
+            Some(asked) => asked,
+            None => Asked::start(question, &gateway.doors, gateway.child.as_ref().map(ChildGateway::dir))?,
+        };
+        match asked.poll()? {
+            Some(bytes) => self.told.push(bytes),
+            None => self.asked = Some(asked),
+        }
+        Ok(self.asked.is_none())
+    }
+
+    /// Bytes that were allocated during each part, in order; none where nobody knows.
+    pub(crate) fn by_part(&self) -> Vec<u64> {
+        self.told.windows(2).filter_map(|borders| borders.last()?.checked_sub(*borders.first()?)).collect()
     }
 }

@@ -1,8 +1,9 @@
-//! The command that starts a gateway, with places for the addresses and the key.
+//! The commands that start a gateway and ask it something, with places for the addresses and the key.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+
+use crate::load::Doors;
 
 const CLIENT: &str = "{client}";
 const SERVER: &str = "{server}";
@@ -25,18 +26,29 @@ pub(crate) enum TemplateError {
 }
 
 impl Template {
-    /// Reads a command that has a place for both addresses; the key may have one.
+    /// Reads a command that starts a gateway: it has a place for both addresses; the key may have one.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let words = split(text)?;
-        if words.is_empty() {
-            return Err(TemplateError::Empty);
-        }
+        let Self(words) = Self::question(text)?;
         for place in [CLIENT, SERVER] {
             if !words.iter().any(|word| word.contains(place)) {
                 return Err(TemplateError::Missing(place));
             }
         }
         Ok(Self(words))
+    }
+
+    /// Reads a command that asks a gateway something: it need not say where it is.
+    pub(crate) fn question(text: &str) -> Result<Self, TemplateError> {
+        let words = split(text)?;
+        match words.is_empty() {
+            true => Err(TemplateError::Empty),
+            false => Ok(Self(words)),
+        }
+    }
+
+    /// Asks the gateway in whose directory it runs, which `program` is, for what it counts.
+    pub(crate) fn fastway_stats(program: &Path) -> Self {
+        Self([&program.to_string_lossy(), "ctl", "stats"].map(str::to_owned).to_vec())
     }
 
     /// The command for `program`, which takes fastway's flags.
@@ -48,7 +60,7 @@ impl Template {
 
     /// The command with its places filled. A program that is named by a relative path is looked for here, wherever it
     /// is started.
-    pub(crate) fn command(&self, client: SocketAddr, server: SocketAddr, key: &str) -> Command {
+    pub(crate) fn command(&self, Doors { client, server, key }: &Doors) -> Command {
         let fill = |word: &String| {
             word.replace(CLIENT, &client.to_string()).replace(SERVER, &server.to_string()).replace(KEY, key)
         };
@@ -94,15 +106,19 @@ fn split(text: &str) -> Result<Vec<String>, TemplateError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
-    const CLIENT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
-    const SERVER_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2);
+    fn doors(key: &str) -> Doors {
+        let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Doors { client: port(1), server: port(2), key: key.to_owned() }
+    }
 
     #[test]
     fn places_are_filled_wherever_they_stand_in_a_word() {
         let template = Template::parse("gw -ClientAddr={client} -s {server} '-Key={key}'").unwrap();
-        let command = template.command(CLIENT_ADDR, SERVER_ADDR, "a b");
+        let command = template.command(&doors("a b"));
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         assert_eq!(words, ["-ClientAddr=127.0.0.1:1", "-s", "127.0.0.1:2", "-Key=a b"]);
     }
@@ -117,13 +133,14 @@ mod tests {
     fn a_command_has_to_say_where_the_addresses_go() {
         assert_eq!(Template::parse(""), Err(TemplateError::Empty));
         assert_eq!(Template::parse("gw {client}"), Err(TemplateError::Missing(SERVER)));
+        assert_eq!(Template::question(" "), Err(TemplateError::Empty));
+        assert!(Template::question("gw stats").is_ok());
         assert_eq!(Template::parse("gw {server}"), Err(TemplateError::Missing(CLIENT)));
     }
 
     #[test]
     fn only_a_path_is_looked_for_here() {
-        let program =
-            |text| Template::parse(text).unwrap().command(CLIENT_ADDR, SERVER_ADDR, "").get_program().to_owned();
+        let program = |text| Template::parse(text).unwrap().command(&doors("")).get_program().to_owned();
         assert_eq!(program("gw {client} {server}"), "gw");
         assert!(Path::new(&program("./gw {client} {server}")).is_absolute());
     }

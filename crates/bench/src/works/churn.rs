@@ -14,6 +14,7 @@ use crate::load::{Tally, nanos};
 use crate::outcome::{Generator, Plots, Process};
 use crate::poller::{Interest, Poller};
 use crate::session::{Findings, Session};
+use crate::target::Allocations;
 
 /// The server's events; players' are their slots.
 const SERVER: u64 = 1 << 32;
@@ -37,6 +38,8 @@ impl Churn {
         }
         let warm = door.now() + nanos(session.settings.warmup);
         door.turn_until(warm, &session)?;
+        let mut allocations = session.allocations();
+        door.turn_until_read(&mut allocations, &session)?;
         let usage = session.gateway.usage()?;
         let (begin, cpu) = (door.now(), thread_cpu());
         door.tally = Some(Tally::new(begin, begin + nanos(session.settings.time)));
@@ -44,11 +47,13 @@ impl Churn {
         let process = usage.zip(session.gateway.usage()?).map(|(before, after)| Process::between(&before, &after));
         let tally = door.tally.take().unwrap_or_else(|| Tally::new(0, 0));
         let busy = (thread_cpu() - cpu).as_secs_f64() / tally.time().as_secs_f64();
+        door.turn_until_read(&mut allocations, &session)?;
         door.close(&session)?;
         Ok(Findings {
             seconds: tally.time().as_secs_f64(),
             frames: tally.frames,
             process,
+            allocated_bytes: allocations.by_part().first().copied(),
             generator: Generator { busy: (busy * 1e3).round() / 1e3, ..Generator::default() },
             details: details(&door, leaked(&session, descriptors)),
             plots: Plots { latency: Some(tally.latency), timeline: tally.timeline },
@@ -171,6 +176,14 @@ impl Door {
                     "{waiting} players got no answer, or their server did not hear of their end"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on until it is known what the gateway has allocated.
+    fn turn_until_read(&mut self, allocations: &mut Allocations<'_>, session: &Session<'_>) -> Result<(), Fault> {
+        while !allocations.are_read()? {
+            self.turn_until(self.now() + nanos(Duration::from_millis(1)), session)?;
         }
         Ok(())
     }

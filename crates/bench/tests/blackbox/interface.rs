@@ -86,6 +86,56 @@ fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
     }
 }
 
+/// Prints 1,000 more each time that it is asked, in the directory of the gateway.
+const COUNTER: &str = "sh -c 'test -f output && echo x >> asked && echo allocated_bytes=$(wc -l < asked)000'";
+
+#[test]
+fn allocations_are_asked_for_at_the_borders_of_what_is_recorded() {
+    for work in ["echo", "churn", "stall"] {
+        let run = briefly(&[work, "--json", "--allocations", COUNTER]).json().remove(0);
+        let frames = run["frames"].as_f64().unwrap();
+        let per_frame = run["allocated_bytes_per_frame"].as_f64().unwrap();
+        assert_eq!((per_frame * frames).round(), 1000.0, "{work}: {run}");
+    }
+    let run = briefly(&["echo", "--json", "--allocations", "sh -c 'sleep 1; echo 7'"]).json().remove(0);
+    assert_eq!(run["allocated_bytes_per_frame"], 0.0);
+    assert!(run["seconds"].as_f64() < Some(1.0), "the time until the answer is not recorded: {run}");
+    let run = briefly(&["echo", "--json"]).json().remove(0);
+    assert_eq!(run["allocated_bytes_per_frame"], Value::Null);
+    assert!(briefly(&["echo", "--allocations", COUNTER]).stdout.contains(" bytes per frame"));
+}
+
+#[test]
+fn a_table_shows_allocations_where_somebody_knows_them() {
+    let gateways = [format!("a={}", yardstick()), format!("b={}", yardstick())];
+    let words = ["compare", "--works", "echo-w1", "--rounds", "1", "--time", "100ms", "--max-lag", "10s"];
+    let words = [&words[..], &gateways.each_ref().map(|gateway| ["--gateway", gateway]).concat()].concat();
+    let unknown = bench(&words).expect_success();
+    assert!(!unknown.stdout.contains("allocated"), "{}", unknown.stdout);
+
+    let counter = format!("b={COUNTER}");
+    let known = bench(&[&words[..], &["--allocations", &counter]].concat()).expect_success().stdout;
+    let cell = |gateway: &str| {
+        let row = known.lines().find(|line| line.contains(&format!("| {gateway} "))).unwrap();
+        row.trim_end_matches('|').rsplit('|').next().unwrap().trim().to_owned()
+    };
+    assert!(known.contains("| allocated B/frame |"), "{known}");
+    assert_eq!(cell("a"), "–");
+    assert!(cell("b").parse::<f64>().unwrap() > 0.0, "{known}");
+}
+
+#[test]
+fn a_command_that_does_not_tell_allocations_is_named() {
+    for (command, expected) in [
+        ("sh -c 'echo no idea; exit 3'", "failed, exit status: 3: no idea"),
+        ("echo hello", "it printed \"hello\""),
+        ("/no/such/program", "cannot run /no/such/program"),
+    ] {
+        let exit = bench(&["echo", "--gateway", &yardstick(), "--time", "100ms", "--allocations", command]);
+        exit.expect_failure(&["echo with gateway: ", "(--allocations)", expected]);
+    }
+}
+
 #[test]
 fn a_comparison_shows_ratios_to_the_first_gateway() {
     let gateways = [format!("first={}", yardstick()), format!("second={}", yardstick())];
@@ -211,6 +261,8 @@ fn a_faulty_command_line_is_refused_and_says_what_is_accepted() {
         (&["echo", "--gateway", "gw"], "where {client} goes"),
         (&["stall", "--trouble", "rain"], "stops-reading, floods or garbage"),
         (&["compare"], "NAME='command"),
+        (&["echo", "--gateway", "gw {client} {server}", "--allocations", ""], "--allocations: the command is empty"),
+        (&["compare", "--gateway", "a=gw {client} {server}", "--allocations", "b=x"], "no gateway is called \"b\""),
         (&["compare", "--gateway", "gw {client} {server}"], "NAME='command"),
         (&["compare", "--gateway", "a=gw {client} {server}", "--works", "eco"], "known are echo-w1"),
         (&["compare", "--gateway", "a=g {client} {server}", "--gateway", "a=g {client} {server}"], "called \"a\""),
