@@ -13,7 +13,8 @@ pub struct HandshakeLimits {
     pub per_address: usize,
     /// For how long one may take.
     pub time: Duration,
-    /// How many Diffie-Hellman handshakes may be computed in a second, on average; a tenth of a second's may come at once.
+    /// How many Diffie-Hellman handshakes may be computed in a second, on average; a tenth of a second's may come at
+    /// once.
     pub per_second: u32,
 }
 

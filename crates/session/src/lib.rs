@@ -1,13 +1,13 @@
-//! Byte streams that outlive their transports: encrypted, authenticated, resumed by transport after transport with nothing lost
-//! or doubled.
+//! Byte streams that outlive their transports: encrypted, authenticated, resumed by transport after transport with
+//! nothing lost or doubled.
 //!
-//! [`Session`] is a state machine: bytes, time and randomness go in, bytes, times and [`Event`]s come out. Nothing here does
-//! I/O, waits, or reads a clock; the feature `tokio`, on by default, adds an adaptor that does.
+//! [`Session`] is a state machine: bytes, time and randomness go in, bytes, times and [`Event`]s come out. Nothing here
+//! does I/O, waits, or reads a clock; the feature `tokio`, on by default, adds an adaptor that does.
 //!
 //! | | |
 //! |---|---|
 //! | initiator | [`Session::secure`] or [`Session::legacy`], then [`Session::connect`] for each transport |
-//! | acceptor | [`Reception`] collects the first message: [`Open::accept`] makes a session, [`Session::resume`] goes on with one |
+//! | acceptor | [`Reception`] collects a first message; [`Open::accept`] or [`Session::resume`] answers it |
 //! | both | [`Session::receive`], [`Session::send`], [`Session::poll_event`], [`Session::timeout`] |
 //! | acceptor's tables | [`Registry`] finds and bounds sessions, [`Handshakes`] bounds handshakes |
 //!

@@ -44,7 +44,8 @@ pub enum Event {
     Refused(Status),
     /// The other end has closed its direction: no byte follows.
     PeerClosed,
-    /// The session is over. What [`crate::Session::send`] still gives is worth sending; then close the transport. Comes last.
+    /// The session is over. What [`crate::Session::send`] still gives is worth sending; then close the transport. Comes
+    /// last.
     Ended(End),
 }
 

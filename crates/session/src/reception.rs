@@ -169,8 +169,9 @@ impl Open {
         }
     }
 
-    /// Makes the session, at the cost of two or three Diffie-Hellmans: ask [`crate::Handshakes::afford`] before. It exists for its user with [`crate::Event::Established`],
-    /// when the initiator has proven to have read the reply; until then it is a handshake.
+    /// Makes the session, at the cost of two or three Diffie-Hellmans: ask [`crate::Handshakes::afford`] before. It
+    /// exists for its user with [`crate::Event::Established`], when the initiator has proven to have read the reply;
+    /// until then it is a handshake.
     ///
     /// # Errors
     /// What to refuse it with ([`Self::refusal`]).

@@ -24,8 +24,8 @@ pub struct WaitingLimits {
 
 /// The sessions of an acceptor: `K` is how the owner knows them, `A` what counts as one address.
 ///
-/// When a bound on waiting sessions is exceeded, the oldest waiting session of the address with the most on it has to go: somebody who
-/// leaves sessions behind pushes out his own before anybody else's.
+/// When a bound on waiting sessions is exceeded, the oldest waiting session of the address with the most on it has to
+/// go: somebody who leaves sessions behind pushes out his own before anybody else's.
 #[derive(Debug)]
 pub struct Registry<K, A> {
     limits: WaitingLimits,
@@ -114,8 +114,8 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
         self.by_name.extend(names.iter().map(|name| (name, key)));
     }
 
-    /// The session waits, and `bytes` are kept for it; call it again when they have changed. Returns the sessions that have to
-    /// end for it, which may be this one. They are removed.
+    /// The session waits, and `bytes` are kept for it; call it again when they have changed. Returns the sessions that
+    /// have to end for it, which may be this one. They are removed.
     pub fn wait(&mut self, key: K, bytes: usize) -> Vec<K> {
         let Some(entry) = self.sessions.get_mut(&key) else { return Vec::new() };
         let since = match entry.waiting {

@@ -9,8 +9,8 @@ use crate::secure::SecureSession;
 use crate::secure::record::MAX_RECORD_BYTES;
 use crate::{AbortReason, End, Event, Fault, Identity, LegacyConfig, Names, ReplayBuffer, Resume, Status, TransportId};
 
-/// A byte stream in each direction that outlives its transports. It does no I/O: bytes, time and randomness go in, bytes, times
-/// and [`Event`]s come out.
+/// A byte stream in each direction that outlives its transports. It does no I/O: bytes, time and randomness go in,
+/// bytes, times and [`Event`]s come out.
 ///
 /// ```text
 ///                ┌────── Established ─────┐              ┌──────── Resumed ────────┐
@@ -65,8 +65,8 @@ impl Session {
         LegacySession::initiator(config, patience, now).into()
     }
 
-    /// Initiator: opens or resumes the session by a new transport, whose first bytes are returned. The older transport is
-    /// given up. Until [`Event::Established`] or [`Event::Resumed`] nothing else is sent.
+    /// Initiator: opens or resumes the session by a new transport, whose first bytes are returned. The older transport
+    /// is given up. Until [`Event::Established`] or [`Event::Resumed`] nothing else is sent.
     ///
     /// # Errors
     /// The session is over, or not an initiator's.
@@ -77,9 +77,9 @@ impl Session {
         }
     }
 
-    /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has proven
-    /// itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed. `afford` is asked, once everything else is
-    /// right, whether there is time for a Diffie-Hellman.
+    /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has
+    /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed. `afford` is asked, once
+    /// everything else is right, whether there is time for a Diffie-Hellman.
     ///
     /// # Errors
     /// What to refuse it with ([`Resume::refusal`]). The session is as before.
@@ -101,8 +101,8 @@ impl Session {
         }
     }
 
-    /// What was received of a message in part. It must stand in front of what is read next from that transport: copy it to the
-    /// front of the buffer, read behind it, and hand both to [`Self::receive`].
+    /// What was received of a message in part. It must stand in front of what is read next from that transport: copy it
+    /// to the front of the buffer, read behind it, and hand both to [`Self::receive`].
     pub fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.0 {
             Protocol::Secure(session) => session.unfinished(of),
@@ -110,8 +110,8 @@ impl Session {
         }
     }
 
-    /// Reads what came by a transport: `bytes` begins with [`Self::unfinished`]. The stream's new bytes are left at the front
-    /// of it. What the other end acknowledges is released from `buffer`.
+    /// Reads what came by a transport: `bytes` begins with [`Self::unfinished`]. The stream's new bytes are left at the
+    /// front of it. What the other end acknowledges is released from `buffer`.
     ///
     /// After a fault the session does not know the transport any more: close it.
     pub fn receive(
@@ -128,8 +128,8 @@ impl Session {
         }
     }
 
-    /// Appends to `out` what is to be sent by the live transport now: about `room` bytes at most, and one record more. Sends
-    /// nothing twice, so `out` must reach the transport, in order, or the transport be given up.
+    /// Appends to `out` what is to be sent by the live transport now: about `room` bytes at most, and one record more.
+    /// Sends nothing twice, so `out` must reach the transport, in order, or the transport be given up.
     pub fn send(&mut self, now: Instant, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         match &mut self.0 {
             Protocol::Secure(session) => session.send(now, buffer, out, room),
@@ -153,11 +153,12 @@ impl Session {
         }
     }
 
-    /// Ends this direction behind what is in the buffer, to which nothing may be appended from now on. The session is over when
-    /// the other end has closed as well, and everything has arrived. A legacy session is over when all is sent.
+    /// Ends this direction behind what is in the buffer, to which nothing may be appended from now on. The session is
+    /// over when the other end has closed as well, and everything has arrived. A legacy session is over when all is
+    /// sent.
     ///
-    /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator that has missed
-    /// the last acknowledgement resumes once more to learn that all has arrived, and is told so.
+    /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator
+    /// that has missed the last acknowledgement resumes once more to learn that all has arrived, and is told so.
     pub fn close(&mut self) {
         match &mut self.0 {
             Protocol::Secure(session) => session.close(),

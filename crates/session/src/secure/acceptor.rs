@@ -3,9 +3,9 @@
 //! ```text
 //!              open, or an authentic message 1 with a higher attempt
 //!  (nothing) ──────────────────────────────────────────────────────▶ candidate ──first authentic record──▶ live
-//!      ▲                                                              │   ▲  │                              │
-//!      └────────── cut, fault, or not proven in time ─────────────────┘   └──┘ a higher attempt             ▼
-//!                                                                                             dropped by the next live one
+//!      ▲                                                              │   ▲  │                             │
+//!      ├────────── cut, fault, or not proven in time ─────────────────┘   └──┘ a higher attempt            │
+//!      └────────── cut, fault, or the next one is live ────────────────────────────────────────────────────┘
 //! ```
 
 use std::time::{Duration, Instant};

@@ -70,8 +70,8 @@ impl SecureSession {
         Ok(Dial { transport, bytes })
     }
 
-    /// Reads the reply at the front of `bytes`. Returns the new transport and how many bytes the reply took, or nothing if some
-    /// of it is missing.
+    /// Reads the reply at the front of `bytes`. Returns the new transport and how many bytes the reply took, or nothing
+    /// if some of it is missing.
     pub(super) fn read_reply(
         &mut self,
         mut pending: Pending,

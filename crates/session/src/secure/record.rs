@@ -1,7 +1,7 @@
 //! Records: `len u16 | ciphertext of: bytes | trailer` (`docs/protocol.md` §3.2).
 //!
-//! What a plaintext is stands in its last byte, not in its first, so that the streams' bytes of consecutive records lie one
-//! behind the other when each is opened in place at the end of the one before.
+//! What a plaintext is stands in its last byte, not in its first, so that the streams' bytes of consecutive records lie
+//! one behind the other when each is opened in place at the end of the one before.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
@@ -128,8 +128,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Opens the ciphertext that is `place` from its `start`th byte on, to the front of `place`, and returns the number of the
-    /// plaintext's bytes.
+    /// Opens the ciphertext that is `place` from its `start`th byte on, to the front of `place`, and returns the number
+    /// of the plaintext's bytes.
     pub(crate) fn open(&mut self, place: &mut [u8], start: usize) -> Result<usize, RecordFault> {
         let nonce = self.nonce()?;
         let opened = self.key.open_within(nonce, Aad::empty(), place, start..);

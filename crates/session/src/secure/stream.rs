@@ -99,7 +99,8 @@ impl Outgoing {
         self.sent = self.sent.max(cursor);
     }
 
-    /// Whether a transport that begins at `count` can still be given everything: the other end acknowledged no more before.
+    /// Whether a transport that begins at `count` can still be given everything: the other end acknowledged no more
+    /// before.
     pub(super) fn check_start(&self, count: u64) -> Result<(), SessionError> {
         let (acknowledged, sent) = (self.acknowledged, self.sent);
         if count < acknowledged { Err(SessionError::BadCount { count, acknowledged, sent }) } else { Ok(()) }
@@ -125,8 +126,8 @@ impl Incoming {
         self.closed
     }
 
-    /// Takes `bytes` that begin at `position` of the stream, and says how many of them are new: the last ones. The others came
-    /// by another transport before.
+    /// Takes `bytes` that begin at `position` of the stream, and says how many of them are new: the last ones. The
+    /// others came by another transport before.
     pub(super) fn take(&mut self, position: u64, bytes: usize, now: Instant) -> Result<usize, SessionError> {
         let end = position.saturating_add(bytes as u64);
         let fresh = end.saturating_sub(self.received);
@@ -189,8 +190,8 @@ impl Incoming {
         self.received += more;
     }
 
-    /// A transport begins, and the other end knows of this much. What it does not know of, it sends again for nothing, so it
-    /// must be told even if nothing else comes.
+    /// A transport begins, and the other end knows of this much. What it does not know of, it sends again for nothing,
+    /// so it must be told even if nothing else comes.
     pub(super) fn begin(&mut self, told: u64, now: Instant) {
         self.told = told;
         self.ack_due = self.has_news().then_some(now);

@@ -56,8 +56,8 @@ impl Transport {
         self.path.proof_owed || incoming.is_urgent(now) || outgoing.next(self.path.cursor, kept) != Next::Nothing
     }
 
-    /// Seals what waits, in records as large as there is data for, until `out` has `limit` bytes or more. A transport that
-    /// is not proven is told nothing but the stream.
+    /// Seals what waits, in records as large as there is data for, until `out` has `limit` bytes or more. A transport
+    /// that is not proven is told nothing but the stream.
     pub(super) fn fill(
         &mut self,
         outgoing: &mut Outgoing,

@@ -33,8 +33,8 @@ const BLOCKED: Duration = Duration::from_millis(100);
 /// A timer that is not set.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `AsyncRead + AsyncWrite` over transports of type `T`, which a [`Supplier`] hands in. Its halves may be polled by different tasks;
-/// nothing happens while neither is.
+/// `AsyncRead + AsyncWrite` over transports of type `T`, which a [`Supplier`] hands in. Its halves may be polled by
+/// different tasks; nothing happens while neither is.
 ///
 /// Reading gives 0 bytes when the other end has closed, and never for a cut. Writing waits while the bound of what is not
 /// acknowledged is reached. An error of either says how the session ended: it wraps an [`End`].
@@ -56,8 +56,8 @@ pub struct SessionStream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
-    /// An initiator's stream, which keeps up to `bound` bytes until they are acknowledged. It waits for its first transport. To be
-    /// called within a tokio runtime.
+    /// An initiator's stream, which keeps up to `bound` bytes until they are acknowledged. It waits for its first
+    /// transport. To be called within a tokio runtime.
     pub fn initiator(session: Session, bound: usize) -> (Self, Supplier<T>) {
         let (stream, supplier) = Self::new(session, bound);
         stream.supplies.want(None);

@@ -47,7 +47,8 @@ impl<T> Supplier<T> {
         needs.end.is_none().then_some(Wanted { refused: needs.refused })
     }
 
-    /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is given up.
+    /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is
+    /// given up.
     ///
     /// # Errors
     /// The stream is gone: the transport is given back.

@@ -59,8 +59,8 @@ fn network() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (any::<bool>(), 0..20_000u16).prop_map(|(side, bytes)| Step::Write(side, bytes)),
         3 => (any::<bool>(), 0..100u16).prop_map(|(side, bytes)| Step::Write(side, bytes)),
-        10 => (any::<u8>(), any::<bool>(), any::<u16>()).prop_map(|(conn, to_acceptor, bytes)| Step::Deliver { conn, to_acceptor, bytes }),
-        6 => (any::<u8>(), any::<bool>(), 0..64u16).prop_map(|(conn, to_acceptor, bytes)| Step::Deliver { conn, to_acceptor, bytes }),
+        10 => deliver(0..u16::MAX),
+        6 => deliver(0..64),
         6 => Just(Step::DeliverAll),
         8 => any::<u16>().prop_map(Step::Flush),
         4 => Just(Step::Connect),
@@ -69,6 +69,11 @@ fn network() -> impl Strategy<Value = Step> {
         4 => (0..500u16).prop_map(|millis| Step::Pass { millis }),
         1 => (0..20_000u16).prop_map(|millis| Step::Pass { millis }),
     ]
+}
+
+fn deliver(bytes: std::ops::Range<u16>) -> impl Strategy<Value = Step> {
+    let step = |(conn, to_acceptor, bytes)| Step::Deliver { conn, to_acceptor, bytes };
+    (any::<u8>(), any::<bool>(), bytes).prop_map(step)
 }
 
 fn with_ends() -> impl Strategy<Value = Step> {
@@ -82,7 +87,7 @@ fn hostile() -> impl Strategy<Value = Step> {
     prop_oneof![
         40 => with_ends(),
         1 => any::<bool>().prop_map(Step::Abort),
-        3 => (any::<u8>(), any::<bool>(), any::<u16>()).prop_map(|(conn, to_acceptor, at)| Step::Flip { conn, to_acceptor, at }),
+        3 => any::<(u8, bool, u16)>().prop_map(|(conn, to_acceptor, at)| Step::Flip { conn, to_acceptor, at }),
         6 => any::<(u8, u8)>().prop_map(|(which, rubbish)| Step::Replay { which, rubbish }),
         3 => any::<(u8, u16)>().prop_map(|(which, bit)| Step::Forge { which, bit }),
         2 => (any::<u8>(), 1..10u8).prop_map(|(conn, status)| Step::Refuse { conn, status }),

@@ -321,8 +321,9 @@ impl World {
         for (index, peer) in self.sessions.iter_mut().enumerate() {
             let out = flushed(peer, self.now, room);
             let Some(transport) = live_transport(peer) else { continue };
-            let of = |conn: &&mut Conn| matches!(conn.acceptor, AtAcceptor::Transport(i, id) if (i, id) == (index, transport));
-            if let Some(conn) = self.conns.iter_mut().find(of).filter(|conn| !conn.cut) {
+            let is_its =
+                |at: &AtAcceptor| matches!(at, AtAcceptor::Transport(i, id) if (*i, *id) == (index, transport));
+            if let Some(conn) = self.conns.iter_mut().find(|conn| is_its(&conn.acceptor)).filter(|conn| !conn.cut) {
                 conn.to_initiator.extend(out);
             }
         }
