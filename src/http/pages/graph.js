@@ -16,8 +16,8 @@ export class Graph {
   #lines;
   #area;
   #cursor;
-  #most = element("span", { class: "most" });
-  #half = element("span", { class: "half" });
+  #most = element("span");
+  #half = element("span");
   #start = element("span");
   #empty = element("p", { class: "empty" }, "waiting for the first two seconds");
   plot;
@@ -33,8 +33,10 @@ export class Graph {
       legend.append(element("dt", { class: line.kind }, line.title), element("dd", {}, this.#values[which]));
     });
     this.plot = this.#plot();
+    const scale = element("div", { class: "scale", "aria-hidden": "true" }, this.#most, this.#half, element("span", {}, "0"));
     const axis = element("div", { class: "axis", "aria-hidden": "true" }, this.#start, element("span", {}, "now"));
-    this.card = element("section", { class: "card", "aria-labelledby": `graph-${spec.name}` }, title, legend, this.plot, axis);
+    const figure = element("div", { class: "figure" }, scale, this.plot, axis);
+    this.card = element("section", { class: "card", "aria-labelledby": `graph-${spec.name}` }, title, legend, figure);
   }
 
   #plot() {
@@ -45,7 +47,7 @@ export class Graph {
     const frame = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     const svg = drawing("svg", frame, rule(0), rule(HEIGHT / 2), rule(HEIGHT), this.#area, ...this.#lines, this.#cursor);
     const reader = { role: "slider", tabindex: "0", "aria-label": `${this.#spec.title} over time`, "aria-valuemin": "0" };
-    return element("div", { class: "plot", ...reader }, svg, this.#most, this.#half, this.#empty);
+    return element("div", { class: "plot", ...reader }, svg, this.#empty);
   }
 
   /** Draws the last `span` milliseconds of samples, and the values at a time, or the latest for `null`. */

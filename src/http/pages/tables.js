@@ -13,7 +13,7 @@ const WHO = { name: "who", title: "side", text: ({ side, server }) => (side === 
 const COMMON = [
   { name: "peer", title: "peer", text: ({ peer }) => peer, words: true },
   { name: "transport", title: "by", text: ({ transport }) => transport, words: true, minor: true },
-  { name: "conns", title: "connections", text: ({ conns }) => plain(count(conns)), minor: true },
+  { name: "conns", title: "conns", text: ({ conns }) => plain(count(conns)), minor: true },
   { name: "frames-in", title: "frames in", text: rated("received_frames_per_second", perSecond), minor: true },
   { name: "bytes-in", title: "bytes in", text: rated("received_bytes_per_second", bytesPerSecond) },
   { name: "frames-out", title: "frames out", text: rated("sent_frames_per_second", perSecond), minor: true },
