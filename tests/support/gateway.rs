@@ -135,6 +135,11 @@ impl Gateway {
         files.iter().filter(|file| file.to_string_lossy().starts_with("socket:")).count()
     }
 
+    /// Sockets that it listens on.
+    pub fn listeners(&self) -> usize {
+        watch::listeners(self.pid())
+    }
+
     /// Waits until no more than `count` sockets are open: the links that ended are gone.
     #[track_caller]
     pub fn expect_sockets(&self, count: usize) {

@@ -74,6 +74,21 @@ pub fn open_files(pid: u32) -> Vec<PathBuf> {
     directory.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect()
 }
 
+/// TCP sockets of a process that listen.
+pub fn listeners(pid: u32) -> usize {
+    /// How `/proc/PID/net/tcp` writes the state LISTEN.
+    const LISTEN: &str = "0A";
+    let own: Vec<String> = open_files(pid).iter().map(|file| file.to_string_lossy().into_owned()).collect();
+    let listens = |line: &&str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        columns.get(3) == Some(&LISTEN)
+            && columns.get(9).is_some_and(|inode| own.contains(&format!("socket:[{inode}]")))
+    };
+    let tables =
+        ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
+    tables.iter().flat_map(|table| table.lines()).filter(listens).count()
+}
+
 /// Raises this process's own limit of descriptors as far as it may go.
 pub fn raise_descriptor_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
