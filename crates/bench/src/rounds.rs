@@ -6,10 +6,11 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
-use crate::cli::{Bench, Heading, Named};
+use crate::cli::{Bench, Heading};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::session::{Failure, Settings, measure};
+use crate::target::Named;
 use crate::works::Work;
 
 /// So often a run of a comparison is repeated in which the generator lagged.

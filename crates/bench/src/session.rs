@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cli::Named;
 use crate::load::{Conduct, Fault, Layout, Part, Scene, Tally, Traffic, Watch, run};
 use crate::outcome::{Generator, Latency, Outcome, Plots, Process, float};
 use crate::progress::Progress;
-use crate::target::{Allocations, Gateway, TargetError, Template, Usage};
+use crate::target::{Allocations, Gateway, Named, TargetError, Template, Usage};
 use crate::works::Work;
 
 /// How long things take, and what is borne.

@@ -12,7 +12,7 @@ use argh::FromArgs;
 
 use crate::load::{Doors, TAG_BYTES};
 use crate::session::Settings;
-use crate::target::{self, Source, Template};
+use crate::target::{self, Named, Source, Template};
 use crate::works::{Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset};
 use flags::{Command, CompareFlags, RunFlags, SuiteFlags, TopLevel};
 use values::Size;
@@ -46,14 +46,6 @@ pub(crate) enum Heading {
     Comparison,
     /// With facts about the machine.
     Suite,
-}
-
-/// A gateway and what results call it.
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) source: Source,
-    /// The command that tells what it has allocated.
-    pub(crate) allocations: Option<Template>,
 }
 
 /// A command line that cannot be understood; says what is accepted.

@@ -44,6 +44,14 @@ pub(crate) enum Source {
     Command(Template),
 }
 
+/// A gateway and what results call it.
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) source: Source,
+    /// The command that tells what it has allocated.
+    pub(crate) allocations: Option<Template>,
+}
+
 /// A gateway under test. One that was started here is killed and reaped when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
