@@ -163,7 +163,7 @@ lint_go() {
 }
 
 build_for_go() {
-    cargo build --locked -p fastway --bin fastway -p fastway-interop-peer
+    cargo build --locked --bins -p fastway -p fastway-interop-peer
 }
 
 # The race detector needs a C compiler, which is there for jemalloc.
