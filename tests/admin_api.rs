@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Instant;
 
 use fastway_testkit::http::{Answer, Http};
 use fastway_testkit::process::Signal;
@@ -70,6 +71,19 @@ fn stats_has_what_was_counted_and_how_things_stand() {
     }
     assert_eq!(later["started_ms"], stats["started_ms"]);
     assert!(error(&gateway, "/api/stats?all=1", 400).contains("no parameter \"all\"; accepted: none"));
+}
+
+#[test]
+fn numbers_that_many_ask_for_at_once_are_from_few_looks() {
+    let gateway = Gateway::with_admin(&[]);
+    let began = Instant::now();
+    let ask = || (0..8).map(|_| get(&gateway, "/api/stats")["uptime_ms"].as_u64().unwrap()).collect::<Vec<_>>();
+    let looks: BTreeSet<u64> = thread::scope(|scope| {
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect()
+    });
+    let most = 1 + began.elapsed().as_millis() / 100;
+    assert!(looks.len() as u128 <= most, "{} looks, {most} at most: {looks:?}", looks.len());
 }
 
 #[test]

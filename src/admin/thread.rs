@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ pub enum CallError {
     /// Others wait already.
     #[error("too many commands wait for their turn ({CALLS}); none of these is run")]
     Busy,
-    /// They were not done in time. They may still be run, or running.
-    #[error("the commands were not done within {0:?}; they may still be run")]
+    /// They were not done in time. One of them may still be running; those behind it are not run.
+    #[error("the commands were not done within {0:?}; one may still be running, those behind it are not run")]
     Late(Duration),
     /// There is nobody to run them, or there is no more.
     #[error("the thread that runs commands has ended")]
@@ -63,6 +63,14 @@ pub enum CallError {
 struct Call {
     commands: Vec<String>,
     reply: Sender<Vec<Outcome>>,
+    /// What the caller holds while it waits.
+    caller: Weak<()>,
+}
+
+impl Call {
+    fn is_wanted(&self) -> bool {
+        self.caller.strong_count() > 0
+    }
 }
 
 impl AdminThread {
@@ -115,10 +123,13 @@ impl Caller {
     /// There is no answer, or none within `limit`.
     pub fn run(&self, commands: Vec<String>, limit: Duration) -> Result<Vec<Outcome>, CallError> {
         let (reply, answer) = bounded(1);
-        self.calls.try_send(Call { commands, reply }).map_err(|error| match error {
-            TrySendError::Full(_) => CallError::Busy,
-            TrySendError::Disconnected(_) => CallError::Ended,
-        })?;
+        let waiting = Arc::new(());
+        self.calls.try_send(Call { commands, reply, caller: Arc::downgrade(&waiting) }).map_err(
+            |error| match error {
+                TrySendError::Full(_) => CallError::Busy,
+                TrySendError::Disconnected(_) => CallError::Ended,
+            },
+        )?;
         select_biased! {
             recv(answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
             // The answer may have been its last act.
@@ -158,8 +169,8 @@ impl Runner {
                     Ok(()) if !self.is_stopping() => self.run_file(),
                     _ => return,
                 },
-                recv(called) -> call => if let Ok(Call { commands, reply }) = call {
-                    let _caller_waits_no_more = reply.send(self.run_call(&commands));
+                recv(called) -> call => if let Ok(call) = call {
+                    let _caller_waits_no_more = call.reply.send(self.run_call(&call));
                 },
             }
         }
@@ -196,9 +207,10 @@ impl Runner {
         }
     }
 
-    fn run_call(&mut self, commands: &[String]) -> Vec<Outcome> {
+    /// Leaves out what nobody waits for any more.
+    fn run_call(&mut self, call: &Call) -> Vec<Outcome> {
         let mut room = CALL_BYTES;
-        let outcomes = commands.iter().map_while(|command| {
+        let outcomes = call.commands.iter().take_while(|_| call.is_wanted()).map_while(|command| {
             let outcome = self.run_next(command, room.min(Outcome::MAX_ANSWER_BYTES))?;
             room = room.saturating_sub(outcome.answer.len());
             Some(outcome)
@@ -344,10 +356,7 @@ mod tests {
         let names: Vec<&str> = caller.commands().iter().map(|command| command.name.as_str()).collect();
         assert_eq!(names, ["help", "meet"]);
         let commands = || vec!["meet me".to_owned(), "no such".to_owned()];
-        assert_eq!(caller.run(commands(), Duration::ZERO), Err(CallError::Late(Duration::ZERO)));
-        meeting.expect("me");
         let asking = thread::spawn(move || (caller.run(commands(), Duration::from_secs(30)), caller));
-        meeting.leave.send(()).unwrap();
         meeting.expect("me");
         meeting.leave.send(()).unwrap();
         let (outcomes, caller) = asking.join().unwrap();
@@ -356,6 +365,20 @@ mod tests {
         assert!(outcomes[1].error.as_ref().unwrap().contains("there is no command"));
         drop(meeting.admin);
         assert_eq!(caller.run(vec!["help".to_owned()], Duration::from_secs(30)), Err(CallError::Ended));
+    }
+
+    #[test]
+    fn what_is_left_of_a_call_that_was_given_up_is_not_run() {
+        let meeting = Meeting::new();
+        let (reply, _answer) = bounded(1);
+        let waiting = Arc::new(());
+        let commands = ["meet one", "meet two"].map(str::to_owned).to_vec();
+        meeting.admin.calls.send(Call { commands, reply, caller: Arc::downgrade(&waiting) }).unwrap();
+        meeting.expect("one");
+        drop(waiting);
+        meeting.leave.send(()).unwrap();
+        meeting.request("meet three");
+        meeting.expect("three");
     }
 
     #[test]
@@ -371,10 +394,10 @@ mod tests {
     #[test]
     fn callers_beyond_those_that_may_wait_are_turned_away() {
         let meeting = Meeting::new();
+        meeting.request("meet first");
+        meeting.expect("first");
         let caller = meeting.admin.caller();
         let call = || caller.run(vec!["meet me".to_owned()], Duration::ZERO);
-        assert_eq!(call(), Err(CallError::Late(Duration::ZERO)));
-        meeting.expect("me");
         (0..CALLS).for_each(|_| assert_eq!(call(), Err(CallError::Late(Duration::ZERO))));
         assert_eq!(call(), Err(CallError::Busy));
     }

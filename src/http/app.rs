@@ -16,7 +16,7 @@ use super::desk::Desk;
 use super::events::Events;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
-use super::sample::Started;
+use super::sample::{Samples, Started};
 use crate::admin::{Caller, Excerpt};
 use crate::gateway::Observer;
 use crate::logging::{RateLimit, Suppressed};
@@ -49,6 +49,7 @@ pub(super) struct App {
     pub(super) caller: Caller,
     pub(super) started: Started,
     pub(super) ready_needs_server: bool,
+    pub(super) samples: Samples,
     /// Questions to workers that are under way.
     pub(super) questions: Desk,
     /// Profiles that are started, or are given their names.
@@ -69,6 +70,7 @@ impl App {
             caller,
             started: Started::now(),
             ready_needs_server: config.ready_needs_server,
+            samples: Samples::default(),
             questions: Desk::new(QUESTIONS),
             profiling: Desk::new(PROFILES),
             orders: Desk::new(ORDERS),

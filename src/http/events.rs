@@ -105,7 +105,7 @@ impl Events {
     fn is_wanted(&self) -> bool {
         let mut state = self.lock();
         let State { listeners, latest } = &mut *state;
-        let listeners = listeners.get_or_insert_default();
+        let Some(listeners) = listeners else { return false };
         listeners.retain(|listener| !listener.is_closed());
         if listeners.is_empty() {
             *latest = None;
@@ -224,7 +224,7 @@ fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Las
     let (mut servers, mut busiest, mut slowest) = (Firsts::new(SERVERS), Firsts::new(TABLE), Firsts::new(TABLE));
     observer.visit_links(&LinkFilter::default(), |link| {
         seen.traffic.insert(link.id, link.traffic);
-        let moved = last.traffic.get(&link.id).map_or(0, |before| bytes(&link.traffic) - bytes(before));
+        let moved = last.traffic.get(&link.id).map_or(0, |before| moved(before, &link.traffic));
         busiest.add(Place::new(moved, bytes(&link.traffic), link.id), link.clone());
         if link.held_up().next().is_some() || link.waiting.bytes > 0 {
             slowest.add(Order::Slowest.place(&link), link.clone());
@@ -262,6 +262,11 @@ impl Rates {
     }
 }
 
+/// Bytes both ways since before.
+fn moved(before: &Traffic, after: &Traffic) -> u64 {
+    bytes(after).saturating_sub(bytes(before))
+}
+
 fn bytes(traffic: &Traffic) -> u64 {
     traffic.received_bytes + traffic.sent_bytes
 }
@@ -288,6 +293,7 @@ mod tests {
         assert_eq!(newcomer.0.recv().await.unwrap(), "retry: 3000\n\n");
         assert!(newcomer.0.recv().await.unwrap().starts_with(b"event: end\n"));
         assert_eq!(newcomer.0.recv().await, None);
+        assert!(!events.is_wanted());
         assert!(events.join().is_err());
     }
 
@@ -310,5 +316,12 @@ mod tests {
         let rates = Rates::new(&before, &after, Duration::from_millis(500)).unwrap();
         assert_eq!((rates.received_bytes_per_second, rates.sent_frames_per_second), (2000, 4));
         assert_eq!(Rates::new(&before, &after, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_count_that_went_down_is_no_traffic() {
+        let (more, less) = (Traffic { sent_bytes: 9, ..Traffic::default() }, Traffic::default());
+        assert_eq!([moved(&more, &less), moved(&less, &more)], [0, 9]);
+        assert_eq!(Rates::new(&more, &less, Duration::from_secs(1)).unwrap().sent_bytes_per_second, 0);
     }
 }

@@ -28,7 +28,8 @@ impl App {
     /// The numbers for Prometheus.
     pub(super) async fn metrics(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
-        let text = TextEncoder::new().encode_to_string(&Metrics::new(&self.sample().await?).0);
+        let sample = self.sample().await?;
+        let text = TextEncoder::new().encode_to_string(&Metrics::new(&sample).0);
         let failed = |error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}"));
         Ok(content(FORMAT, text.map_err(failed)?))
     }

@@ -1,7 +1,10 @@
 //! One look at the whole gateway, for whoever shows numbers.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::sleep_until;
 use tracing::debug;
 
 use crate::admin::Allocator;
@@ -11,6 +14,26 @@ use crate::worker::WorkerReport;
 
 /// How long workers have to say how they stand.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
+
+/// Time from one shared look to the next: each worker walks over all of its links for it.
+const GAP: Duration = Duration::from_millis(100);
+
+/// The looks at the gateway that all who ask share, so that many who ask cost no more than a few.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    latest: Arc<Mutex<Option<Shared>>>,
+}
+
+/// A look, and when it began.
+#[derive(Clone, Debug)]
+struct Shared {
+    began: Instant,
+    sample: Arc<Sample>,
+}
+
+/// The right to take the next look. Nobody else takes one before this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(OwnedMutexGuard<Option<Shared>>);
 
 /// When the listener started, which is when the gateway did.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +59,31 @@ pub(super) struct Sample {
     pub(super) usage: Usage,
     /// `None`: the program has another allocator.
     pub(super) allocator: Option<Allocator>,
+}
+
+impl Samples {
+    /// Waits for a look that somebody else began after this was called, which shows all that was so before; or for the
+    /// turn to take one, which comes a while after the last.
+    pub(super) async fn next(&self) -> Result<Arc<Sample>, Turn> {
+        let asked = Instant::now();
+        let latest = Arc::clone(&self.latest).lock_owned().await;
+        match latest.as_ref() {
+            Some(shared) if shared.began >= asked => return Ok(Arc::clone(&shared.sample)),
+            Some(shared) => sleep_until((shared.began + GAP).into()).await,
+            None => {}
+        }
+        Err(Turn(latest))
+    }
+}
+
+impl Turn {
+    /// Takes a look.
+    pub(super) fn take(mut self, look: impl FnOnce() -> Sample) -> Arc<Sample> {
+        let began = Instant::now();
+        let sample = Arc::new(look());
+        *self.0 = Some(Shared { began, sample: Arc::clone(&sample) });
+        sample
+    }
 }
 
 impl Started {

@@ -1,6 +1,7 @@
 //! `/api/stats`: what was counted since the start and how the gateway stands, in one object. Rates follow from two of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
@@ -22,14 +23,19 @@ impl App {
     /// What was counted, and how the gateway stands.
     pub(super) async fn stats(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
-        Ok(json(StatusCode::OK, &StatsView::new(&self.sample().await?)))
+        let sample = self.sample().await?;
+        Ok(json(StatusCode::OK, &StatsView::new(&sample)))
     }
 
-    /// One look at the whole gateway.
-    pub(super) async fn sample(&self) -> Result<Sample, Failure> {
+    /// One look at the whole gateway, shared with others who ask.
+    pub(super) async fn sample(&self) -> Result<Arc<Sample>, Failure> {
+        let turn = match self.samples.next().await {
+            Ok(sample) => return Ok(sample),
+            Err(turn) => turn,
+        };
         let (observer, started) = (self.observer.clone(), self.started);
         let stopping = self.phase() != Phase::Serving;
-        self.questions.work(move || Sample::take(&observer, started, stopping)).await
+        self.questions.work(move || turn.take(|| Sample::take(&observer, started, stopping))).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! Looking at a running gateway, from any thread.
 //!
-//! The workers themselves answer, between two turns. What may be long comes in pages, and a worker looks at a bounded
-//! number of links for one question, so that 10,000 of them hold nobody up. Whoever asks waits: an asynchronous program
-//! asks from a thread of its own.
+//! The workers themselves answer, between two turns. What may be long comes in pages: a worker looks at a bounded number
+//! of links for one question about links, so that 10,000 of them hold nobody up. For [`Observer::report_now`] it looks at
+//! all of its links at once, as a sweep does, and for [`Observer::connections`] at all connections of the link: ask for
+//! these a few times a second at most. Whoever asks waits: an asynchronous program asks from a thread of its own.
 
 mod filter;
 
@@ -99,7 +100,7 @@ impl Observer {
         self.report_of(self.shared.reports())
     }
 
-    /// How the gateway stands now.
+    /// How the gateway stands now. Each worker looks at all of its links for it.
     ///
     /// # Errors
     /// A worker has not answered.
