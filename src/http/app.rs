@@ -58,7 +58,7 @@ pub(super) struct App {
     /// Commands that are under way.
     pub(super) orders: Desk,
     pub(super) events: Events,
-    access: Access,
+    pub(super) access: Access,
     phase: watch::Receiver<Phase>,
     refused: Mutex<RateLimit>,
 }
