@@ -398,6 +398,7 @@ fn the_api_under_load_loses_nothing() {
     let (gateway, mut client, mut server, conn) = playing();
     let mut others: Vec<Link> = (0..200).map(|_| Link::connect(gateway.client_addr())).collect();
     others.iter_mut().for_each(Link::expect_silence);
+    assert_eq!(gateway.post_commands(r#"{"commands": ["heapprof start"]}"#).status, 200);
     let mut sent = 0_u32;
     thread::scope(|scope| {
         let asking = scope.spawn(|| {

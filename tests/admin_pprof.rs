@@ -90,6 +90,7 @@ fn one_cpu_profile_is_taken_at_a_time_and_it_ends_when_nobody_waits_for_it() {
 #[test]
 fn a_cpu_profile_is_not_lost_to_heap_profiles_at_its_end() {
     let mut gateway = Gateway::with_admin(&[]);
+    assert_eq!(gateway.post_commands(r#"{"commands": ["heapprof start"]}"#).status, 200);
     let mut http = gateway.http();
     http.send("GET /debug/pprof/profile?seconds=1", &[], b"");
     gateway.wait_log_with(&["a CPU profile is taken over HTTP"]);
@@ -110,6 +111,11 @@ fn a_cpu_profile_is_not_lost_to_heap_profiles_at_its_end() {
 fn a_heap_profile_has_our_functions() {
     let (gateway, client, server, _) = playing(&["--client-send-bytes", "256M", "--client-slow-grace", "10m"]);
     drop((client, server));
+    let refused = gateway.get("/debug/pprof/heap");
+    assert_eq!(refused.status, 409);
+    assert!(error_of(&refused).contains("`heapprof start`"), "{refused:?}");
+    assert_eq!(gateway.get("/debug/pprof/heap").status, 409, "to ask starts nothing");
+    assert_eq!(gateway.request("GET /debug/pprof/heap", &["X-Fastway-Admin: 1"], b"").status, 200);
     assert!(top(&gateway, "heap").contains("Type: inuse_space"));
     // 100 MB held for a client that reads nothing: with one sample in half a megabyte some of it is sampled for certain.
     let (mut client, mut server) = (gateway.narrow_client(), gateway.server(8));

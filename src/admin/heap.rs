@@ -22,7 +22,7 @@ use super::{CommandError, RegisterError, Registry, Verbosity};
 pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), RegisterError> {
     registry.register("lookup heap", "[n]", "writes the heap profile, for `go tool pprof`", move |args, answer| {
         Verbosity::try_from(args)?;
-        let (profile, was_on) = heap_profile()?;
+        let (profile, was_on) = heap_profile(WhenOff::Start)?;
         write_bytes(&path, "the heap profile", &profile)?;
         writeln!(answer, "heap profile written to {}", path.display())?;
         if !was_on {
@@ -45,13 +45,25 @@ pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), Regis
     })
 }
 
+/// What to do about a heap profile while allocations are not sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenOff {
+    /// Sample them from now on.
+    Start,
+    /// Take no profile.
+    Refuse,
+}
+
 /// The memory held by each call path, for `go tool pprof`, and whether it was sampled before. It is from now on.
 ///
 /// # Errors
-/// The allocator takes no profiles, or takes one already.
-pub(crate) fn heap_profile() -> Result<(Vec<u8>, bool), CommandError> {
+/// The allocator takes no profiles, or takes one already; or sampling is off and not to be started.
+pub(crate) fn heap_profile(when_off: WhenOff) -> Result<(Vec<u8>, bool), CommandError> {
     let mut sampler = sampler()?;
     let was_on = sampler.activated();
+    if !was_on && when_off == WhenOff::Refuse {
+        return Err(CommandError::State("allocations are not sampled; the command `heapprof start` starts it"));
+    }
     sampler.activate().map_err(CommandError::failed)?;
     let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
     let profile = profile(&samples);

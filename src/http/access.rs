@@ -48,12 +48,17 @@ impl Access {
         self.check_host(request)?;
         check_site(request)?;
         let is_safe = [Method::GET, Method::HEAD].contains(&request.method);
-        if is_safe || request.headers.contains_key(CUSTOM) {
+        if is_safe || self.may_change(request) {
             return Ok(());
         }
         let error =
             "this changes something, so it needs the header `X-Fastway-Admin: 1`, or a token (--admin-token-file)";
         Err(Failure::new(StatusCode::FORBIDDEN, error))
+    }
+
+    /// Whether a request that has been checked may change something, whatever its method.
+    pub(super) fn may_change(&self, request: &Parts) -> bool {
+        !self.token.is_empty() || request.headers.contains_key(CUSTOM)
     }
 
     /// Whether a request may have the page, which holds no data.

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::HttpConfig;
 use super::access::Access;
+use super::connections::Standing;
 use super::desk::Desk;
 use super::events::Events;
 use super::reply::{Failure, Reply, protected};
@@ -57,7 +58,7 @@ pub(super) struct App {
     /// Commands that are under way.
     pub(super) orders: Desk,
     pub(super) events: Events,
-    access: Access,
+    pub(super) access: Access,
     phase: watch::Receiver<Phase>,
     refused: Mutex<RateLimit>,
 }
@@ -92,17 +93,21 @@ impl App {
         let _ = self.phase.clone().wait_for(|phase| *phase == Phase::Ended).await;
     }
 
-    /// Answers a request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    /// Answers a request of a connection.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        from: Standing,
+    ) -> Result<Reply, Infallible> {
         let (head, body) = request.into_parts();
-        let reply = self.reply(&head, body).await.unwrap_or_else(|failure| {
+        let reply = self.reply(&head, body, &from).await.unwrap_or_else(|failure| {
             self.log(&head, &failure);
             failure.into_reply()
         });
         Ok(protected(reply))
     }
 
-    async fn reply(&self, head: &Parts, body: Incoming) -> Result<Reply, Failure> {
+    async fn reply(&self, head: &Parts, body: Incoming, from: &Standing) -> Result<Reply, Failure> {
         let route = Route::at(head.uri.path()).ok_or_else(|| nothing_at(head.uri.path()))?;
         if !route.allows(&head.method) {
             let error = format!("{} is not allowed here; allowed: {}", head.method, route.allowed());
@@ -112,7 +117,10 @@ impl App {
             // They tell nothing but that there is a gateway.
             Route::Live | Route::Ready => {}
             Route::Page(_) => self.access.check_page(head)?,
-            _ => self.access.check(head)?,
+            _ => {
+                self.access.check(head)?;
+                from.make_known();
+            }
         }
         match route {
             Route::Page(page) => Ok(page.reply()),

@@ -10,25 +10,22 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::HttpConfig;
 use super::app::{App, Phase};
-use super::connection::serve;
+use super::connections::Connections;
 use crate::acceptors::{self, Backoff};
 use crate::admin::Caller;
 use crate::gateway::{Observer, StartError};
 
-/// Connections at a time.
-const CONNECTIONS: usize = 64;
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;
 /// How long the end waits for answers that are on their way.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a connection beyond [`CONNECTIONS`] is told.
+/// What a connection for which there is no room is told.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
     content-length: 67\r\nconnection: close\r\n\r\n\
     {\"error\":\"too many connections to the admin listener; close some\"}\n";
@@ -137,25 +134,26 @@ fn run(runtime: Runtime, listener: TcpListener, app: Arc<App>) {
 }
 
 async fn accept(listener: tokio::net::TcpListener, app: Arc<App>) {
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut backoff = Backoff::default();
     loop {
         tokio::select! {
             () = app.ended() => break,
-            Some(_) = connections.join_next() => {}
+            Some(()) = connections.next_end() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
+                Ok((stream, _)) => {
                     backoff.reset();
-                    connections.spawn(serve(stream, Arc::clone(&app)));
+                    if let Err(stream) = connections.add(stream, &app).await {
+                        turn_away(&stream);
+                    }
                 }
-                Ok((stream, _)) => turn_away(&stream),
                 Err(error) => sleep(backoff.after(&error)).await,
             }
         }
     }
     drop(listener);
     // Those that are not done by then are dropped with the set.
-    let _done = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+    let _done = timeout(GRACE, async { while connections.next_end().await.is_some() {} }).await;
 }
 
 fn turn_away(stream: &TcpStream) {

@@ -10,6 +10,7 @@ mod access;
 mod app;
 mod commands;
 mod connection;
+mod connections;
 mod desk;
 mod events;
 mod health;

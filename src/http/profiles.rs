@@ -10,7 +10,7 @@ use tracing::info;
 use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
-use crate::admin::{CommandError, CpuSampling, block_profile, heap_profile, task_profile, thread_profile};
+use crate::admin::{CommandError, CpuSampling, WhenOff, block_profile, heap_profile, task_profile, thread_profile};
 
 /// Seconds that a CPU profile may take, and takes unless the request says so.
 const SECONDS: (usize, usize) = (1, 300);
@@ -35,7 +35,7 @@ pub(super) enum Profile {
 
 const INDEX: &str = "\
 profile?seconds=30  CPU time
-heap                memory that is held; the first one starts sampling
+heap                memory that is held; `heapprof start` starts sampling
 goroutine           what every task does; ?debug=1: as text
 block               who was held up, why and how long; ?debug=1: as text
 threadcreate        threads and their CPU time; ?debug=1: as text
@@ -70,7 +70,8 @@ impl App {
             }
             Profile::Heap => {
                 Query::read(head, &[])?;
-                let (profile, _was_on) = self.profiling.work(heap_profile).await??;
+                let when_off = if self.access.may_change(head) { WhenOff::Start } else { WhenOff::Refuse };
+                let (profile, _was_on) = self.profiling.work(move || heap_profile(when_off)).await??;
                 Ok(binary(profile))
             }
             Profile::Tasks | Profile::Block | Profile::Threads => self.listing(profile, head).await,

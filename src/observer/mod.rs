@@ -20,7 +20,10 @@ pub use filter::{LinkFilter, LinkFilterError};
 
 use crate::gateway::Report;
 use crate::routing::{LinkAddr, LinkId, Side, WorkerId};
-use crate::worker::{AskError, ConnectionInfo, LinkInfo, Pending, SLOTS_PER_QUESTION, Shared, TasksInfo, WorkerReport};
+use crate::worker::{
+    AskError, ConnectionInfo, LinkInfo, Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared, TasksInfo,
+    WorkerReport,
+};
 
 /// How long a worker has for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -188,10 +191,11 @@ impl Observer {
         let mut addrs: Vec<LinkAddr> = links.iter().filter_map(|link| self.shared.registry.link(*link)).collect();
         addrs.sort_by_key(|addr| addr.worker.index());
         let questions = addrs.chunk_by(|one, next| one.worker == next.worker);
-        let questions = questions.flat_map(|of_worker| of_worker.chunks(SLOTS_PER_QUESTION));
-        let asked = questions.filter_map(|part| Some((part.first()?.worker, part)));
-        let asked: Vec<_> = asked.map(|(worker, part)| self.shared.ask_round_trips(worker, part.to_vec())).collect();
-        let answers = asked.into_iter().map(|pending| pending.wait(self.time_limit));
+        let questions = questions.flat_map(|of_worker| of_worker.chunks(ROUND_TRIPS_PER_QUESTION));
+        let questions = questions.filter_map(|part| Some((part.first()?.worker, part)));
+        // One after the other: a worker serves its links between two of them.
+        let asked = questions.map(|(worker, part)| self.shared.ask_round_trips(worker, part.to_vec()));
+        let answers = asked.map(|pending| pending.wait(self.time_limit));
         answers.collect::<Result<Vec<_>, _>>().map(|answers| answers.into_iter().flatten().collect())
     }
 

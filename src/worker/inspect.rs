@@ -19,6 +19,9 @@ use crate::routing::{Ends, LinkAddr, LinkId, Role, Side, Slot, WorkerId};
 /// Places that a worker looks at for one question about links. Between two such questions it serves its links.
 pub(crate) const SLOTS_PER_QUESTION: usize = 1000;
 
+/// Links whose round-trip times a worker asks the system for in one question: a system call for each.
+pub(crate) const ROUND_TRIPS_PER_QUESTION: usize = 64;
+
 /// A link as its worker saw it when it was asked.
 #[derive(Clone, Debug)]
 pub struct LinkInfo {

@@ -25,8 +25,8 @@ mod transit;
 
 pub(crate) use doors::Doors;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
-pub(crate) use inspect::SLOTS_PER_QUESTION;
 pub use inspect::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
 pub use mail::{Mailboxes, Message};
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};

@@ -1,0 +1,77 @@
+//! The connections that are served, a bounded number of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpStream;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::app::App;
+use super::connection::serve;
+
+/// Connections at a time.
+const CONNECTIONS: usize = 64;
+
+/// The connections that are served. Where there is no room, the oldest that has not shown yet that it may see the gateway
+/// makes some for a newcomer: strangers must not keep out those who ask whether the gateway is live.
+#[derive(Default)]
+pub(super) struct Connections {
+    serving: JoinSet<()>,
+    /// In the order in which they came.
+    strangers: VecDeque<Stranger>,
+}
+
+/// Whether a connection has had a request that only an operator may make.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing(Arc<AtomicBool>);
+
+struct Stranger {
+    standing: Standing,
+    task: AbortHandle,
+}
+
+impl Connections {
+    /// Serves a connection, if there is room for it or some can be made.
+    ///
+    /// # Errors
+    /// There is none: the connection is given back.
+    pub(super) async fn add(&mut self, stream: TcpStream, app: &Arc<App>) -> Result<(), TcpStream> {
+        self.strangers.retain(Stranger::is_there);
+        if self.serving.len() >= CONNECTIONS && !self.make_room().await {
+            return Err(stream);
+        }
+        let standing = Standing::default();
+        let task = self.serving.spawn(serve(stream, Arc::clone(app), standing.clone()));
+        self.strangers.push_back(Stranger { standing, task });
+        Ok(())
+    }
+
+    /// Waits for the end of a connection; `None`: there is none.
+    pub(super) async fn next_end(&mut self) -> Option<()> {
+        self.serving.join_next().await.map(drop)
+    }
+
+    async fn make_room(&mut self) -> bool {
+        let Some(oldest) = self.strangers.pop_front() else { return false };
+        oldest.task.abort();
+        self.next_end().await.is_some()
+    }
+}
+
+impl Stranger {
+    fn is_there(&self) -> bool {
+        !self.standing.is_known() && !self.task.is_finished()
+    }
+}
+
+impl Standing {
+    /// Keeps the connection from making room for others.
+    pub(super) fn make_known(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
