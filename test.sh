@@ -224,13 +224,13 @@ deny_program() {
 }
 
 check_dependencies() {
-    deny --locked check --allow duplicate --allow license-exception-not-encountered licenses sources bans
+    deny --locked --workspace check --allow duplicate --allow license-exception-not-encountered licenses sources bans
     deny --locked --manifest-path fuzz/Cargo.toml check --allow license-not-encountered licenses sources bans
 }
 
 check_advisories() {
     if timeout 120 "$(deny_program)" --locked fetch db; then
-        deny --locked check --disable-fetch advisories
+        deny --locked --workspace check --disable-fetch advisories
     else
         echo "! NOT CHECKED: the advisory database cannot be fetched from here"
     fi

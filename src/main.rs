@@ -13,13 +13,14 @@ use fastway::gateway::{Gateway, Running};
 use fastway::http::{HttpAdmin, HttpListener};
 use fastway::logging::{self, LogControl};
 use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
-use tikv_jemallocator::Jemalloc;
 use tokio::runtime;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 
+// ThreadSanitizer (`scripts/tsan.sh`) has to see every allocation, and jemalloc's own threads do not start under it.
+#[cfg(not(tsan))]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The command line cannot be understood.
 const EXIT_USAGE: u8 = 2;
@@ -81,7 +82,9 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let pid_file = PidFile::acquire(files)?;
     raise_descriptor_limit();
-    return_freed_memory();
+    if cfg!(not(tsan)) {
+        return_freed_memory();
+    }
     let gateway = Gateway::bind(options.config)?;
     let listener = options.admin.map(HttpListener::bind).transpose()?;
     let line = listening(&gateway, listener.as_ref());
