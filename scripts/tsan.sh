@@ -4,8 +4,8 @@
 # Needs a nightly toolchain with the sources of the standard library, which is built with the sanitizer, too:
 #   rustup toolchain install nightly --profile minimal --component rust-src
 # TOOLCHAIN names another one than `nightly`. The program is built with the system's allocator (`--cfg tsan`): the sanitizer
-# cannot see what jemalloc does. Left out: suites that measure memory or time, and CPU profiles, whose signal handler
-# walks the stack. Exit code 1 when a test fails or a report was written; reports are printed, those of gateways included.
+# cannot see what jemalloc does. Left out: suites that measure memory or time, CPU profiles, whose signal handler walks
+# the stack, and what jemalloc counts. Exit code 1 when a test fails or a report was written; reports are printed, those of gateways included.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,7 @@ toolchain=${TOOLCHAIN:-nightly}
 target=x86_64-unknown-linux-gnu
 suites=("$@")
 if ((${#suites[@]} == 0)); then
-    suites=(crosstalk lifecycle limits mux_protocol observer ownership shutdown slow_peers hostile ctl admin_commands
+    suites=(crosstalk lifecycle limits mux_protocol observer ownership shutdown slow_peers hostile admin_commands
         sdk_cancellation sdk_connect sdk_connections sdk_reconnect)
 fi
 
@@ -27,11 +27,11 @@ reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 export RUSTFLAGS="-Zsanitizer=thread --cfg tsan"
 # One file for each process, since most gateways end by a signal and their output goes to a test.
-export TSAN_OPTIONS="log_path=$reports/report"
+export TSAN_OPTIONS="log_path=$reports/report suppressions=$PWD/scripts/tsan.suppressions"
 
 status=0
 cargo "+$toolchain" test --locked -Zbuild-std --target "$target" --target-dir target/tsan --no-fail-fast \
-    "${suites[@]/#/--test=}" -- --skip cpu_prof || status=$?
+    "${suites[@]/#/--test=}" -- --skip cpu_prof --skip heap_profile --skip stats_counts || status=$?
 if compgen -G "$reports/*" >/dev/null; then
     cat "$reports"/*
     status=1
