@@ -51,6 +51,9 @@ func TestInterop(t *testing.T) {
 	}
 }
 
+// loseNothing has a server keep up with a peer that sends faster: by default it would close the connection.
+func loseNothing(cfg *Config) { cfg.WhenFull = Hold }
+
 func pingOften(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 100*time.Millisecond, -1 }
 
 // meet gives a connection to the peer, which has the given role.
@@ -64,7 +67,7 @@ func meet(t *testing.T, gateway *gatewaytest.Gateway, peer role, start func(*tes
 		}
 		return conn
 	}
-	server := connectServer(t, gateway, 1, pingOften)
+	server := connectServer(t, gateway, 1, pingOften, loseNothing)
 	start(t, peer, gateway)
 	return accept(t, server)
 }
