@@ -1,6 +1,7 @@
 package fastway
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -20,10 +21,7 @@ func TestAFullQueueHoldsTheLinkUntilHalfWasReceivedAndLosesNothing(t *testing.T)
 	client, gateway := fakeClient(t, small(Hold))
 	slow, other := gateway.open(client, 1), gateway.open(client, 2)
 	const count = 5000
-	go func() {
-		gateway.write(messages(1, count, 100))
-		gateway.write(messages(2, 1, 0))
-	}()
+	gateway.writeLater(append(messages(1, count, 100), messages(2, 1, 0)...))
 	eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld == 1 })
 	if _, ok, err := other.TryReceiveAppend(nil); ok || err != nil {
 		t.Fatalf("the other connection got its message through a held link: %v", err)
@@ -42,7 +40,7 @@ func TestAFullQueueHoldsTheLinkUntilHalfWasReceivedAndLosesNothing(t *testing.T)
 func TestAFullQueueClosesItsConnectionAlone(t *testing.T) {
 	client, gateway := fakeClient(t, small(CloseConn))
 	slow, other := gateway.open(client, 1), gateway.open(client, 2)
-	go gateway.write(messages(1, 1000, 100))
+	gateway.writeLater(messages(1, 1000, 100))
 	gateway.expectCommand(wire.Command{Type: wire.Close, ConnID: 1})
 	gateway.write(messages(2, 1, 0))
 	expect(t, other, "")
@@ -65,7 +63,7 @@ func TestAFullQueueClosesItsConnectionAlone(t *testing.T) {
 func TestAConnectionThatNobodyAcceptedNeverHoldsTheLink(t *testing.T) {
 	client, gateway := fakeClient(t, small(Hold))
 	gateway.say(wire.Command{Type: wire.Connect, ConnID: 1, RemoteID: 1})
-	go gateway.write(messages(1, 1000, 100))
+	gateway.writeLater(messages(1, 1000, 100))
 	gateway.expectCommand(wire.Command{Type: wire.Close, ConnID: 1})
 	conn, err := client.AcceptConn(patient(t))
 	if err != nil {
@@ -79,7 +77,7 @@ func TestAllTogetherAreBoundedAndTheLargestLosesFirst(t *testing.T) {
 		cfg.WhenFull, cfg.ReceiveTotalBytes, cfg.ReadBufferBytes = CloseConn, 10_000, kib
 	})
 	large, little := gateway.open(client, 1), gateway.open(client, 2)
-	go gateway.write(append(messages(2, 10, 100), messages(1, 100, 100)...))
+	gateway.writeLater(append(messages(2, 10, 100), messages(1, 100, 100)...))
 	gateway.expectCommand(wire.Command{Type: wire.Close, ConnID: 1})
 	expectEnd(t, large, ErrQueueFull)
 	for range 10 {
@@ -92,11 +90,7 @@ func TestAllTogetherHoldTheLinkWhereNoneMayBeClosed(t *testing.T) {
 		cfg.WhenFull, cfg.ReceiveTotalBytes, cfg.ReadBufferBytes = Hold, 10_000, kib
 	})
 	conns := []*Conn{gateway.open(client, 1), gateway.open(client, 2)}
-	go func() {
-		for range 50 {
-			gateway.write(append(messages(1, 10, 100), messages(2, 10, 100)...))
-		}
-	}()
+	gateway.writeLater(bytes.Repeat(append(messages(1, 10, 100), messages(2, 10, 100)...), 50))
 	eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld > 0 })
 	for range 500 {
 		for _, conn := range conns {
@@ -118,7 +112,7 @@ func TestWhatEndedConnectionsLeftIsLostBeforeTheLinkIsHeld(t *testing.T) {
 	forgotten, other := gateway.open(client, 1), gateway.open(client, 2)
 	gateway.write(messages(1, 80, 100))
 	gateway.say(wire.Command{Type: wire.Close, ConnID: 1})
-	go gateway.write(messages(2, 500, 100))
+	gateway.writeLater(messages(2, 500, 100))
 	eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld > 0 })
 	expectEnd(t, forgotten, ErrQueueFull)
 	for range 500 {
@@ -131,10 +125,7 @@ func TestWhatEndedConnectionsLeftIsLostBeforeTheLinkIsHeld(t *testing.T) {
 func TestClosingAConnectionReleasesTheLink(t *testing.T) {
 	client, gateway := fakeClient(t, small(Hold))
 	slow, other := gateway.open(client, 1), gateway.open(client, 2)
-	go func() {
-		gateway.write(messages(1, 1000, 100))
-		gateway.write(messages(2, 1, 0))
-	}()
+	gateway.writeLater(append(messages(1, 1000, 100), messages(2, 1, 0)...))
 	eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld == 1 })
 	slow.Close()
 	expect(t, other, "")
@@ -147,7 +138,7 @@ func TestAHeldLinkCanBeShutDown(t *testing.T) {
 	for _, total := range []int{1 << 20, 2000} {
 		client, gateway := fakeClient(t, small(Hold), func(cfg *Config) { cfg.ReceiveTotalBytes = total })
 		gateway.open(client, 1)
-		go gateway.write(messages(1, 1000, 100))
+		gateway.writeLater(messages(1, 1000, 100))
 		eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld > 0 })
 		ended := make(chan error)
 		go func() { ended <- client.Shutdown(patient(t)) }()
@@ -161,16 +152,11 @@ func TestAHeldLinkCanBeShutDown(t *testing.T) {
 }
 
 func TestAHeldLinkIsNotGivenUpAsSilent(t *testing.T) {
-	client, gateway := fakeClient(t, small(Hold), func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = time.Millisecond, 2 })
-	go func() {
-		for client.Stats().ReadsHeld == 0 {
-			gateway.say(wire.Command{Type: wire.Ping})
-		}
-	}()
+	client, gateway := fakeClient(t, small(Hold), func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 10*time.Millisecond, 100 })
 	slow := gateway.open(client, 1)
 	gateway.write(messages(1, 20, 100))
 	eventually(t, "the link is held", func() bool { return client.Stats().ReadsHeld > 0 })
-	for range 20 {
+	for range 150 {
 		gateway.expectCommand(wire.Command{Type: wire.Ping})
 	}
 	if err := client.Err(); err != nil {

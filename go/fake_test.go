@@ -74,6 +74,11 @@ func (g *fakeGateway) write(bytes []byte) {
 	}
 }
 
+// writeLater writes in the background, for as long as the client takes it: what the test waits for shows that it came.
+func (g *fakeGateway) writeLater(bytes []byte) {
+	go func() { _, _ = g.conn.Write(bytes) }()
+}
+
 func (g *fakeGateway) say(cmd wire.Command) {
 	g.tb.Helper()
 	g.write(wire.AppendCommand(nil, cmd))
