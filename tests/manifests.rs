@@ -16,8 +16,8 @@ const MAY_USE: [(&str, &[&str], &[&str]); 9] = [
     ("crates/sys", &[], &[]),
     ("", &["crates/sys", "crates/wire", "crates/session"], &["tests/support", "rust-client"]),
     ("rust-client", &["crates/wire", "crates/session"], &["tests/support"]),
-    // It measures any gateway of the protocol, so it knows nothing but the wire.
-    ("crates/bench", &["crates/wire"], &[]),
+    // It measures any gateway of the protocol, so it knows nothing but the bytes on it.
+    ("crates/bench", &["crates/wire", "crates/session"], &[]),
     ("tests/interop/rust", &["rust-client"], &[]),
     ("tests/support", &["crates/wire", "crates/session"], &[]),
     ("fuzz", &["crates/wire", "crates/session"], &[]),

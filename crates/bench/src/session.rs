@@ -74,13 +74,13 @@ pub(crate) struct Findings {
 /// Runs `work` against a gateway.
 pub(crate) fn measure(
     work: &Work,
-    Named { name, source, allocations }: &Named,
+    Named { name, source, allocations, players }: &Named,
     settings: Settings,
     progress: &mut Progress,
     interrupted: &AtomicBool,
 ) -> Result<Outcome, Failure> {
     let fail = |reason: String| Failure::Run { work: work.name.clone(), gateway: name.clone(), reason };
-    let mut gateway = source.provide(interrupted).map_err(|error| match error {
+    let mut gateway = source.provide(*players, interrupted).map_err(|error| match error {
         TargetError::Interrupted => Failure::Interrupted,
         error => fail(error.to_string()),
     })?;

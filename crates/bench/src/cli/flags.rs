@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use super::values::{MaybeRate, Rate, Size, Time};
+use crate::load::LinkKind;
 use crate::works::TroubleKind;
 
 /// Measures gateways that speak the fastway mux protocol, and checks every payload and the order while it does. Exit
@@ -40,6 +41,7 @@ pub(super) struct RunFlags {
     pub(super) key: Option<String>,
     pub(super) pid: Option<u32>,
     pub(super) allocations: Option<String>,
+    pub(super) link: LinkKind,
     pub(super) time: Time,
     pub(super) warmup: Time,
     pub(super) patience: Time,
@@ -84,6 +86,10 @@ macro_rules! work {
             #[argh(option, arg_name = "command")]
             allocations: Option<String>,
 
+            /// how players come: plain or secure, by sessions without a pinned key (default plain)
+            #[argh(option, default = "LinkKind::Plain", arg_name = "kind")]
+            link: LinkKind,
+
             /// how long is recorded (default 3s)
             #[argh(option, default = "span(3.0)", arg_name = "time")]
             time: Time,
@@ -127,6 +133,7 @@ macro_rules! work {
                     key: self.key.clone(),
                     pid: self.pid,
                     allocations: self.allocations.clone(),
+                    link: self.link,
                     time: self.time,
                     warmup: self.warmup,
                     patience: self.patience,
@@ -295,7 +302,7 @@ work! {
     /// what the others notice of a peer that misbehaves: an open loop, first without it and then beside it
     #[argh(subcommand, name = "stall")]
     StallFlags {
-        /// stops-reading, floods or garbage (default stops-reading)
+        /// stops-reading, floods, garbage or handshakes (default stops-reading)
         #[argh(option, default = "TroubleKind::StopsReading", arg_name = "kind")]
         trouble: TroubleKind,
 
@@ -325,6 +332,10 @@ pub(super) struct CompareFlags {
     /// number
     #[argh(option, arg_name = "name=command")]
     pub(super) allocations: Vec<String>,
+
+    /// how the players of one of them come: NAME=plain (the default) or NAME=secure, by sessions without a pinned key
+    #[argh(option, arg_name = "name=kind")]
+    pub(super) link: Vec<String>,
 
     /// works by name, with commas between (default: the seven works of the goals)
     #[argh(option, arg_name = "names")]
@@ -373,6 +384,10 @@ pub(super) struct SuiteFlags {
     /// number
     #[argh(option, arg_name = "name=command")]
     pub(super) allocations: Vec<String>,
+
+    /// how the players of one of them come: NAME=plain (the default) or NAME=secure, by sessions without a pinned key
+    #[argh(option, arg_name = "name=kind")]
+    pub(super) link: Vec<String>,
 
     /// works by name, with commas between (default: all)
     #[argh(option, arg_name = "names")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use crate::load::{Doors, TAG_BYTES};
+use crate::load::{Doors, LinkKind, TAG_BYTES};
 use crate::session::Settings;
 use crate::target::{self, Named, Source, Template};
 use crate::works::{Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset};
@@ -109,19 +109,19 @@ fn single(work: Work, run: RunFlags, key: Option<String>) -> Result<Bench, Usage
 }
 
 fn gateway(run: RunFlags, key: Option<String>) -> Result<Named, UsageError> {
-    let allocations = run.allocations.as_deref().map(question).transpose()?;
+    let (allocations, players) = (run.allocations.as_deref().map(question).transpose()?, run.link);
     match (run.gateway, run.client_addr, run.server_addr) {
         (None, Some(client), Some(server)) => {
-            let doors = Doors { client, server, key: run.key.or(key).unwrap_or_default() };
+            let doors = Doors { client, server, key: run.key.or(key).unwrap_or_default(), players };
             let name = client.to_string();
-            Ok(Named { name, source: Source::Running { doors, pid: run.pid }, allocations })
+            Ok(Named { name, source: Source::Running { doors, pid: run.pid }, allocations, players })
         }
         (Some(command), None, None) => {
             let template = Template::parse(&command).map_err(|error| UsageError(format!("--gateway: {error}")))?;
-            Ok(Named { name: "gateway".to_owned(), source: Source::Command(template), allocations })
+            Ok(Named { name: "gateway".to_owned(), source: Source::Command(template), allocations, players })
         }
         (None, None, None) => {
-            let beside_us = beside_us()?;
+            let beside_us = beside_us(players)?;
             Ok(Named { allocations: allocations.or(beside_us.allocations), ..beside_us })
         }
         (Some(_), ..) => Err(usage("--gateway starts one, --client-addr and --server-addr use another: give either")),
@@ -133,14 +133,14 @@ fn question(command: &str) -> Result<Template, UsageError> {
     Template::question(command).map_err(|error| usage(&format!("--allocations: {error}")))
 }
 
-fn beside_us() -> Result<Named, UsageError> {
+fn beside_us(players: LinkKind) -> Result<Named, UsageError> {
     let program = target::beside_us().ok_or_else(|| {
         usage(
             "there is no fastway beside this program: build it, or give --gateway, or --client-addr and --server-addr",
         )
     })?;
-    let source = Source::Command(Template::fastway(&program));
-    Ok(Named { name: "fastway".to_owned(), source, allocations: Some(Template::fastway_stats(&program)) })
+    let source = Source::Command(Template::fastway(&program, players));
+    Ok(Named { name: "fastway".to_owned(), source, allocations: Some(Template::fastway_stats(&program)), players })
 }
 
 fn compare(flags: CompareFlags) -> Result<Bench, UsageError> {
@@ -149,6 +149,7 @@ fn compare(flags: CompareFlags) -> Result<Bench, UsageError> {
         return Err(usage("compare needs a gateway: --gateway NAME='command with {client} {server} {key}'"));
     }
     set_allocations(&mut gateways, &flags.allocations)?;
+    set_links(&mut gateways, &flags.link)?;
     Ok(Bench {
         gateways,
         works: works(flags.works, &GOALS)?,
@@ -163,9 +164,10 @@ fn compare(flags: CompareFlags) -> Result<Bench, UsageError> {
 fn suite(flags: SuiteFlags) -> Result<Bench, UsageError> {
     let mut gateways = named(&flags.gateway)?;
     if gateways.is_empty() {
-        gateways.push(beside_us()?);
+        gateways.push(beside_us(LinkKind::Plain)?);
     }
     set_allocations(&mut gateways, &flags.allocations)?;
+    set_links(&mut gateways, &flags.link)?;
     Ok(Bench {
         gateways,
         works: works(flags.works, &SUITE)?,
@@ -210,7 +212,8 @@ fn named(texts: &[String]) -> Result<Vec<Named>, UsageError> {
             return Err(usage(&format!("two gateways are called {name:?}")));
         }
         let template = Template::parse(command).map_err(|error| usage(&format!("--gateway {name}: {error}")))?;
-        gateways.push(Named { name: name.to_owned(), source: Source::Command(template), allocations: None });
+        let (name, source) = (name.to_owned(), Source::Command(template));
+        gateways.push(Named { name, source, allocations: None, players: LinkKind::Plain });
     }
     Ok(gateways)
 }
@@ -219,11 +222,23 @@ fn set_allocations(gateways: &mut [Named], texts: &[String]) -> Result<(), Usage
     for text in texts {
         let (name, command) =
             name_and_command(text).ok_or_else(|| usage("--allocations takes NAME='command that prints a number'"))?;
-        let gateway = gateways.iter_mut().find(|gateway| gateway.name == name);
-        let gateway = gateway.ok_or_else(|| usage(&format!("--allocations: no gateway is called {name:?}")))?;
-        gateway.allocations = Some(question(command)?);
+        called("--allocations", name, gateways)?.allocations = Some(question(command)?);
     }
     Ok(())
+}
+
+fn set_links(gateways: &mut [Named], texts: &[String]) -> Result<(), UsageError> {
+    for text in texts {
+        let (name, kind) = name_and_command(text).ok_or_else(|| usage("--link takes NAME=plain or NAME=secure"))?;
+        called("--link", name, gateways)?.players =
+            kind.parse().map_err(|error: String| usage(&format!("--link {name}: {error}")))?;
+    }
+    Ok(())
+}
+
+fn called<'a>(flag: &str, name: &str, gateways: &'a mut [Named]) -> Result<&'a mut Named, UsageError> {
+    let gateway = gateways.iter_mut().find(|gateway| gateway.name == name);
+    gateway.ok_or_else(|| usage(&format!("{flag}: no gateway is called {name:?}")))
 }
 
 fn name_and_command(text: &str) -> Option<(&str, &str)> {

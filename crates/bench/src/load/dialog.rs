@@ -1,11 +1,16 @@
 //! A link that is spoken to step by step, before the load begins.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use fastway_session::MIN_READ_BYTES;
 use fastway_wire::{CHALLENGE_BYTES, Challenge, Command, HEADER_BYTES, LEN_BYTES, ServerId, frame_bytes, header_conn};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+
+use super::carrier::{Carrier, LinkKind};
+use super::link::Link;
+use super::scene::Doors;
 
 /// A gateway that says nothing for this long fails the run.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -15,39 +20,43 @@ const LONGEST_COMMAND: u32 = 1024;
 
 /// A blocking link.
 #[derive(Debug)]
-pub(crate) struct Dialog(TcpStream);
+pub(crate) struct Dialog {
+    carrier: Carrier,
+    /// What came and was not asked for yet.
+    unread: Vec<u8>,
+}
 
 impl Dialog {
     /// A player's link.
-    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-        // A port of the range that is handed out for outgoing connections can be connected to itself.
-        if stream.local_addr()? == stream.peer_addr()? {
-            return Err(ErrorKind::ConnectionRefused.into());
-        }
-        Self::over(stream)
+    pub(crate) fn enter(doors: &Doors) -> io::Result<Self> {
+        Self::over(socket_to(doors.client)?, doors.players)
     }
 
-    fn over(stream: TcpStream) -> io::Result<Self> {
+    /// A plain link.
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::over(socket_to(address)?, LinkKind::Plain)
+    }
+
+    fn over(stream: TcpStream, kind: LinkKind) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self(stream))
+        Ok(Self { carrier: Carrier::open(stream, kind, DEADLINE)?, unread: Vec::new() })
     }
 
     /// A player's link; where the gateway is on this machine, too, from another of its addresses than the last one's.
     ///
     /// A port stays taken for a while after its link: from one address, players could not come and go for long.
-    pub(crate) fn connect_from(turn: u32, address: SocketAddr) -> io::Result<Self> {
-        let SocketAddr::V4(gateway) = address else { return Self::connect(address) };
+    pub(crate) fn enter_from(turn: u32, doors: &Doors) -> io::Result<Self> {
+        let SocketAddr::V4(gateway) = doors.client else { return Self::enter(doors) };
         if !gateway.ip().is_loopback() {
-            return Self::connect(address);
+            return Self::enter(doors);
         }
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let [low, high] = [turn % 250, turn / 250 % 250].map(|part| u8::try_from(part + 1).unwrap_or(1));
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
         connect(&socket, &gateway)?;
-        Self::over(socket.into())
+        Self::over(socket.into(), doors.players)
     }
 
     /// A server's link; registered when this returns.
@@ -55,7 +64,7 @@ impl Dialog {
         let mut link = Self::connect(address)?;
         let mut challenge = [0; CHALLENGE_BYTES];
         link.read(&mut challenge)?;
-        link.0.write_all(&Challenge::new(challenge).respond(key.as_bytes(), server))?;
+        link.send(&Challenge::new(challenge).respond(key.as_bytes(), server))?;
         link.say(Command::Ping)?;
         match link.hear()? {
             Command::Ping => Ok(link),
@@ -67,8 +76,12 @@ impl Dialog {
         self.send(&command.encode())
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+    pub(crate) fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let taken = self.carrier.write(bytes)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+        self.carrier.flush()
     }
 
     /// The next command; data is an error, since nobody sends any yet.
@@ -85,14 +98,49 @@ impl Dialog {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact(buffer).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => io::Error::new(ErrorKind::TimedOut, format!("no answer within {DEADLINE:?}")),
-            ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the gateway closed the link (a wrong --key?)"),
-            _ => error,
-        })
+        while self.unread.len() < buffer.len() {
+            self.read_more()?;
+        }
+        let rest = self.unread.split_off(buffer.len());
+        buffer.copy_from_slice(&self.unread);
+        self.unread = rest;
+        Ok(())
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.0
+    fn read_more(&mut self) -> io::Result<()> {
+        let before = self.unread.len();
+        self.unread.resize(before + MIN_READ_BYTES, 0);
+        let read = self.carrier.read(self.unread.get_mut(before..).unwrap_or_default());
+        self.unread.truncate(before + read.as_ref().map_or(0, |count| count.unwrap_or(0)));
+        match read {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(io::Error::new(
+                ErrorKind::UnexpectedEof,
+                "the gateway closed the link (a wrong --key? no plain links?)",
+            )),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(io::Error::new(ErrorKind::TimedOut, format!("no answer within {DEADLINE:?}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The link for a load, with what it has received and nobody has asked for.
+    pub(crate) fn into_link(self) -> io::Result<Link> {
+        Link::new(self.carrier, self.unread)
+    }
+
+    /// For bytes of any kind, which pass by a session.
+    pub(crate) const fn socket(&self) -> &TcpStream {
+        self.carrier.socket()
+    }
+}
+
+fn socket_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    // A port of the range that is handed out for outgoing connections can be connected to itself.
+    match stream.local_addr()? == stream.peer_addr()? {
+        true => Err(ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
     }
 }

@@ -1,14 +1,16 @@
-//! One physical link of the generator: a non-blocking socket, what came in part, and what waits to be sent.
+//! One physical link of the generator: a non-blocking carrier, what came in part, and what waits to be sent.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
+
+use super::carrier::Carrier;
 
 /// Bytes at the front of the output that were sent are forgotten above this.
 const FORGET: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    carrier: Carrier,
     partial: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
@@ -19,14 +21,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Takes over a socket that was set up by blocking calls.
-    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self { stream, partial: Vec::new(), output: Vec::new(), sent: 0, dirty: false, blocked: false })
+    /// Takes over a carrier that was set up by blocking calls, and what came by it and was not looked at.
+    pub(crate) fn new(carrier: Carrier, partial: Vec<u8>) -> io::Result<Self> {
+        carrier.socket().set_nonblocking(true)?;
+        Ok(Self { carrier, partial, output: Vec::new(), sent: 0, dirty: false, blocked: false })
     }
 
     pub(crate) const fn socket(&self) -> &TcpStream {
-        &self.stream
+        self.carrier.socket()
     }
 
     /// What is to be sent next is appended here.
@@ -41,9 +43,9 @@ impl Link {
             return Err(ErrorKind::FileTooLarge.into());
         };
         kept.copy_from_slice(&self.partial);
-        match self.stream.read(room) {
-            Ok(0) => Ok(None),
-            Ok(count) => {
+        match self.carrier.read(room) {
+            Ok(None) => Ok(None),
+            Ok(Some(count)) => {
                 self.partial.clear();
                 Ok(Some(before + count))
             }
@@ -58,24 +60,34 @@ impl Link {
         self.partial.extend_from_slice(rest);
     }
 
+    /// Whether a read has left something to be sent.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.carrier.has_output()
+    }
+
     /// Writes until all is written or the socket takes no more.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.blocked = false;
         while let Some(waiting) = self.output.get(self.sent..).filter(|waiting| !waiting.is_empty()) {
-            match self.stream.write(waiting) {
+            match self.carrier.write(waiting) {
                 Ok(count) => self.sent += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_nothing(&error) => {
-                    self.blocked = true;
-                    self.forget_sent();
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
+                Err(error) => return self.held_up(error),
             }
         }
         self.output.clear();
         self.sent = 0;
-        Ok(())
+        self.carrier.flush().or_else(|error| self.held_up(error))
+    }
+
+    fn held_up(&mut self, error: io::Error) -> io::Result<()> {
+        match is_nothing(&error) {
+            true => {
+                self.blocked = true;
+                self.forget_sent();
+                Ok(())
+            }
+            false => Err(error),
+        }
     }
 
     fn forget_sent(&mut self) {

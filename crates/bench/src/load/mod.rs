@@ -3,6 +3,7 @@
 //! `scene` opens links and connections, `run` is the loop, `traffic` decides what is sent and when, `crowd` knows the
 //! connections, `stream` judges each of their directions, `net` holds the sockets, `tally` counts.
 
+mod carrier;
 mod clock;
 mod crowd;
 mod dialog;
@@ -18,6 +19,7 @@ mod table;
 mod tally;
 mod traffic;
 
+pub(crate) use carrier::LinkKind;
 pub(crate) use clock::{nanos, thread_cpu};
 pub(crate) use crowd::Way;
 pub(crate) use dialog::Dialog;

@@ -1,9 +1,9 @@
 //! All links of a run under one poller.
 
 use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
 
+use super::dialog::Dialog;
 use super::fault::{Fault, LinkName};
 use super::link::Link;
 use super::table::{Key, Table};
@@ -18,17 +18,17 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(players: Vec<TcpStream>, servers: Vec<TcpStream>) -> Result<Self, Fault> {
+    pub(crate) fn new(players: Vec<Dialog>, servers: Vec<Dialog>) -> Result<Self, Fault> {
         let count = u32::try_from(players.len()).unwrap_or(u32::MAX);
         let mut net = Self { poller: Poller::new()?, links: Table::new(), players: count, dirty: Vec::new() };
-        for stream in players.into_iter().chain(servers) {
-            net.add(stream)?;
+        for dialog in players.into_iter().chain(servers) {
+            net.add(dialog.into_link()?)?;
         }
         Ok(net)
     }
 
-    fn add(&mut self, stream: TcpStream) -> io::Result<()> {
-        let key = self.links.push(Link::new(stream)?);
+    fn add(&mut self, link: Link) -> io::Result<()> {
+        let key = self.links.push(link);
         self.poller.add(self.links.at(key).socket(), key.index().into(), Interest::READ)
     }
 
@@ -55,12 +55,17 @@ impl Net {
     /// Where to append what a link is to send; it leaves with [`Net::flush`].
     #[inline]
     pub(crate) fn output(&mut self, key: Key<Link>) -> &mut Vec<u8> {
+        self.soil(key);
+        self.links.at_mut(key).output()
+    }
+
+    #[inline]
+    fn soil(&mut self, key: Key<Link>) {
         let link = self.links.at_mut(key);
         if !link.dirty {
             link.dirty = true;
             self.dirty.push(key);
         }
-        link.output()
     }
 
     /// One write for each link that has something to send and can.
@@ -105,7 +110,12 @@ impl Net {
     /// One read; gives the bytes of `scratch` to be looked at.
     #[inline]
     pub(crate) fn fill<'a>(&mut self, key: Key<Link>, scratch: &'a mut [u8]) -> Result<&'a [u8], Fault> {
-        match self.links.at_mut(key).fill(scratch) {
+        let link = self.links.at_mut(key);
+        let filled = link.fill(scratch);
+        if link.has_answer() {
+            self.soil(key);
+        }
+        match filled {
             Ok(Some(count)) => Ok(scratch.get(..count).unwrap_or_default()),
             Ok(None) => Err(Fault::Ended(self.name(key))),
             Err(error) => Err(Fault::Link(self.name(key), error)),

@@ -7,7 +7,6 @@ use fastway_wire::split_frame;
 
 use super::clock::{Clock, nanos, thread_cpu};
 use super::crowd::Crowd;
-use super::dialog::Dialog;
 use super::fault::Fault;
 use super::link::Link;
 use super::net::Net;
@@ -74,8 +73,7 @@ pub(crate) fn run(
     interrupted: &AtomicBool,
 ) -> Result<Vec<Part>, Fault> {
     let pattern = Pattern::new(conduct.seed, traffic.longest() as usize);
-    let streams = |links: Vec<Dialog>| links.into_iter().map(Dialog::into_stream).collect();
-    let mut net = Net::new(streams(scene.players), streams(scene.servers))?;
+    let mut net = Net::new(scene.players, scene.servers)?;
     let mut crowd = Crowd::new(&net, &scene.connections, pattern);
     let clock = Clock::start();
     let now = clock.now();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastway_wire::{Command, ConnId, ServerId};
 
+use super::carrier::LinkKind;
 use super::dialog::Dialog;
 use super::fault::{Fault, LinkName};
 
@@ -17,6 +18,8 @@ pub(crate) struct Doors {
     pub(crate) client: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) key: String,
+    /// How players come.
+    pub(crate) players: LinkKind,
 }
 
 /// How many links and connections; connections are spread over the servers in turn.
@@ -76,7 +79,7 @@ impl Scene {
     /// A new player's link; gives its number.
     pub(crate) fn add_player(&mut self, doors: &Doors) -> Result<u32, Fault> {
         let number = u32::try_from(self.players.len()).unwrap_or(u32::MAX);
-        let player = Dialog::connect(doors.client).map_err(|error| Fault::Open(LinkName::Player(number), error))?;
+        let player = Dialog::enter(doors).map_err(|error| Fault::Open(LinkName::Player(number), error))?;
         self.players.push(player);
         Ok(number)
     }

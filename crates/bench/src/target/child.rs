@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::TargetError;
 use super::template::Template;
-use crate::load::Doors;
+use crate::load::{Doors, LinkKind};
 
 /// How long a gateway may take until it listens.
 const START: Duration = Duration::from_secs(10);
@@ -40,10 +40,11 @@ impl ChildGateway {
     pub(super) fn start(
         template: &Template,
         key: &str,
+        players: LinkKind,
         interrupted: &AtomicBool,
     ) -> Result<(Self, Doors), TargetError> {
         let (client, server) = free_ports()?;
-        let doors = Doors { client, server, key: key.to_owned() };
+        let doors = Doors { client, server, key: key.to_owned(), players };
         let dir = TempDir::with_prefix("fastway-bench-")?;
         let output = File::options().read(true).append(true).create(true).open(dir.path().join("output"))?;
         let mut command = template.command(&doors);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::load::Doors;
+use crate::load::{Doors, LinkKind};
 pub(crate) use allocations::AllocationsError;
 use allocations::Asked;
 use child::ChildGateway;
@@ -50,6 +50,8 @@ pub(crate) struct Named {
     pub(crate) source: Source,
     /// The command that tells what it has allocated.
     pub(crate) allocations: Option<Template>,
+    /// How players come to it.
+    pub(crate) players: LinkKind,
 }
 
 /// A gateway under test. One that was started here is killed and reaped when this is dropped.
@@ -67,11 +69,11 @@ pub(crate) fn beside_us() -> Option<PathBuf> {
 }
 
 impl Source {
-    pub(crate) fn provide(&self, interrupted: &AtomicBool) -> Result<Gateway, TargetError> {
+    pub(crate) fn provide(&self, players: LinkKind, interrupted: &AtomicBool) -> Result<Gateway, TargetError> {
         match self {
             Self::Running { doors, pid } => Ok(Gateway { doors: doors.clone(), pid: *pid, child: None }),
             Self::Command(template) => {
-                let (child, doors) = ChildGateway::start(template, KEY, interrupted)?;
+                let (child, doors) = ChildGateway::start(template, KEY, players, interrupted)?;
                 Ok(Gateway { doors, pid: Some(child.pid()), child: Some(child) })
             }
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::load::Doors;
+use crate::load::{Doors, LinkKind};
 
 const CLIENT: &str = "{client}";
 const SERVER: &str = "{server}";
@@ -52,15 +52,19 @@ impl Template {
     }
 
     /// The command for `program`, which takes fastway's flags.
-    pub(crate) fn fastway(program: &Path) -> Self {
+    pub(crate) fn fastway(program: &Path, players: LinkKind) -> Self {
         let flags = ["--client-addr", CLIENT, "--server-addr", SERVER, "--server-auth-key", KEY, "--log-level", "warn"];
-        let program = program.to_string_lossy().into_owned();
-        Self([program].into_iter().chain(flags.map(str::to_owned)).collect())
+        let sessions: &[&str] = match players {
+            LinkKind::Plain => &[],
+            LinkKind::Secure => &["--client-link", "plain,secure"],
+        };
+        let words = flags.iter().chain(sessions).map(|word| (*word).to_owned());
+        Self([program.to_string_lossy().into_owned()].into_iter().chain(words).collect())
     }
 
     /// The command with its places filled. A program that is named by a relative path is looked for here, wherever it
     /// is started.
-    pub(crate) fn command(&self, Doors { client, server, key }: &Doors) -> Command {
+    pub(crate) fn command(&self, Doors { client, server, key, .. }: &Doors) -> Command {
         let fill = |word: &String| {
             word.replace(CLIENT, &client.to_string()).replace(SERVER, &server.to_string()).replace(KEY, key)
         };
@@ -112,7 +116,7 @@ mod tests {
 
     fn doors(key: &str) -> Doors {
         let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Doors { client: port(1), server: port(2), key: key.to_owned() }
+        Doors { client: port(1), server: port(2), key: key.to_owned(), players: LinkKind::Plain }
     }
 
     #[test]

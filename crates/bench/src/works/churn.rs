@@ -9,7 +9,7 @@ use fastway_wire::{Command, ConnId, split_frame};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::load::{Dialog, Fault, Link, LinkName, server_id, thread_cpu};
+use crate::load::{Dialog, Doors, Fault, Link, LinkName, server_id, thread_cpu};
 use crate::load::{Tally, nanos};
 use crate::outcome::{Generator, Plots, Process};
 use crate::poller::{Interest, Poller};
@@ -82,7 +82,7 @@ fn leaked(session: &Session<'_>, before: Option<usize>) -> Option<usize> {
 /// Where players go in and out, and the server that sees it.
 struct Door {
     started: Instant,
-    address: std::net::SocketAddr,
+    doors: Doors,
     poller: Poller,
     server: Link,
     inside: Vec<Option<Visit>>,
@@ -115,12 +115,12 @@ impl Door {
     fn open(session: &Session<'_>) -> Result<Self, Fault> {
         let doors = &session.gateway.doors;
         let server = Dialog::register(doors.server, &doors.key, server_id(0));
-        let server = Link::new(server.map_err(|error| Fault::Open(LinkName::Server(0), error))?.into_stream())?;
+        let server = server.and_then(Dialog::into_link).map_err(|error| Fault::Open(LinkName::Server(0), error))?;
         let poller = Poller::new()?;
         poller.add(server.socket(), SERVER, Interest::READ)?;
         Ok(Self {
             started: Instant::now(),
-            address: doors.client,
+            doors: doors.clone(),
             poller,
             server,
             inside: Vec::new(),
@@ -142,10 +142,10 @@ impl Door {
     fn enter(&mut self, slot: u32) -> Result<(), Fault> {
         let (name, since) = (LinkName::Player(slot), self.now());
         self.turn = self.turn.wrapping_add(1);
-        let mut dialog = Dialog::connect_from(self.turn, self.address).map_err(|error| Fault::Open(name, error))?;
+        let mut dialog = Dialog::enter_from(self.turn, &self.doors).map_err(|error| Fault::Open(name, error))?;
         let dial = Command::Dial { remote: server_id(0).get() };
         dialog.say(dial).map_err(|error| Fault::Link(name, error))?;
-        let link = Link::new(dialog.into_stream())?;
+        let link = dialog.into_link()?;
         self.poller.add(link.socket(), slot.into(), Interest::READ)?;
         if self.inside.len() <= slot as usize {
             self.inside.resize_with(slot as usize + 1, || None);

@@ -1,5 +1,6 @@
 //! A peer that misbehaves, on a thread of its own beside the load.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::str::FromStr;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use fastway_session::{Identity, Session};
 use fastway_wire::{Command, ConnId, encode_data, split_frame};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -31,6 +33,8 @@ pub(crate) enum Kind {
     Floods,
     /// A player sends a kilobyte of random bytes, and comes again when it is thrown out; up to 1,000 times a second.
     Garbage,
+    /// 2,000 attackers open secure sessions and prove nothing; each comes again when it is thrown out.
+    Handshakes,
 }
 
 impl FromStr for Kind {
@@ -41,7 +45,8 @@ impl FromStr for Kind {
             "stops-reading" => Ok(Self::StopsReading),
             "floods" => Ok(Self::Floods),
             "garbage" => Ok(Self::Garbage),
-            _ => Err("give stops-reading, floods or garbage".to_owned()),
+            "handshakes" => Ok(Self::Handshakes),
+            _ => Err("give stops-reading, floods, garbage or handshakes".to_owned()),
         }
     }
 }
@@ -66,6 +71,7 @@ impl Trouble {
                 Kind::StopsReading => stops_reading(Pair::open(&doors)?, &doors, steps),
                 Kind::Floods => floods(Pair::open(&doors)?, steps),
                 Kind::Garbage => garbage(&doors, seed, steps),
+                Kind::Handshakes => handshakes(&doors, steps)?,
             }
             Ok(())
         })?;
@@ -120,10 +126,10 @@ impl Steps<'_> {
     }
 }
 
-/// A player and a server with a connection between them, both without blocking.
+/// A player and a server with a connection between them, both on plain links and without blocking.
 struct Pair {
-    player: TcpStream,
-    server: TcpStream,
+    player: Dialog,
+    server: Dialog,
     conn: ConnId,
 }
 
@@ -134,9 +140,8 @@ impl Pair {
         let mut server = server.map_err(|error| Fault::Open(name, error))?;
         let (player, conn) = dial(doors).map_err(|error| Fault::Open(LinkName::Player(SERVER), error))?;
         server.hear().map_err(|error| Fault::Link(name, error))?;
-        let (player, server) = (player.into_stream(), server.into_stream());
-        player.set_nonblocking(true)?;
-        server.set_nonblocking(true)?;
+        player.socket().set_nonblocking(true)?;
+        server.socket().set_nonblocking(true)?;
         Ok(Self { player, server, conn })
     }
 }
@@ -190,13 +195,13 @@ fn stops_reading(mut pair: Pair, doors: &Doors, mut steps: Steps<'_>) {
         if waiting.is_sent() {
             waiting.refill(pair.conn, &[7; 16 << 10], 2);
         }
-        let Some(taken) = waiting.offer(&pair.server) else { return };
+        let Some(taken) = waiting.offer(pair.server.socket()) else { return };
         steps.count(taken);
-        drain(&pair.server, &mut heard);
+        drain(pair.server.socket(), &mut heard);
         // The gateway tells the server when it has enough of the player: then another one comes.
         if is_closed(&mut heard, pair.conn) && waiting.is_sent() {
             let Ok((player, conn)) = dial(doors) else { return };
-            pair = Pair { player: player.into_stream(), conn, ..pair };
+            pair = Pair { player, conn, ..pair };
         }
     }
 }
@@ -225,9 +230,9 @@ fn floods(pair: Pair, mut steps: Steps<'_>) {
         if waiting.is_sent() {
             waiting.refill(pair.conn, &[7; 64], 200);
         }
-        let Some(taken) = waiting.offer(&pair.player) else { return };
+        let Some(taken) = waiting.offer(pair.player.socket()) else { return };
         steps.count(taken);
-        drain(&pair.server, &mut heard);
+        drain(pair.server.socket(), &mut heard);
         heard.clear();
     }
 }
@@ -249,5 +254,50 @@ fn garbage(doors: &Doors, seed: u64, mut steps: Steps<'_>) {
         if link.send(&bytes).is_ok() {
             steps.count(bytes.len());
         }
+    }
+}
+
+/// Attackers at once.
+const ATTACKERS: usize = 2000;
+/// So many of them come, or come again, in a step.
+const ATTACKERS_A_STEP: usize = 20;
+
+/// How long their sessions would wait, which nobody looks at.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// All of them are looked at in turn; who was thrown out comes again.
+fn handshakes(doors: &Doors, mut steps: Steps<'_>) -> Result<(), Fault> {
+    let mut attackers = VecDeque::with_capacity(ATTACKERS);
+    while steps.next() {
+        for _ in 0..ATTACKERS_A_STEP {
+            if attackers.len() < ATTACKERS {
+                attackers.push_back(attack(doors, &steps)?);
+            } else if let Some(attacker) = attackers.pop_front().filter(|attacker| !is_gone(attacker)) {
+                attackers.push_back(attacker);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A valid first message: the gateway has to work for its reply, if it can spare the time.
+fn attack(doors: &Doors, steps: &Steps<'_>) -> Result<Dialog, Fault> {
+    let name = LinkName::Player(SERVER);
+    let mut attacker = Dialog::connect(doors.client).map_err(|error| Fault::Open(name, error))?;
+    let mut session = Session::secure(Identity::Anyone, PATIENCE, Instant::now());
+    let hello = session.connect(Instant::now(), &mut rand::rng()).map_err(|fault| Fault::Trouble(fault.to_string()))?;
+    // One that is thrown out at once comes again.
+    if attacker.send(&hello.bytes).is_ok() {
+        steps.count(hello.bytes.len());
+    }
+    attacker.socket().set_nonblocking(true)?;
+    Ok(attacker)
+}
+
+fn is_gone(attacker: &Dialog) -> bool {
+    let mut buffer = [0; 1024];
+    match attacker.socket().read(&mut buffer) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
