@@ -109,6 +109,7 @@ impl Sealed {
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, "the gateway admits no secure session"));
             }
         }
+        sealed.seal_and_flush(stream)?;
         Ok(sealed)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Exit, Program, bench, yardstick};
+use crate::support::{Exit, Misdeed, Program, SecureFront, TestGateway, bench, bench_with, yardstick};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -28,6 +28,7 @@ fn every_work_runs_and_counts_what_it_measures() {
         &["stall", "--links", "5", "--rate", "500", "--trouble", "stops-reading"],
         &["stall", "--links", "5", "--rate", "500", "--trouble", "floods"],
         &["stall", "--links", "5", "--rate", "500", "--trouble", "garbage"],
+        &["stall", "--links", "5", "--rate", "500", "--trouble", "handshakes"],
     ] {
         let run = briefly(&[words, &["--json"]].concat()).json().remove(0);
         assert_eq!(run["work"], words[0]);
@@ -54,6 +55,33 @@ fn churn_leaves_no_link_behind() {
     let run = briefly(&["churn", "--json"]).json().remove(0);
     assert_eq!(run["details"]["descriptors_leaked"], 0, "{run}");
     assert!(run["details"]["cycles"].as_u64() >= run["frames"].as_u64(), "{run}");
+}
+
+/// The yardstick knows only plain links: that everything arrives shows that the session is really there.
+#[test]
+fn players_come_by_secure_sessions() {
+    let gateway = TestGateway::start(Misdeed::Nothing, 0);
+    let front = SecureFront::start(gateway.client);
+    let flags = gateway.flags_by(front.address);
+    let common = ["--link", "secure", "--time", "200ms", "--warmup", "50ms", "--max-lag", "10s", "--json"];
+    for words in [
+        &["echo", "--links", "5", "--connections", "3", "--window", "32"][..],
+        &["rate", "--links", "5", "--rate", "500"],
+        &["push", "--links", "5", "--rate", "max"],
+        &["large", "--links", "2"],
+        &["mixed", "--links", "5"],
+        &["churn", "--at-once", "4"],
+    ] {
+        let run = bench_with(&[words, &common].concat(), &flags).expect_success().json().remove(0);
+        assert!(run["frames"].as_u64() > Some(0), "{run}");
+    }
+}
+
+#[test]
+fn a_gateway_without_sessions_is_named() {
+    let gateway = TestGateway::start(Misdeed::Nothing, 0);
+    bench_with(&["echo", "--link", "secure"], &gateway.flags())
+        .expect_failure(&["player link 0 could not be opened", "admits no secure session"]);
 }
 
 #[test]
@@ -259,7 +287,10 @@ fn a_faulty_command_line_is_refused_and_says_what_is_accepted() {
         (&["rate", "--rate", "0"], "a number above 0"),
         (&["echo", "--client-addr", "127.0.0.1:1"], "--server-addr"),
         (&["echo", "--gateway", "gw"], "where {client} goes"),
-        (&["stall", "--trouble", "rain"], "stops-reading, floods or garbage"),
+        (&["stall", "--trouble", "rain"], "stops-reading, floods, garbage or handshakes"),
+        (&["echo", "--link", "tls"], "give plain or secure"),
+        (&["compare", "--gateway", "a=g {client} {server}", "--link", "a=tls"], "--link a: give plain or secure"),
+        (&["compare", "--gateway", "a=g {client} {server}", "--link", "b=plain"], "no gateway is called \"b\""),
         (&["compare"], "NAME='command"),
         (&["echo", "--gateway", "gw {client} {server}", "--allocations", ""], "--allocations: the command is empty"),
         (&["compare", "--gateway", "a=gw {client} {server}", "--allocations", "b=x"], "no gateway is called \"b\""),

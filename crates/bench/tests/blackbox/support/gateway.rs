@@ -56,7 +56,12 @@ impl TestGateway {
 
     /// The flags that lead to it.
     pub(crate) fn flags(&self) -> Vec<String> {
-        ["--client-addr", &self.client.to_string(), "--server-addr", &self.server.to_string(), "--key", "secret"]
+        self.flags_by(self.client)
+    }
+
+    /// The flags for players who come by another address.
+    pub(crate) fn flags_by(&self, client: SocketAddr) -> Vec<String> {
+        ["--client-addr", &client.to_string(), "--server-addr", &self.server.to_string(), "--key", "secret"]
             .map(str::to_owned)
             .to_vec()
     }
