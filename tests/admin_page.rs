@@ -198,6 +198,7 @@ fn every_number_on_the_page_is_that_of_the_api() {
     stranger.expect_refuse(99);
     browser.expect("Number(document.getElementById('frames.clients').value) > 0");
     browser.expect("document.getElementById('closed.end_of_stream.client').value === '3'");
+    browser.expect("Number(document.getElementById('round-trip.clients').value) > 0");
     browser.expect("document.querySelectorAll('#busiest tbody tr').length === 7");
     let shown = expect_numbers_of(&browser, &mut events);
     assert_eq!((shown["links.clients"], shown["links.servers"], shown["connections.open"]), (6.0, 1.0, 5.0));
