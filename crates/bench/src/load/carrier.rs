@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use fastway_session::{AbortReason, Backlog, Event, Identity, MIN_READ_BYTES, Session, TransportId};
+use fastway_session::{AbortReason, Backlog, Event, Identity, MIN_READ_BYTES, Session, Status, TransportId};
 
 /// How players come to the gateway. Servers always come by plain links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,8 +117,8 @@ impl Sealed {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Established { .. } => return Ok(true),
-                Event::Refused(status) => return Err(other(format!("the gateway refuses a session: {status}"))),
-                Event::Ended(end) => return Err(other(format!("the gateway ended the session: {end}"))),
+                Event::Refused(status) => return Err(refused(status)),
+                Event::Ended(end) => return Err(io::Error::other(format!("the gateway ended the session: {end}"))),
                 _ => {}
             }
         }
@@ -174,8 +174,9 @@ impl Sealed {
     }
 }
 
-fn other(text: String) -> io::Error {
-    io::Error::other(text)
+fn refused(status: Status) -> io::Error {
+    let kind = if status == Status::Overloaded { ErrorKind::ResourceBusy } else { ErrorKind::Other };
+    io::Error::new(kind, format!("the gateway refuses a session: {status}"))
 }
 
 /// A player that leaves says so; otherwise the gateway would wait for it.

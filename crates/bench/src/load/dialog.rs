@@ -2,7 +2,8 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fastway_session::MIN_READ_BYTES;
 use fastway_wire::{CHALLENGE_BYTES, Challenge, Command, HEADER_BYTES, LEN_BYTES, ServerId, frame_bytes, header_conn};
@@ -14,6 +15,9 @@ use super::scene::Doors;
 
 /// A gateway that says nothing for this long fails the run.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Before an overloaded gateway is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Commands are shorter, whatever tail they have.
 const LONGEST_COMMAND: u32 = 1024;
@@ -29,7 +33,7 @@ pub(crate) struct Dialog {
 impl Dialog {
     /// A player's link.
     pub(crate) fn enter(doors: &Doors) -> io::Result<Self> {
-        Self::over(socket_to(doors.client)?, doors.players)
+        patiently(|| Self::over(socket_to(doors.client)?, doors.players))
     }
 
     /// A plain link.
@@ -52,11 +56,13 @@ impl Dialog {
         if !gateway.ip().is_loopback() {
             return Self::enter(doors);
         }
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let [low, high] = [turn % 250, turn / 250 % 250].map(|part| u8::try_from(part + 1).unwrap_or(1));
-        bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
-        connect(&socket, &gateway)?;
-        Self::over(socket.into(), doors.players)
+        patiently(|| {
+            let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
+            connect(&socket, &gateway)?;
+            Self::over(socket.into(), doors.players)
+        })
     }
 
     /// A server's link; registered when this returns.
@@ -133,6 +139,17 @@ impl Dialog {
     /// For bytes of any kind, which pass by a session.
     pub(crate) const fn socket(&self) -> &TcpStream {
         self.carrier.socket()
+    }
+}
+
+/// A gateway that takes so many sessions a second and no more is asked again.
+fn patiently(enter: impl Fn() -> io::Result<Dialog>) -> io::Result<Dialog> {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match enter() {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < until => thread::sleep(PAUSE),
+            result => return result,
+        }
     }
 }
 
