@@ -115,6 +115,9 @@ func fault(format string, args ...any) error {
 
 // endOf is why the session is over, if err says that it is.
 func endOf(err error) error {
+	if err == nil {
+		return nil
+	}
 	var end *endError
 	if errors.As(err, &end) {
 		return end.why

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,8 +61,9 @@ type Stream struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// reading and writing are held by who reads and writes.
+	// reading and writing are held by who reads and writes; readers counts the calls of Read.
 	reading, writing sync.Mutex
+	readers          atomic.Int32
 
 	mu    sync.Mutex
 	news  *sync.Cond
@@ -73,8 +75,10 @@ type Stream struct {
 	// end is why the session is over.
 	end             error
 	readBy, writeBy deadline
-	// writersWait: somebody waits for room.
-	writersWait int
+	// writersWait: somebody waits for room. When it takes long, stalled has a goroutine read ahead.
+	writersWait  int
+	stalled      *time.Timer
+	readingAhead bool
 	// acks goes off when something may be to be sent by itself; it is armed then.
 	acks   *time.Timer
 	armed  bool
@@ -113,6 +117,8 @@ func newStream(proto protocol, opts Options) *Stream {
 	s.acks.Stop()
 	s.expiry = time.AfterFunc(time.Hour, s.expire)
 	s.expiry.Stop()
+	s.stalled = time.AfterFunc(time.Hour, s.readAhead)
+	s.stalled.Stop()
 	return s
 }
 
@@ -141,6 +147,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	s.readers.Add(1)
+	defer s.readers.Add(-1)
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
@@ -262,11 +270,39 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, nil
 		}
 		if taken == 0 {
-			s.writersWait++
-			s.news.Wait()
-			s.writersWait--
+			s.awaitRoom()
 		}
 	}
+}
+
+// stall is how long a writer waits before somebody else reads what makes room, if the user does not.
+const stall = 20 * time.Millisecond
+
+func (s *Stream) awaitRoom() {
+	if !s.readingAhead {
+		s.stalled.Reset(stall)
+	}
+	s.writersWait++
+	s.news.Wait()
+	s.writersWait--
+}
+
+// readAhead reads acknowledgements while nobody reads the stream, as far as nothing else stands before them.
+func (s *Stream) readAhead() {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readingAhead = true
+	for s.readers.Load() == 0 && len(s.plain) == 0 && s.mayNotRead() == nil {
+		c := s.live
+		if c == nil {
+			s.news.Wait()
+		} else if s.open(c, nil); s.live == c && len(s.plain) == 0 {
+			s.receive(c)
+		}
+	}
+	s.readingAhead = false
 }
 
 func (s *Stream) mayNotWrite() error {
@@ -402,7 +438,7 @@ func (s *Stream) finish(why error, last *parting) {
 	}
 	s.end = why
 	s.cancel()
-	for _, timer := range []*time.Timer{s.expiry, s.acks, s.readBy.timer, s.writeBy.timer} {
+	for _, timer := range []*time.Timer{s.expiry, s.acks, s.stalled, s.readBy.timer, s.writeBy.timer} {
 		if timer != nil {
 			timer.Stop()
 		}
