@@ -34,17 +34,18 @@ var statusTexts = [...]string{
 }
 
 func (s Status) String() string {
-	if s.isKnown() {
+	if s.IsKnown() {
 		return statusTexts[s]
 	}
 	return fmt.Sprintf("status %d", uint8(s))
 }
 
-func (s Status) isKnown() bool { return int(s) < len(statusTexts) }
+// IsKnown tells whether this version has it.
+func (s Status) IsKnown() bool { return int(s) < len(statusTexts) }
 
 // wouldBeFinal tells whether trying again cannot help, if the status is what the acceptor meant.
 func (s Status) wouldBeFinal() bool {
-	return s.isKnown() && s != StatusStaleAttempt && s != StatusOverloaded
+	return s.IsKnown() && s != StatusStaleAttempt && s != StatusOverloaded
 }
 
 // AbortReason is why one end aborts a session (docs/protocol.md §3.2).
@@ -72,7 +73,8 @@ func (r AbortReason) String() string {
 
 // Errors of transports: the session goes on by another one.
 var (
-	errNotAuthentic = errors.New("a message is not authentic")
+	// ErrNotAuthentic says that something was altered, or not made with the right key.
+	ErrNotAuthentic = errors.New("a message is not authentic")
 	errWornOut      = errors.New("the keys of this transport are worn out")
 	errReplaced     = errors.New("a newer transport has taken over")
 )

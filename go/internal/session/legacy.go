@@ -128,7 +128,7 @@ func (a *newAnswer) agree(reply []byte, err error, _ time.Time) (*transport, err
 	}
 	secret, ok := dhShared(a.private, binary.LittleEndian.Uint64(reply))
 	if !ok {
-		return nil, errNotAuthentic
+		return nil, ErrNotAuthentic
 	}
 	l := a.session
 	l.share(secret)
@@ -218,7 +218,7 @@ func (l *legacy) prove(t *transport, proof []byte, _ time.Time) ([]byte, error) 
 	case t != l.candidate:
 		return nil, errReplaced
 	case subtle.ConstantTimeCompare(proof, t.proof) != 1:
-		return nil, errNotAuthentic
+		return nil, ErrNotAuthentic
 	}
 	l.candidate = nil
 	if !l.canContinueFrom(t.cursor) {

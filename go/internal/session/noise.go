@@ -82,7 +82,7 @@ func (h *handshake) write(payload []byte) (message []byte, keys *transportKeys, 
 func (h *handshake) read(message []byte) (payload []byte, keys *transportKeys, err error) {
 	payload, initiators, responders, err := h.state.ReadMessage(nil, message)
 	if err != nil {
-		return nil, nil, errNotAuthentic
+		return nil, nil, ErrNotAuthentic
 	}
 	return payload, split(initiators, responders), nil
 }

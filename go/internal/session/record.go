@@ -80,7 +80,7 @@ func (k *cipherKey) open(into, ciphertext []byte) ([]byte, error) {
 	}
 	plaintext, err := k.aead.Open(into[:0], nonce, ciphertext, nil)
 	if err != nil {
-		return nil, errNotAuthentic
+		return nil, ErrNotAuthentic
 	}
 	return plaintext, nil
 }
