@@ -95,7 +95,9 @@ func meetOverSessions(tb testing.TB, way sessionWay, change ...func(*Config)) *s
 }
 
 // endNow does not wait for a gateway that may be gone, as Close would.
-func endNow(ep *EndPoint) { ep.finish(&LinkError{End: LinkUnconfirmed, Err: errors.New("the test is over")}) }
+func endNow(ep *EndPoint) {
+	ep.finish(&LinkError{End: LinkUnconfirmed, Err: errors.New("the test is over")})
+}
 
 func (p *sessionPair) expectEvent(tb testing.TB, want SessionState) SessionEvent {
 	tb.Helper()
