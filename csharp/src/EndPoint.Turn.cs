@@ -22,7 +22,7 @@ namespace Fastway
             _link.Step(now);
             ReadAll(now);
             _mux.Tick(now);
-            KeepAlive(now);
+            StayAlive(now);
             WriteAll(now);
             SeeChanges();
             SeeEnd(now);
@@ -93,7 +93,7 @@ namespace Fastway
             return taken > 0;
         }
 
-        private void KeepAlive(long now)
+        private void StayAlive(long now)
         {
             if (_mux.IsHeld || !_link.IsLive || !_mux.IsUp)
             {
@@ -150,7 +150,7 @@ namespace Fastway
             }
             else if (!_mux.IsUp && now >= _connectDeadline)
             {
-                End(new LinkException(LostReason.ConnectTimedOut));
+                End(new LinkException(LostReason.ConnectTimedOut, _link.Trouble));
             }
             else if (_shutdown != null)
             {

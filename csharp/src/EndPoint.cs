@@ -69,9 +69,9 @@ namespace Fastway
             _timeoutCallback = timeoutCallback;
             _settings = new MuxSettings(role, options, serverId, authKey);
             _mux = new Mux(_settings);
-            var interval = (long)options.PingInterval.TotalMilliseconds;
-            _keepAlive = new KeepAlive(
-                interval, timeoutCallback == null ? interval * options.DeadAfterIntervals : (long)Math.Max(1, pingTimeout));
+            _keepAlive = timeoutCallback == null
+                ? KeepAlive.For(options)
+                : new KeepAlive((long)options.PingInterval.TotalMilliseconds, (long)Math.Max(1, pingTimeout));
             var now = Clock.Now;
             _keepAlive.Start(now);
             _connectDeadline = now + (long)options.ConnectTimeout.TotalMilliseconds;
@@ -378,7 +378,9 @@ namespace Fastway
         {
             options = options ?? new EndPointOptions();
             var target = Address.Parse(address);
-            var link = new PlainLink(new SocketTransport(target));
+            var link = options.Session == null
+                ? (Link)new PlainLink(new SocketTransport(target))
+                : new SessionLink(options, () => new SocketTransport(target), Clock.Now);
             return new EndPoint(options, role, serverId, authKey, link, null, 0);
         }
 

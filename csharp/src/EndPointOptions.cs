@@ -42,6 +42,9 @@ namespace Fastway
             PendingAccepts = 1024;
         }
 
+        /// <summary>A session under the connections, which outlives its network; null, the default, for a plain link.</summary>
+        public SessionOptions Session { get; set; }
+
         /// <summary>
         /// Has a thread of its own move everything, so that nobody needs to call <see cref="EndPoint.Poll"/>. Events come
         /// on that thread then. Default: no.
@@ -63,8 +66,7 @@ namespace Fastway
         public TimeSpan PingInterval { get; set; }
 
         /// <summary>
-        /// After so many ping intervals without a byte from the gateway a plain link is lost, and a session looks for
-        /// another way to the gateway. Default 3. Zero: never.
+        /// After so many ping intervals without a byte from the gateway a plain link is lost. Default 3. Zero: never.
         /// </summary>
         public int DeadAfterIntervals { get; set; }
 
@@ -113,6 +115,10 @@ namespace Fastway
             AtLeast("SendBufferBytes", SendBufferBytes, 0);
             AtLeast("PendingAccepts", PendingAccepts, 0);
             AtLeast("DeadAfterIntervals", DeadAfterIntervals, 0);
+            if (Session != null)
+            {
+                Session.Check();
+            }
         }
 
         private static void AtLeast(string setting, int value, int least)

@@ -22,6 +22,9 @@ namespace Fastway.Links
         /// <summary>Why it is over; null while it is not. What came before was read then.</summary>
         public LinkException Failure { get; protected set; }
 
+        /// <summary>What was wrong with the last attempt to connect, for people; null for nothing.</summary>
+        public string Trouble { get; protected set; }
+
         /// <summary>Goes on with what takes several turns: connecting, coming back.</summary>
         public abstract void Step(long now);
 

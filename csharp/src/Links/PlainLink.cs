@@ -38,6 +38,11 @@ namespace Fastway.Links
             return _transport.Write(bytes);
         }
 
+        public override void Flush(long now)
+        {
+            _transport.Flush();
+        }
+
         public override void Silent(long now)
         {
             Failure = Failure ?? new LinkException(LostReason.Silent);

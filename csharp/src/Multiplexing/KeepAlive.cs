@@ -22,6 +22,18 @@ namespace Fastway.Multiplexing
             _patience = patience;
         }
 
+        /// <summary>As the options say: a session has a time of its own for a silent gateway.</summary>
+        public static KeepAlive For(EndPointOptions options)
+        {
+            var interval = (long)options.PingInterval.TotalMilliseconds;
+            if (options.Session == null)
+            {
+                return new KeepAlive(interval, interval * options.DeadAfterIntervals);
+            }
+            var patience = (long)options.Session.SilentAfter.TotalMilliseconds;
+            return new KeepAlive(Math.Min(interval, patience), patience);
+        }
+
         /// <summary>The link begins, or begins anew.</summary>
         public void Start(long now)
         {

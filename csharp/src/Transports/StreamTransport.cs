@@ -23,6 +23,7 @@ namespace Fastway.Transports
         private readonly Stream _stream;
         private readonly ByteQueue _read = new ByteQueue(new ChunkPool());
         private readonly ByteQueue _toWrite = new ByteQueue(new ChunkPool());
+        private bool _writes;
         private bool _closed;
         private bool _readToEnd;
         private Exception _fault;
@@ -66,8 +67,17 @@ namespace Fastway.Transports
                     return 0;
                 }
                 _toWrite.Add(bytes.Array, bytes.Offset, bytes.Count);
-                Monitor.PulseAll(_gate);
                 return bytes.Count;
+            }
+        }
+
+        /// <summary>Lets the writer begin: what was taken in pieces goes out in one, which suits TCP better.</summary>
+        public override void Flush()
+        {
+            lock (_gate)
+            {
+                _writes = _toWrite.Count > 0;
+                Monitor.PulseAll(_gate);
             }
         }
 
@@ -164,20 +174,28 @@ namespace Fastway.Transports
         {
             lock (_gate)
             {
-                while (_toWrite.Count == 0 && !_closed && _fault == null)
+                while (!_writes && !_closed && _fault == null)
                 {
                     Monitor.Wait(_gate);
                 }
-                if (_toWrite.Count == 0 || _fault != null)
-                {
-                    return 0;
-                }
-                var first = _toWrite.First();
-                var count = Math.Min(first.Count, block.Length);
-                Buffer.BlockCopy(first.Array, first.Offset, block, 0, count);
-                _toWrite.Drop(count);
+                var count = _fault == null ? TakeToWrite(block) : 0;
+                _writes = _toWrite.Count > 0;
                 return count;
             }
+        }
+
+        private int TakeToWrite(byte[] block)
+        {
+            var taken = 0;
+            while (_toWrite.Count > 0 && taken < block.Length)
+            {
+                var first = _toWrite.First();
+                var count = Math.Min(first.Count, block.Length - taken);
+                Buffer.BlockCopy(first.Array, first.Offset, block, taken, count);
+                _toWrite.Drop(count);
+                taken += count;
+            }
+            return taken;
         }
 
         private void Fail(Exception error)

@@ -28,6 +28,11 @@ namespace Fastway.Transports
         /// <summary>Writes what is taken at once, and says how much that is.</summary>
         public abstract int Write(ArraySegment<byte> bytes);
 
+        /// <summary>Nothing more is written for now: what was taken is to go out.</summary>
+        public virtual void Flush()
+        {
+        }
+
         /// <summary>Waits until something can be read, for so long at most; any thread may.</summary>
         public abstract void Wait(int milliseconds);
 
