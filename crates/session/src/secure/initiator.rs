@@ -76,7 +76,6 @@ impl SecureSession {
         &mut self,
         mut pending: Pending,
         bytes: &[u8],
-        now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Result<Option<(Box<Transport>, usize)>, Fault> {
         let (message, taken) = match Reply::decode(bytes).map_err(|len| Fault::BadLength { len })? {
@@ -100,7 +99,7 @@ impl SecureSession {
         initiator.refusals = 0;
         self.life.wait = wait.unwrap_or(self.life.wait);
         let told = self.incoming.received();
-        self.incoming.begin(told, now);
+        self.incoming.begin(told);
         let path = Path::initiated(id, attempt, cursor, told);
         let acknowledged = self.outgoing.acknowledge(cursor, cursor, buffer);
         debug_assert_eq!(acknowledged, Ok(()), "the count was tested");

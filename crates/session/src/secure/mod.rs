@@ -79,7 +79,7 @@ impl SecureSession {
         match self.take(from) {
             None => Received { bytes: 0, fault: Some(Fault::Replaced) },
             Some(Reading::Transport(transport)) => self.read_records(transport, bytes, 0, now, buffer),
-            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, now, buffer) {
+            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, buffer) {
                 Ok(None) => Received { bytes: 0, fault: None },
                 Ok(Some((transport, taken))) => self.read_records(transport, bytes, taken, now, buffer),
                 Err(fault) => Received { bytes: 0, fault: Some(fault) },
@@ -155,7 +155,7 @@ impl SecureSession {
             let opened = batch.open(place, record.start + LEN_BYTES - cut.plain)?;
             cut.rest.start = record.end;
             if !path.proven {
-                self.prove(path, now)?;
+                self.prove(path)?;
             }
             let plaintext = place.get_mut(..opened).unwrap_or_default();
             cut.plain += self.read_plaintext(path, plaintext, now, buffer)?;
@@ -193,13 +193,13 @@ impl SecureSession {
     }
 
     /// The first authentic record of a transport: it takes the place of the older one.
-    fn prove(&mut self, path: &mut Path, now: Instant) -> Result<(), Stop> {
+    fn prove(&mut self, path: &mut Path) -> Result<(), Stop> {
         path.proven = true;
         let replaced = self.live.take().map(|older| older.path.id);
         if let Role::Acceptor(acceptor) = &mut self.role {
             acceptor.proven(path);
         }
-        self.incoming.begin(path.told, now);
+        self.incoming.begin(path.told);
         self.carry_by(path.id, replaced);
         self.outgoing.check_start(path.cursor)?;
         Ok(())
@@ -253,7 +253,7 @@ impl SecureSession {
 
     /// Both closes are through, and each end knows it of the other.
     fn finish_if_done(&mut self) {
-        if self.outgoing.is_done() && self.incoming.is_closed() && !self.incoming.has_news() {
+        if self.outgoing.is_done() && self.incoming.is_closed() && self.incoming.is_told() {
             self.life.finish(End::Closed);
         }
     }

@@ -111,6 +111,9 @@ impl Outgoing {
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     received: u64,
+    /// What came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
+    /// have sent more by it, and keeps what it has to send again.
+    given: u64,
     /// What the other end was last told.
     told: u64,
     ack_due: Option<Instant>,
@@ -131,45 +134,56 @@ impl Incoming {
     pub(super) fn take(&mut self, position: u64, bytes: usize, now: Instant) -> Result<usize, SessionError> {
         let end = position.saturating_add(bytes as u64);
         let fresh = end.saturating_sub(self.received);
-        if fresh == 0 {
-            return Ok(0);
-        }
-        if self.closed {
+        if fresh > 0 && self.closed {
             return Err(SessionError::AfterClose);
         }
-        self.received = end;
-        self.owe(now);
+        self.reach(end, now);
         Ok(usize::try_from(fresh).map_or(bytes, |fresh| fresh.min(bytes)))
     }
 
     /// Takes the close at `position`, and says whether it is new.
     pub(super) fn close(&mut self, position: u64, now: Instant) -> Result<bool, SessionError> {
-        if position < self.received {
-            return Ok(false);
-        }
-        if self.closed {
+        let end = position.saturating_add(1);
+        let is_new = position >= self.received;
+        if is_new && self.closed {
             return Err(SessionError::AfterClose);
         }
-        self.received = position.saturating_add(1);
-        self.closed = true;
-        self.owe(now);
-        Ok(true)
+        self.closed |= is_new;
+        self.reach(end, now);
+        Ok(is_new)
     }
 
-    fn owe(&mut self, now: Instant) {
-        self.ack_due.get_or_insert(now + ACK_DELAY);
+    /// The live transport has brought everything before `end`.
+    fn reach(&mut self, end: u64, now: Instant) {
+        if end > self.received {
+            self.owe(now + ACK_DELAY);
+        } else if end > self.given {
+            // It was sent again for nothing.
+            self.owe(now);
+        }
+        self.received = self.received.max(end);
+        self.given = self.given.max(end);
     }
 
-    /// Whether something was received that the other end was not told of.
+    fn owe(&mut self, due: Instant) {
+        self.ack_due = Some(self.ack_due.map_or(due, |before| before.min(due)));
+    }
+
+    /// Whether there is something to tell the other end.
     pub(super) fn has_news(&self) -> bool {
-        self.told < self.received
+        self.told < self.given
+    }
+
+    /// Whether the other end was told of everything.
+    pub(super) fn is_told(&self) -> bool {
+        self.told == self.received
     }
 
     /// Whether that must be told even when there is nothing else to send.
     pub(super) fn is_urgent(&self, now: Instant) -> bool {
         self.has_news()
             && (self.closed
-                || self.received - self.told >= ACK_AT_ONCE_BYTES
+                || self.given - self.told >= ACK_AT_ONCE_BYTES
                 || self.ack_due.is_some_and(|due| due <= now))
     }
 
@@ -178,22 +192,23 @@ impl Incoming {
         self.ack_due
     }
 
-    /// The other end is being told all of it.
+    /// The other end is being told.
     pub(super) fn tell(&mut self) -> u64 {
-        self.told = self.received;
+        self.told = self.given;
         self.ack_due = None;
-        self.received
+        self.given
     }
 
     #[cfg(test)]
     pub(super) fn lie(&mut self, more: u64) {
         self.received += more;
+        self.given += more;
     }
 
-    /// A transport begins, and the other end knows of this much. What it does not know of, it sends again for nothing,
-    /// so it must be told even if nothing else comes.
-    pub(super) fn begin(&mut self, told: u64, now: Instant) {
+    /// A transport begins, and the other end knows of this much.
+    pub(super) fn begin(&mut self, told: u64) {
         self.told = told;
-        self.ack_due = self.has_news().then_some(now);
+        self.given = told;
+        self.ack_due = None;
     }
 }

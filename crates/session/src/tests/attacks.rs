@@ -175,6 +175,28 @@ fn what_came_late_by_the_older_transport_is_acknowledged_by_the_newer() {
 }
 
 #[test]
+fn what_came_late_is_not_acknowledged_before_the_newer_transport_was_given_it() {
+    let mut world = established(World::secure(true));
+    let older = world.conns.len() - 1;
+    world.initiator.write(40_000);
+    world.flush(usize::MAX);
+    let newer = world.connect().unwrap();
+    world.deliver(newer, Side::Acceptor, usize::MAX);
+    world.deliver(older, Side::Acceptor, usize::MAX);
+    assert_eq!(world.acceptor().unwrap().read, 40_100);
+    world.deliver(newer, Side::Initiator, usize::MAX);
+    // The proof travels with one record, of less than came late.
+    world.flush(1);
+    for _ in 0..4 {
+        world.deliver(newer, Side::Acceptor, usize::MAX);
+        world.flush(1);
+        world.deliver(newer, Side::Initiator, usize::MAX);
+    }
+    assert_eq!(world.initiator.session.end(), None);
+    assert_undisturbed(&mut world);
+}
+
+#[test]
 fn of_two_racing_resumes_the_higher_attempt_wins() {
     let mut world = established(World::secure(true));
     let first = world.connect().unwrap();

@@ -1,0 +1,404 @@
+using System;
+using Fastway.Crypto;
+
+namespace Fastway.Sessions.Secure
+{
+    /// <summary>The initiator of a secure session (docs/protocol.md §3).</summary>
+    internal sealed class SecureSession : Session
+    {
+        private const byte PatternNn = 0;
+        private const byte PatternNk = 1;
+
+        /// <summary>Bytes of noise message 1: its length precedes it, and is hashed before it is made.</summary>
+        private const ushort NnBytes = X25519.KeyBytes;
+        private const ushort NkBytes = X25519.KeyBytes + ChaChaPoly.TagBytes;
+        private const ushort ResumeBytes = X25519.KeyBytes + 8 + ChaChaPoly.TagBytes;
+
+        /// <summary>Less room than this is not worth a record.</summary>
+        private const int MinFill = 256;
+
+        private static readonly byte[] Nothing = new byte[0];
+
+        private readonly byte[] _pinnedKey;
+        private readonly Outgoing _outgoing = new Outgoing();
+        private readonly Incoming _incoming = new Incoming();
+        private Ticket _ticket;
+        private uint _attempt;
+        /// <summary>The handshake on a transport whose reply is not there yet.</summary>
+        private Handshake _pending;
+        private Transport _live;
+        /// <summary>What the other end is to be told before its transport ends.</summary>
+        private byte? _abort;
+
+        public SecureSession(byte[] pinnedKey, int replayBytes, long patience, long now, RandomSource random)
+            : base(replayBytes, patience, now, random)
+        {
+            if (pinnedKey != null && pinnedKey.Length != X25519.KeyBytes)
+            {
+                throw new ArgumentException("A public key has " + X25519.KeyBytes + " bytes.", "pinnedKey");
+            }
+            _pinnedKey = pinnedKey;
+        }
+
+        public override bool IsLive
+        {
+            get { return _live != null; }
+        }
+
+        public override bool IsClosed
+        {
+            get { return _outgoing.IsClosed; }
+        }
+
+        public override ulong Received
+        {
+            get { return _incoming.Received; }
+        }
+
+        public override long Timeout
+        {
+            get { return _live == null || End != null ? Life.Expires : Math.Min(_incoming.AckDue, Life.Expires); }
+        }
+
+        public override void Close()
+        {
+            _outgoing.Close();
+        }
+
+        public override void Abort(byte reason)
+        {
+            if (End == null)
+            {
+                _abort = reason;
+                Life.Finish(SessionEnd.Aborted(reason));
+            }
+        }
+
+        public override bool HasOutput(long now)
+        {
+            if (_live == null)
+            {
+                return false;
+            }
+            return End != null ? _abort != null : NextRecord(now) != null;
+        }
+
+        protected override void DropTransport()
+        {
+            _live = null;
+            _pending = null;
+        }
+
+        /// <summary>An open, or a resume as soon as there is a ticket.</summary>
+        protected override byte[] FirstMessage()
+        {
+            var ephemeral = Random.Draw(X25519.KeyBytes);
+            byte[] head, payload;
+            if (_ticket == null)
+            {
+                head = _pinnedKey == null
+                    ? Messages.OpenHead(PatternNn, NnBytes)
+                    : Messages.OpenHead(PatternNk, NkBytes);
+                payload = Nothing;
+                _pending = Handshake.Open(_pinnedKey, Messages.Prologue(head), ephemeral);
+            }
+            else
+            {
+                head = Messages.ResumeHead(_ticket.Id, checked(++_attempt), ResumeBytes);
+                payload = Messages.Count(_incoming.Received);
+                _pending = Handshake.Resume(_ticket.Secret, Messages.Prologue(head), ephemeral);
+            }
+            var message = _pending.Write(payload);
+            if (message == null)
+            {
+                throw new InvalidOperationException("The pinned key is no public key of anybody.");
+            }
+            return Bytes.Concat(head, message);
+        }
+
+        protected override Fault Read(long now)
+        {
+            if (_pending != null)
+            {
+                var fault = ReadReply();
+                if (fault != Fault.None)
+                {
+                    return fault;
+                }
+            }
+            if (_live != null)
+            {
+                return ReadRecords(now);
+            }
+            return _pending != null ? Fault.None : Fault.NoTransport;
+        }
+
+        /// <summary>Reads the reply, if all of it is there.</summary>
+        private Fault ReadReply()
+        {
+            if (Inbox.Unread == 0)
+            {
+                return Fault.None;
+            }
+            var status = Inbox.Bytes[Inbox.Start];
+            if (status != Status.Ok)
+            {
+                return ReadRefusal(status);
+            }
+            if (Inbox.Unread < Messages.ReplyHeadBytes)
+            {
+                return Fault.None;
+            }
+            int noiseBytes = LittleEndian.ReadUInt16(Inbox.Bytes, Inbox.Start + 1);
+            if (noiseBytes > Messages.MaxNoiseBytes)
+            {
+                return Fault.BadLength;
+            }
+            if (Inbox.Unread < Messages.ReplyHeadBytes + noiseBytes)
+            {
+                return Fault.None;
+            }
+            var message = Bytes.Slice(Inbox.Bytes, Inbox.Start + Messages.ReplyHeadBytes, noiseBytes);
+            Inbox.Skip(Messages.ReplyHeadBytes + noiseBytes);
+            return Agree(message);
+        }
+
+        /// <summary>A status of a later version is no reason to believe anything.</summary>
+        private Fault ReadRefusal(byte status)
+        {
+            if (Status.IsKnown(status))
+            {
+                Refused(status);
+            }
+            return End != null ? Fault.Over : Fault.Refused;
+        }
+
+        private Fault Agree(byte[] message)
+        {
+            var payload = _pending.Read(message);
+            if (payload == null)
+            {
+                return Fault.NotAuthentic;
+            }
+            var isResume = _ticket != null;
+            if (payload.Length < Ticket.TotalBytes + (isResume ? 8 : 4))
+            {
+                return Over(SessionEnd.PeerFault("the payload of a handshake message has " + payload.Length + " bytes"));
+            }
+            var cursor = isResume ? LittleEndian.ReadUInt64(payload, Ticket.TotalBytes) : 0;
+            if (!_outgoing.CanContinueFrom(cursor))
+            {
+                return Over(SessionEnd.Refused(Status.DataGap));
+            }
+            if (!isResume)
+            {
+                Life.Wait = 1000L * LittleEndian.ReadUInt32(payload, Ticket.TotalBytes);
+            }
+            _ticket = new Ticket(payload);
+            Array.Clear(payload, 0, payload.Length);
+            _outgoing.Acknowledge(cursor, cursor, Outbox);
+            // The first message has told it.
+            _incoming.Tell();
+            _live = new Transport(_pending.Split(), cursor);
+            _pending = null;
+            Connected();
+            FinishIfDone();
+            return End != null ? Fault.Over : Fault.None;
+        }
+
+        /// <summary>Opens record after record in place, and leaves the stream's bytes one behind the other.</summary>
+        private Fault ReadRecords(long now)
+        {
+            while (Inbox.Unread >= Record.LenBytes)
+            {
+                int bytes = LittleEndian.ReadUInt16(Inbox.Bytes, Inbox.Start);
+                if (bytes < Record.MinCiphertextBytes || bytes > Record.MaxCiphertextBytes)
+                {
+                    return Fault.BadLength;
+                }
+                if (Inbox.Unread < Record.LenBytes + bytes)
+                {
+                    return Fault.None;
+                }
+                var at = Inbox.Start + Record.LenBytes;
+                Inbox.Skip(Record.LenBytes + bytes);
+                var fault = ReadRecord(at, bytes - ChaChaPoly.TagBytes, now);
+                if (fault != Fault.None)
+                {
+                    return fault;
+                }
+            }
+            return Fault.None;
+        }
+
+        private Fault ReadRecord(int at, int plaintextBytes, long now)
+        {
+            if (_live.Opening.IsWornOut)
+            {
+                return Fault.WornOut;
+            }
+            if (!_live.Opening.Open(Inbox.Bytes, at, plaintextBytes))
+            {
+                return Fault.NotAuthentic;
+            }
+            Record record;
+            if (!Record.TryRead(Inbox.Bytes, at, plaintextBytes, out record))
+            {
+                return PeerFault("a record of " + plaintextBytes + " bytes makes no sense");
+            }
+            if (record.Kind == RecordKind.Abort)
+            {
+                return Over(SessionEnd.AbortedByPeer(record.Reason));
+            }
+            var wrong = Act(record, now);
+            if (wrong != null)
+            {
+                return PeerFault(wrong);
+            }
+            Inbox.Give(at, record.StreamBytes);
+            FinishIfDone();
+            return End != null ? Fault.Over : Fault.None;
+        }
+
+        /// <summary>Says what is wrong with a record, or null.</summary>
+        private string Act(Record record, long now)
+        {
+            if (record.Kind == RecordKind.Ack)
+            {
+                var wrong = _outgoing.Acknowledge(record.Received, _live.Cursor, Outbox);
+                if (wrong != null)
+                {
+                    return wrong;
+                }
+            }
+            if (record.Kind == RecordKind.Close)
+            {
+                if (!_incoming.Close(now))
+                {
+                    return "something follows its close";
+                }
+                Life.PeerClosed();
+            }
+            return _incoming.Take(record.StreamBytes, now) ? null : "something follows its close";
+        }
+
+        private Fault PeerFault(string fault)
+        {
+            _abort = AbortReason.PeerFault;
+            return Over(SessionEnd.PeerFault(fault));
+        }
+
+        /// <summary>Both closes are through, and each end knows it of the other.</summary>
+        private void FinishIfDone()
+        {
+            if (_outgoing.IsDone && _incoming.IsClosed && !_incoming.HasNews)
+            {
+                Life.Finish(SessionEnd.Closed);
+            }
+        }
+
+        /// <summary>Seals what waits, in records as large as there is data and room for.</summary>
+        protected override int Fill(byte[] to, int offset, int count, long now)
+        {
+            var filled = 0;
+            while (_live != null && count - filled >= MinFill)
+            {
+                var kind = End == null ? NextRecord(now) : _abort.HasValue ? RecordKind.Abort : (RecordKind?)null;
+                if (kind == null)
+                {
+                    break;
+                }
+                if (_live.Sealing.IsWornOut)
+                {
+                    TransportLost(now);
+                    break;
+                }
+                filled += Seal(kind.Value, to, offset + filled, count - filled);
+                FinishIfDone();
+            }
+            if (End != null && _abort == null)
+            {
+                DropTransport();
+            }
+            return filled;
+        }
+
+        /// <summary>The kind of the record that is to be sent now, if any.</summary>
+        private RecordKind? NextRecord(long now)
+        {
+            var waits = _outgoing.PlaceOf(_live.Cursor) < Outbox.Count;
+            if (_live.OwesProof || (waits ? _incoming.HasNews : _incoming.IsUrgent(now)))
+            {
+                return RecordKind.Ack;
+            }
+            if (waits)
+            {
+                return RecordKind.Data;
+            }
+            return _outgoing.IsCloseNext(_live.Cursor, Outbox) ? RecordKind.Close : (RecordKind?)null;
+        }
+
+        private int Seal(RecordKind kind, byte[] to, int at, int room)
+        {
+            var record = new Record { Kind = kind };
+            var place = at + Record.LenBytes;
+            switch (kind)
+            {
+                case RecordKind.Data:
+                    record.StreamBytes = CopyStream(to, place, room - Record.DataOverhead);
+                    break;
+                case RecordKind.Ack:
+                    record.Received = _incoming.Tell();
+                    record.StreamBytes = CopyStream(to, place, room - Record.AckOverhead);
+                    break;
+                case RecordKind.Close:
+                    _live.Cursor++;
+                    break;
+                default:
+                    record.Reason = _abort.GetValueOrDefault();
+                    _abort = null;
+                    break;
+            }
+            _live.OwesProof = false;
+            _outgoing.Gave(_live.Cursor);
+            var trailer = record.WriteTrailer(to, place + record.StreamBytes);
+            return _live.Sealing.Seal(to, at, record.StreamBytes + trailer);
+        }
+
+        /// <summary>Copies what the transport was not given yet, up to <paramref name="most"/> bytes.</summary>
+        private int CopyStream(byte[] to, int at, int most)
+        {
+            var from = _outgoing.PlaceOf(_live.Cursor);
+            var bytes = Math.Min(Outbox.Count - from, most);
+            if (bytes <= 0)
+            {
+                return 0;
+            }
+            Outbox.Copy(from, to, at, bytes);
+            _live.Cursor += (ulong)bytes;
+            return bytes;
+        }
+
+        /// <summary>A transport whose reply was read.</summary>
+        private sealed class Transport
+        {
+            public Transport(byte[][] keys, ulong cursor)
+            {
+                Sealing = new RecordCipher(keys[0]);
+                Opening = new RecordCipher(keys[1]);
+                Cursor = cursor;
+                OwesProof = true;
+            }
+
+            public RecordCipher Sealing { get; }
+
+            public RecordCipher Opening { get; }
+
+            /// <summary>Count before which the other end was given everything.</summary>
+            public ulong Cursor { get; set; }
+
+            /// <summary>Whether this end has to show that it lives.</summary>
+            public bool OwesProof { get; set; }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System;
+
+namespace Fastway
+{
+    /// <summary>The kinds of reasons for which a session is over.</summary>
+    public enum SessionEndKind
+    {
+        /// <summary>Both ends have closed, and everything arrived.</summary>
+        Closed,
+        /// <summary>This end aborted it.</summary>
+        Aborted,
+        /// <summary>The gateway aborted it.</summary>
+        AbortedByPeer,
+        /// <summary>Opening or resuming it was refused too often.</summary>
+        Refused,
+        /// <summary>It was without a connection for longer than it is kept.</summary>
+        Expired,
+        /// <summary>What the gateway sent is authentic and breaks the protocol.</summary>
+        PeerFault,
+    }
+
+    /// <summary>Why a session is over.</summary>
+    public sealed class SessionEnd
+    {
+        internal static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "both ends have closed");
+        internal static readonly SessionEnd Expired = new SessionEnd(
+            SessionEndKind.Expired, 0, "the session was without a connection for too long");
+
+        private readonly string _text;
+
+        private SessionEnd(SessionEndKind kind, int code, string text)
+        {
+            Kind = kind;
+            Code = code;
+            _text = text;
+        }
+
+        /// <summary>The kind of the reason.</summary>
+        public SessionEndKind Kind { get; }
+
+        /// <summary>The status of a refusal (docs/protocol.md §3.1) or the reason of an abort (§3.2); else 0.</summary>
+        public int Code { get; }
+
+        internal static SessionEnd Aborted(byte reason)
+        {
+            return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: " + ReasonText(reason));
+        }
+
+        internal static SessionEnd AbortedByPeer(byte reason)
+        {
+            return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: " + ReasonText(reason));
+        }
+
+        internal static SessionEnd Refused(int status)
+        {
+            return new SessionEnd(SessionEndKind.Refused, status, "refused: " + StatusText(status));
+        }
+
+        internal static SessionEnd PeerFault(string fault)
+        {
+            return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: " + fault);
+        }
+
+        /// <summary>The reason in words.</summary>
+        public override string ToString()
+        {
+            return _text;
+        }
+
+        private static string ReasonText(byte reason)
+        {
+            switch (reason)
+            {
+                case 0: return "no reason given";
+                case 1: return "the other end broke the protocol";
+                case 2: return "the gateway stops";
+                case 3: return "a bound was exceeded";
+                case 4: return "an operator decided so";
+                default: return "reason " + reason;
+            }
+        }
+
+        private static string StatusText(int status)
+        {
+            switch (status)
+            {
+                case 1: return "no session has this id";
+                case 2: return "the session waited too long, or was ended to make room";
+                case 3: return "the first message was not made with the session's secret";
+                case 4: return "an attempt with this or a higher number came before";
+                case 5: return "the counts do not fit";
+                case 6: return "the gateway is about to stop";
+                case 7: return "the gateway is overloaded";
+                case 8: return "the gateway does not admit this kind of session here";
+                default: return "status " + status;
+            }
+        }
+    }
+}
