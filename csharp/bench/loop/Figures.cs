@@ -1,0 +1,83 @@
+using System;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Loop
+{
+    /// <summary>What a run has cost.</summary>
+    internal sealed class Figures
+    {
+        private const double GoalMilliseconds = 2;
+
+        private readonly double _seconds;
+        private readonly long[] _ticks;
+        private int _polls;
+        private int _collections;
+        private long _sent;
+        private long _received;
+
+        /// <summary>Room for all that is noted is made before the run.</summary>
+        public Figures(double seconds)
+        {
+            _seconds = seconds;
+            _ticks = new long[(int)(seconds * Scene.PollsPerSecond) + 1];
+        }
+
+        public long AllocatedBytes { get; private set; }
+
+        public void Begin()
+        {
+            _collections = GC.CollectionCount(0);
+        }
+
+        public void AddPoll(long ticks, long allocatedBytes)
+        {
+            _ticks[_polls++] = ticks;
+            AllocatedBytes += allocatedBytes;
+        }
+
+        public void End(long sent, long received)
+        {
+            _sent = sent;
+            _received = received;
+            _collections = GC.CollectionCount(0) - _collections;
+        }
+
+        public void Print(int connections, int pollsPerSecond, int messagesPerSecond)
+        {
+            Array.Sort(_ticks, 0, _polls);
+            Line("{0} connections, {1} polls a second, {2} messages a second each way, {3} s",
+                connections, pollsPerSecond, messagesPerSecond, _seconds);
+            Line("messages   {0} sent, {1} back", _sent, _received);
+            Line("allocated  {0} bytes, {1} collections", AllocatedBytes, _collections);
+            Line("poll       median {0:0.000} ms, 99th {1:0.000} ms, longest {2:0.000} ms, {3} of {4} over {5} ms",
+                At(0.5), At(0.99), At(1), CountOver(GoalMilliseconds), _polls, GoalMilliseconds);
+            Line("threads    {0} in the process, none of them the SDK's", Process.GetCurrentProcess().Threads.Count);
+        }
+
+        private static void Line(string format, params object[] values)
+        {
+            Console.WriteLine(string.Format(CultureInfo.InvariantCulture, format, values));
+        }
+
+        private int CountOver(double milliseconds)
+        {
+            var count = 0;
+            for (var at = 0; at < _polls; at++)
+            {
+                count += Milliseconds(_ticks[at]) > milliseconds ? 1 : 0;
+            }
+            return count;
+        }
+
+        private double At(double share)
+        {
+            return Milliseconds(_ticks[Math.Max(0, (int)Math.Ceiling(share * _polls) - 1)]);
+        }
+
+        private static double Milliseconds(long ticks)
+        {
+            return 1000.0 * ticks / Stopwatch.Frequency;
+        }
+    }
+}

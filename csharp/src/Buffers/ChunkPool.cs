@@ -1,0 +1,67 @@
+namespace Fastway.Buffers
+{
+    /// <summary>
+    /// Chunks that are used again, by size: powers of two. Larger ones than the largest size come from the heap and go
+    /// back to it. It belongs to one end point and is used under its lock.
+    /// </summary>
+    internal sealed class ChunkPool
+    {
+        private const int SmallestShift = 8;
+        private const int LargestShift = 20;
+
+        /// <summary>What is kept of each size, in bytes.</summary>
+        private const int KeptBytes = 1 << LargestShift;
+
+        private readonly Chunk[] _free = new Chunk[LargestShift - SmallestShift + 1];
+        private readonly int[] _kept = new int[LargestShift - SmallestShift + 1];
+
+        /// <summary>A chunk of at least so many bytes.</summary>
+        public Chunk Take(int bytes)
+        {
+            if (bytes > 1 << LargestShift)
+            {
+                return new Chunk(bytes);
+            }
+            var size = SizeFor(bytes);
+            var chunk = _free[size];
+            if (chunk == null)
+            {
+                return new Chunk(1 << (size + SmallestShift));
+            }
+            _free[size] = chunk.Next;
+            chunk.Next = null;
+            _kept[size]--;
+            return chunk;
+        }
+
+        public void Return(Chunk chunk)
+        {
+            chunk.Read = 0;
+            chunk.Written = 0;
+            chunk.Next = null;
+            var bytes = chunk.Memory.Length;
+            if (bytes > 1 << LargestShift)
+            {
+                return;
+            }
+            var size = SizeFor(bytes);
+            if (_kept[size] * bytes >= KeptBytes)
+            {
+                return;
+            }
+            chunk.Next = _free[size];
+            _free[size] = chunk;
+            _kept[size]++;
+        }
+
+        private static int SizeFor(int bytes)
+        {
+            var size = 0;
+            while (1 << (size + SmallestShift) < bytes)
+            {
+                size++;
+            }
+            return size;
+        }
+    }
+}

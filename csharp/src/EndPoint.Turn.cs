@@ -1,0 +1,189 @@
+using System.Diagnostics;
+using System.Threading;
+using Fastway.Links;
+using Fastway.Multiplexing;
+
+namespace Fastway
+{
+    // What one turn does, under the lock.
+    public sealed partial class EndPoint
+    {
+        /// <summary>In ticks of the stopwatch.</summary>
+        private readonly long _pollBudget;
+
+        private bool _wasLive;
+
+        private void Turn(long now)
+        {
+            if (_failure != null)
+            {
+                return;
+            }
+            _link.Step(now);
+            ReadAll(now);
+            _mux.Tick(now);
+            StayAlive(now);
+            WriteAll(now);
+            SeeChanges();
+            SeeEnd(now);
+        }
+
+        private void ReadAll(long now)
+        {
+            var end = Stopwatch.GetTimestamp() + _pollBudget;
+            var isMore = true;
+            while (isMore && Process(now) && !_mux.IsHeld)
+            {
+                var space = _mux.Input.Space();
+                var count = _link.Read(space, now);
+                _mux.Input.Added(count);
+                if (count > 0)
+                {
+                    _keepAlive.Heard();
+                }
+                isMore = count > 0 && Stopwatch.GetTimestamp() < end;
+            }
+            Process(now);
+            _mux.Input.Rest();
+        }
+
+        private bool Process(long now)
+        {
+            if (_failure != null)
+            {
+                return false;
+            }
+            var fault = _mux.Process(now);
+            if (fault != null)
+            {
+                End(new LinkException(_mux.IsUp ? LostReason.Protocol : LostReason.NotAGateway, fault));
+            }
+            return fault == null;
+        }
+
+        private void WriteAll(long now)
+        {
+            bool isMore;
+            do
+            {
+                isMore = WriteSome(now);
+                _link.Flush(now);
+            }
+            while (isMore && _mux.Output.Count > 0);
+            if (_driver != null && _mux.HasRoom)
+            {
+                Monitor.PulseAll(_gate);
+            }
+        }
+
+        private bool WriteSome(long now)
+        {
+            var taken = 0;
+            int count;
+            do
+            {
+                count = _mux.Output.Count == 0 || _failure != null ? 0 : _link.Write(_mux.Output.First(), now);
+                if (count > 0)
+                {
+                    _mux.Output.Drop(count);
+                    taken += count;
+                }
+            }
+            while (count > 0);
+            return taken > 0;
+        }
+
+        private void StayAlive(long now)
+        {
+            if (_mux.IsHeld || !_link.IsLive || !_mux.IsUp)
+            {
+                // While nobody listens, silence means nothing.
+                _keepAlive.Heard();
+            }
+            if (_link.IsLive && !_wasLive)
+            {
+                _keepAlive.Start(now);
+            }
+            _wasLive = _link.IsLive;
+            if (_keepAlive.IsSilent(now))
+            {
+                JudgeSilence(now);
+            }
+            else if (_mux.IsUp && _link.IsLive && _keepAlive.IsPingDue(now))
+            {
+                _mux.Ping();
+            }
+        }
+
+        private void JudgeSilence(long now)
+        {
+            _keepAlive.Start(now);
+            if (_timeoutCallback != null)
+            {
+                _timeoutCallbackDue = true;
+            }
+            else
+            {
+                _link.Silent(now);
+            }
+        }
+
+        private void SeeChanges()
+        {
+            LinkChange change;
+            while ((change = _link.TakeChange()) != LinkChange.None)
+            {
+                var kind = change == LinkChange.Interrupted ? MuxEventKind.Interrupted : MuxEventKind.Resumed;
+                _mux.Events.Add(new MuxEvent(kind, null));
+            }
+        }
+
+        private void SeeEnd(long now)
+        {
+            if (_failure != null)
+            {
+                return;
+            }
+            if (_link.Failure != null && !_mux.IsHeld)
+            {
+                End(AsConnecting(_link.Failure));
+            }
+            else if (!_mux.IsUp && now >= _connectDeadline)
+            {
+                End(new LinkException(LostReason.ConnectTimedOut, _link.Trouble));
+            }
+            else if (_shutdown != null)
+            {
+                ShutDown(now);
+            }
+        }
+
+        /// <summary>What the end of a link means that the gateway has not answered on yet.</summary>
+        private LinkException AsConnecting(LinkException end)
+        {
+            if (_mux.IsUp || (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network))
+            {
+                return end;
+            }
+            return new LinkException(_mux.IsGreeted ? LostReason.WrongKey : LostReason.TurnedAway, null, end);
+        }
+
+        private void End(LinkException why)
+        {
+            _failure = why;
+            _mux.LinkEnded();
+            _link.Close(Clock.Now);
+            _mux.Events.Add(new MuxEvent(MuxEventKind.Lost, null));
+            Monitor.PulseAll(_gate);
+        }
+
+        /// <summary>Where nobody polls soon, what was sent is written at once.</summary>
+        private void FlushIfAlone()
+        {
+            if (_driver != null && _failure == null)
+            {
+                WriteAll(Clock.Now);
+            }
+        }
+    }
+}

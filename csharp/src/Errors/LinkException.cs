@@ -1,0 +1,60 @@
+using System;
+
+namespace Fastway
+{
+    /// <summary>Why there is no link, or no more.</summary>
+    public sealed class LinkException : FastwayException
+    {
+        internal LinkException(LostReason reason, string detail = null, Exception cause = null)
+            : base(Describe(reason, detail), cause)
+        {
+            Reason = reason;
+        }
+
+        /// <summary>The kind of end.</summary>
+        public LostReason Reason { get; private set; }
+
+        private static string Describe(LostReason reason, string detail)
+        {
+            var text = Describe(reason);
+            return string.IsNullOrEmpty(detail) ? text : text + ": " + detail;
+        }
+
+        private static string Describe(LostReason reason)
+        {
+            switch (reason)
+            {
+                case LostReason.Closed:
+                    return "this side closed the link";
+                case LostReason.Unconfirmed:
+                    return "this side closed the link, but the gateway did not agree in time";
+                case LostReason.ClosedByGateway:
+                    return "the gateway closed the link; its log says why";
+                case LostReason.Silent:
+                    return "the gateway has not answered a ping";
+                case LostReason.Protocol:
+                    return "the gateway sent what no gateway sends";
+                case LostReason.Unreachable:
+                    return "nobody listens there";
+                case LostReason.ConnectTimedOut:
+                    return "no link to a gateway in time";
+                case LostReason.TurnedAway:
+                    return "turned away before the gateway said anything: it is at a limit, is being stopped, or this is another port";
+                case LostReason.WrongKey:
+                    return "the gateway turned the server away: give both the same key; if they have, its log says why";
+                case LostReason.NotAGateway:
+                    return "what listens there is not this port of a gateway; check the address";
+                case LostReason.SessionRefused:
+                    return "the gateway refused the session";
+                case LostReason.SessionAborted:
+                    return "the gateway ended the session";
+                case LostReason.SessionExpired:
+                    return "the session could not be resumed in time";
+                case LostReason.HandlerFailed:
+                    return "a handler threw an exception";
+                default:
+                    return "the link was lost";
+            }
+        }
+    }
+}

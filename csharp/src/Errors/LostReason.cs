@@ -1,0 +1,54 @@
+namespace Fastway
+{
+    /// <summary>Why a link is gone, and with it every connection on it.</summary>
+    public enum LostReason
+    {
+        /// <summary>This side closed it.</summary>
+        Closed,
+
+        /// <summary>This side closed it in order, but the gateway did not agree in time: the last messages may be lost.</summary>
+        Unconfirmed,
+
+        /// <summary>The gateway closed it; its log says why.</summary>
+        ClosedByGateway,
+
+        /// <summary>The network failed.</summary>
+        Network,
+
+        /// <summary>The gateway has not sent a byte for too long.</summary>
+        Silent,
+
+        /// <summary>The gateway sent what no gateway sends.</summary>
+        Protocol,
+
+        /// <summary>Nobody listens at the address, or it cannot be looked up.</summary>
+        Unreachable,
+
+        /// <summary>There was no link to a gateway within the time for connecting.</summary>
+        ConnectTimedOut,
+
+        /// <summary>
+        /// The link ended before the gateway had said anything: it is at a limit, is being stopped, or this is another
+        /// port.
+        /// </summary>
+        TurnedAway,
+
+        /// <summary>The gateway ended the link when it had seen the proof of the key.</summary>
+        WrongKey,
+
+        /// <summary>What listens there speaks, but not as a gateway does on that port.</summary>
+        NotAGateway,
+
+        /// <summary>The gateway refuses to go on with the session.</summary>
+        SessionRefused,
+
+        /// <summary>The gateway ended the session.</summary>
+        SessionAborted,
+
+        /// <summary>The session could not be resumed within the time that the gateway waits for it.</summary>
+        SessionExpired,
+
+        /// <summary>A handler of this program threw an exception where nobody else could catch it.</summary>
+        HandlerFailed
+    }
+}

@@ -1,0 +1,46 @@
+using System;
+
+namespace Fastway.Links
+{
+    /// <summary>Pauses between attempts: each about twice the one before, and jittered, so that a crowd does not come back at once.</summary>
+    internal sealed class Pauses
+    {
+        private readonly long _first;
+        private readonly long _longest;
+        private readonly Random _random;
+        private long _next;
+
+        public Pauses(TimeSpan first, TimeSpan longest, Random random)
+        {
+            _first = Math.Max(1, (long)first.TotalMilliseconds);
+            _longest = Math.Max(_first, (long)longest.TotalMilliseconds);
+            _random = random;
+            _next = _first;
+        }
+
+        /// <summary>The next pause in milliseconds: between half of its length and all of it.</summary>
+        public long Next()
+        {
+            var length = _next;
+            _next = Math.Min(_longest, 2 * _next);
+            return length / 2 + (long)(_random.NextDouble() * (length - length / 2));
+        }
+
+        /// <summary>
+        /// An attempt has led to something that has lived for so long. Only what outlived the longest pause counts: a
+        /// gateway that takes everything and drops it at once is not hammered.
+        /// </summary>
+        public void After(long lived)
+        {
+            if (lived > _longest)
+            {
+                Reset();
+            }
+        }
+
+        public void Reset()
+        {
+            _next = _first;
+        }
+    }
+}

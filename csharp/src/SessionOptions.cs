@@ -1,0 +1,96 @@
+using System;
+
+namespace Fastway
+{
+    /// <summary>
+    /// Has a session carry the connections: when the network under it is gone, it goes on over another one, and nothing is
+    /// lost or doubled.
+    /// </summary>
+    public sealed class SessionOptions
+    {
+        private const int KeyBytes = 32;
+        private const int LeastReplayBytes = 64 << 10;
+
+        private SessionOptions()
+        {
+            ReplayBytes = 1 << 20;
+            FirstPause = TimeSpan.FromMilliseconds(50);
+            LongestPause = TimeSpan.FromSeconds(2);
+            AttemptTimeout = TimeSpan.FromSeconds(3);
+            SilentAfter = TimeSpan.FromSeconds(5);
+            LegacyPatience = TimeSpan.FromSeconds(60);
+        }
+
+        /// <summary>
+        /// Bytes that are kept to be sent again, at most; more wait in the send buffer. Memory is taken as it fills. At
+        /// least 64 KiB; default 1 MiB.
+        /// </summary>
+        public int ReplayBytes { get; set; }
+
+        /// <summary>
+        /// The first pause between two attempts to come back. Each of the next is about twice as long, and all are
+        /// jittered: players who lost a router together do not come back in the same moment. Default 50 ms.
+        /// </summary>
+        public TimeSpan FirstPause { get; set; }
+
+        /// <summary>The longest pause. Default 2 s.</summary>
+        public TimeSpan LongestPause { get; set; }
+
+        /// <summary>Bounds one attempt: the look-up, the connection and the answer. Default 3 s.</summary>
+        public TimeSpan AttemptTimeout { get; set; }
+
+        /// <summary>
+        /// A way to the gateway on which it is silent for so long is given up, and another one sought. The link is pinged at
+        /// least so often, so a black hole is noticed within twice this time. It takes the place of
+        /// <see cref="EndPointOptions.DeadAfterIntervals"/>. Default 5 s.
+        /// </summary>
+        public TimeSpan SilentAfter { get; set; }
+
+        /// <summary>
+        /// How long a legacy session looks for its way back: the gateway's <c>…SnetWaitTimeout</c>, which it does not tell.
+        /// (Of a secure one it tells.) Default 60 s.
+        /// </summary>
+        public TimeSpan LegacyPatience { get; set; }
+
+        internal bool IsLegacy { get; private set; }
+
+        internal bool Encrypt { get; private set; }
+
+        internal byte[] GatewayKey { get; private set; }
+
+        /// <summary>
+        /// A secure session (docs/protocol.md §3). With the gateway's public key, nobody else can be the gateway; without,
+        /// whoever answers is believed.
+        /// </summary>
+        /// <param name="gatewayKey">The gateway's public key, 32 bytes, or null.</param>
+        /// <returns>Options with their defaults.</returns>
+        public static SessionOptions Secure(byte[] gatewayKey)
+        {
+            if (gatewayKey != null && gatewayKey.Length != KeyBytes)
+            {
+                throw new ArgumentException("a gateway's public key has 32 bytes", "gatewayKey");
+            }
+            return new SessionOptions { GatewayKey = gatewayKey };
+        }
+
+        /// <summary>
+        /// A session of the original's snet (docs/protocol.md §2), for gateways that have no other. It protects nothing
+        /// against an active attacker, encrypted or not.
+        /// </summary>
+        /// <param name="encrypt">What the gateway has for its <c>…SnetEncrypt</c>.</param>
+        /// <returns>Options with their defaults.</returns>
+        public static SessionOptions Legacy(bool encrypt)
+        {
+            return new SessionOptions { IsLegacy = true, Encrypt = encrypt };
+        }
+
+        internal void Check()
+        {
+            if (ReplayBytes < LeastReplayBytes)
+            {
+                throw new ArgumentOutOfRangeException(
+                    "ReplayBytes", ReplayBytes, "it has to be at least " + LeastReplayBytes);
+            }
+        }
+    }
+}

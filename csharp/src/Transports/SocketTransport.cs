@@ -1,0 +1,213 @@
+using System;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading;
+
+namespace Fastway.Transports
+{
+    /// <summary>A TCP connection that it makes itself; one address of the host after the other is tried.</summary>
+    internal sealed class SocketTransport : Transport
+    {
+        /// <summary>How long an address may be silent while there is another one.</summary>
+        private const long AddressPatience = 2000;
+
+        private readonly Address _address;
+        private IAsyncResult _lookUp;
+        private IPAddress[] _found;
+        private int _next;
+        private Socket _socket;
+        private IAsyncResult _connecting;
+        private long _nextAddressAt;
+
+        public SocketTransport(Address address)
+        {
+            _address = address;
+            IPAddress literal;
+            if (IPAddress.TryParse(address.Host, out literal))
+            {
+                _found = new[] { literal };
+            }
+        }
+
+        public override void Step(long now)
+        {
+            if (IsOpen || HasEnded)
+            {
+                return;
+            }
+            try
+            {
+                if (_found == null)
+                {
+                    LookUp();
+                }
+                if (_found != null)
+                {
+                    Connect(now);
+                }
+            }
+            catch (SocketException error)
+            {
+                Close(error);
+            }
+            catch (ArgumentException error)
+            {
+                // What a host cannot be called.
+                Close(error);
+            }
+        }
+
+        public override int Read(ArraySegment<byte> into)
+        {
+            if (!IsOpen)
+            {
+                return 0;
+            }
+            SocketError error;
+            var count = _socket.Receive(into.Array, into.Offset, into.Count, SocketFlags.None, out error);
+            if (count > 0)
+            {
+                return count;
+            }
+            if (error == SocketError.Success)
+            {
+                Close(null);
+            }
+            else
+            {
+                CloseUnlessTransient(error);
+            }
+            return 0;
+        }
+
+        public override int Write(ArraySegment<byte> bytes)
+        {
+            if (!IsOpen)
+            {
+                return 0;
+            }
+            SocketError error;
+            var count = _socket.Send(bytes.Array, bytes.Offset, bytes.Count, SocketFlags.None, out error);
+            if (error == SocketError.Success)
+            {
+                return count;
+            }
+            CloseUnlessTransient(error);
+            return 0;
+        }
+
+        public override void Wait(int milliseconds)
+        {
+            var readable = _socket;
+            try
+            {
+                if (IsOpen && readable != null)
+                {
+                    readable.Poll(milliseconds * 1000, SelectMode.SelectRead);
+                    return;
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // Closed by another thread in this moment: the next turn sees it.
+                return;
+            }
+            catch (SocketException)
+            {
+                // The read that follows reports it.
+                return;
+            }
+            Thread.Sleep(Math.Min(milliseconds, 1));
+        }
+
+        public override void Close()
+        {
+            Close(null);
+        }
+
+        private void LookUp()
+        {
+            if (_lookUp == null)
+            {
+                _lookUp = Dns.BeginGetHostAddresses(_address.Host, null, null);
+            }
+            if (_lookUp.IsCompleted)
+            {
+                _found = Dns.EndGetHostAddresses(_lookUp);
+            }
+        }
+
+        private void Connect(long now)
+        {
+            if (_connecting == null)
+            {
+                Begin(now);
+            }
+            else if (_connecting.IsCompleted)
+            {
+                Finish(now);
+            }
+            else if (now >= _nextAddressAt && _next < _found.Length)
+            {
+                DropSocket();
+                Begin(now);
+            }
+        }
+
+        private void Begin(long now)
+        {
+            if (_next == _found.Length)
+            {
+                throw new SocketException((int)SocketError.HostNotFound);
+            }
+            var target = _found[_next++];
+            _nextAddressAt = now + AddressPatience;
+            _socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            _connecting = _socket.BeginConnect(new IPEndPoint(target, _address.Port), null, null);
+        }
+
+        private void Finish(long now)
+        {
+            try
+            {
+                _socket.EndConnect(_connecting);
+                _socket.Blocking = false;
+                _socket.NoDelay = true;
+                IsOpen = true;
+            }
+            catch (SocketException)
+            {
+                if (_next == _found.Length)
+                {
+                    throw;
+                }
+                DropSocket();
+                Begin(now);
+            }
+        }
+
+        private void CloseUnlessTransient(SocketError error)
+        {
+            if (error != SocketError.WouldBlock && error != SocketError.Interrupted && error != SocketError.IOPending)
+            {
+                Close(new SocketException((int)error));
+            }
+        }
+
+        private void Close(Exception error)
+        {
+            Ended(error);
+            DropSocket();
+        }
+
+        private void DropSocket()
+        {
+            if (_socket != null)
+            {
+                _socket.Close();
+                _socket = null;
+                _connecting = null;
+            }
+        }
+    }
+}

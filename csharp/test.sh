@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the C# SDK with its tests, examples and benchmark, and runs the tests on Mono: csharp/test.sh [nunit-console's options]
+#
+# Needs mcs, mono and nunit-console (Debian: apt-get install mono-mcs mono-runtime nunit-console libnunit-framework2.6.3-cil).
+# The tests run against the gateway that FASTWAY_BIN names, by default the debug build of this repository.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p "$target/csharp"
+out=$(cd "$target/csharp" && pwd)
+export FASTWAY_BIN=${FASTWAY_BIN:-$target/debug/fastway}
+export FASTWAY_PEER_BIN=${FASTWAY_PEER_BIN:-$target/debug/fastway-interop-peer}
+export FASTWAY_CSHARP_OUT=$out
+
+main() {
+    local nunit
+    nunit=$(find_nunit)
+    cp "$nunit" "$out/"
+    build library Fastway.dll csharp/src -doc:"$out/Fastway.xml"
+    build library Fastway.Tests.dll csharp/tests -r:"$out/Fastway.dll" -r:"$out/nunit.framework.dll"
+    build_programs examples
+    build_programs interop
+    build_programs bench
+    test_all "$@"
+}
+
+# Compiles all sources below a folder; every warning is an error.
+build() {
+    local kind=$1 name=$2 folder=$3
+    shift 3
+    mcs -nologo -langversion:7 -warn:4 -warnaserror -debug -optimize -target:"$kind" -out:"$out/$name" "$@" \
+        -recurse:"$folder/*.cs"
+}
+
+# Each folder below is a program.
+build_programs() {
+    local folder
+    for folder in csharp/"$1"/*/; do
+        [[ -d $folder ]] || continue
+        build exe "fastway-$(basename "$folder").exe" "${folder%/}" -r:"$out/Fastway.dll"
+    done
+}
+
+find_nunit() {
+    local found
+    found=$(find /usr/lib/cli /usr/lib/mono/gac -name nunit.framework.dll -path '*2.6*' 2>/dev/null | head -n 1)
+    [[ -n $found ]] || { echo "NUnit 2.6 is missing (Debian: libnunit-framework2.6.3-cil)" >&2 && return 1; }
+    echo "$found"
+}
+
+# The summary is shown, of failures everything; the report that the runner writes is not needed.
+test_all() {
+    (cd "$out" && nunit-console -nologo -nodots -noshadow -xml:TestResult.xml "$@" Fastway.Tests.dll)
+}
+
+main "$@"
