@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may (rustup components; a browser, as root; cargo-deny and promtool into the target directory)
+# Installs what is missing where it may (rustup components; a browser and Mono, as root; cargo-deny and promtool into the target directory)
 # and otherwise says what to install. Stops at the first step that fails, with all that the step had to say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -23,7 +23,7 @@ export FASTWAY_TEST_RUN=$run_id
 export PATH=$PATH:$target/tools/usr/bin
 
 main() {
-    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, promtool, a browser, a C compiler" check_toolchain
+    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, Mono, promtool, a browser, a C compiler" check_toolchain
     step "manifests: both Cargo.lock are up to date" check_locks
     step "format" check_format
     step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -35,6 +35,7 @@ main() {
     step "Go SDK: tests with the race detector, vectors, examples, interop" test_go
     step "Go SDK: gRPC over it" test_grpc
     step "Go SDK: benchmarks run, once each; nothing allocates" bench_go
+    step "C# SDK: library, tests, examples and benchmark compile as C# 7; NUnit on Mono" test_csharp
     step "benchmarks run, once each" cargo test --locked --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
     step "packages: the SDK compiles from what would be published" package
@@ -55,7 +56,7 @@ step() {
     shift
     echo "== $heading"
     "$@" >"$log" 2>&1
-    grep -E '^(! |ok  | +[0-9.]+  [a-z]+: |   Doc-tests |     Running |test result: )' "$log" || true
+    grep -E '^(! |ok  |Tests run: | +[0-9.]+  [a-z]+: |   Doc-tests |     Running |test result: )' "$log" || true
     echo "   ok, $((SECONDS - started)) s"
 }
 
@@ -79,6 +80,7 @@ check_toolchain() {
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
     need_browser
+    need_mono
     need_component rustfmt cargo-fmt
     need_component clippy cargo-clippy
     older "$(rustc_version)" "$msrv" || return 0
@@ -107,16 +109,26 @@ fetch_promtool() {
 
 need_browser() {
     command -v chromium && command -v chromedriver && return 0
-    ((EUID == 0)) && command -v apt-get && install_browser || true
+    install chromium chromium-driver || true
     need chromium "Chromium, in which the page is opened (Debian: apt-get install chromium)"
     need chromedriver "its driver (Debian: apt-get install chromium-driver)"
 }
 
-install_browser() {
-    local packages=(chromium chromium-driver)
+need_mono() {
+    local packages=(mono-mcs mono-runtime nunit-console libnunit-framework2.6.3-cil)
+    command -v mcs && command -v mono && command -v nunit-console && return 0
+    install "${packages[@]}" || true
+    need mcs "Mono's compiler (Debian: apt-get install ${packages[*]})"
+    need mono "Mono's run time (Debian: apt-get install ${packages[*]})"
+    need nunit-console "NUnit's console runner (Debian: apt-get install ${packages[*]})"
+}
+
+# Debian's packages, where that is possible.
+install() {
+    ((EUID == 0)) && command -v apt-get || return 1
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install -y --no-install-recommends "${packages[@]}" \
-        || { apt-get update && apt-get install -y --no-install-recommends "${packages[@]}"; }
+    apt-get install -y --no-install-recommends "$@" \
+        || { apt-get update && apt-get install -y --no-install-recommends "$@"; }
 }
 
 need_component() {
@@ -184,6 +196,10 @@ in_go() {
     local folder=$1
     shift
     FASTWAY_BIN=$target/debug/fastway FASTWAY_PEER_BIN=$target/debug/fastway-interop-peer go -C "go/$folder" "$@"
+}
+
+test_csharp() {
+    FASTWAY_BIN=$target/debug/fastway csharp/test.sh
 }
 
 # What was compiled above was compiled with the toolchain in use; another one is needed only where that is newer.
