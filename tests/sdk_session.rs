@@ -1,5 +1,5 @@
 //! Sessions of the Rust SDK with the gateway: what a player and a game server notice of a network that fails.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::panic::Location;

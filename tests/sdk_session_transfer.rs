@@ -1,5 +1,5 @@
 //! Much data through sessions of the Rust SDK, while the network fails again and again.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
