@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::endpoint::Endpoint;
 use crate::link::{Carrier, Plain};
 use crate::session;
-use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd, SessionEnd};
+use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd};
 
 /// How long an address is waited for before the next one of the same name is tried as well (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -171,13 +171,13 @@ fn ended(error: io::Error) -> LinkEnd {
     }
 }
 
-/// A gateway that is not convinced closes the link; with our ping unread, that is a reset.
+/// A gateway that is not convinced closes the link, and its session; with our ping unread, that is a reset.
 fn judge_after_proof(server: ServerId, error: ConnectError) -> ConnectError {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     match error {
-        ConnectError::TurnedAway {
-            end: LinkEnd::Gateway | LinkEnd::SessionLost(SessionEnd::AbortedByPeer(_)), ..
-        } => ConnectError::WrongKey { server },
+        ConnectError::TurnedAway { end: LinkEnd::Gateway | LinkEnd::SessionLost(_), .. } => {
+            ConnectError::WrongKey { server }
+        }
         ConnectError::TurnedAway { end: LinkEnd::Lost(lost), .. }
             if matches!(lost.kind(), BrokenPipe | ConnectionReset) =>
         {

@@ -31,6 +31,7 @@ mod peers;
 pub mod pprof;
 pub mod process;
 pub mod seeded;
+pub mod sessions;
 mod tunnel;
 pub mod watch;
 
