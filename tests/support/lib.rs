@@ -22,6 +22,7 @@
 
 pub mod browser;
 pub mod cancel;
+pub mod chaos;
 pub mod examples;
 mod gateway;
 pub mod http;
@@ -30,6 +31,7 @@ mod peers;
 pub mod pprof;
 pub mod process;
 pub mod seeded;
+pub mod sessions;
 mod tunnel;
 pub mod watch;
 
