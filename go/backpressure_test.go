@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fastway/internal/gatewaytest"
 	"fastway/internal/wire"
 )
 
@@ -240,5 +241,40 @@ func TestSeveralSendersOfOneConnectionAllGetTheirTurn(t *testing.T) {
 		if err := <-failed; err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAFloodOfConnectionsWhoseClosesAreNotReadEndsTheLink(t *testing.T) {
+	client, gateway := stuckClient(t, func(cfg *Config) { cfg.PendingAccepts = -1 })
+	go func() {
+		for id := uint32(1); ; id++ {
+			if _, err := gateway.conn.Write(wire.AppendCommand(nil, wire.Command{Type: wire.Connect, ConnID: id})); err != nil {
+				return
+			}
+		}
+	}()
+	select {
+	case <-client.Done():
+		expectError(t, client.Err(), ErrFlooded)
+	case <-time.After(gatewaytest.Deadline):
+		t.Fatal("the link lives on")
+	}
+}
+
+func TestAsManyConnectionsThatNobodyWantsAsComeAreClosedWhereTheGatewayReads(t *testing.T) {
+	client, gateway := fakeClient(t, func(cfg *Config) { cfg.PendingAccepts = -1 })
+	const count, batch = 3 * unsentAnswers, 1024
+	for first := uint32(1); first < count; first += batch {
+		var connects []byte
+		for id := first; id < first+batch; id++ {
+			connects = wire.AppendCommand(connects, wire.Command{Type: wire.Connect, ConnID: id})
+		}
+		gateway.write(connects)
+		for id := first; id < first+batch; id++ {
+			gateway.expectCommand(wire.Command{Type: wire.Close, ConnID: id})
+		}
+	}
+	if err := client.Err(); err != nil {
+		t.Errorf("the link has ended: %v", err)
 	}
 }

@@ -188,13 +188,18 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 
 // Close closes the connection, behind what was sent, and both ends see the end. What was not received is dropped.
 func (c *Conn) Close() error {
-	first := c.finish(closedLocally)
-	c.ep.release(c.in.throwAway(c.ep.mem))
-	c.ep.conns.remove(c)
-	if first {
+	if c.forget() {
 		c.ep.out.command(commandOf(wire.Close, c.id))
 	}
 	return nil
+}
+
+// forget closes this end, and drops what was not received. It is true if the gateway has to be told.
+func (c *Conn) forget() bool {
+	first := c.finish(closedLocally)
+	c.ep.release(c.in.throwAway(c.ep.mem))
+	c.ep.conns.remove(c)
+	return first
 }
 
 // finish ends the connection for everybody who waits for something of it; it is true for the first reason.

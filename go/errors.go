@@ -23,6 +23,8 @@ var (
 	ErrTurnedAway = errors.New("turned away before the gateway said anything: it is at its limit of links, is being stopped, or this is another port")
 	// ErrNotAGateway says that what listens there speaks, but not as a gateway does on that port.
 	ErrNotAGateway = errors.New("what listens there is not this port of a gateway; check the address")
+	// ErrFlooded says that the gateway has caused more Closes than it reads.
+	ErrFlooded = errors.New("too many connections that nobody wants, and their Closes are not read")
 	// ErrSilent says that the gateway has not sent a byte for too long.
 	ErrSilent = errors.New("the gateway has not answered a ping")
 )

@@ -14,6 +14,8 @@ const (
 	unansweredDials = 16 * kib
 	// writeBytes is one write at most, so that progress shows.
 	writeBytes = 64 * kib
+	// unsentAnswers bounds the Closes that the gateway has caused, and does not read.
+	unsentAnswers = 16 * kib
 	// keptBuffer is what an idle link keeps of each of its two buffers.
 	keptBuffer = 4 * kib
 )
@@ -41,6 +43,8 @@ type outgoing struct {
 	// pingWaits: the last ping was not taken by the writer yet.
 	pingWaits bool
 	sentBytes uint64
+	// answers counts the Closes in ready that the gateway has caused, flyingAnswers those that are being written.
+	answers, flyingAnswers int
 }
 
 // sender is the sending side of one connection. The lock of outgoing guards it.
@@ -148,6 +152,22 @@ func (o *outgoing) wakeWriter() {
 	}
 }
 
+// answerClose queues a Close that the gateway has caused. It is false when too many wait: then the gateway makes more than it
+// reads.
+func (o *outgoing) answerClose(connID uint32) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended != nil {
+		return true
+	}
+	if o.answers+o.flyingAnswers >= unsentAnswers {
+		return false
+	}
+	o.answers++
+	o.push(commandOf(wire.Close, connID))
+	return true
+}
+
 // command queues a command of this side. They are not bounded: each belongs to a call, or to something that is.
 func (o *outgoing) command(cmd wire.Command) {
 	o.mu.Lock()
@@ -217,7 +237,8 @@ func (o *outgoing) takeBatch(written []byte) (batch []byte, token <-chan struct{
 	batch = o.ready
 	o.ready, o.spare = o.spare[:0], nil
 	o.flying, o.flyingMessages = len(batch), o.messages
-	o.messages, o.pingWaits = 0, false
+	o.flyingAnswers = o.answers
+	o.messages, o.answers, o.pingWaits = 0, 0, false
 	return batch, nil
 }
 
@@ -226,7 +247,7 @@ func (o *outgoing) written(batch []byte) {
 		return
 	}
 	o.sentBytes += uint64(len(batch))
-	o.flying, o.flyingMessages = 0, 0
+	o.flying, o.flyingMessages, o.flyingAnswers = 0, 0, 0
 	o.spare = batch[:0]
 	if o.isLow() {
 		o.tellRoom()

@@ -93,8 +93,7 @@ func (ep *EndPoint) received(in *readBuffer) error {
 
 func (ep *EndPoint) handOut(run wire.Run) error {
 	if run.ConnID != 0 {
-		ep.deliver(run)
-		return nil
+		return ep.deliver(run)
 	}
 	cmd, err := wire.ParseCommand(wire.FirstPayload(run.Bytes))
 	if err != nil {
@@ -115,11 +114,11 @@ func (ep *EndPoint) isUp() {
 }
 
 // deliver hands messages to their connection. Those of one that has ended on this side are late, and dropped.
-func (ep *EndPoint) deliver(run wire.Run) {
+func (ep *EndPoint) deliver(run wire.Run) error {
 	ep.counters.receivedMessages.Add(uint64(run.Messages))
 	conn := ep.conns.get(run.ConnID)
 	if conn == nil {
-		return
+		return nil
 	}
 	// Counted before the receiver can count it off.
 	tooMuch := ep.unread.add(len(run.Bytes))
@@ -129,25 +128,42 @@ func (ep *EndPoint) deliver(run wire.Run) {
 		ep.counters.readsHeld.Add(1)
 	case dropped:
 		ep.unread.sub(len(run.Bytes))
-		return
+		return nil
 	case overflow:
 		ep.unread.sub(len(run.Bytes))
-		ep.closeFull(conn)
-		return
+		return ep.closeFull(conn)
 	}
 	if tooMuch && !ep.unread.isHeld() {
-		ep.relieve()
+		return ep.relieve()
 	}
+	return nil
 }
 
 // closeFull ends a connection whose messages nobody receives. What waits can be received.
-func (ep *EndPoint) closeFull(conn *Conn) {
+func (ep *EndPoint) closeFull(conn *Conn) (err error) {
 	if conn.finish(closedQueueFull) {
 		ep.counters.closedQueueFull.Add(1)
 		ep.cfg.Logger.Warn("a connection was closed: its receive queue was full", "conn", conn.id, "remote", conn.remoteID)
-		ep.out.command(commandOf(wire.Close, conn.id))
+		err = ep.answerClose(conn)
 	}
 	ep.setAside(conn)
+	return err
+}
+
+// answerClose tells the gateway of a close that it has caused.
+func (ep *EndPoint) answerClose(conn *Conn) error {
+	if !ep.out.answerClose(conn.id) {
+		return ErrFlooded
+	}
+	return nil
+}
+
+// turnAway closes a connection that nobody wants.
+func (ep *EndPoint) turnAway(conn *Conn) error {
+	if !conn.forget() {
+		return nil
+	}
+	return ep.answerClose(conn)
 }
 
 // setAside forgets a connection that has ended, but for what it left to be received: that counts as before.
@@ -175,19 +191,22 @@ func onlyUnread(conns []*Conn, bounds *bounds) []*Conn {
 
 // relieve is for when too much waits on all connections together: those that must not hold the link lose what waits, the
 // largest first. When there is none, the link is held.
-func (ep *EndPoint) relieve() {
+func (ep *EndPoint) relieve() error {
 	for ep.unread.isOver() {
 		largest := ep.largestToLose()
 		if largest == nil {
 			ep.counters.readsHeld.Add(1)
 			ep.unread.holdTogether()
-			return
+			return nil
 		}
 		if largest.end.Load() == nil {
-			ep.closeFull(largest)
+			if err := ep.closeFull(largest); err != nil {
+				return err
+			}
 		}
 		ep.release(largest.in.lose(ep.mem))
 	}
+	return nil
 }
 
 func (ep *EndPoint) largestToLose() (largest *Conn) {
@@ -235,12 +254,12 @@ func (ep *EndPoint) accepted(cmd wire.Command) error {
 	fits, wanted := ep.out.answer(cmd.RemoteID, conn, nil)
 	if !wanted {
 		ep.counters.lateAccepts.Add(1)
-		conn.Close()
+		err = ep.turnAway(conn)
 	}
 	if !fits && !ep.out.isClosing() {
 		return errUnexpectedAnswer
 	}
-	return nil
+	return err
 }
 
 func (ep *EndPoint) connected(cmd wire.Command) error {
@@ -254,7 +273,7 @@ func (ep *EndPoint) connected(cmd wire.Command) error {
 	ep.opened(conn, false)
 	if !ep.accepts.push(conn) {
 		ep.counters.acceptsOverflowed.Add(1)
-		conn.Close()
+		return ep.turnAway(conn)
 	}
 	return nil
 }

@@ -186,12 +186,14 @@ type resumable interface {
 // overSession opens a session over a physical connection, the next of which go to address. Without one wanted it is conn.
 func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config, events *sessionEvents) (net.Conn, error) {
 	opts := session.Options{
-		ReplayBytes:   cfg.Session.ReplayBytes,
-		HandshakeTime: cfg.Session.HandshakeTimeout,
-		Wait:          cfg.Session.WaitTimeout,
-		Dial:          func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, address) },
-		Pause:         cfg.Session.Backoff.nth,
-		OnEvent:       events.tell,
+		ReplayBytes: cfg.Session.ReplayBytes,
+		// As much as a gateway queues for a player, for a client.
+		ReadAheadBytes: cfg.ReceiveTotalBytes / 4,
+		HandshakeTime:  cfg.Session.HandshakeTimeout,
+		Wait:           cfg.Session.WaitTimeout,
+		Dial:           func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, address) },
+		Pause:          cfg.Session.Backoff.nth,
+		OnEvent:        events.tell,
 	}
 	switch cfg.Session.Protocol {
 	case SecureSession:

@@ -20,6 +20,8 @@ type Proxy struct {
 	links  map[*link]bool
 	closed bool
 	count  int
+	// refused counts links that found no target.
+	refused int
 	// carried counts bytes, both ways.
 	carried int64
 }
@@ -28,7 +30,8 @@ type Proxy struct {
 type link struct {
 	ours, theirs net.Conn
 	// hole: what it carries is lost.
-	hole bool
+	hole  bool
+	isCut bool
 	// left counts the directions that are carried.
 	left int
 }
@@ -63,13 +66,18 @@ func (p *Proxy) Retarget(target string) {
 	p.target = target
 }
 
-// Cut ends all links at once, as a reset does.
-func (p *Proxy) Cut() {
+// Cut ends all links at once, as a reset does, and says how many there were.
+func (p *Proxy) Cut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	cut := 0
 	for link := range p.links {
-		link.cut()
+		if !link.isCut {
+			link.cut()
+			cut++
+		}
 	}
+	return cut
 }
 
 // Freeze makes a black hole of the links that there are: nothing comes through any more, and no end is told.
@@ -88,6 +96,13 @@ func (p *Proxy) Links() int {
 	return p.count
 }
 
+// Refused is how many links found no target so far.
+func (p *Proxy) Refused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
+}
+
 // Carried is how many bytes were carried so far, both ways.
 func (p *Proxy) Carried() int64 {
 	p.mu.Lock()
@@ -96,6 +111,7 @@ func (p *Proxy) Carried() int64 {
 }
 
 func (l *link) cut() {
+	l.isCut = true
 	for _, conn := range []net.Conn{l.ours, l.theirs} {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
@@ -120,6 +136,7 @@ func (p *Proxy) carry(ours net.Conn) {
 	defer p.mu.Unlock()
 	theirs, err := net.Dial("tcp", p.target)
 	if err != nil || p.closed {
+		p.refused++
 		ours.Close()
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,8 @@ import (
 type Options struct {
 	// ReplayBytes bounds what is kept until the other end has it; at the bound Write waits. Default 256 KiB.
 	ReplayBytes int
+	// ReadAheadBytes bounds what is read ahead while a Write waits and nobody reads. Default 1 MiB.
+	ReadAheadBytes int
 	// HandshakeTime bounds an attempt to get a transport. Default 10 s.
 	HandshakeTime time.Duration
 	// Wait is for how long the session lives without a transport, where the other end does not say so. Default 60 s.
@@ -124,6 +127,7 @@ func newStream(proto protocol, opts Options) *Stream {
 
 func (opts Options) withDefaults() Options {
 	orElse(&opts.ReplayBytes, 256<<10)
+	orElse(&opts.ReadAheadBytes, 1<<20)
 	orElse(&opts.HandshakeTime, 10*time.Second)
 	orElse(&opts.Wait, 60*time.Second)
 	if opts.Pause == nil {
@@ -176,7 +180,10 @@ func (s *Stream) Read(p []byte) (int, error) {
 
 func (s *Stream) takePlain(p []byte) int {
 	n := copy(p, s.plain)
-	s.plain = s.plain[n:]
+	if s.plain = s.plain[n:]; len(s.plain) == 0 {
+		// It may have been much.
+		s.plain = nil
+	}
 	return n
 }
 
@@ -287,22 +294,34 @@ func (s *Stream) awaitRoom() {
 	s.writersWait--
 }
 
-// readAhead reads acknowledgements while nobody reads the stream, as far as nothing else stands before them.
+// readAhead reads the stream while nobody else does, up to a bound: acknowledgements stand behind what is not read, and a
+// user who reads nothing until he has written would wait for ever.
 func (s *Stream) readAhead() {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readingAhead = true
-	for s.readers.Load() == 0 && len(s.plain) == 0 && s.mayNotRead() == nil {
+	s.plain = slices.Clone(s.plain)
+	for s.readers.Load() == 0 && len(s.plain) < s.opts.ReadAheadBytes && s.mayNotRead() == nil {
 		c := s.live
 		if c == nil {
 			s.news.Wait()
-		} else if s.open(c, nil); s.live == c && len(s.plain) == 0 {
+		} else if !s.openAhead(c) && s.live == c {
 			s.receive(c)
 		}
 	}
 	s.readingAhead = false
+}
+
+// openAhead adds what was received to what was not read; false if that is nothing.
+func (s *Stream) openAhead(c *carrier) bool {
+	ahead := s.plain
+	s.plain = nil
+	s.open(c, nil)
+	opened := len(s.plain)
+	s.plain = append(ahead, s.plain...)
+	return opened > 0
 }
 
 func (s *Stream) mayNotWrite() error {

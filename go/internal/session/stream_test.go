@@ -365,6 +365,32 @@ func TestAtTheBoundAWriterWaitsAndLosesNothing(t *testing.T) {
 	}
 }
 
+// Acknowledgements stand behind what is not read.
+func TestTwoEndsThatWriteBeforeTheyReadDoNotWaitForEachOther(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes = 64 << 10 })
+	const total = 900 << 10
+	done := make(chan error, 2)
+	for _, s := range []*Stream{e.client, e.acceptor} {
+		go func() {
+			if err := (pattern{5}).writeAll(s, total); err != nil {
+				done <- err
+				return
+			}
+			done <- pattern{5}.readAll(s, total, func(int) {})
+		}()
+	}
+	for range 2 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(patience):
+			t.Fatal("they wait for each other")
+		}
+	}
+}
+
 func TestADeadlineEndsAReadAndLosesNothing(t *testing.T) {
 	for _, w := range ways(t) {
 		t.Run(w.name, func(t *testing.T) {
