@@ -22,6 +22,7 @@
 
 pub mod browser;
 pub mod cancel;
+pub mod chaos;
 pub mod examples;
 mod gateway;
 pub mod http;
