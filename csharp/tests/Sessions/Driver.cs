@@ -1,4 +1,5 @@
 using System;
+using System.IO;
 using Fastway.Crypto;
 using Fastway.Sessions;
 using NUnit.Framework;
@@ -11,7 +12,7 @@ namespace Fastway.Tests.Sessions
         /// <summary>Takes all that there is to send.</summary>
         public static byte[] SendAll(this Session session, long now)
         {
-            var all = new byte[0];
+            var all = new MemoryStream();
             var buffer = new byte[4 * Session.MinSendBytes];
             while (session.HasOutput(now))
             {
@@ -20,15 +21,15 @@ namespace Fastway.Tests.Sessions
                 {
                     break;
                 }
-                all = Bytes.Concat(all, Bytes.Slice(buffer, 0, sent));
+                all.Write(buffer, 0, sent);
             }
-            return all;
+            return all.ToArray();
         }
 
         /// <summary>Hands in what came, in as many pieces as it takes; the stream's bytes are returned.</summary>
         public static byte[] ReceiveAll(this Session session, byte[] wire, long now, out Fault fault)
         {
-            var read = new byte[0];
+            var read = new MemoryStream();
             fault = Fault.None;
             for (var at = 0; at < wire.Length && fault == Fault.None;)
             {
@@ -38,9 +39,9 @@ namespace Fastway.Tests.Sessions
                 at += count;
                 ArraySegment<byte> stream;
                 fault = session.Receive(count, now, out stream);
-                read = Bytes.Concat(read, Bytes.Slice(stream.Array, stream.Offset, stream.Count));
+                read.Write(stream.Array, stream.Offset, stream.Count);
             }
-            return read;
+            return read.ToArray();
         }
 
         public static byte[] ReceiveAll(this Session session, byte[] wire, long now)

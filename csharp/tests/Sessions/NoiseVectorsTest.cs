@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using Fastway.Crypto;
 using Fastway.Sessions.Secure;
+using Fastway.Tests.Sessions.Acceptors;
 using Fastway.Tests.Vectors;
 using NUnit.Framework;
 

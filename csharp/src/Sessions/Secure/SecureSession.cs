@@ -313,7 +313,7 @@ namespace Fastway.Sessions.Secure
                     TransportLost(now);
                     break;
                 }
-                filled += Seal(kind.Value, to, offset + filled, count - filled);
+                filled += Seal(kind.Value, to, offset + filled, Math.Min(count - filled, Record.MaxBytes));
                 FinishIfDone();
             }
             if (End != null && _abort == null)

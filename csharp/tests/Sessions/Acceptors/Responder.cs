@@ -1,7 +1,7 @@
 using Fastway.Crypto;
 using Fastway.Sessions.Secure;
 
-namespace Fastway.Tests.Sessions
+namespace Fastway.Tests.Sessions.Acceptors
 {
     /// <summary>The responder's side of the Noise handshakes, for acceptors in tests.</summary>
     internal sealed class Responder
