@@ -95,11 +95,11 @@ namespace Fastway.Tests.Sessions
             }
         }
 
-        /// <summary>What was on its way by the older wire comes after the newer was answered, and before it is
+        /// <summary>What was on its way by the older cable comes after the newer was answered, and before it is
         /// proven.</summary>
         private static void Roam(World world, SeededRandom random)
         {
-            var older = world.Wires[world.Wires.Count - 1];
+            var older = world.Cables[world.Cables.Count - 1];
             var newer = world.Connect();
             if (newer != null)
             {
@@ -123,9 +123,9 @@ namespace Fastway.Tests.Sessions
         }
 
         /// <summary>Late ones are where something happens.</summary>
-        private static Wire One(World world, SeededRandom random)
+        private static Cable One(World world, SeededRandom random)
         {
-            return world.Wires[world.Wires.Count - 1 - random.Below(Math.Min(world.Wires.Count, 3))];
+            return world.Cables[world.Cables.Count - 1 - random.Below(Math.Min(world.Cables.Count, 3))];
         }
     }
 }

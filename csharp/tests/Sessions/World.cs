@@ -7,7 +7,7 @@ using NUnit.Framework;
 
 namespace Fastway.Tests.Sessions
 {
-    /// <summary>An initiator, an acceptor, and the wires between them: all in memory, moved by a script.</summary>
+    /// <summary>An initiator, an acceptor, and the cables between them: all in memory, moved by a script.</summary>
     internal sealed class World
     {
         public const int ReplayBytes = 64 * 1024;
@@ -18,9 +18,9 @@ namespace Fastway.Tests.Sessions
 
         private readonly bool _isLegacy;
         private readonly byte[] _sending = new byte[4 * Session.MinSendBytes];
-        private readonly HashSet<Wire> _cut = new HashSet<Wire>();
-        /// <summary>The initiator's wire, as far as it knows.</summary>
-        private Wire _wire;
+        private readonly HashSet<Cable> _cut = new HashSet<Cable>();
+        /// <summary>The initiator's cable, as far as it knows.</summary>
+        private Cable _cable;
         private SessionEventKind _last;
         private int _acceptorWritten;
         private bool _acceptorClosed;
@@ -37,7 +37,7 @@ namespace Fastway.Tests.Sessions
 
         public Acceptor Acceptor { get; }
 
-        public List<Wire> Wires { get; } = new List<Wire>();
+        public List<Cable> Cables { get; } = new List<Cable>();
 
         public List<SessionEvent> Events { get; } = new List<SessionEvent>();
 
@@ -61,19 +61,19 @@ namespace Fastway.Tests.Sessions
             return new World(session, new LegacyAcceptor(encrypt, random), true);
         }
 
-        /// <summary>The initiator has a new wire, and does not read the older one any more.</summary>
-        public Wire Connect()
+        /// <summary>The initiator has a new cable, and does not read the older one any more.</summary>
+        public Cable Connect()
         {
             if (Initiator.End != null)
             {
                 return null;
             }
             var hello = Initiator.ConnectBytes(Now);
-            _wire = new Wire();
-            Wires.Add(_wire);
-            _wire.ToAcceptor.Push(hello, 0, hello.Length);
+            _cable = new Cable();
+            Cables.Add(_cable);
+            _cable.ToAcceptor.Push(hello, 0, hello.Length);
             Act();
-            return _wire;
+            return _cable;
         }
 
         public void Write(int bytes)
@@ -107,7 +107,7 @@ namespace Fastway.Tests.Sessions
             }
         }
 
-        /// <summary>Both ends put what they have to send on their wires, about so many bytes.</summary>
+        /// <summary>Both ends put what they have to send on their cables, about so many bytes.</summary>
         public void Flush(int room)
         {
             for (var sent = 0; sent < room && Initiator.HasOutput(Now);)
@@ -121,9 +121,9 @@ namespace Fastway.Tests.Sessions
                     break;
                 }
                 sent += bytes;
-                if (_wire != null)
+                if (_cable != null)
                 {
-                    _wire.ToAcceptor.Push(_sending, 0, bytes);
+                    _cable.ToAcceptor.Push(_sending, 0, bytes);
                 }
             }
             foreach (var session in Acceptor.Sessions)
@@ -133,15 +133,15 @@ namespace Fastway.Tests.Sessions
             DropWhatIsCut();
         }
 
-        public void DeliverToAcceptor(Wire wire, int most)
+        public void DeliverToAcceptor(Cable cable, int most)
         {
-            Acceptor.Receive(wire, Wire.Take(wire.ToAcceptor, most));
+            Acceptor.Receive(cable, Cable.Take(cable.ToAcceptor, most));
         }
 
-        public void DeliverToInitiator(Wire wire, int most)
+        public void DeliverToInitiator(Cable cable, int most)
         {
-            var bytes = Wire.Take(wire.ToInitiator, most);
-            if (wire != _wire)
+            var bytes = Cable.Take(cable.ToInitiator, most);
+            if (cable != _cable)
             {
                 return;
             }
@@ -150,40 +150,40 @@ namespace Fastway.Tests.Sessions
             Act();
             if (fault != Fault.None)
             {
-                Leave(wire);
+                Leave(cable);
             }
-            else if (wire.IsEnded && wire.ToInitiator.Count == 0)
+            else if (cable.IsEnded && cable.ToInitiator.Count == 0)
             {
-                Cut(wire, true);
+                Cut(cable, true);
             }
         }
 
         public void DeliverAll()
         {
             Flush(int.MaxValue);
-            foreach (var wire in Wires)
+            foreach (var cable in Cables)
             {
-                DeliverToAcceptor(wire, int.MaxValue);
-                DeliverToInitiator(wire, int.MaxValue);
+                DeliverToAcceptor(cable, int.MaxValue);
+                DeliverToInitiator(cable, int.MaxValue);
             }
         }
 
         /// <summary>Nothing is carried any more. If it is noticed, both ends learn of it.</summary>
-        public void Cut(Wire wire, bool noticed)
+        public void Cut(Cable cable, bool noticed)
         {
-            _cut.Add(wire);
+            _cut.Add(cable);
             DropWhatIsCut();
             if (!noticed)
             {
                 return;
             }
-            if (wire.Session != null)
+            if (cable.Session != null)
             {
-                wire.Session.Lost(wire);
+                cable.Session.Lost(cable);
             }
-            if (wire == _wire)
+            if (cable == _cable)
             {
-                _wire = null;
+                _cable = null;
                 Initiator.TransportLost(Now);
                 Act();
             }
@@ -200,9 +200,9 @@ namespace Fastway.Tests.Sessions
         /// not.</summary>
         public void Settle()
         {
-            foreach (var wire in Wires)
+            foreach (var cable in Cables)
             {
-                Cut(wire, true);
+                Cut(cable, true);
             }
             for (var round = 0; round < Rounds; round++)
             {
@@ -256,20 +256,20 @@ namespace Fastway.Tests.Sessions
             Assert.IsTrue(HasAll(), "all of it arrived");
         }
 
-        /// <summary>The initiator closes the wire; what it still has to say comes before that.</summary>
-        private void Leave(Wire wire)
+        /// <summary>The initiator closes the cable; what it still has to say comes before that.</summary>
+        private void Leave(Cable cable)
         {
             Flush(int.MaxValue);
-            DeliverToAcceptor(wire, int.MaxValue);
-            Cut(wire, true);
+            DeliverToAcceptor(cable, int.MaxValue);
+            Cut(cable, true);
         }
 
         private void DropWhatIsCut()
         {
-            foreach (var wire in _cut)
+            foreach (var cable in _cut)
             {
-                wire.ToAcceptor.Release(wire.ToAcceptor.Count);
-                wire.ToInitiator.Release(wire.ToInitiator.Count);
+                cable.ToAcceptor.Release(cable.ToAcceptor.Count);
+                cable.ToInitiator.Release(cable.ToInitiator.Count);
             }
         }
 

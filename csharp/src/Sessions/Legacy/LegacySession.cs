@@ -27,6 +27,12 @@ namespace Fastway.Sessions.Legacy
             _sent = new ReplayBuffer(replayBytes);
         }
 
+        /// <summary>The number that the acceptor gave it; 0 before it is established.</summary>
+        public ulong Id
+        {
+            get { return _shared == null ? 0 : _shared.Id; }
+        }
+
         public override bool IsLive
         {
             get { return _transport != null && _transport.IsLive; }

@@ -3,7 +3,7 @@ using Fastway.Crypto;
 
 namespace Fastway.Tests.Sessions.Acceptors
 {
-    /// <summary>The other end of sessions, in memory: it believes that the wires are its own, and forgets nothing.</summary>
+    /// <summary>The other end of sessions, in memory: it believes that the cables are its own, and forgets nothing.</summary>
     internal abstract class Acceptor
     {
         /// <summary>All that were opened, proven or not.</summary>
@@ -15,26 +15,26 @@ namespace Fastway.Tests.Sessions.Acceptors
             get { return Sessions.Find(session => session.IsEstablished); }
         }
 
-        /// <summary>Takes what came by a wire.</summary>
-        public void Receive(Wire wire, byte[] bytes)
+        /// <summary>Takes what came by a cable.</summary>
+        public void Receive(Cable cable, byte[] bytes)
         {
-            if (wire.IsEnded)
+            if (cable.IsEnded)
             {
                 return;
             }
-            wire.Unfinished = Bytes.Concat(wire.Unfinished, bytes);
-            if (wire.Session == null)
+            cable.Unfinished = Bytes.Concat(cable.Unfinished, bytes);
+            if (cable.Session == null)
             {
-                Greet(wire);
+                Greet(cable);
             }
-            if (wire.Session != null && !wire.IsEnded)
+            if (cable.Session != null && !cable.IsEnded)
             {
-                wire.Session.Receive(wire);
+                cable.Session.Receive(cable);
             }
         }
 
-        /// <summary>Answers the first message of a wire, if all of it is there.</summary>
-        protected abstract void Greet(Wire wire);
+        /// <summary>Answers the first message of a cable, if all of it is there.</summary>
+        protected abstract void Greet(Cable cable);
     }
 
     /// <summary>The other end of one session.</summary>
@@ -58,14 +58,14 @@ namespace Fastway.Tests.Sessions.Acceptors
         /// <summary>Ends this direction.</summary>
         public abstract void Close();
 
-        /// <summary>Puts about so many bytes on the live wire.</summary>
+        /// <summary>Puts about so many bytes on the live cable.</summary>
         public abstract void Flush(int room);
 
-        /// <summary>Reads what is unfinished on a wire.</summary>
-        public abstract void Receive(Wire wire);
+        /// <summary>Reads what is unfinished on a cable.</summary>
+        public abstract void Receive(Cable cable);
 
-        /// <summary>A wire is gone.</summary>
-        public abstract void Lost(Wire wire);
+        /// <summary>A cable is gone.</summary>
+        public abstract void Lost(Cable cable);
 
         /// <summary>Whether all has arrived in both directions, as far as this end can know.</summary>
         public abstract bool IsDone { get; }

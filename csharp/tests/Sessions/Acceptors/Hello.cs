@@ -4,7 +4,7 @@ using Fastway.Sessions.Secure;
 
 namespace Fastway.Tests.Sessions.Acceptors
 {
-    /// <summary>The first message of a wire, taken apart.</summary>
+    /// <summary>The first message of a cable, taken apart.</summary>
     internal sealed class Hello
     {
         private const byte LegacyNew = 0x00;

@@ -21,53 +21,53 @@ namespace Fastway.Tests.Sessions.Acceptors
         /// <summary>Whether reconnects are refused.</summary>
         public bool Refuses { get; set; }
 
-        protected override void Greet(Wire wire)
+        protected override void Greet(Cable cable)
         {
-            var hello = Hello.Read(wire.Unfinished);
+            var hello = Hello.Read(cable.Unfinished);
             if (hello == null)
             {
                 return;
             }
-            wire.Unfinished = new byte[0];
+            cable.Unfinished = new byte[0];
             if (hello.IsResume)
             {
-                AnswerReconnect(wire, hello);
+                AnswerReconnect(cable, hello);
             }
             else
             {
-                AnswerNew(wire, LittleEndian.ReadUInt64(hello.Head, 1));
+                AnswerNew(cable, LittleEndian.ReadUInt64(hello.Head, 1));
             }
         }
 
-        private void AnswerNew(Wire wire, ulong publicKey)
+        private void AnswerNew(Cable cable, ulong publicKey)
         {
             var pair = new DiffieHellman64(_random);
             var secret = pair.Agree(publicKey);
             if (secret == null)
             {
-                wire.End();
+                cable.End();
                 return;
             }
             var challenge = _random.Draw(8);
             var session = new LegacyAcceptorSession(LegacyMessages.Number(secret.Value), _random.Draw(8), _encrypt);
-            wire.Reply(Bytes.Concat(LegacyMessages.Number(pair.Public), session.SealedId(), challenge));
-            session.Try(wire, challenge, 0);
+            cable.Reply(Bytes.Concat(LegacyMessages.Number(pair.Public), session.SealedId(), challenge));
+            session.Try(cable, challenge, 0);
             Sessions.Add(session);
         }
 
-        private void AnswerReconnect(Wire wire, Hello hello)
+        private void AnswerReconnect(Cable cable, Hello hello)
         {
             var session = (LegacyAcceptorSession)Sessions.Find(
                 one => ((LegacyAcceptorSession)one).Id.SequenceEqual(hello.Session));
             if (session == null || Refuses || !session.IsAuthentic(hello))
             {
-                wire.End(new byte[LegacyMessages.ReplyBytes]);
+                cable.End(new byte[LegacyMessages.ReplyBytes]);
                 return;
             }
             var challenge = _random.Draw(8);
-            wire.Reply(Bytes.Concat(
+            cable.Reply(Bytes.Concat(
                 LegacyMessages.Number((ulong)session.Written), LegacyMessages.Number((ulong)session.Read.Count), challenge));
-            session.Try(wire, challenge, LittleEndian.ReadUInt64(hello.Head, 17));
+            session.Try(cable, challenge, LittleEndian.ReadUInt64(hello.Head, 17));
         }
     }
 
@@ -79,8 +79,8 @@ namespace Fastway.Tests.Sessions.Acceptors
         private readonly Rc4 _writing;
         private readonly Rc4 _reading;
         private readonly ReplayBuffer _sent = new ReplayBuffer(int.MaxValue);
-        private Wire _candidate;
-        private Wire _live;
+        private Cable _candidate;
+        private Cable _live;
         private byte[] _proof;
         private int _candidateCursor;
         private int _candidatePosition;
@@ -127,10 +127,10 @@ namespace Fastway.Tests.Sessions.Acceptors
         }
 
         /// <summary>A transport is there, if the initiator proves it.</summary>
-        public void Try(Wire wire, byte[] challenge, ulong cursor)
+        public void Try(Cable cable, byte[] challenge, ulong cursor)
         {
-            wire.Session = this;
-            _candidate = wire;
+            cable.Session = this;
+            _candidate = cable;
             _proof = Md5.Digest(challenge, _key);
             _candidateCursor = (int)cursor;
             _candidatePosition = Read.Count;
@@ -161,32 +161,32 @@ namespace Fastway.Tests.Sessions.Acceptors
             }
         }
 
-        public override void Lost(Wire wire)
+        public override void Lost(Cable cable)
         {
-            _live = _live == wire ? null : _live;
-            _candidate = _candidate == wire ? null : _candidate;
+            _live = _live == cable ? null : _live;
+            _candidate = _candidate == cable ? null : _candidate;
         }
 
-        public override void Receive(Wire wire)
+        public override void Receive(Cable cable)
         {
-            if (wire == _candidate && wire.Unfinished.Length >= Md5.HashBytes)
+            if (cable == _candidate && cable.Unfinished.Length >= Md5.HashBytes)
             {
-                ReadProof(wire);
+                ReadProof(cable);
             }
-            if (wire == _live)
+            if (cable == _live)
             {
-                ReadStream(wire);
+                ReadStream(cable);
             }
-            else if (wire != _candidate)
+            else if (cable != _candidate)
             {
-                wire.IsEnded = true;
+                cable.IsEnded = true;
             }
         }
 
-        private void ReadProof(Wire wire)
+        private void ReadProof(Cable cable)
         {
             _candidate = null;
-            if (!_proof.SequenceEqual(Bytes.Slice(wire.Unfinished, 0, Md5.HashBytes)))
+            if (!_proof.SequenceEqual(Bytes.Slice(cable.Unfinished, 0, Md5.HashBytes)))
             {
                 return;
             }
@@ -194,19 +194,19 @@ namespace Fastway.Tests.Sessions.Acceptors
             {
                 _live.IsEnded = true;
             }
-            wire.Unfinished = Bytes.Slice(wire.Unfinished, Md5.HashBytes);
-            _live = wire;
+            cable.Unfinished = Bytes.Slice(cable.Unfinished, Md5.HashBytes);
+            _live = cable;
             _cursor = _candidateCursor;
             _position = _candidatePosition;
             IsEstablished = true;
         }
 
-        private void ReadStream(Wire wire)
+        private void ReadStream(Cable cable)
         {
-            var known = Math.Min(wire.Unfinished.Length, Read.Count - _position);
-            _position += wire.Unfinished.Length;
-            var fresh = Bytes.Slice(wire.Unfinished, known);
-            wire.Unfinished = new byte[0];
+            var known = Math.Min(cable.Unfinished.Length, Read.Count - _position);
+            _position += cable.Unfinished.Length;
+            var fresh = Bytes.Slice(cable.Unfinished, known);
+            cable.Unfinished = new byte[0];
             if (_encrypt)
             {
                 _reading.Apply(fresh, 0, fresh.Length);

@@ -23,48 +23,48 @@ namespace Fastway.Tests.Sessions.Acceptors
         /// <summary>Every resume is refused with it, unless it is 0.</summary>
         public byte Refusal { get; set; }
 
-        protected override void Greet(Wire wire)
+        protected override void Greet(Cable cable)
         {
-            var hello = Hello.Read(wire.Unfinished);
+            var hello = Hello.Read(cable.Unfinished);
             if (hello == null)
             {
                 return;
             }
-            wire.Unfinished = new byte[0];
+            cable.Unfinished = new byte[0];
             if (hello.IsResume)
             {
-                AnswerResume(wire, hello);
+                AnswerResume(cable, hello);
             }
             else
             {
-                AnswerOpen(wire, hello);
+                AnswerOpen(cable, hello);
             }
         }
 
-        private void AnswerOpen(Wire wire, Hello hello)
+        private void AnswerOpen(Cable cable, Hello hello)
         {
             var responder = new Responder(
                 null, hello.Pattern == 1 ? _privateKey : null, Messages.Prologue(hello.Head), _random.Draw(32));
             if (responder.Read(hello.Message) == null)
             {
-                wire.End(3);
+                cable.End(3);
                 return;
             }
             var session = new SecureAcceptorSession(_random);
             var wait = new byte[4];
             LittleEndian.Write(_waitSeconds, wait, 0);
-            wire.Reply(Reply(responder.Write(Bytes.Concat(session.Ticket, wait))));
-            session.Try(wire, responder.Split(), 0, 0);
+            cable.Reply(Reply(responder.Write(Bytes.Concat(session.Ticket, wait))));
+            session.Try(cable, responder.Split(), 0, 0);
             Sessions.Add(session);
         }
 
-        private void AnswerResume(Wire wire, Hello hello)
+        private void AnswerResume(Cable cable, Hello hello)
         {
             var session = (SecureAcceptorSession)Sessions.Find(
                 one => ((SecureAcceptorSession)one).SecretOf(hello.Session) != null);
             if (session == null || Refusal != 0)
             {
-                wire.End(Refusal != 0 ? Refusal : Status.Unknown);
+                cable.End(Refusal != 0 ? Refusal : Status.Unknown);
                 return;
             }
             var responder = new Responder(
@@ -72,13 +72,13 @@ namespace Fastway.Tests.Sessions.Acceptors
             var payload = responder.Read(hello.Message);
             if (payload == null || hello.Attempt <= session.Attempt)
             {
-                wire.End(payload == null ? (byte)3 : Status.StaleAttempt);
+                cable.End(payload == null ? (byte)3 : Status.StaleAttempt);
                 return;
             }
             session.Attempt = hello.Attempt;
             var next = session.Next(hello.Session);
-            wire.Reply(Reply(responder.Write(Bytes.Concat(next, Messages.Count((ulong)session.Received)))));
-            session.Try(wire, responder.Split(), LittleEndian.ReadUInt64(payload, 0), hello.Attempt);
+            cable.Reply(Reply(responder.Write(Bytes.Concat(next, Messages.Count((ulong)session.Received)))));
+            session.Try(cable, responder.Split(), LittleEndian.ReadUInt64(payload, 0), hello.Attempt);
         }
 
         private static byte[] Reply(byte[] message)
@@ -148,10 +148,10 @@ namespace Fastway.Tests.Sessions.Acceptors
         }
 
         /// <summary>A transport is there, if the initiator proves it.</summary>
-        public void Try(Wire wire, byte[][] keys, ulong cursor, uint attempt)
+        public void Try(Cable cable, byte[][] keys, ulong cursor, uint attempt)
         {
-            wire.Session = this;
-            _candidate = new Link(wire, keys, cursor, (ulong)Received, attempt);
+            cable.Session = this;
+            _candidate = new Link(cable, keys, cursor, (ulong)Received, attempt);
         }
 
         public override int Write(byte[] bytes)
@@ -164,29 +164,29 @@ namespace Fastway.Tests.Sessions.Acceptors
             _outgoing.Close();
         }
 
-        public override void Lost(Wire wire)
+        public override void Lost(Cable cable)
         {
-            _live = _live != null && _live.Wire == wire ? null : _live;
-            _candidate = _candidate != null && _candidate.Wire == wire ? null : _candidate;
+            _live = _live != null && _live.Cable == cable ? null : _live;
+            _candidate = _candidate != null && _candidate.Cable == cable ? null : _candidate;
         }
 
-        public override void Receive(Wire wire)
+        public override void Receive(Cable cable)
         {
-            var link = _live != null && _live.Wire == wire ? _live : _candidate;
-            if (link == null || link.Wire != wire)
+            var link = _live != null && _live.Cable == cable ? _live : _candidate;
+            if (link == null || link.Cable != cable)
             {
-                wire.IsEnded = true;
+                cable.IsEnded = true;
                 return;
             }
-            while (wire.Unfinished.Length >= Record.LenBytes && !wire.IsEnded)
+            while (cable.Unfinished.Length >= Record.LenBytes && !cable.IsEnded)
             {
-                int bytes = LittleEndian.ReadUInt16(wire.Unfinished, 0);
-                if (wire.Unfinished.Length < Record.LenBytes + bytes)
+                int bytes = LittleEndian.ReadUInt16(cable.Unfinished, 0);
+                if (cable.Unfinished.Length < Record.LenBytes + bytes)
                 {
                     return;
                 }
-                var plaintext = Bytes.Slice(wire.Unfinished, Record.LenBytes, bytes);
-                wire.Unfinished = Bytes.Slice(wire.Unfinished, Record.LenBytes + bytes);
+                var plaintext = Bytes.Slice(cable.Unfinished, Record.LenBytes, bytes);
+                cable.Unfinished = Bytes.Slice(cable.Unfinished, Record.LenBytes + bytes);
                 ReadRecord(link, plaintext);
             }
         }
@@ -197,8 +197,8 @@ namespace Fastway.Tests.Sessions.Acceptors
             Record record;
             if (count < 0 || !link.Opening.Open(bytes, 0, count))
             {
-                link.Wire.IsEnded = true;
-                Lost(link.Wire);
+                link.Cable.IsEnded = true;
+                Lost(link.Cable);
                 return;
             }
             if (!Record.TryRead(bytes, 0, count, out record))
@@ -243,7 +243,7 @@ namespace Fastway.Tests.Sessions.Acceptors
         {
             if (_live != null)
             {
-                _live.Wire.IsEnded = true;
+                _live.Cable.IsEnded = true;
             }
             _live = _candidate;
             _candidate = null;
@@ -298,15 +298,15 @@ namespace Fastway.Tests.Sessions.Acceptors
             _outgoing.Gave(_live.Cursor);
             var trailer = record.WriteTrailer(bytes, Record.LenBytes + record.StreamBytes);
             var sealedBytes = _live.Sealing.Seal(bytes, 0, record.StreamBytes + trailer);
-            _live.Wire.Reply(Bytes.Slice(bytes, 0, sealedBytes));
+            _live.Cable.Reply(Bytes.Slice(bytes, 0, sealedBytes));
             return sealedBytes;
         }
 
         private sealed class Link
         {
-            public Link(Wire wire, byte[][] keys, ulong cursor, ulong position, uint attempt)
+            public Link(Cable cable, byte[][] keys, ulong cursor, ulong position, uint attempt)
             {
-                Wire = wire;
+                Cable = cable;
                 Opening = new RecordCipher(keys[0]);
                 Sealing = new RecordCipher(keys[1]);
                 Cursor = cursor;
@@ -315,7 +315,7 @@ namespace Fastway.Tests.Sessions.Acceptors
                 Attempt = attempt;
             }
 
-            public Wire Wire { get; }
+            public Cable Cable { get; }
 
             public RecordCipher Sealing { get; }
 

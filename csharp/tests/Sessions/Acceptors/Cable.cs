@@ -4,7 +4,7 @@ using Fastway.Sessions;
 namespace Fastway.Tests.Sessions.Acceptors
 {
     /// <summary>A connection between an initiator and an acceptor, with what is on its way.</summary>
-    internal sealed class Wire
+    internal sealed class Cable
     {
         public ReplayBuffer ToAcceptor { get; } = new ReplayBuffer(int.MaxValue);
 

@@ -1,0 +1,436 @@
+using System;
+using System.IO;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading;
+using Fastway;
+using Fastway.Crypto;
+using Fastway.Sessions;
+using Fastway.Sessions.Legacy;
+
+namespace Snet
+{
+    /// <summary>A legacy session and the socket that carries it, for a thread that reads and one that writes. Whoever finds the
+    /// socket broken makes the next one; the other waits for that, and goes on with it.</summary>
+    internal sealed class SnetLink
+    {
+        /// <summary>Bytes that are read at a time; the session has room for as many.</summary>
+        private const int ReadBytes = 16 * 1024;
+        /// <summary>Milliseconds between two attempts to connect: at first, and at most. They are drawn from the upper
+        /// half.</summary>
+        private const int FirstPause = 100;
+        private const int LongestPause = 3000;
+
+        private readonly int _size;
+        private readonly bool _encrypt;
+        /// <summary>Held for the session and the socket's place, and while a new connection is made.</summary>
+        private readonly object _gate = new object();
+        private readonly object _reading = new object();
+        private readonly object _writing = new object();
+        /// <summary>Held from taking bytes off the session until the socket has them, so that they keep their order.</summary>
+        private readonly object _sending = new object();
+        private readonly ManualResetEvent _closing = new ManualResetEvent(false);
+        private readonly byte[] _in = new byte[ReadBytes];
+        private readonly byte[] _out = new byte[2 * Session.MinSendBytes];
+        private readonly byte[] _unread = new byte[ReadBytes];
+        private int _unreadStart;
+        private int _unreadEnd;
+        private IPEndPoint _target;
+        private LegacySession _session;
+        private volatile Socket _socket;
+        private volatile Socket _connecting;
+        private int _readTimeout;
+        private int _writeTimeout;
+
+        public SnetLink(int size, bool encrypt)
+        {
+            _size = size;
+            _encrypt = encrypt;
+        }
+
+        public int ConnectTimeout { get; set; } = 10000;
+
+        public int ReconnectTimeout { get; set; } = 60000;
+
+        public int ReadTimeout
+        {
+            get { return _readTimeout; }
+            set
+            {
+                _readTimeout = value;
+                SetTimeouts(_socket);
+            }
+        }
+
+        public int WriteTimeout
+        {
+            get { return _writeTimeout; }
+            set
+            {
+                _writeTimeout = value;
+                SetTimeouts(_socket);
+            }
+        }
+
+        public ulong Id
+        {
+            get { return _session == null ? 0 : _session.Id; }
+        }
+
+        private bool IsClosed
+        {
+            get { return _closing.WaitOne(0); }
+        }
+
+        public void Connect(string host, int port)
+        {
+            lock (_gate)
+            {
+                if (_session != null)
+                {
+                    throw new InvalidOperationException("The stream was connected before.");
+                }
+                _target = new IPEndPoint(Dns.GetHostAddresses(host)[0], port);
+                _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
+                try
+                {
+                    _socket = NewTransport();
+                }
+                catch
+                {
+                    _session = null;
+                    throw;
+                }
+            }
+        }
+
+        public bool TryReconnect()
+        {
+            return Reconnect(_socket);
+        }
+
+        public int Read(byte[] buffer, int offset, int count)
+        {
+            lock (_reading)
+            {
+                while (_unreadStart == _unreadEnd)
+                {
+                    var socket = Current();
+                    // A new connection has its proof, and what was lost, to send first.
+                    if (!SendWaiting(socket) || !Receive(socket))
+                    {
+                        Recover(socket);
+                    }
+                }
+                var read = Math.Min(count, _unreadEnd - _unreadStart);
+                Buffer.BlockCopy(_unread, _unreadStart, buffer, offset, read);
+                _unreadStart += read;
+                return read;
+            }
+        }
+
+        public void Write(byte[] buffer, int offset, int count)
+        {
+            lock (_writing)
+            {
+                var isSent = false;
+                while (count > 0 || !isSent)
+                {
+                    var socket = Current();
+                    var taken = Take(buffer, offset, count);
+                    offset += taken;
+                    count -= taken;
+                    isSent = SendWaiting(socket);
+                    if (!isSent)
+                    {
+                        Recover(socket);
+                    }
+                }
+            }
+        }
+
+        public void Close()
+        {
+            _closing.Set();
+            Close(_socket);
+            Close(_connecting);
+        }
+
+        private int Take(byte[] buffer, int offset, int count)
+        {
+            lock (_gate)
+            {
+                return _session.Write(buffer, offset, count);
+            }
+        }
+
+        /// <summary>The socket to use, if there is one.</summary>
+        private Socket Current()
+        {
+            lock (_gate)
+            {
+                ThrowIfClosed();
+                if (_session == null)
+                {
+                    throw new InvalidOperationException("The stream is not connected.");
+                }
+                if (_session.End != null)
+                {
+                    throw new IOException("The session is lost: " + _session.End);
+                }
+                return _socket;
+            }
+        }
+
+        private void Recover(Socket broken)
+        {
+            if (!Reconnect(broken))
+            {
+                Current();
+            }
+        }
+
+        /// <summary>Sends what the session has to send; false if the socket is broken, or is not the session's any
+        /// more.</summary>
+        private bool SendWaiting(Socket socket)
+        {
+            lock (_sending)
+            {
+                while (true)
+                {
+                    int count;
+                    lock (_gate)
+                    {
+                        if (socket == null || socket != _socket)
+                        {
+                            return false;
+                        }
+                        count = _session.Send(_out, 0, _out.Length, Clock.Now);
+                    }
+                    if (count == 0)
+                    {
+                        return true;
+                    }
+                    if (!SendAll(socket, _out, count))
+                    {
+                        return false;
+                    }
+                }
+            }
+        }
+
+        /// <summary>Waits for bytes; false if the socket is broken.</summary>
+        private bool Receive(Socket socket)
+        {
+            var count = ReceiveSome(socket, _in, 0, _in.Length);
+            lock (_gate)
+            {
+                if (count == 0 || socket != _socket)
+                {
+                    return false;
+                }
+                var stream = Feed(_in, count);
+                Buffer.BlockCopy(stream.Array, stream.Offset, _unread, 0, stream.Count);
+                _unreadStart = 0;
+                _unreadEnd = stream.Count;
+                return true;
+            }
+        }
+
+        /// <summary>Makes a new connection in the place of a broken one, unless somebody else has. It tries until the session is
+        /// refused or out of time, or the stream is closed.</summary>
+        private bool Reconnect(Socket broken)
+        {
+            lock (_gate)
+            {
+                if (_session == null || IsClosed || _session.End != null)
+                {
+                    return false;
+                }
+                if (_socket != broken)
+                {
+                    return true;
+                }
+                Close(broken);
+                _session.TransportLost(Clock.Now);
+                var random = new Random();
+                for (var pause = FirstPause; !TryTransport(); pause = Math.Min(2 * pause, LongestPause))
+                {
+                    if (_session.End != null || _closing.WaitOne(random.Next(pause / 2, pause)))
+                    {
+                        return false;
+                    }
+                }
+                return true;
+            }
+        }
+
+        private bool TryTransport()
+        {
+            try
+            {
+                _socket = NewTransport();
+                return true;
+            }
+            catch (SocketException)
+            {
+            }
+            catch (IOException)
+            {
+            }
+            catch (TimeoutException)
+            {
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+            // Whatever it was: the session knows for how long it is worth trying again.
+            _session.TransportLost(Clock.Now);
+            _session.Tick(Clock.Now);
+            return false;
+        }
+
+        /// <summary>A socket that carries the session.</summary>
+        private Socket NewTransport()
+        {
+            var socket = new Socket(_target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            _connecting = socket;
+            try
+            {
+                ThrowIfClosed();
+                Connect(socket);
+                Greet(socket);
+                SetTimeouts(socket);
+                ThrowIfClosed();
+                return socket;
+            }
+            catch
+            {
+                Close(socket);
+                throw;
+            }
+            finally
+            {
+                _connecting = null;
+            }
+        }
+
+        private void Connect(Socket socket)
+        {
+            var connecting = socket.BeginConnect(_target, null, null);
+            if (!connecting.AsyncWaitHandle.WaitOne(ConnectTimeout))
+            {
+                throw new TimeoutException("No connection to " + _target + " within " + ConnectTimeout + " ms.");
+            }
+            socket.EndConnect(connecting);
+            socket.NoDelay = true;
+            socket.SendTimeout = ConnectTimeout;
+            socket.ReceiveTimeout = ConnectTimeout;
+        }
+
+        /// <summary>Opens or resumes the session. Nothing but the reply is read.</summary>
+        private void Greet(Socket socket)
+        {
+            var hello = _session.Connect(Clock.Now);
+            var reply = new byte[LegacyMessages.ReplyBytes];
+            if (!SendAll(socket, hello.Array, hello.Count))
+            {
+                throw new IOException("The connection to " + _target + " broke.");
+            }
+            for (var read = 0; read < reply.Length;)
+            {
+                var count = ReceiveSome(socket, reply, read, reply.Length - read);
+                if (count == 0)
+                {
+                    throw new EndOfStreamException(_target + " did not answer with a session.");
+                }
+                read += count;
+            }
+            Feed(reply, reply.Length);
+            if (!_session.IsLive)
+            {
+                throw new IOException(_target + " refused the session.");
+            }
+            ForgetEvents();
+        }
+
+        private ArraySegment<byte> Feed(byte[] bytes, int count)
+        {
+            var space = _session.ReceiveSpace();
+            Buffer.BlockCopy(bytes, 0, space.Array, space.Offset, count);
+            ArraySegment<byte> stream;
+            _session.Receive(count, Clock.Now, out stream);
+            return stream;
+        }
+
+        /// <summary>Nobody waits for them: reads and writes tell what happens.</summary>
+        private void ForgetEvents()
+        {
+            SessionEvent ignored;
+            while (_session.PollEvent(out ignored))
+            {
+            }
+        }
+
+        private void SetTimeouts(Socket socket)
+        {
+            if (socket != null)
+            {
+                socket.ReceiveTimeout = ReadTimeout;
+                socket.SendTimeout = WriteTimeout;
+            }
+        }
+
+        private void ThrowIfClosed()
+        {
+            if (IsClosed)
+            {
+                throw new ObjectDisposedException("SnetStream");
+            }
+        }
+
+        /// <summary>0 when the socket is broken, however that shows.</summary>
+        private static int ReceiveSome(Socket socket, byte[] to, int offset, int count)
+        {
+            try
+            {
+                SocketError error;
+                return socket.Receive(to, offset, count, SocketFlags.None, out error);
+            }
+            catch (ObjectDisposedException)
+            {
+                return 0;
+            }
+        }
+
+        private static bool SendAll(Socket socket, byte[] bytes, int count)
+        {
+            try
+            {
+                for (var sent = 0; sent < count;)
+                {
+                    SocketError error;
+                    var taken = socket.Send(bytes, sent, count - sent, SocketFlags.None, out error);
+                    if (taken <= 0 || error != SocketError.Success)
+                    {
+                        return false;
+                    }
+                    sent += taken;
+                }
+                return true;
+            }
+            catch (ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+
+        private static void Close(Socket socket)
+        {
+            if (socket != null)
+            {
+                socket.Close();
+            }
+        }
+    }
+}
