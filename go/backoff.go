@@ -35,6 +35,15 @@ func (b *Backoff) bounds() (first, longest time.Duration) {
 	return min(max(first, shortestDelay), longest), longest
 }
 
+// nth draws the delay before the n-th attempt in a row, from 1 on.
+func (b Backoff) nth(n int) time.Duration {
+	b.Reset()
+	for range min(n-1, 32) {
+		b.Next()
+	}
+	return b.Next()
+}
+
 // AfterLink takes note that a link has lived so long, and is gone. Only after one that outlived the longest delay the
 // delays start again: a gateway may take every link and drop it at once.
 func (b *Backoff) AfterLink(lived time.Duration) {

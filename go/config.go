@@ -2,6 +2,7 @@ package fastway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -20,6 +21,9 @@ type Config struct {
 	ServerID uint32
 	// AuthKey is the gateway's ServerAuthKey. Only for servers.
 	AuthKey string
+
+	// Session has the link outlive its physical connections. Default: a plain link.
+	Session SessionConfig
 
 	// Dial makes the physical connection, for those who need another one than TCP. ConnectTimeout bounds it.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -162,6 +166,7 @@ func (r role) with(cfg Config) (Config, error) {
 	orElse(&cfg.ReadBufferBytes, defaults.ReadBufferBytes)
 	// A length on the wire has 32 bits.
 	cfg.MaxPacket = min(cfg.MaxPacket, math.MaxInt32)
+	cfg.Session = cfg.Session.with(defaults.Session)
 	if cfg.Dial == nil {
 		cfg.Dial = dialTCP
 	}
@@ -173,9 +178,36 @@ func (r role) with(cfg Config) (Config, error) {
 
 func (r role) defaults() Config {
 	if r == serverRole {
-		return Config{ReceiveTotalBytes: 128 * mib, WhenFull: CloseConn, SendBufferBytes: mib, ReadBufferBytes: 64 * kib}
+		return Config{
+			ReceiveTotalBytes: 128 * mib, WhenFull: CloseConn, SendBufferBytes: mib, ReadBufferBytes: 64 * kib,
+			Session: SessionConfig{ReplayBytes: mib},
+		}
 	}
-	return Config{ReceiveTotalBytes: 16 * mib, WhenFull: Hold, SendBufferBytes: 256 * kib, ReadBufferBytes: 16 * kib}
+	return Config{
+		ReceiveTotalBytes: 16 * mib, WhenFull: Hold, SendBufferBytes: 256 * kib, ReadBufferBytes: 16 * kib,
+		Session: SessionConfig{ReplayBytes: 256 * kib},
+	}
+}
+
+func (cfg SessionConfig) with(defaults SessionConfig) SessionConfig {
+	if cfg.Protocol == NoSession && cfg.GatewayKey.isSet() {
+		cfg.Protocol = SecureSession
+	}
+	orElse(&cfg.ReplayBytes, defaults.ReplayBytes)
+	orElse(&cfg.HandshakeTimeout, 10*time.Second)
+	orElse(&cfg.WaitTimeout, time.Minute)
+	orElse(&cfg.Backoff.Longest, 5*time.Second)
+	return cfg
+}
+
+// leastReplay is what the initiator of a secure session has to be able to keep.
+const leastReplay = 64 * kib
+
+func (cfg *SessionConfig) leastReplay() int {
+	if cfg.Protocol == SecureSession {
+		return leastReplay
+	}
+	return 1
 }
 
 func orElse[T comparable](field *T, value T) {
@@ -194,13 +226,20 @@ func (cfg *Config) check() error {
 		{"SendBufferBytes", cfg.SendBufferBytes, 1},
 		{"SendMessages", cfg.SendMessages, 0},
 		{"ReadBufferBytes", cfg.ReadBufferBytes, kib},
+		{"Session.ReplayBytes", cfg.Session.ReplayBytes, cfg.Session.leastReplay()},
 	} {
 		if setting.Value < setting.Least {
 			return &setting
 		}
 	}
+	if cfg.Session.Protocol == LegacySession && cfg.Session.GatewayKey.isSet() {
+		return errKeyOfLegacy
+	}
 	return nil
 }
+
+// errKeyOfLegacy keeps a program that wants a secure session from having another one.
+var errKeyOfLegacy = errors.New("fastway: Config.Session has a GatewayKey, which a LegacySession cannot check")
 
 // maxMessage is the longest payload of one message.
 func (cfg *Config) maxMessage() int { return cfg.MaxPacket - wire.ConnIDBytes }

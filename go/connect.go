@@ -21,11 +21,11 @@ func connect(ctx context.Context, role role, address string, cfg Config) (*EndPo
 	if err != nil {
 		return nil, &ConnectError{StepDial, role.String(), err}
 	}
-	return open(ctx, role, conn, cfg)
+	return open(ctx, role, conn, address, cfg)
 }
 
-// open registers a server, and waits for the answer to a ping.
-func open(ctx context.Context, role role, conn net.Conn, cfg Config) (*EndPoint, error) {
+// open opens the session, registers a server, and waits for the answer to a ping.
+func open(ctx context.Context, role role, conn net.Conn, address string, cfg Config) (*EndPoint, error) {
 	cfg, err := role.with(cfg)
 	if err != nil {
 		_ = conn.Close()
@@ -33,6 +33,10 @@ func open(ctx context.Context, role role, conn net.Conn, cfg Config) (*EndPoint,
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
+	var events sessionEvents
+	if conn, err = overSession(ctx, conn, address, &cfg, &events); err != nil {
+		return nil, &ConnectError{StepSession, role.String(), whyNoSession(err)}
+	}
 	if role == serverRole {
 		if err := register(ctx, conn, &cfg); err != nil {
 			_ = conn.Close()
@@ -40,6 +44,7 @@ func open(ctx context.Context, role role, conn net.Conn, cfg Config) (*EndPoint,
 		}
 	}
 	ep := start(role, conn, cfg)
+	events.goTo(ep)
 	if err := ep.firstWord(ctx); err != nil {
 		return nil, &ConnectError{StepPing, role.String(), err}
 	}

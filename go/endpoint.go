@@ -15,11 +15,13 @@ import (
 // Accept, Dial, GetSession and Close are those of the original and deal in sessions. AcceptConn, DialConn, Listener and
 // Shutdown deal in connections, contexts and typed errors. Both work on the same link.
 type EndPoint struct {
-	role   role
-	cfg    Config
-	conn   net.Conn
-	mem    chunks
-	bounds bounds
+	role role
+	cfg  Config
+	conn net.Conn
+	// session is conn, where that outlives what is below.
+	session resumable
+	mem     chunks
+	bounds  bounds
 
 	out      outgoing
 	conns    connTable
@@ -54,13 +56,22 @@ func ConnectServer(ctx context.Context, address string, cfg Config) (*EndPoint, 
 }
 
 // OpenClient is ConnectClient over a physical connection that is there already: any net.Conn. It owns conn from then on.
+// A session is resumed by what Config.Dial makes to the address of conn's other end.
 func OpenClient(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, clientRole, conn, cfg)
+	return open(ctx, clientRole, conn, addressOf(conn), cfg)
 }
 
 // OpenServer is ConnectServer over a physical connection that is there already: any net.Conn. It owns conn from then on.
 func OpenServer(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, serverRole, conn, cfg)
+	return open(ctx, serverRole, conn, addressOf(conn), cfg)
+}
+
+// addressOf is where the next physical connection goes, if one is wanted.
+func addressOf(conn net.Conn) string {
+	if address := conn.RemoteAddr(); address != nil {
+		return address.String()
+	}
+	return ""
 }
 
 // start makes an endpoint and its two goroutines. The config is complete.
@@ -74,6 +85,7 @@ func start(role role, conn net.Conn, cfg Config) *EndPoint {
 		answered: make(chan struct{}),
 		done:     make(chan struct{}),
 	}
+	ep.session, _ = conn.(resumable)
 	if cfg.MemPool != nil {
 		ep.mem = &pooledChunks{pool: cfg.MemPool}
 	}
@@ -227,6 +239,15 @@ func (ep *EndPoint) endConns(end *LinkError) {
 	for _, conn := range ep.conns.takeAll() {
 		conn.finish(why)
 	}
+}
+
+// Reconnect gives up the physical connection under a session and has the next one tried at once: call it when the network
+// has changed. Nothing is lost by it. Its error is ErrNoSession, or why the session is over.
+func (ep *EndPoint) Reconnect() error {
+	if ep.session == nil {
+		return ErrNoSession
+	}
+	return sessionError(ep.session.Reconnect())
 }
 
 // release takes note of what a receiver has freed.

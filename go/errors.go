@@ -34,14 +34,16 @@ type ConnectStep string
 const (
 	// StepDial is the look-up of the address and the physical connection.
 	StepDial ConnectStep = "dial"
+	// StepSession is the opening of the session, if one is wanted.
+	StepSession ConnectStep = "session"
 	// StepChallenge is the challenge with which a gateway's server port begins.
 	StepChallenge ConnectStep = "challenge"
 	// StepPing is the answer to the first ping.
 	StepPing ConnectStep = "ping"
 )
 
-// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAGateway, the context's error, or
-// what the network said.
+// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAGateway, ErrWrongGateway, a
+// *SessionError, the context's error, or what the network said.
 type ConnectError struct {
 	// Step is where it failed.
 	Step ConnectStep
@@ -113,6 +115,9 @@ func (e *LinkError) Error() string {
 	case LinkUnconfirmed:
 		return "this side closed the link, but the gateway did not agree in time"
 	case LinkGateway:
+		if e.Err != nil {
+			return fmt.Sprintf("the gateway closed the link: %v", e.Err)
+		}
 		return "the gateway closed the link; its log says why"
 	case LinkSilent:
 		return "the link was given up: " + e.Err.Error()

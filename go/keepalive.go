@@ -46,8 +46,13 @@ func (ep *EndPoint) tick() {
 	}
 	if ep.cfg.DeadAfter > 0 && silent >= ep.cfg.DeadAfter {
 		silence := time.Duration(silent) * ep.cfg.PingInterval
-		ep.finish(&LinkError{End: LinkSilent, Err: fmt.Errorf("%w for %v", ErrSilent, silence)})
-		return
+		why := fmt.Errorf("%w for %v", ErrSilent, silence)
+		if ep.session == nil {
+			ep.finish(&LinkError{End: LinkSilent, Err: why})
+			return
+		}
+		ep.session.Interrupt(why)
+		ep.keep.startAgain()
 	}
 	ep.out.ping()
 	if ep.cfg.silence.callback != nil {
@@ -87,6 +92,13 @@ func (k *keepalive) count(held bool) (silent int, stopped bool) {
 		k.silent++
 	}
 	return k.silent, k.stopped
+}
+
+// startAgain is for a new physical connection, on which nothing was silent yet.
+func (k *keepalive) startAgain() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.silent = 0
 }
 
 // pinged tells whether there was a ping to answer.

@@ -92,6 +92,8 @@ func NewClient(conn net.Conn, cfg EndPointCfg) *EndPoint {
 		config, _ = clientRole.with(Config{})
 	}
 	ep := start(clientRole, conn, config)
+	// Where sessions are admitted as well, the gateway knows a plain link by its first frame.
+	ep.out.ping()
 	if err != nil {
 		ep.finish(&LinkError{End: LinkLost, Err: err})
 	}

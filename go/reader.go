@@ -58,8 +58,18 @@ func (ep *EndPoint) whyEnded(err error) *LinkError {
 	case errors.Is(err, io.EOF):
 		return &LinkError{End: LinkGateway}
 	default:
-		return &LinkError{End: LinkLost, Err: err}
+		return lostLink(err)
 	}
+}
+
+// lostLink is how a link ended whose physical connection failed, or its session.
+func lostLink(err error) *LinkError {
+	err = sessionError(err)
+	var over *SessionError
+	if errors.As(err, &over) && over.End == SessionAborted {
+		return &LinkError{End: LinkGateway, Err: err}
+	}
+	return &LinkError{End: LinkLost, Err: err}
 }
 
 // received hands out what is whole.

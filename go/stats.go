@@ -16,6 +16,8 @@ type Stats struct {
 	ClosedQueueFull uint64
 	// AcceptsOverflowed counts connections closed because too many waited to be accepted.
 	AcceptsOverflowed uint64
+	// Interruptions and Resumes count what happened to the session.
+	Interruptions, Resumes uint64
 	// LateAccepts counts dials answered with yes after they were given up; those connections were closed at once.
 	LateAccepts uint64
 }
@@ -23,6 +25,7 @@ type Stats struct {
 type counters struct {
 	receivedMessages, receivedBytes, sendsHeldUp, readsHeld atomic.Uint64
 	closedQueueFull, acceptsOverflowed, lateAccepts         atomic.Uint64
+	interruptions, resumes                                  atomic.Uint64
 }
 
 // Stats gives the counts of now.
@@ -39,6 +42,8 @@ func (ep *EndPoint) Stats() Stats {
 		ReadsHeld:         ep.counters.readsHeld.Load(),
 		ClosedQueueFull:   ep.counters.closedQueueFull.Load(),
 		AcceptsOverflowed: ep.counters.acceptsOverflowed.Load(),
+		Interruptions:     ep.counters.interruptions.Load(),
+		Resumes:           ep.counters.resumes.Load(),
 		LateAccepts:       ep.counters.lateAccepts.Load(),
 	}
 }

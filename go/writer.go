@@ -29,7 +29,7 @@ func (ep *EndPoint) writeFailed(err error) {
 	select {
 	case <-ep.done:
 	case <-time.After(min(ep.cfg.CloseGrace, time.Second)):
-		ep.finish(&LinkError{End: LinkLost, Err: err})
+		ep.finish(lostLink(err))
 	}
 }
 

@@ -17,7 +17,7 @@ pub struct Admission {
     max_links_per_address: Option<usize>,
     clients: AtomicUsize,
     /// Only kept up when there is a limit per address.
-    clients_by_address: DashMap<IpAddr, usize>,
+    clients_by_address: DashMap<Site, usize>,
     links_by_worker: Box<[AtomicUsize]>,
     max_handshakes: usize,
     handshakes: AtomicUsize,
@@ -92,8 +92,12 @@ pub struct Permit {
 
 #[derive(Debug)]
 struct Client {
-    counted_address: Option<IpAddr>,
+    counted_address: Option<Site>,
 }
+
+/// What counts as one address: an IPv4 address, or the /64 that an IPv6 host can move in at will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site(IpAddr);
 
 /// A handshake in progress; dropping it ends the count.
 #[derive(Debug)]
@@ -122,11 +126,18 @@ impl Admission {
             Side::Client => Some(self.admit_client(address)?),
             Side::Server => None,
         };
+        let mut permit = self.seat(worker);
+        permit.client = client;
+        Ok(permit)
+    }
+
+    /// Lets a stream in that counts as no client yet: see [`Permit::count_client`].
+    pub fn seat(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
         let worker = worker.unwrap_or_else(|| self.least_loaded());
         if let Some(links) = self.links_by_worker.get(worker.index()) {
             links.fetch_add(1, Relaxed);
         }
-        Ok(Permit { admission: Arc::clone(self), worker, client })
+        Permit { admission: Arc::clone(self), worker, client: None }
     }
 
     /// Counts a handshake; false beyond `--max-handshakes`.
@@ -149,19 +160,22 @@ impl Admission {
         }
     }
 
-    fn admit_address(&self, address: IpAddr, limit: usize) -> Result<IpAddr, Refusal> {
-        let mut links = self.clients_by_address.entry(address).or_insert(0);
+    fn admit_address(&self, site: Site, limit: usize) -> Result<Site, Refusal> {
+        let mut links = self.clients_by_address.entry(site).or_insert(0);
         if *links >= limit {
-            return Err(Refusal::TooManyFromAddress { address, limit });
+            return Err(Refusal::TooManyFromAddress { address: site.0, limit });
         }
         *links += 1;
-        Ok(address)
+        Ok(site)
     }
 
     fn leave(&self, client: &Client) {
         self.clients.fetch_sub(1, Relaxed);
-        let Some(address) = client.counted_address else { return };
-        if let Entry::Occupied(mut links) = self.clients_by_address.entry(address) {
+        client.counted_address.into_iter().for_each(|site| self.forget_address(site));
+    }
+
+    fn forget_address(&self, site: Site) {
+        if let Entry::Occupied(mut links) = self.clients_by_address.entry(site) {
             *links.get_mut() -= 1;
             if *links.get() == 0 {
                 links.remove();
@@ -175,11 +189,11 @@ impl Admission {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the /64 that an IPv6 host can move in at will.
-fn site(address: IpAddr) -> IpAddr {
+/// What an address counts as.
+pub fn site(address: IpAddr) -> Site {
     match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 => v4,
+        IpAddr::V6(v6) => Site(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64))),
+        v4 => Site(v4),
     }
 }
 
@@ -187,6 +201,25 @@ impl Permit {
     /// The worker that is to own the link.
     pub fn worker(&self) -> WorkerId {
         self.worker
+    }
+
+    /// Counts a stream as a client from now on.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub fn count_client(&mut self, address: IpAddr) -> Result<(), Refusal> {
+        self.client = Some(self.admission.admit_client(address)?);
+        Ok(())
+    }
+
+    /// The peer's address has changed. That is no reason to turn it away.
+    pub fn move_to(&mut self, address: IpAddr) {
+        let site = site(address);
+        let Some(counted) = self.client.as_mut().and_then(|client| client.counted_address.as_mut()) else { return };
+        if *counted != site {
+            *self.admission.clients_by_address.entry(site).or_insert(0) += 1;
+            self.admission.forget_address(std::mem::replace(counted, site));
+        }
     }
 }
 

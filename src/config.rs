@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use fastway_session::{KeyPair, LinkKind, WaitingLimits};
+
 use crate::routing::Side;
 
 /// Everything a gateway needs to know before it starts.
@@ -32,6 +34,8 @@ pub struct Config {
     pub allow_anonymous_servers: bool,
     /// Defences against floods.
     pub limits: Limits,
+    /// What the sessions of both ports have in common.
+    pub sessions: SessionsConfig,
     /// How long a closing link, and the whole gateway at shutdown, may take to send what waits.
     pub shutdown_grace: Duration,
 }
@@ -60,6 +64,68 @@ pub struct SideConfig {
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// Kinds of links that are admitted.
+    pub kinds: LinkKinds,
+    /// The sessions of this port, where they are admitted.
+    pub session: SessionConfig,
+}
+
+/// Kinds of links that a port admits (`docs/protocol.md` §3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkKinds {
+    /// The mux protocol, in the open.
+    pub plain: bool,
+    /// Secure sessions.
+    pub secure: bool,
+    /// Legacy sessions.
+    pub legacy: bool,
+}
+
+impl LinkKinds {
+    /// Links without a session.
+    pub const PLAIN: Self = Self { plain: true, secure: false, legacy: false };
+    /// Sessions of both kinds, and nothing else.
+    pub const SESSIONS: Self = Self { plain: false, secure: true, legacy: true };
+
+    /// Whether some kind of session is admitted.
+    pub const fn with_sessions(self) -> bool {
+        self.secure || self.legacy
+    }
+
+    /// Whether a kind is admitted.
+    pub const fn admits(self, kind: LinkKind) -> bool {
+        match kind {
+            LinkKind::Plain => self.plain,
+            LinkKind::Secure => self.secure,
+            LinkKind::Legacy => self.legacy,
+        }
+    }
+}
+
+/// The sessions of one port.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    /// Whether legacy sessions encrypt their streams; secure ones always do.
+    pub legacy_encrypt: bool,
+    /// How many of the last bytes sent a legacy session keeps to send them again.
+    pub legacy_replay_bytes: usize,
+    /// For how long a transport may take to say what it is, and to prove itself.
+    pub handshake_time: Duration,
+    /// For how long a session waits for a transport.
+    pub wait: Duration,
+}
+
+/// What the sessions of both ports have in common.
+#[derive(Clone, Debug)]
+pub struct SessionsConfig {
+    /// What the gateway proves itself with. Without it secure sessions are opened by pattern NN alone.
+    pub key: Option<KeyPair>,
+    /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
+    pub max_handshakes_per_address: usize,
+    /// Handshakes computed in a second; further ones are refused. At least 1.
+    pub max_handshakes_per_second: u32,
+    /// Bounds on sessions that wait.
+    pub waiting: WaitingLimits,
 }
 
 /// Size classes of the buffer pool: `min_chunk`, `min_chunk * factor`, … `max_chunk`, all in bytes.
@@ -91,7 +157,8 @@ pub enum PoolStrategy {
 /// Limits against floods. `None`: no limit.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Server handshakes in progress; beyond it the oldest one is dropped. At least 1.
+    /// Handshakes in progress on each port, of game servers and of sessions; beyond it the oldest one is dropped. At
+    /// least 1.
     pub max_handshakes: usize,
     /// Client links.
     pub max_links: Option<usize>,
@@ -143,6 +210,8 @@ impl Default for Config {
                 send_queue_packets: 1000,
                 send_queue_bytes: 4 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                kinds: LinkKinds::PLAIN,
+                session: SessionConfig { legacy_replay_bytes: 32 << 10, ..SessionConfig::default() },
             },
             server: SideConfig {
                 addr: ":0".to_owned(),
@@ -150,13 +219,38 @@ impl Default for Config {
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                kinds: LinkKinds::PLAIN,
+                session: SessionConfig { legacy_replay_bytes: 1 << 20, ..SessionConfig::default() },
             },
             client_max_conns: Some(16),
             client_slow_grace: Duration::from_secs(5),
             server_auth_key: Secret::default(),
             allow_anonymous_servers: false,
             limits: Limits::default(),
+            sessions: SessionsConfig::default(),
             shutdown_grace: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            legacy_encrypt: false,
+            legacy_replay_bytes: 32 << 10,
+            handshake_time: Duration::from_secs(10),
+            wait: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for SessionsConfig {
+    fn default() -> Self {
+        Self {
+            key: None,
+            max_handshakes_per_address: 256,
+            max_handshakes_per_second: 1000,
+            waiting: WaitingLimits { sessions: 10_000, bytes: 256 << 20, bytes_per_address: 64 << 20 },
         }
     }
 }

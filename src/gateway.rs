@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
+use fastway_session::Load;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::acceptors;
@@ -65,6 +66,10 @@ pub struct Report {
     pub workers: Vec<WorkerReport>,
     /// Registered servers.
     pub servers: usize,
+    /// Sessions, those that wait among them.
+    pub sessions: usize,
+    /// Sessions that wait for a transport.
+    pub waiting: Load,
     /// The buffer pool, by size class.
     pub pool: Vec<ClassReport>,
 }
@@ -107,6 +112,7 @@ impl Gateway {
             Admission::new(&self.config.limits, self.config.workers),
             Pool::new(&self.config.pool),
             mailboxes.clone(),
+            self.config.sessions.waiting,
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();

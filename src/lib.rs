@@ -31,6 +31,7 @@ pub mod ctl;
 pub mod gateway;
 pub mod handshake;
 pub mod http;
+pub mod key_file;
 pub mod link;
 pub mod logging;
 mod observer;

@@ -11,6 +11,7 @@ use fastway::cli::{self, CtlOptions, Invocation, Options};
 use fastway::ctl;
 use fastway::gateway::{Gateway, Running};
 use fastway::http::{HttpAdmin, HttpListener};
+use fastway::key_file;
 use fastway::logging::{self, LogControl};
 use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
 use tokio::runtime;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
         Ok(Invocation::Run(options)) => *options,
         Ok(Invocation::Ctl(options)) => return ask(&options),
+        Ok(Invocation::Keygen(path)) => return generate_key(&path),
         Ok(Invocation::Print(text)) => return print(&text),
         Err(error) => {
             eprintln!("fastway: {error}");
@@ -48,6 +50,17 @@ fn print(text: &str) -> ExitCode {
     match writeln!(io::stdout(), "{}", text.trim_end()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_nobody_reads) => ExitCode::FAILURE,
+    }
+}
+
+/// `fastway keygen`.
+fn generate_key(path: &Path) -> ExitCode {
+    match key_file::generate(path) {
+        Ok(public) => print(&public.to_string()),
+        Err(error) => {
+            eprintln!("fastway keygen: cannot write '{}': {error}", path.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -49,7 +49,10 @@ fn stats_has_what_was_counted_and_how_things_stand() {
     assert_eq!((&stats["servers"], &stats["pid"]), (&json!(1), &json!(gateway.pid())));
     assert_eq!(stats["connections"], json!({ "open": 1, "opened": 1 }));
     let side = &stats["client"];
-    assert_eq!((&side["links"], &side["links_by_transport"]), (&json!(1), &json!({ "tcp": 1 })));
+    assert_eq!(
+        (&side["links"], &side["links_by_transport"]),
+        (&json!(1), &json!({ "tcp": 1, "secure": 0, "legacy": 0 }))
+    );
     // A dial and a message; an answer and a message.
     let counted =
         ["received_bytes", "sent_bytes", "received_frames", "sent_frames", "forwarded_frames", "reads", "writes"];

@@ -145,15 +145,6 @@ fn faulty_words() {
 }
 
 #[test]
-fn sessions_are_refused() {
-    assert_refused(&[
-        ("-ClientSnetEnable", &["-ClientSnetEnable", "'true'", "false", "no sessions yet"]),
-        ("-ClientSnetEnable=true", &["-ClientSnetEnable", "'true'", "false", "no sessions yet"]),
-        ("--server-snet-enable=1", &["--server-snet-enable", "'true'", "false", "no sessions yet"]),
-    ]);
-}
-
-#[test]
 fn an_open_server_port_needs_a_key() {
     for addr in ["0.0.0.0:0", "[::]:0", "192.0.2.1:10020", "game.example.com:10020"] {
         let complaint = refusal(&["-ServerAddr", addr]);

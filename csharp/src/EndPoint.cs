@@ -60,7 +60,7 @@ namespace Fastway
         {
         }
 
-        private EndPoint(EndPointOptions options, Role role, uint serverId, string authKey, Link link,
+        internal EndPoint(EndPointOptions options, Role role, uint serverId, string authKey, Link link,
             Action timeoutCallback, double pingTimeout)
         {
             options.Check();

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connect::{self, TimeLimit};
 use crate::endpoint::Endpoint;
-use crate::{ClientConfig, ConnectError, Connection, DialError, GatewayPort, LinkEnd, LinkStats, Remote};
+use crate::{ClientConfig, ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, SessionEvents};
 
 /// A link to the gateway's client port: it dials game servers, and is dialed by them.
 ///
@@ -41,19 +41,20 @@ impl Client {
     pub async fn connect(addr: impl ToString, config: ClientConfig) -> Result<Self, ConnectError> {
         config.link.check()?;
         let limit = TimeLimit::start(config.link.connect_timeout)?;
-        let stream = connect::tcp(addr.to_string(), &limit).await?;
-        Ok(Self { endpoint: connect::greet(stream, config.link, GatewayPort::Client, &limit).await? })
+        Ok(Self { endpoint: connect::client(addr.to_string(), config.link, &limit).await? })
     }
 
     /// A link over any byte stream, whose other end is a gateway's client port. This waits for nothing: if it is none,
     /// the link ends and says so.
     ///
     /// # Errors
-    /// A bad setting, or no tokio runtime.
+    /// A bad setting, or no tokio runtime. A session ([`LinkConfig::session`](crate::LinkConfig::session)) needs an
+    /// address to come back to.
     pub fn over<S>(stream: S, config: ClientConfig) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let stream = connect::plain(stream, &config.link)?;
         Ok(Self { endpoint: Endpoint::start(stream, config.link, None)? })
     }
 
@@ -107,6 +108,20 @@ impl Client {
     /// Whether more than `send_buffer_bytes` wait for the socket, so that every `send` of the link waits.
     pub fn is_held_up(&self) -> bool {
         self.endpoint.is_held_up()
+    }
+
+    /// Brings the link to a new transport at once: to be called when the network has changed, of which a program is told
+    /// sooner than a transport shows it. The present one works on until the new one is there. Without a session
+    /// ([`LinkConfig::session`]) it does nothing.
+    ///
+    /// [`LinkConfig::session`]: crate::LinkConfig::session
+    pub fn reconnect_now(&self) {
+        self.endpoint.reconnect_now();
+    }
+
+    /// What happens to the link's session from now on; nothing, if it has none.
+    pub fn session_events(&self) -> SessionEvents {
+        self.endpoint.session_events()
     }
 
     /// What the link has counted so far.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastway_wire::{Command, LEN_BYTES};
 
-use crate::{Backoff, ConfigError};
+use crate::{Backoff, ConfigError, SessionConfig};
 
 /// Settings of a [`Client`](crate::Client).
 ///
@@ -59,8 +59,11 @@ pub struct LinkConfig {
     pub max_packet: u32,
     /// Time between pings, at least 1 ms; `None` sends none. Default 10 s: three fit into the gateway's idle timeout of 30 s.
     pub ping_interval: Option<Duration>,
-    /// The gateway counts as dead after this many ping intervals without a byte from it. Default 3; 0 is never.
+    /// The gateway counts as dead after this many ping intervals without a byte from it. Default 3; 0 is never. With a
+    /// session, [`SessionConfig::silent_after`] says when a transport counts as dead.
     pub dead_after_intervals: u32,
+    /// Makes the link outlive its TCP connections, and encrypts it. Default: none.
+    pub session: Option<SessionConfig>,
     /// Bounds of what waits for `recv`, and what happens there.
     pub receive_queue: ReceiveQueue,
     /// Bytes that may wait for `recv` on all connections of the link together, 8 more per message than its payload has.
@@ -141,6 +144,7 @@ impl LinkConfig {
             max_packet: 512 << 10,
             ping_interval: Some(Duration::from_secs(10)),
             dead_after_intervals: 3,
+            session: None,
             receive_queue: ReceiveQueue { max_messages: 8192, max_bytes: MIB, when_full },
             receive_total_bytes,
             send_buffer_bytes,
@@ -154,6 +158,17 @@ impl LinkConfig {
         (self.max_packet as usize).saturating_sub(fastway_wire::CONN_ID_BYTES)
     }
 
+    /// Time between pings, and how long the gateway may be silent; `None`: for ever.
+    pub(crate) fn keepalive(&self) -> (Option<Duration>, Option<Duration>) {
+        match (self.ping_interval, &self.session) {
+            (Some(interval), Some(session)) => (Some(interval.min(session.silent_after)), Some(session.silent_after)),
+            (interval, _) => {
+                let intervals = self.dead_after_intervals;
+                (interval, interval.filter(|_| intervals > 0).map(|interval| interval.saturating_mul(intervals)))
+            }
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         below("max_packet", self.max_packet as usize, Self::SMALLEST_MAX_PACKET)?;
         below("send_buffer_bytes", self.send_buffer_bytes, 1)?;
@@ -161,6 +176,10 @@ impl LinkConfig {
         below("receive_queue.max_messages", self.receive_queue.max_messages, 1)?;
         below("receive_queue.max_bytes", self.receive_queue.max_bytes, 1)?;
         below("receive_total_bytes", self.receive_total_bytes, 1)?;
+        if let Some(session) = &self.session {
+            below("session.replay_bytes", session.replay_bytes, SessionConfig::LEAST_REPLAY_BYTES)?;
+            below("session.silent_after", session.silent_after, Self::SHORTEST_PING_INTERVAL)?;
+        }
         self.ping_interval.map_or(Ok(()), |interval| below("ping_interval", interval, Self::SHORTEST_PING_INTERVAL))
     }
 }

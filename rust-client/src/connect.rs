@@ -13,7 +13,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
-use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd};
+use crate::link::{Carrier, Plain};
+use crate::session;
+use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd, SessionEnd};
 
 /// How long an address is waited for before the next one of the same name is tried as well (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -31,10 +33,43 @@ impl TimeLimit {
         Ok(Self { after, since: Instant::now() })
     }
 
-    async fn wait<T>(&self, step: ConnectStep, work: impl Future<Output = T>) -> Result<T, ConnectError> {
+    pub(crate) async fn wait<T>(&self, step: ConnectStep, work: impl Future<Output = T>) -> Result<T, ConnectError> {
         let left = self.after.saturating_sub(self.since.elapsed());
         timeout(left, work).await.map_err(|_| ConnectError::TimedOut { after: self.after, step })
     }
+}
+
+/// A client's link to the gateway at `addr`.
+pub(crate) async fn client(addr: String, config: LinkConfig, limit: &TimeLimit) -> Result<Endpoint, ConnectError> {
+    let port = GatewayPort::Client;
+    let stream = tcp(addr.clone(), limit).await?;
+    match &config.session {
+        None => greet(Plain(stream), config, port, limit).await,
+        Some(session) => greet(session::open(stream, addr, session, port, limit).await?, config, port, limit).await,
+    }
+}
+
+/// A server's link to the gateway at `addr`.
+pub(crate) async fn server(
+    addr: String,
+    key: &[u8],
+    server: ServerId,
+    config: LinkConfig,
+    limit: &TimeLimit,
+) -> Result<Endpoint, ConnectError> {
+    let stream = tcp(addr.clone(), limit).await?;
+    match &config.session {
+        None => register(Plain(stream), key, server, config, limit).await,
+        Some(session) => {
+            let stream = session::open(stream, addr, session, GatewayPort::Server, limit).await?;
+            register(stream, key, server, config, limit).await
+        }
+    }
+}
+
+/// A stream that was given, and so cannot be replaced by another one.
+pub(crate) fn plain<S>(stream: S, config: &LinkConfig) -> Result<Plain<S>, ConnectError> {
+    if config.session.is_some() { Err(ConnectError::SessionNeedsAddress) } else { Ok(Plain(stream)) }
 }
 
 /// Opens the TCP connection. `addr` is `host:port`, and is looked up anew each time.
@@ -86,7 +121,7 @@ pub(crate) async fn register<S>(
     limit: &TimeLimit,
 ) -> Result<Endpoint, ConnectError>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Carrier + Send + 'static,
 {
     config.check()?;
     let port = GatewayPort::Server;
@@ -115,7 +150,7 @@ pub(crate) async fn greet<S>(
     limit: &TimeLimit,
 ) -> Result<Endpoint, ConnectError>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Carrier + Send + 'static,
 {
     let (heard, first_command) = oneshot::channel();
     let endpoint = Endpoint::start(stream, config, Some(heard))?;
@@ -140,7 +175,9 @@ fn ended(error: io::Error) -> LinkEnd {
 fn judge_after_proof(server: ServerId, error: ConnectError) -> ConnectError {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     match error {
-        ConnectError::TurnedAway { end: LinkEnd::Gateway, .. } => ConnectError::WrongKey { server },
+        ConnectError::TurnedAway {
+            end: LinkEnd::Gateway | LinkEnd::SessionLost(SessionEnd::AbortedByPeer(_)), ..
+        } => ConnectError::WrongKey { server },
         ConnectError::TurnedAway { end: LinkEnd::Lost(lost), .. }
             if matches!(lost.kind(), BrokenPipe | ConnectionReset) =>
         {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::connection::RawConnection;
-use crate::link::{Answer, Closing, Driver, Link};
+use crate::link::{Answer, Carrier, Closing, Driver, Link};
+use crate::session::{SessionEvents, Shared};
 use crate::{ConnectError, DialError, LinkConfig, LinkEnd, LinkStats, Remote};
 
 /// A link with its owner: dropping it ends the link, its task and its connections.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     link: Arc<Link>,
+    session: Option<Arc<Shared>>,
 }
 
 impl Endpoint {
@@ -25,13 +26,14 @@ impl Endpoint {
         first_command: Option<oneshot::Sender<()>>,
     ) -> Result<Self, ConnectError>
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: Carrier + Send + 'static,
     {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let link = Arc::new(Link::new(config));
+        let session = stream.session();
         runtime.spawn(Driver::new(stream, Arc::clone(&link), first_command));
-        Ok(Self { link })
+        Ok(Self { link, session })
     }
 
     pub(crate) async fn dial(&self, remote: Remote) -> Result<RawConnection, DialError> {
@@ -74,7 +76,20 @@ impl Endpoint {
     }
 
     pub(crate) fn stats(&self) -> LinkStats {
-        self.link.stats()
+        let stats = self.link.stats();
+        let (interruptions, resumes) =
+            self.session.as_ref().map(|session| session.interruptions_and_resumes()).unwrap_or_default();
+        LinkStats { interruptions, resumes, ..stats }
+    }
+
+    pub(crate) fn reconnect_now(&self) {
+        if let Some(session) = &self.session {
+            session.reconnect_now();
+        }
+    }
+
+    pub(crate) fn session_events(&self) -> SessionEvents {
+        self.session.as_ref().map_or_else(SessionEvents::none, |session| session.subscribe())
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fastway_session::{Fault as SessionFault, PublicKey, Status as SessionStatus};
 use fastway_wire::ServerId;
 
 use crate::{CloseReason, LinkEnd, ProtocolFault, Remote};
@@ -75,6 +76,26 @@ pub enum ConnectError {
         /// How the link ended.
         end: LinkEnd,
     },
+    /// What answers does not have the private half of the key that is pinned, so it may be anybody. Nothing was sent to it.
+    #[error(
+        "what answers is not the gateway with the key {key}: if the gateway has a new key, take that one; if not, \
+         somebody is in between"
+    )]
+    WrongGatewayKey {
+        /// The key that is pinned.
+        key: PublicKey,
+    },
+    /// The gateway opens no session.
+    #[error("no session with what should be a gateway's {port}: {}", Refusal(*fault))]
+    NoSession {
+        /// The port that was wanted.
+        port: GatewayPort,
+        /// What it answered; nothing if it ended the connection.
+        fault: Option<SessionFault>,
+    },
+    /// A session was asked for over a stream that was handed in: it could never come back.
+    #[error("a session needs an address to come back to: use `connect`, or take the session out of the config")]
+    SessionNeedsAddress,
     /// What listens there speaks, but not as a gateway does on that port.
     #[error("what listens there is not a gateway's {port}; check the address and its port ({fault})")]
     NotAGateway {
@@ -95,6 +116,8 @@ pub enum ConnectStep {
     Tcp,
     /// The challenge, with which a gateway's server port begins.
     Challenge,
+    /// The reply to the opening of a session.
+    Session,
     /// The answer to the first ping.
     Ping(GatewayPort),
 }
@@ -108,6 +131,25 @@ pub enum GatewayPort {
     Server,
 }
 
+/// Why there is no session, and what to do.
+struct Refusal(Option<SessionFault>);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => {
+                f.write_str("it ended the connection without an answer; does it admit this kind of sessions there?")
+            }
+            Some(SessionFault::Refused(SessionStatus::NotAdmitted)) => f.write_str(
+                "it does not admit this kind of session there (its --client-link or --server-link), or has no key \
+                 (--session-key) though one is pinned",
+            ),
+            Some(SessionFault::Refused(status)) => write!(f, "{status}; try again later"),
+            Some(fault) => write!(f, "{fault}; it may be no gateway, or the other port of one"),
+        }
+    }
+}
+
 impl fmt::Display for ConnectStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,6 +157,9 @@ impl fmt::Display for ConnectStep {
             Self::Tcp => f.write_str("nothing answers at the address; check it, and the firewalls on the way"),
             Self::Challenge => f.write_str(
                 "what listens there sent no challenge; is it the gateway's server port, and not its client port?",
+            ),
+            Self::Session => f.write_str(
+                "what listens there did not reply to the opening of a session; is it a gateway that admits them?",
             ),
             Self::Ping(port) => write!(f, "what listens there answered no ping; is it a gateway's {port}?"),
         }

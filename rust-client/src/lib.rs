@@ -58,6 +58,17 @@
 //! the gateway is silent for `dead_after_intervals` of them. `recv`, `accept` and `send` wait for ever; use
 //! `tokio::time::timeout` around them.
 //!
+//! # Sessions
+//!
+//! With [`LinkConfig::session`] a link outlives its TCP connections. When one is cut, or silent, or
+//! [`Client::reconnect_now`] says that the network has changed, the link comes back by another one, with nothing lost or
+//! doubled; its connections do not notice, but for the time that it takes. [`SessionEvents`] and [`LinkStats`] tell of it.
+//! While there is no network, what is sent waits, up to `replay_bytes` and `send_buffer_bytes`; then `send` does. After
+//! about a minute (the gateway says how long), or when the gateway does not know the session any more, the link ends with
+//! [`LinkEnd::SessionLost`]: what was in flight may be lost, and a new link is made as if there had been no session.
+//!
+//! [`SessionConfig::secure`] encrypts and authenticates, and believes only the gateway whose key it has.
+//!
 //! # Taking turns
 //!
 //! `recv`, `send`, `accept` and the adaptors take part in tokio's cooperative budget: a task that always finds a message,
@@ -86,8 +97,9 @@
 //!
 //! Dropping a handle closes what it owns. The last half of a [`Connection`] closes the connection. An endpoint ends
 //! its link at once, and its task with it, and every connection of it ends with [`LinkEnd::Dropped`]; what was sent may
-//! be lost then, so `close` it where that matters. There is one task per link (and one per gateway of a group), and none
-//! outlives its endpoint.
+//! be lost then, so `close` it where that matters. There is one task per link (one more for its session, and one per
+//! gateway of a group), and none outlives its endpoint. A session that has no network in the moment of its end cannot tell
+//! the gateway, which then waits for it in vain; a legacy session never can.
 //!
 //! # Speed
 //!
@@ -112,6 +124,7 @@ mod link;
 mod queue;
 mod reason;
 mod server;
+mod session;
 mod stats;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -122,6 +135,9 @@ pub use client::Client;
 pub use config::{ClientConfig, GroupConfig, LinkConfig, ReceiveQueue, ServerConfig, WhenFull};
 pub use connection::{Batch, Connection, ConnectionIo, Pace, RecvHalf, ReuniteError, SendHalf, TryRecv};
 pub use error::{ConfigError, ConnectError, ConnectStep, DialError, GatewayPort, SendError, TrySendError};
+pub use fastway_session::{
+    AbortReason, BadKey, End as SessionEnd, Fault as SessionFault, PublicKey, SessionError, Status as SessionStatus,
+};
 pub use fastway_wire::{ClientId, ConnId, ServerId};
 pub use group::{
     Accepted, AddError, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, Removed,
@@ -129,6 +145,7 @@ pub use group::{
 };
 pub use reason::{CloseReason, LinkEnd, ProtocolFault, Remote};
 pub use server::Server;
+pub use session::{SessionConfig, SessionEvent, SessionEvents, SessionProtocol};
 pub use stats::LinkStats;
 
 /// The examples of the README compile.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastway_session::End as SessionEnd;
 use fastway_wire::{ClientId, CommandError, ConnId, FrameError, ServerId};
 
 /// Why a link has ended, and with it every connection on it.
@@ -31,6 +32,9 @@ pub enum LinkEnd {
     /// The stream failed.
     #[error("the link to the gateway was lost: {0}")]
     Lost(Arc<io::Error>),
+    /// The session under the link is over: it could not be resumed, waited too long, or was ended by the gateway.
+    #[error("the session with the gateway is lost: {0}")]
+    SessionLost(SessionEnd),
     /// Not one byte came, though the gateway was pinged.
     #[error("the gateway has not answered a ping for {silent_for:?}, so the link was given up")]
     Silent {
@@ -47,7 +51,8 @@ pub enum LinkEnd {
 
 impl From<io::Error> for LinkEnd {
     fn from(error: io::Error) -> Self {
-        Self::Lost(Arc::new(error))
+        let session = error.get_ref().and_then(|inner| inner.downcast_ref());
+        session.copied().map_or_else(|| Self::Lost(Arc::new(error)), Self::SessionLost)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::connect::{self, TimeLimit};
 use crate::connection::RawConnection;
 use crate::endpoint::Endpoint;
-use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig};
+use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig, SessionEvents};
 
 /// A link to the gateway's server port: it is dialed by clients, and dials them.
 ///
@@ -54,11 +54,11 @@ impl Server {
     ) -> Result<Self, ConnectError> {
         config.link.check()?;
         let limit = TimeLimit::start(config.link.connect_timeout)?;
-        let stream = connect::tcp(addr.to_string(), &limit).await?;
-        Ok(Self { endpoint: connect::register(stream, key.as_ref(), id, config.link, &limit).await?, id })
+        Ok(Self { endpoint: connect::server(addr.to_string(), key.as_ref(), id, config.link, &limit).await?, id })
     }
 
-    /// Registers over any byte stream, whose other end is a gateway's server port.
+    /// Registers over any byte stream, whose other end is a gateway's server port. A session needs an address, so there
+    /// can be none.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -72,6 +72,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let limit = TimeLimit::start(config.link.connect_timeout)?;
+        let stream = connect::plain(stream, &config.link)?;
         Ok(Self { endpoint: connect::register(stream, key.as_ref(), id, config.link, &limit).await?, id })
     }
 
@@ -136,6 +137,20 @@ impl Server {
     /// Whether more than `send_buffer_bytes` wait for the socket, so that every `send` of the link waits.
     pub fn is_held_up(&self) -> bool {
         self.endpoint.is_held_up()
+    }
+
+    /// Brings the link to a new transport at once: to be called when the network has changed, of which a program is told
+    /// sooner than a transport shows it. The present one works on until the new one is there. Without a session
+    /// ([`LinkConfig::session`]) it does nothing.
+    ///
+    /// [`LinkConfig::session`]: crate::LinkConfig::session
+    pub fn reconnect_now(&self) {
+        self.endpoint.reconnect_now();
+    }
+
+    /// What happens to the link's session from now on; nothing, if it has none.
+    pub fn session_events(&self) -> SessionEvents {
+        self.endpoint.session_events()
     }
 
     /// What the link has counted so far.

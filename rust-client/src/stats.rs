@@ -29,6 +29,10 @@ pub struct LinkStats {
     pub accepts_overflowed: u64,
     /// Dials answered with "yes" after they were given up; those connections were closed at once.
     pub late_accepts: u64,
+    /// How often the session lost its transport, or gave it up.
+    pub interruptions: u64,
+    /// How often the session went on by another transport.
+    pub resumes: u64,
 }
 
 #[derive(Debug, Default)]

@@ -2,13 +2,15 @@
 
 use std::fmt::{self, Write};
 
+use fastway_session::Load;
+
 use super::{Args, CommandError, RegisterError, Registry};
 use crate::admission::TurnedAway;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
 use crate::handshake::HandshakeEnd;
 use crate::link::CloseKind;
 use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{SideStats, Stats, WorkerReport};
+use crate::worker::{ArrivalEnd, ResumeEnd, STATUSES, SessionStats, SideStats, Stats, WorkerReport};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;
@@ -112,7 +114,7 @@ impl fmt::Display for Shown<'_> {
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
         write!(out, " waiting_bytes={} partial_bytes={}", waiting.bytes, self.0.partial_bytes)?;
-        write!(out, " state={}", if self.0.closing { "closing" } else { "open" })?;
+        write!(out, " state={}", self.0.state())?;
         for (reason, lasting) in self.0.held_up() {
             write!(out, " {}={lasting:.1?}", reason.name())?;
         }
@@ -129,16 +131,19 @@ struct Totals {
     all: WorkerReport,
     workers: usize,
     servers: usize,
+    sessions: usize,
+    waiting: Load,
 }
 
 impl Totals {
     fn of(report: &Report) -> Self {
-        Self { all: report.total(), workers: report.workers.len(), servers: report.servers }
+        let Report { workers, servers, sessions, waiting, .. } = report;
+        Self { all: report.total(), workers: workers.len(), servers: *servers, sessions: *sessions, waiting: *waiting }
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors } = stats;
+        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
@@ -151,6 +156,7 @@ impl Totals {
         show_counts("handshakes failed", HandshakeEnd::ALL.map(HandshakeEnd::name), handshakes_failed, out)?;
         show_counts("door turned_away", TurnedAway::ALL.map(TurnedAway::name), turned_away, out)?;
         writeln!(out, "door accept_errors={accept_errors}")?;
+        self.show_sessions(sessions, out)?;
         let waiting = self.all.waiting_bytes();
         writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")?;
         write!(out, "workers count={}", self.workers)?;
@@ -158,6 +164,20 @@ impl Totals {
             write!(out, " allocated_bytes={bytes}")?;
         }
         writeln!(out)
+    }
+}
+
+impl Totals {
+    fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
+        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = sessions;
+        let Load { sessions: waiting, bytes } = self.waiting;
+        let in_progress: usize = self.all.arrivals.iter().sum();
+        write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
+        writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;
+        writeln!(out, "session handshakes={in_progress}")?;
+        show_counts("session handshakes failed", ArrivalEnd::ALL.map(ArrivalEnd::name), failed, out)?;
+        show_counts("session refused", STATUSES.map(|(_, name)| name), refused, out)?;
+        show_counts("session resumes", ResumeEnd::ALL.map(ResumeEnd::name), resumes, out)
     }
 }
 

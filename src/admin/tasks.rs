@@ -100,7 +100,7 @@ impl TasksInfo {
             task("acceptor", format!(" side={}", acceptor.side), state, acceptor.lasting)
         }));
         tasks.extend(self.handshakes.iter().map(|handshake| {
-            task("handshake", format!(" peer={}", handshake.peer), "waits for the server's proof", handshake.age)
+            task("handshake", format!(" peer={}", handshake.peer), "waits for the peer's proof", handshake.age)
         }));
         tasks
     }
@@ -142,5 +142,6 @@ fn words(reason: WaitReason) -> &'static str {
         WaitReason::UnreadAnswers => "not read: the peer does not take its answers",
         WaitReason::ByteRate => "not read: it has sent what --max-bytes-per-second allows",
         WaitReason::SlowWrite => "waits until the system takes more",
+        WaitReason::NoTransport => "its session waits for the peer to come back",
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::key_file::KeyFileError;
+
 /// A fault in the command line, the operator's to mend. Its text is one line of bounded length.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -105,6 +107,28 @@ pub enum UsageError {
          without blanks, such as `head -c 24 /dev/urandom | base64` makes them"
     )]
     BadAdminToken,
+    /// The file of the gateway's private key is of no use.
+    #[error("cannot use '{path}', the file of {flag}: {source}")]
+    SessionKey {
+        /// The flag as written.
+        flag: OneLine,
+        /// The path.
+        path: OneLine,
+        /// Why not.
+        source: KeyFileError,
+    },
+    /// The server port cannot admit plain links beside others.
+    #[error(
+        "{flag} cannot have plain beside other kinds: the gateway speaks first to plain servers, so that it cannot wait for what they are; \
+         expected plain alone, or secure, legacy or both"
+    )]
+    MixedServerLinks {
+        /// The flag as written.
+        flag: OneLine,
+    },
+    /// `fastway keygen` without the name of a file.
+    #[error("keygen needs the name of a file for the private key, as in: fastway keygen gateway.key")]
+    NoKeyFile,
     /// `fastway ctl` without a command.
     #[error("ctl needs a command, as in: fastway ctl help")]
     NoCommand,

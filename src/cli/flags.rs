@@ -14,7 +14,7 @@ use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::values;
-use crate::config::{PoolStrategy, Secret};
+use crate::config::{LinkKinds, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::Name;
 
@@ -124,7 +124,7 @@ pub struct ServerFlags {
 /// Limits (0: no limit):
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct LimitFlags {
-    /// server handshakes at a time, at least 1 (default 1024)
+    /// handshakes at a time on each port, at least 1 (default 1024)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes: Option<usize>,
     /// client links (default 0)
@@ -141,16 +141,40 @@ pub struct LimitFlags {
     pub max_bytes_per_second: Option<usize>,
 }
 
-/// Sessions (not in this version: checked for form, refused when enabled):
+/// Sessions (resumable links):
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct SessionFlags {
-    /// resumable sessions for clients
+    /// what clients may use: plain, secure, legacy (default plain)
+    #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
+    pub client_link: Option<LinkKinds>,
+    /// what servers may use: plain alone, or sessions (default plain)
+    #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
+    pub server_link: Option<LinkKinds>,
+    /// file with the gateway's private key, from fastway keygen
+    #[argh(option, arg_name = "FILE")]
+    pub session_key: Option<PathBuf>,
+    /// sessions that may wait; then the oldest one ends (default 10000)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
+    pub max_waiting: Option<usize>,
+    /// bytes that may wait for all of these (default 256M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub max_waiting_bytes: Option<usize>,
+    /// bytes that may wait for those of one address (default 64M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub max_waiting_per_address: Option<usize>,
+    /// handshakes in progress from one address (default 256)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
+    pub max_handshakes_per_address: Option<usize>,
+    /// handshakes computed in a second (default 1000)
+    #[argh(option, arg_name = "N", from_str_fn(values::rate))]
+    pub max_handshakes_per_second: Option<u32>,
+    /// secure and legacy sessions for clients, no plain links
     #[argh(switch)]
     pub client_snet_enable: bool,
-    /// encrypt the sessions of clients
+    /// encrypt the legacy sessions of clients
     #[argh(switch)]
     pub client_snet_encrypt: bool,
-    /// bytes kept to be sent again (default 32K)
+    /// bytes a legacy session can send again (default 32K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub client_snet_buffer: Option<usize>,
     /// time for the handshake (default 10s)
@@ -159,13 +183,13 @@ pub struct SessionFlags {
     /// time to come back (default 60s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub client_snet_wait_timeout: Option<Duration>,
-    /// resumable sessions for servers
+    /// secure and legacy sessions for servers, no plain links
     #[argh(switch)]
     pub server_snet_enable: bool,
-    /// encrypt the sessions of servers
+    /// encrypt the legacy sessions of servers
     #[argh(switch)]
     pub server_snet_encrypt: bool,
-    /// bytes kept to be sent again (default 1M)
+    /// bytes a legacy session can send again (default 1M)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub server_snet_buffer: Option<usize>,
     /// time for the handshake (default 10s)

@@ -7,6 +7,7 @@ use super::flags::Table;
 const INTRODUCTION: &str = "\
 Usage: fastway [flags]
        fastway ctl [flags] COMMAND…      asks a running gateway; ctl --help tells more
+       fastway keygen FILE               makes the gateway's key for secure sessions
 
 A game gateway: carries many virtual connections between players and game
 servers over one physical link each. Without flags it takes two random ports
@@ -63,6 +64,18 @@ Exit code: 0 when the command was carried out; 2 for a faulty command line; 1 fo
 pub(super) fn ctl_usage(table: &Table) -> String {
     let flags: String = table.flags.iter().map(|flag| flag_line(flag)).collect();
     format!("{CTL_INTRODUCTION}\n{}\n{flags}{CTL_NOTES}", table.description)
+}
+
+/// The text of `keygen --help`.
+pub(super) fn keygen_usage() -> String {
+    "\
+Usage: fastway keygen FILE
+
+Makes a key pair for secure sessions: writes the private key to FILE, which must
+not exist and which its owner alone can read, and prints the public key. The
+gateway takes FILE as --session-key; clients pin the public key.
+"
+    .to_owned()
 }
 
 /// The text of `--version`.

@@ -14,12 +14,15 @@ mod error;
 pub mod flags;
 mod help;
 mod key;
+mod keygen;
 mod normalize;
+mod sessions;
 mod settle;
 mod suggest;
 mod values;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use tracing::Level;
 
@@ -43,6 +46,8 @@ pub enum Invocation {
     Run(Box<Options>),
     /// A question to a running gateway.
     Ctl(CtlOptions),
+    /// A new key pair, its private half in this file.
+    Keygen(PathBuf),
     /// Text for stdout (`--help`, `--version`), newline included; then exit code 0.
     Print(String),
 }
@@ -78,6 +83,9 @@ pub fn parse(
     let mut args = args.peekable();
     if args.next_if(|word| word == ctl::WORD).is_some() {
         return ctl::parse(args);
+    }
+    if args.next_if(|word| word == keygen::WORD).is_some() {
+        return keygen::parse(args);
     }
     let tables = Flags::tables();
     let line = normalize::read(args, &tables)?;

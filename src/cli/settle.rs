@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags, SessionFlags};
+use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags};
 use super::normalize::CommandLine;
 use super::values::show_size;
-use super::{Options, UsageError, admin, key};
+use super::{Options, UsageError, admin, key, sessions};
 use crate::config::{Config, Limits};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
@@ -15,7 +15,6 @@ pub(super) fn options(
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Options, UsageError> {
-    refuse_sessions(&flags.sessions, line)?;
     let mut config = Config { server_auth_key: key::find(&flags.server, line, env)?, ..Config::default() };
     set(&mut config.shutdown_grace, flags.process.shutdown_grace);
     gateway(&mut config, flags.gateway);
@@ -24,8 +23,9 @@ pub(super) fn options(
     limits(&mut config.limits, &flags.limits);
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
+    let session_notices = sessions::settle(&mut config, &flags.sessions, line)?;
     let (admin, admin_notice) = admin::settle(flags.admin, line, env)?;
-    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).collect();
+    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).chain(session_notices).collect();
     let name = flags.process.name.unwrap_or_default();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
     Ok(Options { config, admin, name, log_level, log_format, notices })
@@ -69,7 +69,7 @@ fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
 }
 
-fn set<T>(slot: &mut T, value: Option<T>) {
+pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
@@ -83,14 +83,6 @@ fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
 /// 0 on the command line is never.
 fn timeout(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
-}
-
-/// A gateway that took `…SnetEnable` and did without would leave players unprotected.
-fn refuse_sessions(flags: &SessionFlags, line: &CommandLine) -> Result<(), UsageError> {
-    let asked =
-        [(flags.client_snet_enable, "--client-snet-enable"), (flags.server_snet_enable, "--server-snet-enable")];
-    let asked = asked.into_iter().filter(|(is_on, _)| *is_on).find_map(|(_, long)| line.given(long));
-    asked.map_or(Ok(()), |given| Err(given.invalid("false: this version has no sessions yet")))
 }
 
 /// Sizes that were not given follow those that were: a start line of the original with a large MaxPacket or

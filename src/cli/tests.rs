@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{PoolStrategy, Secret};
+use crate::config::{LinkKinds, PoolStrategy, Secret};
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -90,7 +90,7 @@ fn each_documented_default_is_the_one_that_counts() {
 fn each_value_has_a_documented_default_but_the_files_of_secrets() {
     let values = flags().into_iter().filter(|flag| flag.kind != FlagInfoKind::Switch);
     let without: Vec<_> = values.filter(|flag| documented_default(flag).is_none()).map(|flag| flag.long).collect();
-    assert_eq!(without, ["--server-auth-key-file", "--admin-token-file"]);
+    assert_eq!(without, ["--server-auth-key-file", "--session-key", "--admin-token-file"]);
 }
 
 #[test]
@@ -291,18 +291,70 @@ fn bounds_that_were_not_given_follow_larger_sizes_that_were() {
 }
 
 #[test]
-fn sessions_are_refused_and_their_other_flags_checked_for_form() {
-    for line in ["-ClientSnetEnable", "-ServerSnetEnable=true", "--client-snet-enable=1 -ClientSnetEncrypt"] {
-        let error = error(line);
-        assert!(error.contains("no sessions yet") && error.contains("'true'"), "{line}: {error}");
-    }
-    config(
-        "-ClientSnetEnable=false -ClientSnetEncrypt=true -ClientSnetBuffer=32k -ClientSnetInitTimeout=10s \
-         -ClientSnetWaitTimeout=1m -ServerSnetEnable=0 -ServerSnetEncrypt -ServerSnetBuffer=1M \
-         -ServerSnetInitTimeout=10s -ServerSnetWaitTimeout=60s",
+fn the_originals_flags_of_sessions_keep_their_meaning() {
+    let config = config(
+        "-ClientSnetEnable -ClientSnetEncrypt=true -ClientSnetBuffer=33k -ClientSnetInitTimeout=11s \
+         -ClientSnetWaitTimeout=1m1s -ServerSnetEnable=1 -ServerSnetEncrypt -ServerSnetBuffer=2M \
+         -ServerSnetInitTimeout=12s -ServerSnetWaitTimeout=62s",
     );
+    let (client, server) = (config.client.session, config.server.session);
+    assert_eq!((config.client.kinds, config.server.kinds), (LinkKinds::SESSIONS, LinkKinds::SESSIONS));
+    assert_eq!((client.legacy_encrypt, client.legacy_replay_bytes), (true, 33 << 10));
+    assert_eq!((server.legacy_encrypt, server.legacy_replay_bytes), (true, 2 << 20));
+    assert_eq!((client.handshake_time, client.wait), (Duration::from_secs(11), Duration::from_secs(61)));
+    assert_eq!((server.handshake_time, server.wait), (Duration::from_secs(12), Duration::from_secs(62)));
     assert!(error("-ClientSnetBuffer=big").contains("'big' for -ClientSnetBuffer"));
     assert!(error("-ServerSnetWaitTimeout=60").contains("'60' for -ServerSnetWaitTimeout"));
+}
+
+#[test]
+fn a_list_says_exactly_what_is_admitted() {
+    let kinds = |plain, secure, legacy| LinkKinds { plain, secure, legacy };
+    for (line, client, server) in [
+        ("", LinkKinds::PLAIN, LinkKinds::PLAIN),
+        ("-ClientSnetEnable=false", LinkKinds::PLAIN, LinkKinds::PLAIN),
+        ("--client-link plain,secure,legacy", kinds(true, true, true), LinkKinds::PLAIN),
+        ("-ClientSnetEnable --client-link secure", kinds(false, true, false), LinkKinds::PLAIN),
+        ("-ServerSnetEnable --server-link=plain", LinkKinds::PLAIN, LinkKinds::PLAIN),
+        ("--server-link legacy,secure", LinkKinds::PLAIN, LinkKinds::SESSIONS),
+    ] {
+        let config = config(line);
+        assert_eq!((config.client.kinds, config.server.kinds), (client, server), "{line}");
+    }
+    for list in ["", "plain,", "snet", "secure legacy"] {
+        assert!(error_of(vec!["--client-link", list]).contains("plain, secure, legacy"), "{list}");
+    }
+    assert!(error("--server-link plain,secure").contains("the gateway speaks first to plain servers"));
+}
+
+#[test]
+fn what_sessions_do_not_protect_is_said() {
+    let says = |line: &str, part: &str| options(line).notices.iter().any(|notice| notice.contains(part));
+    for (line, legacy, no_key, reuse_port) in [
+        ("", false, false, false),
+        ("-ReusePort", false, false, false),
+        ("-ClientSnetEnable", true, true, false),
+        ("-ServerSnetEnable -ReusePort", true, true, true),
+        ("--client-link secure,plain", false, true, false),
+        ("--client-link legacy -ReusePort", true, false, true),
+    ] {
+        assert_eq!(says(line, "legacy sessions are admitted"), legacy, "{line}");
+        assert_eq!(says(line, "no session key"), no_key, "{line}");
+        assert_eq!(says(line, "sessions with --reuse-port"), reuse_port, "{line}");
+    }
+}
+
+#[test]
+fn bounds_of_sessions_land_where_they_belong() {
+    let sessions = config(
+        "--max-waiting=1 --max-waiting-bytes=2K --max-waiting-per-address=3K --max-handshakes-per-address=4 \
+         --max-handshakes-per-second=5",
+    )
+    .sessions;
+    let waiting = sessions.waiting;
+    assert_eq!((waiting.sessions, waiting.bytes, waiting.bytes_per_address), (1, 2 << 10, 3 << 10));
+    assert_eq!((sessions.max_handshakes_per_address, sessions.max_handshakes_per_second), (4, 5));
+    assert!(error("--max-handshakes-per-second=0").contains("from 1"));
 }
 
 #[test]
@@ -495,7 +547,7 @@ proptest! {
         pick in any::<prop::sample::Index>(), junk in "[!?#%]{1,10}", upper in any::<u64>(),
     ) {
         let flag = *pick.get(&flags());
-        let is_secret = ["--server-auth-key", "--admin-token"].iter().any(|secret| flag.long.starts_with(secret));
+        let is_secret = ["--server-auth-key", "--admin-token", "--session-key"].iter().any(|secret| flag.long.starts_with(secret));
         let is_checked = !is_secret && flag.long != "--name";
         prop_assume!(is_checked);
         let written = respell(flag.long, "-", false, upper);

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
-use crate::config::{PoolStrategy, Secret};
+use crate::config::{LinkKinds, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::Name;
 
@@ -51,6 +51,26 @@ pub(super) fn queue(text: &str) -> Parsed<usize> {
 pub(super) fn limit(text: &str) -> Parsed<u32> {
     let number = decimal(text).and_then(|n| u32::try_from(n).ok());
     number.ok_or_else(|| format!("a number from 0 (no limit) to {}", u32::MAX))
+}
+
+/// So many in a second: not zero.
+pub(super) fn rate(text: &str) -> Parsed<u32> {
+    let number = decimal(text).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    number.ok_or_else(|| format!("a number from 1 to {}", u32::MAX))
+}
+
+/// `--client-link` and `--server-link`.
+pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
+    let mut kinds = LinkKinds { plain: false, secure: false, legacy: false };
+    for word in text.split(',') {
+        match word {
+            "plain" => kinds.plain = true,
+            "secure" => kinds.secure = true,
+            "legacy" => kinds.legacy = true,
+            _ => return Err("plain, secure, legacy, or several of them with commas between them".to_owned()),
+        }
+    }
+    Ok(kinds)
 }
 
 /// `--max-packet`, in bytes.

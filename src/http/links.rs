@@ -141,7 +141,7 @@ impl LinkView {
             peer: link.peer.to_string(),
             transport: link.transport,
             worker: link.worker,
-            state: if link.closing { "closing" } else { "open" },
+            state: link.state(),
             age_ms: millis(link.age),
             silent_ms: millis(link.silent),
             round_trip_us: round_trips.get(&link.id).map(|time| micros(*time)),

@@ -189,6 +189,7 @@ mod tests {
             transport: "tcp",
             worker: 0,
             closing: false,
+            interrupted: false,
             age: Duration::ZERO,
             silent: Duration::ZERO,
             connections: 0,

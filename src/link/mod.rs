@@ -3,6 +3,7 @@
 mod inbox;
 mod outbox;
 mod reason;
+mod session;
 mod transport;
 mod waits;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use reason::{CloseKind, CloseReason};
+pub use session::{Notice, Refused, SessionTransport};
 pub use transport::{Transport, TransportKind};
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
@@ -57,7 +59,7 @@ pub struct Link {
     pub(crate) inbox: Inbox,
     pub(crate) peer: SocketAddr,
     pub(crate) opened: Instant,
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// Where a link is in its life.
@@ -133,7 +135,7 @@ impl Link {
             traffic: Traffic::default(),
             waits: Waits::default(),
             opened: Instant::now(),
-            _permit: permit,
+            permit,
         }
     }
 
@@ -150,8 +152,13 @@ impl Link {
 
     /// Reads into `scratch`; see [`Transport::poll_recv`].
     #[inline]
-    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<std::io::Result<usize>> {
-        self.transport.poll_recv(cx, scratch)
+    pub(crate) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        limit: usize,
+    ) -> Poll<Result<usize, CloseReason>> {
+        self.transport.poll_recv(cx, scratch, limit)
     }
 
     /// Queues packets for the link.
@@ -162,10 +169,10 @@ impl Link {
 
     /// Sends as much of the outbox as the transport takes; when that is not all, the task is woken for the rest.
     #[inline]
-    pub(crate) fn flush(&mut self, pool: &mut LocalPool) -> std::io::Result<()> {
+    pub(crate) fn flush(&mut self, pool: &mut LocalPool, sealed: &mut Vec<u8>) -> std::io::Result<()> {
         let before = self.outbox.waiting();
         let mut cx = Context::from_waker(&self.waker);
-        let polled = self.transport.poll_send(&mut cx, &mut self.outbox, pool);
+        let polled = self.transport.poll_send(&mut cx, &mut self.outbox, pool, sealed);
         let after = self.outbox.waiting();
         let sent = before.bytes - after.bytes;
         self.watch.progressed |= sent > 0;
@@ -179,7 +186,7 @@ impl Link {
     }
 
     #[inline]
-    fn block(&mut self, blocked: bool) {
+    pub(crate) fn block(&mut self, blocked: bool) {
         self.blocked = blocked;
         if blocked {
             self.waits.begin(WaitReason::SlowWrite);
@@ -224,6 +231,42 @@ impl Link {
         self.transport.round_trip()
     }
 
+    /// Its session, if it has one.
+    #[inline]
+    pub(crate) fn session(&self) -> Option<&SessionTransport> {
+        self.transport.session()
+    }
+
+    /// Its session with what it sends, if it has one, and how to wake the link's task.
+    pub(crate) fn session_parts(&mut self) -> Option<(&mut SessionTransport, &mut Outbox, Context<'_>)> {
+        match &mut self.transport {
+            Transport::Tcp(_) => None,
+            Transport::Session(session) => Some((session, &mut self.outbox, Context::from_waker(&self.waker))),
+        }
+    }
+
+    /// How much waits for the peer; of a session also what the peer has not acknowledged.
+    #[inline]
+    pub(crate) fn waiting(&self) -> Waiting {
+        let mut waiting = self.outbox.waiting();
+        waiting.bytes += self.session().map_or(0, SessionTransport::unacknowledged_bytes);
+        waiting
+    }
+
+    /// Whether its session waits for a stream.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.session().is_some_and(SessionTransport::is_waiting)
+    }
+
+    /// The session goes on with a peer at this address.
+    pub(crate) fn resumed(&mut self, peer: SocketAddr) {
+        self.peer = peer;
+        self.permit.move_to(peer.ip());
+        self.block(false);
+        self.waits.end(WaitReason::NoTransport);
+        self.watch.heard = true;
+    }
+
     /// What the system found wrong with the transport, if anything.
     pub(crate) fn failure(&self) -> Option<std::io::Error> {
         self.transport.failure()
@@ -232,6 +275,7 @@ impl Link {
     /// Whether a closing link needs the worker no more; ends its sending side when nothing waits for it.
     pub(crate) fn is_done(&self) -> bool {
         match self.state {
+            State::Closing { .. } if self.session().is_some() => self.transport.finish(),
             State::Closing { peer_sends, .. } if self.outbox.is_empty() => self.transport.finish() || !peer_sends,
             _ => false,
         }

@@ -114,6 +114,11 @@ impl Outbox {
         }
     }
 
+    /// The unsent part of the oldest segment.
+    pub fn first(&self) -> Option<&[u8]> {
+        self.segments.front().map(Segment::unsent)
+    }
+
     /// Fills `slices` with what waits, oldest first, and returns how many were filled.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use fastway_session::{AbortReason, End};
 use fastway_wire::{CommandError, FrameError};
 
 use crate::routing::Violation;
@@ -56,6 +57,12 @@ pub enum CloseReason {
     /// An operator wants it closed.
     #[error("an operator closed the link")]
     Kicked,
+    /// Its session is over.
+    #[error("the session is over: {0}")]
+    Session(End),
+    /// Its session waited, and had to make room for others.
+    #[error("the session was ended to make room: too many wait (--max-waiting, --max-waiting-bytes)")]
+    PushedOut,
 }
 
 /// The reasons without their particulars, for counting.
@@ -79,11 +86,19 @@ pub enum CloseKind {
     Shutdown,
     /// [`CloseReason::Kicked`]
     Kicked,
+    /// [`CloseReason::Session`]: it waited too long.
+    Expired,
+    /// [`CloseReason::Session`]: the peer aborted it.
+    Aborted,
+    /// [`CloseReason::Session`]: what was sent last is not kept any more (legacy sessions).
+    DataGap,
+    /// [`CloseReason::PushedOut`]
+    PushedOut,
 }
 
 impl CloseKind {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::EndOfStream,
         Self::Lost,
         Self::BadBytes,
@@ -93,6 +108,10 @@ impl CloseKind {
         Self::Replaced,
         Self::Shutdown,
         Self::Kicked,
+        Self::Expired,
+        Self::Aborted,
+        Self::DataGap,
+        Self::PushedOut,
     ];
 
     /// Its place in [`CloseKind::ALL`].
@@ -112,11 +131,26 @@ impl CloseKind {
             Self::Replaced => "replaced",
             Self::Shutdown => "shutdown",
             Self::Kicked => "kicked",
+            Self::Expired => "expired",
+            Self::Aborted => "aborted",
+            Self::DataGap => "data_gap",
+            Self::PushedOut => "pushed_out",
         }
     }
 }
 
 impl CloseReason {
+    /// What the peer of a session is told.
+    pub const fn abort_reason(&self) -> AbortReason {
+        match self {
+            Self::Frame(_) | Self::Command(_) | Self::Violation(_) => AbortReason::PeerFault,
+            Self::Shutdown => AbortReason::Shutdown,
+            Self::TooSlow { .. } | Self::PushedOut => AbortReason::Overflow,
+            Self::Kicked => AbortReason::Operator,
+            _ => AbortReason::Unspecified,
+        }
+    }
+
     /// The reason without its particulars.
     pub const fn kind(&self) -> CloseKind {
         match self {
@@ -129,6 +163,12 @@ impl CloseReason {
             Self::Replaced => CloseKind::Replaced,
             Self::Shutdown => CloseKind::Shutdown,
             Self::Kicked => CloseKind::Kicked,
+            Self::Session(End::Closed) => CloseKind::EndOfStream,
+            Self::Session(End::Expired) => CloseKind::Expired,
+            Self::Session(End::AbortedByPeer(_) | End::Aborted(_)) => CloseKind::Aborted,
+            Self::Session(End::PeerFault(_)) => CloseKind::BadBytes,
+            Self::Session(End::Refused(_)) => CloseKind::DataGap,
+            Self::PushedOut => CloseKind::PushedOut,
         }
     }
 }

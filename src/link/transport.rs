@@ -1,7 +1,7 @@
 //! The byte stream under a link.
 //!
-//! A transport receives into the worker's scratch buffer and sends out of the link's outbox. Another one (a session,
-//! TLS) offers the same two calls; routing does not see the difference.
+//! A transport receives into the worker's scratch buffer and sends out of the link's outbox. A session over TCP offers
+//! the same calls as TCP itself; routing does not see the difference.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -9,11 +9,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use fastway_session::LinkKind;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::Outbox;
+use super::{CloseReason, Outbox, SessionTransport};
 use crate::pool::LocalPool;
 
 /// Segments of an outbox that one vectored write takes.
@@ -24,11 +25,15 @@ const SLICES_PER_WRITE: usize = 64;
 pub enum TransportKind {
     /// TCP, without anything between it and the mux protocol.
     Tcp,
+    /// A secure session.
+    Secure,
+    /// A legacy session.
+    Legacy,
 }
 
 impl TransportKind {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 1] = [Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Secure, Self::Legacy];
 
     /// Its place in [`TransportKind::ALL`].
     pub const fn index(self) -> usize {
@@ -39,74 +44,131 @@ impl TransportKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Secure => "secure",
+            Self::Legacy => "legacy",
         }
     }
 }
 
-/// A TCP stream.
+/// A byte stream to a peer.
 #[derive(Debug)]
-pub struct Transport {
-    stream: TcpStream,
+pub enum Transport {
+    /// TCP alone.
+    Tcp(TcpStream),
+    /// A session over TCP. What happens to it is told by its notices, never by an error.
+    Session(Box<SessionTransport>),
 }
 
 impl Transport {
-    /// Wraps an accepted stream.
-    pub fn tcp(stream: TcpStream) -> Self {
-        Self { stream }
+    /// What it is.
+    pub fn kind(&self) -> TransportKind {
+        match self {
+            Self::Tcp(_) => TransportKind::Tcp,
+            Self::Session(session) if session.kind() == LinkKind::Legacy => TransportKind::Legacy,
+            Self::Session(_) => TransportKind::Secure,
+        }
     }
 
-    /// What it is.
-    pub const fn kind(&self) -> TransportKind {
-        TransportKind::Tcp
+    /// The TCP stream that carries it now.
+    fn stream(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Session(session) => session.stream(),
+        }
+    }
+
+    /// The session, if it is one.
+    #[inline]
+    pub fn session(&self) -> Option<&SessionTransport> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Session(session) => Some(session),
+        }
     }
 
     /// The round-trip time as the system has smoothed it; `None`: it is not known yet.
     pub fn round_trip(&self) -> Option<Duration> {
-        fastway_sys::round_trip_time(&self.stream).ok().filter(|time| !time.is_zero())
+        fastway_sys::round_trip_time(self.stream()?).ok().filter(|time| !time.is_zero())
     }
 
-    /// Receives into `scratch`; 0 is the end of the stream. Pending wakes the task of `cx` when there is more.
+    /// Receives up to `limit` bytes into `scratch`. 0 is not the end of the stream, which is an error. Pending wakes the
+    /// task of `cx` when there is more.
     #[inline]
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+    pub fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        limit: usize,
+    ) -> Poll<Result<usize, CloseReason>> {
+        match self {
+            Self::Tcp(stream) => {
+                let mut buffer = ReadBuf::new(scratch.get_mut(..limit).unwrap_or_default());
+                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                match buffer.filled().len() {
+                    0 => Poll::Ready(Err(CloseReason::EndOfStream)),
+                    bytes => Poll::Ready(Ok(bytes)),
+                }
+            }
+            Self::Session(session) => session.poll_recv(cx, scratch, limit).map(Ok),
+        }
     }
 
     /// Sends all of `outbox`, many segments in one call. Pending: the rest stays there, and the task of `cx` is woken
-    /// when there is room.
+    /// when there is room. A session leaves there what it cannot keep, or has no stream for; it seals into `sealed`.
     #[inline]
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
+        sealed: &mut Vec<u8>,
     ) -> Poll<io::Result<()>> {
-        while !outbox.is_empty() {
-            let stream = Pin::new(&mut self.stream);
-            let sent = match outbox.single() {
-                Some(bytes) => ready!(stream.poll_write(cx, bytes))?,
-                None => {
-                    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-                    let filled = outbox.gather(&mut slices);
-                    ready!(stream.poll_write_vectored(cx, slices.get(..filled).unwrap_or_default()))?
-                }
-            };
-            outbox.advance(pool, sent);
+        match self {
+            Self::Tcp(stream) => poll_send_all(stream, cx, outbox, pool),
+            Self::Session(session) => session.poll_send(cx, outbox, pool, sealed).map(Ok),
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// What the system found wrong with the stream, if anything.
+    /// What the system found wrong with the stream, if anything. A session survives that.
     pub fn failure(&self) -> Option<io::Error> {
-        self.stream.take_error().ok().flatten()
+        match self {
+            Self::Tcp(stream) => stream.take_error().ok().flatten(),
+            Self::Session(_) => None,
+        }
     }
 
     /// Ends the sending side and says whether the peer has all that was sent. Only then may the stream be dropped while
     /// the peer may still send: a byte that comes for a closed socket is answered with a reset, which takes what is on
     /// its way to the peer with it.
     pub fn finish(&self) -> bool {
-        let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
-        !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
+        match self {
+            Self::Tcp(stream) => {
+                let _gone_already = SockRef::from(stream).shutdown(Shutdown::Write);
+                !matches!(fastway_sys::unacknowledged_bytes(stream), Ok(1..))
+            }
+            Self::Session(session) => session.is_finished(),
+        }
     }
+}
+
+#[inline]
+fn poll_send_all(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    outbox: &mut Outbox,
+    pool: &mut LocalPool,
+) -> Poll<io::Result<()>> {
+    while !outbox.is_empty() {
+        let stream = Pin::new(&mut *stream);
+        let sent = match outbox.single() {
+            Some(bytes) => ready!(stream.poll_write(cx, bytes))?,
+            None => {
+                let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+                let filled = outbox.gather(&mut slices);
+                ready!(stream.poll_write_vectored(cx, slices.get(..filled).unwrap_or_default()))?
+            }
+        };
+        outbox.advance(pool, sent);
+    }
+    Poll::Ready(Ok(()))
 }

@@ -15,12 +15,14 @@ pub enum WaitReason {
     ByteRate,
     /// The system took less than there was to send.
     SlowWrite,
+    /// Its session has lost its transport, and waits for another one.
+    NoTransport,
 }
 
 impl WaitReason {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 5] =
-        [Self::OutboxFull, Self::PausedSource, Self::UnreadAnswers, Self::ByteRate, Self::SlowWrite];
+    pub const ALL: [Self; 6] =
+        [Self::OutboxFull, Self::PausedSource, Self::UnreadAnswers, Self::ByteRate, Self::SlowWrite, Self::NoTransport];
 
     /// Its place in [`WaitReason::ALL`].
     pub const fn index(self) -> usize {
@@ -35,6 +37,7 @@ impl WaitReason {
             Self::UnreadAnswers => "unread_answers",
             Self::ByteRate => "byte_rate",
             Self::SlowWrite => "slow_write",
+            Self::NoTransport => "no_transport",
         }
     }
 }

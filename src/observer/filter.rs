@@ -26,6 +26,7 @@ enum Condition {
     HeldUp,
     Waiting,
     Closing,
+    Interrupted,
 }
 
 /// A word that names no condition.
@@ -35,8 +36,7 @@ pub struct LinkFilterError(String);
 
 impl LinkFilter {
     /// The words that there are.
-    pub const WORDS: &str =
-        "client, server, link=NUMBER, server=ID, peer=ADDRESS, peer=ADDRESS:PORT, held-up, waiting, closing";
+    pub const WORDS: &str = "client, server, link=NUMBER, server=ID, peer=ADDRESS, peer=ADDRESS:PORT, held-up, waiting, closing, interrupted";
 
     /// All links of one side.
     pub fn of_side(side: Side) -> Self {
@@ -81,6 +81,7 @@ impl Condition {
                 "held-up" => Some(Self::HeldUp),
                 "waiting" => Some(Self::Waiting),
                 "closing" => Some(Self::Closing),
+                "interrupted" => Some(Self::Interrupted),
                 _ => None,
             };
         };
@@ -106,6 +107,7 @@ impl Condition {
             Self::HeldUp => link.held_up().next().is_some(),
             Self::Waiting => link.waiting.packets > 0,
             Self::Closing => link.closing,
+            Self::Interrupted => link.interrupted,
         }
     }
 }
@@ -125,6 +127,7 @@ mod tests {
             transport: "tcp",
             worker: 0,
             closing: false,
+            interrupted: false,
             age: Duration::ZERO,
             silent: Duration::ZERO,
             connections: 0,
@@ -146,8 +149,16 @@ mod tests {
         for filter in ["", "client", " client  link=5 ", "peer=10.0.0.1", "peer=10.0.0.1:500", "peer=::ffff:10.0.0.1"] {
             assert!(takes(filter, &client), "{filter}");
         }
-        for filter in ["server", "client link=6", "peer=10.0.0.2", "peer=10.0.0.1:501", "held-up", "waiting", "closing"]
-        {
+        for filter in [
+            "server",
+            "client link=6",
+            "peer=10.0.0.2",
+            "peer=10.0.0.1:501",
+            "held-up",
+            "waiting",
+            "closing",
+            "interrupted",
+        ] {
             assert!(!takes(filter, &client), "{filter}");
         }
         let server = link(Role::Server(ServerId::new(7)), "[::ffff:10.0.0.1]:500");
@@ -170,7 +181,8 @@ mod tests {
         suffering.waits[2].lasting = Some(Duration::ZERO);
         suffering.waiting.packets = 1;
         suffering.closing = true;
-        assert!(takes("held-up waiting closing", &suffering));
+        suffering.interrupted = true;
+        assert!(takes("held-up waiting closing interrupted", &suffering));
     }
 
     #[test]

@@ -248,7 +248,9 @@ impl Observer {
     }
 
     fn report_of(&self, workers: Vec<WorkerReport>) -> Report {
-        Report { workers, servers: self.shared.registry.servers(), pool: self.shared.pool.report() }
+        let (sessions, waiting) = self.shared.sessions.load();
+        let (servers, pool) = (self.shared.registry.servers(), self.shared.pool.report());
+        Report { workers, servers, sessions, waiting, pool }
     }
 }
 

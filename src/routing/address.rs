@@ -5,7 +5,7 @@ use std::fmt;
 use fastway_wire::ServerId;
 
 /// One of the threads that own links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(u16);
 
 impl WorkerId {
@@ -21,7 +21,7 @@ impl WorkerId {
 }
 
 /// A link's place among the links of its worker; it is used again when the link is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u32);
 
 impl Slot {
@@ -37,7 +37,7 @@ impl Slot {
 }
 
 /// The gateway's number for a physical link, never 0. A client's is its client ID on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(u32);
 
 impl LinkId {
@@ -59,7 +59,7 @@ impl fmt::Display for LinkId {
 }
 
 /// Where a link is found. The number tells it from the slot's earlier and later tenants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkAddr {
     /// The worker that owns it.
     pub worker: WorkerId,

@@ -14,6 +14,7 @@ impl Core {
     /// Closes a link at once; the other ends of its connections are told.
     pub(super) fn close(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
+        self.abort_session(slot, reason);
         self.remove(slot);
     }
 
@@ -27,8 +28,12 @@ impl Core {
             State::Open => grace_ends,
             State::Closing { deadline, .. } => deadline,
         };
+        let was_open = link.state == State::Open;
         link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
         link.wake();
+        if was_open {
+            self.close_session(slot, reason);
+        }
         self.remove_if_done(slot);
     }
 
@@ -57,6 +62,9 @@ impl Core {
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.try_remove(slot.index()) {
             self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
+            if link.session().is_some() {
+                self.shared.sessions.remove(link.addr);
+            }
             link.dismantle(&mut self.pool);
             if self.stop.is_draining() {
                 self.schedule();

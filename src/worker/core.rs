@@ -2,7 +2,7 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::arrivals::Arrivals;
 use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
 use super::mail::Outgoing;
@@ -44,6 +45,11 @@ pub(super) struct Core {
     /// Workers that were told that a server link of this one is full.
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
     pub(super) handshakes: BTreeMap<u64, Handshake>,
+    pub(super) arrivals: Arrivals,
+    /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
+    pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
+    /// Room for what sessions seal.
+    pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
     /// Wakes tasks that wait for time to pass.
     pub(super) next_sweep: Rc<Notify>,
@@ -84,13 +90,15 @@ impl Core {
             me,
             router: Router::new(me, workers, Arc::clone(&shared.registry), limits),
             pool: LocalPool::new(Arc::clone(&shared.pool)),
-            config,
             shared,
             links: Slab::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             gates: Gates::default(),
             told_full: FxHashSet::default(),
             handshakes: BTreeMap::new(),
+            arrivals: Arrivals::new(&config, workers),
+            acks_due: VecDeque::new(),
+            sealed: Vec::new(),
             acceptors: Vec::new(),
             next_sweep: Rc::default(),
             past_waits: Default::default(),
@@ -110,6 +118,7 @@ impl Core {
             full: None,
             pump: Waker::noop().clone(),
             scheduled: false,
+            config,
         }
     }
 
@@ -124,6 +133,7 @@ impl Core {
         entry.insert(link);
         self.stats.opened(role.side());
         self.journal.opened(role, addr.id, peer);
+        self.session_begins(addr);
         addr
     }
 
@@ -177,13 +187,23 @@ impl Core {
             self.dirty.push(slot);
         }
         let key = GateKey::Server(link.addr);
-        let is_over = link.role.side() == Side::Server && over(&self.config.server, link.outbox.waiting());
+        let is_over = link.role.side() == Side::Server && over(&self.config.server, link.waiting());
         if is_over {
             link.waits.begin(WaitReason::OutboxFull);
             self.gates.close(key);
         }
         if is_over || self.gates.is_closed(key) {
             self.full = Some(key);
+        }
+        self.schedule();
+    }
+
+    /// Has a link flushed at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push(slot);
         }
         self.schedule();
     }

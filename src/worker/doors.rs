@@ -12,13 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 
+use super::arrivals;
 use super::core::Core;
 use super::inspect::{AcceptorInfo, HandshakeInfo};
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
 use crate::acceptors::Backoff;
-use crate::admission::{Handshaking, TurnedAway};
+use crate::admission::{Handshaking, Permit, TurnedAway};
 use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::Transport;
@@ -67,15 +68,36 @@ impl Handshake {
     }
 }
 
+/// A running acceptor.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    task: JoinHandle<()>,
+    /// Who comes to resume a session while the gateway stops is told so.
+    answers_to_the_end: bool,
+}
+
+impl Accepting {
+    /// The gateway stops.
+    pub(super) fn stop(self) {
+        if !self.answers_to_the_end {
+            self.task.abort();
+        }
+    }
+}
+
 /// Starts an acceptor for each listener.
 ///
 /// # Errors
 /// The system refuses to watch a listener.
-pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<JoinHandle<()>>> {
+pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting>> {
     let doors = [(Side::Client, doors.client), (Side::Server, doors.server)];
     let listeners = doors.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
-        .map(|(side, listener)| Ok(spawn_local(accept(Rc::clone(core), side, TcpListener::from_std(listener)?))))
+        .map(|(side, listener)| {
+            let answers_to_the_end = core.borrow().config.side(side).kinds.with_sessions();
+            let task = spawn_local(accept(Rc::clone(core), side, TcpListener::from_std(listener)?));
+            Ok(Accepting { task, answers_to_the_end })
+        })
         .collect()
 }
 
@@ -112,7 +134,12 @@ async fn sweeps_until(core: &Cell, time: Instant) {
 /// Lets a stream in, here or on another worker.
 fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
-    let permit = match shared.admission.admit(side, peer.ip(), only_here) {
+    // Where sessions are admitted, a resume is no new client.
+    let permit = match core.borrow().config.side(side).kinds.with_sessions() {
+        true => Ok(shared.admission.seat(only_here)),
+        false => shared.admission.admit(side, peer.ip(), only_here),
+    };
+    let permit = match permit {
         Ok(permit) => permit,
         Err(refusal) => return core.borrow_mut().turned_away(side, peer, refusal.kind(), &refusal),
     };
@@ -137,18 +164,22 @@ pub(super) fn admit_from_afar(core: &Cell, newcomer: Newcomer<std::net::TcpStrea
 
 /// Makes a link of an accepted stream.
 fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
+    if core.borrow().config.side(newcomer.side).kinds.with_sessions() {
+        return arrivals::begin(core, newcomer);
+    }
     if !core.borrow().stop.is_reading() {
         return;
     }
-    match newcomer.side {
-        Side::Client => admit_client(core, newcomer),
-        Side::Server => begin_handshake(core, newcomer),
+    let Newcomer { side, stream, peer, permit } = newcomer;
+    match side {
+        Side::Client => admit_client(core, Transport::Tcp(stream), peer, permit),
+        Side::Server => begin_handshake(core, Newcomer { side, stream, peer, permit }),
     }
 }
 
-fn admit_client(core: &Cell, newcomer: Newcomer<TcpStream>) {
-    let Newcomer { stream, peer, permit, .. } = newcomer;
-    let addr = core.borrow_mut().add(Role::Client, Transport::tcp(stream), peer, permit);
+/// Makes a client's link.
+pub(super) fn admit_client(core: &Cell, transport: Transport, peer: SocketAddr, permit: Permit) {
+    let addr = core.borrow_mut().add(Role::Client, transport, peer, permit);
     spawn_local(drive(Rc::clone(core), addr));
 }
 
@@ -165,13 +196,13 @@ fn begin_handshake(core: &Cell, newcomer: Newcomer<TcpStream>) {
         state.handshake_failed(peer, HandshakeEnd::Dropped, &reason);
     }
     let number = state.handshakes.last_key_value().map_or(0, |(last, _)| last + 1);
-    let task = spawn_local(serve(Rc::clone(core), newcomer, handshaking, number));
+    let task = spawn_local(greet(Rc::clone(core), newcomer, handshaking, number));
     let handshake = Handshake { task: task.abort_handle(), peer, began: Instant::now() };
     state.handshakes.insert(number, handshake);
 }
 
 /// The task of a server's link: handshake, registration, then the link itself.
-async fn serve(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaking, number: u64) {
+async fn greet(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaking, number: u64) {
     let Newcomer { mut stream, peer, permit, .. } = newcomer;
     let key = core.borrow().config.server_auth_key.clone();
     let greeted = handshake::greet(&mut stream, &key, rand::random()).await;
@@ -181,7 +212,12 @@ async fn serve(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaki
         Ok(id) => id,
         Err(failure) => return core.borrow_mut().handshake_failed(peer, failure.kind(), &failure),
     };
-    let addr = core.borrow_mut().add(Role::Server(id), Transport::tcp(stream), peer, permit);
+    serve(core, id, Transport::Tcp(stream), peer, permit).await;
+}
+
+/// The task of a server's link: registration, then the link itself.
+pub(super) async fn serve(core: Cell, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
+    let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
     register(&core, id, addr).await;
     drive(core, addr).await;
 }
@@ -223,7 +259,7 @@ impl Core {
         }
     }
 
-    fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
+    pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
         self.stats.turned_away(kind);
         self.journal.turned_away(side, peer, reason);
     }

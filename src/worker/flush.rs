@@ -11,10 +11,12 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let before = link.outbox.waiting();
         let side = link.role.side();
-        let result = link.flush(&mut self.pool);
+        let result = link.flush(&mut self.pool, &mut self.sealed);
+        let is_session = link.session().is_some();
         let after = link.outbox.waiting();
         self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
         match result {
+            Ok(()) if is_session => self.session_flushed(slot),
             Ok(()) => self.flushed(slot),
             Err(lost) => self.deafen(slot, &lost),
         }
@@ -34,7 +36,7 @@ impl Core {
     /// Tests a link's bounds after a write was tried.
     pub(super) fn flushed(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        let waiting = link.outbox.waiting();
+        let waiting = link.waiting();
         let side = link.role.side();
         let bounds = self.config.side(side);
         if link.muted && waiting.answers <= bounds.send_queue_packets / 2 {
@@ -51,6 +53,13 @@ impl Core {
             }
             Side::Client => {}
         }
+    }
+
+    /// The same for a link with a session, which may have lost its stream by that.
+    fn session_flushed(&mut self, slot: Slot) {
+        self.account_for_waiting(slot);
+        self.flushed(slot);
+        self.session_news(slot);
     }
 
     pub(super) fn close_slow(&mut self, slot: Slot, waiting: Waiting) {

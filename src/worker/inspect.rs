@@ -37,6 +37,8 @@ pub struct LinkInfo {
     pub worker: usize,
     /// Whether it is being closed: it only gets what waits for it.
     pub closing: bool,
+    /// Whether its session has lost its transport and waits for the peer to come back.
+    pub interrupted: bool,
     /// Time since it was admitted.
     pub age: Duration,
     /// Time since the sweep that last found something received, or the link not read on purpose.
@@ -88,7 +90,7 @@ pub struct TasksInfo {
     pub swept: Duration,
     /// The ports that it accepts from.
     pub acceptors: Vec<AcceptorInfo>,
-    /// The server handshakes in progress.
+    /// The handshakes in progress.
     pub handshakes: Vec<HandshakeInfo>,
     /// How often and how long links that are closed by now were held up, clients' and then servers'.
     pub past_waits: [(Side, WaitReport); 2],
@@ -105,7 +107,7 @@ pub struct AcceptorInfo {
     pub lasting: Duration,
 }
 
-/// A server that has not proved yet who it is.
+/// A peer that has not proved yet who it is.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakeInfo {
     /// The peer's address.
@@ -124,6 +126,15 @@ pub(crate) struct LinksAt {
 }
 
 impl LinkInfo {
+    /// Where it is in its life, in one word.
+    pub fn state(&self) -> &'static str {
+        match (self.closing, self.interrupted) {
+            (true, _) => "closing",
+            (false, true) => "interrupted",
+            (false, false) => "open",
+        }
+    }
+
     /// The reasons for which it is held up now, and for how long it has been.
     pub fn held_up(&self) -> impl Iterator<Item = (WaitReason, Duration)> + '_ {
         WaitReason::ALL.into_iter().zip(&self.waits).filter_map(|(reason, wait)| Some((reason, wait.lasting?)))
@@ -192,11 +203,12 @@ impl Core {
             transport: link.transport().name(),
             worker: self.me.index(),
             closing: link.state != State::Open,
+            interrupted: link.is_interrupted(),
             age: now.saturating_duration_since(link.opened),
             silent: self.at(now).since(link.watch.last_heard),
             connections: self.router.connections_of(link.addr.slot).len(),
             traffic: link.traffic,
-            waiting: link.outbox.waiting(),
+            waiting: link.waiting(),
             partial_bytes: link.inbox.received(),
             waits: link.waits.report(now),
             paused_by: paused.get(&link.addr).copied(),
@@ -234,13 +246,13 @@ impl Core {
 
     fn tasks(&self) -> TasksInfo {
         let now = Instant::now();
-        let handshakes = self.handshakes.values();
+        let handshakes = self.handshakes.values().map(|handshake| handshake.info(now));
         TasksInfo {
             worker: self.me.index(),
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
             acceptors: self.acceptors.iter().map(|door| door.info(self.at(now))).collect(),
-            handshakes: handshakes.map(|handshake| handshake.info(now)).collect(),
+            handshakes: handshakes.chain(self.arrivals.infos(now)).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
+use fastway_session::Resume;
 use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -52,8 +53,14 @@ pub enum Message {
         /// Told when it is gone.
         done: oneshot::Sender<()>,
     },
+    /// A resume that another worker's acceptor took in, of a session that lives here.
+    Resume(Box<Resumption<TcpStream>>),
+    /// End this session, which waits, to make room for others.
+    PushOut(LinkAddr),
     /// Look at every link: it is time to.
     Sweep,
+    /// Send the acknowledgements that are due.
+    Beat,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
     /// The sender has stopped reading and posted its last parcel.
@@ -85,6 +92,21 @@ pub struct Newcomer<Stream> {
     pub(super) peer: SocketAddr,
     /// Its place among the links.
     pub(super) permit: Permit,
+}
+
+/// A stream that wants to carry a session.
+#[derive(Debug)]
+pub struct Resumption<Stream> {
+    /// The port it came in by.
+    pub(super) side: Side,
+    /// The link of the session.
+    pub(super) link: LinkAddr,
+    /// Its first message.
+    pub(super) resume: Resume,
+    /// The stream, in non-blocking mode.
+    pub(super) stream: Stream,
+    /// The peer's address.
+    pub(super) peer: SocketAddr,
 }
 
 /// What one worker sends another in one turn, in order.

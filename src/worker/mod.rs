@@ -4,6 +4,7 @@
 //! polls the tasks of all links that can be read (each routes what it reads into outboxes, in memory), then the pump
 //! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
 
+mod arrivals;
 mod close;
 mod core;
 mod doors;
@@ -16,6 +17,7 @@ mod post;
 mod question;
 mod receive;
 mod report;
+mod sessions;
 mod shared;
 mod stop;
 mod sweep;
@@ -23,6 +25,7 @@ mod tasks;
 mod ticker;
 mod transit;
 
+pub use arrivals::ArrivalEnd;
 pub(crate) use doors::Doors;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
 pub use inspect::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
@@ -30,7 +33,8 @@ pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
 pub use mail::{Mailboxes, Message};
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
-pub use report::{HeldUp, SideReport, SideStats, Stats, WorkerReport};
+pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, WorkerReport};
+pub use sessions::ResumeEnd;
 pub(crate) use shared::Shared;
 pub(crate) use tasks::run;
 pub(crate) use ticker::Ticker;

@@ -60,16 +60,15 @@ impl Core {
     fn poll_receive(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let Some(limit) = self.read_limit(addr) else { return Poll::Pending };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let polled = match (self.link(addr), scratch.get_mut(..limit)) {
-            (Some(link), Some(space)) => link.poll_recv(cx, space),
-            _ => Poll::Pending,
-        };
+        let polled = self.link(addr).map_or(Poll::Pending, |link| link.poll_recv(cx, &mut scratch, limit));
         let result = polled.map(|received| match received {
-            Ok(0) => Err(CloseReason::EndOfStream),
             Ok(bytes) => self.received(addr, scratch.get(..bytes).unwrap_or_default()),
-            Err(lost) => Err(lost.into()),
+            Err(reason) => Err(reason),
         });
         self.scratch = scratch;
+        if result.is_ready() && self.link(addr).is_some_and(|link| link.session().is_some()) {
+            self.session_news(addr.slot);
+        }
         result
     }
 
@@ -81,7 +80,7 @@ impl Core {
         let reading = self.stop.is_reading();
         let link = self.link(addr)?;
         match link.state {
-            State::Closing { peer_sends, .. } => peer_sends.then_some(limit),
+            State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
             State::Open if !reading || link.held || link.muted => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
             State::Open => Some(limit),
@@ -106,6 +105,9 @@ impl Core {
         let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
         let side = link.role.side();
         link.watch.heard = true;
+        if input.is_empty() {
+            return Ok(());
+        }
         link.watch.allowance = link.watch.allowance.saturating_sub(input.len() as u64);
         if limited && link.watch.allowance == 0 && side == Side::Client {
             link.waits.begin(WaitReason::ByteRate);

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fastway_session::{LinkKind, Status};
 use fastway_wire::ServerId;
 use tikv_jemalloc_ctl::thread;
 
+use super::arrivals::ArrivalEnd;
 use super::histogram::{Batches, RoundTrips};
+use super::sessions::ResumeEnd;
 use crate::admission::TurnedAway;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, CloseReason, Link, TransportKind, WaitReason, WaitReport};
@@ -31,6 +34,75 @@ pub struct Stats {
     pub turned_away: [u64; TurnedAway::ALL.len()],
     /// Times that accepting failed, for instance for want of descriptors.
     pub accept_errors: u64,
+    /// Sessions.
+    pub sessions: SessionStats,
+}
+
+/// Counts for sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    /// Secure ones opened.
+    pub opened_secure: u64,
+    /// Legacy ones opened.
+    pub opened_legacy: u64,
+    /// Times that one lost its transport.
+    pub interrupted: u64,
+    /// Resumes, by [`ResumeEnd`].
+    pub resumes: [u64; ResumeEnd::ALL.len()],
+    /// Streams that did not become what they asked for, by [`ArrivalEnd`].
+    pub failed: [u64; ArrivalEnd::ALL.len()],
+    /// Opens and resumes refused, by [`STATUSES`].
+    pub refused: [u64; STATUSES.len()],
+}
+
+/// What opens and resumes are refused with, and the names under which that is counted.
+pub const STATUSES: [(Status, &str); 8] = [
+    (Status::Unknown, "unknown"),
+    (Status::Expired, "expired"),
+    (Status::NotAuthentic, "not_authentic"),
+    (Status::StaleAttempt, "stale_attempt"),
+    (Status::DataGap, "data_gap"),
+    (Status::Draining, "draining"),
+    (Status::Overloaded, "overloaded"),
+    (Status::NotAdmitted, "not_admitted"),
+];
+
+impl SessionStats {
+    pub(super) fn opened(&mut self, kind: LinkKind) {
+        match kind {
+            LinkKind::Legacy => self.opened_legacy += 1,
+            LinkKind::Secure | LinkKind::Plain => self.opened_secure += 1,
+        }
+    }
+
+    pub(super) fn resume_ended(&mut self, end: ResumeEnd) {
+        if let Some(count) = self.resumes.get_mut(end.index()) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn failed(&mut self, end: ArrivalEnd) {
+        if let Some(count) = self.failed.get_mut(end.index()) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn refused(&mut self, status: Status) {
+        let place = STATUSES.iter().position(|(known, _)| *known == status);
+        if let Some(count) = place.and_then(|place| self.refused.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = other;
+        self.opened_secure += opened_secure;
+        self.opened_legacy += opened_legacy;
+        self.interrupted += interrupted;
+        add_each(&mut self.resumes, resumes);
+        add_each(&mut self.failed, failed);
+        add_each(&mut self.refused, refused);
+    }
 }
 
 /// Counts for the links of one port.
@@ -85,13 +157,14 @@ impl Stats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, held, handshakes_failed, turned_away, accept_errors } = other;
+        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions } = other;
         self.client.add(client);
         self.server.add(server);
         self.held += held;
         add_each(&mut self.handshakes_failed, handshakes_failed);
         add_each(&mut self.turned_away, turned_away);
         self.accept_errors += accept_errors;
+        self.sessions.add(sessions);
     }
 
     pub(super) fn opened(&mut self, side: Side) {
@@ -164,8 +237,10 @@ pub struct WorkerReport {
     pub routing: RouterStats,
     /// Virtual connections of clients of this worker.
     pub connections: usize,
-    /// Server handshakes in progress.
+    /// Server handshakes in progress, on a port without sessions.
     pub handshakes: usize,
+    /// Handshakes of sessions in progress, on the client port and on the server port.
+    pub arrivals: [usize; 2],
     /// Its links on the client port.
     pub client: SideReport,
     /// Its links on the server port.
@@ -217,11 +292,12 @@ impl WorkerReport {
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self { stats, routing, connections, handshakes, client, server, allocated_bytes } = other;
+        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes } = other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
         self.handshakes += handshakes;
+        self.arrivals.iter_mut().zip(arrivals).for_each(|(sum, count)| *sum += count);
         self.client.add(client);
         self.server.add(server);
         self.allocated_bytes =
@@ -235,7 +311,7 @@ impl SideReport {
         if let Some(links) = self.links.get_mut(link.transport().index()) {
             *links += 1;
         }
-        let waiting = link.outbox.waiting();
+        let waiting = link.waiting();
         self.waiting_packets += waiting.packets as u64;
         self.waiting_bytes += waiting.bytes as u64;
         self.partial_bytes += link.inbox.received() as u64;
@@ -300,6 +376,8 @@ macro_rules! log_closed {
 pub(super) struct Journal {
     opened: RateLimit,
     registered: RateLimit,
+    interrupted: RateLimit,
+    resumed: RateLimit,
     closed: [RateLimit; CloseKind::ALL.len()],
     other: RateLimit,
 }
@@ -307,7 +385,14 @@ pub(super) struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         let limit = || RateLimit::new(LINES_PER_SECOND);
-        Self { opened: limit(), registered: limit(), closed: CloseKind::ALL.map(|_| limit()), other: limit() }
+        Self {
+            opened: limit(),
+            registered: limit(),
+            interrupted: limit(),
+            resumed: limit(),
+            closed: CloseKind::ALL.map(|_| limit()),
+            other: limit(),
+        }
     }
 }
 
@@ -331,13 +416,35 @@ impl Journal {
         }
     }
 
+    /// Logs that a session has lost its transport.
+    pub(super) fn interrupted(&mut self, link: &Link) {
+        if let Some(Suppressed(suppressed)) = self.interrupted.allow(Instant::now()) {
+            tracing::debug!(link = link.addr.id.get(), peer = %link.peer, suppressed, "session interrupted");
+        }
+    }
+
+    /// Logs that a session goes on.
+    pub(super) fn resumed(&mut self, link: &Link) {
+        if let Some(Suppressed(suppressed)) = self.resumed.allow(Instant::now()) {
+            tracing::debug!(link = link.addr.id.get(), peer = %link.peer, suppressed, "session resumed");
+        }
+    }
+
     /// Logs the end of a link, with what it did.
     pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
         let Some(limit) = self.closed.get_mut(reason.kind().index()) else { return };
         let Some(suppressed) = limit.allow(Instant::now()) else { return };
         let side = link.role.side();
         match (reason.kind(), side) {
-            (CloseKind::EndOfStream | CloseKind::Shutdown | CloseKind::Lost | CloseKind::Idle, Side::Client) => {
+            (
+                CloseKind::EndOfStream
+                | CloseKind::Shutdown
+                | CloseKind::Lost
+                | CloseKind::Idle
+                | CloseKind::Expired
+                | CloseKind::Aborted,
+                Side::Client,
+            ) => {
                 log_closed!(DEBUG, link, connections, reason, suppressed, "client link closed");
             }
             (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fastway_session::WaitingLimits;
+
 use super::mail::Mailboxes;
 use super::report::WorkerReport;
+use super::sessions::Sessions;
 use crate::admission::Admission;
 use crate::pool::Pool;
 use crate::routing::{Registry, WorkerId};
@@ -15,13 +18,20 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) sessions: Sessions,
     reports: Box<[Mutex<WorkerReport>]>,
 }
 
 impl Shared {
-    pub(crate) fn new(admission: Arc<Admission>, pool: Arc<Pool>, mailboxes: Mailboxes) -> Arc<Self> {
+    pub(crate) fn new(
+        admission: Arc<Admission>,
+        pool: Arc<Pool>,
+        mailboxes: Mailboxes,
+        waiting: WaitingLimits,
+    ) -> Arc<Self> {
         let reports = mailboxes.workers().map(|_| Mutex::default()).collect();
-        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, reports })
+        let sessions = Sessions::new(waiting);
+        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, reports })
     }
 
     /// Publishes what a worker has done so far.

@@ -26,14 +26,18 @@ pub(super) fn interval(config: &Config) -> Duration {
     let limits = [Some(config.client_slow_grace), Some(config.shutdown_grace)];
     let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
     let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
-    let shortest = limits.into_iter().chain(timeouts).chain([rate]).flatten().min().unwrap_or(LONGEST_INTERVAL);
+    let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
+    let sessions = sessions.flat_map(|side| [side.session.handshake_time, side.session.wait]).map(Some);
+    let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
+    let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
     (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
 impl Core {
     /// Looks at every link once.
     pub(super) fn sweep(&mut self) {
-        self.read_clock();
+        let now = Instant::now();
+        self.now = self.at(now);
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
         let allowance = self.next_allowance(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
@@ -45,12 +49,22 @@ impl Core {
             if let Some(allowance) = allowance {
                 self.allow(slot, allowance);
             }
-            if let Some(reason) = self.examine(slot) {
-                self.close(slot, &reason);
+            match self.examine(slot) {
+                Some(CloseReason::Idle { .. } | CloseReason::Stalled { .. }) if self.has_session(slot) => {
+                    // The peer may have gone where the stream cannot follow.
+                    self.drop_stream(slot);
+                }
+                Some(reason) => self.close(slot, &reason),
+                None => {}
+            }
+            if self.has_session(slot) {
+                self.tick_session(slot, now);
             }
             self.remove_if_done(slot);
         }
         self.end_slow_handshakes();
+        self.end_slow_arrivals();
+        self.send_acks();
         self.trim_parcels();
         self.pool.trim();
         self.next_sweep.notify_waiters();
@@ -83,6 +97,7 @@ impl Core {
             routing: self.router.stats(),
             connections: self.router.connections(),
             handshakes: self.handshakes.len(),
+            arrivals: [Side::Client, Side::Server].map(|side| self.arrivals.count(side)),
             client,
             server,
             allocated_bytes: allocated_bytes(),
@@ -149,6 +164,9 @@ impl Core {
         }
         link.trim();
         let (quiet, stuck) = link.watch_times(now);
+        if link.is_interrupted() {
+            return None;
+        }
         if let Some(timeout) = bounds.idle_timeout {
             if quiet >= timeout {
                 return Some(CloseReason::Idle { timeout });
@@ -157,7 +175,7 @@ impl Core {
                 return Some(CloseReason::Stalled { timeout, waiting_bytes: link.outbox.waiting().bytes });
             }
         }
-        let waiting = link.outbox.waiting();
+        let waiting = link.waiting();
         if link.role != Role::Client || !over(bounds, waiting) {
             return None;
         }
@@ -165,6 +183,12 @@ impl Core {
         let over_since = *link.watch.over_since.get_or_insert(now);
         let too_long = now.since(over_since) > self.config.client_slow_grace;
         too_long.then_some(CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes })
+    }
+}
+
+impl Core {
+    fn has_session(&self, slot: Slot) -> bool {
+        self.links.get(slot.index()).is_some_and(|link| link.session().is_some())
     }
 }
 
@@ -181,17 +205,21 @@ impl Link {
         }
         if !self.watch.progressed {
             self.outbox.trim();
+            if let Some((session, ..)) = self.session_parts() {
+                session.trim();
+            }
         }
     }
 
     /// For how long nothing was received, and for how long nothing was accepted of what waits.
     fn watch_times(&mut self, now: Millis) -> (Duration, Duration) {
-        let unread = self.held || self.muted;
+        let interrupted = self.is_interrupted();
+        let unread = self.held || self.muted || interrupted;
         let watch = &mut self.watch;
         if std::mem::take(&mut watch.heard) || unread {
             watch.last_heard = now;
         }
-        if std::mem::take(&mut watch.progressed) || self.outbox.is_empty() {
+        if std::mem::take(&mut watch.progressed) || self.outbox.is_empty() || interrupted {
             watch.stuck_since = None;
         } else {
             watch.stuck_since.get_or_insert(now);

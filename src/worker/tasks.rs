@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::{JoinHandle, coop::unconstrained, spawn_local, yield_now};
+use tokio::task::{coop::unconstrained, spawn_local, yield_now};
 
+use super::arrivals::resume_from_afar;
 use super::core::Core;
-use super::doors::{Doors, accept_from, admit_from_afar};
+use super::doors::{Accepting, Doors, accept_from, admit_from_afar};
 use super::gates::GateKey;
 use super::mail::Message;
 use super::shared::Shared;
@@ -58,14 +59,14 @@ pub(crate) fn run(
 }
 
 /// Takes the mail and ends each turn.
-async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<JoinHandle<()>>) {
+async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
     poll_fn(|cx| {
         core.borrow_mut().begin_turn();
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
             if matches!(message, Message::Stop) {
-                acceptors.drain(..).for_each(|acceptor| acceptor.abort());
+                acceptors.drain(..).for_each(Accepting::stop);
             }
             deliver(&core, message);
             if unpacked > MAIL_BYTES_PER_TURN {
@@ -95,7 +96,10 @@ fn deliver(core: &Cell, message: Message) {
         Message::Full(server) => core.borrow_mut().gates.close(GateKey::Server(server)),
         Message::Room(key) => core.borrow_mut().room(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
+        Message::Resume(resumption) => resume_from_afar(core, *resumption),
+        Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
+        Message::Beat => core.borrow_mut().send_acks(),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiet => core.borrow_mut().heard_quiet(),
         Message::Ask(question) => question.answer(&mut core.borrow_mut()),

@@ -9,16 +9,35 @@ use std::thread;
 use std::time::Duration;
 
 use super::mail::{Mailboxes, Message};
+use super::sessions::BEAT;
 use super::sweep;
 use crate::config::Config;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
-const WHILE_STOPPING: Duration = Duration::from_millis(10);
+const WHILE_STOPPING: Rhythm = Rhythm { period: Duration::from_millis(10), beats: 1 };
+
+/// When workers sweep, and when they look for acknowledgements that are due.
+#[derive(Clone, Copy, Debug)]
+struct Rhythm {
+    /// Time between sweeps.
+    period: Duration,
+    /// Beats in it; the last one is the sweep.
+    beats: u32,
+}
+
+impl Rhythm {
+    fn of(config: &Config) -> Self {
+        let period = sweep::interval(config);
+        let with_sessions = config.client.kinds.with_sessions() || config.server.kinds.with_sessions();
+        let beats = u32::try_from(period.as_millis().div_ceil(BEAT.as_millis())).unwrap_or(u32::MAX);
+        Self { period, beats: if with_sessions { beats } else { 1 } }
+    }
+}
 
 /// The way to the thread, which lives as long as there is a worker.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    periods: Sender<Duration>,
+    rhythms: Sender<Rhythm>,
 }
 
 impl Ticker {
@@ -27,26 +46,30 @@ impl Ticker {
     /// # Errors
     /// The system refuses the thread.
     pub(crate) fn start(mailboxes: Mailboxes, config: &Config) -> io::Result<Self> {
-        let (periods, changes) = channel();
-        let period = sweep::interval(config);
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&mailboxes, period, &changes))?;
-        Ok(Self { periods })
+        let (rhythms, changes) = channel();
+        let rhythm = Rhythm::of(config);
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&mailboxes, rhythm, &changes))?;
+        Ok(Self { rhythms })
     }
 
     /// The workers stop: from now on they sweep more often.
     pub(crate) fn hurry(&self) {
-        let _all_workers_are_gone = self.periods.send(WHILE_STOPPING);
+        let _all_workers_are_gone = self.rhythms.send(WHILE_STOPPING);
     }
 }
 
-fn run(mailboxes: &Mailboxes, mut period: Duration, changes: &Receiver<Duration>) {
+fn run(mailboxes: &Mailboxes, mut rhythm: Rhythm, changes: &Receiver<Rhythm>) {
+    let mut beat = 0;
     while !mailboxes.is_deserted() {
-        match changes.recv_timeout(period) {
-            Ok(shorter) => period = shorter,
+        let pause = rhythm.period / rhythm.beats;
+        match changes.recv_timeout(pause) {
+            Ok(faster) => rhythm = faster,
             Err(RecvTimeoutError::Timeout) => {}
             // Nobody is left to stop the gateway, which goes on.
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(period),
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
         }
-        mailboxes.workers().for_each(|worker| mailboxes.send(worker, Message::Sweep));
+        beat = (beat + 1) % rhythm.beats;
+        let message = || if beat == 0 { Message::Sweep } else { Message::Beat };
+        mailboxes.workers().for_each(|worker| mailboxes.send(worker, message()));
     }
 }

@@ -22,6 +22,7 @@
 
 pub mod browser;
 pub mod cancel;
+pub mod chaos;
 pub mod examples;
 mod gateway;
 pub mod http;
@@ -30,8 +31,10 @@ mod peers;
 pub mod pprof;
 pub mod process;
 pub mod seeded;
+mod tunnel;
 pub mod watch;
 
 pub use gateway::{Gateway, KEY, on_every_setup};
 pub use link::{Link, Message, Sender, data};
 pub use peers::{Client, Server, challenge_of};
+pub use tunnel::Tunnel;

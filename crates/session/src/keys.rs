@@ -22,6 +22,31 @@ impl PublicKey {
     }
 }
 
+/// A text that is no key: a key is written as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key has {} hexadecimal digits, and nothing else", 2 * KEY_BYTES)]
+pub struct BadKey;
+
+/// Reads what its `Display` writes.
+impl std::str::FromStr for PublicKey {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(BadKey) };
+        let pairs: &[_; KEY_BYTES] = pairs.try_into().map_err(|_| BadKey)?;
+        let mut key = [0; KEY_BYTES];
+        for (byte, [high, low]) in key.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(key))
+    }
+}
+
+fn digit(text: u8) -> Result<u8, BadKey> {
+    let value = char::from(text).to_digit(16).ok_or(BadKey)?;
+    u8::try_from(value).map_err(|_| BadKey)
+}
+
 impl std::fmt::Display for PublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -134,5 +159,21 @@ impl Names {
     /// Whether this is one of them.
     pub fn contains(&self, name: SessionName) -> bool {
         self.iter().any(|one| one == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_key_is_read_as_it_is_written_and_nothing_else_is() {
+        let key = KeyPair::from_private([9; KEY_BYTES]).public();
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(key.to_string().to_uppercase().parse(), Ok(key));
+        let text = key.to_string();
+        for wrong in ["", &text[1..], &format!("{text}00"), &text.replacen(&text[..1], "+", 1), &"é".repeat(32)] {
+            assert_eq!(wrong.parse::<PublicKey>(), Err(BadKey), "{wrong}");
+        }
     }
 }

@@ -38,7 +38,7 @@ mod tests;
 pub use buffer::{Backlog, ReplayBuffer};
 pub use error::{HelloError, SessionError};
 pub use handshakes::{HandshakeLimits, Handshakes};
-pub use keys::{Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
+pub use keys::{BadKey, Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
 pub use life::{Event, TransportId};
 pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Request, Resume};
 pub use registry::{Load, Registry, WaitingLimits};
@@ -48,4 +48,4 @@ pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_
 pub use session::{Dial, MIN_READ_BYTES, Received, Session};
 pub use status::{AbortReason, End, Fault, Status};
 #[cfg(feature = "tokio")]
-pub use stream::{SessionStream, Supplier, Wanted};
+pub use stream::{SessionStream, Settled, Supplier, Wanted};

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, End, Identity, KeyPair, LegacyConfig, Limits, Reception, Request, Session, SessionStream, Status,
-    Supplier,
+    AbortReason, End, Fault, Identity, KeyPair, LegacyConfig, Limits, Reception, Request, Session, SessionStream,
+    Settled, Status, Supplier, Wanted,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -253,7 +253,7 @@ async fn who_is_refused_again_and_again_gives_up() {
     let refusing = async {
         let mut refusals = Vec::new();
         while let Some(wanted) = supplier.wanted().await {
-            refusals.push(wanted.refused);
+            refusals.push(wanted.fault);
             let (near, mut far) = tokio::io::duplex(4096);
             supplier.dial(near).await.unwrap();
             far.write_all(&[Status::Draining as u8]).await.unwrap();
@@ -264,7 +264,8 @@ async fn who_is_refused_again_and_again_gives_up() {
     };
     let (error, (refusals, end)) = tokio::join!(initiator.read_u8(), refusing);
     assert_eq!(end, Some(End::Refused(Status::Draining)));
-    assert_eq!(refusals, [None, Some(Status::Draining), Some(Status::Draining), Some(Status::Draining)]);
+    let refused = Some(Fault::Refused(Status::Draining));
+    assert_eq!(refusals, [None, refused, refused, refused]);
     assert_eq!(end_in(&error.unwrap_err()), Some(End::Refused(Status::Draining)));
 }
 
@@ -274,4 +275,42 @@ async fn a_session_without_a_transport_expires() {
     let error = initiator.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert_eq!(supplier.end(), Some(End::Expired));
+}
+
+#[tokio::test]
+async fn whoever_dials_is_told_what_became_of_each_transport() {
+    let (mut initiator, mut supplier) = SessionStream::initiator(Kind::Secure.session(), BOUND);
+    let dialing = async {
+        let (near, mut far) = tokio::io::duplex(4096);
+        supplier.dial(near).await.unwrap();
+        far.write_all(&[Status::Overloaded as u8]).await.unwrap();
+        let refused = supplier.settled().await;
+        let (near, far) = tokio::io::duplex(4096);
+        supplier.dial(near).await.unwrap();
+        drop(far);
+        let cut = supplier.settled().await;
+        let (near, mut far) = tokio::io::duplex(4096);
+        supplier.dial(near).await.unwrap();
+        let mut opening = [0; 256];
+        let length = far.read(&mut opening).await.unwrap();
+        let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
+        let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: Kind::Secure.legacy() };
+        let keys = KeyPair::from_private(PRIVATE);
+        let (_, reply) = open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap();
+        far.write_all(&reply.bytes).await.unwrap();
+        let live = supplier.settled().await;
+        // The one that carries it is lost: that is wanted, and not what became of an older one.
+        drop(far);
+        (refused, cut, live, supplier.wanted().await)
+    };
+    let (refused, cut, live, wanted) = tokio::select! {
+        told = dialing => told,
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    };
+    let fault = Some(Fault::Refused(Status::Overloaded));
+    assert_eq!(refused, Settled::Lost(Wanted { fault }));
+    assert_eq!((cut, live), (Settled::Lost(Wanted { fault: None }), Settled::Live));
+    assert_eq!(wanted, Some(Wanted { fault: None }));
+    initiator.abort(AbortReason::Unspecified);
+    assert_eq!(supplier.settled().await, Settled::Over);
 }

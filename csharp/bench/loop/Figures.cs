@@ -9,7 +9,9 @@ namespace Loop
     {
         private const double GoalMilliseconds = 2;
 
+
         private readonly double _seconds;
+        private readonly int _threadsBefore;
         private readonly long[] _ticks;
         private int _polls;
         private int _collections;
@@ -17,8 +19,9 @@ namespace Loop
         private long _received;
 
         /// <summary>Room for all that is noted is made before the run.</summary>
-        public Figures(double seconds)
+        public Figures(double seconds, int threadsBefore)
         {
+            _threadsBefore = threadsBefore;
             _seconds = seconds;
             _ticks = new long[(int)(seconds * Scene.PollsPerSecond) + 1];
         }
@@ -43,16 +46,21 @@ namespace Loop
             _collections = GC.CollectionCount(0) - _collections;
         }
 
-        public void Print(int connections, int pollsPerSecond, int messagesPerSecond)
+        public void Print()
         {
             Array.Sort(_ticks, 0, _polls);
             Line("{0} connections, {1} polls a second, {2} messages a second each way, {3} s",
-                connections, pollsPerSecond, messagesPerSecond, _seconds);
+                Scene.Connections, Scene.PollsPerSecond, Scene.MessagesPerSecond, _seconds);
             Line("messages   {0} sent, {1} back", _sent, _received);
             Line("allocated  {0} bytes, {1} collections", AllocatedBytes, _collections);
             Line("poll       median {0:0.000} ms, 99th {1:0.000} ms, longest {2:0.000} ms, {3} of {4} over {5} ms",
                 At(0.5), At(0.99), At(1), CountOver(GoalMilliseconds), _polls, GoalMilliseconds);
-            Line("threads    {0} in the process, none of them the SDK's", Process.GetCurrentProcess().Threads.Count);
+            Line("threads    {0} of the runtime's before there were end points, {1} now", _threadsBefore, ThreadCount());
+        }
+
+        public static int ThreadCount()
+        {
+            return Process.GetCurrentProcess().Threads.Count;
         }
 
         private static void Line(string format, params object[] values)

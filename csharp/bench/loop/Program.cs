@@ -10,7 +10,8 @@ namespace Loop
     /// </summary>
     public static class Program
     {
-        private const double WarmUpSeconds = 2;
+        private const double WarmUpSeconds = 1;
+        private const int WarmUpFactor = 20;
 
         public static int Main(string[] args)
         {
@@ -20,12 +21,14 @@ namespace Loop
                 return 2;
             }
             var seconds = args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 10;
+            var threads = Figures.ThreadCount();
             using (var scene = new Scene(args[0], args[1], args[2], new EndPointOptions()))
             {
-                scene.Run(WarmUpSeconds, new Figures(WarmUpSeconds));
-                var figures = new Figures(seconds);
-                scene.Run(seconds, figures);
-                figures.Print(Scene.Connections, Scene.PollsPerSecond, Scene.MessagesPerSecond);
+                // The pools grow to the largest batch: a busy machine makes larger ones than an idle one.
+                scene.Run(WarmUpSeconds, WarmUpFactor * Scene.MessagesPerSecond, new Figures(WarmUpSeconds, threads));
+                var figures = new Figures(seconds, threads);
+                scene.Run(seconds, Scene.MessagesPerSecond, figures);
+                figures.Print();
                 return figures.AllocatedBytes == 0 ? 0 : 1;
             }
         }

@@ -45,25 +45,26 @@ namespace Loop
         }
 
         /// <summary>Runs the loop at its pace.</summary>
-        public void Run(double seconds, Figures figures)
+        public void Run(double seconds, int messagesPerSecond, Figures figures)
         {
             var clock = Stopwatch.StartNew();
             var polls = (int)(seconds * PollsPerSecond);
             long sent = 0;
-            _received = 0;
+            var before = _received;
             figures.Begin();
             for (var poll = 0; poll < polls; poll++)
             {
                 WaitFor(clock, poll);
                 var allocated = GC.GetAllocatedBytesForCurrentThread();
                 var began = Stopwatch.GetTimestamp();
-                sent = SendUpTo((long)(clock.Elapsed.TotalSeconds * MessagesPerSecond), sent);
+                sent = SendUpTo((long)(clock.Elapsed.TotalSeconds * messagesPerSecond), sent);
                 _client.Poll();
                 figures.AddPoll(
                     Stopwatch.GetTimestamp() - began, GC.GetAllocatedBytesForCurrentThread() - allocated);
                 _server.Poll();
             }
-            figures.End(sent, _received);
+            Until(() => _received - before == sent);
+            figures.End(sent, _received - before);
         }
 
         private static void WaitFor(Stopwatch clock, int poll)

@@ -115,12 +115,15 @@ namespace Fastway.Multiplexing
                 return null;
             }
             var fault = Register(channel, command.ConnId);
-            if (fault == null)
+            if (fault != null)
             {
-                Events.Add(new MuxEvent(MuxEventKind.Opened, channel));
-                SendUnsent(channel);
+                // It is neither among the dials nor among the connections any more.
+                End(channel, CloseReason.Link);
+                return fault;
             }
-            return fault;
+            Events.Add(new MuxEvent(MuxEventKind.Opened, channel));
+            SendUnsent(channel);
+            return null;
         }
 
         private string Connected(Command command)

@@ -42,6 +42,13 @@ namespace Fastway.Tests.Support
             return new MonoProgram(process);
         }
 
+        /// <summary>Types a line.</summary>
+        public void Say(string line)
+        {
+            Input.WriteLine(line);
+            Input.Flush();
+        }
+
         /// <summary>Waits for its end; the exit code.</summary>
         public int Wait(int milliseconds)
         {

@@ -3,38 +3,11 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"fastway/internal/vectortest"
 )
-
-// hexBytes are the bytes of a vector.
-type hexBytes []byte
-
-func (b *hexBytes) UnmarshalText(text []byte) (err error) {
-	*b, err = hex.DecodeString(string(text))
-	return err
-}
-
-// readVectors reads a file of tests/vectors, which the suites of every language share.
-func readVectors[V any](t *testing.T, file string) []V {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "tests", "vectors", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vectors struct{ Vectors []V }
-	if err := json.Unmarshal(text, &vectors); err != nil {
-		t.Fatal(err)
-	}
-	if len(vectors.Vectors) == 0 {
-		t.Fatalf("%s holds no vectors", file)
-	}
-	return vectors.Vectors
-}
 
 var faults = map[string]error{
 	"":         nil,
@@ -56,15 +29,15 @@ func expectFault(t *testing.T, err error, name string) {
 type frameVector struct {
 	Name      string
 	MaxPacket uint32 `json:"max_packet"`
-	Bytes     hexBytes
+	Bytes     vectortest.Bytes
 	Frames    []frame
-	Rest      hexBytes
+	Rest      vectortest.Bytes
 	Error     string
 }
 
 type frame struct {
 	Conn    uint32
-	Payload hexBytes
+	Payload vectortest.Bytes
 }
 
 // readFrames takes what is whole, and says what is left and why.
@@ -84,7 +57,7 @@ func readFrames(buf []byte, maxPacket uint32) (frames []frame, rest []byte, err 
 }
 
 func TestFramesOfTheVectorsAreReadWholeAndInPieces(t *testing.T) {
-	for _, vector := range readVectors[frameVector](t, "frames.json") {
+	for _, vector := range vectortest.Read[frameVector](t, "frames.json") {
 		t.Run(vector.Name, func(t *testing.T) {
 			frames, rest, err := readFrames(vector.Bytes, vector.MaxPacket)
 			expectFault(t, err, vector.Error)
@@ -124,7 +97,7 @@ func expectFrames(t *testing.T, got, want []frame) {
 }
 
 func TestFramesOfTheVectorsAreWritten(t *testing.T) {
-	for _, vector := range readVectors[frameVector](t, "frames.json") {
+	for _, vector := range vectortest.Read[frameVector](t, "frames.json") {
 		var written []byte
 		for _, frame := range vector.Frames {
 			written = AppendData(written, frame.Conn, frame.Payload)
@@ -137,12 +110,12 @@ func TestFramesOfTheVectorsAreWritten(t *testing.T) {
 
 type commandVector struct {
 	Name    string
-	Payload hexBytes
+	Payload vectortest.Bytes
 	Command struct {
 		Type         string
 		Conn, Remote uint32
 	}
-	Frame hexBytes
+	Frame vectortest.Bytes
 	Error string
 }
 
@@ -151,7 +124,7 @@ var types = map[string]Type{
 }
 
 func TestCommandsOfTheVectorsAreReadAndWritten(t *testing.T) {
-	for _, vector := range readVectors[commandVector](t, "commands.json") {
+	for _, vector := range vectortest.Read[commandVector](t, "commands.json") {
 		t.Run(vector.Name, func(t *testing.T) {
 			cmd, err := ParseCommand(vector.Payload)
 			expectFault(t, err, vector.Error)
@@ -171,15 +144,15 @@ func TestCommandsOfTheVectorsAreReadAndWritten(t *testing.T) {
 
 type handshakeVector struct {
 	Name      string
-	Challenge hexBytes
-	Key       hexBytes
+	Challenge vectortest.Bytes
+	Key       vectortest.Bytes
 	Server    uint32
-	Response  hexBytes
+	Response  vectortest.Bytes
 	Error     string
 }
 
 func TestHandshakesOfTheVectorsAreAnsweredAsAGatewayWantsThem(t *testing.T) {
-	for _, vector := range readVectors[handshakeVector](t, "handshake.json") {
+	for _, vector := range vectortest.Read[handshakeVector](t, "handshake.json") {
 		t.Run(vector.Name, func(t *testing.T) {
 			if id := binary.LittleEndian.Uint32(vector.Response[ResponseBytes-4:]); id != vector.Server {
 				t.Errorf("the response names server %d, want %d", id, vector.Server)

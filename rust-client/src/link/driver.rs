@@ -10,11 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Sleep;
 
+use super::carrier::Carrier;
 use super::keepalive::{Keepalive, Tick};
 use super::outbox::{MAX_SLICES, Outbox};
 use super::overload::Ended;
@@ -58,10 +58,11 @@ enum Phase {
     Lingering,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl<S: Carrier> Driver<S> {
     /// Has to be made in a tokio runtime, which the clock belongs to.
     pub(crate) fn new(stream: S, link: Arc<Link>, first_command: Option<oneshot::Sender<()>>) -> Self {
         let config = &link.config;
+        let (ping_interval, dead_after) = config.keepalive();
         Self {
             stream,
             conns: FxHashMap::default(),
@@ -71,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             needs_flush: false,
             told: Vec::new(),
             ask_readers: false,
-            keepalive: Keepalive::new(config.ping_interval, link.dead_after()),
+            keepalive: Keepalive::new(ping_interval, dead_after),
             answered_pings: 0,
             first_command,
             phase: Phase::Open,
@@ -89,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.tick(cx)?;
         self.write(cx)?;
         self.linger(cx)?;
-        self.read(cx)
+        self.read(cx)?;
+        self.part()
     }
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
@@ -122,6 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn start_closing(&mut self) {
         self.grace = Some(Box::pin(tokio::time::sleep(self.link.config.close_grace)));
         self.phase = Phase::Flushing;
+        if !self.stream.half_closes() {
+            self.close_all();
+        }
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
         let given_up = {
@@ -132,6 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         };
         drop(given_up);
         self.link.dialers.changed.notify_waiters();
+    }
+
+    /// Whoever cannot see the end of the link is told of its connections' ends.
+    fn close_all(&self) {
+        let mut out = lock(&self.link.out);
+        // The task runs already.
+        self.conns.keys().for_each(|conn| drop(out.close(*conn, false)));
     }
 
     fn end_all(&mut self, end: &LinkEnd) {
@@ -146,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
             match tick {
+                Tick::Dead { .. } if self.stream.revive() => self.keepalive.heard(),
                 Tick::Dead { silent_for } => return Err(LinkEnd::Silent { silent_for }),
                 Tick::Ping => self.ping(),
             }
@@ -222,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let (_, unsent_bytes) = lock(&self.link.out).sent_and_waiting();
             return Err(LinkEnd::Unconfirmed { unsent_bytes });
         }
-        if self.phase != Phase::Flushing || !self.writing.is_empty() || self.needs_flush {
+        if self.phase != Phase::Flushing || !self.is_written() || !self.stream.half_closes() {
             return Ok(());
         }
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
@@ -233,11 +246,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
+    fn is_written(&self) -> bool {
+        self.writing.is_empty() && !self.needs_flush
+    }
+
+    /// A stream whose directions end together is left when the gateway has agreed.
+    fn part(&self) -> Result<(), LinkEnd> {
+        let parts = self.phase == Phase::Flushing && !self.stream.half_closes();
+        if parts && self.is_written() && self.is_answered() { Err(LinkEnd::Closed) } else { Ok(()) }
+    }
+
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         for _ in 0..TURNS {
             if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
                 // Nobody listens, so the gateway's silence means nothing.
                 self.keepalive.heard();
+                self.stream.attend(cx);
                 if self.ask_readers {
                     run_again(cx);
                 }
@@ -245,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
             match read {
-                Ok(0) => return Err(self.end_of_stream()),
+                Ok(0) => return self.gateway_ended(cx),
                 Ok(count) => self.received(count)?,
                 Err(lost) => return Err(lost.into()),
             }
@@ -256,9 +280,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
     /// stream for reasons of its own in the same moment.
-    fn end_of_stream(&self) -> LinkEnd {
-        let agreed = self.phase == Phase::Lingering && self.answered_pings >= lock(&self.link.out).pings();
-        if agreed { LinkEnd::Closed } else { LinkEnd::Gateway }
+    fn gateway_ended(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if self.phase != Phase::Lingering || !self.is_answered() {
+            return Err(LinkEnd::Gateway);
+        }
+        match self.stream.poll_farewell(cx) {
+            Poll::Ready(()) => Err(LinkEnd::Closed),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered_pings >= lock(&self.link.out).pings()
     }
 }
 
@@ -287,14 +320,15 @@ impl<S> Driver<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+impl<S: Carrier> Future for Driver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(end) => {
-                self.finish(end);
+                self.finish(end.clone());
+                self.stream.ended(&end, cx);
                 Poll::Ready(())
             }
         }
@@ -310,12 +344,13 @@ impl<S> Drop for Driver<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Plain;
     use super::*;
     use crate::ClientConfig;
     use fastway_wire::encode_data;
     use std::sync::atomic::AtomicUsize;
     use std::task::{Wake, Waker};
-    use tokio::io::{ReadBuf, duplex};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex};
 
     /// A stream from which nothing comes, and whose writes fail after its shutdown.
     #[derive(Default)]
@@ -347,11 +382,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_written_after_the_sending_side_was_shut_down() {
         let link = Arc::new(Link::new(ClientConfig::default().link));
-        let mut driver = pin!(Driver::new(OneWay::default(), Arc::clone(&link), None));
+        let mut driver = pin!(Driver::new(Plain(OneWay::default()), Arc::clone(&link), None));
         let cx = &mut Context::from_waker(Waker::noop());
         link.shut_down(Closing::Gently);
         assert!(driver.as_mut().poll(cx).is_pending());
-        assert!(driver.stream.is_shut);
+        assert!(driver.stream.0.is_shut);
         // Whoever looked before the link was closed may still queue something.
         link.ping();
         assert!(driver.as_mut().poll(cx).is_pending(), "the write has ended the link");
@@ -377,7 +412,7 @@ mod tests {
             let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
             inbox.hand_out();
             let (ours, theirs) = duplex(1 << 10);
-            let (mut driver, mut theirs) = (pin!(Driver::new(ours, Arc::clone(&link), None)), pin!(theirs));
+            let (mut driver, mut theirs) = (pin!(Driver::new(Plain(ours), Arc::clone(&link), None)), pin!(theirs));
             driver.conns.insert(inbox.id, Arc::clone(&inbox));
 
             let woken = Arc::new(Woken::default());

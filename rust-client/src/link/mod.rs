@@ -5,6 +5,7 @@
 //! recv ◀─ Inbox    ◀─ Driver ◀─ stream            one read, one lock and one wake-up per batch
 //! ```
 
+mod carrier;
 mod dispatch;
 mod driver;
 mod inbox;
@@ -26,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Timeout, timeout};
 
+pub(crate) use carrier::{Carrier, Plain};
 pub(crate) use driver::Driver;
 pub(crate) use inbox::Inbox;
 pub(crate) use outgoing::Pushed;
@@ -249,13 +251,8 @@ impl Link {
             closed_queue_full: self.counters.closed_queue_full.get(),
             accepts_overflowed: self.counters.accepts_overflowed.get(),
             late_accepts: self.counters.late_accepts.get(),
+            ..LinkStats::default()
         }
-    }
-
-    /// How long the gateway may be silent; `None`: for ever.
-    fn dead_after(&self) -> Option<Duration> {
-        let intervals = self.config.dead_after_intervals;
-        self.config.ping_interval.filter(|_| intervals > 0).map(|interval| interval.saturating_mul(intervals))
     }
 
     /// The task's last act: nobody waits for this link any more.

@@ -72,6 +72,7 @@ impl<S> Driver<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Plain;
     use super::*;
     use crate::link::Link;
     use crate::link::receive::Run;
@@ -86,7 +87,7 @@ mod tests {
             let mut config = ClientConfig::default().link;
             config.ping_interval = None;
             let link = Arc::new(Link::new(config));
-            let mut driver = Driver::new(tokio::io::empty(), Arc::clone(&link), None);
+            let mut driver = Driver::new(Plain(tokio::io::empty()), Arc::clone(&link), None);
             let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
             link.unread.add(30);
             inbox.deliver(Run { conn: inbox.id, frames: BytesMut::zeroed(30), messages: 3, copy: false });

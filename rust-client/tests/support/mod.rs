@@ -145,6 +145,14 @@ impl FakeGateway {
         }
     }
 
+    /// Answers the next `count` messages, which have to be pings.
+    pub async fn answer_pings(&mut self, count: usize) {
+        for _ in 0..count {
+            self.expect(Command::Ping).await;
+            self.command(Command::Ping).await;
+        }
+    }
+
     /// Expects a close of the link next, answers its ping, and ends the link as well.
     #[track_caller]
     pub fn agree_to_close(mut self) -> impl Future<Output = ()> {

@@ -13,14 +13,14 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use carrier::Carrier;
-pub use supply::{Supplier, Wanted};
+pub use supply::{Settled, Supplier, Wanted};
 use supply::{Supplies, Supply};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use wakers::{Half, Wakers};
 
 use crate::session::MIN_READ_BYTES;
-use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session, Status};
+use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session};
 
 /// Bytes that a transport is read into.
 const READ_BYTES: usize = 2 * MIN_READ_BYTES;
@@ -50,7 +50,8 @@ pub struct SessionStream<T> {
     plain: Range<usize>,
     peer_closed: bool,
     ending: bool,
-    refused: Option<Status>,
+    /// What was wrong with the transport that was lost last.
+    fault: Option<Fault>,
     timer: Pin<Box<Sleep>>,
     wakers: Arc<Wakers>,
 }
@@ -82,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             plain: 0..0,
             peer_closed: false,
             ending: false,
-            refused: None,
+            fault: None,
             timer: Box::pin(tokio::time::sleep(FAR)),
             wakers: Arc::new(Wakers::default()),
         };
@@ -137,6 +138,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         self.carriers.clear();
         let dial = self.session.connect(now(), &mut rand::rng());
         self.act();
+        self.supplies.dialed();
         dial.ok().map(|dial| Carrier::new(transport, dial))
     }
 
@@ -216,7 +218,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 self.seal(carrier);
                 Ok(true)
             }
-            Some(_) => Err(Lost),
+            Some(fault) => {
+                self.fault = Some(fault);
+                Err(Lost)
+            }
         }
     }
 
@@ -225,7 +230,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             self.session.transport_lost(id, now());
             self.act();
             if self.supplies.live_transport().is_none() {
-                self.supplies.want(self.refused.take());
+                self.supplies.want(self.fault.take());
             }
         }
     }
@@ -239,7 +244,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     self.supplies.live(transport);
                 }
                 Event::GivenUp { transport } => self.carriers.retain(|carrier| carrier.id != Some(transport)),
-                Event::Refused(status) => self.refused = Some(status),
+                Event::Refused(_) => {}
                 Event::Interrupted { .. } => self.supplies.interrupted(),
                 Event::PeerClosed => self.peer_closed = true,
                 Event::Ended(end) => {

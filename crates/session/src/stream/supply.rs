@@ -4,13 +4,25 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::{End, Resume, Status, TransportId};
+use crate::{End, Fault, Resume, TransportId};
 
 /// A stream needs a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The acceptor has just refused; it is worth waiting a little.
-    pub refused: Option<Status>,
+    /// What was wrong with the last one; nothing if there was none, or if it was cut. After a refusal it is worth waiting
+    /// a little.
+    pub fault: Option<Fault>,
+}
+
+/// What became of a transport that was dialed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It carries the session.
+    Live,
+    /// It is of no more use, and the stream needs another one.
+    Lost(Wanted),
+    /// The session is over, or its stream is gone.
+    Over,
 }
 
 /// Hands transports to a stream. Waiting between attempts is the business of whoever holds it.
@@ -19,6 +31,8 @@ pub struct Supplier<T> {
     transports: mpsc::Sender<Supply<T>>,
     needs: watch::Receiver<Needs>,
     seen: u64,
+    /// Transports that were handed in by [`Self::dial`].
+    dialed: u64,
 }
 
 #[derive(Debug)]
@@ -32,7 +46,10 @@ pub(super) enum Supply<T> {
 struct Needs {
     /// Grows each time that a transport is needed.
     wanted: u64,
-    refused: Option<Status>,
+    fault: Option<Fault>,
+    /// Transports that were dialed and taken, and which of them was lost last.
+    dialed: u64,
+    lost: u64,
     live: Option<TransportId>,
     end: Option<End>,
 }
@@ -44,7 +61,7 @@ impl<T> Supplier<T> {
         let news = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
         let needs = *news.ok()?;
         self.seen = needs.wanted;
-        needs.end.is_none().then_some(Wanted { refused: needs.refused })
+        needs.end.is_none().then_some(Wanted { fault: needs.fault })
     }
 
     /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is
@@ -52,8 +69,24 @@ impl<T> Supplier<T> {
     ///
     /// # Errors
     /// The stream is gone: the transport is given back.
-    pub async fn dial(&self, transport: T) -> Result<(), T> {
-        self.hand_in(Supply::Dial(transport)).await
+    pub async fn dial(&mut self, transport: T) -> Result<(), T> {
+        self.hand_in(Supply::Dial(transport)).await?;
+        self.dialed += 1;
+        Ok(())
+    }
+
+    /// Initiator: waits until the transport that was dialed last carries the session, or is lost. What
+    /// [`Self::wanted`] would have said until then is said by this.
+    pub async fn settled(&mut self) -> Settled {
+        let dialed = self.dialed;
+        let news = self.needs.wait_for(|needs| needs.has_settled(dialed) || needs.end.is_some()).await;
+        let Ok(needs) = news.map(|needs| *needs) else { return Settled::Over };
+        self.seen = needs.wanted;
+        match (needs.end, needs.live) {
+            (Some(_), _) => Settled::Over,
+            (None, Some(_)) => Settled::Live,
+            (None, None) => Settled::Lost(Wanted { fault: needs.fault }),
+        }
     }
 
     /// Acceptor: has the stream answer a resume that names its session, by this transport.
@@ -87,6 +120,12 @@ impl<T> Supplier<T> {
     }
 }
 
+impl Needs {
+    fn has_settled(&self, dialed: u64) -> bool {
+        self.dialed >= dialed && (self.live.is_some() || self.lost >= dialed)
+    }
+}
+
 /// A stream's end of the channel.
 #[derive(Debug)]
 pub(super) struct Supplies<T> {
@@ -99,11 +138,17 @@ impl<T> Supplies<T> {
         self.transports.poll_recv(cx)
     }
 
-    pub(super) fn want(&self, refused: Option<Status>) {
+    pub(super) fn want(&self, fault: Option<Fault>) {
         self.needs.send_modify(|needs| {
             needs.wanted += 1;
-            needs.refused = refused;
+            needs.lost = needs.dialed;
+            needs.fault = fault;
         });
+    }
+
+    /// A dialed transport was taken.
+    pub(super) fn dialed(&self) {
+        self.needs.send_modify(|needs| needs.dialed += 1);
     }
 
     pub(super) fn live(&self, transport: TransportId) {
@@ -126,5 +171,5 @@ impl<T> Supplies<T> {
 pub(super) fn channel<T>() -> (Supplier<T>, Supplies<T>) {
     let (transports, received) = mpsc::channel(1);
     let (told, needs) = watch::channel(Needs::default());
-    (Supplier { transports, needs, seen: 0 }, Supplies { transports: received, needs: told })
+    (Supplier { transports, needs, seen: 0, dialed: 0 }, Supplies { transports: received, needs: told })
 }

@@ -1,0 +1,57 @@
+using System;
+using Fastway.Links;
+
+namespace Fastway.Tests.Fuzz
+{
+    /// <summary>A link that gives bytes in pieces, and then ends as if the gateway had closed it.</summary>
+    internal sealed class BytesLink : Link
+    {
+        private readonly byte[] _bytes;
+        private readonly Random _random;
+        private int _given;
+
+        public BytesLink(byte[] bytes, Random random)
+        {
+            _bytes = bytes;
+            _random = random;
+        }
+
+        public override bool IsLive
+        {
+            get { return Failure == null; }
+        }
+
+        public override void Step(long now)
+        {
+        }
+
+        public override int Read(ArraySegment<byte> into, long now)
+        {
+            var count = Math.Min(Math.Min(into.Count, _bytes.Length - _given), _random.Next(1, 64));
+            Buffer.BlockCopy(_bytes, _given, into.Array, into.Offset, count);
+            _given += count;
+            if (count == 0)
+            {
+                Failure = new LinkException(LostReason.ClosedByGateway);
+            }
+            return count;
+        }
+
+        public override int Write(ArraySegment<byte> bytes, long now)
+        {
+            return bytes.Count;
+        }
+
+        public override void Silent(long now)
+        {
+        }
+
+        public override void Wait(int milliseconds)
+        {
+        }
+
+        public override void Close(long now)
+        {
+        }
+    }
+}

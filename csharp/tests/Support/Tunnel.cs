@@ -1,0 +1,150 @@
+using System;
+using System.Collections.Generic;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading;
+
+namespace Fastway.Tests.Support
+{
+    /// <summary>A network between end points and a gateway that fails when it is told to.</summary>
+    internal sealed class Tunnel : IDisposable
+    {
+        private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
+        private readonly List<Socket> _sockets = new List<Socket>();
+        private volatile string _target;
+        private volatile bool _swallows;
+        private bool _closed;
+        private int _made;
+
+        public Tunnel(string target)
+        {
+            _target = target;
+            _listener.Start();
+            Start(AcceptOn);
+        }
+
+        public string Address
+        {
+            get { return _listener.LocalEndpoint.ToString(); }
+        }
+
+        /// <summary>Connections that were made through it so far.</summary>
+        public int Made
+        {
+            get { return Volatile.Read(ref _made); }
+        }
+
+        /// <summary>While it is set, what comes is read and goes nowhere.</summary>
+        public bool Swallows
+        {
+            set { _swallows = value; }
+        }
+
+        /// <summary>Where new connections lead to.</summary>
+        public void LeadTo(string target)
+        {
+            _target = target;
+        }
+
+        /// <summary>Cuts all connections that lead through it.</summary>
+        public void Cut()
+        {
+            lock (_sockets)
+            {
+                foreach (var socket in _sockets)
+                {
+                    socket.Close();
+                }
+                _sockets.Clear();
+            }
+        }
+
+        public void Dispose()
+        {
+            lock (_sockets)
+            {
+                _closed = true;
+            }
+            _listener.Stop();
+            Cut();
+        }
+
+        private static void Start(ThreadStart work)
+        {
+            new Thread(work) { IsBackground = true, Name = "tunnel" }.Start();
+        }
+
+        private void AcceptOn()
+        {
+            try
+            {
+                for (;;)
+                {
+                    Connect(_listener.AcceptSocket());
+                }
+            }
+            catch (SocketException)
+            {
+                // It was stopped.
+            }
+            catch (ObjectDisposedException)
+            {
+                // It was stopped.
+            }
+        }
+
+        private void Connect(Socket near)
+        {
+            var far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            near.NoDelay = far.NoDelay = true;
+            try
+            {
+                var parts = _target.Split(':');
+                far.Connect(parts[0], int.Parse(parts[1]));
+            }
+            catch (SocketException)
+            {
+                near.Close();
+                return;
+            }
+            lock (_sockets)
+            {
+                _sockets.Add(near);
+                _sockets.Add(far);
+                if (_closed)
+                {
+                    Cut();
+                }
+            }
+            Interlocked.Increment(ref _made);
+            Start(() => Copy(near, far));
+            Start(() => Copy(far, near));
+        }
+
+        private void Copy(Socket from, Socket to)
+        {
+            var block = new byte[16 << 10];
+            try
+            {
+                int count;
+                while ((count = from.Receive(block)) > 0)
+                {
+                    for (var sent = 0; sent < count && !_swallows;)
+                    {
+                        sent += to.Send(block, sent, count - sent, SocketFlags.None);
+                    }
+                }
+            }
+            catch (SocketException)
+            {
+                // Cut.
+            }
+            catch (ObjectDisposedException)
+            {
+                // Cut.
+            }
+            from.Close();
+            to.Close();
+        }
+    }
+}

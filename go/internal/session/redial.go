@@ -1,0 +1,165 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"time"
+)
+
+// OpenSecure opens a secure session over a transport, which it owns. With the gateway's key nobody else can answer.
+func OpenSecure(ctx context.Context, conn net.Conn, gateway *PublicKey, opts Options) (SecureStream, error) {
+	opts = opts.withDefaults()
+	s, err := open(ctx, conn, newSecure(gateway, opts.ReplayBytes), opts)
+	return SecureStream{s}, err
+}
+
+// OpenLegacy opens a legacy session over a transport, which it owns. The other end has to be set to encrypt alike.
+func OpenLegacy(ctx context.Context, conn net.Conn, encrypt bool, opts Options) (*Stream, error) {
+	opts = opts.withDefaults()
+	return open(ctx, conn, newLegacy(encrypt, opts.ReplayBytes), opts)
+}
+
+func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*Stream, error) {
+	s := newStream(proto, opts)
+	ctx, cancel := context.WithTimeout(ctx, opts.HandshakeTime)
+	defer cancel()
+	c, err := s.shakeHands(ctx, conn)
+	if err != nil {
+		s.cancel()
+		_ = conn.Close()
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carryBy(c)
+	s.pump(c, inline)
+	return s, nil
+}
+
+// shakeHands opens or resumes the session by a transport.
+func (s *Stream) shakeHands(ctx context.Context, conn net.Conn) (*carrier, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	t, err := s.agree(conn)
+	if !stop() {
+		// The deadline is, or will be, in the past.
+		return nil, context.Cause(ctx)
+	}
+	return &carrier{conn: conn, t: t}, err
+}
+
+func (s *Stream) agree(conn net.Conn) (*transport, error) {
+	s.mu.Lock()
+	message, answer, err := s.proto.hello(rand.Reader)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(message); err != nil {
+		return nil, err
+	}
+	reply, err := answer.read(conn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return answer.agree(reply, err, time.Now())
+}
+
+// redial is the goroutine that gets an initiator its next transport, and tells of it. It ends when the session is carried,
+// or over.
+func (s *Stream) redial(why error) {
+	for {
+		began := time.Now()
+		s.opts.OnEvent(Event{State: Interrupted, Err: why})
+		attempts, err := s.carryOn()
+		if err != nil {
+			if err != net.ErrClosed {
+				s.opts.OnEvent(Event{State: Lost, Err: err})
+			}
+			return
+		}
+		s.opts.OnEvent(Event{State: Resumed, Attempts: attempts, After: time.Since(began)})
+		if why = s.isCarried(); why == nil {
+			return
+		}
+	}
+}
+
+// isCarried ends the goroutine, if the new transport still carries the session.
+func (s *Stream) isCarried() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil && s.end == nil {
+		return errSoon
+	}
+	s.redialing = false
+	return nil
+}
+
+// carryOn tries until a transport carries the session, or it is over.
+func (s *Stream) carryOn() (attempts int, err error) {
+	for {
+		if err := s.pause(); err != nil {
+			return attempts, err
+		}
+		attempts++
+		c, err := s.attempt()
+		if err := s.attempted(c, err); c != nil || err != nil {
+			return attempts, err
+		}
+	}
+}
+
+// pause waits before an attempt.
+func (s *Stream) pause() error {
+	s.mu.Lock()
+	tried := s.tried
+	s.tried++
+	s.mu.Unlock()
+	if tried > 0 {
+		timer := time.NewTimer(s.opts.Pause(tried))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.hurry:
+		case <-s.ctx.Done():
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+func (s *Stream) attempt() (*carrier, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.opts.HandshakeTime)
+	defer cancel()
+	s.mu.Lock()
+	s.cancelAttempt = cancel
+	s.mu.Unlock()
+	conn, err := s.opts.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.shakeHands(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// attempted takes note of an attempt; its error says that the session is over.
+func (s *Stream) attempted(c *carrier, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c != nil && s.end != nil {
+		_ = c.conn.Close()
+	}
+	if why := endOf(err); why != nil {
+		s.finish(why, nil)
+	}
+	if s.end == nil && c != nil {
+		s.carryBy(c)
+		s.pump(c, background)
+	}
+	return s.end
+}

@@ -1,0 +1,528 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are those of a stream. All but the functions have defaults.
+type Options struct {
+	// ReplayBytes bounds what is kept until the other end has it; at the bound Write waits. Default 256 KiB.
+	ReplayBytes int
+	// HandshakeTime bounds an attempt to get a transport. Default 10 s.
+	HandshakeTime time.Duration
+	// Wait is for how long the session lives without a transport, where the other end does not say so. Default 60 s.
+	Wait time.Duration
+	// Dial makes the next transport. Without it the stream waits for one: an acceptor's.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none.
+	Pause func(n int) time.Duration
+	// OnEvent is told what happens, in order, without a lock held.
+	OnEvent func(Event)
+	// onEnd is the listener's.
+	onEnd func()
+}
+
+// State is what has become of a session.
+type State uint8
+
+// The states.
+const (
+	Interrupted State = iota + 1
+	Resumed
+	Lost
+)
+
+// Event is something that happened to a session.
+type Event struct {
+	State State
+	// Err is why the transport is gone, for Interrupted, or the session, for Lost.
+	Err error
+	// Attempts is how many transports were tried, and After how long there was none, for Resumed.
+	Attempts int
+	After    time.Duration
+}
+
+// Reasons for which this side gives a transport up.
+var (
+	ErrReconnect = errors.New("this side asked for another transport")
+	errSoon      = errors.New("the transport was lost at once")
+)
+
+// Stream is one end of a session, as a net.Conn over transport after transport.
+type Stream struct {
+	opts   Options
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// reading and writing are held by who reads and writes; readers counts the calls of Read.
+	reading, writing sync.Mutex
+	readers          atomic.Int32
+
+	mu    sync.Mutex
+	news  *sync.Cond
+	proto protocol
+	// live carries the session; nothing while it is interrupted.
+	live *carrier
+	// plain was received and not read; it lies in spill.
+	plain, spill []byte
+	// end is why the session is over.
+	end             error
+	readBy, writeBy deadline
+	// writersWait: somebody waits for room. When it takes long, stalled has a goroutine read ahead.
+	writersWait  int
+	stalled      *time.Timer
+	readingAhead bool
+	// acks goes off when something may be to be sent by itself; it is armed then.
+	acks   *time.Timer
+	armed  bool
+	expiry *time.Timer
+	// tried counts the attempts since a transport was steady.
+	tried int
+	// redialing: a goroutine sees to the next transport, and to the events.
+	redialing     bool
+	cancelAttempt context.CancelFunc
+	hurry         chan struct{}
+	local, remote net.Addr
+}
+
+// carrier is a transport in use.
+type carrier struct {
+	conn  net.Conn
+	t     *transport
+	since time.Time
+	in    inBuffer
+	// out holds what is being written, unsent is what of it is left.
+	out    *[]byte
+	unsent []byte
+	// pumping: somebody writes.
+	pumping bool
+	// parting: the session is over, and the other end is to be told so.
+	parting *parting
+}
+
+var _ net.Conn = (*Stream)(nil)
+
+func newStream(proto protocol, opts Options) *Stream {
+	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.news = sync.NewCond(&s.mu)
+	s.acks = time.AfterFunc(time.Hour, s.onAcks)
+	s.acks.Stop()
+	s.expiry = time.AfterFunc(time.Hour, s.expire)
+	s.expiry.Stop()
+	s.stalled = time.AfterFunc(time.Hour, s.readAhead)
+	s.stalled.Stop()
+	return s
+}
+
+func (opts Options) withDefaults() Options {
+	orElse(&opts.ReplayBytes, 256<<10)
+	orElse(&opts.HandshakeTime, 10*time.Second)
+	orElse(&opts.Wait, 60*time.Second)
+	if opts.Pause == nil {
+		opts.Pause = func(int) time.Duration { return 0 }
+	}
+	if opts.OnEvent == nil {
+		opts.OnEvent = func(Event) {}
+	}
+	return opts
+}
+
+func orElse[T comparable](field *T, value T) {
+	var unset T
+	if *field == unset {
+		*field = value
+	}
+}
+
+// Read reads the stream. A cut is never taken for an end: io.EOF says that the other end has closed its direction.
+func (s *Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	s.readers.Add(1)
+	defer s.readers.Add(-1)
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if n := s.takePlain(p); n > 0 {
+			return n, nil
+		}
+		if err := s.mayNotRead(); err != nil {
+			return 0, err
+		}
+		c := s.live
+		if c == nil {
+			s.news.Wait()
+			continue
+		}
+		if n := s.open(c, p); n > 0 {
+			return n, nil
+		}
+		if s.live == c && s.mayNotRead() == nil {
+			s.receive(c)
+		}
+	}
+}
+
+func (s *Stream) takePlain(p []byte) int {
+	n := copy(p, s.plain)
+	s.plain = s.plain[n:]
+	return n
+}
+
+func (s *Stream) mayNotRead() error {
+	switch {
+	case s.readBy.passed():
+		return os.ErrDeadlineExceeded
+	case s.end == net.ErrClosed:
+		return s.end
+	case s.proto.othersClosed():
+		return io.EOF
+	default:
+		return s.end
+	}
+}
+
+// open reads what was received, and acts on it.
+func (s *Stream) open(c *carrier, p []byte) int {
+	now, into := time.Now(), p
+	if len(p) < s.proto.leastRoom() {
+		into = s.spillRoom()
+	}
+	n, err := s.proto.open(c.t, &c.in, into, now)
+	if len(p) < s.proto.leastRoom() {
+		s.plain = into[:n]
+		n = s.takePlain(p)
+	}
+	switch why := endOf(err); {
+	case why != nil:
+		s.finish(why, partingAfter(why))
+	case err != nil:
+		s.lost(c, err)
+	default:
+		s.owe(c, now)
+	}
+	if s.writersWait > 0 {
+		s.news.Broadcast()
+	}
+	return n
+}
+
+func (s *Stream) spillRoom() []byte {
+	if s.spill == nil {
+		s.spill = make([]byte, s.proto.leastRoom())
+	}
+	return s.spill
+}
+
+// owe sees to it that what was received is acknowledged in time.
+func (s *Stream) owe(c *carrier, now time.Time) {
+	due := s.proto.ackDue()
+	switch {
+	case due.IsZero() || c.pumping && s.armed:
+	case s.proto.hasOutput(c.t, now):
+		s.arm(0)
+	case !s.armed:
+		s.arm(due.Sub(now))
+	}
+}
+
+func (s *Stream) arm(after time.Duration) {
+	s.armed = true
+	s.acks.Reset(after)
+}
+
+// receive reads the transport, without the lock.
+func (s *Stream) receive(c *carrier) {
+	room := c.in.room()
+	s.mu.Unlock()
+	n, err := c.conn.Read(room)
+	s.mu.Lock()
+	c.in.wrote += n
+	if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.lost(c, err)
+	}
+}
+
+// Write takes p, as far as there is room for it, and waits for more room otherwise. What it takes reaches the other end
+// once and in order, whatever happens to transports, or the session ends.
+func (s *Stream) Write(p []byte) (n int, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if err := s.mayNotWrite(); err != nil {
+			return n, err
+		}
+		taken := s.push(p[n:])
+		if n += taken; n == len(p) {
+			return n, nil
+		}
+		if taken == 0 {
+			s.awaitRoom()
+		}
+	}
+}
+
+// stall is how long a writer waits before somebody else reads what makes room, if the user does not.
+const stall = 20 * time.Millisecond
+
+func (s *Stream) awaitRoom() {
+	if !s.readingAhead {
+		s.stalled.Reset(stall)
+	}
+	s.writersWait++
+	s.news.Wait()
+	s.writersWait--
+}
+
+// readAhead reads acknowledgements while nobody reads the stream, as far as nothing else stands before them.
+func (s *Stream) readAhead() {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readingAhead = true
+	for s.readers.Load() == 0 && len(s.plain) == 0 && s.mayNotRead() == nil {
+		c := s.live
+		if c == nil {
+			s.news.Wait()
+		} else if s.open(c, nil); s.live == c && len(s.plain) == 0 {
+			s.receive(c)
+		}
+	}
+	s.readingAhead = false
+}
+
+func (s *Stream) mayNotWrite() error {
+	if s.end == nil && s.writeBy.passed() {
+		return os.ErrDeadlineExceeded
+	}
+	return s.end
+}
+
+// push takes what there is room for, and writes it if nobody else writes.
+func (s *Stream) push(p []byte) int {
+	if s.live == nil {
+		return s.proto.push(p, nil)
+	}
+	taken := s.proto.push(p, s.live.t)
+	if taken > 0 {
+		s.pump(s.live, inline)
+	}
+	return taken
+}
+
+// SecureStream is a Stream whose end arrives: one direction can be closed alone.
+type SecureStream struct{ *Stream }
+
+// CloseWrite ends this direction behind what was written. The session is over when the other end has closed its own.
+func (s SecureStream) CloseWrite() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil {
+		return s.end
+	}
+	s.proto.close()
+	if s.live != nil {
+		s.pump(s.live, inline)
+	}
+	return nil
+}
+
+// Close ends the session. What was written is sent, where there is a transport, and the other end is told; Close does not
+// wait for that.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(net.ErrClosed, &parting{saysAll: true, aborts: true})
+	return nil
+}
+
+// Interrupt gives the transport up, if there is one.
+func (s *Stream) Interrupt(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live != nil {
+		s.lost(s.live, why)
+	}
+}
+
+// Reconnect gives up the transport, and any that is being tried, and has the next one tried at once.
+func (s *Stream) Reconnect() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil {
+		return s.end
+	}
+	if s.live != nil {
+		s.lost(s.live, ErrReconnect)
+	}
+	s.tried = 0
+	select {
+	case s.hurry <- struct{}{}:
+	default:
+	}
+	if s.cancelAttempt != nil {
+		s.cancelAttempt()
+	}
+	return nil
+}
+
+// steady is how long a transport has to live for the next one to be tried without a pause.
+const steady = time.Second
+
+// lost takes note that a transport is of no more use.
+func (s *Stream) lost(c *carrier, why error) {
+	if s.live != c {
+		return
+	}
+	s.live = nil
+	go c.conn.Close()
+	if time.Since(c.since) >= steady {
+		s.tried = 0
+	}
+	s.expiry.Reset(s.waitTime())
+	if s.opts.Dial != nil && !s.redialing {
+		s.redialing = true
+		go s.redial(why)
+	}
+}
+
+func (s *Stream) waitTime() time.Duration {
+	if wait := s.proto.wait(); wait > 0 {
+		return wait
+	}
+	return s.opts.Wait
+}
+
+func (s *Stream) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		s.finish(ErrExpired, nil)
+	}
+}
+
+// carryBy has the session go on by a transport. The one before is closed.
+func (s *Stream) carryBy(c *carrier) {
+	if s.live != nil {
+		go s.live.conn.Close()
+	}
+	s.expiry.Stop()
+	s.live, c.since = c, time.Now()
+	s.local, s.remote = c.conn.LocalAddr(), c.conn.RemoteAddr()
+	_ = c.conn.SetReadDeadline(s.readBy.at)
+	_ = c.conn.SetWriteDeadline(s.writeBy.at)
+	s.news.Broadcast()
+	s.owe(c, c.since)
+}
+
+// finish ends the session for everybody who waits; the first reason counts.
+func (s *Stream) finish(why error, last *parting) {
+	if s.end != nil {
+		return
+	}
+	s.end = why
+	s.cancel()
+	for _, timer := range []*time.Timer{s.expiry, s.acks, s.stalled, s.readBy.timer, s.writeBy.timer} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+	if c := s.live; c != nil {
+		s.live = nil
+		s.part(c, last)
+	}
+	s.news.Broadcast()
+	if s.opts.onEnd != nil {
+		go s.opts.onEnd()
+	}
+	if why != net.ErrClosed && !s.redialing {
+		go s.opts.OnEvent(Event{State: Lost, Err: why})
+	}
+}
+
+// SetDeadline sets both deadlines.
+func (s *Stream) SetDeadline(t time.Time) error {
+	_ = s.SetReadDeadline(t)
+	return s.SetWriteDeadline(t)
+}
+
+// SetReadDeadline bounds Read.
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		s.readBy.set(t, s.wake)
+	}
+	if s.live != nil {
+		_ = s.live.conn.SetReadDeadline(t)
+	}
+	s.news.Broadcast()
+	return nil
+}
+
+// SetWriteDeadline bounds Write. What it has taken is sent all the same.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		s.writeBy.set(t, s.wake)
+	}
+	if s.live != nil {
+		_ = s.live.conn.SetWriteDeadline(t)
+	}
+	s.news.Broadcast()
+	return nil
+}
+
+func (s *Stream) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.news.Broadcast()
+}
+
+// LocalAddr is this end of the transport, the last one if there is none.
+func (s *Stream) LocalAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.local
+}
+
+// RemoteAddr is the other end of the transport, the last one if there is none.
+func (s *Stream) RemoteAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.remote
+}
+
+// deadline is the deadline of one direction.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *deadline) set(at time.Time, onTime func()) {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	if d.at = at; !at.IsZero() {
+		d.timer = time.AfterFunc(time.Until(at), onTime)
+	}
+}
+
+func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }

@@ -1,0 +1,268 @@
+package fastway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fastway/internal/chaostest"
+	"fastway/internal/gatewaytest"
+)
+
+// sessionKey makes a gateway's key pair: the file for the gateway, the public key for its clients.
+func sessionKey(tb testing.TB) (file string, public GatewayKey) {
+	tb.Helper()
+	binary, err := gatewaytest.Binary()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file = filepath.Join(tb.TempDir(), "session.key")
+	output, err := exec.Command(binary, "keygen", file).Output()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if public, err = ParseGatewayKey(strings.TrimSpace(string(output))); err != nil {
+		tb.Fatalf("%v: keygen printed %q", err, output)
+	}
+	return file, public
+}
+
+// sessionWay is a kind of session, and what a gateway needs to admit it.
+type sessionWay struct {
+	name  string
+	flags []string
+	cfg   SessionConfig
+}
+
+// bigReplay is more than what sockets take: nobody acknowledges in a legacy session.
+const bigReplay = 16 * mib
+
+func sessionWays(tb testing.TB) []sessionWay {
+	file, key := sessionKey(tb)
+	secure := []string{"--client-link", "secure", "--server-link", "secure", "--session-key", file}
+	legacy := []string{
+		"--client-link", "legacy", "--server-link", "legacy", "--client-snet-buffer", "16M", "--server-snet-buffer", "16M",
+	}
+	encrypted := append(legacy[:len(legacy):len(legacy)], "--client-snet-encrypt", "--server-snet-encrypt")
+	return []sessionWay{
+		{"secure", secure, SessionConfig{Protocol: SecureSession}},
+		{"secure and pinned", secure, SessionConfig{GatewayKey: key}},
+		{"legacy", legacy, SessionConfig{Protocol: LegacySession, ReplayBytes: bigReplay}},
+		{"legacy and encrypted", encrypted, SessionConfig{Protocol: LegacySession, Encrypt: true, ReplayBytes: bigReplay}},
+	}
+}
+
+// sessionPair is both ends of a connection through a gateway, each over a session that a proxy carries.
+type sessionPair struct {
+	gateway          *gatewaytest.Gateway
+	clients, servers *chaostest.Proxy
+	client, server   *Conn
+	// events are those of the client's session.
+	events chan SessionEvent
+}
+
+func meetOverSessions(tb testing.TB, way sessionWay, change ...func(*Config)) *sessionPair {
+	tb.Helper()
+	p := &sessionPair{gateway: gatewaytest.Start(tb, way.flags...), events: make(chan SessionEvent, 10_000)}
+	p.clients, p.servers = chaostest.Start(tb, p.gateway.Client), chaostest.Start(tb, p.gateway.Server)
+	cfg := patientConfig()
+	cfg.Session, cfg.WhenFull = way.cfg, Hold
+	cfg.Session.HandshakeTimeout = gatewaytest.Deadline
+	cfg.Session.Backoff = Backoff{First: time.Millisecond, Longest: 20 * time.Millisecond}
+	for _, change := range change {
+		change(&cfg)
+	}
+	cfg.ServerID, cfg.AuthKey = 7, gatewaytest.Key
+	server, err := ConnectServer(patient(tb), p.servers.Addr, cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { endNow(server) })
+	cfg.Session.OnEvent = func(event SessionEvent) { p.events <- event }
+	client, err := ConnectClient(patient(tb), p.clients.Addr, cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { endNow(client) })
+	p.client, p.server = openConn(tb, client, server, 7)
+	return p
+}
+
+// endNow does not wait for a gateway that may be gone, as Close would.
+func endNow(ep *EndPoint) {
+	ep.finish(&LinkError{End: LinkUnconfirmed, Err: errors.New("the test is over")})
+}
+
+func (p *sessionPair) expectEvent(tb testing.TB, want SessionState) SessionEvent {
+	tb.Helper()
+	select {
+	case event := <-p.events:
+		if event.State != want {
+			tb.Fatalf("the session was %v: %v; want %v", event.State, event.Err, want)
+		}
+		return event
+	case <-time.After(gatewaytest.Deadline):
+		tb.Fatalf("no event; want %v", want)
+		panic("unreachable")
+	}
+}
+
+func TestLinksOverSessionsOfAllKindsOutliveTheirPhysicalConnections(t *testing.T) {
+	for _, way := range sessionWays(t) {
+		t.Run(way.name, func(t *testing.T) {
+			p := meetOverSessions(t, way)
+			send(t, p.client, "hello")
+			expect(t, p.server, "hello")
+			p.clients.Cut()
+			p.expectEvent(t, SessionInterrupted)
+			p.expectEvent(t, SessionResumed)
+			p.servers.Cut()
+			send(t, p.server, "after the cuts")
+			expect(t, p.client, "after the cuts")
+			send(t, p.client, "both ways")
+			expect(t, p.server, "both ways")
+			if err := p.client.EndPoint().Reconnect(); err != nil {
+				t.Fatal(err)
+			}
+			p.expectEvent(t, SessionInterrupted)
+			p.expectEvent(t, SessionResumed)
+			send(t, p.client, "by a third")
+			expect(t, p.server, "by a third")
+			if stats := p.client.EndPoint().Stats(); stats.Interruptions != 2 || stats.Resumes != 2 {
+				t.Errorf("%+v", stats)
+			}
+			for _, ep := range []*EndPoint{p.client.EndPoint(), p.server.EndPoint()} {
+				if err := ep.Shutdown(patient(t)); err != nil {
+					t.Errorf("the shutdown gave %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestASilentGatewayCostsTheConnectionBelowAndNotTheLink(t *testing.T) {
+	p := meetOverSessions(t, sessionWays(t)[1], func(cfg *Config) {
+		cfg.PingInterval, cfg.DeadAfter = 500*time.Millisecond, 6
+	})
+	p.clients.Freeze()
+	send(t, p.client, "into the hole")
+	send(t, p.server, "out of it")
+	expect(t, p.server, "into the hole")
+	expect(t, p.client, "out of it")
+	if event := p.expectEvent(t, SessionInterrupted); !errors.Is(event.Err, ErrSilent) {
+		t.Errorf("%+v", event)
+	}
+	p.expectEvent(t, SessionResumed)
+}
+
+func TestTheRestartOfAGatewayEndsSessionsWithAReason(t *testing.T) {
+	way := sessionWays(t)[1]
+	p := meetOverSessions(t, way)
+	again := gatewaytest.Start(t, way.flags...)
+	p.clients.Retarget(again.Client)
+	p.gateway.Kill()
+	<-p.client.EndPoint().Done()
+	p.expectEvent(t, SessionInterrupted)
+	var over *SessionError
+	if event := p.expectEvent(t, SessionLost); !errors.As(event.Err, &over) || over.End != SessionRefused || over.Status != 1 {
+		t.Errorf("%+v", event)
+	}
+}
+
+func TestAGatewayThatStopsEndsSessions(t *testing.T) {
+	p := meetOverSessions(t, sessionWays(t)[1])
+	p.gateway.Stop(t)
+	<-p.client.EndPoint().Done()
+	var ended *LinkError
+	if err := p.client.EndPoint().Err(); !errors.As(err, &ended) || ended.End != LinkGateway && ended.End != LinkLost {
+		t.Errorf("the link ended with %v", err)
+	}
+}
+
+func TestASessionThatIsNotOpenedSaysWhatToMend(t *testing.T) {
+	ways := sessionWays(t)
+	secure := gatewaytest.Start(t, ways[1].flags...)
+	legacy := gatewaytest.Start(t, ways[2].flags...)
+	plain := gatewaytest.Start(t)
+	keyless := gatewaytest.Start(t, "--client-link", "secure")
+	var another GatewayKey
+	_, _ = rand.Read(another[:])
+	for _, c := range []struct {
+		name   string
+		to     *gatewaytest.Gateway
+		cfg    SessionConfig
+		target error
+		status uint8
+	}{
+		{"another gateway's key", secure, SessionConfig{GatewayKey: another}, ErrWrongGateway, 3},
+		{"a key that the gateway does not have", keyless, SessionConfig{GatewayKey: another}, nil, 8},
+		{"a gateway for legacy sessions", legacy, SessionConfig{Protocol: SecureSession}, nil, 8},
+		{"a gateway for plain links", plain, SessionConfig{Protocol: SecureSession}, ErrTurnedAway, 0},
+		{"a legacy session and a key", legacy, SessionConfig{Protocol: LegacySession, GatewayKey: another}, errKeyOfLegacy, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := patientConfig()
+			cfg.Session = c.cfg
+			_, err := ConnectClient(patient(t), c.to.Client, cfg)
+			var over *SessionError
+			if c.target != nil && !errors.Is(err, c.target) {
+				t.Errorf("the error is %v, want %v", err, c.target)
+			}
+			if c.status != 0 && (!errors.As(err, &over) || over.Status != c.status) {
+				t.Errorf("the error is %v, want status %d", err, c.status)
+			}
+		})
+	}
+}
+
+func TestAGatewayKeyIsReadAndMeansASecureSession(t *testing.T) {
+	_, key := sessionKey(t)
+	if again, err := ParseGatewayKey(key.String()); err != nil || again != key {
+		t.Errorf("%v, %v", again, err)
+	}
+	for _, bad := range []string{"", "00", strings.Repeat("zz", 32), hex.EncodeToString(make([]byte, 33))} {
+		if _, err := ParseGatewayKey(bad); err == nil {
+			t.Errorf("%q is a key", bad)
+		}
+	}
+	if cfg, _ := clientRole.with(Config{Session: SessionConfig{GatewayKey: key}}); cfg.Session.Protocol != SecureSession {
+		t.Error("a key alone does not make a secure session")
+	}
+}
+
+func TestAPlainLinkHasNoSessionToReconnect(t *testing.T) {
+	client, _ := fakeClient(t)
+	expectError(t, client.Reconnect(), ErrNoSession)
+}
+
+func TestASendAndAReceiveOverASessionAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Log("not measured: the race detector allocates")
+		return
+	}
+	for _, way := range sessionWays(t) {
+		p := meetOverSessions(t, way)
+		message, buf, ctx := make([]byte, 64), make([]byte, 0, 64), context.Background()
+		var err error
+		work := func() {
+			if err == nil {
+				err = p.client.Send(ctx, message)
+			}
+			if err == nil {
+				buf, err = p.server.ReceiveAppend(ctx, buf[:0])
+			}
+		}
+		for range 1000 {
+			work()
+		}
+		if allocs := testing.AllocsPerRun(5000, work); err != nil || allocs != 0 {
+			t.Errorf("%s: %v allocations for a message sent and received; %v", way.name, allocs, err)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+// Package snet has the streams of the original's package of that name: connections that go on after their TCP connection is
+// gone, with what did not arrive sent again, and encrypted if both ends want it.
+//
+//	listener, err := snet.Listen(config, func() (net.Listener, error) { return net.Listen("tcp", ":10010") })
+//	conn, err := snet.Dial(config, func() (net.Conn, error) { return net.Dial("tcp", address) })
+//
+// Programs written for github.com/funny/snet/go change the import path and nothing else. The encryption is RC4 with a key of
+// 64 bits that was agreed on in the open: it protects against nobody who tries. New programs use the secure sessions of
+// package fastway (Config.Session).
+//
+// What differs keeps programs alive that would have failed: a connection that is gone without a word does not keep the next
+// one out; a Write that would make bytes be forgotten that may not have arrived waits; four refusals in a row are needed to
+// end a connection.
+package snet
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"fastway/internal/session"
+)
+
+// Config tells both ends how to go on. Fields that are zero have defaults.
+type Config struct {
+	// EnableCrypt has to be the same at both ends.
+	EnableCrypt bool
+	// HandshakeTimeout bounds an attempt to connect or to go on. Default 10 s.
+	HandshakeTimeout time.Duration
+	// RewriterBufferSize is how many of the last bytes sent are kept to be sent again. A connection that has lost more than
+	// that is over, and nobody acknowledges: so it should hold what the sockets of both ends do. Default 256 KiB.
+	RewriterBufferSize int
+	// ReconnWaitTimeout is for how long a connection waits to go on. Default 60 s.
+	ReconnWaitTimeout time.Duration
+}
+
+// Dialer makes a TCP connection, the first and each that goes on.
+type Dialer func() (net.Conn, error)
+
+// Dial connects. The connection gets itself another TCP connection when one is gone.
+func Dial(config Config, dialer Dialer) (net.Conn, error) {
+	opts := config.options()
+	opts.Dial = func(context.Context) (net.Conn, error) { return dialer() }
+	opts.Pause = pause
+	base, err := dialer()
+	if err != nil {
+		return nil, err
+	}
+	stream, err := session.OpenLegacy(context.Background(), base, config.EnableCrypt, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{stream}, nil
+}
+
+// longestPause bounds the pause between attempts, which doubles from firstPause on.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// pause draws the pause before the n-th attempt from the upper half of what is due: those who lost the same gateway do not
+// come back in one moment.
+func pause(n int) time.Duration {
+	due := longestPause
+	if n < 7 {
+		due = min(due, firstPause<<(n-1))
+	}
+	return due/2 + rand.N(due/2)
+}
+
+func (config *Config) options() session.Options {
+	return session.Options{
+		ReplayBytes:   config.RewriterBufferSize,
+		HandshakeTime: config.HandshakeTimeout,
+		Wait:          config.ReconnWaitTimeout,
+	}
+}
+
+// Conn is a connection that goes on. Its other end learns of a Close only when ReconnWaitTimeout is over: there are no words
+// for it.
+type Conn struct{ *session.Stream }
+
+// TryReconn gives up the TCP connection, for the next one to be tried at once. The accepting side waits for it.
+func (c *Conn) TryReconn() { _ = c.Reconnect() }
+
+// Listen accepts connections that go on, by what listen listens to.
+func Listen(config Config, listen func() (net.Listener, error)) (net.Listener, error) {
+	base, err := listen()
+	if err != nil {
+		return nil, err
+	}
+	opts := session.ListenOptions{Options: config.options(), Admits: session.LegacyKind, Encrypt: config.EnableCrypt}
+	return &Listener{session.Listen(base, opts)}, nil
+}
+
+// Listener accepts connections that go on, and what they go on by.
+type Listener struct{ sessions *session.Listener }
+
+// Accept waits for a new connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	stream, err := l.sessions.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{stream}, nil
+}
+
+// Addr is where it listens.
+func (l *Listener) Addr() net.Addr { return l.sessions.Addr() }
+
+// Close stops listening. Connections that were accepted live on as long as their TCP connections do.
+func (l *Listener) Close() error { return l.sessions.Close() }

@@ -1,0 +1,106 @@
+//! Settings of a link that outlives its transports.
+
+use std::time::{Duration, Instant};
+
+use fastway_session::{Identity, LegacyConfig, PublicKey, Session};
+
+use crate::Backoff;
+
+/// How long a session may go without a transport, until the gateway has said it; the gateway's own default.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Makes a link outlive its TCP connections: it is resumed when the network changes, and nothing is lost or doubled.
+/// The connections on it do not notice.
+///
+/// ```
+/// use fastway_client::{ClientConfig, PublicKey, SessionConfig};
+///
+/// # fn run() -> Result<(), fastway_client::BadKey> {
+/// // The text that `fastway keygen` prints.
+/// let key: PublicKey = "0d5b62d04edcb6ee3d4c5b1b3a7a9f86a1a2f5d6ad0ab1c43a3e3f8a9b6c7d21".parse()?;
+/// let mut config = ClientConfig::default();
+/// config.link.session = Some(SessionConfig::secure(Some(key)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// Which kind of session, and whom it trusts.
+    pub protocol: SessionProtocol,
+    /// How long to wait before each attempt to come back. The first delay has to pass as well, so that players who lost
+    /// a router together do not come back in the same moment. Default: from 50 ms to 2 s.
+    pub backoff: Backoff,
+    /// Longest time of one attempt: the TCP connection and the gateway's reply. Default 3 s.
+    pub attempt_timeout: Duration,
+    /// A transport on which the gateway is silent for so long is replaced. The link is pinged at least so often, if
+    /// `ping_interval` is set at all, so a black hole is noticed within twice this time. It takes the place of
+    /// `dead_after_intervals`. Default 5 s.
+    pub silent_after: Duration,
+    /// Bytes that are kept to be sent again. In a secure session they are those that the gateway has not acknowledged;
+    /// at the bound the link is held up. A legacy session knows no acknowledgements: it always keeps its last bytes, and
+    /// is lost when more than these were on their way. At least 64 KiB. Default 1 MiB; memory is taken as it fills.
+    pub replay_bytes: usize,
+}
+
+/// The two kinds of sessions (`docs/protocol.md` §2 and §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionProtocol {
+    /// Encrypted and authenticated; nothing of it can be read, altered or replayed on the way.
+    Secure {
+        /// The gateway's public key: nobody without the private one is believed. Without it whoever answers is: that
+        /// helps against those who listen, and not against those who interfere.
+        gateway_key: Option<PublicKey>,
+    },
+    /// As programs of the original have it (snet), for gateways that know no other. It protects against nobody in
+    /// earnest.
+    Legacy {
+        /// The gateway's `SnetEncrypt`; both have to be set alike.
+        encrypt: bool,
+    },
+}
+
+impl SessionConfig {
+    /// The least that has to be kept (`docs/protocol.md` §3.2).
+    pub(crate) const LEAST_REPLAY_BYTES: usize = 64 << 10;
+
+    /// A secure session, with the gateway that has this key, or with anyone.
+    pub fn secure(gateway_key: Option<PublicKey>) -> Self {
+        Self::new(SessionProtocol::Secure { gateway_key })
+    }
+
+    /// A legacy session.
+    pub fn legacy(encrypt: bool) -> Self {
+        Self::new(SessionProtocol::Legacy { encrypt })
+    }
+
+    fn new(protocol: SessionProtocol) -> Self {
+        Self {
+            protocol,
+            backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2)),
+            attempt_timeout: Duration::from_secs(3),
+            silent_after: Duration::from_secs(5),
+            replay_bytes: 1 << 20,
+        }
+    }
+
+    /// A session that has not been opened.
+    pub(super) fn session(&self) -> Session {
+        let now = Instant::now();
+        match self.protocol {
+            SessionProtocol::Secure { gateway_key } => {
+                Session::secure(gateway_key.map_or(Identity::Anyone, Identity::Pinned), WAIT, now)
+            }
+            SessionProtocol::Legacy { encrypt } => {
+                Session::legacy(LegacyConfig { encrypt, replay_bytes: self.replay_bytes }, WAIT, now)
+            }
+        }
+    }
+
+    pub(super) fn gateway_key(&self) -> Option<PublicKey> {
+        match self.protocol {
+            SessionProtocol::Secure { gateway_key } => gateway_key,
+            SessionProtocol::Legacy { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A link that outlives its transports.
+//!
+//! ```text
+//! Driver ──▶ SessionLink ──▶ SessionStream ──▶ TCP, and TCP again      one task reads, writes and seals
+//!                │                 ▲
+//!                └─ owns Redialer ─┘                                    another one brings the transports
+//! ```
+
+mod config;
+mod redialer;
+mod shared;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fastway_session::{AbortReason, Fault, SessionStream, Settled, Status};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+pub use config::{SessionConfig, SessionProtocol};
+use redialer::Redialer;
+pub(crate) use shared::Shared;
+pub use shared::{SessionEvent, SessionEvents};
+
+use crate::connect::TimeLimit;
+use crate::link::Carrier;
+use crate::{ConnectError, ConnectStep, GatewayPort, LinkEnd};
+
+/// A session under a link. Dropping it ends the task that brings its transports.
+pub(crate) struct SessionLink {
+    stream: SessionStream<TcpStream>,
+    shared: Arc<Shared>,
+    silent_after: Duration,
+    is_legacy: bool,
+    _redialer: JoinSet<()>,
+}
+
+/// Opens a session by its first transport, a connection to `addr`. Whatever is wrong is said at once: trying again is for
+/// sessions that exist.
+pub(crate) async fn open(
+    transport: TcpStream,
+    addr: String,
+    config: &SessionConfig,
+    port: GatewayPort,
+    limit: &TimeLimit,
+) -> Result<SessionLink, ConnectError> {
+    let gateway = transport.peer_addr().ok();
+    let (mut stream, mut supplier) = SessionStream::initiator(config.session(), config.replay_bytes);
+    // The stream is here, so this cannot fail.
+    let _ = supplier.dial(transport).await;
+    let opened = tokio::select! {
+        flushed = limit.wait(ConnectStep::Session, poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx))) => {
+            flushed?.map_err(|error| ConnectError::TurnedAway { port, end: error.into() })
+        }
+        Settled::Lost(wanted) = supplier.settled() => Err(explain(wanted.fault, config, port)),
+    };
+    opened?;
+    // What has been wanted so far is there.
+    supplier.settled().await;
+    let shared = Arc::new(Shared::new());
+    let (backoff, attempt_timeout) = (config.backoff.clone(), config.attempt_timeout);
+    let redialer = Redialer { addr, gateway, supplier, shared: Arc::clone(&shared), backoff, attempt_timeout };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(redialer.run());
+    let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
+    Ok(SessionLink { stream, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
+}
+
+fn explain(fault: Option<Fault>, config: &SessionConfig, port: GatewayPort) -> ConnectError {
+    match (fault, config.gateway_key()) {
+        (Some(Fault::NotAuthentic | Fault::Refused(Status::NotAuthentic)), Some(key)) => {
+            ConnectError::WrongGatewayKey { key }
+        }
+        (fault, _) => ConnectError::NoSession { port, fault },
+    }
+}
+
+impl Carrier for SessionLink {
+    fn session(&self) -> Option<Arc<Shared>> {
+        Some(Arc::clone(&self.shared))
+    }
+
+    /// A legacy session knows no close.
+    fn half_closes(&self) -> bool {
+        !self.is_legacy
+    }
+
+    /// Acknowledgements and resumes go on.
+    fn attend(&mut self, cx: &mut Context<'_>) {
+        // An end shows when the link is read again.
+        let _ = Pin::new(&mut self.stream).poll_flush(cx);
+    }
+
+    /// A young transport has not had its time, and one that is lost is being replaced already.
+    fn revive(&mut self) -> bool {
+        if self.shared.live_for().is_some_and(|lived| lived >= self.silent_after) {
+            tracing::debug!("the gateway is silent, so the session asks for another transport");
+            self.shared.reconnect_now();
+        }
+        true
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.stream).poll_flush(cx).map(|_| ())
+    }
+
+    fn ended(&mut self, end: &LinkEnd, cx: &mut Context<'_>) {
+        if !matches!(end, LinkEnd::Closed) {
+            let reason =
+                if matches!(end, LinkEnd::Protocol(_)) { AbortReason::PeerFault } else { AbortReason::Unspecified };
+            self.stream.abort(reason);
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        }
+        let own = matches!(end, LinkEnd::Closed | LinkEnd::Unconfirmed { .. } | LinkEnd::Dropped);
+        self.shared.over((!own).then(|| end.clone()));
+    }
+}
+
+impl Drop for SessionLink {
+    /// No event follows, however the link has ended.
+    fn drop(&mut self) {
+        self.shared.over(None);
+    }
+}
+
+impl AsyncRead for SessionLink {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, to)
+    }
+}
+
+impl AsyncWrite for SessionLink {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

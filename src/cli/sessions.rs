@@ -1,0 +1,72 @@
+//! Sessions: which links are admitted, and what sessions may cost.
+
+use super::error::UsageError;
+use super::flags::SessionFlags;
+use super::normalize::CommandLine;
+use super::settle::set;
+use crate::config::{Config, LinkKinds};
+use crate::key_file;
+
+/// Lays the flags over the defaults. Returns what the operator should know.
+pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
+    config.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
+    config.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
+    if config.server.kinds.plain && config.server.kinds.with_sessions() {
+        return Err(UsageError::MixedServerLinks { flag: line.written("--server-link") });
+    }
+    of_ports(config, flags);
+    let sessions = &mut config.sessions;
+    set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
+    set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second);
+    set(&mut sessions.waiting.sessions, flags.max_waiting);
+    set(&mut sessions.waiting.bytes, flags.max_waiting_bytes);
+    set(&mut sessions.waiting.bytes_per_address, flags.max_waiting_per_address);
+    if let Some(path) = &flags.session_key {
+        let failed = |source| UsageError::SessionKey {
+            flag: line.written("--session-key"),
+            path: path.to_string_lossy().into(),
+            source,
+        };
+        sessions.key = Some(key_file::read(path).map_err(failed)?);
+    }
+    Ok(notices(config))
+}
+
+/// A list says exactly what is admitted; the original's switch stands for both kinds of sessions.
+fn kinds(listed: Option<LinkKinds>, snet_enable: bool) -> LinkKinds {
+    let otherwise = if snet_enable { LinkKinds::SESSIONS } else { LinkKinds::PLAIN };
+    listed.unwrap_or(otherwise)
+}
+
+fn of_ports(config: &mut Config, flags: &SessionFlags) {
+    let client = &mut config.client.session;
+    client.legacy_encrypt = flags.client_snet_encrypt;
+    set(&mut client.legacy_replay_bytes, flags.client_snet_buffer);
+    set(&mut client.handshake_time, flags.client_snet_init_timeout);
+    set(&mut client.wait, flags.client_snet_wait_timeout);
+    let server = &mut config.server.session;
+    server.legacy_encrypt = flags.server_snet_encrypt;
+    set(&mut server.legacy_replay_bytes, flags.server_snet_buffer);
+    set(&mut server.handshake_time, flags.server_snet_init_timeout);
+    set(&mut server.wait, flags.server_snet_wait_timeout);
+}
+
+fn notices(config: &Config) -> Vec<String> {
+    let ports = [&config.client, &config.server];
+    let any = |admitted: fn(LinkKinds) -> bool| ports.iter().any(|port| admitted(port.kinds));
+    let notices = [
+        (any(|kinds| kinds.legacy), LEGACY),
+        (any(|kinds| kinds.secure) && config.sessions.key.is_none(), WITHOUT_KEY),
+        (any(LinkKinds::with_sessions) && config.reuse_port, REUSE_PORT),
+    ];
+    notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()
+}
+
+const LEGACY: &str = "legacy sessions are admitted: they protect nothing against anybody who tries; \
+    once all peers have secure sessions, --client-link secure and --server-link secure turn legacy ones away";
+
+const WITHOUT_KEY: &str = "no session key: secure sessions cannot prove who the gateway is, and clients that pin its key are refused; \
+    fastway keygen makes a key, --session-key names its file";
+
+const REUSE_PORT: &str = "sessions with --reuse-port: a session lives in the process that it was opened in, \
+    so resumes fail where several processes share a port";

@@ -1,0 +1,556 @@
+//! A session under a link: one byte stream over one TCP stream after another (`docs/protocol.md` §2 and §3).
+//!
+//! ```text
+//!              resume ──▶ candidate ──its proof──▶ live ──lost──▶ none: the link waits
+//!                            └── lost, late, or a newer one ──▶ dropped
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use fastway_session::{
+    AbortReason, Dial, End, Event, Fault, LinkKind, Names, ReplayBuffer, Resume, Session, Status, TransportId,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::Outbox;
+use crate::pool::LocalPool;
+
+/// Bytes that are sealed before the socket is asked to take them.
+const SEALED_AT_ONCE: usize = 64 << 10;
+/// Longest that an acknowledgement waits: what is due later is not one.
+const ACK_DELAY: Duration = Duration::from_millis(100);
+
+/// A session and the TCP streams that carry it.
+#[derive(Debug)]
+pub struct SessionTransport {
+    session: Session,
+    kind: LinkKind,
+    /// What the peer has not acknowledged.
+    kept: Kept,
+    /// Bytes kept beyond which nothing more is taken from the outbox.
+    most_kept: usize,
+    live: Option<Carrier>,
+    /// Replied to, and not proven yet.
+    candidate: Option<Carrier>,
+    /// Bytes of the stream that were read before there was a link.
+    ahead: Vec<u8>,
+    notices: VecDeque<Notice>,
+    farewell: Option<AbortReason>,
+    /// Whether the worker has a note that acknowledgements are due.
+    pub(crate) listed: bool,
+}
+
+/// What happened to a session, for its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The peer has proven to be there: the session exists.
+    Established,
+    /// It goes on by a stream from this address.
+    Resumed(SocketAddr),
+    /// It has no stream.
+    Interrupted,
+    /// A stream was given up that had not been proven.
+    GivenUp,
+    /// The peer sends nothing more.
+    PeerClosed,
+    /// It is over.
+    Ended(End),
+}
+
+/// A stream that could not carry a session, and what to say on it.
+#[derive(Debug)]
+pub struct Refused {
+    /// The stream.
+    pub stream: TcpStream,
+    /// Why.
+    pub status: Status,
+}
+
+impl SessionTransport {
+    /// A session whose opening was replied to by `dial`. It keeps up to about `most_kept` bytes to send them again.
+    pub fn new(
+        session: Session,
+        kind: LinkKind,
+        dial: Dial,
+        stream: TcpStream,
+        peer: SocketAddr,
+        most_kept: usize,
+    ) -> Self {
+        Self {
+            session,
+            kind,
+            kept: Kept::default(),
+            most_kept,
+            live: None,
+            candidate: Some(Carrier::new(dial, stream, peer)),
+            ahead: Vec::new(),
+            notices: VecDeque::new(),
+            farewell: None,
+            listed: false,
+        }
+    }
+
+    /// Which protocol it is.
+    pub fn kind(&self) -> LinkKind {
+        self.kind
+    }
+
+    /// The names by which it can be resumed now.
+    pub fn names(&self) -> Names {
+        self.session.names()
+    }
+
+    /// Whether it has no stream.
+    pub fn is_waiting(&self) -> bool {
+        self.live.is_none()
+    }
+
+    /// Whether it has no stream, and none that could become one.
+    pub fn is_abandoned(&self) -> bool {
+        self.live.is_none() && self.candidate.is_none()
+    }
+
+    /// Bytes that were sent, or are about to be, and are not acknowledged.
+    pub fn unacknowledged_bytes(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Memory that it keeps to send bytes again.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.len() + self.session.kept_bytes()
+    }
+
+    /// The stream that carries it.
+    pub fn stream(&self) -> Option<&TcpStream> {
+        self.live.as_ref().map(|live| &live.stream)
+    }
+
+    /// What happened, oldest first.
+    pub fn notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Reads what came, at most `limit` bytes of it, and leaves the stream's new bytes at the front of `scratch`. 0 is not
+    /// the end: what came may have been for the session itself.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(self.take_early(scratch));
+        }
+        let now = Instant::now();
+        for newer in [true, false] {
+            let carrier = if newer { self.candidate.take() } else { self.live.take() };
+            let Some(mut carrier) = carrier else { continue };
+            let read = self.read(&mut carrier, cx, scratch, limit, now);
+            if newer {
+                self.candidate = Some(carrier);
+            } else {
+                self.live = Some(carrier);
+            }
+            if let Poll::Ready(read) = read {
+                return Poll::Ready(self.account(read, now));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Keeps bytes of the stream until there is a link, or somebody takes them before.
+    pub fn read_early(&mut self, bytes: &[u8]) {
+        self.ahead.extend_from_slice(bytes);
+    }
+
+    /// Takes bytes that were kept.
+    pub fn take_early(&mut self, space: &mut [u8]) -> usize {
+        let count = self.ahead.len().min(space.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..count), self.ahead.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.ahead.drain(..count);
+        if self.ahead.is_empty() {
+            self.ahead = Vec::new();
+        }
+        count
+    }
+
+    fn read(
+        &mut self,
+        carrier: &mut Carrier,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        limit: usize,
+        now: Instant,
+    ) -> Poll<Read> {
+        let id = carrier.id;
+        if let Poll::Ready(Err(_)) = carrier.poll_flush(cx) {
+            return Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost });
+        }
+        let unfinished = self.session.unfinished(id);
+        let start = unfinished.len();
+        if let Some(front) = scratch.get_mut(..start) {
+            front.copy_from_slice(unfinished);
+        }
+        let end = scratch.len().min(start + limit);
+        let space = scratch.get_mut(start..end).unwrap_or_default();
+        match carrier.poll_read(cx, space) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
+            Poll::Ready(Ok(count)) => {
+                let bytes = scratch.get_mut(..start + count).unwrap_or_default();
+                let received = self.session.receive(id, bytes, now, &mut self.kept);
+                let outcome = match received.fault {
+                    None | Some(Fault::Over(_)) => Outcome::Goes,
+                    Some(_) => Outcome::Faulty,
+                };
+                Poll::Ready(Read { id, bytes: received.bytes, outcome })
+            }
+        }
+    }
+
+    fn account(&mut self, read: Read, now: Instant) -> usize {
+        match read.outcome {
+            Outcome::Goes => {}
+            Outcome::Lost => self.lost(read.id, now),
+            Outcome::Faulty => self.drop_carrier(read.id),
+        }
+        self.settle();
+        read.bytes
+    }
+
+    fn lost(&mut self, id: TransportId, now: Instant) {
+        self.session.transport_lost(id, now);
+        self.drop_carrier(id);
+        self.settle();
+    }
+
+    fn drop_carrier(&mut self, id: TransportId) {
+        self.live.take_if(|live| live.id == id);
+        if self.candidate.take_if(|candidate| candidate.id == id).is_some() {
+            self.notices.push_back(Notice::GivenUp);
+        }
+    }
+
+    /// Gives the stream up that carries it: nothing comes by it any more.
+    pub fn drop_stream(&mut self) {
+        if let Some(id) = self.live.as_ref().map(|live| live.id) {
+            self.lost(id, Instant::now());
+        }
+    }
+
+    /// Carries out what the session says has happened.
+    fn settle(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            let notice = match event {
+                Event::Established { transport } => self.promote(transport).map(|_| Notice::Established),
+                Event::Resumed { transport, .. } => self.promote(transport).map(Notice::Resumed),
+                Event::Interrupted { transport } => {
+                    self.drop_carrier(transport);
+                    Some(Notice::Interrupted)
+                }
+                Event::GivenUp { transport } => {
+                    self.drop_carrier(transport);
+                    None
+                }
+                Event::PeerClosed => Some(Notice::PeerClosed),
+                Event::Ended(end) => Some(Notice::Ended(end)),
+                Event::Refused(_) => None,
+            };
+            self.notices.extend(notice);
+        }
+    }
+
+    /// The candidate takes the place of the live stream, which is closed by that.
+    fn promote(&mut self, id: TransportId) -> Option<SocketAddr> {
+        let proven = self.candidate.take_if(|candidate| candidate.id == id)?;
+        let peer = proven.peer;
+        self.live = Some(proven);
+        Some(peer)
+    }
+
+    /// Seals and sends what waits, until the socket takes no more (pending: the task of `cx` is woken when it does), the
+    /// bound of what is kept is reached, or nothing is left.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        pool: &mut LocalPool,
+        sealed: &mut Vec<u8>,
+    ) -> Poll<()> {
+        let now = Instant::now();
+        while self.live.is_some() {
+            match self.poll_flush(cx, now) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+            self.take(outbox, pool, SEALED_AT_ONCE);
+            if !self.seal(now, sealed) && !self.say_farewell(outbox, sealed) {
+                break;
+            }
+            if let Some(live) = &mut self.live {
+                live.queue(cx, sealed);
+            }
+        }
+        self.settle();
+        Poll::Ready(())
+    }
+
+    /// Sends what is due by `now`, an acknowledgement for instance, as far as the socket takes it.
+    pub fn send_due(&mut self, now: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
+        if self.poll_flush(cx, now) == Poll::Ready(true)
+            && self.seal(now, sealed)
+            && let Some(live) = &mut self.live
+        {
+            live.queue(cx, sealed);
+        }
+        self.settle();
+    }
+
+    /// Ready: whether there is a stream, which has taken all that was sealed.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<bool> {
+        let Some(live) = &mut self.live else { return Poll::Ready(false) };
+        let id = live.id;
+        match live.poll_flush(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(true),
+            Poll::Ready(Err(_)) => {
+                self.lost(id, now);
+                Poll::Ready(false)
+            }
+        }
+    }
+
+    /// Whether there was something to seal.
+    fn seal(&mut self, now: Instant, sealed: &mut Vec<u8>) -> bool {
+        sealed.clear();
+        self.session.send(now, &mut self.kept, sealed, SEALED_AT_ONCE);
+        !sealed.is_empty()
+    }
+
+    /// When everything is sent and the session is to be aborted then, does so.
+    fn say_farewell(&mut self, outbox: &Outbox, sealed: &mut Vec<u8>) -> bool {
+        let Some(reason) = self.farewell.take_if(|_| outbox.is_empty()) else { return false };
+        self.session.abort(reason);
+        self.seal(Instant::now(), sealed)
+    }
+
+    /// Moves bytes from the outbox to those that are kept.
+    fn take(&mut self, outbox: &mut Outbox, pool: &mut LocalPool, most: usize) {
+        let mut room = most.min(self.most_kept.saturating_sub(self.kept.len()));
+        while room > 0 {
+            let Some(first) = outbox.first() else { return };
+            let part = first.get(..room).unwrap_or(first);
+            let taken = part.len();
+            self.kept.append(part);
+            outbox.advance(pool, taken);
+            room -= taken;
+        }
+    }
+
+    /// Adds bytes of the gateway's own to the stream, before there is an outbox.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.kept.append(bytes);
+    }
+
+    /// Whether sending would send something: the socket takes more, and there is more.
+    pub fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
+        let takes = self.live.as_ref().is_some_and(Carrier::is_flushed);
+        let has_room = !outbox.is_empty() && self.kept.len() < self.most_kept;
+        let goes_on = self.session.end().is_none();
+        takes && (goes_on && (has_room || self.farewell.is_some()) || self.session.has_output(now, &self.kept))
+    }
+
+    /// When the next acknowledgement is due, if one is owed.
+    pub fn ack_due(&self, now: Instant) -> Option<Instant> {
+        self.session.timeout().filter(|at| *at <= now + ACK_DELAY)
+    }
+
+    /// Replies to a resume on a new stream. The older one goes on until the new one is proven.
+    ///
+    /// # Errors
+    /// It has to be refused; the session is as before.
+    pub fn resume(
+        &mut self,
+        resume: &Resume,
+        (stream, peer): (TcpStream, SocketAddr),
+        afford: impl FnOnce() -> bool,
+        outbox: &mut Outbox,
+        pool: &mut LocalPool,
+    ) -> Result<(), Refused> {
+        // The first of it travels with the reply.
+        self.take(outbox, pool, SEALED_AT_ONCE);
+        let dial = match self.session.resume(resume, afford, Instant::now(), &self.kept, &mut rand::rng()) {
+            Ok(dial) => dial,
+            Err(status) => return Err(Refused { stream, status }),
+        };
+        self.settle();
+        self.candidate = Some(Carrier::new(dial, stream, peer));
+        Ok(())
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        self.session.tick(now);
+        self.settle();
+    }
+
+    /// Ends this direction behind what waits; it is over when the peer has all.
+    pub fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
+        self.most_kept = usize::MAX;
+        self.take(outbox, pool, usize::MAX);
+        self.session.close();
+    }
+
+    /// Ends the session when all that waits is sent.
+    pub fn abort_when_sent(&mut self, reason: AbortReason) {
+        self.most_kept = usize::MAX;
+        self.farewell = Some(reason);
+    }
+
+    /// Ends the session at once; the peer is told if the socket takes it.
+    pub fn abort(&mut self, reason: AbortReason, sealed: &mut Vec<u8>) {
+        self.session.abort(reason);
+        let cx = &mut Context::from_waker(Waker::noop());
+        if let Some(live) = &mut self.live
+            && live.poll_flush(cx).is_ready()
+        {
+            sealed.clear();
+            self.session.send(Instant::now(), &mut self.kept, sealed, SEALED_AT_ONCE);
+            live.queue(cx, sealed);
+        }
+    }
+
+    /// Whether the peer has all that it can be given: the session is over, and its stream is empty.
+    pub fn is_finished(&self) -> bool {
+        match &self.live {
+            None => self.farewell.is_some() || self.session.end().is_some(),
+            Some(live) => self.session.end().is_some() && live.finish(),
+        }
+    }
+
+    /// Gives up memory that is not needed now.
+    pub fn trim(&mut self) {
+        self.kept.trim();
+    }
+}
+
+/// What reading a stream gave.
+struct Read {
+    id: TransportId,
+    bytes: usize,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Goes,
+    /// It ended or failed.
+    Lost,
+    /// The session wants no more of it.
+    Faulty,
+}
+
+/// A TCP stream under a session.
+#[derive(Debug)]
+struct Carrier {
+    id: TransportId,
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// What was sealed and the socket has not taken, from `taken` on.
+    sealed: Vec<u8>,
+    taken: usize,
+}
+
+impl Carrier {
+    fn new(dial: Dial, stream: TcpStream, peer: SocketAddr) -> Self {
+        Self { id: dial.transport, stream, peer, sealed: dial.bytes, taken: 0 }
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.sealed.is_empty()
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(space);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+        polled.map_ok(|()| buffer.filled().len())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.sealed.get(self.taken..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(sent)) => self.taken += sent,
+                Poll::Ready(Err(lost)) => return Poll::Ready(Err(lost)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.sealed = Vec::new();
+        self.taken = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what the socket takes now, and keeps the rest. A failure shows at the next call of [`Self::poll_flush`] or
+    /// when the stream is read.
+    fn queue(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
+        let mut sent = 0;
+        if self.is_flushed() {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                    Poll::Ready(Ok(count)) => sent += count,
+                    Poll::Ready(Err(_)) | Poll::Pending => break,
+                }
+            }
+        }
+        self.sealed.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+    }
+
+    /// Ends the sending side, and says whether the peer's machine has all that was sent.
+    fn finish(&self) -> bool {
+        if !self.is_flushed() {
+            return false;
+        }
+        let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+        !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
+    }
+}
+
+/// The stream's bytes that were not acknowledged yet.
+#[derive(Debug, Default)]
+struct Kept(VecDeque<u8>);
+
+impl Kept {
+    fn append(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+    }
+
+    fn trim(&mut self) {
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        }
+    }
+}
+
+impl ReplayBuffer for Kept {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn copy(&self, from: usize, to: &mut [u8]) {
+        let (first, second) = self.0.as_slices();
+        let head = first.get(from..).unwrap_or_default();
+        let (to_head, to_tail) = to.split_at_mut(head.len().min(to.len()));
+        to_head.copy_from_slice(head.get(..to_head.len()).unwrap_or_default());
+        let skipped = from.saturating_sub(first.len());
+        if let Some(tail) = second.get(skipped..skipped + to_tail.len()) {
+            to_tail.copy_from_slice(tail);
+        }
+    }
+
+    fn release(&mut self, count: usize) {
+        self.0.drain(..count.min(self.0.len()));
+    }
+}

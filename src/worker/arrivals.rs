@@ -1,0 +1,503 @@
+//! The way in where sessions are admitted: what a stream is shows in its first byte (`docs/protocol.md` §3.6).
+//!
+//! ```text
+//!   stream ──first byte──┬─ plain ───────────────────────────────▶ link
+//!                        ├─ open ────reply──▶ proof ─────────────▶ link with a session
+//!                        ├─ resume ──▶ the worker of its link ───▶ reply there
+//!                        └─ not admitted, refused, late, too many ▶ closed
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use fastway_session::{
+    Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
+    Session, Status,
+};
+use rustc_hash::FxHashMap;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::{AbortHandle, spawn_local};
+
+use super::core::Core;
+use super::doors::{admit_client, serve};
+use super::inspect::HandshakeInfo;
+use super::mail::{Message, Newcomer, Resumption};
+use super::sessions::ResumeEnd;
+use super::tasks::Cell;
+use crate::admission::{Permit, Site, site};
+use crate::config::{Config, SessionConfig, SideConfig};
+use crate::handshake;
+use crate::link::{Refused, SessionTransport, Transport};
+use crate::routing::{LinkAddr, Side};
+
+/// More than any first message.
+const FIRST_MESSAGE_BYTES: usize = 2 << 10;
+
+/// Streams on the ports that admit sessions, until they are links or turned away.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    client: Port,
+    server: Port,
+}
+
+/// Those of one port.
+#[derive(Debug)]
+pub(super) struct Port {
+    running: Handshakes<u64, Site>,
+    arrivals: FxHashMap<u64, Arrival>,
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    task: AbortHandle,
+    peer: SocketAddr,
+    began: Instant,
+}
+
+/// Why a stream did not become a link, nor went on with a session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the peer left during the handshake: {0}")]
+    Lost(#[from] io::Error),
+    #[error("the peer did not finish the handshake in time")]
+    TooSlow,
+    #[error("too many handshakes (--max-handshakes, --max-handshakes-per-address): dropped the oldest for another one")]
+    Dropped,
+    #[error("bad first message: {0}")]
+    Malformed(#[from] HelloError),
+    #[error("{kind:?} links are not admitted on this port")]
+    NotAdmitted { kind: LinkKind },
+    #[error("refused: {0}")]
+    Refused(Status),
+    #[error("the peer did not prove that it has read the reply")]
+    NotProven,
+    #[error("the server handshake failed: {0}")]
+    Server(crate::handshake::HandshakeFailure),
+}
+
+/// How handshakes of sessions fail, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrivalEnd {
+    /// The peer left.
+    Lost,
+    /// The peer took too long.
+    TooSlow,
+    /// Dropped as the oldest of too many.
+    Dropped,
+    /// The first message made no sense.
+    Malformed,
+    /// The policy of the port does not admit this kind of link.
+    NotAdmitted,
+    /// Refused with a status.
+    Refused,
+    /// The peer did not prove that it has read the reply.
+    NotProven,
+    /// The peer is no game server: the server handshake inside the session failed.
+    NoServer,
+}
+
+impl ArrivalEnd {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 8] = [
+        Self::Lost,
+        Self::TooSlow,
+        Self::Dropped,
+        Self::Malformed,
+        Self::NotAdmitted,
+        Self::Refused,
+        Self::NotProven,
+        Self::NoServer,
+    ];
+
+    /// Its place in [`ArrivalEnd::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::TooSlow => "too_slow",
+            Self::Dropped => "dropped",
+            Self::Malformed => "malformed",
+            Self::NotAdmitted => "not_admitted",
+            Self::Refused => "refused",
+            Self::NotProven => "not_proven",
+            Self::NoServer => "no_server",
+        }
+    }
+}
+
+impl Failure {
+    /// The failure without its particulars.
+    pub(super) const fn kind(&self) -> ArrivalEnd {
+        match self {
+            Self::Lost(_) => ArrivalEnd::Lost,
+            Self::TooSlow => ArrivalEnd::TooSlow,
+            Self::Dropped => ArrivalEnd::Dropped,
+            Self::Malformed(_) => ArrivalEnd::Malformed,
+            Self::NotAdmitted { .. } | Self::Refused(Status::NotAdmitted) => ArrivalEnd::NotAdmitted,
+            Self::Refused(_) => ArrivalEnd::Refused,
+            Self::NotProven => ArrivalEnd::NotProven,
+            Self::Server(_) => ArrivalEnd::NoServer,
+        }
+    }
+}
+
+impl Arrivals {
+    /// Nobody is there. Each of `workers` takes its share of what the limits allow.
+    pub(super) fn new(config: &Config, workers: usize) -> Self {
+        let port = |side: &SideConfig| Port::new(config, side, workers);
+        Self { client: port(&config.client), server: port(&config.server) }
+    }
+
+    /// Those of one port.
+    pub(super) fn of(&mut self, side: Side) -> &mut Port {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// Handshakes in progress on a port.
+    pub(super) fn count(&self, side: Side) -> usize {
+        match side {
+            Side::Client => self.client.arrivals.len(),
+            Side::Server => self.server.arrivals.len(),
+        }
+    }
+
+    /// Handshakes in progress.
+    pub(super) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
+        let arrivals = self.client.arrivals.values().chain(self.server.arrivals.values());
+        arrivals
+            .map(move |arrival| HandshakeInfo { peer: arrival.peer, age: now.saturating_duration_since(arrival.began) })
+    }
+}
+
+impl Port {
+    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
+        let sessions = &config.sessions;
+        let share = |limit: usize| limit.div_ceil(workers);
+        let limits = HandshakeLimits {
+            at_once: share(config.limits.max_handshakes),
+            per_address: share(sessions.max_handshakes_per_address),
+            time: side.session.handshake_time,
+            per_second: sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX)),
+        };
+        Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
+    }
+
+    /// Whether there is time for a Diffie-Hellman.
+    pub(super) fn afford(&mut self) -> bool {
+        self.running.afford(Instant::now())
+    }
+
+    fn end(&mut self, number: u64) {
+        self.running.end(number);
+        self.arrivals.remove(&number);
+    }
+
+    /// The next handshake that has taken too long.
+    fn next_late(&mut self) -> Option<Arrival> {
+        let late = self.running.late(Instant::now())?;
+        self.arrivals.remove(&late)
+    }
+}
+
+/// Starts the task of a stream on a port that admits sessions.
+pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
+    let (side, peer) = (newcomer.side, newcomer.peer);
+    start(core, side, peer, |core, number| async move {
+        let received = receive(&core, newcomer, number).await;
+        core.borrow_mut().arrived(side, peer, number, received);
+    });
+}
+
+/// Goes on with the resume of a session whose link is on this worker.
+pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::TcpStream>) {
+    let Resumption { side, link, resume, stream, peer } = resumption;
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    start(core, side, peer, |core, number| async move {
+        let resumed = resume_here(&core, link, resume, stream, peer).await;
+        core.borrow_mut().arrived(side, peer, number, resumed);
+    });
+}
+
+/// Starts a task for a handshake. When there are too many, the oldest is dropped for it.
+fn start<T: Future<Output = ()> + 'static>(
+    core: &Cell,
+    side: Side,
+    peer: SocketAddr,
+    task: impl FnOnce(Cell, u64) -> T,
+) {
+    let mut state = core.borrow_mut();
+    let port = state.arrivals.of(side);
+    port.begun += 1;
+    let (number, began) = (port.begun, Instant::now());
+    let dropped = port.running.begin(number, site(peer.ip()), began).and_then(|oldest| port.arrivals.remove(&oldest));
+    let task = spawn_local(task(Rc::clone(core), number)).abort_handle();
+    port.arrivals.insert(number, Arrival { task, peer, began });
+    if let Some(Arrival { task, peer, .. }) = dropped {
+        task.abort();
+        state.arrival_failed(side, peer, &Failure::Dropped);
+    }
+}
+
+/// Reads what a stream is, and makes of it what it asks for.
+async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
+    let side = newcomer.side;
+    let kinds = core.borrow().config.side(side).kinds;
+    let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    match kind {
+        LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
+        LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
+        LinkKind::Secure | LinkKind::Legacy => {}
+    }
+    let Newcomer { mut stream, peer, permit, .. } = newcomer;
+    let request = first_message(&mut stream).await?;
+    if !kinds.admits(kind) {
+        return refuse(core, stream, &request, Status::NotAdmitted).await;
+    }
+    match request {
+        Request::Resume(resume) => {
+            drop(permit);
+            route_resume(core, side, resume, stream, peer).await
+        }
+        Request::Open(open) => {
+            let newcomer = Newcomer { side, stream, peer, permit };
+            open_session(core, newcomer, open, number).await
+        }
+    }
+}
+
+async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(first[0]),
+    }
+}
+
+async fn first_message(stream: &mut TcpStream) -> Result<Request, Failure> {
+    let mut reception = Reception::default();
+    loop {
+        let mut space = [0; FIRST_MESSAGE_BYTES];
+        let count = stream.read(&mut space).await?;
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        if let Some(request) = reception.receive(space.get(..count).unwrap_or_default())? {
+            return Ok(request);
+        }
+    }
+}
+
+fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
+    let Newcomer { stream, peer, mut permit, .. } = newcomer;
+    if !core.borrow().stop.is_reading() {
+        return Err(Failure::Refused(Status::Draining));
+    }
+    match permit.count_client(peer.ip()) {
+        Ok(()) => admit_client(core, Transport::Tcp(stream), peer, permit),
+        Err(refusal) => core.borrow_mut().turned_away(Side::Client, peer, refusal.kind(), &refusal),
+    }
+    Ok(())
+}
+
+async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
+    let Newcomer { side, stream, peer, mut permit } = newcomer;
+    let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
+    let (session, dial) = match opened {
+        Ok(opened) => opened,
+        Err(status) => return refuse(core, stream, &Request::Open(open), status).await,
+    };
+    let most_kept = core.borrow().config.side(side).send_queue_bytes;
+    let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
+    poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
+    match side {
+        Side::Client => admit_client(core, Transport::Session(session), peer, permit),
+        Side::Server => {
+            let mut stream = EarlyStream { core: Rc::clone(core), session };
+            let key = core.borrow().config.server_auth_key.clone();
+            let id = handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)?;
+            spawn_local(serve(Rc::clone(core), id, Transport::Session(stream.session), peer, permit));
+        }
+    }
+    core.borrow_mut().arrivals.of(side).end(number);
+    Ok(())
+}
+
+/// Takes a resume to the worker that owns the link of its session.
+async fn route_resume(
+    core: &Cell,
+    side: Side,
+    resume: Resume,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<(), Failure> {
+    let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
+    match shared.sessions.find(resume.name()) {
+        Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
+        Ok(link) if link.worker == me => resume_here(core, link, resume, stream, peer).await,
+        Ok(link) => {
+            let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
+            shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
+            Ok(())
+        }
+    }
+}
+
+async fn resume_here(
+    core: &Cell,
+    link: LinkAddr,
+    resume: Resume,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<(), Failure> {
+    let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
+    match resumed {
+        Ok(()) => Ok(()),
+        Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
+    }
+}
+
+/// Says no, and waits until the peer has heard it: a stream that is dropped with bytes unread takes the answer with it.
+async fn refuse(core: &Cell, mut stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
+    let answer = match request {
+        Request::Open(open) => open.refusal(status),
+        Request::Resume(resume) => resume.refusal(status),
+    };
+    core.borrow_mut().refused(request, status);
+    stream.write_all(&answer).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 64];
+    while stream.read(&mut rest).await? > 0 {}
+    Err(Failure::Refused(status))
+}
+
+impl Core {
+    /// Makes the session that a stream asks for.
+    fn open(
+        &mut self,
+        side: Side,
+        open: &Open,
+        permit: &mut Permit,
+        peer: SocketAddr,
+    ) -> Result<(Session, Dial), Status> {
+        if !self.stop.is_reading() {
+            return Err(Status::Draining);
+        }
+        if side == Side::Client
+            && let Err(refusal) = permit.count_client(peer.ip())
+        {
+            self.turned_away(side, peer, refusal.kind(), &refusal);
+            return Err(Status::Overloaded);
+        }
+        if !self.arrivals.of(side).afford() {
+            return Err(Status::Overloaded);
+        }
+        let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
+            self.config.side(side).session;
+        let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
+        let limits = Limits { handshake_time, wait, legacy };
+        open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
+    }
+
+    /// Waits until a session exists for both ends.
+    fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        while session.is_waiting() {
+            if session.is_abandoned() {
+                return Poll::Ready(Err(Failure::NotProven));
+            }
+            ready!(self.poll_early(session, cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads for a session that has no link yet.
+    fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let limit = scratch.len();
+        let polled = session.poll_recv(cx, &mut scratch, limit);
+        let polled = polled.map(|bytes| session.read_early(scratch.get(..bytes).unwrap_or_default()));
+        self.scratch = scratch;
+        polled
+    }
+
+    /// Accounts for the end of an arrival's task.
+    fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
+        self.arrivals.of(side).end(number);
+        if let Err(failure) = outcome {
+            self.arrival_failed(side, peer, &failure);
+        }
+    }
+
+    fn refused(&mut self, request: &Request, status: Status) {
+        self.stats.sessions.refused(status);
+        if let Request::Resume(_) = request {
+            self.stats.sessions.resume_ended(ResumeEnd::Refused);
+        }
+    }
+
+    fn arrival_failed(&mut self, side: Side, peer: SocketAddr, failure: &Failure) {
+        self.stats.sessions.failed(failure.kind());
+        self.journal.turned_away(side, peer, failure);
+    }
+
+    /// Drops the handshakes that take too long.
+    pub(super) fn end_slow_arrivals(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            while let Some(Arrival { task, peer, .. }) = self.arrivals.of(side).next_late() {
+                task.abort();
+                self.arrival_failed(side, peer, &Failure::TooSlow);
+            }
+        }
+    }
+}
+
+/// The byte stream of a session without a link, for the server handshake.
+struct EarlyStream {
+    core: Cell,
+    session: Box<SessionTransport>,
+}
+
+impl AsyncRead for EarlyStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { core, session } = self.get_mut();
+        loop {
+            let taken = session.take_early(buffer.initialize_unfilled());
+            if taken > 0 || session.is_waiting() {
+                buffer.advance(taken);
+                return Poll::Ready(Ok(()));
+            }
+            ready!(core.borrow_mut().poll_early(session, cx));
+        }
+    }
+}
+
+impl AsyncWrite for EarlyStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { core, session } = self.get_mut();
+        session.say(bytes);
+        session.send_due(Instant::now(), cx, &mut core.borrow_mut().sealed);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,270 @@
+//! The sessions of a worker's links: what happens to them, who may resume them, and their bounds while they wait.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fastway_session::{Load, Names, Registry, Resume, SessionName, Status, WaitingLimits};
+use tokio::net::TcpStream;
+
+use super::core::Core;
+use super::mail::Message;
+use crate::admission::{Site, site};
+use crate::link::{CloseReason, Notice, Refused, State, WaitReason};
+use crate::routing::{LinkAddr, Slot};
+
+/// Time between two looks for acknowledgements that are due: half of the time that they have.
+pub(super) const BEAT: Duration = Duration::from_millis(50);
+
+/// Where the sessions of all workers are found, and how many of them may wait. Asked at the door only.
+#[derive(Debug)]
+pub(crate) struct Sessions(Mutex<Registry<LinkAddr, Site>>);
+
+impl Sessions {
+    pub(super) fn new(limits: WaitingLimits) -> Self {
+        Self(Mutex::new(Registry::new(limits)))
+    }
+
+    /// A panic of another thread cannot leave the table half written: its parts are only found through each other.
+    fn lock(&self) -> MutexGuard<'_, Registry<LinkAddr, Site>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The link whose session a resume names.
+    pub(super) fn find(&self, name: SessionName) -> Result<LinkAddr, Status> {
+        self.lock().find(name)
+    }
+
+    fn insert(&self, link: LinkAddr, from: Site, names: Names) {
+        self.lock().insert(link, from, names);
+    }
+
+    fn rename(&self, link: LinkAddr, names: Names) {
+        self.lock().rename(link, names);
+    }
+
+    fn resumed(&self, link: LinkAddr, from: Site, names: Names) {
+        let mut registry = self.lock();
+        registry.resumed(link, from);
+        registry.rename(link, names);
+    }
+
+    fn wait(&self, link: LinkAddr, bytes: usize) -> Vec<LinkAddr> {
+        self.lock().wait(link, bytes)
+    }
+
+    pub(super) fn remove(&self, link: LinkAddr) {
+        self.lock().remove(link);
+    }
+
+    /// Sessions that are there, and what waits.
+    pub(crate) fn load(&self) -> (usize, Load) {
+        let registry = self.lock();
+        (registry.len(), registry.waiting())
+    }
+}
+
+/// What became of a resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumeEnd {
+    /// The session goes on by it.
+    Resumed,
+    /// It was replied to, and never proven, or a newer one came before that.
+    NotProven,
+    /// It was refused.
+    Refused,
+}
+
+impl ResumeEnd {
+    /// Every outcome, in the order of its index.
+    pub const ALL: [Self; 3] = [Self::Resumed, Self::NotProven, Self::Refused];
+
+    /// Its place in [`ResumeEnd::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::NotProven => "not_proven",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Core {
+    /// A link with a session was added: from now on it can be resumed.
+    pub(super) fn session_begins(&mut self, addr: LinkAddr) {
+        let Some(link) = self.link(addr) else { return };
+        let Some(session) = link.session() else { return };
+        let (names, from, kind) = (session.names(), site(link.peer.ip()), session.kind());
+        self.shared.sessions.insert(addr, from, names);
+        self.stats.sessions.opened(kind);
+        self.session_news(addr.slot);
+    }
+
+    /// Acts on what happened to a link's session, and sees to it that what it has to say is sent.
+    pub(super) fn session_news(&mut self, slot: Slot) {
+        while let Some(notice) = self.next_notice(slot) {
+            match notice {
+                Notice::Established => {}
+                Notice::Resumed(_) => self.session_resumed(slot, notice),
+                Notice::Interrupted => self.session_interrupted(slot),
+                Notice::GivenUp => self.stats.sessions.resume_ended(ResumeEnd::NotProven),
+                Notice::PeerClosed => self.close_gently(slot, &CloseReason::EndOfStream),
+                Notice::Ended(end) => self.session_ended(slot, &CloseReason::Session(end)),
+            }
+        }
+        self.plan_session(slot);
+    }
+
+    fn next_notice(&mut self, slot: Slot) -> Option<Notice> {
+        let (session, ..) = self.links.get_mut(slot.index())?.session_parts()?;
+        session.notice()
+    }
+
+    fn session_resumed(&mut self, slot: Slot, notice: Notice) {
+        let (Some(link), Notice::Resumed(peer)) = (self.links.get_mut(slot.index()), notice) else { return };
+        link.resumed(peer);
+        let Some(session) = link.session() else { return };
+        self.shared.sessions.resumed(link.addr, site(peer.ip()), session.names());
+        self.stats.sessions.resume_ended(ResumeEnd::Resumed);
+        self.journal.resumed(link);
+        link.wake();
+    }
+
+    fn session_interrupted(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        link.block(false);
+        link.waits.begin(WaitReason::NoTransport);
+        self.stats.sessions.interrupted += 1;
+        self.journal.interrupted(link);
+        self.account_for_waiting(slot);
+    }
+
+    /// Counts what a waiting session keeps, and ends the sessions that have to make room.
+    pub(super) fn account_for_waiting(&mut self, slot: Slot) {
+        let Some(link) = self.links.get(slot.index()) else { return };
+        let Some(session) = link.session().filter(|session| session.is_waiting()) else { return };
+        let bytes = session.kept_bytes() + link.outbox.waiting().bytes;
+        for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
+            self.shared.mailboxes.send(pushed_out.worker, Message::PushOut(pushed_out));
+        }
+    }
+
+    /// Ends a session that waits, to make room for others.
+    pub(super) fn push_out(&mut self, addr: LinkAddr) {
+        if self.link(addr).is_some() {
+            self.close(addr.slot, &CloseReason::PushedOut);
+        }
+    }
+
+    fn session_ended(&mut self, slot: Slot, reason: &CloseReason) {
+        match self.links.get(slot.index()).map(|link| link.state) {
+            Some(State::Open) => self.close(slot, reason),
+            Some(State::Closing { .. }) => self.remove_if_done(slot),
+            None => {}
+        }
+    }
+
+    /// Notes when acknowledgements are due, and has the link flushed when there is something to send.
+    fn plan_session(&mut self, slot: Slot) {
+        let now = Instant::now();
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let addr = link.addr;
+        let Some((session, outbox, _)) = link.session_parts() else { return };
+        if !session.listed
+            && let Some(at) = session.ack_due(now)
+        {
+            session.listed = true;
+            self.acks_due.push_back((at, addr));
+        }
+        if session.wants_to_send(outbox, now) {
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Sends the acknowledgements that are due before the next beat.
+    pub(super) fn send_acks(&mut self) {
+        let until = Instant::now() + BEAT;
+        while let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) {
+            let mut sealed = std::mem::take(&mut self.sealed);
+            if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
+                session.listed = false;
+                session.send_due(until, &mut cx, &mut sealed);
+            }
+            self.sealed = sealed;
+            if self.link(addr).is_some() {
+                self.session_news(addr.slot);
+            }
+        }
+    }
+
+    /// Has a link's session go on by a new stream, once that is proven.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub(super) fn resume(
+        &mut self,
+        addr: LinkAddr,
+        resume: &Resume,
+        stream: TcpStream,
+        peer: std::net::SocketAddr,
+    ) -> Result<(), Refused> {
+        if !self.stop.is_reading() {
+            return Err(Refused { stream, status: Status::Draining });
+        }
+        let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
+            return Err(Refused { stream, status: Status::Expired });
+        };
+        let side = link.role.side();
+        let Some((session, outbox, _)) = link.session_parts() else {
+            return Err(Refused { stream, status: Status::Unknown });
+        };
+        let handshakes = self.arrivals.of(side);
+        session.resume(resume, (stream, peer), || handshakes.afford(), outbox, &mut self.pool)?;
+        self.shared.sessions.rename(addr, session.names());
+        link.wake();
+        self.session_news(addr.slot);
+        Ok(())
+    }
+
+    /// Lets time pass for a session; what is to be said about its silence is its owner's business.
+    pub(super) fn tick_session(&mut self, slot: Slot, now: Instant) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some((session, ..)) = link.session_parts() else { return };
+        session.tick(now);
+        self.session_news(slot);
+    }
+
+    /// Gives up the stream of a link's session: the session waits for another one.
+    pub(super) fn drop_stream(&mut self, slot: Slot) {
+        let parts = self.links.get_mut(slot.index()).and_then(|link| link.session_parts());
+        if let Some((session, ..)) = parts {
+            session.drop_stream();
+            self.session_news(slot);
+        }
+    }
+
+    /// Begins the end of a session whose link closes in good order.
+    pub(super) fn close_session(&mut self, slot: Slot, reason: &CloseReason) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some((session, outbox, _)) = link.session_parts() else { return };
+        match reason {
+            CloseReason::EndOfStream => session.close(outbox, &mut self.pool),
+            _ => session.abort_when_sent(reason.abort_reason()),
+        }
+        self.mark_dirty(slot);
+    }
+
+    /// Tells the peer of a session that it is over, if that can be done at once.
+    pub(super) fn abort_session(&mut self, slot: Slot, reason: &CloseReason) {
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let parts = self.links.get_mut(slot.index()).and_then(|link| link.session_parts());
+        if let Some((session, ..)) = parts {
+            session.abort(reason.abort_reason(), &mut sealed);
+        }
+        self.sealed = sealed;
+    }
+}
