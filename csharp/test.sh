@@ -2,7 +2,8 @@
 # Builds the C# SDK with its tests, examples and benchmark, and runs the tests on Mono: csharp/test.sh [nunit-console's options]
 #
 # Needs mcs, mono and nunit-console (Debian: apt-get install mono-mcs mono-runtime nunit-console libnunit-framework2.6.3-cil).
-# The tests run against the gateway that FASTWAY_BIN names, by default the debug build of this repository.
+# The tests run against the gateway, the Rust peer and the Rust chat that FASTWAY_BIN, FASTWAY_PEER_BIN and FASTWAY_CHAT_BIN name,
+# by default the debug builds of this repository. Go builds the Go peer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,8 +11,8 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target/csharp"
 out=$(cd "$target/csharp" && pwd)
 export FASTWAY_BIN=${FASTWAY_BIN:-$target/debug/fastway}
+export FASTWAY_CHAT_BIN=${FASTWAY_CHAT_BIN:-$target/debug/examples/chat}
 export FASTWAY_PEER_BIN=${FASTWAY_PEER_BIN:-$target/debug/fastway-interop-peer}
-export FASTWAY_CSHARP_OUT=$out
 
 main() {
     local nunit
@@ -22,6 +23,7 @@ main() {
     build_programs examples
     build_programs interop
     build_programs bench
+    build_go_peer
     test_all "$@"
 }
 
@@ -40,6 +42,12 @@ build_programs() {
         [[ -d $folder ]] || continue
         build exe "fastway-$(basename "$folder").exe" "${folder%/}" -r:"$out/Fastway.dll"
     done
+}
+
+# The Go SDK's peer of the interop suite; the Rust one is built by cargo.
+build_go_peer() {
+    export FASTWAY_GO_PEER_BIN=$out/fastway-peer-go
+    go -C go build -o "$FASTWAY_GO_PEER_BIN" ./internal/interoppeer
 }
 
 find_nunit() {

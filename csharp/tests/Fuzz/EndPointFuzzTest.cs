@@ -42,7 +42,7 @@ namespace Fastway.Tests.Fuzz
 
         private static LostReason Try(Random random)
         {
-            var role = random.Next(2) == 0 ? Role.Client : Role.Server;
+            var role = random.Next(8) == 0 ? Role.Server : Role.Client;
             var bytes = new BadGateway(random).Say(random.Next(4) > 0);
             var options = new EndPointOptions
             {
