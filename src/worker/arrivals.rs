@@ -23,7 +23,8 @@ use fastway_session::{
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 
 use super::core::Core;
 use super::doors::{admit_client, serve};
@@ -45,6 +46,7 @@ const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 pub(super) struct Arrivals {
     client: Port,
     server: Port,
+    turn: Rc<Semaphore>,
 }
 
 /// Those of one port.
@@ -157,7 +159,7 @@ impl Arrivals {
     /// Nobody is there. Each of `workers` takes its share of what the limits allow.
     pub(super) fn new(config: &Config, workers: usize) -> Self {
         let port = |side: &SideConfig| Port::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server) }
+        Self { client: port(&config.client), server: port(&config.server), turn: Rc::new(Semaphore::new(1)) }
     }
 
     /// Those of one port.
@@ -166,6 +168,11 @@ impl Arrivals {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// The turn of an arrival: see [`pass`].
+    fn turn(&self) -> Rc<Semaphore> {
+        Rc::clone(&self.turn)
     }
 
     /// Handshakes in progress on a port.
@@ -253,11 +260,20 @@ fn start<T: Future<Output = ()> + 'static>(
     }
 }
 
+/// Waits until it is the turn of an arrival: one for each look at the links that can be read. A handshake takes as long as
+/// many messages, and those who come must not hold up those who are there.
+async fn pass(core: &Cell) {
+    let turn = core.borrow().arrivals.turn();
+    let _in_order = turn.acquire().await;
+    yield_now().await;
+}
+
 /// Reads what a stream is, and makes of it what it asks for.
 async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    pass(core).await;
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
         LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
@@ -318,6 +334,7 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
 
 async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
+    pass(core).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
@@ -369,6 +386,7 @@ async fn resume_here(
     stream: TcpStream,
     peer: SocketAddr,
 ) -> Result<(), Failure> {
+    pass(core).await;
     let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
     match resumed {
         Ok(Answered::Taken) => Ok(()),
