@@ -17,19 +17,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_session::{
-    Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
-    Session, Status,
+    AbortReason, Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception,
+    Request, Resume, Session, Status,
 };
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 
 use super::core::Core;
 use super::doors::{admit_client, serve};
 use super::inspect::HandshakeInfo;
 use super::mail::{Message, Newcomer, Resumption};
-use super::sessions::ResumeEnd;
+use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
 use crate::admission::{Permit, Site, site};
 use crate::config::{Config, SessionConfig, SideConfig};
@@ -45,6 +46,7 @@ const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 pub(super) struct Arrivals {
     client: Port,
     server: Port,
+    turn: Rc<Semaphore>,
 }
 
 /// Those of one port.
@@ -157,7 +159,7 @@ impl Arrivals {
     /// Nobody is there. Each of `workers` takes its share of what the limits allow.
     pub(super) fn new(config: &Config, workers: usize) -> Self {
         let port = |side: &SideConfig| Port::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server) }
+        Self { client: port(&config.client), server: port(&config.server), turn: Rc::new(Semaphore::new(1)) }
     }
 
     /// Those of one port.
@@ -166,6 +168,11 @@ impl Arrivals {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// The turn of an arrival: see [`pass`].
+    fn turn(&self) -> Rc<Semaphore> {
+        Rc::clone(&self.turn)
     }
 
     /// Handshakes in progress on a port.
@@ -253,11 +260,20 @@ fn start<T: Future<Output = ()> + 'static>(
     }
 }
 
+/// Waits until it is the turn of an arrival: one for each look at the links that can be read. A handshake takes as long as
+/// many messages, and those who come must not hold up those who are there.
+async fn pass(core: &Cell) {
+    let turn = core.borrow().arrivals.turn();
+    let _in_order = turn.acquire().await;
+    yield_now().await;
+}
+
 /// Reads what a stream is, and makes of it what it asks for.
 async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    pass(core).await;
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
         LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
@@ -267,6 +283,9 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
     let request = first_message(&mut stream).await?;
     if !kinds.admits(kind) {
         return refuse(core, stream, &request, Status::NotAdmitted).await;
+    }
+    if !core.borrow().stop.is_reading() {
+        return refuse(core, stream, &request, Status::Draining).await;
     }
     match request {
         Request::Resume(resume) => {
@@ -307,15 +326,15 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     if !core.borrow().stop.is_reading() {
         return Err(Failure::Refused(Status::Draining));
     }
-    match permit.count_client(peer.ip()) {
-        Ok(()) => admit_client(core, Transport::Tcp(stream), peer, permit),
-        Err(refusal) => core.borrow_mut().turned_away(Side::Client, peer, refusal.kind(), &refusal),
+    if core.borrow_mut().may_be_client(&mut permit, peer) {
+        admit_client(core, Transport::Tcp(stream), peer, permit);
     }
     Ok(())
 }
 
 async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
+    pass(core).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
@@ -325,7 +344,10 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
     let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     match side {
-        Side::Client => admit_client(core, Transport::Session(session), peer, permit),
+        Side::Client if core.borrow_mut().may_be_client(&mut permit, peer) => {
+            admit_client(core, Transport::Session(session), peer, permit);
+        }
+        Side::Client => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
         Side::Server => {
             let mut stream = EarlyStream { core: Rc::clone(core), session };
             let key = core.borrow().config.server_auth_key.clone();
@@ -364,25 +386,34 @@ async fn resume_here(
     stream: TcpStream,
     peer: SocketAddr,
 ) -> Result<(), Failure> {
+    pass(core).await;
     let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
     match resumed {
-        Ok(()) => Ok(()),
+        Ok(Answered::Taken) => Ok(()),
+        Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
         Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
     }
 }
 
-/// Says no, and waits until the peer has heard it: a stream that is dropped with bytes unread takes the answer with it.
-async fn refuse(core: &Cell, mut stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
+/// Says no.
+async fn refuse(core: &Cell, stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
     let answer = match request {
         Request::Open(open) => open.refusal(status),
         Request::Resume(resume) => resume.refusal(status),
     };
     core.borrow_mut().refused(request, status);
-    stream.write_all(&answer).await?;
+    say_last(stream, &answer).await?;
+    Err(Failure::Refused(status))
+}
+
+/// Says something, and waits until the peer has heard it: a stream that is dropped with bytes unread takes with it what is
+/// on its way.
+async fn say_last(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
     stream.shutdown().await?;
     let mut rest = [0; 64];
     while stream.read(&mut rest).await? > 0 {}
-    Err(Failure::Refused(status))
+    Ok(())
 }
 
 impl Core {
@@ -394,15 +425,11 @@ impl Core {
         permit: &mut Permit,
         peer: SocketAddr,
     ) -> Result<(Session, Dial), Status> {
-        if !self.stop.is_reading() {
-            return Err(Status::Draining);
-        }
-        if side == Side::Client
-            && let Err(refusal) = permit.count_client(peer.ip())
-        {
-            self.turned_away(side, peer, refusal.kind(), &refusal);
+        if side == Side::Client && !self.may_be_client(permit, peer) {
             return Err(Status::Overloaded);
         }
+        // Until it has proven itself, it takes no place.
+        permit.uncount_client();
         if !self.arrivals.of(side).afford() {
             return Err(Status::Overloaded);
         }
@@ -411,6 +438,12 @@ impl Core {
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time, wait, legacy };
         open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
+    }
+
+    /// Counts a stream as a client, if it may be one.
+    fn may_be_client(&mut self, permit: &mut Permit, peer: SocketAddr) -> bool {
+        let counted = permit.count_client(peer.ip());
+        counted.inspect_err(|refusal| self.turned_away(Side::Client, peer, refusal.kind(), refusal)).is_ok()
     }
 
     /// Waits until a session exists for both ends.
@@ -427,9 +460,7 @@ impl Core {
     /// Reads for a session that has no link yet.
     fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let limit = scratch.len();
-        let polled = session.poll_recv(cx, &mut scratch, limit);
-        let polled = polled.map(|bytes| session.read_early(scratch.get(..bytes).unwrap_or_default()));
+        let polled = session.poll_ahead(cx, &mut scratch);
         self.scratch = scratch;
         polled
     }
