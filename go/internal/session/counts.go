@@ -74,7 +74,7 @@ func (in *incoming) take(position uint64, bytes int, now time.Time) (fresh int, 
 	if in.closed {
 		return 0, fault("something follows its close")
 	}
-	fresh = int(end - in.received)
+	fresh = min(int(end-in.received), bytes)
 	in.received = end
 	in.owe(now)
 	return fresh, nil

@@ -109,20 +109,17 @@ func (s *Stream) carryOn() (attempts int, err error) {
 	}
 }
 
-// pause waits before an attempt.
+// pause waits before an attempt, the first one as well: those who lost the same router do not come back in one moment.
 func (s *Stream) pause() error {
 	s.mu.Lock()
-	tried := s.tried
 	s.tried++
+	timer := time.NewTimer(s.opts.Pause(s.tried))
 	s.mu.Unlock()
-	if tried > 0 {
-		timer := time.NewTimer(s.opts.Pause(tried))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.hurry:
-		case <-s.ctx.Done():
-		}
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.hurry:
+	case <-s.ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
