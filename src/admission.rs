@@ -212,6 +212,13 @@ impl Permit {
         Ok(())
     }
 
+    /// Counts it no more.
+    pub fn uncount_client(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.admission.leave(&client);
+        }
+    }
+
     /// The peer's address has changed. That is no reason to turn it away.
     pub fn move_to(&mut self, address: IpAddr) {
         let site = site(address);
@@ -228,9 +235,7 @@ impl Drop for Permit {
         if let Some(links) = self.admission.links_by_worker.get(self.worker.index()) {
             links.fetch_sub(1, Relaxed);
         }
-        if let Some(client) = &self.client {
-            self.admission.leave(client);
-        }
+        self.uncount_client();
     }
 }
 

@@ -19,7 +19,7 @@ use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::pool::ClassReport;
 use crate::routing::Side;
-use crate::worker::{self, Bounds, HeldUp, SideReport, SideStats};
+use crate::worker::{self, ArrivalEnd, Bounds, HeldUp, ResumeEnd, STATUSES, SideReport, SideStats};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -53,6 +53,7 @@ impl Metrics {
         metrics.traffic(sample);
         metrics.queues(sample);
         metrics.refusals(sample);
+        metrics.sessions(sample);
         metrics.pool(&sample.report.pool);
         metrics.process(sample);
         metrics
@@ -156,6 +157,38 @@ impl Metrics {
         self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
         let errors = [plain(stats.accept_errors)];
         self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
+    }
+
+    fn sessions(&mut self, sample: &Sample) {
+        let (sessions, waiting) = (&sample.total.stats.sessions, &sample.report.waiting);
+        let open = [plain(sample.report.sessions as u64)];
+        self.gauge("fastway_sessions", "sessions that are there, waiting ones among them", open);
+        let count = [plain(waiting.sessions as u64)];
+        self.gauge("fastway_sessions_waiting", "sessions that wait for their peers to come back", count);
+        let bytes = [plain(waiting.bytes as u64)];
+        self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);
+        let opened = [("secure", sessions.opened_secure), ("legacy", sessions.opened_legacy)];
+        let opened = opened.map(|(kind, count)| (labels(&[("kind", kind)]), count as f64));
+        self.counter("fastway_sessions_opened_total", "sessions opened, by kind", opened);
+        let interrupted = [plain(sessions.interrupted)];
+        self.counter("fastway_session_interruptions_total", "times that sessions lost their transport", interrupted);
+        let resumes = ResumeEnd::ALL.into_iter().zip(sessions.resumes);
+        let resumes = resumes.map(|(outcome, count)| (labels(&[("outcome", outcome.name())]), count as f64));
+        self.counter("fastway_session_resumes_total", "resumes, by outcome", resumes);
+        let refused = STATUSES.into_iter().zip(sessions.refused);
+        let refused = refused.map(|((_, status), count)| (labels(&[("status", status)]), count as f64));
+        self.counter("fastway_session_refusals_total", "opens and resumes refused, by status", refused);
+        let in_progress = SIDES.into_iter().zip(sample.total.arrivals);
+        let in_progress = in_progress.map(|(side, count)| (labels(&[("side", &side.to_string())]), count as f64));
+        let help = "streams on ports with sessions that have not proved yet what they are";
+        self.gauge("fastway_session_handshakes_in_progress", help, in_progress);
+        let failed = ArrivalEnd::ALL.into_iter().zip(sessions.failed);
+        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        self.counter(
+            "fastway_session_handshakes_failed_total",
+            "handshakes of sessions that failed, by reason",
+            failed,
+        );
     }
 
     fn pool(&mut self, pool: &[ClassReport]) {

@@ -17,7 +17,7 @@ use crate::admission::TurnedAway;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::routing::{RouterStats, Side};
-use crate::worker::{HeldUp, RoundTrips};
+use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -59,6 +59,7 @@ pub(super) struct StatsView {
     connections: ConnectionsView,
     handshakes: HandshakesView,
     refused: RefusedView,
+    sessions: SessionsView,
     stray_runs: u64,
     accept_errors: u64,
     pool: Vec<PoolView>,
@@ -119,6 +120,19 @@ struct RefusedView {
     links: ByName<u64>,
 }
 
+/// Sessions, on both ports.
+#[derive(Debug, Serialize)]
+struct SessionsView {
+    open: usize,
+    waiting: usize,
+    waiting_bytes: usize,
+    opened: ByName<u64>,
+    interrupted: u64,
+    resumes: ByName<u64>,
+    refused: ByName<u64>,
+    handshakes: HandshakesView,
+}
+
 #[derive(Debug, Serialize)]
 struct PoolView {
     chunk_bytes: usize,
@@ -170,11 +184,32 @@ impl StatsView {
                 dials: dials_refused(&total.routing).into(),
                 links: by_name(TurnedAway::ALL.map(TurnedAway::name), total.stats.turned_away),
             },
+            sessions: SessionsView::new(sample),
             stray_runs: total.routing.stray,
             accept_errors: total.stats.accept_errors,
             pool: sample.pool(),
             process: sample.process(),
             allocator: sample.allocator(),
+        }
+    }
+}
+
+impl SessionsView {
+    fn new(sample: &Sample) -> Self {
+        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } =
+            sample.total.stats.sessions;
+        Self {
+            open: sample.report.sessions,
+            waiting: sample.report.waiting.sessions,
+            waiting_bytes: sample.report.waiting.bytes,
+            opened: by_name(["secure", "legacy"], [opened_secure, opened_legacy]),
+            interrupted,
+            resumes: by_name(ResumeEnd::ALL.map(ResumeEnd::name), resumes),
+            refused: by_name(STATUSES.map(|(_, name)| name), refused),
+            handshakes: HandshakesView {
+                in_progress: sample.total.arrivals.iter().sum(),
+                failed: by_name(ArrivalEnd::ALL.map(ArrivalEnd::name), failed),
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use fastway_session::Session;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use reason::{CloseKind, CloseReason};
@@ -282,9 +283,14 @@ impl Link {
     }
 
     /// Gives the buffers back and ends the link's task.
-    pub(crate) fn dismantle(mut self, pool: &mut LocalPool) {
+    /// Its session is left if it ended in good order.
+    pub(crate) fn dismantle(mut self, pool: &mut LocalPool) -> Option<Session> {
         self.inbox.clear(pool);
         self.outbox.clear(pool);
         self.waker.wake();
+        match self.transport {
+            Transport::Tcp(_) => None,
+            Transport::Session(session) => session.into_ended(),
+        }
     }
 }

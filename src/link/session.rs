@@ -24,6 +24,8 @@ use crate::pool::LocalPool;
 
 /// Bytes that are sealed before the socket is asked to take them.
 const SEALED_AT_ONCE: usize = 64 << 10;
+/// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
+const PARKED_BYTES: usize = 64 << 10;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
@@ -39,9 +41,11 @@ pub struct SessionTransport {
     live: Option<Carrier>,
     /// Replied to, and not proven yet.
     candidate: Option<Carrier>,
-    /// Bytes of the stream that were read before there was a link.
+    /// Bytes of the stream that were read before there was a link, or while it was not read.
     ahead: Vec<u8>,
     notices: VecDeque<Notice>,
+    /// The peer sends nothing behind `ahead`.
+    peer_closed: bool,
     farewell: Option<AbortReason>,
     /// Whether the worker has a note that acknowledgements are due.
     pub(crate) listed: bool,
@@ -92,6 +96,7 @@ impl SessionTransport {
             candidate: Some(Carrier::new(dial, stream, peer)),
             ahead: Vec::new(),
             notices: VecDeque::new(),
+            peer_closed: false,
             farewell: None,
             listed: false,
         }
@@ -132,9 +137,13 @@ impl SessionTransport {
         self.live.as_ref().map(|live| &live.stream)
     }
 
-    /// What happened, oldest first.
+    /// What happened, oldest first; that the peer has closed, only when all of it was read.
     pub fn notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+        if let Some(notice) = self.notices.pop_front() {
+            return Some(notice);
+        }
+        let closed = self.ahead.is_empty() && std::mem::take(&mut self.peer_closed);
+        closed.then_some(Notice::PeerClosed)
     }
 
     /// Reads what came, at most `limit` bytes of it, and leaves the stream's new bytes at the front of `scratch`. 0 is not
@@ -143,6 +152,20 @@ impl SessionTransport {
         if !self.ahead.is_empty() {
             return Poll::Ready(self.take_early(scratch));
         }
+        self.poll_streams(cx, scratch, limit)
+    }
+
+    /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
+    /// there is enough of it.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        if self.ahead.len() >= PARKED_BYTES {
+            return Poll::Pending;
+        }
+        let polled = self.poll_streams(cx, scratch, PARKED_BYTES);
+        polled.map(|bytes| self.ahead.extend_from_slice(scratch.get(..bytes).unwrap_or_default()))
+    }
+
+    fn poll_streams(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
         let now = Instant::now();
         for newer in [true, false] {
             let carrier = if newer { self.candidate.take() } else { self.live.take() };
@@ -160,12 +183,7 @@ impl SessionTransport {
         Poll::Pending
     }
 
-    /// Keeps bytes of the stream until there is a link, or somebody takes them before.
-    pub fn read_early(&mut self, bytes: &[u8]) {
-        self.ahead.extend_from_slice(bytes);
-    }
-
-    /// Takes bytes that were kept.
+    /// Takes bytes that were read ahead.
     pub fn take_early(&mut self, space: &mut [u8]) -> usize {
         let count = self.ahead.len().min(space.len());
         if let (Some(to), Some(from)) = (space.get_mut(..count), self.ahead.get(..count)) {
@@ -256,7 +274,10 @@ impl SessionTransport {
                     self.drop_carrier(transport);
                     None
                 }
-                Event::PeerClosed => Some(Notice::PeerClosed),
+                Event::PeerClosed => {
+                    self.peer_closed = true;
+                    None
+                }
                 Event::Ended(end) => Some(Notice::Ended(end)),
                 Event::Refused(_) => None,
             };
@@ -367,7 +388,7 @@ impl SessionTransport {
 
     /// When the next acknowledgement is due, if one is owed.
     pub fn ack_due(&self, now: Instant) -> Option<Instant> {
-        self.session.timeout().filter(|at| *at <= now + ACK_DELAY)
+        self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY)
     }
 
     /// Replies to a resume on a new stream. The older one goes on until the new one is proven.
@@ -431,6 +452,11 @@ impl SessionTransport {
             None => self.farewell.is_some() || self.session.end().is_some(),
             Some(live) => self.session.end().is_some() && live.finish(),
         }
+    }
+
+    /// The session alone, for a peer that comes once more to learn of its end.
+    pub fn into_ended(self) -> Option<Session> {
+        (self.session.end() == Some(End::Closed)).then_some(self.session)
     }
 
     /// Gives up memory that is not needed now.

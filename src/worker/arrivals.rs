@@ -17,8 +17,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_session::{
-    Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
-    Session, Status,
+    AbortReason, Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception,
+    Request, Resume, Session, Status,
 };
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -29,7 +29,7 @@ use super::core::Core;
 use super::doors::{admit_client, serve};
 use super::inspect::HandshakeInfo;
 use super::mail::{Message, Newcomer, Resumption};
-use super::sessions::ResumeEnd;
+use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
 use crate::admission::{Permit, Site, site};
 use crate::config::{Config, SessionConfig, SideConfig};
@@ -268,6 +268,9 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
     if !kinds.admits(kind) {
         return refuse(core, stream, &request, Status::NotAdmitted).await;
     }
+    if !core.borrow().stop.is_reading() {
+        return refuse(core, stream, &request, Status::Draining).await;
+    }
     match request {
         Request::Resume(resume) => {
             drop(permit);
@@ -307,9 +310,8 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     if !core.borrow().stop.is_reading() {
         return Err(Failure::Refused(Status::Draining));
     }
-    match permit.count_client(peer.ip()) {
-        Ok(()) => admit_client(core, Transport::Tcp(stream), peer, permit),
-        Err(refusal) => core.borrow_mut().turned_away(Side::Client, peer, refusal.kind(), &refusal),
+    if core.borrow_mut().may_be_client(&mut permit, peer) {
+        admit_client(core, Transport::Tcp(stream), peer, permit);
     }
     Ok(())
 }
@@ -325,7 +327,10 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
     let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     match side {
-        Side::Client => admit_client(core, Transport::Session(session), peer, permit),
+        Side::Client if core.borrow_mut().may_be_client(&mut permit, peer) => {
+            admit_client(core, Transport::Session(session), peer, permit);
+        }
+        Side::Client => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
         Side::Server => {
             let mut stream = EarlyStream { core: Rc::clone(core), session };
             let key = core.borrow().config.server_auth_key.clone();
@@ -366,23 +371,31 @@ async fn resume_here(
 ) -> Result<(), Failure> {
     let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
     match resumed {
-        Ok(()) => Ok(()),
+        Ok(Answered::Taken) => Ok(()),
+        Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
         Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
     }
 }
 
-/// Says no, and waits until the peer has heard it: a stream that is dropped with bytes unread takes the answer with it.
-async fn refuse(core: &Cell, mut stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
+/// Says no.
+async fn refuse(core: &Cell, stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
     let answer = match request {
         Request::Open(open) => open.refusal(status),
         Request::Resume(resume) => resume.refusal(status),
     };
     core.borrow_mut().refused(request, status);
-    stream.write_all(&answer).await?;
+    say_last(stream, &answer).await?;
+    Err(Failure::Refused(status))
+}
+
+/// Says something, and waits until the peer has heard it: a stream that is dropped with bytes unread takes with it what is
+/// on its way.
+async fn say_last(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
     stream.shutdown().await?;
     let mut rest = [0; 64];
     while stream.read(&mut rest).await? > 0 {}
-    Err(Failure::Refused(status))
+    Ok(())
 }
 
 impl Core {
@@ -394,15 +407,11 @@ impl Core {
         permit: &mut Permit,
         peer: SocketAddr,
     ) -> Result<(Session, Dial), Status> {
-        if !self.stop.is_reading() {
-            return Err(Status::Draining);
-        }
-        if side == Side::Client
-            && let Err(refusal) = permit.count_client(peer.ip())
-        {
-            self.turned_away(side, peer, refusal.kind(), &refusal);
+        if side == Side::Client && !self.may_be_client(permit, peer) {
             return Err(Status::Overloaded);
         }
+        // Until it has proven itself, it takes no place.
+        permit.uncount_client();
         if !self.arrivals.of(side).afford() {
             return Err(Status::Overloaded);
         }
@@ -411,6 +420,12 @@ impl Core {
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time, wait, legacy };
         open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
+    }
+
+    /// Counts a stream as a client, if it may be one.
+    fn may_be_client(&mut self, permit: &mut Permit, peer: SocketAddr) -> bool {
+        let counted = permit.count_client(peer.ip());
+        counted.inspect_err(|refusal| self.turned_away(Side::Client, peer, refusal.kind(), refusal)).is_ok()
     }
 
     /// Waits until a session exists for both ends.
@@ -427,9 +442,7 @@ impl Core {
     /// Reads for a session that has no link yet.
     fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let limit = scratch.len();
-        let polled = session.poll_recv(cx, &mut scratch, limit);
-        let polled = polled.map(|bytes| session.read_early(scratch.get(..bytes).unwrap_or_default()));
+        let polled = session.poll_ahead(cx, &mut scratch);
         self.scratch = scratch;
         polled
     }

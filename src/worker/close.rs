@@ -62,10 +62,11 @@ impl Core {
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.try_remove(slot.index()) {
             self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
-            if link.session().is_some() {
-                self.shared.sessions.remove(link.addr);
+            let (addr, side, is_session) = (link.addr, link.role.side(), link.session().is_some());
+            let ended = link.dismantle(&mut self.pool);
+            if is_session {
+                self.session_gone(addr, side, ended);
             }
-            link.dismantle(&mut self.pool);
             if self.stop.is_draining() {
                 self.schedule();
             }

@@ -19,6 +19,7 @@ use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
 use super::mail::Outgoing;
 use super::report::{Journal, Stats};
+use super::sessions::Ended;
 use super::shared::Shared;
 use super::stop::Stop;
 use crate::admission::Permit;
@@ -48,6 +49,8 @@ pub(super) struct Core {
     pub(super) arrivals: Arrivals,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
+    /// Sessions that ended in good order, the oldest first.
+    pub(super) ended: VecDeque<Ended>,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
@@ -98,6 +101,7 @@ impl Core {
             handshakes: BTreeMap::new(),
             arrivals: Arrivals::new(&config, workers),
             acks_due: VecDeque::new(),
+            ended: VecDeque::new(),
             sealed: Vec::new(),
             acceptors: Vec::new(),
             next_sweep: Rc::default(),

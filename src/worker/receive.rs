@@ -58,7 +58,7 @@ impl Core {
 
     /// Reads once. Pending when there is nothing to read, or when the link must not be read now.
     fn poll_receive(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let Some(limit) = self.read_limit(addr) else { return Poll::Pending };
+        let Some(limit) = self.read_limit(addr) else { return self.read_ahead(addr, cx).map(Ok) };
         let mut scratch = std::mem::take(&mut self.scratch);
         let polled = self.link(addr).map_or(Poll::Pending, |link| link.poll_recv(cx, &mut scratch, limit));
         let result = polled.map(|received| match received {
@@ -70,6 +70,26 @@ impl Core {
             self.session_news(addr.slot);
         }
         result
+    }
+
+    /// Reads a session of a link that is not to be read, for the acknowledgements in it: without them nothing more could
+    /// be sent to its peer.
+    fn read_ahead(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
+        let reading = self.stop.is_reading();
+        let Some(link) = self.link(addr).filter(|link| reading && link.state == State::Open) else {
+            return Poll::Pending;
+        };
+        if link.session().is_none() {
+            return Poll::Pending;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let parts = self.link(addr).and_then(|link| link.session_parts());
+        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_ahead(cx, &mut scratch));
+        self.scratch = scratch;
+        if polled.is_ready() {
+            self.session_news(addr.slot);
+        }
+        polled
     }
 
     /// How many bytes may be read from a link now; `None`: it is not to be read.

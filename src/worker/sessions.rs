@@ -3,14 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fastway_session::{Load, Names, Registry, Resume, SessionName, Status, WaitingLimits};
+use fastway_session::{Backlog, Load, Names, Registry, Resume, Session, SessionName, Status, WaitingLimits};
 use tokio::net::TcpStream;
 
 use super::core::Core;
 use super::mail::Message;
 use crate::admission::{Site, site};
 use crate::link::{CloseReason, Notice, Refused, State, WaitReason};
-use crate::routing::{LinkAddr, Slot};
+use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
@@ -61,6 +61,27 @@ impl Sessions {
         let registry = self.lock();
         (registry.len(), registry.waiting())
     }
+}
+
+/// Ended sessions that a worker keeps.
+const MOST_ENDED: usize = 1024;
+
+/// A session that ended in good order. Its peer may have missed the last acknowledgement, and come once more for it.
+#[derive(Debug)]
+pub(super) struct Ended {
+    addr: LinkAddr,
+    side: Side,
+    session: Session,
+    until: Instant,
+}
+
+/// A resume that was answered.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// The session goes on by its stream.
+    Taken,
+    /// The session is over; this tells its peer that all has arrived.
+    Over(TcpStream, Vec<u8>),
 }
 
 /// What became of a resume.
@@ -188,7 +209,9 @@ impl Core {
     /// Sends the acknowledgements that are due before the next beat.
     pub(super) fn send_acks(&mut self) {
         let until = Instant::now() + BEAT;
-        while let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) {
+        // What is listed again meanwhile, for a limit that is as near, is not looked at again.
+        for _ in 0..self.acks_due.len() {
+            let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };
             let mut sealed = std::mem::take(&mut self.sealed);
             if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
                 session.listed = false;
@@ -211,12 +234,12 @@ impl Core {
         resume: &Resume,
         stream: TcpStream,
         peer: std::net::SocketAddr,
-    ) -> Result<(), Refused> {
+    ) -> Result<Answered, Refused> {
         if !self.stop.is_reading() {
             return Err(Refused { stream, status: Status::Draining });
         }
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
-            return Err(Refused { stream, status: Status::Expired });
+            return self.resume_ended(addr, resume, stream);
         };
         let side = link.role.side();
         let Some((session, outbox, _)) = link.session_parts() else {
@@ -227,7 +250,43 @@ impl Core {
         self.shared.sessions.rename(addr, session.names());
         link.wake();
         self.session_news(addr.slot);
-        Ok(())
+        Ok(Answered::Taken)
+    }
+
+    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, Refused> {
+        let Some(ended) = self.ended.iter_mut().find(|ended| ended.addr == addr) else {
+            return Err(Refused { stream, status: Status::Expired });
+        };
+        let handshakes = self.arrivals.of(ended.side);
+        let nothing = Backlog::new(0);
+        let dial = ended.session.resume(resume, || handshakes.afford(), Instant::now(), &nothing, &mut rand::rng());
+        match dial {
+            Ok(dial) => {
+                self.shared.sessions.rename(addr, ended.session.names());
+                Ok(Answered::Over(stream, dial.bytes))
+            }
+            Err(status) => Err(Refused { stream, status }),
+        }
+    }
+
+    /// A link with a session is gone; `ended` is left of it if it ended in good order.
+    pub(super) fn session_gone(&mut self, addr: LinkAddr, side: Side, ended: Option<Session>) {
+        let Some(session) = ended else { return self.shared.sessions.remove(addr) };
+        let until = Instant::now() + self.config.side(side).session.handshake_time;
+        self.ended.push_back(Ended { addr, side, session, until });
+        if self.ended.len() > MOST_ENDED {
+            self.forget_ended(|_| true);
+        }
+    }
+
+    /// Forgets the ended sessions whose time is over.
+    pub(super) fn forget_late(&mut self, now: Instant) {
+        while self.forget_ended(|oldest| oldest.until <= now) {}
+    }
+
+    fn forget_ended(&mut self, which: impl FnOnce(&mut Ended) -> bool) -> bool {
+        let forgotten = self.ended.pop_front_if(which);
+        forgotten.inspect(|ended| self.shared.sessions.remove(ended.addr)).is_some()
     }
 
     /// Lets time pass for a session; what is to be said about its silence is its owner's business.

@@ -64,6 +64,7 @@ impl Core {
         }
         self.end_slow_handshakes();
         self.end_slow_arrivals();
+        self.forget_late(now);
         self.send_acks();
         self.trim_parcels();
         self.pool.trim();

@@ -37,4 +37,4 @@ pub mod watch;
 pub use gateway::{Gateway, KEY, on_every_setup};
 pub use link::{Link, Message, Sender, data};
 pub use peers::{Client, Server, challenge_of};
-pub use tunnel::Tunnel;
+pub use tunnel::{Deafened, Tunnel};

@@ -36,6 +36,7 @@ struct State {
     out: TcpStream,
     events: Vec<Event>,
     gone: bool,
+    deaf: bool,
 }
 
 struct Carrier {
@@ -68,7 +69,7 @@ impl Tunnel {
         inner.set_nodelay(true).expect("TCP_NODELAY");
         let out = inner.try_clone().expect("a second handle");
         let backlog = Backlog::new(BACKLOG_BYTES);
-        let state = State { session, backlog, carrier: None, out, events: Vec::new(), gone: false };
+        let state = State { session, backlog, carrier: None, out, events: Vec::new(), gone: false, deaf: false };
         let shared = Arc::new(Shared { gateway, state: Mutex::new(state), changed: Condvar::new() });
         let tunnel = Self { shared };
         tunnel.try_connect()?;
@@ -141,6 +142,12 @@ impl Tunnel {
         state.carrier.as_ref().expect("a transport").stream.try_clone().expect("a second handle")
     }
 
+    /// Sends on by the transport, and hears nothing more by it while what is returned lives.
+    pub fn deafen(&self) -> Deafened {
+        self.shared.lock().deaf = true;
+        Deafened(Arc::clone(&self.shared))
+    }
+
     /// Whether there is a transport.
     pub fn is_connected(&self) -> bool {
         self.shared.lock().carrier.is_some()
@@ -167,6 +174,19 @@ impl Tunnel {
             Event::Refused(status) => Some(*status),
             _ => None,
         })
+    }
+}
+
+/// A tunnel that hears nothing.
+pub struct Deafened(Arc<Shared>);
+
+impl Drop for Deafened {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.deaf = false;
+        if let Some(Carrier { id, .. }) = state.carrier.take() {
+            state.session.transport_lost(id, Instant::now());
+        }
     }
 }
 
@@ -281,6 +301,7 @@ impl State {
     fn read(&mut self, id: TransportId, bytes: Option<&[u8]>) {
         let outcome = match bytes {
             None => Ok(()),
+            Some(_) if self.deaf => Ok(()),
             Some([]) => Err(Fault::Replaced),
             Some(bytes) => self.receive(id, bytes),
         };

@@ -43,19 +43,24 @@ namespace Fastway.Crypto
             return power;
         }
 
-        /// <summary>By doubling and adding, bit by bit, as there is no type for the product.</summary>
+        /// <summary>The product has 128 bits, for which there is no type: it is made of halves, as by hand.</summary>
         private static ulong Times(ulong a, ulong b)
         {
-            ulong product = 0;
-            for (var bit = 63; bit >= 0; bit--)
-            {
-                product = Sum(product, product);
-                if ((b >> bit & 1) == 1)
-                {
-                    product = Sum(product, a);
-                }
-            }
-            return product;
+            ulong a0 = (uint)a, a1 = a >> 32, b0 = (uint)b, b1 = b >> 32;
+            var low = a0 * b0;
+            var middle = a1 * b0 + (low >> 32);
+            var other = a0 * b1 + (uint)middle;
+            return Reduce(a1 * b1 + (middle >> 32) + (other >> 32), other << 32 | (uint)low);
+        }
+
+        /// <summary>What exceeds 64 bits counts 59 times, and what that makes beyond them once more.</summary>
+        private static ulong Reduce(ulong high, ulong low)
+        {
+            var upper = (high >> 32) * Excess;
+            var sum = low >= Prime ? low - Prime : low;
+            sum = Sum(sum, upper << 32);
+            sum = Sum(sum, (uint)high * Excess);
+            return Sum(sum, (upper >> 32) * Excess);
         }
 
         /// <summary>Of two numbers below the prime, modulo the prime.</summary>

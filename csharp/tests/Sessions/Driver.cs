@@ -12,6 +12,10 @@ namespace Fastway.Tests.Sessions
         /// <summary>Takes all that there is to send.</summary>
         public static byte[] SendAll(this Session session, long now)
         {
+            if (!session.HasOutput(now))
+            {
+                return new byte[0];
+            }
             var all = new MemoryStream();
             var buffer = new byte[4 * Session.MinSendBytes];
             while (session.HasOutput(now))

@@ -13,13 +13,13 @@ namespace Fastway.Tests.Sessions
         [Test]
         public void A_secure_stream_survives_any_network()
         {
-            Run(800, random => World.Secure(random, random.Below(2) == 0), true);
+            Run(600, random => World.Secure(random, random.Below(2) == 0), true);
         }
 
         [Test]
         public void A_legacy_stream_survives_any_network()
         {
-            Run(800, random => World.Legacy(random, random.Below(2) == 0), false);
+            Run(600, random => World.Legacy(random, random.Below(2) == 0), false);
         }
 
         private static void Run(int histories, Func<SeededRandom, World> make, bool withEnds)

@@ -1,6 +1,7 @@
 using System;
 using Fastway.Sessions;
 using Fastway.Sessions.Secure;
+using Fastway.Tests.Sessions.Acceptors;
 using Fastway.Tests.Vectors;
 using NUnit.Framework;
 
@@ -93,6 +94,28 @@ namespace Fastway.Tests.Sessions
             var written = record.WriteTrailer(trailer, 0);
             Assert.AreEqual(
                 vector["plaintext"].Text.Substring(2 * record.StreamBytes), Hex.Encode(trailer, 0, written), name);
+        }
+
+        /// <summary>The acceptor of these tests reads what all others read.</summary>
+        [Test]
+        public void First_messages_are_read_as_the_vectors_say()
+        {
+            foreach (var vector in VectorFile.Read("session-hellos.json"))
+            {
+                var name = vector["name"].Text;
+                try
+                {
+                    var hello = Hello.Read(vector["bytes"].Bytes);
+                    Assert.IsNull(vector["error"], name);
+                    Assert.AreEqual(vector["asks"]?.Text, hello == null ? null : hello.IsResume ? "resume" : "open", name);
+                    Assert.AreEqual(
+                        vector["session"]?.Text, hello != null && hello.IsResume ? Hex.Encode(hello.Session) : null, name);
+                }
+                catch (FormatException error)
+                {
+                    Assert.AreEqual(vector["error"]?.Text, error.Message, name);
+                }
+            }
         }
 
         [Test]

@@ -106,8 +106,15 @@ function card(name, title, note, head, body) {
   return element("section", { class: "card", "aria-labelledby": `counts-${name}` }, heading, table);
 }
 
-function refusals({ refused, handshakes, accept_errors }) {
-  const kinds = { dial: refused.dials, link: refused.links, handshake: handshakes.failed, accept: { errors: accept_errors } };
+function refusals({ refused, handshakes, sessions, accept_errors }) {
+  const kinds = {
+    dial: refused.dials,
+    link: refused.links,
+    handshake: handshakes.failed,
+    session: sessions.refused,
+    "session handshake": sessions.handshakes.failed,
+    accept: { errors: accept_errors },
+  };
   const named = Object.entries(kinds).map(([kind, counts]) => mapped(counts, (one) => [one], (name) => `${kind}: ${name}`));
   return Object.assign({}, ...named);
 }

@@ -110,6 +110,12 @@ namespace Fastway.Tests.Sessions.Acceptors
         /// <summary>The newest ticket that the initiator is known to have.</summary>
         public byte[] Ticket { get; private set; }
 
+        /// <summary>What seals the next record of the newest transport.</summary>
+        public RecordCipher Sealing
+        {
+            get { return (_candidate ?? _live).Sealing; }
+        }
+
         /// <summary>The highest attempt of an authentic resume.</summary>
         public uint Attempt { get; set; }
 
