@@ -1,5 +1,3 @@
-using System;
-
 namespace Fastway
 {
     /// <summary>The kinds of reasons for which a session is over.</summary>
