@@ -191,7 +191,7 @@ fn latency_of_live_sessions_while_attackers_open_handshakes() {
 }
 
 /// Round trips of all players, one each 10 ms, in microseconds.
-fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
+fn latencies(players: &mut [Player], time: Duration) -> Vec<u128> {
     thread::scope(|scope| {
         let playing = players.iter_mut().enumerate().map(|(index, player)| {
             scope.spawn(move || {
@@ -201,7 +201,7 @@ fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
                 while Instant::now() < end {
                     let began = Instant::now();
                     player.round(1);
-                    taken.push(began.elapsed().as_micros() as u64);
+                    taken.push(began.elapsed().as_micros());
                     thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
                 }
                 taken
@@ -211,7 +211,7 @@ fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
     })
 }
 
-fn percentiles(mut micros: Vec<u64>) -> (u64, u64) {
+fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
     micros.sort_unstable();
     (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
 }
