@@ -55,6 +55,32 @@ fn servers_see_nothing_of_an_interruption() {
 }
 
 #[test]
+fn a_session_is_resumed_on_the_worker_that_has_its_link() {
+    let gateway = gateway(&["--workers", "2"]);
+    let mut server = gateway.server(7);
+    let players: Vec<_> = (0..6)
+        .map(|_| {
+            let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+            let mut client = Client::over(link);
+            let conn = client.open(&mut server);
+            (client, tunnel, conn)
+        })
+        .collect();
+    let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+    let on =
+        |worker: u64| links["links"].as_array().unwrap().iter().filter(|link| link["worker"] == json!(worker)).count();
+    assert_eq!((on(0) > 0, on(1) > 0), (true, true), "both workers have some, and worker 0 accepts for both: {links}");
+    for (mut client, tunnel, conn) in players {
+        tunnel.cut();
+        server.send(conn, b"while it is away");
+        tunnel.resume();
+        client.expect_data(conn, b"while it is away");
+        client.exchange(&mut server, conn, b"after");
+    }
+    assert_eq!(stats(&gateway)["sessions"]["resumes"]["resumed"], json!(6));
+}
+
+#[test]
 fn a_server_can_dial_a_player_that_is_away() {
     let gateway = gateway(&[]);
     let (mut client, tunnel, mut server, _) = playing(&gateway);
