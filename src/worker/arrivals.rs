@@ -197,9 +197,14 @@ impl Port {
         Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
     }
 
-    /// Whether there is time for a Diffie-Hellman.
-    pub(super) fn afford(&mut self) -> bool {
+    /// Whether there is time for the Diffie-Hellman of an open.
+    fn afford_open(&mut self) -> bool {
         self.running.afford(Instant::now())
+    }
+
+    /// Whether there is time for that of a resume.
+    pub(super) fn afford_resume(&mut self) -> bool {
+        self.running.afford_resume(Instant::now())
     }
 
     fn end(&mut self, number: u64) {
@@ -412,7 +417,7 @@ impl Core {
         }
         // Until it has proven itself, it takes no place.
         permit.uncount_client();
-        if !self.arrivals.of(side).afford() {
+        if !self.arrivals.of(side).afford_open() {
             return Err(Status::Overloaded);
         }
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =

@@ -246,7 +246,7 @@ impl Core {
             return Err(Refused { stream, status: Status::Unknown });
         };
         let handshakes = self.arrivals.of(side);
-        session.resume(resume, (stream, peer), || handshakes.afford(), outbox, &mut self.pool)?;
+        session.resume(resume, (stream, peer), || handshakes.afford_resume(), outbox, &mut self.pool)?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();
         self.session_news(addr.slot);
@@ -259,7 +259,8 @@ impl Core {
         };
         let handshakes = self.arrivals.of(ended.side);
         let nothing = Backlog::new(0);
-        let dial = ended.session.resume(resume, || handshakes.afford(), Instant::now(), &nothing, &mut rand::rng());
+        let dial =
+            ended.session.resume(resume, || handshakes.afford_resume(), Instant::now(), &nothing, &mut rand::rng());
         match dial {
             Ok(dial) => {
                 self.shared.sessions.rename(addr, ended.session.names());
