@@ -20,13 +20,14 @@ use fastway_session::{
     AbortReason, Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception,
     Request, Resume, Session, Status,
 };
+use fastway_wire::ServerId;
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::core::Core;
-use super::doors::{admit_client, serve};
+use super::doors::{admit_client, admit_server};
 use super::inspect::HandshakeInfo;
 use super::mail::{Message, Newcomer, Resumption};
 use super::sessions::{Answered, ResumeEnd};
@@ -331,20 +332,32 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
     let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
-    match side {
-        Side::Client if core.borrow_mut().may_be_client(&mut permit, peer) => {
+    let server = match side {
+        Side::Client => None,
+        Side::Server => Some(greet(core, &mut session).await?),
+    };
+    let reading = core.borrow().stop.is_reading();
+    match server {
+        // Links that come after the others were closed would be closed by nobody.
+        _ if !reading => {
+            session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed);
+            return Err(Failure::Refused(Status::Draining));
+        }
+        Some(id) => admit_server(core, id, Transport::Session(session), peer, permit),
+        None if core.borrow_mut().may_be_client(&mut permit, peer) => {
             admit_client(core, Transport::Session(session), peer, permit);
         }
-        Side::Client => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
-        Side::Server => {
-            let mut stream = EarlyStream { core: Rc::clone(core), session };
-            let key = core.borrow().config.server_auth_key.clone();
-            let id = handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)?;
-            spawn_local(serve(Rc::clone(core), id, Transport::Session(stream.session), peer, permit));
-        }
+        None => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
     }
     core.borrow_mut().arrivals.of(side).end(number);
     Ok(())
+}
+
+/// The server handshake, inside a session.
+async fn greet(core: &Cell, session: &mut SessionTransport) -> Result<ServerId, Failure> {
+    let key = core.borrow().config.server_auth_key.clone();
+    let mut stream = EarlyStream { core, session };
+    handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)
 }
 
 /// Takes a resume to the worker that owns the link of its session.
@@ -484,12 +497,12 @@ impl Core {
 }
 
 /// The byte stream of a session without a link, for the server handshake.
-struct EarlyStream {
-    core: Cell,
-    session: Box<SessionTransport>,
+struct EarlyStream<'a> {
+    core: &'a Cell,
+    session: &'a mut SessionTransport,
 }
 
-impl AsyncRead for EarlyStream {
+impl AsyncRead for EarlyStream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { core, session } = self.get_mut();
         loop {
@@ -503,7 +516,7 @@ impl AsyncRead for EarlyStream {
     }
 }
 
-impl AsyncWrite for EarlyStream {
+impl AsyncWrite for EarlyStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);
