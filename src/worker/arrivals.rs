@@ -448,7 +448,7 @@ impl Core {
 
     /// Waits until a session exists for both ends.
     fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        while session.is_waiting() {
+        while session.is_unproven() {
             if session.is_abandoned() {
                 return Poll::Ready(Err(Failure::NotProven));
             }

@@ -168,7 +168,7 @@ impl Core {
     pub(super) fn account_for_waiting(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot.index()) else { return };
         let Some(session) = link.session().filter(|session| session.is_waiting()) else { return };
-        let bytes = session.kept_bytes() + link.outbox.waiting().bytes;
+        let bytes = session.kept_bytes() + link.outbox.waiting().bytes + link.inbox.received();
         for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
             self.shared.mailboxes.send(pushed_out.worker, Message::PushOut(pushed_out));
         }
