@@ -24,7 +24,8 @@ use fastway_wire::ServerId;
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
@@ -46,6 +47,7 @@ const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 pub(super) struct Arrivals {
     client: Port,
     server: Port,
+    turn: Rc<Semaphore>,
 }
 
 /// Those of one port.
@@ -158,7 +160,7 @@ impl Arrivals {
     /// Nobody is there. Each of `workers` takes its share of what the limits allow.
     pub(super) fn new(config: &Config, workers: usize) -> Self {
         let port = |side: &SideConfig| Port::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server) }
+        Self { client: port(&config.client), server: port(&config.server), turn: Rc::new(Semaphore::new(1)) }
     }
 
     /// Those of one port.
@@ -167,6 +169,11 @@ impl Arrivals {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// The turn of an arrival: see [`pass`].
+    fn turn(&self) -> Rc<Semaphore> {
+        Rc::clone(&self.turn)
     }
 
     /// Handshakes in progress on a port.
@@ -224,7 +231,7 @@ impl Port {
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number| async move {
-        let received = receive(&core, newcomer, number).await;
+        let received = receive(&core, newcomer).await;
         core.borrow_mut().arrived(side, peer, number, received);
     });
 }
@@ -234,7 +241,7 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number| async move {
-        let resumed = resume_here(&core, link, resume, stream, peer).await;
+        let resumed = resume_here(&core, side, link, resume, stream, peer).await;
         core.borrow_mut().arrived(side, peer, number, resumed);
     });
 }
@@ -259,11 +266,20 @@ fn start<T: Future<Output = ()> + 'static>(
     }
 }
 
+/// Waits until it is the turn of an arrival: one for each look at the links that can be read. A handshake takes as long as
+/// many messages, and those who come must not hold up those who are there.
+async fn pass(core: &Cell) {
+    let turn = core.borrow().arrivals.turn();
+    let _in_order = turn.acquire().await;
+    yield_now().await;
+}
+
 /// Reads what a stream is, and makes of it what it asks for.
-async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
+async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    pass(core).await;
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
         LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
@@ -284,7 +300,7 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
         }
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
-            open_session(core, newcomer, open, number).await
+            open_session(core, newcomer, open).await
         }
     }
 }
@@ -322,8 +338,9 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     Ok(())
 }
 
-async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
+async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
+    pass(core).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
@@ -349,7 +366,6 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
         }
         None => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
     }
-    core.borrow_mut().arrivals.of(side).end(number);
     Ok(())
 }
 
@@ -371,7 +387,7 @@ async fn route_resume(
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
-        Ok(link) if link.worker == me => resume_here(core, link, resume, stream, peer).await,
+        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
             shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
@@ -382,12 +398,14 @@ async fn route_resume(
 
 async fn resume_here(
     core: &Cell,
+    side: Side,
     link: LinkAddr,
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
 ) -> Result<(), Failure> {
-    let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
+    pass(core).await;
+    let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer);
     match resumed {
         Ok(Answered::Taken) => Ok(()),
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),

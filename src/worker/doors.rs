@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fastway_wire::ServerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinHandle, spawn_local};
+use tokio::task::{AbortHandle, JoinHandle, spawn_local, yield_now};
 
 use super::arrivals;
 use super::core::Core;
@@ -24,6 +24,9 @@ use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
+
+/// Streams that are accepted before those who are there have their turn.
+const ACCEPTED_AT_ONCE: u32 = 4;
 
 /// The listening sockets that one worker accepts from.
 #[derive(Debug, Default)]
@@ -104,6 +107,7 @@ pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
 async fn accept(core: Cell, side: Side, listener: TcpListener) {
     let mut backoff = Backoff::default();
+    let mut accepted = 0u32;
     core.borrow_mut().accepts(side, false);
     loop {
         match listener.accept().await {
@@ -112,6 +116,10 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                     core.borrow_mut().accepts(side, false);
                 }
                 receive_at_door(&core, side, stream, peer);
+                accepted += 1;
+                if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
+                    yield_now().await;
+                }
             }
             Err(error) => {
                 let pause = backoff.after(&error);

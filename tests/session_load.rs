@@ -1,0 +1,257 @@
+//! What sessions cost, and what attackers cost those who have one. Measurements, not tests: run one at a time, with
+//! `FASTWAY_BIN=target/release/fastway cargo test --test session_load -- --ignored --nocapture NAME`.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement ends by panicking")]
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastway_session::{Identity, Session};
+use fastway_testkit::{Client, Gateway, KEY, Link, Tunnel, data, watch};
+use fastway_wire::{Challenge, ConnId, ServerId, split_frame};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Where the child that plays attackers finds the gateway.
+const TARGET: &str = "FASTWAY_ATTACKED";
+const ATTACKERS: usize = 2000;
+const PLAYERS: usize = 20;
+const PHASE: Duration = Duration::from_secs(10);
+
+/// A gateway with an echo server, ID 7, that ends with the process.
+fn gateway_with_echo() -> Gateway {
+    let gateway = Gateway::with_admin(&["--client-link", "plain,secure"]);
+    let mut server = TcpStream::connect(gateway.server_addr()).unwrap();
+    server.set_nodelay(true).unwrap();
+    let mut challenge = [0; 8];
+    server.read_exact(&mut challenge).unwrap();
+    server.write_all(&Challenge::new(challenge).respond(KEY.as_bytes(), ServerId::new(7))).unwrap();
+    thread::spawn(move || echo(server));
+    gateway
+}
+
+/// Sends back every data frame, as many at once as there are.
+fn echo(mut stream: TcpStream) {
+    let (mut input, mut chunk) = (Vec::new(), vec![0; 256 << 10]);
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        input.extend_from_slice(&chunk[..count]);
+        let (mut rest, mut output) = (&input[..], Vec::new());
+        while let Ok(Some((frame, after))) = split_frame(rest, 1 << 20) {
+            if !frame.conn().is_command() {
+                output.extend_from_slice(frame.as_bytes());
+            }
+            rest = after;
+        }
+        let used = input.len() - rest.len();
+        input.drain(..used);
+        if stream.write_all(&output).is_err() {
+            return;
+        }
+    }
+}
+
+/// A player with a connection to the echo server.
+struct Player {
+    client: Client,
+    conn: ConnId,
+    _tunnel: Option<Tunnel>,
+}
+
+impl Player {
+    fn new(gateway: &Gateway, secure: bool) -> Self {
+        let (link, tunnel) = match secure {
+            true => {
+                let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+                (link, Some(tunnel))
+            }
+            false => (Link::connect(gateway.client_addr()), None),
+        };
+        let mut client = Client::over(link);
+        watch::eventually("the echo server is registered", || {
+            client.dial(7);
+            matches!(client.receive(), Some(fastway_testkit::Message::Command(fastway_wire::Command::Accept { .. })))
+        });
+        client.dial(7);
+        let conn = client.expect_accept(7);
+        Self { client, conn, _tunnel: tunnel }
+    }
+
+    /// `window` messages of 64 bytes there and back.
+    fn round(&mut self, window: usize) {
+        let batch = data(self.conn, &[7; 64]).repeat(window);
+        self.client.send_raw(&batch);
+        assert_eq!(self.client.raw(batch.len()), batch);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cpu_of_a_frame_by_plain_links_and_by_secure_sessions() {
+    for window in [32, 1] {
+        for round in 0..3 {
+            let costs = [false, true].map(|secure| {
+                let gateway = gateway_with_echo();
+                let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, secure)).collect();
+                let before = watch::cpu_time(gateway.pid());
+                let frames: usize = thread::scope(|scope| {
+                    let playing = players.iter_mut().map(|player| {
+                        scope.spawn(move || {
+                            let end = Instant::now() + Duration::from_secs(2);
+                            (0..).take_while(|_| Instant::now() < end).map(|_| player.round(window)).count()
+                        })
+                    });
+                    playing.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
+                });
+                let frames = 2 * window * frames;
+                (watch::cpu_time(gateway.pid()) - before).as_secs_f64() * 1e6 / frames as f64
+            });
+            let [plain, secure] = costs;
+            println!(
+                "window {window} round {round}: {plain:.3} and {secure:.3} µs a frame, ratio {:.2}",
+                secure / plain
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn memory_of_an_idle_session() {
+    const LINKS: usize = 1500;
+    watch::raise_descriptor_limit();
+    for round in 0..3 {
+        let costs = [false, true].map(|secure| {
+            let gateway = Gateway::start(&["--client-link", "plain,secure", "--max-handshakes-per-second", "100000"]);
+            let mut warm: Vec<_> = (0..50).map(|_| idle(&gateway, secure)).collect();
+            thread::sleep(Duration::from_secs(3));
+            let before = gateway.resident_bytes();
+            warm.extend((0..LINKS).map(|_| idle(&gateway, secure)));
+            thread::sleep(Duration::from_secs(3));
+            (gateway.resident_bytes() - before) / LINKS as u64
+        });
+        println!("round {round}: {} bytes an idle plain link, {} an idle secure session", costs[0], costs[1]);
+    }
+}
+
+/// A link that has said a ping and is quiet then; of a session just the stream and the state.
+fn idle(gateway: &Gateway, secure: bool) -> (TcpStream, Option<Session>) {
+    let mut stream = TcpStream::connect(gateway.client_addr()).unwrap();
+    let ping = fastway_wire::Command::Ping.encode();
+    if !secure {
+        stream.write_all(&ping).unwrap();
+        stream.read_exact(&mut [0; 9]).unwrap();
+        return (stream, None);
+    }
+    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let dial = session.connect(Instant::now(), &mut rand::rng()).unwrap();
+    stream.write_all(&dial.bytes).unwrap();
+    let mut buffer = fastway_session::Backlog::new(1 << 10);
+    buffer.push(&ping);
+    let mut heard = 0;
+    while heard < ping.len() {
+        let mut chunk = [0; 2048];
+        let count = stream.read(&mut chunk).unwrap();
+        let mut bytes = [session.unfinished(dial.transport), &chunk[..count]].concat();
+        heard += session.receive(dial.transport, &mut bytes, Instant::now(), &mut buffer).bytes;
+        let mut out = Vec::new();
+        session.send(Instant::now() + Duration::from_secs(1), &mut buffer, &mut out, usize::MAX);
+        stream.write_all(&out).unwrap();
+    }
+    (stream, Some(session))
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn latency_of_live_sessions_while_attackers_open_handshakes() {
+    let gateway = gateway_with_echo();
+    let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, true)).collect();
+    latencies(&mut players, Duration::from_secs(1));
+    for round in 0..2 {
+        let quiet = percentiles(latencies(&mut players, PHASE));
+        let mut attack = attackers(gateway.client_addr());
+        thread::sleep(Duration::from_secs(2));
+        let cpu = watch::cpu_time(gateway.pid());
+        let attacked = percentiles(latencies(&mut players, PHASE));
+        let cpu = (watch::cpu_time(gateway.pid()) - cpu).as_secs_f64() / PHASE.as_secs_f64();
+        attack.kill().unwrap();
+        attack.wait().unwrap();
+        let stats = gateway.get("/api/stats");
+        let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
+        println!(
+            "round {round}: p50 and p99 in µs: {quiet:?} quiet, {attacked:?} attacked: p99 x {:.2}; {:.0} % of a core",
+            attacked.1 as f64 / quiet.1 as f64,
+            100.0 * cpu
+        );
+        println!("  handshakes {} refused {}", stats["sessions"]["handshakes"], stats["sessions"]["refused"]);
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Round trips of all players, one each 10 ms, in microseconds.
+fn latencies(players: &mut [Player], time: Duration) -> Vec<u128> {
+    thread::scope(|scope| {
+        let playing = players.iter_mut().enumerate().map(|(index, player)| {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_micros(500 * index as u64));
+                let end = Instant::now() + time;
+                let mut taken = Vec::new();
+                while Instant::now() < end {
+                    let began = Instant::now();
+                    player.round(1);
+                    taken.push(began.elapsed().as_micros());
+                    thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
+                }
+                taken
+            })
+        });
+        playing.collect::<Vec<_>>().into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
+    micros.sort_unstable();
+    (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
+}
+
+/// A process of its own, which leaves the processor to others: real attackers bring their own.
+fn attackers(target: SocketAddr) -> Child {
+    let mut child = Command::new("nice");
+    child.arg("-n19").arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "attack"]);
+    child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// The child: opens handshakes that it never goes on with, each again a second after it was closed or answered.
+#[test]
+#[ignore = "started by a measurement"]
+fn attack() {
+    let Ok(target) = env::var(TARGET) else { return };
+    watch::raise_descriptor_limit();
+    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let first: &[u8] = session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes.leak();
+    let stopped = AtomicBool::new(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for attacker in 0..ATTACKERS {
+            let target = target.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_micros(500 * attacker as u64)).await;
+                loop {
+                    if let Ok(mut stream) = tokio::net::TcpStream::connect(&target).await {
+                        let _it_may_be_closed = stream.write_all(first).await;
+                        let silence = tokio::time::timeout(Duration::from_secs(1), async {
+                            while let Ok(1..) = stream.read(&mut [0; 256]).await {}
+                        });
+                        let _closed_or_not = silence.await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            });
+        }
+        while !stopped.load(Relaxed) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
