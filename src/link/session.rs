@@ -13,7 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, Dial, End, Event, Fault, LinkKind, Names, ReplayBuffer, Resume, Session, Status, TransportId,
+    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
+    TransportId,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,6 +27,8 @@ use crate::pool::LocalPool;
 const SEALED_AT_ONCE: usize = 64 << 10;
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
 const PARKED_BYTES: usize = 64 << 10;
+/// Bytes that are read ahead at most: each stream that proves itself while the link is not read adds a record or two.
+const MOST_AHEAD_BYTES: usize = 8 * PARKED_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
@@ -44,6 +47,7 @@ pub struct SessionTransport {
     /// Bytes of the stream that were read before there was a link, or while it was not read.
     ahead: Vec<u8>,
     notices: VecDeque<Notice>,
+    established: bool,
     /// The peer sends nothing behind `ahead`.
     peer_closed: bool,
     farewell: Option<AbortReason>,
@@ -96,6 +100,7 @@ impl SessionTransport {
             candidate: Some(Carrier::new(dial, stream, peer)),
             ahead: Vec::new(),
             notices: VecDeque::new(),
+            established: false,
             peer_closed: false,
             farewell: None,
             listed: false,
@@ -110,6 +115,11 @@ impl SessionTransport {
     /// The names by which it can be resumed now.
     pub fn names(&self) -> Names {
         self.session.names()
+    }
+
+    /// Whether its peer has not proven yet to be there.
+    pub fn is_unproven(&self) -> bool {
+        !self.established
     }
 
     /// Whether it has no stream.
@@ -127,9 +137,9 @@ impl SessionTransport {
         self.kept.len()
     }
 
-    /// Memory that it keeps to send bytes again.
+    /// Bytes that it keeps, to send them again or until the link is read.
     pub fn kept_bytes(&self) -> usize {
-        self.kept.len() + self.session.kept_bytes()
+        self.kept.len() + self.session.kept_bytes() + self.ahead.len()
     }
 
     /// The stream that carries it.
@@ -150,37 +160,47 @@ impl SessionTransport {
     /// the end: what came may have been for the session itself.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
         if !self.ahead.is_empty() {
-            return Poll::Ready(self.take_early(scratch));
+            let space = limit.min(scratch.len());
+            return Poll::Ready(self.take_early(scratch.get_mut(..space).unwrap_or_default()));
         }
-        self.poll_streams(cx, scratch, limit)
+        self.poll_streams(cx, scratch, limit, &[Place::Candidate, Place::Live])
     }
 
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
-    /// there is enough of it.
+    /// there is enough of it. A candidate can prove itself even then.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
-        if self.ahead.len() >= PARKED_BYTES {
-            return Poll::Pending;
-        }
-        let polled = self.poll_streams(cx, scratch, PARKED_BYTES);
+        let polled = match self.ahead.len() {
+            0..PARKED_BYTES => self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live]),
+            PARKED_BYTES..MOST_AHEAD_BYTES => self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate]),
+            _ => Poll::Pending,
+        };
         polled.map(|bytes| self.ahead.extend_from_slice(scratch.get(..bytes).unwrap_or_default()))
     }
 
-    fn poll_streams(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
+    fn poll_streams(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        limit: usize,
+        places: &[Place],
+    ) -> Poll<usize> {
         let now = Instant::now();
-        for newer in [true, false] {
-            let carrier = if newer { self.candidate.take() } else { self.live.take() };
-            let Some(mut carrier) = carrier else { continue };
+        for place in places {
+            let Some(mut carrier) = self.at(*place).take() else { continue };
             let read = self.read(&mut carrier, cx, scratch, limit, now);
-            if newer {
-                self.candidate = Some(carrier);
-            } else {
-                self.live = Some(carrier);
-            }
+            *self.at(*place) = Some(carrier);
             if let Poll::Ready(read) = read {
                 return Poll::Ready(self.account(read, now));
             }
         }
         Poll::Pending
+    }
+
+    fn at(&mut self, place: Place) -> &mut Option<Carrier> {
+        match place {
+            Place::Candidate => &mut self.candidate,
+            Place::Live => &mut self.live,
+        }
     }
 
     /// Takes bytes that were read ahead.
@@ -234,7 +254,11 @@ impl SessionTransport {
         match read.outcome {
             Outcome::Goes => {}
             Outcome::Lost => self.lost(read.id, now),
-            Outcome::Faulty => self.drop_carrier(read.id),
+            Outcome::Faulty => {
+                // It may have proven itself before.
+                self.settle();
+                self.drop_carrier(read.id);
+            }
         }
         self.settle();
         read.bytes
@@ -264,10 +288,14 @@ impl SessionTransport {
     fn settle(&mut self) {
         while let Some(event) = self.session.poll_event() {
             let notice = match event {
-                Event::Established { transport } => self.promote(transport).map(|_| Notice::Established),
+                Event::Established { transport } => {
+                    self.established = true;
+                    self.promote(transport).map(|_| Notice::Established)
+                }
                 Event::Resumed { transport, .. } => self.promote(transport).map(Notice::Resumed),
                 Event::Interrupted { transport } => {
                     self.drop_carrier(transport);
+                    self.kept.shrink();
                     Some(Notice::Interrupted)
                 }
                 Event::GivenUp { transport } => {
@@ -465,6 +493,13 @@ impl SessionTransport {
     }
 }
 
+/// One of a session's two streams.
+#[derive(Clone, Copy)]
+enum Place {
+    Candidate,
+    Live,
+}
+
 /// What reading a stream gave.
 struct Read {
     id: TransportId,
@@ -557,6 +592,11 @@ impl Kept {
         if self.0.is_empty() {
             self.0 = VecDeque::new();
         }
+    }
+
+    /// Takes no more memory than what is kept: it may be all that is kept for a while.
+    fn shrink(&mut self) {
+        self.0.shrink_to_fit();
     }
 }
 

@@ -20,6 +20,7 @@ use fastway_session::{
     AbortReason, Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception,
     Request, Resume, Session, Status,
 };
+use fastway_wire::ServerId;
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_local, yield_now};
 
 use super::core::Core;
-use super::doors::{admit_client, serve};
+use super::doors::{admit_client, admit_server};
 use super::inspect::HandshakeInfo;
 use super::mail::{Message, Newcomer, Resumption};
 use super::sessions::{Answered, ResumeEnd};
@@ -204,9 +205,14 @@ impl Port {
         Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
     }
 
-    /// Whether there is time for a Diffie-Hellman.
-    pub(super) fn afford(&mut self) -> bool {
+    /// Whether there is time for the Diffie-Hellman of an open.
+    fn afford_open(&mut self) -> bool {
         self.running.afford(Instant::now())
+    }
+
+    /// Whether there is time for that of a resume.
+    pub(super) fn afford_resume(&mut self) -> bool {
+        self.running.afford_resume(Instant::now())
     }
 
     fn end(&mut self, number: u64) {
@@ -343,19 +349,31 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) ->
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
     let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
-    match side {
-        Side::Client if core.borrow_mut().may_be_client(&mut permit, peer) => {
+    let server = match side {
+        Side::Client => None,
+        Side::Server => Some(greet(core, &mut session).await?),
+    };
+    let reading = core.borrow().stop.is_reading();
+    match server {
+        // Links that come after the others were closed would be closed by nobody.
+        _ if !reading => {
+            session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed);
+            return Err(Failure::Refused(Status::Draining));
+        }
+        Some(id) => admit_server(core, id, Transport::Session(session), peer, permit),
+        None if core.borrow_mut().may_be_client(&mut permit, peer) => {
             admit_client(core, Transport::Session(session), peer, permit);
         }
-        Side::Client => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
-        Side::Server => {
-            let mut stream = EarlyStream { core: Rc::clone(core), session };
-            let key = core.borrow().config.server_auth_key.clone();
-            let id = handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)?;
-            spawn_local(serve(Rc::clone(core), id, Transport::Session(stream.session), peer, permit));
-        }
+        None => session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed),
     }
     Ok(())
+}
+
+/// The server handshake, inside a session.
+async fn greet(core: &Cell, session: &mut SessionTransport) -> Result<ServerId, Failure> {
+    let key = core.borrow().config.server_auth_key.clone();
+    let mut stream = EarlyStream { core, session };
+    handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)
 }
 
 /// Takes a resume to the worker that owns the link of its session.
@@ -430,7 +448,7 @@ impl Core {
         }
         // Until it has proven itself, it takes no place.
         permit.uncount_client();
-        if !self.arrivals.of(side).afford() {
+        if !self.arrivals.of(side).afford_open() {
             return Err(Status::Overloaded);
         }
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
@@ -448,7 +466,7 @@ impl Core {
 
     /// Waits until a session exists for both ends.
     fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        while session.is_waiting() {
+        while session.is_unproven() {
             if session.is_abandoned() {
                 return Poll::Ready(Err(Failure::NotProven));
             }
@@ -497,12 +515,12 @@ impl Core {
 }
 
 /// The byte stream of a session without a link, for the server handshake.
-struct EarlyStream {
-    core: Cell,
-    session: Box<SessionTransport>,
+struct EarlyStream<'a> {
+    core: &'a Cell,
+    session: &'a mut SessionTransport,
 }
 
-impl AsyncRead for EarlyStream {
+impl AsyncRead for EarlyStream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { core, session } = self.get_mut();
         loop {
@@ -516,7 +534,7 @@ impl AsyncRead for EarlyStream {
     }
 }
 
-impl AsyncWrite for EarlyStream {
+impl AsyncWrite for EarlyStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);

@@ -220,12 +220,18 @@ async fn greet(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaki
         Ok(id) => id,
         Err(failure) => return core.borrow_mut().handshake_failed(peer, failure.kind(), &failure),
     };
-    serve(core, id, Transport::Tcp(stream), peer, permit).await;
+    let addr = core.borrow_mut().add(Role::Server(id), Transport::Tcp(stream), peer, permit);
+    serve(core, id, addr).await;
+}
+
+/// Makes the link of a server that has proved who it is.
+pub(super) fn admit_server(core: &Cell, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
+    let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
+    spawn_local(serve(Rc::clone(core), id, addr));
 }
 
 /// The task of a server's link: registration, then the link itself.
-pub(super) async fn serve(core: Cell, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
-    let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
+async fn serve(core: Cell, id: ServerId, addr: LinkAddr) {
     register(&core, id, addr).await;
     drive(core, addr).await;
 }

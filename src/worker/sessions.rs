@@ -168,7 +168,7 @@ impl Core {
     pub(super) fn account_for_waiting(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot.index()) else { return };
         let Some(session) = link.session().filter(|session| session.is_waiting()) else { return };
-        let bytes = session.kept_bytes() + link.outbox.waiting().bytes;
+        let bytes = session.kept_bytes() + link.outbox.waiting().bytes + link.inbox.received();
         for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
             self.shared.mailboxes.send(pushed_out.worker, Message::PushOut(pushed_out));
         }
@@ -247,7 +247,7 @@ impl Core {
             return Err(Refused { stream, status: Status::Unknown });
         };
         let handshakes = self.arrivals.of(side);
-        session.resume(resume, (stream, peer), || handshakes.afford(), outbox, &mut self.pool)?;
+        session.resume(resume, (stream, peer), || handshakes.afford_resume(), outbox, &mut self.pool)?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();
         self.session_news(addr.slot);
@@ -260,7 +260,8 @@ impl Core {
         };
         let handshakes = self.arrivals.of(ended.side);
         let nothing = Backlog::new(0);
-        let dial = ended.session.resume(resume, || handshakes.afford(), Instant::now(), &nothing, &mut rand::rng());
+        let dial =
+            ended.session.resume(resume, || handshakes.afford_resume(), Instant::now(), &nothing, &mut rand::rng());
         match dial {
             Ok(dial) => {
                 self.shared.sessions.rename(addr, ended.session.names());

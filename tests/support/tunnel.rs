@@ -153,6 +153,11 @@ impl Tunnel {
         self.shared.lock().carrier.is_some()
     }
 
+    /// Whether it keeps as much as it can, and takes nothing more.
+    pub fn is_full(&self) -> bool {
+        self.shared.lock().backlog.room() == 0
+    }
+
     /// Waits until the session is over.
     #[track_caller]
     pub fn expect_end(&self) -> End {

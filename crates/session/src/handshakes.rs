@@ -13,8 +13,8 @@ pub struct HandshakeLimits {
     pub per_address: usize,
     /// For how long one may take.
     pub time: Duration,
-    /// How many Diffie-Hellman handshakes may be computed in a second, on average; a tenth of a second's may come at
-    /// once.
+    /// How many Diffie-Hellman handshakes may be computed in a second, on average, for opens, and as many for resumes; a
+    /// tenth of a second's may come at once.
     pub per_second: u32,
 }
 
@@ -27,6 +27,14 @@ pub struct Handshakes<K, A> {
     numbers: HashMap<K, u64>,
     by_address: HashMap<A, usize>,
     begun: u64,
+    opens: Budget,
+    /// Of their own: anybody may open, but only the owner of a session gets as far as this, and must not be kept out.
+    resumes: Budget,
+}
+
+/// Time for Diffie-Hellmans.
+#[derive(Debug)]
+struct Budget {
     /// Time that may be spent, if a second is there for `per_second` handshakes.
     credit: Duration,
     credit_at: Instant,
@@ -48,12 +56,10 @@ impl<K: Copy + Eq + Hash, A: Copy + Eq + Hash> Handshakes<K, A> {
             numbers: HashMap::new(),
             by_address: HashMap::new(),
             begun: 0,
-            credit: Self::BURST,
-            credit_at: now,
+            opens: Budget::new(now),
+            resumes: Budget::new(now),
         }
     }
-
-    const BURST: Duration = Duration::from_millis(100);
 
     /// A handshake begins. Returns the one that has to end for it, if any.
     pub fn begin(&mut self, key: K, address: A, now: Instant) -> Option<K> {
@@ -101,15 +107,14 @@ impl<K: Copy + Eq + Hash, A: Copy + Eq + Hash> Handshakes<K, A> {
         self.running.first_key_value().map(|(_, oldest)| oldest.since + self.limits.time)
     }
 
-    /// Whether there is time for a Diffie-Hellman now; if so, it is spent.
+    /// Whether there is time for an open's Diffie-Hellman now; if so, it is spent.
     pub fn afford(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.credit_at);
-        self.credit_at = self.credit_at.max(now);
-        self.credit = (self.credit + earned).min(Self::BURST);
-        let left =
-            Duration::from_secs(1).checked_div(self.limits.per_second).and_then(|cost| self.credit.checked_sub(cost));
-        self.credit = left.unwrap_or(self.credit);
-        left.is_some()
+        self.opens.afford(now, self.limits.per_second)
+    }
+
+    /// The same for a resume's.
+    pub fn afford_resume(&mut self, now: Instant) -> bool {
+        self.resumes.afford(now, self.limits.per_second)
     }
 
     /// Handshakes in progress.
@@ -120,6 +125,23 @@ impl<K: Copy + Eq + Hash, A: Copy + Eq + Hash> Handshakes<K, A> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.running.is_empty()
+    }
+}
+
+impl Budget {
+    const BURST: Duration = Duration::from_millis(100);
+
+    const fn new(now: Instant) -> Self {
+        Self { credit: Self::BURST, credit_at: now }
+    }
+
+    fn afford(&mut self, now: Instant, per_second: u32) -> bool {
+        let earned = now.saturating_duration_since(self.credit_at);
+        self.credit_at = self.credit_at.max(now);
+        self.credit = (self.credit + earned).min(Self::BURST);
+        let left = Duration::from_secs(1).checked_div(per_second).and_then(|cost| self.credit.checked_sub(cost));
+        self.credit = left.unwrap_or(self.credit);
+        left.is_some()
     }
 }
 
@@ -166,6 +188,7 @@ mod tests {
         let mut handshakes: Handshakes<u32, char> = Handshakes::new(LIMITS, now);
         let afforded = (0..4000).filter(|tick| handshakes.afford(now + Duration::from_millis(*tick))).count();
         assert!((200..=205).contains(&afforded), "{afforded} in four seconds");
+        assert!(!handshakes.afford(now) && handshakes.afford_resume(now), "resumes do not pay for opens");
         assert!(!Handshakes::<u32, char>::new(HandshakeLimits { per_second: 0, ..LIMITS }, now).afford(now));
     }
 }
