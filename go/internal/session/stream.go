@@ -469,9 +469,7 @@ func (s *Stream) finish(why error, last *parting) {
 	if s.opts.onEnd != nil {
 		go s.opts.onEnd()
 	}
-	if why != net.ErrClosed && !s.redialing {
-		go s.opts.OnEvent(Event{State: Lost, Err: why})
-	}
+	s.tellLost()
 }
 
 // SetDeadline sets both deadlines.
