@@ -6,6 +6,7 @@ namespace Fastway.Tests.Sessions
 {
     /// <summary>Random histories: cuts, delays and reordering at arbitrary points.</summary>
     [TestFixture]
+    [Category("Computes")]
     public class HistoriesTest
     {
         private const int Steps = 60;
