@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target/csharp"
 out=$(cd "$target/csharp" && pwd)
+export FASTWAY_REPOSITORY=$PWD
 export FASTWAY_BIN=${FASTWAY_BIN:-$target/debug/fastway}
 export FASTWAY_CHAT_BIN=${FASTWAY_CHAT_BIN:-$target/debug/examples/chat}
 export FASTWAY_PEER_BIN=${FASTWAY_PEER_BIN:-$target/debug/fastway-interop-peer}
@@ -23,6 +24,7 @@ main() {
     build_programs examples
     build_programs interop
     build_programs bench
+    build_unity_samples
     build_go_peer
     test_all "$@"
 }
@@ -42,6 +44,12 @@ build_programs() {
         [[ -d $folder ]] || continue
         build exe "fastway-$(basename "$folder").exe" "${folder%/}" -r:"$out/Fastway.dll"
     done
+}
+
+# Against a stand-in for the engine.
+build_unity_samples() {
+    build library fastway-unity-engine.dll csharp/unity/check
+    build library fastway-unity-samples.dll 'csharp/unity/Samples~' -r:"$out/Fastway.dll" -r:"$out/fastway-unity-engine.dll"
 }
 
 # The Go SDK's peer of the interop suite; the Rust one is built by cargo.

@@ -58,11 +58,7 @@ namespace Fastway.Tests.Support
 
         public void Dispose()
         {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-                _process.WaitForExit();
-            }
+            Program.Kill(_process);
             _process.Dispose();
         }
 
