@@ -189,6 +189,17 @@ namespace Fastway.Tests.Sessions
         }
 
         [Test]
+        public void A_session_that_is_over_waits_for_nothing()
+        {
+            _world.WriteAtAcceptor(10);
+            _world.DeliverAll();
+            _world.Initiator.Abort(AbortReason.Unspecified);
+            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            _world.Initiator.TransportLost(_world.Now);
+            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+        }
+
+        [Test]
         public void A_full_buffer_takes_nothing_until_it_is_acknowledged()
         {
             _world.Write(World.ReplayBytes);
