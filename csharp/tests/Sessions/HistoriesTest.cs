@@ -1,4 +1,5 @@
 using System;
+using Fastway.Sessions;
 using Fastway.Tests.Sessions.Acceptors;
 using NUnit.Framework;
 
