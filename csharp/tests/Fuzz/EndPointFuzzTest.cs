@@ -9,6 +9,7 @@ namespace Fastway.Tests.Fuzz
     /// Bytes that no gateway sends, and calls in any order: nothing is thrown, everything ends, and every end has a reason.
     /// </summary>
     [TestFixture]
+    [Category("Computes")]
     public class EndPointFuzzTest
     {
         private const int Inputs = 100000;

@@ -1,4 +1,5 @@
 using System;
+using Fastway.Sessions;
 using Fastway.Tests.Sessions.Acceptors;
 using NUnit.Framework;
 
@@ -6,6 +7,7 @@ namespace Fastway.Tests.Sessions
 {
     /// <summary>Random histories: cuts, delays and reordering at arbitrary points.</summary>
     [TestFixture]
+    [Category("Computes")]
     public class HistoriesTest
     {
         private const int Steps = 60;
