@@ -216,10 +216,10 @@ fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
     (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
 }
 
-/// A process of its own, which leaves the processor to others: real attackers bring their own.
+/// A process of its own that runs when nobody else wants the processor: real attackers bring their own.
 fn attackers(target: SocketAddr) -> Child {
-    let mut child = Command::new("nice");
-    child.arg("-n19").arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "attack"]);
+    let mut child = Command::new("chrt");
+    child.args(["--idle", "0"]).arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "attack"]);
     child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
 }
 
