@@ -2,16 +2,18 @@
 # Builds the C# SDK with its tests, examples and benchmark, and runs the tests on Mono: csharp/test.sh [nunit-console's options]
 #
 # Needs mcs, mono and nunit-console (Debian: apt-get install mono-mcs mono-runtime nunit-console libnunit-framework2.6.3-cil).
-# The tests run against the gateway that FASTWAY_BIN names, by default the debug build of this repository.
+# The tests run against the gateway, the Rust peer and the Rust chat that FASTWAY_BIN, FASTWAY_PEER_BIN and FASTWAY_CHAT_BIN name,
+# by default the debug builds of this repository. Go builds the Go peer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target/csharp"
 out=$(cd "$target/csharp" && pwd)
+export FASTWAY_REPOSITORY=$PWD
 export FASTWAY_BIN=${FASTWAY_BIN:-$target/debug/fastway}
+export FASTWAY_CHAT_BIN=${FASTWAY_CHAT_BIN:-$target/debug/examples/chat}
 export FASTWAY_PEER_BIN=${FASTWAY_PEER_BIN:-$target/debug/fastway-interop-peer}
-export FASTWAY_CSHARP_OUT=$out
 
 main() {
     local nunit
@@ -22,6 +24,8 @@ main() {
     build_programs examples
     build_programs interop
     build_programs bench
+    build_unity_samples
+    build_go_peer
     test_all "$@"
 }
 
@@ -42,6 +46,18 @@ build_programs() {
     done
 }
 
+# Against a stand-in for the engine.
+build_unity_samples() {
+    build library fastway-unity-engine.dll csharp/unity/check
+    build library fastway-unity-samples.dll 'csharp/unity/Samples~' -r:"$out/Fastway.dll" -r:"$out/fastway-unity-engine.dll"
+}
+
+# The Go SDK's peer of the interop suite; the Rust one is built by cargo.
+build_go_peer() {
+    export FASTWAY_GO_PEER_BIN=$out/fastway-peer-go
+    go -C go build -o "$FASTWAY_GO_PEER_BIN" ./internal/interoppeer
+}
+
 find_nunit() {
     local found
     found=$(find /usr/lib/cli /usr/lib/mono/gac -name nunit.framework.dll -path '*2.6*' 2>/dev/null | head -n 1)
@@ -49,9 +65,25 @@ find_nunit() {
     echo "$found"
 }
 
-# The summary is shown, of failures everything; the report that the runner writes is not needed.
+# What computes for long keeps one core busy while the rest waits for gateways.
 test_all() {
-    (cd "$out" && nunit-console -nologo -nodots -noshadow -xml:TestResult.xml "$@" Fastway.Tests.dll)
+    if (($# > 0)); then
+        run_tests chosen "$@"
+        return
+    fi
+    run_tests computing -include:Computes >"$out/computing.log" &
+    local computing=$! status=0
+    run_tests talking -exclude:Computes || status=1
+    wait "$computing" || status=1
+    cat "$out/computing.log"
+    return "$status"
+}
+
+# Shows the summary, and of failures everything.
+run_tests() {
+    local name=$1
+    shift
+    (cd "$out" && nunit-console -nologo -nodots -noshadow -xml:"tests-$name.xml" "$@" Fastway.Tests.dll)
 }
 
 main "$@"

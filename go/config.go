@@ -35,11 +35,11 @@ type Config struct {
 	DialTimeout time.Duration
 	// CloseGrace bounds Shutdown and what Close does in the background. Default 3 s, the gateway's own grace.
 	CloseGrace time.Duration
-	// PingInterval is the time between pings. Default 10 s: three fit into the gateway's idle timeout of 30 s. Negative:
-	// no pings.
+	// PingInterval is the time between pings. Default 10 s: three fit into the gateway's idle timeout of 30 s; with a
+	// session 3 s, since a silent physical connection can be replaced. Negative: no pings.
 	PingInterval time.Duration
-	// DeadAfter is the number of ping intervals without a byte from the gateway after which it counts as gone.
-	// Default 3. Negative: never.
+	// DeadAfter is the number of ping intervals without a byte from the gateway after which it counts as gone: the link
+	// ends, or its session is resumed. Default 3. Negative: never.
 	DeadAfter int
 
 	// MaxPacket is the largest message in either direction, counted as on the wire: 4 bytes more than its payload. It
@@ -154,7 +154,6 @@ func (r role) with(cfg Config) (Config, error) {
 	orElse(&cfg.ConnectTimeout, 10*time.Second)
 	orElse(&cfg.DialTimeout, 5*time.Second)
 	orElse(&cfg.CloseGrace, 3*time.Second)
-	orElse(&cfg.PingInterval, 10*time.Second)
 	orElse(&cfg.DeadAfter, 3)
 	orElse(&cfg.MaxPacket, 512*kib)
 	orElse(&cfg.ReceiveMessages, 8192)
@@ -167,6 +166,7 @@ func (r role) with(cfg Config) (Config, error) {
 	// A length on the wire has 32 bits.
 	cfg.MaxPacket = min(cfg.MaxPacket, math.MaxInt32)
 	cfg.Session = cfg.Session.with(defaults.Session)
+	orElse(&cfg.PingInterval, cfg.Session.pingInterval())
 	if cfg.Dial == nil {
 		cfg.Dial = dialTCP
 	}
@@ -198,6 +198,13 @@ func (cfg SessionConfig) with(defaults SessionConfig) SessionConfig {
 	orElse(&cfg.WaitTimeout, time.Minute)
 	orElse(&cfg.Backoff.Longest, 5*time.Second)
 	return cfg
+}
+
+func (cfg *SessionConfig) pingInterval() time.Duration {
+	if cfg.Protocol == NoSession {
+		return 10 * time.Second
+	}
+	return 3 * time.Second
 }
 
 // leastReplay is what the initiator of a secure session has to be able to keep.

@@ -14,10 +14,23 @@
 //
 // A [ServerGroup] keeps a game server connected to a changing list of gateways.
 //
+// # Sessions
+//
+// A plain link ends with its physical connection. With Config.Session it outlives it: when that is cut, or silent, or the
+// network changes, the next one goes on where it was, and virtual connections do not notice. A secure session is encrypted
+// and, with the gateway's key pinned, authenticated; a legacy one is the original's snet.
+//
+//	client, err := fastway.ConnectClient(ctx, "gateway.example:10010", fastway.Config{
+//		Session: fastway.SessionConfig{GatewayKey: key},
+//	})
+//
+// [SessionConfig].OnEvent tells of interruptions; [EndPoint.Reconnect] is for a device that knows that its network has
+// changed. A session that is over ends the link, with a [SessionError] in its [LinkError].
+//
 // # Coming from the original
 //
 // Programs written for github.com/funny/fastway/go change import paths and nothing else: fastway for that package,
-// fastway/link and fastway/slab for the packages that its API speaks of. [DialClient], [DialServer], [NewClient],
+// fastway/link, fastway/slab and fastway/snet for the packages that its API speaks of. [DialClient], [DialServer], [NewClient],
 // [NewServer], [EndPointCfg] and the sessions of [EndPoint.Dial] and [EndPoint.Accept] are as they were, with these
 // differences, all of which keep programs alive that would have failed:
 //
@@ -65,6 +78,6 @@
 //
 // # Cost
 //
-// A link has two goroutines and a timer; a virtual connection has none, and no memory for messages while none wait. What
+// A link has two goroutines and a timer, with a session as well; a virtual connection has none, and no memory for messages while none wait. What
 // is sent together is written at once. In steady state Send, [Conn.ReceiveAppend] and Read allocate nothing.
 package fastway

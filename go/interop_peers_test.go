@@ -34,10 +34,10 @@ func rustPeer(t *testing.T) string {
 	return path
 }
 
-func startRustPeer(t *testing.T, role role, gateway *gatewaytest.Gateway) {
-	args := []string{"client", gateway.Client}
+func startRustPeer(t *testing.T, role role, gateway *gatewaytest.Gateway, link sessionWay) {
+	args := []string{"client", gateway.Client, link.argument()}
 	if role == serverRole {
-		args = []string{"server", gateway.Server, gatewaytest.Key}
+		args = []string{"server", gateway.Server, gatewaytest.Key, link.argument()}
 	}
 	cmd := exec.Command(rustPeer(t), args...)
 	var stderr strings.Builder
@@ -76,7 +76,7 @@ type framePeer struct {
 	asked uint32
 }
 
-func startFramePeer(t *testing.T, role role, gateway *gatewaytest.Gateway) {
+func startFramePeer(t *testing.T, role role, gateway *gatewaytest.Gateway, _ sessionWay) {
 	t.Helper()
 	address := gateway.Client
 	if role == serverRole {

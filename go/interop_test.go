@@ -16,8 +16,9 @@ import (
 // (tests/interop/README.md): of this SDK, of the Rust SDK, or of bare frames. The original Go SDK cannot be had as a module,
 // so the bare frames stand in for it.
 
-// peers start a peer at the gateway; as a server it is registered then, as a client it has dialed server 1, or will.
-var peers = map[string]func(t *testing.T, role role, gateway *gatewaytest.Gateway){
+// peers start a peer at the gateway, over a link of that kind; as a server it is registered then, as a client it has dialed
+// server 1, or will. Bare frames know plain links only.
+var peers = map[string]func(t *testing.T, role role, gateway *gatewaytest.Gateway, link sessionWay){
 	"go":     startGoPeer,
 	"rust":   startRustPeer,
 	"frames": startFramePeer,
@@ -39,36 +40,122 @@ var scenarios = map[string]func(t *testing.T, conn *Conn){
 }
 
 func TestInterop(t *testing.T) {
-	for name, start := range peers {
+	for name := range peers {
 		for _, role := range []role{clientRole, serverRole} {
 			for scenario, try := range scenarios {
 				t.Run(fmt.Sprintf("a %s of %s %s", role, name, scenario), func(t *testing.T) {
-					gateway := gatewaytest.Start(t, "--client-idle-timeout", "1s", "--server-idle-timeout", "1s")
-					try(t, meet(t, gateway, role, start))
+					encounter{peer: name, role: role}.try(t, try)
 				})
 			}
 		}
 	}
 }
 
+// Each kind of link meets each: our end's and the peer's need not be alike.
+func TestInteropOverSessions(t *testing.T) {
+	ways := sessionWays(t)
+	plain, pinned, legacy, encrypted := sessionWay{name: "plain"}, ways[1], ways[2], ways[3]
+	for _, met := range []encounter{
+		{"go", clientRole, pinned, pinned}, {"go", serverRole, pinned, pinned},
+		{"go", clientRole, legacy, pinned}, {"go", serverRole, pinned, encrypted},
+		{"rust", clientRole, pinned, plain}, {"rust", serverRole, pinned, plain},
+		{"rust", clientRole, plain, pinned}, {"rust", serverRole, plain, pinned},
+		{"rust", clientRole, pinned, legacy}, {"rust", serverRole, encrypted, encrypted},
+		{"frames", clientRole, pinned, plain}, {"frames", serverRole, encrypted, plain},
+	} {
+		for scenario, try := range scenarios {
+			if notOverSessions[scenario] {
+				continue
+			}
+			t.Run(fmt.Sprintf("a %s of %s over %s, met over %s, %s", met.role, met.peer, met.theirs.name, met.ours.name, scenario),
+				func(t *testing.T) {
+					t.Parallel()
+					met.try(t, try)
+				})
+		}
+	}
+}
+
+// notOverSessions are what is not tried: pings are the link's own and take long, and a session waits for a peer that goes
+// without a word.
+var notOverSessions = map[string]bool{"pings, and so outlives the idle timeout": true, "goes without a word": true}
+
+// encounter is a peer in its role, and the links of both ends.
+type encounter struct {
+	peer         string
+	role         role
+	ours, theirs sessionWay
+}
+
+func (e encounter) try(t *testing.T, try func(t *testing.T, conn *Conn)) {
+	flags := []string{"--client-idle-timeout", "1s", "--server-idle-timeout", "1s", "--client-snet-wait-timeout", "2s", "--server-snet-wait-timeout", "2s"}
+	gateway := gatewaytest.Start(t, append(flags, e.flags()...)...)
+	try(t, e.meet(t, gateway))
+}
+
+// flags admit what both ends use. A server port is plain, or for sessions.
+func (e encounter) flags() []string {
+	client, server := e.ours, e.theirs
+	if e.role == clientRole {
+		client, server = server, client
+	}
+	flags := []string{"--client-link", client.kind(), "--server-link", server.kind()}
+	for _, way := range []sessionWay{client, server} {
+		if way.cfg.GatewayKey.isSet() {
+			flags = append(flags, way.flags[len(way.flags)-2:]...)
+			break
+		}
+	}
+	if client.cfg.Encrypt {
+		flags = append(flags, "--client-snet-encrypt")
+	}
+	if server.cfg.Encrypt {
+		flags = append(flags, "--server-snet-encrypt")
+	}
+	return flags
+}
+
+// kind is how the gateway calls a link.
+func (w sessionWay) kind() string { return strings.Split(strings.Split(w.argument(), ":")[0], "-")[0] }
+
+// argument is how the Rust peer is told of a link.
+func (w sessionWay) argument() string {
+	cfg, _ := clientRole.with(Config{Session: w.cfg})
+	switch {
+	case cfg.Session.Protocol == NoSession:
+		return "plain"
+	case cfg.Session.Protocol == LegacySession && cfg.Session.Encrypt:
+		return "legacy-encrypted"
+	case cfg.Session.Protocol == LegacySession:
+		return "legacy"
+	case cfg.Session.GatewayKey.isSet():
+		return "secure:" + cfg.Session.GatewayKey.String()
+	default:
+		return "secure"
+	}
+}
+
+func over(link sessionWay) func(*Config) { return func(cfg *Config) { cfg.Session = link.cfg } }
+
 // loseNothing has a server keep up with a peer that sends faster: by default it would close the connection.
 func loseNothing(cfg *Config) { cfg.WhenFull = Hold }
 
 func pingOften(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 100*time.Millisecond, -1 }
 
-// meet gives a connection to the peer, which has the given role.
-func meet(t *testing.T, gateway *gatewaytest.Gateway, peer role, start func(*testing.T, role, *gatewaytest.Gateway)) *Conn {
+// meet gives a connection to the peer.
+func (e encounter) meet(t *testing.T, gateway *gatewaytest.Gateway) *Conn {
 	t.Helper()
-	if peer == serverRole {
-		start(t, peer, gateway)
-		conn, err := connectClient(t, gateway, pingOften).DialConn(patient(t), 1)
+	start := peers[e.peer]
+	if e.role == serverRole {
+		start(t, e.role, gateway, e.theirs)
+		conn, err := connectClient(t, gateway, pingOften, over(e.ours)).DialConn(patient(t), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return conn
 	}
-	server := connectServer(t, gateway, 1, pingOften, loseNothing)
-	start(t, peer, gateway)
+	server := connectServer(t, gateway, 1, pingOften, loseNothing, over(e.ours))
+	start(t, e.role, gateway, e.theirs)
 	return accept(t, server)
 }
 
@@ -190,7 +277,7 @@ func outlivesLoss(t *testing.T, conn *Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(again.Close)
+	t.Cleanup(func() { closeAtEnd(again) })
 	second, err := again.DialConn(patient(t), conn.RemoteID())
 	if err != nil {
 		t.Fatal(err)
@@ -200,12 +287,12 @@ func outlivesLoss(t *testing.T, conn *Conn) {
 }
 
 // startGoPeer runs a peer of this SDK.
-func startGoPeer(t *testing.T, role role, gateway *gatewaytest.Gateway) {
+func startGoPeer(t *testing.T, role role, gateway *gatewaytest.Gateway, link sessionWay) {
 	if role == serverRole {
-		go obeyAll(connectServer(t, gateway, 1, pingOften))
+		go obeyAll(connectServer(t, gateway, 1, pingOften, over(link)))
 		return
 	}
-	client := connectClient(t, gateway, pingOften)
+	client := connectClient(t, gateway, pingOften, over(link))
 	conn, err := client.DialConn(patient(t), 1)
 	if err != nil {
 		t.Fatal(err)

@@ -20,11 +20,30 @@ var importPaths = strings.NewReplacer(
 	`"github.com/funny/fastway/go"`, `"fastway"`,
 	`"github.com/funny/link"`, `"fastway/link"`,
 	`"github.com/funny/slab"`, `"fastway/slab"`,
+	`"github.com/funny/snet/go"`, `"fastway/snet"`,
 )
 
 func TestAProgramWrittenForTheOriginalRunsWithOtherImportPathsOnly(t *testing.T) {
+	output := runOriginal(t, "original", gatewaytest.Start(t))
+	if strings.Count(output, "goodbye") != 2 {
+		t.Errorf("the program said:\n%s", output)
+	}
+}
+
+func TestAProgramWrittenForTheOriginalsSnetRunsWithOtherImportPathsOnly(t *testing.T) {
+	runOriginal(t, "original_snet", gatewaytest.Start(t, "--client-link", "legacy", "--server-link", "legacy",
+		"--client-snet-encrypt", "--server-snet-encrypt", "--client-snet-buffer", "1M"))
+}
+
+// runOriginal runs a program of tests/interop with our import paths, until it says that all is well.
+func runOriginal(t *testing.T, name string, gateway *gatewaytest.Gateway) (output string) {
+	t.Helper()
 	dir := t.TempDir()
-	program, err := os.ReadFile("../tests/interop/original/main.go")
+	program, err := os.ReadFile(filepath.Join("..", "tests", "interop", name, "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile("go.sum")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,19 +53,17 @@ func TestAProgramWrittenForTheOriginalRunsWithOtherImportPathsOnly(t *testing.T)
 	}
 	write(t, filepath.Join(dir, "main.go"), importPaths.Replace(string(program)))
 	write(t, filepath.Join(dir, "go.mod"), "module original\n\ngo 1.25\n\nrequire fastway v0.0.0\n\nreplace fastway => "+here+"\n")
+	write(t, filepath.Join(dir, "go.sum"), string(sums))
 
-	gateway := gatewaytest.Start(t)
 	run := exec.Command("go", "run", ".")
 	run.Dir = dir
 	run.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "KEY="+gatewaytest.Key,
 		"CLIENT_ADDR="+gateway.Client, "SERVER_ADDR="+gateway.Server)
-	output, err := run.CombinedOutput()
-	if err != nil || !strings.HasSuffix(string(output), "all is well\n") {
-		t.Fatalf("%v:\n%s", err, output)
+	said, err := run.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(said), "all is well\n") {
+		t.Fatalf("%v:\n%s", err, said)
 	}
-	if strings.Count(string(output), "goodbye") != 2 {
-		t.Errorf("the program said:\n%s", output)
-	}
+	return string(said)
 }
 
 func write(t *testing.T, path, text string) {

@@ -83,20 +83,15 @@ func meetOverSessions(tb testing.TB, way sessionWay, change ...func(*Config)) *s
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { endNow(server) })
+	tb.Cleanup(func() { closeAtEnd(server) })
 	cfg.Session.OnEvent = func(event SessionEvent) { p.events <- event }
 	client, err := ConnectClient(patient(tb), p.clients.Addr, cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { endNow(client) })
+	tb.Cleanup(func() { closeAtEnd(client) })
 	p.client, p.server = openConn(tb, client, server, 7)
 	return p
-}
-
-// endNow does not wait for a gateway that may be gone, as Close would.
-func endNow(ep *EndPoint) {
-	ep.finish(&LinkError{End: LinkUnconfirmed, Err: errors.New("the test is over")})
 }
 
 func (p *sessionPair) expectEvent(tb testing.TB, want SessionState) SessionEvent {

@@ -66,7 +66,7 @@ func connectClient(tb testing.TB, gateway *gatewaytest.Gateway, change ...func(*
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(client.Close)
+	tb.Cleanup(func() { closeAtEnd(client) })
 	return client
 }
 
@@ -81,8 +81,16 @@ func connectServer(tb testing.TB, gateway *gatewaytest.Gateway, id uint32, chang
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(server.Close)
+	tb.Cleanup(func() { closeAtEnd(server) })
 	return server
+}
+
+// closeAtEnd closes a link with its test. A session does not wait for a gateway that is gone as well.
+func closeAtEnd(ep *EndPoint) {
+	ep.Close()
+	if ep.session != nil {
+		ep.finish(&LinkError{End: LinkUnconfirmed, Err: errors.New("the test is over")})
+	}
 }
 
 // openConn has from dial to, whose RemoteID it is given.

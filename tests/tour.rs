@@ -32,6 +32,31 @@ fn a_small_tour_counts_and_ends_with_a_summary() {
 }
 
 #[test]
+fn a_secure_tour_has_everybody_encrypted() {
+    let mut tour = start_tour(&["--players", "20", "--messages", "50", "--secure"]);
+    let exit = tour.wait_exit();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.stdout.contains("\nthe players' links are encrypted, for the gateway that has the key "), "{exit:?}");
+    assert!(exit.stdout.contains("every byte and the order are right"), "{}", exit.stdout);
+    assert_eq!(left_in(&tour), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_tour_through_chaos_loses_nothing() {
+    let mut tour = start_tour(&["--players", "20", "--messages", "500", "--secure", "--chaos"]);
+    let exit = tour.wait_exit();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.stdout.contains("20 players with 40 connections: 20,000 messages there and back"), "{}", exit.stdout);
+    assert!(exit.stdout.contains("every byte and the order are right"), "{}", exit.stdout);
+    let resumes = exit
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_suffix(" times a player's link was cut or fell silent, and went on"));
+    assert!(resumes.is_some_and(|resumes| resumes != "0"), "{}", exit.stdout);
+    assert_eq!(left_in(&tour), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn on_a_terminal_one_line_counts() {
     let (mut shown, printed) = terminal();
     let gateway = gateway_binary();
@@ -105,14 +130,19 @@ fn a_gateway_that_dies_ends_the_tour_with_its_log() {
 #[test]
 fn options_that_cannot_work_are_named() {
     for (args, complaint) in [
-        (["--players", "0"], "--players is 0"),
-        (["--messages", "0"], "--messages is 0"),
-        (["--payloads", "64,11"], "--payloads has \"11\""),
-        (["--players", "4000000000"], "--players 4000000000 needs 4000000064 open files"),
-        (["--client-addr", "127.0.0.1:1"], "--client-addr and --server-addr"),
-        (["--gateway", "/nowhere"], "no gateway at /nowhere"),
+        (&["--players", "0"][..], "--players is 0"),
+        (&["--messages", "0"], "--messages is 0"),
+        (&["--payloads", "64,11"], "--payloads has \"11\""),
+        (&["--players", "4000000000"], "--players 4000000000 needs 4000000064 open files"),
+        (&["--client-addr", "127.0.0.1:1"], "--client-addr and --server-addr"),
+        (&["--gateway", "/nowhere"], "no gateway at /nowhere"),
+        (&["--chaos"], "--chaos needs --secure"),
+        (
+            &["--secure", "--client-addr", "127.0.0.1:1", "--server-addr", "127.0.0.1:1"],
+            "give --secure and --public-key",
+        ),
     ] {
-        let exit = start_example("tour", &args).wait_exit();
+        let exit = start_example("tour", args).wait_exit();
         assert_eq!(exit.code, Some(1), "{exit:?}");
         assert!(exit.stderr.contains(complaint), "{}", exit.stderr);
     }

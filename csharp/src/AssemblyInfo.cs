@@ -1,3 +1,4 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("Fastway.Tests")]
+[assembly: InternalsVisibleTo("fastway-records")]

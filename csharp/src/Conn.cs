@@ -325,7 +325,28 @@ namespace Fastway
             ArraySegment<byte> message;
             while (TryTakeForHandler(out handler, out message))
             {
-                handler(this, message);
+                var isDone = false;
+                try
+                {
+                    handler(this, message);
+                    isDone = true;
+                }
+                finally
+                {
+                    if (!isDone)
+                    {
+                        AnnounceRest();
+                    }
+                }
+            }
+        }
+
+        /// <summary>A handler has thrown: the next poll goes on.</summary>
+        private void AnnounceRest()
+        {
+            lock (_endPoint.Gate)
+            {
+                _endPoint.Mux.Announce(_channel);
             }
         }
 

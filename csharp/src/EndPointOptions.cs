@@ -47,7 +47,8 @@ namespace Fastway
 
         /// <summary>
         /// Has a thread of its own move everything, so that nobody needs to call <see cref="EndPoint.Poll"/>. Events come
-        /// on that thread then. Default: no.
+        /// on that thread then, and may come before there is a handler: <see cref="EndPoint.ReadyAsync"/> misses nothing.
+        /// Default: no.
         /// </summary>
         public bool RunsItself { get; set; }
 

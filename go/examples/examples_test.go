@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fastway/internal/chaostest"
 	"fastway/internal/gatewaytest"
 )
 
@@ -169,4 +170,46 @@ func TestMatchmaker(t *testing.T) {
 	bob.expect("ann says: good game, bob")
 	ann.expectEnd()
 	bob.expectEnd()
+}
+
+func TestRoaming(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "session.key")
+	binary, err := gatewaytest.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := exec.Command(binary, "keygen", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--client-link", "secure", "--session-key", file}
+	gateway := gatewaytest.Start(t, flags...)
+	start(t, "echo", "server", gateway.Server).expect("ready as server 1")
+	network := chaostest.Start(t, gateway.Client)
+	player := start(t, "roaming", network.Addr, strings.TrimSpace(string(key)))
+	heard := func(words string) {
+		player.say(words)
+		player.expect(words)
+	}
+	heard("hello")
+	network.Cut()
+	player.expect("interrupted:")
+	player.expect("resumed")
+	heard("after a cut")
+	network.Freeze()
+	player.say("!reconnect")
+	player.expect("interrupted: this side asked for another")
+	player.expect("resumed")
+	heard("by another network")
+
+	again := gatewaytest.Start(t, flags...)
+	start(t, "echo", "server", again.Server).expect("ready as server 1")
+	network.Retarget(again.Client)
+	network.Cut()
+	player.expect("interrupted:")
+	player.expect("lost: session: refused")
+	player.expect("a new session is needed:")
+	heard("in a new session")
+	player.stdin.Close()
+	player.expectEnd()
 }

@@ -27,6 +27,7 @@ pub mod examples;
 mod gateway;
 pub mod http;
 mod link;
+pub mod namespace;
 mod peers;
 pub mod pprof;
 pub mod process;

@@ -48,13 +48,14 @@ namespace Loop
 
         public void Print()
         {
+            var longestAt = LongestAt();
             Array.Sort(_ticks, 0, _polls);
             Line("{0} connections, {1} polls a second, {2} messages a second each way, {3} s",
                 Scene.Connections, Scene.PollsPerSecond, Scene.MessagesPerSecond, _seconds);
             Line("messages   {0} sent, {1} back", _sent, _received);
             Line("allocated  {0} bytes, {1} collections", AllocatedBytes, _collections);
-            Line("poll       median {0:0.000} ms, 99th {1:0.000} ms, longest {2:0.000} ms, {3} of {4} over {5} ms",
-                At(0.5), At(0.99), At(1), CountOver(GoalMilliseconds), _polls, GoalMilliseconds);
+            Line("poll       median {0:0.000} ms, 99th {1:0.000} ms, longest {2:0.000} ms after {3:0.0} s, {4} of {5} over {6} ms",
+                At(0.5), At(0.99), At(1), longestAt, CountOver(GoalMilliseconds), _polls, GoalMilliseconds);
             Line("threads    {0} of the runtime's before there were end points, {1} now", _threadsBefore, ThreadCount());
         }
 
@@ -66,6 +67,17 @@ namespace Loop
         private static void Line(string format, params object[] values)
         {
             Console.WriteLine(string.Format(CultureInfo.InvariantCulture, format, values));
+        }
+
+        /// <summary>In seconds from the start.</summary>
+        private double LongestAt()
+        {
+            var longest = 0;
+            for (var at = 1; at < _polls; at++)
+            {
+                longest = _ticks[at] > _ticks[longest] ? at : longest;
+            }
+            return (double)longest / Scene.PollsPerSecond;
         }
 
         private int CountOver(double milliseconds)

@@ -11,23 +11,23 @@ namespace Loop
     public static class Program
     {
         private const double WarmUpSeconds = 1;
-        private const int WarmUpFactor = 20;
 
         public static int Main(string[] args)
         {
             if (args.Length < 3)
             {
-                Console.Error.WriteLine("usage: fastway-loop CLIENT-ADDRESS SERVER-ADDRESS KEY [SECONDS]");
+                Console.Error.WriteLine("usage: fastway-loop CLIENT-ADDRESS SERVER-ADDRESS KEY [SECONDS [secure]]");
                 return 2;
             }
             var seconds = args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 10;
+            var options = new EndPointOptions { Session = args.Length > 4 ? SessionOptions.Secure(null) : null };
             var threads = Figures.ThreadCount();
-            using (var scene = new Scene(args[0], args[1], args[2], new EndPointOptions()))
+            using (var scene = new Scene(args[0], args[1], args[2], options))
             {
-                // The pools grow to the largest batch: a busy machine makes larger ones than an idle one.
-                scene.Run(WarmUpSeconds, WarmUpFactor * Scene.MessagesPerSecond, new Figures(WarmUpSeconds, threads));
+                scene.Run(WarmUpSeconds, new Figures(WarmUpSeconds, threads));
+                scene.PileUp();
                 var figures = new Figures(seconds, threads);
-                scene.Run(seconds, Scene.MessagesPerSecond, figures);
+                scene.Run(seconds, figures);
                 figures.Print();
                 return figures.AllocatedBytes == 0 ? 0 : 1;
             }

@@ -17,12 +17,14 @@ namespace Loop
 
         private const uint ServerId = 1;
         private const int MessageBytes = 64;
+        private const int PileUpMilliseconds = 200;
 
         private readonly EndPoint _server;
         private readonly EndPoint _client;
         private readonly Conn[] _conns = new Conn[Connections];
         private readonly ArraySegment<byte> _message = new ArraySegment<byte>(new byte[MessageBytes]);
         private long _received;
+        private long _sentBack;
 
         public Scene(string client, string server, string key, EndPointOptions options)
         {
@@ -44,8 +46,28 @@ namespace Loop
             _server.Close();
         }
 
+        /// <summary>
+        /// Has as much come at once as after a stall of three seconds: the pools grow to the largest batch, and how large
+        /// that is depends on what else the machine does.
+        /// </summary>
+        public void PileUp()
+        {
+            const int piled = 3 * MessagesPerSecond;
+            var before = _received;
+            SendUpTo(piled, 0);
+            _client.Poll();
+            while (_sentBack < before + piled)
+            {
+                _server.Poll();
+                Check();
+                Thread.Sleep(1);
+            }
+            Thread.Sleep(PileUpMilliseconds);
+            Until(() => _received - before == piled);
+        }
+
         /// <summary>Runs the loop at its pace.</summary>
-        public void Run(double seconds, int messagesPerSecond, Figures figures)
+        public void Run(double seconds, Figures figures)
         {
             var clock = Stopwatch.StartNew();
             var polls = (int)(seconds * PollsPerSecond);
@@ -57,7 +79,7 @@ namespace Loop
                 WaitFor(clock, poll);
                 var allocated = GC.GetAllocatedBytesForCurrentThread();
                 var began = Stopwatch.GetTimestamp();
-                sent = SendUpTo((long)(clock.Elapsed.TotalSeconds * messagesPerSecond), sent);
+                sent = SendUpTo((long)(clock.Elapsed.TotalSeconds * MessagesPerSecond), sent);
                 _client.Poll();
                 figures.AddPoll(
                     Stopwatch.GetTimestamp() - began, GC.GetAllocatedBytesForCurrentThread() - allocated);
@@ -76,9 +98,10 @@ namespace Loop
             }
         }
 
-        private static void SendBack(Conn conn, ArraySegment<byte> message)
+        private void SendBack(Conn conn, ArraySegment<byte> message)
         {
             conn.TrySend(message);
+            _sentBack++;
         }
 
         private void Count(Conn conn, ArraySegment<byte> message)
@@ -107,12 +130,17 @@ namespace Loop
                 {
                     _client.Poll();
                 }
-                var why = _server.Failure ?? (_client == null ? null : _client.Failure);
-                if (why != null)
-                {
-                    throw why;
-                }
+                Check();
                 Thread.Sleep(1);
+            }
+        }
+
+        private void Check()
+        {
+            var why = _server.Failure ?? (_client == null ? null : _client.Failure);
+            if (why != null)
+            {
+                throw why;
             }
         }
     }

@@ -84,7 +84,10 @@ namespace Chat
             {
                 Console.WriteLine(Printable(Encoding.UTF8.GetString(message), 2 * LineChars));
             }
-            Console.Error.WriteLine("the room is closed: " + delivery.CloseReason);
+            if (delivery.CloseReason == CloseReason.Remote)
+            {
+                Console.Error.WriteLine("the room is closed");
+            }
         }
 
         /// <summary>What a stranger sent, as text that is safe to print: a terminal obeys control characters.</summary>

@@ -15,7 +15,7 @@ namespace Fastway.Crypto
             var both = new byte[message.Length + key.Length];
             message.CopyTo(both, 0);
             key.CopyTo(both, message.Length);
-            using (var md5 = MD5.Create())
+            using (var md5 = new MD5CryptoServiceProvider())
             {
                 var hash = md5.ComputeHash(both);
                 Array.Clear(both, 0, both.Length);

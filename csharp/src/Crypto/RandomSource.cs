@@ -21,7 +21,7 @@ namespace Fastway.Crypto
 
         private sealed class SystemSource : RandomSource
         {
-            private readonly RandomNumberGenerator _generator = RandomNumberGenerator.Create();
+            private readonly RandomNumberGenerator _generator = new RNGCryptoServiceProvider();
 
             public override void Fill(byte[] to, int offset, int count)
             {

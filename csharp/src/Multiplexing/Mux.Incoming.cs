@@ -5,6 +5,9 @@ namespace Fastway.Multiplexing
     // What the gateway sends.
     internal sealed partial class Mux
     {
+        /// <summary>What may wait for a gateway beyond what users send.</summary>
+        private const int MostAnswerBytes = 1 << 20;
+
         /// <summary>The gateway's challenge was answered, or none is to come.</summary>
         private bool _greeted;
 
@@ -31,12 +34,20 @@ namespace Fastway.Multiplexing
                         return "a frame longer than MaxPacket";
                 }
                 var fault = frame.ConnId == Frame.CommandConnId ? Obey(frame, now) : Deliver(frame);
+                fault = fault ?? TooMuchToAnswer();
                 if (fault != null)
                 {
                     return fault;
                 }
             }
             return null;
+        }
+
+        /// <summary>What it sends makes this side answer, and it does not take the answers.</summary>
+        private string TooMuchToAnswer()
+        {
+            var isTooMuch = Output.Count > _settings.SendBufferBytes + _settings.MaxPacket + MostAnswerBytes;
+            return isTooMuch ? "more that has to be answered than it takes answers" : null;
         }
 
         private bool AnswerChallenge()

@@ -148,9 +148,9 @@ namespace Fastway.Multiplexing
             var before = channel.Inbox.Bytes;
             if (!channel.Inbox.TryTake(out message))
             {
-                channel.Announced = false;
                 return false;
             }
+            channel.Announced = channel.Inbox.Messages > 0;
             _unread.Taken(channel, before - channel.Inbox.Bytes);
             if (channel.Inbox.Messages == 0 && channel.Reason != CloseReason.None)
             {

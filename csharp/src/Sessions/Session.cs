@@ -86,7 +86,7 @@ namespace Fastway.Sessions
             Inbox.Forget();
             var wasLive = IsLive;
             DropTransport();
-            if (wasLive)
+            if (wasLive && End == null)
             {
                 Life.Interrupted(now);
             }

@@ -1,9 +1,7 @@
-using System;
-
-namespace Fastway
+namespace Fastway.Sessions
 {
     /// <summary>The kinds of reasons for which a session is over.</summary>
-    public enum SessionEndKind
+    internal enum SessionEndKind
     {
         /// <summary>Both ends have closed, and everything arrived.</summary>
         Closed,
@@ -20,10 +18,10 @@ namespace Fastway
     }
 
     /// <summary>Why a session is over.</summary>
-    public sealed class SessionEnd
+    internal sealed class SessionEnd
     {
-        internal static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "both ends have closed");
-        internal static readonly SessionEnd Expired = new SessionEnd(
+        public static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "both ends have closed");
+        public static readonly SessionEnd Expired = new SessionEnd(
             SessionEndKind.Expired, 0, "the session was without a connection for too long");
 
         private readonly string _text;
@@ -41,22 +39,22 @@ namespace Fastway
         /// <summary>The status of a refusal (docs/protocol.md §3.1) or the reason of an abort (§3.2); else 0.</summary>
         public int Code { get; }
 
-        internal static SessionEnd Aborted(byte reason)
+        public static SessionEnd Aborted(byte reason)
         {
             return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: " + ReasonText(reason));
         }
 
-        internal static SessionEnd AbortedByPeer(byte reason)
+        public static SessionEnd AbortedByPeer(byte reason)
         {
             return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: " + ReasonText(reason));
         }
 
-        internal static SessionEnd Refused(int status)
+        public static SessionEnd Refused(int status)
         {
             return new SessionEnd(SessionEndKind.Refused, status, "refused: " + StatusText(status));
         }
 
-        internal static SessionEnd PeerFault(string fault)
+        public static SessionEnd PeerFault(string fault)
         {
             return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: " + fault);
         }

@@ -152,8 +152,8 @@ namespace Snet
         public void Close()
         {
             _closing.Set();
-            Close(_socket);
-            Close(_connecting);
+            Sockets.Close(_socket);
+            Sockets.Close(_connecting);
         }
 
         private int Take(byte[] buffer, int offset, int count)
@@ -211,7 +211,7 @@ namespace Snet
                     {
                         return true;
                     }
-                    if (!SendAll(socket, _out, count))
+                    if (!Sockets.SendAll(socket, _out, count))
                     {
                         return false;
                     }
@@ -222,7 +222,7 @@ namespace Snet
         /// <summary>Waits for bytes; false if the socket is broken.</summary>
         private bool Receive(Socket socket)
         {
-            var count = ReceiveSome(socket, _in, 0, _in.Length);
+            var count = Sockets.Receive(socket, _in, 0, _in.Length);
             lock (_gate)
             {
                 if (count == 0 || socket != _socket)
@@ -251,7 +251,7 @@ namespace Snet
                 {
                     return true;
                 }
-                Close(broken);
+                Sockets.Close(broken);
                 _session.TransportLost(Clock.Now);
                 var random = new Random();
                 for (var pause = FirstPause; !TryTransport(); pause = Math.Min(2 * pause, LongestPause))
@@ -298,7 +298,7 @@ namespace Snet
             try
             {
                 ThrowIfClosed();
-                Connect(socket);
+                Sockets.Connect(socket, _target, ConnectTimeout);
                 Greet(socket);
                 SetTimeouts(socket);
                 ThrowIfClosed();
@@ -306,7 +306,7 @@ namespace Snet
             }
             catch
             {
-                Close(socket);
+                Sockets.Close(socket);
                 throw;
             }
             finally
@@ -315,31 +315,18 @@ namespace Snet
             }
         }
 
-        private void Connect(Socket socket)
-        {
-            var connecting = socket.BeginConnect(_target, null, null);
-            if (!connecting.AsyncWaitHandle.WaitOne(ConnectTimeout))
-            {
-                throw new TimeoutException("No connection to " + _target + " within " + ConnectTimeout + " ms.");
-            }
-            socket.EndConnect(connecting);
-            socket.NoDelay = true;
-            socket.SendTimeout = ConnectTimeout;
-            socket.ReceiveTimeout = ConnectTimeout;
-        }
-
         /// <summary>Opens or resumes the session. Nothing but the reply is read.</summary>
         private void Greet(Socket socket)
         {
             var hello = _session.Connect(Clock.Now);
             var reply = new byte[LegacyMessages.ReplyBytes];
-            if (!SendAll(socket, hello.Array, hello.Count))
+            if (!Sockets.SendAll(socket, hello.Array, hello.Count))
             {
                 throw new IOException("The connection to " + _target + " broke.");
             }
             for (var read = 0; read < reply.Length;)
             {
-                var count = ReceiveSome(socket, reply, read, reply.Length - read);
+                var count = Sockets.Receive(socket, reply, read, reply.Length - read);
                 if (count == 0)
                 {
                     throw new EndOfStreamException(_target + " did not answer with a session.");
@@ -386,50 +373,6 @@ namespace Snet
             if (IsClosed)
             {
                 throw new ObjectDisposedException("SnetStream");
-            }
-        }
-
-        /// <summary>0 when the socket is broken, however that shows.</summary>
-        private static int ReceiveSome(Socket socket, byte[] to, int offset, int count)
-        {
-            try
-            {
-                SocketError error;
-                return socket.Receive(to, offset, count, SocketFlags.None, out error);
-            }
-            catch (ObjectDisposedException)
-            {
-                return 0;
-            }
-        }
-
-        private static bool SendAll(Socket socket, byte[] bytes, int count)
-        {
-            try
-            {
-                for (var sent = 0; sent < count;)
-                {
-                    SocketError error;
-                    var taken = socket.Send(bytes, sent, count - sent, SocketFlags.None, out error);
-                    if (taken <= 0 || error != SocketError.Success)
-                    {
-                        return false;
-                    }
-                    sent += taken;
-                }
-                return true;
-            }
-            catch (ObjectDisposedException)
-            {
-                return false;
-            }
-        }
-
-        private static void Close(Socket socket)
-        {
-            if (socket != null)
-            {
-                socket.Close();
             }
         }
     }

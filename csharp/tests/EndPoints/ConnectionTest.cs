@@ -221,6 +221,41 @@ namespace Fastway.Tests.EndPoints
             Until("the close is told", () => closed);
         }
 
+        [Test]
+        public void What_waits_behind_a_message_whose_handler_throws_comes_with_the_next_poll()
+        {
+            var conn = _client.Dial(7);
+            var accepted = Accept(_server);
+            Send(conn, "bad");
+            Send(conn, "good");
+            Until("both wait", () => _server.UnreadBytes > 2 * 8 + 6);
+            var got = 0;
+            accepted.Received += (from, message) =>
+            {
+                if (message.Count == 3)
+                {
+                    throw new InvalidOperationException("mine");
+                }
+                got += message.Count;
+            };
+            Assert.Throws<InvalidOperationException>(() => Until("it throws", () => false));
+            Until("the other one comes", () => got == 4);
+        }
+
+        [Test]
+        public void A_handler_can_follow_a_receive_that_was_awaited()
+        {
+            var conn = _client.Dial(7);
+            var accepted = Accept(_server);
+            var first = accepted.ReceiveAsync();
+            Send(conn, "first");
+            Until("the first comes", () => first.IsCompleted);
+            var got = 0;
+            accepted.Received += (from, message) => got += message.Count;
+            Send(conn, "second");
+            Until("the second comes", () => got == 6);
+        }
+
         private static ArraySegment<byte> Bytes(int number)
         {
             return new ArraySegment<byte>(BitConverter.GetBytes(number));

@@ -57,7 +57,7 @@ namespace Fastway.Tests.EndPoints
                 Exchange(conn, accepted, 20);
                 _tunnel.Cut();
                 Exchange(conn, accepted, 20);
-                Assert.AreEqual(1 + cut, _tunnel.Made);
+                Assert.GreaterOrEqual(_tunnel.Made, 1 + cut);
             }
             Until("it is back", () => client.IsOnline);
             StringAssert.StartsWith("interrupted resumed interrupted resumed interrupted resumed ", story.ToString());
@@ -73,7 +73,7 @@ namespace Fastway.Tests.EndPoints
             client.NetworkChanged();
             Until("it is told", () => story.ToString() == "interrupted resumed ");
             Exchange(conn, accepted, 1);
-            Assert.AreEqual(2, _tunnel.Made);
+            Assert.GreaterOrEqual(_tunnel.Made, 2);
         }
 
         [Test]
@@ -105,7 +105,7 @@ namespace Fastway.Tests.EndPoints
             Exchange(conn, accepted, 10);
             tunnel.Cut();
             Exchange(accepted, conn, 10);
-            Assert.AreEqual(2, tunnel.Made);
+            Assert.GreaterOrEqual(tunnel.Made, 2);
         }
 
         [Test]

@@ -7,14 +7,24 @@ namespace Fastway.Tests.Fuzz
     internal sealed class BytesLink : Link
     {
         private readonly byte[] _bytes;
-        private readonly Random _random;
+        private readonly Func<int> _pieceBytes;
         private int _given;
 
+        /// <summary>In pieces of any length.</summary>
         public BytesLink(byte[] bytes, Random random)
         {
             _bytes = bytes;
-            _random = random;
+            _pieceBytes = () => random.Next(1, 64);
         }
+
+        /// <summary>In pieces of one length.</summary>
+        public BytesLink(byte[] bytes, int pieceBytes)
+        {
+            _bytes = bytes;
+            _pieceBytes = () => pieceBytes;
+        }
+
+        public bool TakesNothing { private get; set; }
 
         public override bool IsLive
         {
@@ -27,7 +37,7 @@ namespace Fastway.Tests.Fuzz
 
         public override int Read(ArraySegment<byte> into, long now)
         {
-            var count = Math.Min(Math.Min(into.Count, _bytes.Length - _given), _random.Next(1, 64));
+            var count = Math.Min(Math.Min(into.Count, _bytes.Length - _given), _pieceBytes());
             Buffer.BlockCopy(_bytes, _given, into.Array, into.Offset, count);
             _given += count;
             if (count == 0)
@@ -39,7 +49,7 @@ namespace Fastway.Tests.Fuzz
 
         public override int Write(ArraySegment<byte> bytes, long now)
         {
-            return bytes.Count;
+            return TakesNothing ? 0 : bytes.Count;
         }
 
         public override void Silent(long now)

@@ -10,6 +10,7 @@ namespace Fastway.Tests.Sessions
     /// <summary>100,000 inputs of a gateway that is broken or hostile. Each ends in a fault or an end that has a name, or in
     /// nothing at all: never in an exception.</summary>
     [TestFixture]
+    [Category("Computes")]
     public class FuzzTest
     {
         private const int LegacyInputs = 50000;

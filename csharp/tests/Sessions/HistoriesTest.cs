@@ -1,4 +1,5 @@
 using System;
+using Fastway.Sessions;
 using Fastway.Tests.Sessions.Acceptors;
 using NUnit.Framework;
 
@@ -6,6 +7,7 @@ namespace Fastway.Tests.Sessions
 {
     /// <summary>Random histories: cuts, delays and reordering at arbitrary points.</summary>
     [TestFixture]
+    [Category("Computes")]
     public class HistoriesTest
     {
         private const int Steps = 60;
@@ -13,13 +15,13 @@ namespace Fastway.Tests.Sessions
         [Test]
         public void A_secure_stream_survives_any_network()
         {
-            Run(800, random => World.Secure(random, random.Below(2) == 0), true);
+            Run(600, random => World.Secure(random, random.Below(2) == 0), true);
         }
 
         [Test]
         public void A_legacy_stream_survives_any_network()
         {
-            Run(800, random => World.Legacy(random, random.Below(2) == 0), false);
+            Run(600, random => World.Legacy(random, random.Below(2) == 0), false);
         }
 
         private static void Run(int histories, Func<SeededRandom, World> make, bool withEnds)

@@ -4,6 +4,7 @@ using Fastway.Crypto;
 using Fastway.Sessions;
 using Fastway.Sessions.Secure;
 using Fastway.Tests.Sessions.Acceptors;
+using Fastway.Tests.Vectors;
 using NUnit.Framework;
 
 namespace Fastway.Tests.Sessions
@@ -143,6 +144,27 @@ namespace Fastway.Tests.Sessions
             Assert.IsFalse(session.HasOutput(0));
         }
 
+        [TestCase("00")]
+        [TestCase("0004")]
+        [TestCase("01")]
+        [TestCase("0002")]
+        public void An_authentic_record_that_makes_no_sense_ends_the_session(string plaintext)
+        {
+            var session = Told(Hex.Decode(plaintext));
+            Assert.AreEqual(SessionEndKind.PeerFault, session.End.Kind);
+            StringAssert.Contains("makes no sense", session.End.ToString());
+        }
+
+        [TestCase("02")]
+        [TestCase("6100")]
+        [TestCase("61000000000000000001")]
+        public void Nothing_follows_a_close_of_the_gateway(string plaintext)
+        {
+            var session = Told(Hex.Decode("02"), Hex.Decode(plaintext));
+            Assert.AreEqual(SessionEndKind.PeerFault, session.End.Kind);
+            StringAssert.Contains("follows its close", session.End.ToString());
+        }
+
         [Test]
         public void A_data_gap_in_a_reply_ends_the_session()
         {
@@ -164,6 +186,17 @@ namespace Fastway.Tests.Sessions
             Assert.AreEqual(Record.DataOverhead + 1, _world.Initiator.SendAll(0).Length);
             Assert.IsFalse(_world.Initiator.IsLive);
             Assert.AreEqual(Fault.Over, Receive(_world.Initiator, new byte[1]));
+        }
+
+        [Test]
+        public void A_session_that_is_over_waits_for_nothing()
+        {
+            _world.WriteAtAcceptor(10);
+            _world.DeliverAll();
+            _world.Initiator.Abort(AbortReason.Unspecified);
+            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            _world.Initiator.TransportLost(_world.Now);
+            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
         }
 
         [Test]
@@ -245,6 +278,14 @@ namespace Fastway.Tests.Sessions
         /// <summary>A session whose first acknowledgement counts so many bytes.</summary>
         private Session Acknowledged(ulong count)
         {
+            var plaintext = new byte[Record.AckOverhead];
+            var bytes = new Record { Kind = RecordKind.Ack, Received = count }.WriteTrailer(plaintext, 0);
+            return Told(Bytes.Slice(plaintext, 0, bytes));
+        }
+
+        /// <summary>A session whose gateway says this, and is authentic.</summary>
+        private Session Told(params byte[][] plaintexts)
+        {
             var session = Session.Secure(null, World.ReplayBytes, 1000, 0, _random);
             var hello = Hello.Read(session.ConnectBytes(0));
             var responder = new Responder(null, null, Messages.Prologue(hello.Head), _random.Draw(32));
@@ -253,10 +294,13 @@ namespace Fastway.Tests.Sessions
             var head = new byte[] { 0, (byte)message.Length, 0 };
             session.ReceiveAll(Bytes.Concat(head, message), 0);
             session.SendAll(0);
-            var record = new byte[Record.AckOverhead];
-            var bytes = new Record { Kind = RecordKind.Ack, Received = count }.WriteTrailer(record, Record.LenBytes);
-            new RecordCipher(responder.Split()[1]).Seal(record, 0, bytes);
-            Receive(session, record);
+            var cipher = new RecordCipher(responder.Split()[1]);
+            foreach (var plaintext in plaintexts)
+            {
+                var record = Bytes.Concat(new byte[Record.LenBytes], plaintext, new byte[ChaChaPoly.TagBytes]);
+                cipher.Seal(record, 0, plaintext.Length);
+                Receive(session, record);
+            }
             return session;
         }
 

@@ -58,11 +58,7 @@ namespace Fastway.Tests.Support
         /// <summary>Ends it without a word.</summary>
         public void Kill()
         {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-            }
-            _process.WaitForExit();
+            Program.Kill(_process);
         }
 
         public void Dispose()

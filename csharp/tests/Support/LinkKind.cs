@@ -30,6 +30,12 @@ namespace Fastway.Tests.Support
             return new[] { "--client-link", link, "--server-link", link, "--session-key", Key.Value.File, encrypt };
         }
 
+        /// <summary>What the peers of the interop suites call it.</summary>
+        public static string Argument(string kind)
+        {
+            return kind == Pinned ? "secure:" + PublicKey : kind;
+        }
+
         public static SessionOptions Options(string kind)
         {
             switch (kind)

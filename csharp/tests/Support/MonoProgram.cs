@@ -36,7 +36,7 @@ namespace Fastway.Tests.Support
         public static MonoProgram RunNative(string path, string arguments)
         {
             var process = new Process { StartInfo = Program.Start(path, arguments, Path.GetTempPath()) };
-            process.ErrorDataReceived += (sender, line) => Console.Error.WriteLine(line.Data);
+            process.ErrorDataReceived += (sender, line) => Console.Error.Write(line.Data == null ? "" : line.Data + "\n");
             process.Start();
             process.BeginErrorReadLine();
             return new MonoProgram(process);
@@ -58,11 +58,7 @@ namespace Fastway.Tests.Support
 
         public void Dispose()
         {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-                _process.WaitForExit();
-            }
+            Program.Kill(_process);
             _process.Dispose();
         }
 

@@ -22,8 +22,6 @@ type Proxy struct {
 	count  int
 	// refused counts links that found no target.
 	refused int
-	// carried counts bytes, both ways.
-	carried int64
 }
 
 // link is a link that is carried.
@@ -32,6 +30,8 @@ type link struct {
 	// hole: what it carries is lost.
 	hole  bool
 	isCut bool
+	// flips: the next bytes that it carries come altered.
+	flips bool
 	// left counts the directions that are carried.
 	left int
 }
@@ -103,11 +103,13 @@ func (p *Proxy) Refused() int {
 	return p.refused
 }
 
-// Carried is how many bytes were carried so far, both ways.
-func (p *Proxy) Carried() int64 {
+// Flip alters a bit of what each link carries next.
+func (p *Proxy) Flip() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.carried
+	for link := range p.links {
+		link.flips = true
+	}
 }
 
 func (l *link) cut() {
@@ -153,7 +155,7 @@ func (p *Proxy) copy(l *link, from, to net.Conn) {
 	block := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(block)
-		if n > 0 && p.passes(l, n) {
+		if n > 0 && p.passes(l, block[:n]) {
 			// A failure shows when it is read.
 			_, _ = to.Write(block[:n])
 		}
@@ -164,10 +166,13 @@ func (p *Proxy) copy(l *link, from, to net.Conn) {
 	}
 }
 
-func (p *Proxy) passes(l *link, bytes int) bool {
+func (p *Proxy) passes(l *link, bytes []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.carried += int64(bytes)
+	if l.flips {
+		l.flips = false
+		bytes[len(bytes)-1] ^= 1
+	}
 	return !l.hole
 }
 

@@ -11,8 +11,10 @@ const (
 
 // outgoing is what this end sends. The close counts as one byte behind the last.
 type outgoing struct {
-	// kept begins at the count that was acknowledged.
-	kept         ring
+	// kept begins at the count that was released: acknowledged, and given to the transport in use.
+	kept     ring
+	released uint64
+	// acknowledged is the highest count that was heard.
 	acknowledged uint64
 	// sent is the furthest that any transport was given.
 	sent        uint64
@@ -26,27 +28,33 @@ func (o *outgoing) canContinueFrom(count uint64) bool {
 	return o.acknowledged <= count && count <= o.sent
 }
 
-// acknowledge takes the other end's count, which is sent at most on the transport that it came by.
-func (o *outgoing) acknowledge(count, sent uint64) error {
-	if count < o.acknowledged || count > sent {
-		return fault("it counts %d bytes as received, of %d acknowledged and %d sent", count, o.acknowledged, sent)
+// acknowledge takes the other end's count, on a transport that was given everything before cursor. The count may be ahead
+// of that: what came by the older transport was acknowledged, and has to be given to the newer one all the same.
+func (o *outgoing) acknowledge(count, cursor uint64) error {
+	if count < o.acknowledged || count > o.sent {
+		return fault("it counts %d bytes as received, of %d acknowledged and %d sent", count, o.acknowledged, o.sent)
 	}
-	newly := count - o.acknowledged
-	if newly == 0 {
-		return nil
-	}
+	o.acknowledged = count
+	o.release(cursor)
+	return nil
+}
+
+// release drops what was acknowledged, and given to the transport in use.
+func (o *outgoing) release(cursor uint64) {
+	newly := min(o.acknowledged, cursor) - o.released
+	o.released += newly
 	if newly > uint64(o.kept.len()) {
 		newly, o.isDone = uint64(o.kept.len()), true
 	}
-	o.kept.release(int(newly))
-	o.acknowledged = count
-	return nil
+	if newly > 0 {
+		o.kept.release(int(newly))
+	}
 }
 
 // waiting are the bytes that a transport that was given everything before cursor needs, and where they stand; -1 when it
 // was given the close as well.
 func (o *outgoing) waiting(cursor uint64) (from, bytes int) {
-	from = int(cursor - o.acknowledged)
+	from = int(cursor - o.released)
 	return from, o.kept.len() - from
 }
 
@@ -74,7 +82,7 @@ func (in *incoming) take(position uint64, bytes int, now time.Time) (fresh int, 
 	if in.closed {
 		return 0, fault("something follows its close")
 	}
-	fresh = int(end - in.received)
+	fresh = min(int(end-in.received), bytes)
 	in.received = end
 	in.owe(now)
 	return fresh, nil

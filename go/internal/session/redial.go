@@ -67,32 +67,33 @@ func (s *Stream) agree(conn net.Conn) (*transport, error) {
 // redial is the goroutine that gets an initiator its next transport, and tells of it. It ends when the session is carried,
 // or over.
 func (s *Stream) redial(why error) {
-	for {
+	for why != nil {
 		began := time.Now()
 		s.opts.OnEvent(Event{State: Interrupted, Err: why})
-		attempts, err := s.carryOn()
-		if err != nil {
-			if err != net.ErrClosed {
-				s.opts.OnEvent(Event{State: Lost, Err: err})
-			}
-			return
+		if attempts, err := s.carryOn(); err == nil {
+			s.opts.OnEvent(Event{State: Resumed, Attempts: attempts, After: time.Since(began)})
 		}
-		s.opts.OnEvent(Event{State: Resumed, Attempts: attempts, After: time.Since(began)})
-		if why = s.isCarried(); why == nil {
-			return
-		}
+		why = s.stopRedialing()
 	}
 }
 
-// isCarried ends the goroutine, if the new transport still carries the session.
-func (s *Stream) isCarried() error {
+// stopRedialing ends the goroutine, unless the next transport was lost while it told of it: then it gives the reason.
+func (s *Stream) stopRedialing() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live == nil && s.end == nil {
 		return errSoon
 	}
 	s.redialing = false
+	s.tellLost()
 	return nil
+}
+
+// tellLost tells of an end that this side did not want. Whoever gets transports does so when he has told the rest.
+func (s *Stream) tellLost() {
+	if s.end != nil && s.end != net.ErrClosed && !s.redialing {
+		go s.opts.OnEvent(Event{State: Lost, Err: s.end})
+	}
 }
 
 // carryOn tries until a transport carries the session, or it is over.
@@ -109,20 +110,17 @@ func (s *Stream) carryOn() (attempts int, err error) {
 	}
 }
 
-// pause waits before an attempt.
+// pause waits before an attempt, the first one as well: those who lost the same router do not come back in one moment.
 func (s *Stream) pause() error {
 	s.mu.Lock()
-	tried := s.tried
 	s.tried++
+	timer := time.NewTimer(s.opts.Pause(s.tried))
 	s.mu.Unlock()
-	if tried > 0 {
-		timer := time.NewTimer(s.opts.Pause(tried))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.hurry:
-		case <-s.ctx.Done():
-		}
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.hurry:
+	case <-s.ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

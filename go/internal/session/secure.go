@@ -150,6 +150,7 @@ func (s *secure) layOut(t *transport, out []byte, limit int, now time.Time) []by
 		}
 		t.owesProof = false
 		s.out.sent = max(s.out.sent, t.cursor)
+		s.out.release(t.cursor)
 	}
 	return out
 }

@@ -387,21 +387,20 @@ func (s *Stream) Reconnect() error {
 	if s.end != nil {
 		return s.end
 	}
-	if s.live != nil {
-		s.lost(s.live, ErrReconnect)
-	}
-	s.tried = 0
 	select {
 	case s.hurry <- struct{}{}:
 	default:
 	}
-	if s.cancelAttempt != nil {
+	if s.live != nil {
+		s.lost(s.live, ErrReconnect)
+	} else if s.cancelAttempt != nil {
 		s.cancelAttempt()
 	}
+	s.tried = 0
 	return nil
 }
 
-// steady is how long a transport has to live for the next one to be tried without a pause.
+// steady is how long a transport has to live for pauses to begin anew.
 const steady = time.Second
 
 // lost takes note that a transport is of no more use.
@@ -470,9 +469,7 @@ func (s *Stream) finish(why error, last *parting) {
 	if s.opts.onEnd != nil {
 		go s.opts.onEnd()
 	}
-	if why != net.ErrClosed && !s.redialing {
-		go s.opts.OnEvent(Event{State: Lost, Err: why})
-	}
+	s.tellLost()
 }
 
 // SetDeadline sets both deadlines.

@@ -337,6 +337,18 @@ func TestABlackHoleIsLeftWhenThisSideSaysSo(t *testing.T) {
 	}
 }
 
+func TestAFlippedBitEndsTheTransportAndNotTheSession(t *testing.T) {
+	e := meet(t, ways(t)[1])
+	go readOn(e.client)
+	expectSaid(t, e.client, e.acceptor, "hello")
+	for range 5 {
+		e.proxy.Flip()
+		expectSaid(t, e.client, e.acceptor, "as it was said")
+		e.expectEvent(t, Interrupted)
+		e.expectEvent(t, Resumed)
+	}
+}
+
 func TestAtTheBoundAWriterWaitsAndLosesNothing(t *testing.T) {
 	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes = 64 << 10 })
 	e.proxy.Freeze()

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use fastway_client::{Client, ClientConfig};
+use fastway_client::{Client, ClientConfig, PublicKey, SessionConfig};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -15,8 +15,10 @@ use crate::{LINE_CHARS, ROOM, printable};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says each line of stdin in the room and prints what the others say, until stdin ends.
-pub(crate) async fn join(gateway: &str, name: &str) -> anyhow::Result<()> {
-    let client = Client::connect(gateway, ClientConfig::default()).await?;
+pub(crate) async fn join(gateway: &str, name: &str, key: Option<PublicKey>) -> anyhow::Result<()> {
+    let mut config = ClientConfig::default();
+    config.link.session = key.map(|key| SessionConfig::secure(Some(key)));
+    let client = Client::connect(gateway, config).await?;
     let room = client.dial(ROOM).await?;
     room.send_slice(name.as_bytes()).await?;
     let delivery = timeout(PATIENCE, client.accept()).await.context("the room did not dial back")?;

@@ -5,6 +5,8 @@
 //! cargo run --example chat -- join 127.0.0.1:10010 ann
 //! ```
 //!
+//! With the gateway's public key behind its name, a player's link is encrypted, and survives a change of network.
+//!
 //! A player dials the server and says its name, then a line per message. The server dials the player back, and what
 //! the others say comes on that second connection: so one end never mixes what it asked for with what it is told.
 
@@ -31,8 +33,9 @@ async fn main() -> anyhow::Result<()> {
         ["server", gateway] => {
             server::open_room(gateway, &env::var("FASTWAY_SERVER_AUTH_KEY").unwrap_or_default()).await
         }
-        ["join", gateway, name] => client::join(gateway, name).await,
-        _ => bail!("usage: chat server GATEWAY:SERVERPORT, or chat join GATEWAY:CLIENTPORT NAME"),
+        ["join", gateway, name] => client::join(gateway, name, None).await,
+        ["join", gateway, name, key] => client::join(gateway, name, Some(key.parse()?)).await,
+        _ => bail!("usage: chat server GATEWAY:SERVERPORT, or chat join GATEWAY:CLIENTPORT NAME [PUBLIC-KEY]"),
     }
 }
 

@@ -1,16 +1,22 @@
 //! The game servers and the players.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use fastway_client::{Client, ClientConfig, ClientId, Connection, Server, ServerConfig, ServerId};
+use fastway_client::{
+    Client, ClientConfig, ClientId, Connection, Server, ServerConfig, ServerId, SessionConfig, SessionEvent,
+    SessionEvents,
+};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::gateway::Doors;
 use crate::messages::{Line, Script};
+use crate::network::Network;
 use crate::progress::Counts;
 
 /// What the game servers register as: IDs that no real server has, should the gateway be one that others use.
@@ -28,14 +34,37 @@ const ARRIVING: usize = 128;
 /// How long a message may take to come back.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// When a player replaces a connection on which the gateway is silent. A game's own would be longer.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+
 /// What all players share.
 struct Stage {
     doors: Doors,
+    /// What stands between them and the gateway, if it is to fail.
+    network: Option<Network>,
     script: Script,
     counts: Arc<Counts>,
     arriving: Semaphore,
     all_there: Gate,
     all_done: Gate,
+}
+
+impl Stage {
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
+        config.link.session = self.doors.session.map(|key| {
+            let mut session = SessionConfig::secure(Some(key));
+            session.silent_after = SILENT_AFTER;
+            session
+        });
+        config
+    }
+
+    fn set_rough(&self, rough: bool) {
+        if let Some(network) = &self.network {
+            network.set_rough(rough);
+        }
+    }
 }
 
 /// Lets nobody pass until all have come, and knows when that was.
@@ -66,11 +95,16 @@ impl Gate {
 /// # Errors
 /// What came back was wrong, late, or did not come.
 pub(crate) async fn perform(
-    doors: Doors,
+    mut doors: Doors,
+    chaos: bool,
     script: Script,
     players: u32,
     counts: Arc<Counts>,
 ) -> anyhow::Result<Duration> {
+    let network = if chaos { Some(Network::to(doors.client.clone()).await?) } else { None };
+    if let Some(network) = &network {
+        network.addr().clone_into(&mut doors.client);
+    }
     let mut servers = JoinSet::new();
     for id in SERVERS {
         let server = Server::connect(&doors.server, &doors.key, id, ServerConfig::default()).await?;
@@ -79,7 +113,7 @@ pub(crate) async fn perform(
     }
     let arriving = Semaphore::new(ARRIVING);
     let [all_there, all_done] = [(); 2].map(|()| Gate::new(players as usize));
-    let stage = Arc::new(Stage { doors, script, counts, arriving, all_there, all_done });
+    let stage = Arc::new(Stage { doors, network, script, counts, arriving, all_there, all_done });
     let mut crowd: JoinSet<_> = (1..=players).map(|player| play(Arc::clone(&stage), player)).collect();
     tokio::select! {
         outcome = everybody(&mut crowd) => outcome?,
@@ -118,11 +152,19 @@ async fn echo(mut player: Connection<ClientId>) {
 async fn play(stage: Arc<Stage>, player: u32) -> anyhow::Result<()> {
     let (client, [mut one, mut two]) = arrive(&stage).await.with_context(|| format!("player {player}"))?;
     stage.all_there.pass().await;
-    tokio::try_join!(
-        exchange(&stage, Line { player, server: 1 }, &mut one),
-        exchange(&stage, Line { player, server: 2 }, &mut two)
-    )?;
+    stage.set_rough(true);
+    let exchanges = async {
+        tokio::try_join!(
+            exchange(&stage, Line { player, server: 1 }, &mut one),
+            exchange(&stage, Line { player, server: 2 }, &mut two)
+        )
+    };
+    tokio::select! {
+        outcome = exchanges => drop(outcome?),
+        never = count_resumes(client.session_events(), &stage.counts) => match never {},
+    }
     stage.all_done.pass().await;
+    stage.set_rough(false);
     client.close().await;
     Ok(())
 }
@@ -130,12 +172,20 @@ async fn play(stage: Arc<Stage>, player: u32) -> anyhow::Result<()> {
 /// Connects, and dials both servers.
 async fn arrive(stage: &Stage) -> anyhow::Result<(Client, [Connection<ServerId>; SERVERS.len()])> {
     let _turn = stage.arriving.acquire().await?;
-    let client = Client::connect(&stage.doors.client, ClientConfig::default()).await?;
+    let client = Client::connect(&stage.doors.client, stage.config()).await?;
     stage.counts.links.add(1);
     let [one, two] = SERVERS;
     let (one, two) = tokio::try_join!(client.dial(one), client.dial(two))?;
     stage.counts.connections.add(CONNECTIONS);
     Ok((client, [one, two]))
+}
+
+/// Counts how often the player came back to the gateway.
+async fn count_resumes(mut events: SessionEvents, counts: &Counts) -> Infallible {
+    while let Some(event) = events.next().await {
+        counts.resumes.add(u64::from(matches!(event, SessionEvent::Resumed { .. })));
+    }
+    pending().await
 }
 
 /// Sends all messages of a connection, a few ahead of what has come back, and compares each.

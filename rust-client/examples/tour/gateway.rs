@@ -7,6 +7,7 @@ use std::process::{self, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use fastway_client::PublicKey;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -25,6 +26,8 @@ pub(crate) struct Doors {
     pub(crate) client: String,
     pub(crate) server: String,
     pub(crate) key: String,
+    /// The gateway's public key, if the players are to have secure sessions with it.
+    pub(crate) session: Option<PublicKey>,
 }
 
 /// Has cargo build the gateway as it built this program, and says where it is.
@@ -73,20 +76,26 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it with a key of its own and waits until it listens.
+    /// Starts it with keys of its own and waits until it listens.
     ///
     /// # Errors
     /// It cannot be started, or ends at once.
-    pub(crate) async fn start(program: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(program: &Path, secure: bool) -> anyhow::Result<Self> {
         let shown = program.display();
         let program = fs::canonicalize(program).with_context(|| format!("no gateway at {shown}"))?;
         let dir = TempDir::with_prefix("fastway-tour-").context("cannot make a temporary directory")?;
         let key = format!("{:032x}", rand::random::<u128>());
-        let mut child = command(&program, dir.path(), &key)?.spawn().with_context(|| format!("cannot run {shown}"))?;
+        let session = if secure { Some(generate_key(&program, dir.path()).await?) } else { None };
+        let mut command = command(&program, dir.path(), &key)?;
+        if secure {
+            command.args(["--client-link", "secure", "--session-key", KEY]);
+        }
+        let mut child = command.spawn().with_context(|| format!("cannot run {shown}"))?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the gateway has no process id")?;
         let line =
             timeout(PATIENCE, first_line(&mut child)).await.context("the gateway does not say where it listens")?;
-        let doors = parse(&line, key).with_context(|| format!("the gateway did not start; {}", log_end(dir.path())))?;
+        let doors = parse(&line, key, session)
+            .with_context(|| format!("the gateway did not start; {}", log_end(dir.path())))?;
         Ok(Self { child, pid, dir, doors })
     }
 
@@ -125,6 +134,16 @@ impl Gateway {
     }
 }
 
+/// Has the gateway make itself a key pair, and says what is public of it.
+async fn generate_key(program: &Path, dir: &Path) -> anyhow::Result<PublicKey> {
+    let mut keygen = Command::new(program);
+    let output = keygen.args(["keygen", KEY]).current_dir(dir).kill_on_drop(true).output().await;
+    let output = output.context("cannot run the gateway")?;
+    ensure!(output.status.success(), "the gateway made no key: {}", String::from_utf8_lossy(&output.stderr));
+    let public = String::from_utf8_lossy(&output.stdout);
+    public.trim().parse().with_context(|| format!("{public:?} should be the gateway's public key"))
+}
+
 fn command(program: &Path, dir: &Path, key: &str) -> anyhow::Result<Command> {
     let log = File::create(dir.join(LOG)).context("cannot write to the temporary directory")?;
     let mut command = Command::new(program);
@@ -142,6 +161,7 @@ fn command(program: &Path, dir: &Path, key: &str) -> anyhow::Result<Command> {
 }
 
 const LOG: &str = "gateway.log";
+const KEY: &str = "gateway.key";
 
 /// The first line of its output; empty when it ends without one.
 async fn first_line(child: &mut Child) -> String {
@@ -154,10 +174,10 @@ async fn first_line(child: &mut Child) -> String {
 }
 
 /// Reads `listening client=ADDR server=ADDR`.
-fn parse(line: &str, key: String) -> anyhow::Result<Doors> {
+fn parse(line: &str, key: String, session: Option<PublicKey>) -> anyhow::Result<Doors> {
     let address = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
     match (address("client="), address("server=")) {
-        (Some(client), Some(server)) => Ok(Doors { client, server, key }),
+        (Some(client), Some(server)) => Ok(Doors { client, server, key, session }),
         _ => bail!("it should say where it listens, and said {line:?}"),
     }
 }

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! cargo run --release --example tour
+//! cargo run --release --example tour -- --secure --chaos
 //! ```
 //!
 //! It builds and starts the gateway on free ports. Each player has one link to it and opens a virtual connection to each
-//! game server; the servers send back what they get, and the players compare every byte and the order. `--help` lists
+//! game server; the servers send back what they get, and the players compare every byte and the order. With `--secure`
+//! the players' links are encrypted, and outlive their connections; with `--chaos` these are cut at random. `--help` lists
 //! what can be changed. The exit code is 0 when all came back right, 1 when it did not, and 130 or 143 when the
 //! tour was interrupted.
 
 mod crowd;
 mod gateway;
 mod messages;
+mod network;
 mod options;
 mod progress;
 
@@ -51,27 +54,28 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 fn prepare_and_run(options: &Options) -> anyhow::Result<ExitCode> {
     let script = options.script()?;
-    make_room_for(options.players)?;
+    make_room_for(options.players, options.chaos)?;
     // There are no signal handlers yet, so an interrupt ends the tour and the cargo that it runs alike.
     let source = options.source()?;
-    Runtime::new().context("cannot start tokio")?.block_on(run(source, script, options.players))
+    Runtime::new().context("cannot start tokio")?.block_on(run(source, script, options))
 }
 
-/// Raises the limit of open descriptors, which shells keep at 1,024: every player's link is one.
-fn make_room_for(players: u32) -> anyhow::Result<()> {
+/// Raises the limit of open descriptors, which shells keep at 1,024: every player's link is one, or two more in the
+/// network of `--chaos`, and as many again in what has fallen silent there.
+fn make_room_for(players: u32, chaos: bool) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    let needed = u64::from(players) + OTHER_DESCRIPTORS;
+    let needed = u64::from(players) * if chaos { 5 } else { 1 } + OTHER_DESCRIPTORS;
     let maximum = limit.maximum.unwrap_or(u64::MAX);
     ensure!(needed <= maximum, "--players {players} needs {needed} open files, and `ulimit -Hn` is {maximum}");
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).context("cannot raise `ulimit -n`")
 }
 
 /// The tour until its end or an interrupt. Either way the gateway that it started is stopped.
-async fn run(source: Source, script: Script, players: u32) -> anyhow::Result<ExitCode> {
+async fn run(source: Source, script: Script, options: &Options) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
     let mut gateway = None;
     let code = tokio::select! {
-        outcome = visit(&mut gateway, source, script, players) => match outcome {
+        outcome = visit(&mut gateway, source, script, options) => match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },
@@ -87,21 +91,29 @@ async fn run(source: Source, script: Script, players: u32) -> anyhow::Result<Exi
 }
 
 /// Starts the gateway, if there is none yet, has everybody play, and sums up.
-async fn visit(ours: &mut Option<Gateway>, source: Source, script: Script, players: u32) -> anyhow::Result<()> {
+async fn visit(ours: &mut Option<Gateway>, source: Source, script: Script, options: &Options) -> anyhow::Result<()> {
+    let Options { players, chaos, .. } = *options;
     let doors = match source {
-        Source::Program(program) => ours.insert(Gateway::start(&program).await?).doors().clone(),
+        Source::Program { program, secure } => ours.insert(Gateway::start(&program, secure).await?).doors().clone(),
         Source::Running(doors) => doors,
     };
     print_now(&format!("the gateway listens: client={} server={}\n", doors.client, doors.server));
+    if let Some(key) = &doors.session {
+        print_now(&format!("the players' links are encrypted, for the gateway that has the key {key}\n"));
+    }
     let counts = Arc::new(Counts::default());
     let mut display = Display::new(&counts);
     let outcome = tokio::select! {
-        outcome = crowd::perform(doors, script, players, Arc::clone(&counts)) => outcome,
+        outcome = crowd::perform(doors, chaos, script, players, Arc::clone(&counts)) => outcome,
         never = display.run() => match never {},
     };
     display.finish();
     let playing = outcome?;
     sum_up(players, &counts, playing);
+    if chaos {
+        let resumes = Grouped(counts.resumes.get());
+        print_now(&format!("{resumes} times a player's link was cut or fell silent, and went on\n"));
+    }
     if let Some(bytes) = ours.as_ref().and_then(Gateway::peak_resident_bytes) {
         print_now(&format!("the gateway never had more than {} MiB of memory\n", bytes.div_ceil(MIB)));
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
 use argh::FromArgs;
+use fastway_client::PublicKey;
 
 use crate::gateway::{self, Doors};
 use crate::messages::{LEAST_BYTES, MOST_BYTES, Script};
@@ -24,6 +25,14 @@ pub(crate) struct Options {
     #[argh(option, default = "String::from(\"12,64,200,1000\")")]
     payloads: String,
 
+    /// have the players' links encrypted, with the gateway's key pinned, and resumed when they are cut
+    #[argh(switch)]
+    secure: bool,
+
+    /// cut the players' links, or let them fall silent, at random; needs --secure
+    #[argh(switch)]
+    pub(crate) chaos: bool,
+
     /// the gateway's program; without it cargo builds one
     #[argh(option)]
     gateway: Option<PathBuf>,
@@ -35,12 +44,16 @@ pub(crate) struct Options {
     /// server port of that gateway
     #[argh(option)]
     server_addr: Option<String>,
+
+    /// public key of that gateway, for --secure; it has to admit secure links
+    #[argh(option)]
+    public_key: Option<PublicKey>,
 }
 
 /// Where the gateway comes from.
 pub(crate) enum Source {
-    /// The tour starts it.
-    Program(PathBuf),
+    /// The tour starts it, with secure links or plain ones.
+    Program { program: PathBuf, secure: bool },
     /// It runs already.
     Running(Doors),
 }
@@ -51,12 +64,19 @@ impl Options {
     /// # Errors
     /// The options contradict each other, or the gateway cannot be built.
     pub(crate) fn source(&self) -> anyhow::Result<Source> {
+        ensure!(self.secure || !self.chaos, "a plain link that is cut is gone: --chaos needs --secure");
+        let secure = self.secure;
         match (&self.gateway, &self.client_addr, &self.server_addr) {
-            (None, None, None) => Ok(Source::Program(gateway::build()?)),
-            (Some(program), None, None) => Ok(Source::Program(program.clone())),
+            (None, None, None) => Ok(Source::Program { program: gateway::build()?, secure }),
+            (Some(program), None, None) => Ok(Source::Program { program: program.clone(), secure }),
             (None, Some(client), Some(server)) => {
+                ensure!(
+                    secure == self.public_key.is_some(),
+                    "a gateway that runs has a key of its own: give --secure and --public-key, or neither"
+                );
                 let key = env::var("FASTWAY_SERVER_AUTH_KEY").unwrap_or_default();
-                Ok(Source::Running(Doors { client: client.clone(), server: server.clone(), key }))
+                let (client, server) = (client.clone(), server.clone());
+                Ok(Source::Running(Doors { client, server, key, session: self.public_key }))
             }
             (Some(_), ..) => bail!("--gateway starts one, --client-addr and --server-addr use another: give either"),
             _ => bail!("a gateway that runs has two ports: give --client-addr and --server-addr"),

@@ -21,6 +21,8 @@ pub(crate) struct Counts {
     pub(crate) connections: Count,
     pub(crate) messages: Count,
     pub(crate) bytes: Count,
+    /// How often a player whose connection was gone came back.
+    pub(crate) resumes: Count,
 }
 
 /// One count.
@@ -88,7 +90,12 @@ impl<'a> Display<'a> {
     fn draw(&self) {
         let Counts { links, connections, messages, .. } = self.counts;
         let [links, connections, messages] = [links, connections, messages].map(|count| Grouped(count.get()));
-        let line = format!("{links} links  {connections} connections  {messages} messages  {}/s", Grouped(self.rate));
+        let mut line =
+            format!("{links} links  {connections} connections  {messages} messages  {}/s", Grouped(self.rate));
+        match self.counts.resumes.get() {
+            0 => {}
+            resumes => line += &format!("  {} resumed", Grouped(resumes)),
+        }
         match self.terminal {
             true => print_now(&format!("\r\x1b[K{line}")),
             false => print_now(&format!("{line}\n")),

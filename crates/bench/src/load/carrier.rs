@@ -69,7 +69,7 @@ impl Carrier {
     /// the end.
     pub(crate) fn read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         match &mut self.session {
-            None => Ok(Some(self.stream.read(room)?).filter(|count| *count > 0)),
+            None => Ok(Some(uninterrupted(|| (&self.stream).read(room))?).filter(|count| *count > 0)),
             Some(sealed) => sealed.read(&self.stream, room),
         }
     }
@@ -77,7 +77,7 @@ impl Carrier {
     /// Gives how many bytes were taken. They may have to be flushed.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.session {
-            None => self.stream.write(bytes),
+            None => uninterrupted(|| (&self.stream).write(bytes)),
             Some(sealed) => sealed.write(&self.stream, bytes),
         }
     }
@@ -125,14 +125,14 @@ impl Sealed {
         Ok(false)
     }
 
-    fn read(&mut self, mut stream: &TcpStream, room: &mut [u8]) -> io::Result<Option<usize>> {
+    fn read(&mut self, stream: &TcpStream, room: &mut [u8]) -> io::Result<Option<usize>> {
         let unfinished = self.session.unfinished(self.transport);
         let before = unfinished.len();
         let Some((kept, free)) = room.split_at_mut_checked(before).filter(|(_, free)| !free.is_empty()) else {
             return Err(ErrorKind::FileTooLarge.into());
         };
         kept.copy_from_slice(unfinished);
-        let count = stream.read(free)?;
+        let count = uninterrupted(|| (&*stream).read(free))?;
         if count == 0 {
             return Ok(None);
         }
@@ -164,13 +164,24 @@ impl Sealed {
         Ok(())
     }
 
-    fn flush(&mut self, mut stream: &TcpStream) -> io::Result<()> {
-        self.written += stream.write(self.out.get(self.written..).unwrap_or_default())?;
+    fn flush(&mut self, stream: &TcpStream) -> io::Result<()> {
+        let waiting = self.out.get(self.written..).unwrap_or_default();
+        self.written += uninterrupted(|| (&*stream).write(waiting))?;
         Ok(())
     }
 
     fn has_output(&self) -> bool {
         self.written < self.out.len() || self.session.has_output(Instant::now(), &self.backlog)
+    }
+}
+
+/// A signal is somebody else's business.
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

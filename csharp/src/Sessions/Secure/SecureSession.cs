@@ -26,7 +26,7 @@ namespace Fastway.Sessions.Secure
         private uint _attempt;
         /// <summary>The handshake on a transport whose reply is not there yet.</summary>
         private Handshake _pending;
-        private Transport _live;
+        private SecureTransport _live;
         /// <summary>What the other end is to be told before its transport ends.</summary>
         private byte? _abort;
 
@@ -76,11 +76,7 @@ namespace Fastway.Sessions.Secure
 
         public override bool HasOutput(long now)
         {
-            if (_live == null)
-            {
-                return false;
-            }
-            return End != null ? _abort != null : NextRecord(now) != null;
+            return _live != null && NextRecord(now) != null;
         }
 
         protected override void DropTransport()
@@ -199,7 +195,7 @@ namespace Fastway.Sessions.Secure
             _outgoing.Acknowledge(cursor, cursor, Outbox);
             // The first message has told it.
             _incoming.Tell();
-            _live = new Transport(_pending.Split(), cursor);
+            _live = new SecureTransport(_pending.Split(), cursor, _outgoing, _incoming, Outbox);
             _pending = null;
             Connected();
             FinishIfDone();
@@ -303,7 +299,7 @@ namespace Fastway.Sessions.Secure
             var filled = 0;
             while (_live != null && count - filled >= MinFill)
             {
-                var kind = End == null ? NextRecord(now) : _abort.HasValue ? RecordKind.Abort : (RecordKind?)null;
+                var kind = NextRecord(now);
                 if (kind == null)
                 {
                     break;
@@ -313,7 +309,9 @@ namespace Fastway.Sessions.Secure
                     TransportLost(now);
                     break;
                 }
-                filled += Seal(kind.Value, to, offset + filled, Math.Min(count - filled, Record.MaxBytes));
+                var room = Math.Min(count - filled, Record.MaxBytes);
+                filled += _live.Seal(kind.Value, _abort.GetValueOrDefault(), to, offset + filled, room);
+                _abort = null;
                 FinishIfDone();
             }
             if (End != null && _abort == null)
@@ -323,82 +321,13 @@ namespace Fastway.Sessions.Secure
             return filled;
         }
 
-        /// <summary>The kind of the record that is to be sent now, if any.</summary>
         private RecordKind? NextRecord(long now)
         {
-            var waits = _outgoing.PlaceOf(_live.Cursor) < Outbox.Count;
-            if (_live.OwesProof || (waits ? _incoming.HasNews : _incoming.IsUrgent(now)))
+            if (End == null)
             {
-                return RecordKind.Ack;
+                return _live.Next(now);
             }
-            if (waits)
-            {
-                return RecordKind.Data;
-            }
-            return _outgoing.IsCloseNext(_live.Cursor, Outbox) ? RecordKind.Close : (RecordKind?)null;
-        }
-
-        private int Seal(RecordKind kind, byte[] to, int at, int room)
-        {
-            var record = new Record { Kind = kind };
-            var place = at + Record.LenBytes;
-            switch (kind)
-            {
-                case RecordKind.Data:
-                    record.StreamBytes = CopyStream(to, place, room - Record.DataOverhead);
-                    break;
-                case RecordKind.Ack:
-                    record.Received = _incoming.Tell();
-                    record.StreamBytes = CopyStream(to, place, room - Record.AckOverhead);
-                    break;
-                case RecordKind.Close:
-                    _live.Cursor++;
-                    break;
-                default:
-                    record.Reason = _abort.GetValueOrDefault();
-                    _abort = null;
-                    break;
-            }
-            _live.OwesProof = false;
-            _outgoing.Gave(_live.Cursor);
-            var trailer = record.WriteTrailer(to, place + record.StreamBytes);
-            return _live.Sealing.Seal(to, at, record.StreamBytes + trailer);
-        }
-
-        /// <summary>Copies what the transport was not given yet, up to <paramref name="most"/> bytes.</summary>
-        private int CopyStream(byte[] to, int at, int most)
-        {
-            var from = _outgoing.PlaceOf(_live.Cursor);
-            var bytes = Math.Min(Outbox.Count - from, most);
-            if (bytes <= 0)
-            {
-                return 0;
-            }
-            Outbox.Copy(from, to, at, bytes);
-            _live.Cursor += (ulong)bytes;
-            return bytes;
-        }
-
-        /// <summary>A transport whose reply was read.</summary>
-        private sealed class Transport
-        {
-            public Transport(byte[][] keys, ulong cursor)
-            {
-                Sealing = new RecordCipher(keys[0]);
-                Opening = new RecordCipher(keys[1]);
-                Cursor = cursor;
-                OwesProof = true;
-            }
-
-            public RecordCipher Sealing { get; }
-
-            public RecordCipher Opening { get; }
-
-            /// <summary>Count before which the other end was given everything.</summary>
-            public ulong Cursor { get; set; }
-
-            /// <summary>Whether this end has to show that it lives.</summary>
-            public bool OwesProof { get; set; }
+            return _abort.HasValue ? RecordKind.Abort : (RecordKind?)null;
         }
     }
 }

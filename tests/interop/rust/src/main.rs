@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fastway_client::{
     Client, ClientConfig, ClientId, Connection, DialError, LinkConfig, LinkEnd, Server, ServerConfig, ServerId,
+    SessionConfig,
 };
 use tokio::task::{LocalSet, spawn_local};
 
@@ -22,16 +23,33 @@ async fn main() -> anyhow::Result<()> {
     LocalSet::new()
         .run_until(async {
             match arguments[..] {
-                ["server", gateway, key] => serve(gateway, key).await,
-                ["client", gateway] => play(gateway).await,
-                _ => bail!("usage: server ADDRESS KEY, or client ADDRESS"),
+                ["server", gateway, key] => serve(gateway, key, None).await,
+                ["server", gateway, key, link] => serve(gateway, key, session(link)?).await,
+                ["client", gateway] => play(gateway, None).await,
+                ["client", gateway, link] => play(gateway, session(link)?).await,
+                _ => bail!("usage: server ADDRESS KEY [LINK], or client ADDRESS [LINK]"),
             }
         })
         .await
 }
 
-async fn serve(gateway: &str, key: &str) -> anyhow::Result<()> {
+/// What carries the connections; nothing for a plain link.
+fn session(link: &str) -> anyhow::Result<Option<SessionConfig>> {
+    Ok(match link {
+        "plain" => None,
+        "legacy" => Some(SessionConfig::legacy(false)),
+        "legacy-encrypted" => Some(SessionConfig::legacy(true)),
+        "secure" => Some(SessionConfig::secure(None)),
+        _ => {
+            let key = link.strip_prefix("secure:").context("no kind of link")?;
+            Some(SessionConfig::secure(Some(key.parse()?)))
+        }
+    })
+}
+
+async fn serve(gateway: &str, key: &str, session: Option<SessionConfig>) -> anyhow::Result<()> {
     let mut config = ServerConfig::default();
+    config.link.session = session;
     ping_often(&mut config.link);
     let server = Rc::new(Server::connect(gateway, key, SERVER, config).await?);
     println!("ready");
@@ -39,8 +57,9 @@ async fn serve(gateway: &str, key: &str) -> anyhow::Result<()> {
     ended(server.closed().await)
 }
 
-async fn play(gateway: &str) -> anyhow::Result<()> {
+async fn play(gateway: &str, session: Option<SessionConfig>) -> anyhow::Result<()> {
     let mut config = ClientConfig::default();
+    config.link.session = session;
     ping_often(&mut config.link);
     let client = Rc::new(Client::connect(gateway, config).await?);
     let connection = client.dial(SERVER).await?;

@@ -1,0 +1,3 @@
+module original_snet
+
+go 1.24
