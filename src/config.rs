@@ -250,7 +250,12 @@ impl Default for SessionsConfig {
             key: None,
             max_handshakes_per_address: 256,
             max_handshakes_per_second: 500,
-            waiting: WaitingLimits { sessions: 10_000, bytes: 256 << 20, bytes_per_address: 64 << 20 },
+            waiting: WaitingLimits {
+                sessions: 10_000,
+                bytes: 256 << 20,
+                sessions_per_address: 1000,
+                bytes_per_address: 64 << 20,
+            },
         }
     }
 }

@@ -149,18 +149,24 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
             all.insert(format!("held-up.{reason}.{side}"), number(&held_up["now"]));
         }
     }
-    for (kind, counts) in [
+    all.extend(refusals(now));
+    all
+}
+
+/// What was refused, as the page names it.
+fn refusals(now: &Value) -> HashMap<String, f64> {
+    let kinds = [
         ("dial", &now["refused"]["dials"]),
         ("link", &now["refused"]["links"]),
         ("handshake", &now["handshakes"]["failed"]),
         ("session", &now["sessions"]["refused"]),
         ("session handshake", &now["sessions"]["handshakes"]["failed"]),
-    ] {
-        for (reason, count) in counts.as_object().unwrap() {
-            all.insert(format!("refused.{kind}: {reason}.all"), number(count));
-        }
-    }
-    all
+    ];
+    let counts = kinds.into_iter().flat_map(|(kind, counts)| {
+        let counts = counts.as_object().unwrap().iter();
+        counts.map(move |(reason, count)| (format!("refused.{kind}: {reason}.all"), count.as_f64().unwrap()))
+    });
+    counts.collect()
 }
 
 /// Compares the page with the events that it shows, once it shows some that are known here.

@@ -102,7 +102,7 @@ fn a_session_that_is_proven_while_the_gateway_stops_does_not_hold_it_up() {
 
 #[test]
 fn what_a_waiting_session_has_sent_in_part_counts_against_its_bounds() {
-    let gateway = gateway(&["--max-waiting-per-address", "100K"]);
+    let gateway = gateway(&["--max-waiting-bytes-per-address", "100K"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);

@@ -193,7 +193,7 @@ fn who_waits_longest_makes_room_when_too_many_do() {
 
 #[test]
 fn bytes_that_wait_for_one_address_are_bounded() {
-    let gateway = gateway(&["--max-waiting-per-address", "100K"]);
+    let gateway = gateway(&["--max-waiting-bytes-per-address", "100K"]);
     let (_client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);

@@ -159,9 +159,12 @@ pub struct SessionFlags {
     /// bytes that may wait for all of these (default 256M)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
     pub max_waiting_bytes: Option<usize>,
-    /// bytes that may wait for those of one address (default 64M)
-    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    /// sessions of one address that may wait (default 1000)
+    #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_waiting_per_address: Option<usize>,
+    /// bytes that may wait for these (default 64M)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
+    pub max_waiting_bytes_per_address: Option<usize>,
     /// handshakes in progress from one address (default 256)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes_per_address: Option<usize>,

@@ -20,7 +20,8 @@ pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLi
     set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second);
     set(&mut sessions.waiting.sessions, flags.max_waiting);
     set(&mut sessions.waiting.bytes, flags.max_waiting_bytes);
-    set(&mut sessions.waiting.bytes_per_address, flags.max_waiting_per_address);
+    set(&mut sessions.waiting.sessions_per_address, flags.max_waiting_per_address);
+    set(&mut sessions.waiting.bytes_per_address, flags.max_waiting_bytes_per_address);
     if let Some(path) = &flags.session_key {
         let failed = |source| UsageError::SessionKey {
             flag: line.written("--session-key"),

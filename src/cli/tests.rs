@@ -347,12 +347,13 @@ fn what_sessions_do_not_protect_is_said() {
 #[test]
 fn bounds_of_sessions_land_where_they_belong() {
     let sessions = config(
-        "--max-waiting=1 --max-waiting-bytes=2K --max-waiting-per-address=3K --max-handshakes-per-address=4 \
-         --max-handshakes-per-second=5",
+        "--max-waiting=1 --max-waiting-bytes=2K --max-waiting-per-address=3 --max-waiting-bytes-per-address=4K \
+         --max-handshakes-per-address=4 --max-handshakes-per-second=5",
     )
     .sessions;
     let waiting = sessions.waiting;
-    assert_eq!((waiting.sessions, waiting.bytes, waiting.bytes_per_address), (1, 2 << 10, 3 << 10));
+    assert_eq!((waiting.sessions, waiting.bytes), (1, 2 << 10));
+    assert_eq!((waiting.sessions_per_address, waiting.bytes_per_address), (3, 4 << 10));
     assert_eq!((sessions.max_handshakes_per_address, sessions.max_handshakes_per_second), (4, 5));
     assert!(error("--max-handshakes-per-second=0").contains("from 1"));
 }

@@ -18,7 +18,9 @@ pub struct WaitingLimits {
     pub sessions: usize,
     /// Bytes kept for them, all together.
     pub bytes: usize,
-    /// Bytes kept for those of one address; each session counts for 2 KiB besides.
+    /// Sessions of one address that wait.
+    pub sessions_per_address: usize,
+    /// Bytes kept for those of one address.
     pub bytes_per_address: usize,
 }
 
@@ -212,7 +214,7 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
 
     fn one_too_many(&self, newest: A) -> Option<K> {
         let oldest_of = |address: &A| self.addresses.get(address)?.oldest_first.first().map(|(_, key)| *key);
-        if self.addresses.get(&newest).is_some_and(|at| at.load() > self.limits.bytes_per_address) {
+        if self.addresses.get(&newest).is_some_and(|at| at.exceeds(&self.limits)) {
             return oldest_of(&newest);
         }
         let too_many = self.waiting.sessions > self.limits.sessions || self.waiting.bytes > self.limits.bytes;
@@ -221,6 +223,11 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
 }
 
 impl<K> Address<K> {
+    fn exceeds(&self, limits: &WaitingLimits) -> bool {
+        self.oldest_first.len() > limits.sessions_per_address || self.bytes > limits.bytes_per_address
+    }
+
+    /// By which addresses are compared.
     fn load(&self) -> usize {
         self.bytes + self.oldest_first.len() * SESSION_BYTES
     }
@@ -256,7 +263,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: WaitingLimits = WaitingLimits { sessions: 4, bytes: 100_000, bytes_per_address: 20_000 };
+    const LIMITS: WaitingLimits =
+        WaitingLimits { sessions: 5, bytes: 100_000, sessions_per_address: 3, bytes_per_address: 18_000 };
 
     fn names(current: u64, next: Option<u64>) -> Names {
         Names::new(SessionName::Legacy(current), next.map(SessionName::Legacy))
@@ -296,12 +304,21 @@ mod tests {
 
     #[test]
     fn who_leaves_many_behind_loses_his_own_oldest_first() {
-        let mut registry = registry(&[(1, 'b'), (2, 'a'), (3, 'a'), (4, 'a'), (5, 'a')]);
-        for key in 1..=4 {
+        let mut registry = registry(&[(1, 'b'), (2, 'a'), (3, 'a'), (4, 'a'), (5, 'c'), (6, 'd')]);
+        for key in 1..=5 {
             assert_eq!(registry.wait(key, 0), [0; 0]);
         }
-        assert_eq!(registry.wait(5, 0), [2], "and not session 1, which is older");
-        assert_eq!(registry.waiting(), Load { sessions: 4, bytes: 0 });
+        assert_eq!(registry.wait(6, 0), [2], "and not session 1, which is older");
+        assert_eq!(registry.waiting(), Load { sessions: 5, bytes: 0 });
+    }
+
+    #[test]
+    fn sessions_count_for_an_address() {
+        let mut registry = registry(&[(1, 'a'), (2, 'a'), (3, 'a'), (4, 'a')]);
+        for key in 1..=3 {
+            assert_eq!(registry.wait(key, 0), [0; 0]);
+        }
+        assert_eq!(registry.wait(4, 0), [1]);
     }
 
     #[test]
@@ -310,7 +327,7 @@ mod tests {
         assert_eq!(registry.wait(3, 15_000), [0; 0]);
         assert_eq!(registry.wait(1, 10_000), [0; 0]);
         assert_eq!(registry.wait(2, 1_000), [0; 0]);
-        assert_eq!(registry.wait(2, 7_000), [1]);
+        assert_eq!(registry.wait(2, 9_000), [1]);
         assert_eq!(registry.wait(2, 19_000), [2], "alone, it is too large itself");
         assert_eq!(registry.waiting(), Load { sessions: 1, bytes: 15_000 });
     }
@@ -341,7 +358,7 @@ mod tests {
                 let load = Load { sessions: waiting.len(), bytes: waiting.iter().map(|waiting| waiting.bytes).sum() };
                 prop_assert_eq!(registry.waiting(), load);
                 prop_assert!(load.sessions <= LIMITS.sessions && load.bytes <= LIMITS.bytes);
-                prop_assert!(registry.addresses.values().all(|at| at.load() <= LIMITS.bytes_per_address));
+                prop_assert!(!registry.addresses.values().any(|at| at.exceeds(&LIMITS)));
                 prop_assert_eq!(registry.crowded.len(), registry.addresses.len());
                 prop_assert_eq!(registry.by_name.len(), registry.len());
             }
