@@ -249,7 +249,7 @@ impl Default for SessionsConfig {
         Self {
             key: None,
             max_handshakes_per_address: 256,
-            max_handshakes_per_second: 1000,
+            max_handshakes_per_second: 500,
             waiting: WaitingLimits { sessions: 10_000, bytes: 256 << 20, bytes_per_address: 64 << 20 },
         }
     }

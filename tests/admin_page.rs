@@ -153,6 +153,8 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
         ("dial", &now["refused"]["dials"]),
         ("link", &now["refused"]["links"]),
         ("handshake", &now["handshakes"]["failed"]),
+        ("session", &now["sessions"]["refused"]),
+        ("session handshake", &now["sessions"]["handshakes"]["failed"]),
     ] {
         for (reason, count) in counts.as_object().unwrap() {
             all.insert(format!("refused.{kind}: {reason}.all"), number(count));

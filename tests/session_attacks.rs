@@ -79,6 +79,18 @@ fn a_replayed_resume_is_refused() {
 }
 
 #[test]
+fn a_session_is_resumed_at_its_own_port_only() {
+    let gateway = gateway(&["--server-link", "secure"]);
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let mut client = Client::over(link);
+    client.expect_silence();
+    let (transport, resume) = tunnel.dial().unwrap();
+    assert_eq!(answer(gateway.server_addr(), &resume), [Status::Unknown as u8]);
+    tunnel.connect_with((transport, resume)).unwrap();
+    client.expect_silence();
+}
+
+#[test]
 fn a_resume_that_was_held_back_delays_and_does_no_more() {
     let gateway = gateway(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);

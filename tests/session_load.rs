@@ -191,7 +191,7 @@ fn latency_of_live_sessions_while_attackers_open_handshakes() {
 }
 
 /// Round trips of all players, one each 10 ms, in microseconds.
-fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
+fn latencies(players: &mut [Player], time: Duration) -> Vec<u128> {
     thread::scope(|scope| {
         let playing = players.iter_mut().enumerate().map(|(index, player)| {
             scope.spawn(move || {
@@ -201,7 +201,7 @@ fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
                 while Instant::now() < end {
                     let began = Instant::now();
                     player.round(1);
-                    taken.push(began.elapsed().as_micros() as u64);
+                    taken.push(began.elapsed().as_micros());
                     thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
                 }
                 taken
@@ -211,15 +211,15 @@ fn latencies(players: &mut [Player], time: Duration) -> Vec<u64> {
     })
 }
 
-fn percentiles(mut micros: Vec<u64>) -> (u64, u64) {
+fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
     micros.sort_unstable();
     (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
 }
 
-/// A process of its own, which leaves the processor to others: real attackers bring their own.
+/// A process of its own that runs when nobody else wants the processor: real attackers bring their own.
 fn attackers(target: SocketAddr) -> Child {
-    let mut child = Command::new("nice");
-    child.arg("-n19").arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "attack"]);
+    let mut child = Command::new("chrt");
+    child.args(["--idle", "0"]).arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "attack"]);
     child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
 }
 

@@ -225,7 +225,7 @@ impl Port {
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number| async move {
-        let received = receive(&core, newcomer, number).await;
+        let received = receive(&core, newcomer).await;
         core.borrow_mut().arrived(side, peer, number, received);
     });
 }
@@ -235,7 +235,7 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number| async move {
-        let resumed = resume_here(&core, link, resume, stream, peer).await;
+        let resumed = resume_here(&core, side, link, resume, stream, peer).await;
         core.borrow_mut().arrived(side, peer, number, resumed);
     });
 }
@@ -269,7 +269,7 @@ async fn pass(core: &Cell) {
 }
 
 /// Reads what a stream is, and makes of it what it asks for.
-async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
+async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
@@ -294,7 +294,7 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
         }
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
-            open_session(core, newcomer, open, number).await
+            open_session(core, newcomer, open).await
         }
     }
 }
@@ -332,7 +332,7 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     Ok(())
 }
 
-async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
+async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
     pass(core).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
@@ -355,7 +355,6 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
             spawn_local(serve(Rc::clone(core), id, Transport::Session(stream.session), peer, permit));
         }
     }
-    core.borrow_mut().arrivals.of(side).end(number);
     Ok(())
 }
 
@@ -370,7 +369,7 @@ async fn route_resume(
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
-        Ok(link) if link.worker == me => resume_here(core, link, resume, stream, peer).await,
+        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
             shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
@@ -381,13 +380,14 @@ async fn route_resume(
 
 async fn resume_here(
     core: &Cell,
+    side: Side,
     link: LinkAddr,
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
 ) -> Result<(), Failure> {
     pass(core).await;
-    let resumed = core.borrow_mut().resume(link, &resume, stream, peer);
+    let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer);
     match resumed {
         Ok(Answered::Taken) => Ok(()),
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),

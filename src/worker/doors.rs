@@ -26,7 +26,7 @@ use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
 
 /// Streams that are accepted before those who are there have their turn.
-const ACCEPTED_AT_ONCE: u32 = 8;
+const ACCEPTED_AT_ONCE: u32 = 4;
 
 /// The listening sockets that one worker accepts from.
 #[derive(Debug, Default)]

@@ -230,6 +230,7 @@ impl Core {
     /// It is refused.
     pub(super) fn resume(
         &mut self,
+        side: Side,
         addr: LinkAddr,
         resume: &Resume,
         stream: TcpStream,
@@ -241,8 +242,8 @@ impl Core {
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
-        let side = link.role.side();
-        let Some((session, outbox, _)) = link.session_parts() else {
+        let same_port = link.role.side() == side;
+        let Some((session, outbox, _)) = link.session_parts().filter(|_| same_port) else {
             return Err(Refused { stream, status: Status::Unknown });
         };
         let handshakes = self.arrivals.of(side);
