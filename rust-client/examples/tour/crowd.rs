@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use fastway_client::{
-    Client, ClientConfig, ClientId, Connection, Server, ServerConfig, ServerId, SessionConfig, SessionEvent,
-    SessionEvents,
+    Backoff, Client, ClientConfig, ClientId, ConnectError, Connection, Server, ServerConfig, ServerId, SessionConfig,
+    SessionEvent, SessionEvents, SessionFault, SessionStatus,
 };
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
@@ -172,12 +172,24 @@ async fn play(stage: Arc<Stage>, player: u32) -> anyhow::Result<()> {
 /// Connects, and dials both servers.
 async fn arrive(stage: &Stage) -> anyhow::Result<(Client, [Connection<ServerId>; SERVERS.len()])> {
     let _turn = stage.arriving.acquire().await?;
-    let client = Client::connect(&stage.doors.client, stage.config()).await?;
+    let client = connect(stage).await?;
     stage.counts.links.add(1);
     let [one, two] = SERVERS;
     let (one, two) = tokio::try_join!(client.dial(one), client.dial(two))?;
     stage.counts.connections.add(CONNECTIONS);
     Ok((client, [one, two]))
+}
+
+/// Connects as soon as the gateway has time for it: it bounds the sessions that it opens in a second.
+async fn connect(stage: &Stage) -> Result<Client, ConnectError> {
+    const OVERLOADED: Option<SessionFault> = Some(SessionFault::Refused(SessionStatus::Overloaded));
+    let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+    loop {
+        match Client::connect(&stage.doors.client, stage.config()).await {
+            Err(ConnectError::NoSession { fault: OVERLOADED, .. }) => backoff.wait().await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Counts how often the player came back to the gateway.
