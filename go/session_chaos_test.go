@@ -123,12 +123,19 @@ func TestTwoHundredCutsInATransferBothWaysLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
-// cut cuts the client's side or the server's, and says whether there was anything to cut.
-func (p *sessionPair) cut(turn int) int {
-	if turn%2 == 0 {
-		return p.clients.Cut()
+// cut cuts the client's side or the server's, as soon as there is something to cut. It does not wait for long: nobody may see
+// the last cut before more is received.
+func (p *sessionPair) cut(turn int) (links int) {
+	proxy := p.clients
+	if turn%2 == 1 {
+		proxy = p.servers
 	}
-	return p.servers.Cut()
+	for late := time.Now().Add(100 * time.Millisecond); links == 0 && time.Now().Before(late); {
+		if links = proxy.Cut(); links == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return links
 }
 
 // The client's new connection carries both ways at once, whatever the old one looks like.
