@@ -229,7 +229,7 @@ impl SecureSession {
     }
 
     /// See [`crate::Session::send`].
-    pub(crate) fn send(&mut self, now: Instant, buffer: &impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
+    pub(crate) fn send(&mut self, now: Instant, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         let Some(live) = &mut self.live else { return };
         let sealed = match self.abort.take() {
             Some(reason) => live.abort(reason, out),
@@ -241,6 +241,7 @@ impl SecureSession {
             }
         };
         let path = live.path;
+        self.outgoing.release(path.cursor, buffer);
         if sealed.is_err() {
             self.live = None;
             self.dropped(&path, now);

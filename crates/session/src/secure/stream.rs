@@ -13,6 +13,8 @@ const ACK_DELAY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     acknowledged: u64,
+    /// Count before which the replay buffer holds nothing: acknowledged, and given to the transport in use.
+    released: u64,
     /// The furthest that any transport was given.
     sent: u64,
     close: Close,
@@ -61,18 +63,27 @@ impl Outgoing {
         (self.acknowledged..=self.sent).contains(&count)
     }
 
-    /// Takes the other end's count, which is `sent` at most on the transport that it came by.
+    /// Takes the other end's count, on a transport that was given everything before `cursor`. The count may be ahead of
+    /// that: what came by the older transport was acknowledged, and is given to the newer one all the same.
     pub(super) fn acknowledge(
         &mut self,
         count: u64,
-        sent: u64,
+        cursor: u64,
         buffer: &mut impl ReplayBuffer,
     ) -> Result<(), SessionError> {
-        let acknowledged = self.acknowledged;
+        let (acknowledged, sent) = (self.acknowledged, self.sent);
         if count < acknowledged || count > sent {
             return Err(SessionError::BadCount { count, acknowledged, sent });
         }
-        let newly = usize::try_from(count - acknowledged).unwrap_or(usize::MAX);
+        self.acknowledged = count;
+        self.release(cursor, buffer);
+        Ok(())
+    }
+
+    /// Drops what was acknowledged and given to the transport in use, which was given everything before `cursor`.
+    pub(super) fn release(&mut self, cursor: u64, buffer: &mut impl ReplayBuffer) {
+        let until = self.acknowledged.min(cursor);
+        let newly = usize::try_from(until.saturating_sub(self.released)).unwrap_or(usize::MAX);
         let bytes = newly.min(buffer.len());
         if bytes > 0 {
             buffer.release(bytes);
@@ -80,13 +91,12 @@ impl Outgoing {
         if newly > bytes {
             self.close = Close::Acknowledged;
         }
-        self.acknowledged = count;
-        Ok(())
+        self.released = self.released.max(until);
     }
 
     /// What a transport that was given everything before `cursor` needs next, of the `kept` bytes in the buffer.
     pub(super) fn next(&self, cursor: u64, kept: usize) -> Next {
-        let from = usize::try_from(cursor.saturating_sub(self.acknowledged)).unwrap_or(usize::MAX);
+        let from = usize::try_from(cursor.saturating_sub(self.released)).unwrap_or(usize::MAX);
         match kept.checked_sub(from) {
             Some(0) if self.close == Close::Wanted => Next::Close,
             Some(bytes @ 1..) => Next::Bytes { from, bytes },
@@ -195,5 +205,28 @@ impl Incoming {
     pub(super) fn begin(&mut self, told: u64, now: Instant) {
         self.told = told;
         self.ack_due = self.has_news().then_some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backlog;
+
+    #[test]
+    fn an_acknowledgement_may_run_ahead_of_the_transport_that_brings_it() {
+        let mut buffer = Backlog::new(1 << 16);
+        buffer.push(&[7; 1000]);
+        let mut outgoing = Outgoing::default();
+        outgoing.gave(1000);
+        outgoing.acknowledge(400, 400, &mut buffer).unwrap();
+        // The newer transport was given nothing behind its start; what came by the older one is acknowledged.
+        outgoing.acknowledge(900, 400, &mut buffer).unwrap();
+        assert_eq!(outgoing.next(400, buffer.len()), Next::Bytes { from: 0, bytes: 600 }, "it is given all the same");
+        assert!(!outgoing.can_continue_from(899), "a count never falls");
+        outgoing.release(1000, &mut buffer);
+        assert_eq!(buffer.len(), 100);
+        assert!(outgoing.acknowledge(1001, 1000, &mut buffer).is_err());
+        assert!(outgoing.acknowledge(899, 1000, &mut buffer).is_err());
     }
 }
