@@ -312,6 +312,10 @@ func (s *Stream) readAhead() {
 		}
 	}
 	s.readingAhead = false
+	if s.writersWait > 0 && s.end == nil {
+		// The user reads now, and may stop again.
+		s.stalled.Reset(stall)
+	}
 }
 
 // openAhead adds what was received to what was not read; false if that is nothing.
