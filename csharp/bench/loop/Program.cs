@@ -20,7 +20,12 @@ namespace Loop
                 return 2;
             }
             var seconds = args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 10;
-            var options = new EndPointOptions { Session = args.Length > 4 ? SessionOptions.Secure(null) : null };
+            var options = new EndPointOptions
+            {
+                Session = args.Length > 4 ? SessionOptions.Secure(null) : null,
+                // The warm-up sees some: what runs for the first time is compiled first, which takes milliseconds on Mono.
+                PingInterval = TimeSpan.FromMilliseconds(300)
+            };
             var threads = Figures.ThreadCount();
             using (var scene = new Scene(args[0], args[1], args[2], options))
             {

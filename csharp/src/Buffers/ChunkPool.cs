@@ -15,23 +15,22 @@ namespace Fastway.Buffers
         private readonly Chunk[] _free = new Chunk[LargestShift - SmallestShift + 1];
         private readonly int[] _kept = new int[LargestShift - SmallestShift + 1];
 
-        /// <summary>A chunk of at least so many bytes.</summary>
+        /// <summary>A chunk of at least so many bytes: a larger one rather than a new one.</summary>
         public Chunk Take(int bytes)
         {
             if (bytes > 1 << LargestShift)
             {
                 return new Chunk(bytes);
             }
-            var size = SizeFor(bytes);
-            var chunk = _free[size];
-            if (chunk == null)
+            var needed = SizeFor(bytes);
+            for (var size = needed; size < _free.Length; size++)
             {
-                return new Chunk(1 << (size + SmallestShift));
+                if (_free[size] != null)
+                {
+                    return TakeFree(size);
+                }
             }
-            _free[size] = chunk.Next;
-            chunk.Next = null;
-            _kept[size]--;
-            return chunk;
+            return new Chunk(1 << (needed + SmallestShift));
         }
 
         public void Return(Chunk chunk)
@@ -52,6 +51,15 @@ namespace Fastway.Buffers
             chunk.Next = _free[size];
             _free[size] = chunk;
             _kept[size]++;
+        }
+
+        private Chunk TakeFree(int size)
+        {
+            var chunk = _free[size];
+            _free[size] = chunk.Next;
+            chunk.Next = null;
+            _kept[size]--;
+            return chunk;
         }
 
         private static int SizeFor(int bytes)
