@@ -112,13 +112,12 @@ func say(ctx context.Context, client *fastway.EndPoint, server *fastway.Conn, li
 	return err
 }
 
+// tell leaves the loss of the session to the error that ends it.
 func tell(event fastway.SessionEvent) {
 	switch event.State {
 	case fastway.SessionInterrupted:
 		fmt.Println("interrupted:", event.Err)
 	case fastway.SessionResumed:
 		fmt.Println("resumed")
-	case fastway.SessionLost:
-		fmt.Println("lost:", event.Err)
 	}
 }
