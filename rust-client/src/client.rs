@@ -114,6 +114,13 @@ impl Client {
     /// sooner than a transport shows it. The present one works on until the new one is there. Without a session
     /// ([`LinkConfig::session`]) it does nothing.
     ///
+    /// ```no_run
+    /// # fn network_changed(client: &fastway_client::Client) {
+    /// // In the handler of ConnectivityManager, NWPathMonitor and the like.
+    /// client.reconnect_now();
+    /// # }
+    /// ```
+    ///
     /// [`LinkConfig::session`]: crate::LinkConfig::session
     pub fn reconnect_now(&self) {
         self.endpoint.reconnect_now();

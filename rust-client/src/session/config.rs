@@ -12,14 +12,15 @@ const WAIT: Duration = Duration::from_secs(60);
 /// Makes a link outlive its TCP connections: it is resumed when the network changes, and nothing is lost or doubled.
 /// The connections on it do not notice.
 ///
-/// ```
-/// use fastway_client::{ClientConfig, PublicKey, SessionConfig};
+/// ```no_run
+/// use fastway_client::{Client, ClientConfig, PublicKey, SessionConfig};
 ///
-/// # fn run() -> Result<(), fastway_client::BadKey> {
+/// # async fn run(text: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// // The text that `fastway keygen` prints.
-/// let key: PublicKey = "0d5b62d04edcb6ee3d4c5b1b3a7a9f86a1a2f5d6ad0ab1c43a3e3f8a9b6c7d21".parse()?;
+/// let gateway_key: PublicKey = text.parse()?;
 /// let mut config = ClientConfig::default();
-/// config.link.session = Some(SessionConfig::secure(Some(key)));
+/// config.link.session = Some(SessionConfig::secure(Some(gateway_key)));
+/// let client = Client::connect("gateway.example:10010", config).await?;
 /// # Ok(())
 /// # }
 /// ```

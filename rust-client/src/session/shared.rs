@@ -27,6 +27,23 @@ pub enum SessionEvent {
 }
 
 /// The events of a session, from the subscription on.
+///
+/// ```no_run
+/// # use fastway_client::{Client, SessionEvent};
+/// # fn show(_: &str) {}
+/// # fn hide() {}
+/// # async fn run(client: Client) {
+/// let mut events = client.session_events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         SessionEvent::Interrupted => show("connecting …"),
+///         SessionEvent::Resumed { .. } => hide(),
+///         SessionEvent::Lost(end) => show(&format!("the game was left: {end}")),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SessionEvents {
     /// None, if the link has ended or never had a session.
