@@ -31,7 +31,7 @@ main() {
     step "documentation" document
     step "tests, doc tests, vectors, fuzz corpora (debug build)" cargo test --locked --workspace --no-fail-fast
     step "Go SDK: format, vet, staticcheck $staticcheck_version" lint_go
-    step "Go SDK: build the gateway and the Rust peer that its tests run against" build_for_go
+    step "Go and C# SDKs: build what their tests run against: the gateway, the Rust peer, the chat" build_for_sdks
     step "Go SDK: tests with the race detector, vectors, examples, interop" test_go
     step "Go SDK: gRPC over it" test_grpc
     step "Go SDK: benchmarks run, once each; nothing allocates" bench_go
@@ -174,8 +174,9 @@ lint_go() {
     in_go examples/grpc vet ./...
 }
 
-build_for_go() {
+build_for_sdks() {
     cargo build --locked --bins -p fastway -p fastway-interop-peer
+    cargo build --locked -p fastway-client --example chat
 }
 
 # The race detector needs a C compiler, which is there for jemalloc.
@@ -199,7 +200,7 @@ in_go() {
 }
 
 test_csharp() {
-    FASTWAY_BIN=$target/debug/fastway csharp/test.sh
+    csharp/test.sh
 }
 
 # What was compiled above was compiled with the toolchain in use; another one is needed only where that is newer.
