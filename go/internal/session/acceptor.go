@@ -132,7 +132,7 @@ func (s *secure) prove(t *transport, proof []byte, now time.Time) ([]byte, error
 	if s.acceptor.next != nil && t.attempt > 0 {
 		s.acceptor.current, s.acceptor.next = s.acceptor.next, nil
 	}
-	s.in.begin(t.told, now)
+	s.in.begin(t.told)
 	if t.cursor < s.out.acknowledged {
 		return nil, fault("it had acknowledged %d bytes, and asks for those from %d on", s.out.acknowledged, t.cursor)
 	}

@@ -11,10 +11,8 @@ const (
 
 // outgoing is what this end sends. The close counts as one byte behind the last.
 type outgoing struct {
-	// kept begins at the count that was released: acknowledged, and given to the transport in use.
-	kept     ring
-	released uint64
-	// acknowledged is the highest count that was heard.
+	// kept begins at the count that was acknowledged.
+	kept         ring
 	acknowledged uint64
 	// sent is the furthest that any transport was given.
 	sent        uint64
@@ -28,33 +26,27 @@ func (o *outgoing) canContinueFrom(count uint64) bool {
 	return o.acknowledged <= count && count <= o.sent
 }
 
-// acknowledge takes the other end's count, on a transport that was given everything before cursor. The count may be ahead
-// of that: what came by the older transport was acknowledged, and has to be given to the newer one all the same.
-func (o *outgoing) acknowledge(count, cursor uint64) error {
-	if count < o.acknowledged || count > o.sent {
-		return fault("it counts %d bytes as received, of %d acknowledged and %d sent", count, o.acknowledged, o.sent)
+// acknowledge takes the other end's count, which is sent at most on the transport that it came by.
+func (o *outgoing) acknowledge(count, sent uint64) error {
+	if count < o.acknowledged || count > sent {
+		return fault("it counts %d bytes as received, of %d acknowledged and %d sent", count, o.acknowledged, sent)
 	}
-	o.acknowledged = count
-	o.release(cursor)
-	return nil
-}
-
-// release drops what was acknowledged, and given to the transport in use.
-func (o *outgoing) release(cursor uint64) {
-	newly := min(o.acknowledged, cursor) - o.released
-	o.released += newly
+	newly := count - o.acknowledged
+	if newly == 0 {
+		return nil
+	}
 	if newly > uint64(o.kept.len()) {
 		newly, o.isDone = uint64(o.kept.len()), true
 	}
-	if newly > 0 {
-		o.kept.release(int(newly))
-	}
+	o.kept.release(int(newly))
+	o.acknowledged = count
+	return nil
 }
 
 // waiting are the bytes that a transport that was given everything before cursor needs, and where they stand; -1 when it
 // was given the close as well.
 func (o *outgoing) waiting(cursor uint64) (from, bytes int) {
-	from = int(cursor - o.released)
+	from = int(cursor - o.acknowledged)
 	return from, o.kept.len() - from
 }
 
@@ -67,6 +59,9 @@ func (o *outgoing) closeWaits(cursor uint64) bool {
 // incoming is what this end receives.
 type incoming struct {
 	received uint64
+	// given is what came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
+	// have sent more by it, and keeps what it has to send again.
+	given uint64
 	// told is what the other end knows of that.
 	told   uint64
 	ackDue time.Time
@@ -76,55 +71,59 @@ type incoming struct {
 // take says how many of bytes that begin at position are new: the last ones. The others came by another transport.
 func (in *incoming) take(position uint64, bytes int, now time.Time) (fresh int, err error) {
 	end := position + uint64(bytes)
-	if end <= in.received {
-		return 0, nil
+	if end > in.received {
+		if in.closed {
+			return 0, fault("something follows its close")
+		}
+		fresh = min(int(end-in.received), bytes)
 	}
-	if in.closed {
-		return 0, fault("something follows its close")
-	}
-	fresh = min(int(end-in.received), bytes)
-	in.received = end
-	in.owe(now)
+	in.reach(end, now)
 	return fresh, nil
 }
 
 func (in *incoming) takeClose(position uint64, now time.Time) error {
-	if position < in.received {
-		return nil
+	if position >= in.received {
+		if in.closed {
+			return fault("something follows its close")
+		}
+		in.closed = true
 	}
-	if in.closed {
-		return fault("something follows its close")
-	}
-	in.received, in.closed = position+1, true
-	in.owe(now)
+	in.reach(position+1, now)
 	return nil
 }
 
-func (in *incoming) owe(now time.Time) {
-	if in.ackDue.IsZero() {
-		in.ackDue = now.Add(ackDelay)
+// reach is for when the live transport has brought everything before end.
+func (in *incoming) reach(end uint64, now time.Time) {
+	if end > in.received {
+		in.owe(now.Add(ackDelay))
+	} else if end > in.given {
+		// It was sent again for nothing.
+		in.owe(now)
+	}
+	in.received, in.given = max(in.received, end), max(in.given, end)
+}
+
+func (in *incoming) owe(due time.Time) {
+	if in.ackDue.IsZero() || due.Before(in.ackDue) {
+		in.ackDue = due
 	}
 }
 
-// hasNews tells whether something was received that the other end was not told of.
-func (in *incoming) hasNews() bool { return in.told < in.received }
+// hasNews tells whether there is something to tell the other end.
+func (in *incoming) hasNews() bool { return in.told < in.given }
 
 // isUrgent tells whether that must be told even when there is nothing else to send.
 func (in *incoming) isUrgent(now time.Time) bool {
-	return in.hasNews() && (in.closed || in.received-in.told >= ackAtOnce || !in.ackDue.After(now))
+	return in.hasNews() && (in.closed || in.given-in.told >= ackAtOnce || !in.ackDue.After(now))
 }
 
-// tell is for when the other end is being told all of it.
+// tell is for when the other end is being told.
 func (in *incoming) tell() uint64 {
-	in.told, in.ackDue = in.received, time.Time{}
-	return in.received
+	in.told, in.ackDue = in.given, time.Time{}
+	return in.given
 }
 
-// begin is for a new transport, when the other end knows of told. What it does not know of it sends again for nothing, so
-// it must be told even if nothing else comes.
-func (in *incoming) begin(told uint64, now time.Time) {
-	in.told, in.ackDue = told, time.Time{}
-	if in.hasNews() {
-		in.ackDue = now
-	}
+// begin is for a new transport, when the other end knows of told. What came by the older one since, it sends again.
+func (in *incoming) begin(told uint64) {
+	in.told, in.given, in.ackDue = told, told, time.Time{}
 }

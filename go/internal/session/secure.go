@@ -81,7 +81,7 @@ func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport
 	}
 	a.session.refusals = 0
 	received := a.session.in.received
-	a.session.in.begin(received, now)
+	a.session.in.begin(received)
 	return &transport{
 		attempt: a.attempt, cursor: cursor, position: received, told: received, owesProof: true, keys: keys,
 	}, nil
@@ -150,7 +150,6 @@ func (s *secure) layOut(t *transport, out []byte, limit int, now time.Time) []by
 		}
 		t.owesProof = false
 		s.out.sent = max(s.out.sent, t.cursor)
-		s.out.release(t.cursor)
 	}
 	return out
 }

@@ -153,6 +153,9 @@ func (s *Stream) Read(p []byte) (int, error) {
 	}
 	s.readers.Add(1)
 	defer s.readers.Add(-1)
+	if n := s.readPlain(p); n > 0 {
+		return n, nil
+	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
@@ -176,6 +179,13 @@ func (s *Stream) Read(p []byte) (int, error) {
 			s.receive(c)
 		}
 	}
+}
+
+// readPlain reads what was read ahead, for which nobody has to wait who still reads ahead.
+func (s *Stream) readPlain(p []byte) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takePlain(p)
 }
 
 func (s *Stream) takePlain(p []byte) int {

@@ -403,6 +403,33 @@ func TestTwoEndsThatWriteBeforeTheyReadDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
+func TestWhatWasReadAheadIsReadWhileMoreIsWaitedFor(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes = 64 << 10 })
+	go func() { _, _ = e.client.Write(make([]byte, 16<<20)) }()
+	if _, err := e.acceptor.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for ahead := false; !ahead; time.Sleep(time.Millisecond) {
+		e.client.mu.Lock()
+		ahead = len(e.client.plain) > 0
+		e.client.mu.Unlock()
+	}
+	got := make(chan string, 1)
+	go func() {
+		p := make([]byte, 9)
+		n, _ := e.client.Read(p)
+		got <- string(p[:n])
+	}()
+	select {
+	case got := <-got:
+		if got != "hello" {
+			t.Fatalf("it was %q", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("it is there, and cannot be read")
+	}
+}
+
 func TestADeadlineEndsAReadAndLosesNothing(t *testing.T) {
 	for _, w := range ways(t) {
 		t.Run(w.name, func(t *testing.T) {
