@@ -10,6 +10,8 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
 log=$(mktemp)
+release_log=$(mktemp)
+release_build=
 run_id=$$-$RANDOM$RANDOM
 msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 deny_version=0.20.2
@@ -31,6 +33,7 @@ main() {
     step "documentation" document
     step "tests, doc tests, vectors, fuzz corpora (debug build)" cargo test --locked --workspace --no-fail-fast
     step "Go SDK: format, vet, staticcheck $staticcheck_version" lint_go
+    begin_release_build
     step "Go and C# SDKs: build what their tests run against: the gateway, the Rust peer, the chat" build_for_sdks
     step "Go SDK: tests with the race detector, vectors, examples, interop" test_go
     step "Go SDK: gRPC over it" test_grpc
@@ -39,7 +42,7 @@ main() {
     step "benchmarks run, once each" cargo test --locked --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
     step "packages: the SDK compiles from what would be published" package
-    step "release build" cargo build --locked --release --bin fastway --example tour
+    step "release build" end_release_build
     step "release binary: 1,000 players exchange 100,000 messages" test_release
     step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
     step "instructions of the data path, against the committed baseline" cargo bench --locked --bench instructions
@@ -60,6 +63,20 @@ step() {
     echo "   ok, $((SECONDS - started)) s"
 }
 
+# Compiles while the tests of other languages wait for each other; they are told apart by their logs.
+begin_release_build() {
+    cargo build --locked --release --bin fastway --example tour >"$release_log" 2>&1 &
+    release_build=$!
+}
+
+end_release_build() {
+    local status=0
+    wait "$release_build" || status=$?
+    release_build=
+    cat "$release_log"
+    return "$status"
+}
+
 # The end of every run; after a failure `set -e` leads here from within the step.
 finish() {
     local status=$?
@@ -67,7 +84,8 @@ finish() {
         cat "$log"
         echo "FAILED after $SECONDS s: the step above (exit code $status)"
     fi
-    rm -f "$log"
+    [[ -z $release_build ]] || kill "$release_build" || true
+    rm -f "$log" "$release_log"
 }
 trap finish EXIT
 
@@ -174,9 +192,9 @@ lint_go() {
     in_go examples/grpc vet ./...
 }
 
+# All at once, as for the tests above: a choice of packages would choose other features, and compile most crates again.
 build_for_sdks() {
-    cargo build --locked --bins -p fastway -p fastway-interop-peer
-    cargo build --locked -p fastway-client --example chat
+    cargo build --locked --workspace --bins --examples
 }
 
 # The race detector needs a C compiler, which is there for jemalloc.
