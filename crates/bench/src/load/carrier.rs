@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use fastway_session::{AbortReason, Backlog, Event, Identity, MIN_READ_BYTES, Session, Status, TransportId};
+use fastway_session::{AbortReason, Backlog, Event, Fault, Identity, MIN_READ_BYTES, Session, Status, TransportId};
 
 /// How players come to the gateway. Servers always come by plain links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +117,6 @@ impl Sealed {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Established { .. } => return Ok(true),
-                Event::Refused(status) => return Err(refused(status)),
                 Event::Ended(end) => return Err(io::Error::other(format!("the gateway ended the session: {end}"))),
                 _ => {}
             }
@@ -140,6 +139,7 @@ impl Sealed {
         let received = self.session.receive(self.transport, bytes, Instant::now(), &mut self.backlog);
         match received.fault {
             None => Ok(Some(received.bytes)),
+            Some(Fault::Refused(status)) => Err(refused(status)),
             Some(fault) => Err(io::Error::other(fault)),
         }
     }
