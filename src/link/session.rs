@@ -13,8 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
-    TransportId,
+    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, Resume, Session, Status, TransportId,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -38,7 +37,7 @@ pub struct SessionTransport {
     session: Session,
     kind: LinkKind,
     /// What the peer has not acknowledged.
-    kept: Kept,
+    kept: VecDeque<u8>,
     /// Bytes kept beyond which nothing more is taken from the outbox.
     most_kept: usize,
     live: Option<Carrier>,
@@ -94,7 +93,7 @@ impl SessionTransport {
         Self {
             session,
             kind,
-            kept: Kept::default(),
+            kept: VecDeque::new(),
             most_kept,
             live: None,
             candidate: Some(Carrier::new(dial, stream, peer)),
@@ -295,7 +294,8 @@ impl SessionTransport {
                 Event::Resumed { transport, .. } => self.promote(transport).map(Notice::Resumed),
                 Event::Interrupted { transport } => {
                     self.drop_carrier(transport);
-                    self.kept.shrink();
+                    // It may be all that is kept for a while.
+                    self.kept.shrink_to_fit();
                     Some(Notice::Interrupted)
                 }
                 Event::GivenUp { transport } => {
@@ -395,7 +395,7 @@ impl SessionTransport {
             let Some(first) = outbox.first() else { return };
             let part = first.get(..room).unwrap_or(first);
             let taken = part.len();
-            self.kept.append(part);
+            self.kept.extend(part);
             outbox.advance(pool, taken);
             room -= taken;
         }
@@ -403,7 +403,7 @@ impl SessionTransport {
 
     /// Adds bytes of the gateway's own to the stream, before there is an outbox.
     pub fn say(&mut self, bytes: &[u8]) {
-        self.kept.append(bytes);
+        self.kept.extend(bytes);
     }
 
     /// Whether sending would send something: the socket takes more, and there is more.
@@ -489,7 +489,9 @@ impl SessionTransport {
 
     /// Gives up memory that is not needed now.
     pub fn trim(&mut self) {
-        self.kept.trim();
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
+        }
     }
 }
 
@@ -576,47 +578,5 @@ impl Carrier {
         }
         let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
         !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
-    }
-}
-
-/// The stream's bytes that were not acknowledged yet.
-#[derive(Debug, Default)]
-struct Kept(VecDeque<u8>);
-
-impl Kept {
-    fn append(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
-    }
-
-    fn trim(&mut self) {
-        if self.0.is_empty() {
-            self.0 = VecDeque::new();
-        }
-    }
-
-    /// Takes no more memory than what is kept: it may be all that is kept for a while.
-    fn shrink(&mut self) {
-        self.0.shrink_to_fit();
-    }
-}
-
-impl ReplayBuffer for Kept {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn copy(&self, from: usize, to: &mut [u8]) {
-        let (first, second) = self.0.as_slices();
-        let head = first.get(from..).unwrap_or_default();
-        let (to_head, to_tail) = to.split_at_mut(head.len().min(to.len()));
-        to_head.copy_from_slice(head.get(..to_head.len()).unwrap_or_default());
-        let skipped = from.saturating_sub(first.len());
-        if let Some(tail) = second.get(skipped..skipped + to_tail.len()) {
-            to_tail.copy_from_slice(tail);
-        }
-    }
-
-    fn release(&mut self, count: usize) {
-        self.0.drain(..count.min(self.0.len()));
     }
 }

@@ -66,13 +66,14 @@ impl Backlog {
     }
 }
 
-impl ReplayBuffer for Backlog {
+/// One without a bound of its own, which keeps its memory.
+impl ReplayBuffer for VecDeque<u8> {
     fn len(&self) -> usize {
-        self.bytes.len()
+        self.len()
     }
 
     fn copy(&self, from: usize, to: &mut [u8]) {
-        let (first, second) = self.bytes.as_slices();
+        let (first, second) = self.as_slices();
         let head = first.get(from..).unwrap_or_default();
         let (to_head, to_tail) = to.split_at_mut(head.len().min(to.len()));
         to_head.copy_from_slice(head.get(..to_head.len()).unwrap_or_default());
@@ -83,7 +84,21 @@ impl ReplayBuffer for Backlog {
     }
 
     fn release(&mut self, count: usize) {
-        self.bytes.drain(..count.min(self.bytes.len()));
+        self.drain(..count.min(self.len()));
+    }
+}
+
+impl ReplayBuffer for Backlog {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn copy(&self, from: usize, to: &mut [u8]) {
+        self.bytes.copy(from, to);
+    }
+
+    fn release(&mut self, count: usize) {
+        self.bytes.release(count);
         if self.bytes.is_empty() {
             self.bytes = VecDeque::new();
         }
