@@ -83,37 +83,42 @@ func (r *room) host(ctx context.Context, player *fastway.Conn) {
 		return
 	}
 	defer ear.Close()
-	r.enter(ear)
-	r.tell(ear, "%s is here", name)
+	r.enter(ear, name)
 	for {
 		words, err := player.Receive(ctx)
 		if err != nil {
 			break
 		}
-		r.tell(ear, "%s: %s", name, words)
+		r.say(ear, "%s: %s", name, words)
 	}
-	r.leave(ear)
-	r.tell(ear, "%s is gone", name)
+	r.leave(ear, name)
 }
 
-func (r *room) enter(ear *fastway.Conn) {
+// enter tells those who are in the room already: of two who come at once, one hears of the other.
+func (r *room) enter(ear *fastway.Conn, name []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tell(ear, "%s is here", name)
 	r.ears[ear] = true
 }
 
-func (r *room) leave(ear *fastway.Conn) {
+func (r *room) leave(ear *fastway.Conn, name []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.ears, ear)
+	r.tell(ear, "%s is gone", name)
 }
 
-// tell lets all but the speaker hear. TrySend does not wait, so the lock is held for a moment only: when the room's own
-// link is held up, words are lost rather than late.
-func (r *room) tell(speaker *fastway.Conn, format string, args ...any) {
-	words := fmt.Appendf(nil, format, args...)
+func (r *room) say(speaker *fastway.Conn, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tell(speaker, format, args...)
+}
+
+// tell lets all but the speaker hear; the caller holds mu. TrySend does not wait, so that is for a moment only: when the
+// room's own link is held up, words are lost rather than late.
+func (r *room) tell(speaker *fastway.Conn, format string, args ...any) {
+	words := fmt.Appendf(nil, format, args...)
 	for ear := range r.ears {
 		if ear != speaker {
 			_ = ear.TrySend(words)
