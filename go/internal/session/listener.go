@@ -220,13 +220,14 @@ func (l *Listener) resume(conn net.Conn, h *hello, stop func() bool) error {
 	return s.carryWhenProven(conn, reply, t, stop)
 }
 
-// rename takes note of the names by which a session can be resumed.
+// rename takes note of the names by which a session can be resumed. The listener's lock comes first: handlers of several
+// transports come here, and nobody may overwrite what he has not seen.
 func (l *Listener) rename(s *Stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	s.mu.Lock()
 	names, isOver := s.proto.names(), s.end != nil
 	s.mu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, name := range l.names[s] {
 		delete(l.byName, name)
 	}
