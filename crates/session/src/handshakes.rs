@@ -14,7 +14,7 @@ pub struct HandshakeLimits {
     /// For how long one may take.
     pub time: Duration,
     /// How many Diffie-Hellman handshakes may be computed in a second, on average, for opens, and as many for resumes; a
-    /// tenth of a second's may come at once.
+    /// tenth of a second's may come at once, and always one.
     pub per_second: u32,
 }
 
@@ -131,15 +131,17 @@ impl<K: Copy + Eq + Hash, A: Copy + Eq + Hash> Handshakes<K, A> {
 impl Budget {
     const BURST: Duration = Duration::from_millis(100);
 
+    /// All is there that may be spent at once.
     const fn new(now: Instant) -> Self {
-        Self { credit: Self::BURST, credit_at: now }
+        Self { credit: Duration::MAX, credit_at: now }
     }
 
     fn afford(&mut self, now: Instant, per_second: u32) -> bool {
+        let Some(cost) = Duration::from_secs(1).checked_div(per_second) else { return false };
         let earned = now.saturating_duration_since(self.credit_at);
         self.credit_at = self.credit_at.max(now);
-        self.credit = (self.credit + earned).min(Self::BURST);
-        let left = Duration::from_secs(1).checked_div(per_second).and_then(|cost| self.credit.checked_sub(cost));
+        self.credit = self.credit.saturating_add(earned).min(Self::BURST.max(cost));
+        let left = self.credit.checked_sub(cost);
         self.credit = left.unwrap_or(self.credit);
         left.is_some()
     }
@@ -190,5 +192,17 @@ mod tests {
         assert!((200..=205).contains(&afforded), "{afforded} in four seconds");
         assert!(!handshakes.afford(now) && handshakes.afford_resume(now), "resumes do not pay for opens");
         assert!(!Handshakes::<u32, char>::new(HandshakeLimits { per_second: 0, ..LIMITS }, now).afford(now));
+    }
+
+    #[test]
+    fn few_in_a_second_are_as_many_as_are_asked_for() {
+        for per_second in 1..=20 {
+            let now = Instant::now();
+            let mut handshakes: Handshakes<u32, char> = Handshakes::new(HandshakeLimits { per_second, ..LIMITS }, now);
+            assert!(handshakes.afford(now), "{per_second} in a second");
+            let afforded = (1..=10_000).filter(|tick| handshakes.afford(now + Duration::from_millis(*tick))).count();
+            let expected = 10 * per_second as usize;
+            assert!((expected - 1..=expected + 1).contains(&afforded), "{per_second} in a second, {afforded} in ten");
+        }
     }
 }
