@@ -239,10 +239,10 @@ async fn dropped_handles_are_seen_at_the_other_end() {
 
 #[tokio::test]
 async fn idle_links_outlive_the_idle_timeout_by_their_pings() {
-    let gateway = Gateway::start(&["-ClientIdleTimeout=1s", "-ServerIdleTimeout=1s"]);
+    let gateway = Gateway::start(&["-ClientIdleTimeout=2s", "-ServerIdleTimeout=2s"]);
     let (mut client_config, mut server_config) = (ClientConfig::default(), ServerConfig::default());
-    client_config.link.ping_interval = Some(Duration::from_millis(200));
-    server_config.link.ping_interval = Some(Duration::from_millis(200));
+    client_config.link.ping_interval = Some(Duration::from_millis(500));
+    server_config.link.ping_interval = Some(Duration::from_millis(500));
     let server = Server::connect(gateway.server_addr(), KEY, SERVER, server_config).await.unwrap();
     let client = Client::connect(gateway.client_addr(), client_config).await.unwrap();
     let (_ours, _theirs) = open(&client, &server).await;

@@ -139,7 +139,7 @@ async fn a_game_server_with_the_wrong_key_is_told_so_inside_of_a_session() {
 /// Nothing tells either end that the old connection is gone, and no time-out of theirs is over so soon.
 #[tokio::test]
 async fn after_a_black_hole_data_flows_both_ways_within_two_round_trips_of_the_new_connection() {
-    const ONE_WAY: Duration = Duration::from_millis(300);
+    const ONE_WAY: Duration = Duration::from_millis(600);
     let mut scene = Scene::set(&[], secure()).await;
     scene.exchange().await;
     let slow = Faults::default().latency(ToServer, ONE_WAY).latency(ToClient, ONE_WAY);

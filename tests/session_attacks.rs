@@ -222,7 +222,7 @@ fn who_never_proves_to_have_read_the_reply_gets_no_session() {
 
 #[test]
 fn handshakes_beyond_what_a_second_may_cost_are_refused() {
-    let gateway = gateway(&["--max-handshakes-per-second", "10"]);
+    let gateway = gateway(&["--max-handshakes-per-second", "4"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     let open =
         || Tunnel::open(gateway.client_addr(), Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now()));

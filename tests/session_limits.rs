@@ -176,7 +176,7 @@ fn a_fault_right_behind_the_first_proof_leaves_a_session_to_resume() {
 
 #[test]
 fn strangers_who_open_sessions_do_not_keep_players_from_resuming() {
-    let gateway = gateway(&["--max-handshakes-per-second", "10"]);
+    let gateway = gateway(&["--max-handshakes-per-second", "4"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);
@@ -186,6 +186,6 @@ fn strangers_who_open_sessions_do_not_keep_players_from_resuming() {
         assert!((0..20).any(|_| open().is_err()), "the second is spent");
         tunnel.resume();
         client.exchange(&mut server, conn, b"hello");
-        thread::sleep(Duration::from_millis(110));
+        thread::sleep(Duration::from_millis(260));
     }
 }

@@ -128,7 +128,7 @@ fn a_black_hole_is_left_without_waiting_for_any_timeout() {
 
 #[test]
 fn a_silent_transport_is_given_up_and_its_session_waits() {
-    let gateway = gateway(&["-ClientIdleTimeout", "300ms"]);
+    let gateway = gateway(&["-ClientIdleTimeout", "1s"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     watch::eventually("the gateway has given the transport up", || {
         server.expect_silence();
