@@ -274,15 +274,15 @@ fn a_value_of_the_past_is_shown_to_a_pointer_and_to_keys() {
     let links = "document.getElementById('links.clients').value";
     browser.expect(&format!("{links} === '3'"));
     browser.run("document.querySelector('.plot').focus()");
-    // A second further back with each key, to one before the players came.
-    watch::eventually("the past is shown", || {
+    let said = "document.querySelector('.plot').getAttribute('aria-valuetext')";
+    // A second further back with each key, to one before the players came; what is pointed at moves on with the time.
+    watch::eventually("the past is shown and said", || {
         browser.keys(".plot", "\u{e012}");
         browser.run(&format!(
-            "return {links} === '0' && /, \\d+ s before$/.test(document.getElementById('time').innerText)"
+            "return {links} === '0' && /, \\d+ s before$/.test(document.getElementById('time').innerText)
+                && {said}.endsWith('s ago: clients 0, servers 0')"
         )) == true
     });
-    let said = browser.run("return document.querySelector('.plot').getAttribute('aria-valuetext')");
-    assert!(said.as_str().unwrap().ends_with("s ago: clients 0, servers 0"), "{said}");
     browser.keys(".plot", "\u{e00c}");
     browser.expect(&format!("{links} === '3'"));
     let plot = browser.run("const { left, right, top } = document.querySelector('.plot').getBoundingClientRect(); return [left, right, top]");
