@@ -5,20 +5,19 @@
 //!                            └── lost, late, or a newer one ──▶ dropped
 //! ```
 
+mod carrier;
+
 use std::collections::VecDeque;
-use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
     AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, Resume, Session, Status, TransportId,
 };
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use self::carrier::Carrier;
 use super::Outbox;
 use crate::pool::LocalPool;
 
@@ -515,68 +514,4 @@ enum Outcome {
     Lost,
     /// The session wants no more of it.
     Faulty,
-}
-
-/// A TCP stream under a session.
-#[derive(Debug)]
-struct Carrier {
-    id: TransportId,
-    stream: TcpStream,
-    peer: SocketAddr,
-    /// What was sealed and the socket has not taken, from `taken` on.
-    sealed: Vec<u8>,
-    taken: usize,
-}
-
-impl Carrier {
-    fn new(dial: Dial, stream: TcpStream, peer: SocketAddr) -> Self {
-        Self { id: dial.transport, stream, peer, sealed: dial.bytes, taken: 0 }
-    }
-
-    fn is_flushed(&self) -> bool {
-        self.sealed.is_empty()
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(space);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-        polled.map_ok(|()| buffer.filled().len())
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.sealed.get(self.taken..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Ready(Ok(sent)) => self.taken += sent,
-                Poll::Ready(Err(lost)) => return Poll::Ready(Err(lost)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        self.sealed = Vec::new();
-        self.taken = 0;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Sends what the socket takes now, and keeps the rest. A failure shows at the next call of [`Self::poll_flush`] or
-    /// when the stream is read.
-    fn queue(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
-        let mut sent = 0;
-        if self.is_flushed() {
-            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-                match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                    Poll::Ready(Ok(count)) => sent += count,
-                    Poll::Ready(Err(_)) | Poll::Pending => break,
-                }
-            }
-        }
-        self.sealed.extend_from_slice(bytes.get(sent..).unwrap_or_default());
-    }
-
-    /// Ends the sending side, and says whether the peer's machine has all that was sent.
-    fn finish(&self) -> bool {
-        if !self.is_flushed() {
-            return false;
-        }
-        let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
-        !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
-    }
 }
