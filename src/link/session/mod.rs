@@ -25,8 +25,9 @@ use crate::pool::LocalPool;
 const SEALED_AT_ONCE: usize = 64 << 10;
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
 const PARKED_BYTES: usize = 64 << 10;
-/// Bytes that are read ahead at most: each stream that proves itself while the link is not read adds a record or two.
-const MOST_AHEAD_BYTES: usize = 8 * PARKED_BYTES;
+/// Bytes that are read ahead beyond all others for the sake of candidates: each that proves itself while the link is not
+/// read adds a record or two.
+const PROOF_BYTES: usize = 8 * PARKED_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
@@ -43,7 +44,7 @@ pub struct SessionTransport {
     /// Replied to, and not proven yet.
     candidate: Option<Carrier>,
     /// Bytes of the stream that were read before there was a link, or while it was not read.
-    ahead: Vec<u8>,
+    ahead: VecDeque<u8>,
     notices: VecDeque<Notice>,
     established: bool,
     /// The peer sends nothing behind `ahead`.
@@ -96,7 +97,7 @@ impl SessionTransport {
             most_kept,
             live: None,
             candidate: Some(Carrier::new(dial, stream, peer)),
-            ahead: Vec::new(),
+            ahead: VecDeque::new(),
             notices: VecDeque::new(),
             established: false,
             peer_closed: false,
@@ -167,12 +168,26 @@ impl SessionTransport {
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
     /// there is enough of it. A candidate can prove itself even then.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
-        let polled = match self.ahead.len() {
-            0..PARKED_BYTES => self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live]),
-            PARKED_BYTES..MOST_AHEAD_BYTES => self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate]),
-            _ => Poll::Pending,
+        let ahead = self.ahead.len();
+        let polled = if ahead < self.most_ahead() {
+            self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live])
+        } else if ahead < self.most_kept.saturating_add(PROOF_BYTES) {
+            self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate])
+        } else {
+            Poll::Pending
         };
-        polled.map(|bytes| self.ahead.extend_from_slice(scratch.get(..bytes).unwrap_or_default()))
+        polled.map(|bytes| self.ahead.extend(scratch.get(..bytes).unwrap_or_default()))
+    }
+
+    /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
+    /// acknowledgements that wait behind that.
+    fn most_ahead(&self) -> usize {
+        if self.is_pressed() { self.most_kept.max(PARKED_BYTES) } else { PARKED_BYTES }
+    }
+
+    /// Whether half of what may be kept waits for acknowledgements.
+    fn is_pressed(&self) -> bool {
+        self.kept.len() > self.most_kept / 2
     }
 
     fn poll_streams(
@@ -203,13 +218,14 @@ impl SessionTransport {
 
     /// Takes bytes that were read ahead.
     pub fn take_early(&mut self, space: &mut [u8]) -> usize {
-        let count = self.ahead.len().min(space.len());
-        if let (Some(to), Some(from)) = (space.get_mut(..count), self.ahead.get(..count)) {
+        let (front, _) = self.ahead.as_slices();
+        let count = front.len().min(space.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..count), front.get(..count)) {
             to.copy_from_slice(from);
         }
         self.ahead.drain(..count);
         if self.ahead.is_empty() {
-            self.ahead = Vec::new();
+            self.ahead = VecDeque::new();
         }
         count
     }
@@ -345,6 +361,10 @@ impl SessionTransport {
             }
         }
         self.settle();
+        if self.is_pressed() && self.ahead.len() >= PARKED_BYTES {
+            // More may be read ahead now.
+            cx.waker().wake_by_ref();
+        }
         Poll::Ready(())
     }
 
