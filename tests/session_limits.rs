@@ -133,6 +133,27 @@ fn a_session_whose_server_is_full_can_be_resumed() {
 }
 
 #[test]
+fn who_acknowledges_is_not_too_slow_while_what_he_sends_waits_for_a_server() {
+    let gateway = gateway(&["--max-packet", "64K", "--server-send-bytes", "64K", "--client-send-bytes", "1M"]);
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let mut client = Client::over(link);
+    let (mut full, mut pushing) = (gateway.narrow_server(7), gateway.server(8));
+    let (waiting, pushed) = (client.open(&mut full), client.open(&mut pushing));
+    let mut sender = client.sender();
+    let sending = thread::spawn(move || (0..256).for_each(|_| sender.send(waiting, &[7; 32 << 10])));
+    let taken = || client_link(&gateway)["received_bytes"].as_u64().unwrap();
+    watch::wait_until_stuck(Duration::from_millis(200), taken);
+    assert!(tunnel.is_full(), "nothing more is taken from the player");
+    // One and a half times what may wait for him, all of which he takes as it comes.
+    for _ in 0..48 {
+        pushing.send(pushed, &[8; 32 << 10]);
+        client.expect_data(pushed, &[8; 32 << 10]);
+    }
+    (0..256).for_each(|_| full.expect_data(waiting, &[7; 32 << 10]));
+    sending.join().unwrap();
+}
+
+#[test]
 fn bytes_per_second_are_limited_in_sessions_too() {
     let gateway = gateway(&["--max-bytes-per-second", "20000"]);
     let (link, _tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);

@@ -5,20 +5,19 @@
 //!                            └── lost, late, or a newer one ──▶ dropped
 //! ```
 
+mod carrier;
+
 use std::collections::VecDeque;
-use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
     AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, Resume, Session, Status, TransportId,
 };
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use self::carrier::Carrier;
 use super::Outbox;
 use crate::pool::LocalPool;
 
@@ -26,8 +25,9 @@ use crate::pool::LocalPool;
 const SEALED_AT_ONCE: usize = 64 << 10;
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
 const PARKED_BYTES: usize = 64 << 10;
-/// Bytes that are read ahead at most: each stream that proves itself while the link is not read adds a record or two.
-const MOST_AHEAD_BYTES: usize = 8 * PARKED_BYTES;
+/// Bytes that are read ahead beyond all others for the sake of candidates: each that proves itself while the link is not
+/// read adds a record or two.
+const PROOF_BYTES: usize = 8 * PARKED_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
@@ -44,7 +44,7 @@ pub struct SessionTransport {
     /// Replied to, and not proven yet.
     candidate: Option<Carrier>,
     /// Bytes of the stream that were read before there was a link, or while it was not read.
-    ahead: Vec<u8>,
+    ahead: VecDeque<u8>,
     notices: VecDeque<Notice>,
     established: bool,
     /// The peer sends nothing behind `ahead`.
@@ -97,7 +97,7 @@ impl SessionTransport {
             most_kept,
             live: None,
             candidate: Some(Carrier::new(dial, stream, peer)),
-            ahead: Vec::new(),
+            ahead: VecDeque::new(),
             notices: VecDeque::new(),
             established: false,
             peer_closed: false,
@@ -168,12 +168,26 @@ impl SessionTransport {
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
     /// there is enough of it. A candidate can prove itself even then.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
-        let polled = match self.ahead.len() {
-            0..PARKED_BYTES => self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live]),
-            PARKED_BYTES..MOST_AHEAD_BYTES => self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate]),
-            _ => Poll::Pending,
+        let ahead = self.ahead.len();
+        let polled = if ahead < self.most_ahead() {
+            self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live])
+        } else if ahead < self.most_kept.saturating_add(PROOF_BYTES) {
+            self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate])
+        } else {
+            Poll::Pending
         };
-        polled.map(|bytes| self.ahead.extend_from_slice(scratch.get(..bytes).unwrap_or_default()))
+        polled.map(|bytes| self.ahead.extend(scratch.get(..bytes).unwrap_or_default()))
+    }
+
+    /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
+    /// acknowledgements that wait behind that.
+    fn most_ahead(&self) -> usize {
+        if self.is_pressed() { self.most_kept.max(PARKED_BYTES) } else { PARKED_BYTES }
+    }
+
+    /// Whether half of what may be kept waits for acknowledgements.
+    fn is_pressed(&self) -> bool {
+        self.kept.len() > self.most_kept / 2
     }
 
     fn poll_streams(
@@ -204,13 +218,14 @@ impl SessionTransport {
 
     /// Takes bytes that were read ahead.
     pub fn take_early(&mut self, space: &mut [u8]) -> usize {
-        let count = self.ahead.len().min(space.len());
-        if let (Some(to), Some(from)) = (space.get_mut(..count), self.ahead.get(..count)) {
+        let (front, _) = self.ahead.as_slices();
+        let count = front.len().min(space.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..count), front.get(..count)) {
             to.copy_from_slice(from);
         }
         self.ahead.drain(..count);
         if self.ahead.is_empty() {
-            self.ahead = Vec::new();
+            self.ahead = VecDeque::new();
         }
         count
     }
@@ -346,6 +361,10 @@ impl SessionTransport {
             }
         }
         self.settle();
+        if self.is_pressed() && self.ahead.len() >= PARKED_BYTES {
+            // More may be read ahead now.
+            cx.waker().wake_by_ref();
+        }
         Poll::Ready(())
     }
 
@@ -515,68 +534,4 @@ enum Outcome {
     Lost,
     /// The session wants no more of it.
     Faulty,
-}
-
-/// A TCP stream under a session.
-#[derive(Debug)]
-struct Carrier {
-    id: TransportId,
-    stream: TcpStream,
-    peer: SocketAddr,
-    /// What was sealed and the socket has not taken, from `taken` on.
-    sealed: Vec<u8>,
-    taken: usize,
-}
-
-impl Carrier {
-    fn new(dial: Dial, stream: TcpStream, peer: SocketAddr) -> Self {
-        Self { id: dial.transport, stream, peer, sealed: dial.bytes, taken: 0 }
-    }
-
-    fn is_flushed(&self) -> bool {
-        self.sealed.is_empty()
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(space);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-        polled.map_ok(|()| buffer.filled().len())
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.sealed.get(self.taken..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Ready(Ok(sent)) => self.taken += sent,
-                Poll::Ready(Err(lost)) => return Poll::Ready(Err(lost)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        self.sealed = Vec::new();
-        self.taken = 0;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Sends what the socket takes now, and keeps the rest. A failure shows at the next call of [`Self::poll_flush`] or
-    /// when the stream is read.
-    fn queue(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
-        let mut sent = 0;
-        if self.is_flushed() {
-            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-                match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                    Poll::Ready(Ok(count)) => sent += count,
-                    Poll::Ready(Err(_)) | Poll::Pending => break,
-                }
-            }
-        }
-        self.sealed.extend_from_slice(bytes.get(sent..).unwrap_or_default());
-    }
-
-    /// Ends the sending side, and says whether the peer's machine has all that was sent.
-    fn finish(&self) -> bool {
-        if !self.is_flushed() {
-            return false;
-        }
-        let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
-        !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
-    }
 }

@@ -7,26 +7,31 @@
 //!                        └─ not admitted, refused, late, too many ▶ closed
 //! ```
 
+mod early;
+mod failure;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_session::{
-    AbortReason, Dial, HandshakeLimits, Handshakes, HelloError, LegacyConfig, Limits, LinkKind, Open, Reception,
-    Request, Resume, Session, Status,
+    AbortReason, Dial, HandshakeLimits, Handshakes, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
+    Session, Status,
 };
 use fastway_wire::ServerId;
 use rustc_hash::FxHashMap;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_local, yield_now};
 
+use self::early::EarlyStream;
+pub use self::failure::ArrivalEnd;
+use self::failure::Failure;
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
 use super::inspect::HandshakeInfo;
@@ -63,97 +68,6 @@ struct Arrival {
     task: AbortHandle,
     peer: SocketAddr,
     began: Instant,
-}
-
-/// Why a stream did not become a link, nor went on with a session.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("the peer left during the handshake: {0}")]
-    Lost(#[from] io::Error),
-    #[error("the peer did not finish the handshake in time")]
-    TooSlow,
-    #[error("too many handshakes (--max-handshakes, --max-handshakes-per-address): dropped the oldest for another one")]
-    Dropped,
-    #[error("bad first message: {0}")]
-    Malformed(#[from] HelloError),
-    #[error("{kind:?} links are not admitted on this port")]
-    NotAdmitted { kind: LinkKind },
-    #[error("refused: {0}")]
-    Refused(Status),
-    #[error("the peer did not prove that it has read the reply")]
-    NotProven,
-    #[error("the server handshake failed: {0}")]
-    Server(crate::handshake::HandshakeFailure),
-}
-
-/// How handshakes of sessions fail, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArrivalEnd {
-    /// The peer left.
-    Lost,
-    /// The peer took too long.
-    TooSlow,
-    /// Dropped as the oldest of too many.
-    Dropped,
-    /// The first message made no sense.
-    Malformed,
-    /// The policy of the port does not admit this kind of link.
-    NotAdmitted,
-    /// Refused with a status.
-    Refused,
-    /// The peer did not prove that it has read the reply.
-    NotProven,
-    /// The peer is no game server: the server handshake inside the session failed.
-    NoServer,
-}
-
-impl ArrivalEnd {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 8] = [
-        Self::Lost,
-        Self::TooSlow,
-        Self::Dropped,
-        Self::Malformed,
-        Self::NotAdmitted,
-        Self::Refused,
-        Self::NotProven,
-        Self::NoServer,
-    ];
-
-    /// Its place in [`ArrivalEnd::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::TooSlow => "too_slow",
-            Self::Dropped => "dropped",
-            Self::Malformed => "malformed",
-            Self::NotAdmitted => "not_admitted",
-            Self::Refused => "refused",
-            Self::NotProven => "not_proven",
-            Self::NoServer => "no_server",
-        }
-    }
-}
-
-impl Failure {
-    /// The failure without its particulars.
-    pub(super) const fn kind(&self) -> ArrivalEnd {
-        match self {
-            Self::Lost(_) => ArrivalEnd::Lost,
-            Self::TooSlow => ArrivalEnd::TooSlow,
-            Self::Dropped => ArrivalEnd::Dropped,
-            Self::Malformed(_) => ArrivalEnd::Malformed,
-            Self::NotAdmitted { .. } | Self::Refused(Status::NotAdmitted) => ArrivalEnd::NotAdmitted,
-            Self::Refused(_) => ArrivalEnd::Refused,
-            Self::NotProven => ArrivalEnd::NotProven,
-            Self::Server(_) => ArrivalEnd::NoServer,
-        }
-    }
 }
 
 impl Arrivals {
@@ -511,42 +425,5 @@ impl Core {
                 self.arrival_failed(side, peer, &Failure::TooSlow);
             }
         }
-    }
-}
-
-/// The byte stream of a session without a link, for the server handshake.
-struct EarlyStream<'a> {
-    core: &'a Cell,
-    session: &'a mut SessionTransport,
-}
-
-impl AsyncRead for EarlyStream<'_> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { core, session } = self.get_mut();
-        loop {
-            let taken = session.take_early(buffer.initialize_unfilled());
-            if taken > 0 || session.is_waiting() {
-                buffer.advance(taken);
-                return Poll::Ready(Ok(()));
-            }
-            ready!(core.borrow_mut().poll_early(session, cx));
-        }
-    }
-}
-
-impl AsyncWrite for EarlyStream<'_> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { core, session } = self.get_mut();
-        session.say(bytes);
-        session.send_due(Instant::now(), cx, &mut core.borrow_mut().sealed);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
