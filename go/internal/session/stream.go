@@ -27,8 +27,8 @@ type Options struct {
 	Pause func(n int) time.Duration
 	// OnEvent is told what happens, in order, without a lock held.
 	OnEvent func(Event)
-	// onEnd is the listener's.
-	onEnd func()
+	// onWait and onEnd are the listener's.
+	onWait, onEnd func()
 }
 
 // State is what has become of a session.
@@ -377,6 +377,9 @@ func (s *Stream) lost(c *carrier, why error) {
 	if s.opts.Dial != nil && !s.redialing {
 		s.redialing = true
 		go s.redial(why)
+	}
+	if s.opts.onWait != nil {
+		go s.opts.onWait()
 	}
 }
 
