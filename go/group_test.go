@@ -57,14 +57,16 @@ func newGroup(t *testing.T, resolver Resolver, cfg GroupConfig) *ServerGroup {
 	return group
 }
 
-func (g *ServerGroup) state(gateway string) GatewayState {
+func (g *ServerGroup) health(gateway string) GatewayHealth {
 	for _, health := range g.Health() {
 		if health.Gateway == gateway {
-			return health.State
+			return health
 		}
 	}
-	return GatewayLeft
+	return GatewayHealth{State: GatewayLeft}
 }
+
+func (g *ServerGroup) state(gateway string) GatewayState { return g.health(gateway).State }
 
 func expectUp(t *testing.T, group *ServerGroup, gateways ...string) {
 	t.Helper()
@@ -159,6 +161,59 @@ func TestAGroupComesBackToAGatewayThatWasGone(t *testing.T) {
 	if _, err := connectClient(t, again).DialConn(patient(t), 7); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAGroupOverSessionsOutlivesACutAndComesBackAfterTheLossOfASession(t *testing.T) {
+	way := sessionWays(t)[1]
+	flags := append(way.flags, "--client-link", "plain")
+	first, second, again := gatewaytest.Start(t, flags...), gatewaytest.Start(t, flags...), gatewaytest.Start(t, flags...)
+	network := chaostest.Start(t, first.Server)
+	cfg := groupConfig()
+	cfg.Server.Session = way.cfg
+	cfg.Server.Session.HandshakeTimeout, cfg.Server.Session.Backoff = gatewaytest.Deadline, cfg.Backoff
+	group := newGroup(t, StaticList(network.Addr, second.Server), cfg)
+	expectUp(t, group, network.Addr, second.Server)
+	player, server := meetGroup(t, group, first)
+	otherPlayer, other := meetGroup(t, group, second)
+
+	network.Cut()
+	send(t, server.Conn, "after the cut")
+	expect(t, player, "after the cut")
+	send(t, player, "both ways")
+	expect(t, server.Conn, "both ways")
+	eventually(t, "the session is resumed", func() bool { return group.health(network.Addr).Stats.Resumes > 0 })
+	if health := group.health(network.Addr); health.Connects != 1 || health.State != GatewayUp {
+		t.Errorf("%+v", health)
+	}
+
+	network.Retarget(again.Server)
+	first.Kill()
+	var lost *SessionError
+	if _, err := server.Receive(patient(t)); !errors.As(err, &lost) || lost.End != SessionRefused {
+		t.Fatalf("the connection ended with %v", err)
+	}
+	eventually(t, "there is a new session", func() bool {
+		health := group.health(network.Addr)
+		return health.Connects == 2 && health.State == GatewayUp
+	})
+	player, server = meetGroup(t, group, again)
+	for ours, theirs := range map[*Conn]*Conn{player: server.Conn, otherPlayer: other.Conn} {
+		send(t, ours, "hello")
+		expect(t, theirs, "hello")
+	}
+}
+
+// meetGroup has a new player of a gateway dial the group.
+func meetGroup(t *testing.T, group *ServerGroup, gateway *gatewaytest.Gateway) (player *Conn, server Accepted) {
+	t.Helper()
+	player, err := connectClient(t, gateway).DialConn(patient(t), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = group.Accept(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	return player, server
 }
 
 func TestAGroupThatIsShutDownEndsItsAccepts(t *testing.T) {
