@@ -21,11 +21,6 @@ func TestConnectErrorsSayWhatToMend(t *testing.T) {
 	gateway := gatewaytest.Start(t, "--client-idle-timeout", "0", "--server-idle-timeout", "0")
 	full := gatewaytest.Start(t, "--max-links", "1")
 	connectClient(t, full)
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody.Close()
 	ctx := patient(t)
 	for _, c := range []struct {
 		name    string
@@ -53,7 +48,7 @@ func TestConnectErrorsSayWhatToMend(t *testing.T) {
 			return ConnectClient(ctx, full.Client, patientConfig())
 		}, ErrTurnedAway, nil, StepPing},
 		{"nobody there", func() (*EndPoint, error) {
-			return ConnectClient(ctx, nobody.Addr().String(), patientConfig())
+			return ConnectClient(ctx, "127.0.0.1:1", patientConfig())
 		}, syscall.ECONNREFUSED, nil, StepDial},
 	} {
 		t.Run(c.name, func(t *testing.T) {
