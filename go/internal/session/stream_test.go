@@ -546,7 +546,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestAQuickAnswerAllocatesNothing(t *testing.T) {
+func TestQuickAnswersAllocateNothing(t *testing.T) {
 	if raceEnabled {
 		t.Log("not measured: the race detector allocates")
 		return
