@@ -67,7 +67,8 @@ type Config struct {
 
 	// MemPool provides the memory in which messages wait to be received. Default: a pool of this package.
 	MemPool Pool
-	// Logger gets a line when the link ends or a connection is closed for its full queue. Default: no log.
+	// Logger gets a line when the link ends, a connection is closed for its full queue, or something happens to the session
+	// or to a gateway of a group. Default: no log.
 	Logger *slog.Logger
 	// Hooks are called when something happens, for metrics.
 	Hooks Hooks

@@ -32,7 +32,7 @@ func TestAClientDialsAServerAndTheServerDialsTheClient(t *testing.T) {
 }
 
 func TestTenThousandMessagesArriveInOrderBothWays(t *testing.T) {
-	client, server := pair(t)
+	client, server := pair(t, hold)
 	const count = 10_000
 	failed := make(chan error, 1)
 	go func() { failed <- echoAll(server, count) }()

@@ -21,11 +21,6 @@ func TestConnectErrorsSayWhatToMend(t *testing.T) {
 	gateway := gatewaytest.Start(t, "--client-idle-timeout", "0", "--server-idle-timeout", "0")
 	full := gatewaytest.Start(t, "--max-links", "1")
 	connectClient(t, full)
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody.Close()
 	ctx := patient(t)
 	for _, c := range []struct {
 		name    string
@@ -35,19 +30,25 @@ func TestConnectErrorsSayWhatToMend(t *testing.T) {
 		step       ConnectStep
 	}{
 		{"a wrong key", func() (*EndPoint, error) {
-			return ConnectServer(ctx, gateway.Server, Config{AuthKey: "wrong"})
+			cfg := patientConfig()
+			cfg.AuthKey = "wrong"
+			return ConnectServer(ctx, gateway.Server, cfg)
 		}, ErrWrongKey, nil, StepPing},
 		{"a client at the server port", func() (*EndPoint, error) {
 			return ConnectClient(ctx, gateway.Server, patientConfig())
 		}, ErrNotAGateway, ErrTurnedAway, StepPing},
 		{"a server at the client port", func() (*EndPoint, error) {
-			return ConnectServer(ctx, gateway.Client, Config{ConnectTimeout: 50 * time.Millisecond})
+			conn, err := net.Dial("tcp", gateway.Client)
+			if err != nil {
+				return nil, err
+			}
+			return OpenServer(ctx, conn, Config{ConnectTimeout: time.Millisecond})
 		}, context.DeadlineExceeded, nil, StepChallenge},
 		{"a gateway at its limit", func() (*EndPoint, error) {
 			return ConnectClient(ctx, full.Client, patientConfig())
 		}, ErrTurnedAway, nil, StepPing},
 		{"nobody there", func() (*EndPoint, error) {
-			return ConnectClient(ctx, nobody.Addr().String(), patientConfig())
+			return ConnectClient(ctx, "127.0.0.1:1", patientConfig())
 		}, syscall.ECONNREFUSED, nil, StepDial},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -275,18 +276,21 @@ func TestADialGivesUpAfterItsTime(t *testing.T) {
 }
 
 func TestASilentGatewayIsGivenUpAfterItWasPinged(t *testing.T) {
-	client, gateway := fakeClient(t, func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 5*time.Millisecond, 2 })
-	gateway.expectCommand(wire.Command{Type: wire.Ping})
+	client, _ := fakeClient(t, func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 5*time.Millisecond, 2 })
 	<-client.Done()
 	expectError(t, client.Err(), ErrSilent)
+	// Whether they were written in those few milliseconds is the machine's.
+	if client.out.pings == 0 {
+		t.Error("it was not pinged")
+	}
 }
 
 func TestPingsKeepAnIdleLinkAlive(t *testing.T) {
-	gateway := gatewaytest.Start(t, "--client-idle-timeout", "1s", "--server-idle-timeout", "1s")
-	often := func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 20*time.Millisecond, -1 }
+	gateway := gatewaytest.Start(t, "--client-idle-timeout", "2s", "--server-idle-timeout", "2s")
+	often := func(cfg *Config) { cfg.PingInterval, cfg.DeadAfter = 25*time.Millisecond, -1 }
 	ours, theirs := openConn(t, connectClient(t, gateway, often), connectServer(t, gateway, 7, often), 7)
 	received := ours.EndPoint().Stats().ReceivedBytes
-	eventually(t, "two seconds of pings were answered", func() bool {
+	eventually(t, "two and a half seconds of pings were answered", func() bool {
 		return ours.EndPoint().Stats().ReceivedBytes >= received+100*9
 	})
 	send(t, ours, "still here")

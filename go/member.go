@@ -31,7 +31,8 @@ type GatewayHealth struct {
 	RetryIn time.Duration
 	// Connects counts how often the link came up, Failures how often an attempt failed.
 	Connects, Failures uint64
-	// AcceptsOverflowed counts connections closed because too many waited for the group's Accept.
+	// AcceptsOverflowed counts connections closed because too many waited for the group's Accept; Stats counts those that
+	// came faster than the group took them over.
 	AcceptsOverflowed uint64
 	// LastErr is why the link, or the last attempt, ended; nil if none has.
 	LastErr error

@@ -85,7 +85,9 @@ type Conn struct{ *session.Stream }
 // TryReconn gives up the TCP connection, for the next one to be tried at once. The accepting side waits for it.
 func (c *Conn) TryReconn() { _ = c.Reconnect() }
 
-// Listen accepts connections that go on, by what listen listens to.
+// Listen accepts connections that go on, by what listen listens to. What strangers can cost is bounded: 1,024 handshakes at a
+// time, 128 connections that wait for Accept (a further one within HandshakeTimeout), and 1,024 accepted ones that wait to go
+// on; when there is one more, the one that has waited longest ends.
 func Listen(config Config, listen func() (net.Listener, error)) (net.Listener, error) {
 	base, err := listen()
 	if err != nil {

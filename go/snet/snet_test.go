@@ -69,7 +69,7 @@ func TestAnEchoOutlivesFiftyForcedReconnects(t *testing.T) {
 
 func expectEcho(t *testing.T, conn net.Conn) {
 	t.Helper()
-	said, heard := make([]byte, rand.IntN(20_000)), make([]byte, 20_000)
+	said, heard := make([]byte, 1+rand.IntN(20_000)), make([]byte, 20_000)
 	for i := range said {
 		said[i] = byte(rand.IntN(256))
 	}

@@ -21,9 +21,11 @@ func TestGRPCRunsOverConnections(t *testing.T) {
 	defer cancel()
 	gateway := gatewaytest.Start(t)
 
-	endpoint, err := fastway.ConnectServer(ctx, gateway.Server, fastway.Config{
-		ServerID: 7, AuthKey: gatewaytest.Key, WhenFull: fastway.Hold,
-	})
+	// A busy machine may take longer than the defaults.
+	patient := fastway.Config{ConnectTimeout: time.Minute, DialTimeout: time.Minute, CloseGrace: time.Minute}
+	registered := patient
+	registered.ServerID, registered.AuthKey, registered.WhenFull = 7, gatewaytest.Key, fastway.Hold
+	endpoint, err := fastway.ConnectServer(ctx, gateway.Server, registered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func TestGRPCRunsOverConnections(t *testing.T) {
 	served := make(chan error)
 	go func() { served <- server.Serve(endpoint.Listener()) }()
 
-	player, err := fastway.ConnectClient(ctx, gateway.Client, fastway.Config{})
+	player, err := fastway.ConnectClient(ctx, gateway.Client, patient)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ type ProtocolError struct{ What string }
 
 func (e *ProtocolError) Error() string { return "the other end broke the protocol: " + e.What }
 
-// ErrExpired says that a session was without a transport for longer than it is kept.
+// ErrExpired says that a session was without a transport for longer than it is kept, or had to make room for others.
 var ErrExpired = errors.New("the session waited too long for a transport")
 
 // endError says that the session is over, and not just one transport of it.

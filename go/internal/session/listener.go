@@ -20,6 +20,8 @@ type ListenOptions struct {
 	Keys *KeyPair
 	// Encrypt says how legacy sessions are spoken.
 	Encrypt bool
+	// MaxWaiting bounds the sessions without a transport; above it the one that has waited longest ends. Default 1,024.
+	MaxWaiting int
 }
 
 const (
@@ -40,6 +42,7 @@ type Listener struct {
 	running  sync.WaitGroup
 	ctx      context.Context
 	cancel   context.CancelFunc
+	waiting  waitList
 
 	mu     sync.Mutex
 	byName map[string]*Stream
@@ -49,10 +52,12 @@ type Listener struct {
 // Listen accepts sessions by what base accepts, which it owns.
 func Listen(base net.Listener, opts ListenOptions) *Listener {
 	opts.Options = opts.withDefaults()
+	orElse(&opts.MaxWaiting, 1024)
 	l := &Listener{
 		base: base, opts: opts,
 		accepted: make(chan *Stream, toBeAccepted), slots: make(chan struct{}, handshakesAtOnce),
 		byName: make(map[string]*Stream), names: make(map[*Stream][]string),
+		waiting: waitList{bound: opts.MaxWaiting},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.running.Add(1)
@@ -177,7 +182,7 @@ func (l *Listener) open(ctx context.Context, conn net.Conn, h *hello, stop func(
 		return refuse(conn, h, err)
 	}
 	s := newStream(proto, l.opts.Options)
-	s.opts.onEnd = func() { l.forget(s) }
+	s.opts.onWait, s.opts.onEnd = func() { l.waiting.review(s) }, func() { l.forget(s) }
 	if err := s.carryWhenProven(conn, reply, t, stop); err != nil {
 		s.cancel()
 		return err
@@ -217,6 +222,7 @@ func (l *Listener) resume(conn net.Conn, h *hello, stop func() bool) error {
 	}
 	l.rename(s)
 	defer l.rename(s)
+	defer l.waiting.review(s)
 	return s.carryWhenProven(conn, reply, t, stop)
 }
 
@@ -241,7 +247,10 @@ func (l *Listener) rename(s *Stream) {
 	l.names[s] = names
 }
 
-func (l *Listener) forget(s *Stream) { l.rename(s) }
+func (l *Listener) forget(s *Stream) {
+	l.rename(s)
+	l.waiting.review(s)
+}
 
 // carryWhenProven replies on a transport, and has the session go on by it when the initiator has shown that it lives.
 func (s *Stream) carryWhenProven(conn net.Conn, reply []byte, t *transport, stop func() bool) error {
