@@ -1,6 +1,7 @@
 using System;
 using System.IO;
 using System.Text;
+using System.Threading;
 using System.Threading.Tasks;
 using Fastway;
 
@@ -18,7 +19,13 @@ namespace Chat
         private const uint Room = 1;
         private const int LineChars = 1000;
 
-        public static int Main(string[] args)
+        public static void Main(string[] args)
+        {
+            // A mere return waits for the threads of Mono's pool, the last of which may sleep for a minute.
+            Environment.Exit(Run(args));
+        }
+
+        private static int Run(string[] args)
         {
             if (args.Length != 2)
             {
@@ -60,8 +67,7 @@ namespace Chat
             using (var typed = new StreamReader(Console.OpenStandardInput(), Encoding.UTF8))
             {
                 string line;
-                // A terminal can only be waited for, so that is done elsewhere.
-                while ((line = await Task.Run(() => typed.ReadLine())) != null)
+                while ((line = await ReadLineAsync(typed)) != null)
                 {
                     var text = Printable(line, LineChars);
                     if (text.Trim().Length > 0 && !await SayAsync(room, text))
@@ -70,6 +76,13 @@ namespace Chat
                     }
                 }
             }
+        }
+
+        /// <summary>A terminal can only be waited for, so that has a thread of its own: the pool's are few.</summary>
+        private static Task<string> ReadLineAsync(TextReader typed)
+        {
+            return Task.Factory.StartNew(
+                () => typed.ReadLine(), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
 
         private static Task<bool> SayAsync(Conn room, string text)

@@ -20,6 +20,9 @@ namespace Fastway.Tests.Chaos
         /// <summary>A legacy session has to keep all that may be on its way, as nobody acknowledges.</summary>
         private const int ReplayBytes = 32 << 20;
 
+        /// <summary>A gateway that answers slowly on a busy machine is not given up.</summary>
+        private static readonly TimeSpan Unhurried = TimeSpan.FromMilliseconds(Patience);
+
         private readonly string _kind;
         private Tunnel _clients;
         private Tunnel _servers;
@@ -44,9 +47,7 @@ namespace Fastway.Tests.Chaos
             {
                 MoveTo((long)cut * 2 * TransferBytes / (Cuts + 1));
                 var isClients = cut % 2 == 0;
-                // A way that is not there cannot be cut.
-                MoveUntil("it is back", () => (isClients ? _client : _server).IsOnline);
-                (isClients ? _clients : _servers).Cut();
+                CutWhenThere(isClients ? _clients : _servers, isClients ? _client : _server);
             }
             Finish();
             Assert.GreaterOrEqual(_clients.Made + _servers.Made, Cuts, "connections");
@@ -57,8 +58,9 @@ namespace Fastway.Tests.Chaos
         [Test]
         public void Nothing_is_lost_or_doubled_by_a_black_hole()
         {
-            Begin(StartGateway(Flags()));
+            Begin(StartGateway(Flags()), TimeSpan.FromMilliseconds(500));
             MoveTo(TransferBytes / 10);
+            MoveUntil("the client is online", () => _client.IsOnline);
             _clients.Swallows = true;
             var interrupted = false;
             _client.Interrupted += end => interrupted = true;
@@ -121,24 +123,29 @@ namespace Fastway.Tests.Chaos
             return flags;
         }
 
-        private EndPointOptions Options()
+        private EndPointOptions Options(TimeSpan silentAfter)
         {
             var options = new EndPointOptions { Session = LinkKind.Options(_kind), WhenFull = WhenFull.Hold };
             options.Session.FirstPause = TimeSpan.FromMilliseconds(5);
             options.Session.LongestPause = TimeSpan.FromMilliseconds(100);
-            options.Session.SilentAfter = TimeSpan.FromMilliseconds(500);
-            options.Session.AttemptTimeout = TimeSpan.FromSeconds(1);
+            options.Session.SilentAfter = silentAfter;
+            options.Session.AttemptTimeout = Unhurried;
             options.Session.ReplayBytes = _kind == LinkKind.Pinned ? 1 << 20 : ReplayBytes;
             return options;
         }
 
         private void Begin(Gateway gateway)
         {
+            Begin(gateway, Unhurried);
+        }
+
+        private void Begin(Gateway gateway, TimeSpan silentAfter)
+        {
             _clients = Owned(new Tunnel(gateway.Client));
             _servers = Owned(new Tunnel(gateway.Server));
-            _server = Polled(EndPoint.ConnectServer(_servers.Address, 1, Gateway.Key, Options()));
+            _server = Polled(EndPoint.ConnectServer(_servers.Address, 1, Gateway.Key, Options(Unhurried)));
             Until("the server is ready", () => _server.IsReady);
-            _client = Polled(EndPoint.ConnectClient(_clients.Address, Options()));
+            _client = Polled(EndPoint.ConnectClient(_clients.Address, Options(silentAfter)));
             var conn = _client.Dial(1);
             var accepted = Accept(_server);
             _there = new Transfer(conn, accepted, TransferBytes);
@@ -150,6 +157,13 @@ namespace Fastway.Tests.Chaos
         {
             _most = bytes / 2 + MostAhead;
             MoveUntil(bytes + " bytes came", () => _there.ReceivedBytes + _back.ReceivedBytes >= bytes);
+        }
+
+        /// <summary>A way that is not there cannot be cut.</summary>
+        private void CutWhenThere(Tunnel way, EndPoint end)
+        {
+            MoveUntil("it is back", () => way.IsUp && end.IsOnline);
+            way.Cut();
         }
 
         private void Finish()

@@ -111,8 +111,8 @@ namespace Fastway.Tests.EndPoints
         [Test]
         public void Nobody_to_connect_to_fails_the_task()
         {
-            _gateway.Kill();
-            var connected = EndPoint.ConnectClientAsync(_gateway.Client);
+            var nobody = Owned(new DeadAddress());
+            var connected = EndPoint.ConnectClientAsync(nobody.ToString());
             Until("it fails", () => connected.IsCompleted);
             Assert.AreEqual(LostReason.Unreachable, ((LinkException)connected.Exception.InnerException).Reason);
         }
@@ -120,9 +120,9 @@ namespace Fastway.Tests.EndPoints
         [Test]
         public void An_exception_of_a_handler_ends_an_end_point_that_runs_itself()
         {
-            Server(_gateway, 1);
+            Server(_gateway, 1).Accepted += conn => Send(conn, "to be handled");
             var client = Owned(EndPoint.ConnectClient(_gateway.Client, new EndPointOptions { RunsItself = true }));
-            client.Dial(1).Opened += conn => { throw new InvalidOperationException("mine"); };
+            client.Dial(1).Received += (conn, message) => { throw new InvalidOperationException("mine"); };
             Until("the link is given up", () => client.Failure != null);
             Assert.AreEqual(LostReason.HandlerFailed, client.Failure.Reason);
         }

@@ -134,7 +134,7 @@ namespace Fastway.Tests.EndPoints
             Assert.IsTrue(sending.Wait(Patience));
         }
 
-        /// <summary>A ping that goes round twice shows that nothing more is read.</summary>
+        /// <summary>For a while nothing more is read.</summary>
         private bool HasSettled(EndPoint endPoint)
         {
             var before = endPoint.UnreadBytes;

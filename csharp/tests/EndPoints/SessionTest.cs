@@ -81,7 +81,6 @@ namespace Fastway.Tests.EndPoints
         {
             var options = Options();
             options.Session.SilentAfter = TimeSpan.FromMilliseconds(300);
-            options.Session.AttemptTimeout = TimeSpan.FromMilliseconds(300);
             var client = Client(options);
             var story = Story(client);
             Conn accepted;

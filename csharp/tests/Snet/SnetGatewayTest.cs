@@ -58,7 +58,6 @@ namespace Fastway.Tests.Snet
         {
             _tunnel.Swallows = true;
             var written = new byte[1 << 20];
-            _stream.WriteTimeout = 200;
             _stream.Write(written, 0, written.Length);
             _tunnel.Cut();
             _tunnel.Swallows = false;

@@ -1,17 +1,17 @@
 using System;
 using System.Collections.Generic;
-using System.Net;
 using System.Net.Sockets;
 using System.Threading;
 using Fastway.Crypto;
 using Fastway.Tests.Sessions.Acceptors;
+using Fastway.Tests.Support;
 
 namespace Fastway.Tests.Snet
 {
     /// <summary>A server of legacy sessions on a real port, which sends back what it reads.</summary>
     internal sealed class SnetServer : IDisposable
     {
-        private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
+        private readonly Listener _listener;
         private readonly object _gate = new object();
         private readonly LegacyAcceptor _acceptor;
         private readonly Dictionary<Cable, Socket> _sockets = new Dictionary<Cable, Socket>();
@@ -20,13 +20,12 @@ namespace Fastway.Tests.Snet
         public SnetServer(bool encrypt)
         {
             _acceptor = new LegacyAcceptor(encrypt, RandomSource.System);
-            _listener.Start();
-            new Thread(Accept) { IsBackground = true }.Start();
+            _listener = new Listener(socket => new Thread(() => Serve(socket)) { IsBackground = true }.Start());
         }
 
         public int Port
         {
-            get { return ((IPEndPoint)_listener.LocalEndpoint).Port; }
+            get { return _listener.Address.Port; }
         }
 
         /// <summary>Connections so far.</summary>
@@ -54,30 +53,14 @@ namespace Fastway.Tests.Snet
 
         public void Dispose()
         {
-            _listener.Stop();
+            _listener.Dispose();
             Cut();
-        }
-
-        private void Accept()
-        {
-            try
-            {
-                while (true)
-                {
-                    var socket = _listener.AcceptSocket();
-                    socket.NoDelay = true;
-                    new Thread(() => Serve(socket)) { IsBackground = true }.Start();
-                }
-            }
-            catch (SocketException)
-            {
-                // Stopped.
-            }
         }
 
         private void Serve(Socket socket)
         {
             var cable = new Cable();
+            socket.NoDelay = true;
             lock (_gate)
             {
                 Connections++;

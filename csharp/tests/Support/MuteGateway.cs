@@ -1,46 +1,58 @@
 using System;
-using System.Net;
 using System.Net.Sockets;
+using Fastway.Crypto;
 
 namespace Fastway.Tests.Support
 {
-    /// <summary>Answers the first ping of the first client, and then says nothing more.</summary>
+    /// <summary>Answers the first ping of a client, and then says nothing more.</summary>
     internal sealed class MuteGateway : IDisposable
     {
         private const int PingFrameBytes = 9;
 
-        private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
-        private Socket _client;
+        private readonly Listener _listener;
+        private volatile Socket _client;
 
         public MuteGateway()
         {
-            _listener.Start();
-            _listener.BeginAcceptSocket(AnswerOnce, null);
+            _listener = new Listener(AnswerOnce);
         }
 
         public string Address
         {
-            get { return _listener.LocalEndpoint.ToString(); }
+            get { return _listener.Address.ToString(); }
         }
 
         public void Dispose()
         {
-            _listener.Stop();
+            _listener.Dispose();
             if (_client != null)
             {
                 _client.Close();
             }
         }
 
-        private void AnswerOnce(IAsyncResult accepted)
+        private void AnswerOnce(Socket client)
         {
-            _client = _listener.EndAcceptSocket(accepted);
-            var ping = new byte[PingFrameBytes];
-            for (var got = 0; got < ping.Length;)
+            _client = client;
+            try
             {
-                got += _client.Receive(ping, got, ping.Length - got, SocketFlags.None);
+                var ping = new byte[PingFrameBytes];
+                var got = 0;
+                int count;
+                while (got < ping.Length && (count = client.Receive(ping, got, ping.Length - got, SocketFlags.None)) > 0)
+                {
+                    got += count;
+                }
+                client.Send(Bytes.Slice(ping, 0, got));
             }
-            _client.Send(ping);
+            catch (SocketException)
+            {
+                // The test is over.
+            }
+            catch (ObjectDisposedException)
+            {
+                // The test is over.
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ namespace Fastway.Tests.Support
     /// <summary>A network between end points and a gateway that fails when it is told to.</summary>
     internal sealed class Tunnel : IDisposable
     {
-        private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
+        private readonly Listener _listener;
         private readonly List<Socket> _sockets = new List<Socket>();
         private volatile string _target;
         private volatile bool _swallows;
@@ -19,13 +19,12 @@ namespace Fastway.Tests.Support
         public Tunnel(string target)
         {
             _target = target;
-            _listener.Start();
-            Start(AcceptOn);
+            _listener = new Listener(Connect);
         }
 
         public string Address
         {
-            get { return _listener.LocalEndpoint.ToString(); }
+            get { return _listener.Address.ToString(); }
         }
 
         /// <summary>Connections that were made through it so far.</summary>
@@ -34,7 +33,22 @@ namespace Fastway.Tests.Support
             get { return Volatile.Read(ref _made); }
         }
 
-        /// <summary>While it is set, what comes is read and goes nowhere.</summary>
+        /// <summary>A connection leads through it that can be cut.</summary>
+        public bool IsUp
+        {
+            get
+            {
+                lock (_sockets)
+                {
+                    return _sockets.Count > 0;
+                }
+            }
+        }
+
+        /// <summary>
+        /// While it is set, what comes is read and goes nowhere, and nothing that comes behind it on the same connection
+        /// goes anywhere later: TCP leaves no gaps.
+        /// </summary>
         public bool Swallows
         {
             set { _swallows = value; }
@@ -65,32 +79,13 @@ namespace Fastway.Tests.Support
             {
                 _closed = true;
             }
-            _listener.Stop();
+            _listener.Dispose();
             Cut();
         }
 
         private static void Start(ThreadStart work)
         {
             new Thread(work) { IsBackground = true, Name = "tunnel" }.Start();
-        }
-
-        private void AcceptOn()
-        {
-            try
-            {
-                for (;;)
-                {
-                    Connect(_listener.AcceptSocket());
-                }
-            }
-            catch (SocketException)
-            {
-                // It was stopped.
-            }
-            catch (ObjectDisposedException)
-            {
-                // It was stopped.
-            }
         }
 
         private void Connect(Socket near)
@@ -124,12 +119,13 @@ namespace Fastway.Tests.Support
         private void Copy(Socket from, Socket to)
         {
             var block = new byte[16 << 10];
+            var isHole = false;
             try
             {
                 int count;
                 while ((count = from.Receive(block)) > 0)
                 {
-                    for (var sent = 0; sent < count && !_swallows;)
+                    for (var sent = 0; sent < count && !(isHole |= _swallows);)
                     {
                         sent += to.Send(block, sent, count - sent, SocketFlags.None);
                     }
