@@ -156,15 +156,15 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
 /// What was refused, as the page names it.
 fn refusals(now: &Value) -> HashMap<String, f64> {
     let kinds = [
-        ("dial", &now["refused"]["dials"]),
-        ("link", &now["refused"]["links"]),
-        ("handshake", &now["handshakes"]["failed"]),
-        ("session", &now["sessions"]["refused"]),
-        ("session handshake", &now["sessions"]["handshakes"]["failed"]),
+        ("refused.dial: ", &now["refused"]["dials"]),
+        ("refused.link: ", &now["refused"]["links"]),
+        ("refused.handshake: ", &now["handshakes"]["failed"]),
+        ("sessions.", &now["sessions"]["refused"]),
+        ("sessions.handshake: ", &now["sessions"]["handshakes"]["failed"]),
     ];
     let counts = kinds.into_iter().flat_map(|(kind, counts)| {
         let counts = counts.as_object().unwrap().iter();
-        counts.map(move |(reason, count)| (format!("refused.{kind}: {reason}.all"), count.as_f64().unwrap()))
+        counts.map(move |(reason, count)| (format!("{kind}{reason}.all"), count.as_f64().unwrap()))
     });
     counts.collect()
 }

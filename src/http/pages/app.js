@@ -14,7 +14,8 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
 const samples = new Samples();
 const graphs = GRAPHS.map((spec, index) => new Graph(spec, index));
-const counts = countCards();
+const columns = countCards();
+const counts = columns.flat();
 const tables = listings();
 const uptime = number("uptime");
 const form = new TokenForm(() => follower.start());
@@ -25,8 +26,8 @@ const view = { stats: null, tables: null, span: 60000, pointed: null, drawing: f
 
 function start() {
   place("charts").append(...graphs.map(({ card }) => card));
-  const [closed, refused, ...small] = counts.map(({ card }) => card);
-  place("counts").append(closed, refused, element("div", { class: "stack" }, ...small));
+  const stacks = columns.map((cards) => element("div", { class: "stack" }, ...cards.map(({ card }) => card)));
+  place("counts").append(...stacks);
   place("tables").append(...tables.map(({ card }) => card));
   graphs.forEach(({ plot }) => followPointer(plot));
   place("window").addEventListener("change", ({ target }) => {

@@ -84,15 +84,20 @@ class Totals {
   }
 }
 
-/** All cards of counts, the small ones last. */
+/** All cards of counts, in columns of about the same height. */
 export function countCards() {
   return [
-    new Counts("closed", "Closes by reason", "since the start", SIDES, (stats) => bySide(stats, (side) => side.closed)),
-    new Counts("refused", "Refused by reason", "since the start", ALL, refusals),
-    new Counts("held-up", "Held up by reason", "links, now", SIDES, (stats) =>
-      bySide(stats, (side) => mapped(side.held_up, ({ now }) => now)),
-    ),
-    new Totals(),
+    [
+      new Counts("closed", "Closes by reason", "since the start", SIDES, (stats) => bySide(stats, (side) => side.closed)),
+      new Totals(),
+    ],
+    [
+      new Counts("refused", "Refused by reason", "since the start", ALL, refusals),
+      new Counts("held-up", "Held up by reason", "links, now", SIDES, (stats) =>
+        bySide(stats, (side) => mapped(side.held_up, ({ now }) => now)),
+      ),
+    ],
+    [new Counts("sessions", "Sessions refused by reason", "since the start", ALL, sessionRefusals)],
   ];
 }
 
@@ -106,17 +111,22 @@ function card(name, title, note, head, body) {
   return element("section", { class: "card", "aria-labelledby": `counts-${name}` }, heading, table);
 }
 
-function refusals({ refused, handshakes, sessions, accept_errors }) {
-  const kinds = {
-    dial: refused.dials,
-    link: refused.links,
-    handshake: handshakes.failed,
-    session: sessions.refused,
-    "session handshake": sessions.handshakes.failed,
-    accept: { errors: accept_errors },
+function refusals({ refused, handshakes, accept_errors }) {
+  return {
+    ...named("dial: ", refused.dials),
+    ...named("link: ", refused.links),
+    ...named("handshake: ", handshakes.failed),
+    ...named("accept: ", { errors: accept_errors }),
   };
-  const named = Object.entries(kinds).map(([kind, counts]) => mapped(counts, (one) => [one], (name) => `${kind}: ${name}`));
-  return Object.assign({}, ...named);
+}
+
+function sessionRefusals({ sessions }) {
+  return { ...named("", sessions.refused), ...named("handshake: ", sessions.handshakes.failed) };
+}
+
+/** Counts that no side has, by their names behind what they are of. */
+function named(prefix, counts) {
+  return mapped(counts, (count) => [count], (name) => prefix + name);
 }
 
 /** What both sides have, by its name. */
