@@ -10,7 +10,13 @@ namespace Echo
     {
         private const uint ServerId = 1;
 
-        public static int Main(string[] args)
+        public static void Main(string[] args)
+        {
+            // A mere return waits for the threads of Mono's pool, the last of which may sleep for a minute.
+            Environment.Exit(Run(args));
+        }
+
+        private static int Run(string[] args)
         {
             if (args.Length != 2 || (args[0] != "server" && args[0] != "client"))
             {

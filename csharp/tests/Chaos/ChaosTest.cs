@@ -127,7 +127,7 @@ namespace Fastway.Tests.Chaos
         {
             var options = new EndPointOptions { Session = LinkKind.Options(_kind), WhenFull = WhenFull.Hold };
             options.Session.FirstPause = TimeSpan.FromMilliseconds(5);
-            options.Session.LongestPause = TimeSpan.FromMilliseconds(100);
+            options.Session.LongestPause = TimeSpan.FromMilliseconds(10);
             options.Session.SilentAfter = silentAfter;
             options.Session.AttemptTimeout = Unhurried;
             options.Session.ReplayBytes = _kind == LinkKind.Pinned ? 1 << 20 : ReplayBytes;

@@ -6,6 +6,7 @@ namespace Fastway.Tests.Crypto
 {
     /// <summary>Vectors of RFC 7748.</summary>
     [TestFixture]
+    [Category("Computes")]
     public class X25519Test
     {
         [TestCase(

@@ -147,7 +147,9 @@ namespace Fastway.Tests.EndPoints
 
         private static EndPointOptions OptionsFor(string kind)
         {
-            return new EndPointOptions { Session = LinkKind.Options(kind), WhenFull = WhenFull.Hold };
+            var options = new EndPointOptions { Session = LinkKind.Options(kind), WhenFull = WhenFull.Hold };
+            options.Session.FirstPause = TimeSpan.FromMilliseconds(5);
+            return options;
         }
 
         private static StringBuilder Story(EndPoint client)
