@@ -57,22 +57,25 @@ namespace Fastway
                 }
                 while (IsMoreToTell());
             }
-            finally
+            catch
             {
                 lock (_gate)
                 {
                     _dispatching = false;
                 }
+                throw;
             }
         }
 
+        /// <summary>Ends the dispatching when there is nothing: what comes a moment later is told by whoever brings it.</summary>
         private bool IsMoreToTell()
         {
             lock (_gate)
             {
                 TakeEvents();
+                _dispatching = _toTell.Count > 0;
+                return _dispatching;
             }
-            return _toTell.Count > 0;
         }
 
         private void TakeEvents()
