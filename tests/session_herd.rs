@@ -1,7 +1,6 @@
 //! A network that fails for all players at one moment, and has them back at the next.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::env;
 use std::time::{Duration, Instant};
 
 use fastway_client::{
@@ -91,21 +90,4 @@ async fn all_players_come_back_at_once_and_lose_nothing() {
     let gateway = Gateway::start(&["--client-link", "secure"]);
     let taken = timeout(watch::DEADLINE, herd(&gateway, 300)).await.expect("they come back in time");
     assert_eq!(taken.len(), 300);
-}
-
-/// `FASTWAY_BIN=target/release/fastway FASTWAY_HERD=10000 cargo test --release --test session_herd -- --ignored --nocapture`,
-/// with flags for the gateway in `FASTWAY_HERD_FLAGS`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn how_long_a_herd_takes_to_come_back() {
-    watch::raise_descriptor_limit();
-    let players = env::var("FASTWAY_HERD").map_or(1000, |players| players.parse().unwrap());
-    let flags = env::var("FASTWAY_HERD_FLAGS").unwrap_or_default();
-    let flags: Vec<&str> = ["--client-link", "secure"].into_iter().chain(flags.split_whitespace()).collect();
-    let gateway = Gateway::with_admin(&flags);
-    let taken = herd(&gateway, players).await;
-    let at = |percent: usize| taken.get((taken.len() - 1) * percent / 100).copied().unwrap_or_default();
-    println!("{players} players, {flags:?}: {:?}", [0, 10, 50, 90, 99, 100].map(|percent| (percent, at(percent))));
-    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
-    println!("CPU {:?}; {}", watch::cpu_time(gateway.pid()), stats["sessions"]);
 }
