@@ -1,9 +1,6 @@
 //! A network that fails for all players at one moment, and has them back at the next.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::env;
-use std::time::{Duration, Instant};
-
 use fastway_client::{
     Backoff, Client, ClientConfig, ClientId, ConnectError, Connection, Server, ServerConfig, ServerId, SessionConfig,
     SessionEvent, SessionFault, SessionStatus,
@@ -14,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const SERVER: ServerId = ServerId::new(7);
+const PLAYERS: usize = 500;
 
 /// A player with a connection to a server that sends back what it gets.
 struct Player {
@@ -37,21 +35,19 @@ impl Player {
         Self { client, connection }
     }
 
-    /// Loses the network when `failed` says so, with a message on its way and another behind it, and gives the time until
-    /// both have come back, in order and once.
-    async fn come_back(mut self, mut failed: signal::Receiver<bool>) -> Duration {
+    /// Loses the network when `failed` says so, with a message on its way and another behind it. Both come back, in order
+    /// and once.
+    async fn come_back(mut self, mut failed: signal::Receiver<bool>) {
         let mut events = self.client.session_events();
         failed.wait_for(|failed| *failed).await.unwrap();
         self.connection.send("on its way").await.unwrap();
         self.client.reconnect_now();
-        let began = Instant::now();
         assert!(matches!(events.next().await, Some(SessionEvent::Interrupted)));
         self.connection.send("while it is away").await.unwrap();
         for expected in ["on its way", "while it is away"] {
             let received = self.connection.recv().await;
             assert_eq!(received.unwrap_or_else(|| panic!("{:?}", self.client.end())), expected);
         }
-        began.elapsed()
     }
 }
 
@@ -72,40 +68,17 @@ async fn echo_server(gateway: &Gateway) {
     });
 }
 
-/// Has `players` come back together, and gives how long it took each of them, the quickest first.
-async fn herd(gateway: &Gateway, players: usize) -> Vec<Duration> {
-    echo_server(gateway).await;
-    let (fails, failed) = signal::channel(false);
-    let mut away = JoinSet::new();
-    for _ in 0..players {
-        away.spawn(Player::join(gateway).await.come_back(failed.clone()));
-    }
-    fails.send_replace(true);
-    let mut taken = away.join_all().await;
-    taken.sort_unstable();
-    taken
-}
-
 #[tokio::test]
 async fn all_players_come_back_at_once_and_lose_nothing() {
-    let gateway = Gateway::start(&["--client-link", "secure"]);
-    let taken = timeout(watch::DEADLINE, herd(&gateway, 300)).await.expect("they come back in time");
-    assert_eq!(taken.len(), 300);
-}
-
-/// `FASTWAY_BIN=target/release/fastway FASTWAY_HERD=10000 cargo test --release --test session_herd -- --ignored --nocapture`,
-/// with flags for the gateway in `FASTWAY_HERD_FLAGS`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn how_long_a_herd_takes_to_come_back() {
     watch::raise_descriptor_limit();
-    let players = env::var("FASTWAY_HERD").map_or(1000, |players| players.parse().unwrap());
-    let flags = env::var("FASTWAY_HERD_FLAGS").unwrap_or_default();
-    let flags: Vec<&str> = ["--client-link", "secure"].into_iter().chain(flags.split_whitespace()).collect();
-    let gateway = Gateway::with_admin(&flags);
-    let taken = herd(&gateway, players).await;
-    let at = |percent: usize| taken.get((taken.len() - 1) * percent / 100).copied().unwrap_or_default();
-    println!("{players} players, {flags:?}: {:?}", [0, 10, 50, 90, 99, 100].map(|percent| (percent, at(percent))));
-    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
-    println!("CPU {:?}; {}", watch::cpu_time(gateway.pid()), stats["sessions"]);
+    let gateway = Gateway::start(&["--client-link", "secure"]);
+    echo_server(&gateway).await;
+    let (fails, failed) = signal::channel(false);
+    let mut away = JoinSet::new();
+    for _ in 0..PLAYERS {
+        away.spawn(Player::join(&gateway).await.come_back(failed.clone()));
+    }
+    fails.send_replace(true);
+    let back = timeout(watch::DEADLINE, away.join_all()).await.expect("they come back in time");
+    assert_eq!(back.len(), PLAYERS);
 }

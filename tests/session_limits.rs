@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::{Backlog, Event, Identity, Session, TransportId};
+use fastway_session::{Backlog, Event, Identity, Session, Status, TransportId};
 use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Message, Tunnel, on_every_setup, watch};
 use serde_json::{Value, json};
@@ -151,6 +151,22 @@ fn who_acknowledges_is_not_too_slow_while_what_he_sends_waits_for_a_server() {
     }
     (0..256).for_each(|_| full.expect_data(waiting, &[7; 32 << 10]));
     sending.join().unwrap();
+}
+
+#[test]
+fn who_was_refused_takes_no_place_of_a_handshake() {
+    let gateway = gateway(&["-ClientSnetInitTimeout", "1h"]);
+    let mut resumed = Replied::open(&gateway).prove().session;
+    watch::eventually("it is open", || stats(&gateway)["sessions"]["open"] == json!(1));
+    let dial = resumed.connect(Instant::now(), &mut rand::rng()).unwrap();
+    let mut refused = TcpStream::connect(gateway.client_addr()).unwrap();
+    let (last, rest) = dial.bytes.split_last().unwrap();
+    refused.write_all(&[rest, &[!last]].concat()).unwrap();
+    let mut answer = Vec::new();
+    refused.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, [Status::NotAuthentic as u8]);
+    let in_progress = || stats(&gateway)["sessions"]["handshakes"]["in_progress"] == json!(0);
+    watch::eventually("nothing is in progress while the peer stays", in_progress);
 }
 
 #[test]

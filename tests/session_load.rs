@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::{Identity, Session};
+use fastway_client::Backoff;
+use fastway_session::{Backlog, Event, Identity, Session};
 use fastway_testkit::{Client, Gateway, KEY, Link, Tunnel, data, watch};
 use fastway_wire::{Challenge, ConnId, ServerId, split_frame};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 /// Where the child that plays attackers finds the gateway.
 const TARGET: &str = "FASTWAY_ATTACKED";
@@ -161,6 +164,107 @@ fn idle(gateway: &Gateway, secure: bool) -> (TcpStream, Option<Session>) {
         stream.write_all(&out).unwrap();
     }
     (stream, Some(session))
+}
+
+/// As many as `FASTWAY_HERD` says, at a gateway with the flags in `FASTWAY_HERD_FLAGS`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn how_long_players_take_to_come_back_whose_network_fails_at_one_moment() {
+    watch::raise_descriptor_limit();
+    let count = env::var("FASTWAY_HERD").map_or(1000, |count| count.parse().unwrap());
+    let flags = env::var("FASTWAY_HERD_FLAGS").unwrap_or_default();
+    let flags: Vec<&str> = ["--client-link", "secure"].into_iter().chain(flags.split_whitespace()).collect();
+    let gateway = Gateway::with_admin(&flags);
+    let players = (0..count).map(|number| Roaming::new(&gateway, number)).collect();
+    let (streams, players) = connect_all("open", &gateway, players).await;
+    drop(streams);
+    let _connected = connect_all("back", &gateway, players).await;
+    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    println!("{} {}", stats["sessions"], stats["client"]["closed"]);
+}
+
+/// Has all of them connect at once, and says how long that took.
+async fn connect_all(
+    what: &str,
+    gateway: &Gateway,
+    players: Vec<Roaming>,
+) -> (Vec<tokio::net::TcpStream>, Vec<Roaming>) {
+    let (count, cpu, began) = (players.len(), watch::cpu_time(gateway.pid()), Instant::now());
+    let mut connecting: JoinSet<_> = players
+        .into_iter()
+        .map(|mut player| async move { player.connect().await.map(|stream| (stream, player)) })
+        .collect();
+    let (mut taken, mut connected) = (Vec::new(), Vec::new());
+    while let Some(joined) = connecting.join_next().await {
+        if let Some(player) = joined.unwrap() {
+            taken.push(began.elapsed());
+            connected.push(player);
+        }
+    }
+    let percent = [0, 10, 50, 90, 99, 100].map(|percent| (percent, taken[(taken.len() - 1) * percent / 100]));
+    let cpu = watch::cpu_time(gateway.pid()) - cpu;
+    println!("{} of {count} are {what}, by percent: {percent:?}; {cpu:?} of CPU", taken.len());
+    connected.into_iter().unzip()
+}
+
+/// A session with the gateway from an address of its own.
+struct Roaming {
+    session: Session,
+    from: SocketAddr,
+    gateway: SocketAddr,
+}
+
+impl Roaming {
+    fn new(gateway: &Gateway, number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
+        let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        Self { session, from: ([127, 1, high, low], 0).into(), gateway: gateway.client_addr() }
+    }
+
+    /// Opens the session, or resumes it, with the pauses of the SDK between attempts; nothing if it is over.
+    async fn connect(&mut self) -> Option<tokio::net::TcpStream> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        while self.session.end().is_none() {
+            backoff.wait().await;
+            if let Some(stream) = self.attempt().await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    async fn attempt(&mut self) -> Option<tokio::net::TcpStream> {
+        let dial = self.session.connect(Instant::now(), &mut rand::rng()).ok()?;
+        let mut stream = self.stream(&dial.bytes).ok()?;
+        let mut nothing = Backlog::new(0);
+        while !self.is_live() {
+            let mut chunk = [0; 2048];
+            let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
+            let mut bytes = [self.session.unfinished(dial.transport), &chunk[..count]].concat();
+            let received = self.session.receive(dial.transport, &mut bytes, Instant::now(), &mut nothing);
+            received.fault.is_none().then_some(())?;
+        }
+        let mut proof = Vec::new();
+        self.session.send(Instant::now(), &mut nothing, &mut proof, usize::MAX);
+        stream.write_all(&proof).await.ok()?;
+        Some(stream)
+    }
+
+    /// A stream on which `first` follows at once: with many players on as many machines none holds up another.
+    fn stream(&self, first: &[u8]) -> std::io::Result<tokio::net::TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&self.from.into())?;
+        socket.connect_timeout(&self.gateway.into(), Duration::from_millis(200))?;
+        let mut stream = TcpStream::from(socket);
+        stream.write_all(first)?;
+        stream.set_nonblocking(true)?;
+        tokio::net::TcpStream::from_std(stream)
+    }
+
+    fn is_live(&mut self) -> bool {
+        let mut events = std::iter::from_fn(|| self.session.poll_event());
+        events.any(|event| matches!(event, Event::Established { .. } | Event::Resumed { .. }))
+    }
 }
 
 #[test]

@@ -264,6 +264,16 @@ fn a_player_that_says_goodbye_is_gone_at_once() {
 }
 
 #[test]
+fn a_session_that_has_ended_is_not_counted_as_open() {
+    let gateway = gateway(&["-ClientSnetInitTimeout", "1h"]);
+    let (client, tunnel, mut server, conn) = playing(&gateway);
+    drop(client);
+    server.expect_close(conn);
+    assert_eq!(tunnel.expect_end(), End::Closed);
+    watch::eventually("it is not open", || stats(&gateway)["sessions"]["open"] == json!(0));
+}
+
+#[test]
 fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
     let gateway = gateway(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);

@@ -52,6 +52,10 @@ impl Sessions {
         self.lock().wait(link, bytes)
     }
 
+    fn end(&self, link: LinkAddr) {
+        self.lock().end(link);
+    }
+
     pub(super) fn remove(&self, link: LinkAddr) {
         self.lock().remove(link);
     }
@@ -274,6 +278,7 @@ impl Core {
     /// A link with a session is gone; `ended` is left of it if it ended in good order.
     pub(super) fn session_gone(&mut self, addr: LinkAddr, side: Side, ended: Option<Session>) {
         let Some(session) = ended else { return self.shared.sessions.remove(addr) };
+        self.shared.sessions.end(addr);
         let until = Instant::now() + self.config.side(side).session.handshake_time;
         self.ended.push_back(Ended { addr, side, session, until });
         if self.ended.len() > MOST_ENDED {

@@ -37,6 +37,8 @@ pub struct Registry<K, A> {
     /// Addresses with waiting sessions, by what they have on them.
     crowded: BTreeSet<(usize, A)>,
     waiting: Load,
+    /// Sessions that are over, and still found.
+    over: usize,
     /// Orders the waiting ones by the time at which they began to.
     clock: u64,
     ended: Ended,
@@ -56,6 +58,7 @@ struct Entry<A> {
     names: Names,
     address: A,
     waiting: Option<Waiting>,
+    over: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,7 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
             addresses: HashMap::new(),
             crowded: BTreeSet::new(),
             waiting: Load::default(),
+            over: 0,
             clock: 0,
             ended: Ended::default(),
         }
@@ -95,7 +99,7 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
     pub fn insert(&mut self, key: K, address: A, names: Names) {
         self.remove(key);
         self.by_name.extend(names.iter().map(|name| (name, key)));
-        self.sessions.insert(key, Entry { names, address, waiting: None });
+        self.sessions.insert(key, Entry { names, address, waiting: None, over: false });
     }
 
     /// The session that a resume names.
@@ -141,10 +145,21 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
         }
     }
 
-    /// The session is over. Its names are remembered for a while.
+    /// The session is over, and is found until it is removed: its peer may come once more to learn of that.
+    pub fn end(&mut self, key: K) {
+        self.leave(key);
+        if let Some(entry) = self.sessions.get_mut(&key)
+            && !std::mem::replace(&mut entry.over, true)
+        {
+            self.over += 1;
+        }
+    }
+
+    /// The session is gone. Its names are remembered for a while.
     pub fn remove(&mut self, key: K) {
         self.leave(key);
         let Some(entry) = self.sessions.remove(&key) else { return };
+        self.over -= usize::from(entry.over);
         for name in entry.names.iter() {
             self.by_name.remove(&name);
             self.ended.remember(name);
@@ -156,14 +171,14 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
         self.waiting
     }
 
-    /// Sessions, waiting or not.
+    /// Sessions that are not over, waiting or not.
     pub fn len(&self) -> usize {
-        self.sessions.len()
+        self.sessions.len() - self.over
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.len() == 0
     }
 
     fn join(&mut self, key: K, address: A, waiting: Waiting) {
@@ -341,10 +356,22 @@ mod tests {
         assert_eq!(registry.find(SessionName::Legacy(1)), Ok(1));
     }
 
+    #[test]
+    fn a_session_that_is_over_is_found_and_not_counted() {
+        let mut registry = registry(&[(1, 'a'), (2, 'a')]);
+        registry.wait(1, 9_000);
+        registry.end(1);
+        registry.end(1);
+        assert_eq!((registry.find(SessionName::Legacy(1)), registry.len()), (Ok(1), 1));
+        assert_eq!(registry.waiting(), Load::default());
+        registry.remove(1);
+        assert_eq!((registry.find(SessionName::Legacy(1)), registry.len()), (Err(Status::Expired), 1));
+    }
+
     proptest! {
         #[test]
         fn the_bounds_hold_and_nothing_is_left_behind(
-            steps in prop::collection::vec((0..4u8, 0..12u32, 0..3u8, 0..25_000usize), 0..200),
+            steps in prop::collection::vec((0..5u8, 0..12u32, 0..3u8, 0..25_000usize), 0..200),
         ) {
             let mut registry = Registry::new(LIMITS);
             for (step, key, address, bytes) in steps {
@@ -352,6 +379,7 @@ mod tests {
                     0 => registry.insert(key, address, names(key.into(), None)),
                     1 => drop(registry.wait(key, bytes)),
                     2 => registry.resumed(key, address),
+                    3 => registry.end(key),
                     _ => registry.remove(key),
                 }
                 let waiting: Vec<_> = registry.sessions.values().filter_map(|entry| entry.waiting).collect();
@@ -360,7 +388,8 @@ mod tests {
                 prop_assert!(load.sessions <= LIMITS.sessions && load.bytes <= LIMITS.bytes);
                 prop_assert!(!registry.addresses.values().any(|at| at.exceeds(&LIMITS)));
                 prop_assert_eq!(registry.crowded.len(), registry.addresses.len());
-                prop_assert_eq!(registry.by_name.len(), registry.len());
+                prop_assert_eq!(registry.by_name.len(), registry.len() + registry.over);
+                prop_assert_eq!(registry.sessions.values().filter(|entry| entry.over).count(), registry.over);
             }
             for key in 0..12 {
                 registry.remove(key);

@@ -11,7 +11,7 @@ mod early;
 mod failure;
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -338,13 +338,14 @@ async fn refuse(core: &Cell, stream: TcpStream, request: &Request, status: Statu
     Err(Failure::Refused(status))
 }
 
-/// Says something, and waits until the peer has heard it: a stream that is dropped with bytes unread takes with it what is
-/// on its way.
+/// Says something. If the peer has sent more than it should, waits until it has heard it: a stream that is dropped with
+/// bytes unread takes with it what is on its way. Who waits for nothing must not take the place of one who does.
 async fn say_last(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await?;
     let mut rest = [0; 64];
-    while stream.read(&mut rest).await? > 0 {}
+    let nothing_unread = matches!(stream.try_read(&mut rest), Err(blocked) if blocked.kind() == ErrorKind::WouldBlock);
+    while !nothing_unread && stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
