@@ -251,9 +251,9 @@ impl Default for SessionsConfig {
             max_handshakes_per_address: 256,
             max_handshakes_per_second: 500,
             waiting: WaitingLimits {
-                sessions: 10_000,
+                sessions: 100_000,
                 bytes: 256 << 20,
-                sessions_per_address: 1000,
+                sessions_per_address: 10_000,
                 bytes_per_address: 64 << 20,
             },
         }

@@ -153,13 +153,13 @@ pub struct SessionFlags {
     /// file with the gateway's private key, from fastway keygen
     #[argh(option, arg_name = "FILE")]
     pub session_key: Option<PathBuf>,
-    /// sessions that may wait; then the oldest one ends (default 10000)
+    /// sessions that may wait; then the oldest one ends (default 100000)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_waiting: Option<usize>,
     /// bytes that may wait for all of these (default 256M)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
     pub max_waiting_bytes: Option<usize>,
-    /// sessions of one address that may wait (default 1000)
+    /// sessions of one address that may wait (default 10000)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_waiting_per_address: Option<usize>,
     /// bytes that may wait for these (default 64M)
