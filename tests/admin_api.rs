@@ -13,6 +13,9 @@ use fastway_testkit::{Client, Gateway, Link, Server, data, watch};
 use fastway_wire::ConnId;
 use serde_json::{Value, json};
 
+/// Peers that have nothing to say stay, however long a test takes on a busy machine.
+const NEVER_IDLE: [&str; 2] = ["--client-idle-timeout=0", "--server-idle-timeout=0"];
+
 fn json_of(answer: &Answer) -> Value {
     assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
@@ -34,7 +37,7 @@ fn error(gateway: &Gateway, path: &str, status: u16) -> String {
 
 /// A gateway with a server and a client, and a connection between them.
 fn playing() -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::with_admin(&["--workers", "2"]);
+    let gateway = Gateway::with_admin(&[&["--workers", "2"][..], &NEVER_IDLE].concat());
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
     client.exchange(&mut server, conn, b"hello");

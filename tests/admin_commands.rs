@@ -11,6 +11,9 @@ use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Link, Server, data, pprof, watch};
 use fastway_wire::ConnId;
 
+/// Peers that have nothing to say stay, however long a test takes on a busy machine.
+const NEVER_IDLE: [&str; 2] = ["--client-idle-timeout=0", "--server-idle-timeout=0"];
+
 /// Runs commands by file and signal and waits for what the result file says of them.
 fn by_file(gateway: &Gateway, commands: &[&str]) -> Vec<Outcome> {
     let request = format!("test {}", commands.join(" / "));
@@ -59,7 +62,7 @@ fn field<'a>(line: &'a str, name: &str) -> &'a str {
 
 /// A gateway with a server and a client, and a connection between them.
 fn playing() -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::start(&["--workers", "2"]);
+    let gateway = Gateway::start(&[&["--workers", "2"][..], &NEVER_IDLE].concat());
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
     client.exchange(&mut server, conn, b"hello");
@@ -257,7 +260,7 @@ fn jam(gateway: &Gateway) -> (Client, Server, ConnId) {
 
 #[test]
 fn block_shows_who_was_held_up_by_whom() {
-    let gateway = Gateway::start(&["--server-send-bytes", "1M"]);
+    let gateway = Gateway::start(&[&["--server-send-bytes", "1M"][..], &NEVER_IDLE].concat());
     let (client, _server, _) = jam(&gateway);
     let paused = answer(&gateway, "links client held-up");
     assert!(paused.contains("paused_source=") && paused.contains("paused_by_link="), "{paused}");
@@ -285,7 +288,7 @@ fn block_shows_who_was_held_up_by_whom() {
 
 #[test]
 fn a_jammed_link_is_seen_among_the_tasks() {
-    let gateway = Gateway::start(&["--server-send-bytes", "1M"]);
+    let gateway = Gateway::start(&[&["--server-send-bytes", "1M"][..], &NEVER_IDLE].concat());
     let _jam = jam(&gateway);
     answer(&gateway, "lookup goroutine");
     let text = fs::read_to_string(gateway.file("fastway.goroutine.prof")).unwrap();

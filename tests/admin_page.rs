@@ -18,6 +18,9 @@ const TOKEN: &str = "0123456789abcdef";
 const LIVE: &str = "document.querySelector('#connection').dataset.state === 'live'";
 const LOST: &str = "document.querySelector('#connection').innerText === 'Not connected'";
 
+/// Peers that have nothing to say stay, however long a test takes on a busy machine.
+const NEVER_IDLE: [&str; 2] = ["--client-idle-timeout=0", "--server-idle-timeout=0"];
+
 fn address(gateway: &Gateway) -> String {
     format!("http://{}/", gateway.admin_addr())
 }
@@ -192,7 +195,7 @@ fn expect_numbers_of(browser: &Browser, events: &mut Events) -> HashMap<String, 
 
 #[test]
 fn every_number_on_the_page_is_that_of_the_api() {
-    let gateway = Gateway::with_admin(&["--workers", "2"]);
+    let gateway = Gateway::with_admin(&[&["--workers", "2"][..], &NEVER_IDLE].concat());
     let browser = visit(&gateway);
     browser.expect(LIVE);
     browser.expect("document.querySelector('#servers .nothing').innerText === 'No game server is registered.'");
@@ -245,7 +248,7 @@ fn expect_link_rows(browser: &Browser, gateway: &Gateway) {
 
 #[test]
 fn what_is_held_up_is_shown_with_its_queue() {
-    let gateway = Gateway::with_admin(&["--server-send-bytes", "1M"]);
+    let gateway = Gateway::with_admin(&[&["--server-send-bytes", "1M"][..], &NEVER_IDLE].concat());
     let browser = visit(&gateway);
     let mut events = Events::follow(&gateway);
     browser.expect("document.querySelector('#slowest .nothing').offsetHeight > 0");
@@ -267,7 +270,7 @@ fn what_is_held_up_is_shown_with_its_queue() {
 
 #[test]
 fn a_value_of_the_past_is_shown_to_a_pointer_and_to_keys() {
-    let gateway = Gateway::with_admin(&[]);
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
     let browser = visit(&gateway);
     browser.expect("document.querySelector('.plot .empty').hidden");
     let _links: Vec<Link> = (0..3).map(|_| Link::connect(gateway.client_addr())).collect();
@@ -408,7 +411,7 @@ fn a_gateway_that_hangs_or_ends_is_shown_as_not_connected_until_it_is_back() {
 #[test]
 fn what_peers_say_is_text_whatever_it_looks_like() {
     const EVIL: &str = "<img src=x onerror=alert(1)><b>";
-    let gateway = Gateway::with_admin(&[]);
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
     let (mut client, mut server): (Client, Server) = (gateway.client(), gateway.server(7));
     client.open(&mut server);
     let browser = Browser::start();

@@ -88,6 +88,7 @@ fn a_server_that_stops_reading_loses_nothing_and_memory_stays_bounded() {
         let mut server = gateway.narrow_server(7);
         let mut clients: Vec<Client> = (0..CLIENTS).map(|_| gateway.narrow_client()).collect();
         let conns: Vec<ConnId> = clients.iter_mut().map(|client| client.open(&mut server)).collect();
+        clients.iter().for_each(|client| client.widen_sending());
         let (before, sent) = (gateway.resident_bytes(), AtomicU64::new(0));
 
         thread::scope(|scope| {
@@ -200,6 +201,7 @@ fn ask_without_reading(gateway: &Gateway, link: &mut Link, request: &[u8], answe
     const BATCH: usize = 1000;
     const BATCHES: usize = 300;
     let (before, sent) = (gateway.resident_bytes(), AtomicU64::new(0));
+    link.widen_sending();
     let mut sender = link.sender();
     thread::scope(|scope| {
         scope.spawn(|| {

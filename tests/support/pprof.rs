@@ -11,10 +11,10 @@ use tempfile::TempDir;
 /// When Go is missing or cannot read the profile. It is not skipped: a profile that nobody can open is no profile.
 pub fn top(profile: impl AsRef<OsStr>) -> String {
     let profile = profile.as_ref();
-    // It keeps what it fetches.
+    // It keeps what it fetches, and by itself would wait no longer than half the time that is profiled for the rest.
     let kept = TempDir::new().expect("a temporary directory");
     let mut go = Command::new("go");
-    go.args(["tool", "pprof", "-top", "-cum"]).arg(profile).env("PPROF_TMPDIR", kept.path());
+    go.args(["tool", "pprof", "-top", "-cum", "-timeout=60"]).arg(profile).env("PPROF_TMPDIR", kept.path());
     let run = go.output();
     let output = run.expect("`go` is needed to check that profiles can be read: install Go and put it on the PATH");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
