@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const SERVER: ServerId = ServerId::new(7);
-const PLAYERS: usize = 500;
+const PLAYERS: usize = 300;
 
 /// A player with a connection to a server that sends back what it gets.
 struct Player {
