@@ -111,7 +111,8 @@ fn a_generator_that_lags_says_so() {
 #[test]
 fn a_comparison_repeats_a_run_in_which_the_generator_lagged_and_gives_up_in_the_end() {
     let gateway = format!("gw={}", yardstick());
-    let words = ["compare", "--works", "open-loop", "--time", "100ms", "--max-lag", "0", "--gateway", &gateway];
+    // Long enough for a message to leave in it on any machine: without one there is no lag.
+    let words = ["compare", "--works", "open-loop", "--time", "500ms", "--max-lag", "0", "--gateway", &gateway];
     let exit = bench(&words);
     exit.expect_failure(&["open-loop with gw: the generator itself lagged"]);
     assert_eq!(exit.stderr.matches("the run is repeated").count(), 3, "{}", exit.stderr);

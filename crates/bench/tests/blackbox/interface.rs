@@ -232,7 +232,7 @@ fn a_gateway_that_dies_is_named_with_its_last_words() {
 fn a_comparison_that_fails_shows_what_was_measured_before() {
     let gateway = format!("gw={}", yardstick());
     let works = "round-trip,open-loop";
-    let exit = bench(&["compare", "--works", works, "--time", "100ms", "--max-lag", "0", "--gateway", &gateway]);
+    let exit = bench(&["compare", "--works", works, "--time", "500ms", "--max-lag", "0", "--gateway", &gateway]);
     exit.expect_failure(&["open-loop with gw: the generator itself lagged"]);
     assert!(exit.stdout.contains("| round-trip | gw "), "{}", exit.stdout);
     assert!(!exit.stdout.contains("| open-loop"), "{}", exit.stdout);
