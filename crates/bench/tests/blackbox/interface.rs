@@ -188,7 +188,7 @@ fn the_suite_names_its_machine() {
     let gateway = format!("bare={}", yardstick());
     let works = "echo-w32,push-unpaced,churn,stall-floods";
     let words =
-        ["suite", "--gateway", &gateway, "--works", works, "--rounds", "1", "--time", "50ms", "--max-lag", "10s"];
+        ["suite", "--gateway", &gateway, "--works", works, "--rounds", "1", "--time", "400ms", "--max-lag", "10s"];
     let exit = bench(&words).expect_success();
     assert!(exit.stdout.contains(" core") && exit.stdout.contains("Linux "), "{}", exit.stdout);
     for work in ["echo-w32", "push-unpaced", "churn", "stall-floods"] {
