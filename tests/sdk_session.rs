@@ -293,7 +293,8 @@ fn links(gateway: &Gateway) -> String {
 async fn a_gateway_that_stops_ends_its_sessions_with_all_that_was_sent() {
     let mut scene = Scene::set(&[], secure()).await;
     scene.game.send("before the end").await.unwrap();
-    scene.game.flush().await.unwrap();
+    // The gateway has read that when it has answered what came behind it.
+    assert!(scene.server.dial(ClientId::new(u32::MAX)).await.is_err());
     let mut events = scene.client.session_events();
     scene.stage.gateway.signal(Signal::TERM);
     assert_eq!(within(scene.player.recv()).await.unwrap(), "before the end");
