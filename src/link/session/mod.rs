@@ -182,12 +182,8 @@ impl SessionTransport {
     /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
     /// acknowledgements that wait behind that.
     fn most_ahead(&self) -> usize {
-        if self.is_pressed() { self.most_kept.max(PARKED_BYTES) } else { PARKED_BYTES }
-    }
-
-    /// Whether half of what may be kept waits for acknowledgements.
-    fn is_pressed(&self) -> bool {
-        self.kept.len() > self.most_kept / 2
+        let is_pressed = self.kept.len() > self.most_kept / 2;
+        if is_pressed { self.most_kept.max(PARKED_BYTES) } else { PARKED_BYTES }
     }
 
     fn poll_streams(
@@ -361,7 +357,7 @@ impl SessionTransport {
             }
         }
         self.settle();
-        if self.is_pressed() && self.ahead.len() >= PARKED_BYTES {
+        if (PARKED_BYTES..self.most_ahead()).contains(&self.ahead.len()) {
             // More may be read ahead now.
             cx.waker().wake_by_ref();
         }
