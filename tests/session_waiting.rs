@@ -20,10 +20,17 @@ fn gateway(flags: &[&str]) -> Gateway {
 
 /// A player with a secure session, and a server that has a connection to it.
 fn playing(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
-    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
-    let (mut client, mut server) = (Client::over(link), gateway.server(7));
-    let conn = client.open(&mut server);
+    let mut server = gateway.server(7);
+    let (client, tunnel, conn) = joined(gateway, &mut server);
     (client, tunnel, server, conn)
+}
+
+/// A further player with a secure session and a connection to the server.
+fn joined(gateway: &Gateway, server: &mut Server) -> (Client, Tunnel, ConnId) {
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let mut client = Client::over(link);
+    let conn = client.open(server);
+    (client, tunnel, conn)
 }
 
 fn stats(gateway: &Gateway) -> Value {
@@ -58,14 +65,7 @@ fn servers_see_nothing_of_an_interruption() {
 fn a_session_is_resumed_on_the_worker_that_has_its_link() {
     let gateway = gateway(&["--workers", "2"]);
     let mut server = gateway.server(7);
-    let players: Vec<_> = (0..6)
-        .map(|_| {
-            let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
-            let mut client = Client::over(link);
-            let conn = client.open(&mut server);
-            (client, tunnel, conn)
-        })
-        .collect();
+    let players: Vec<_> = (0..6).map(|_| joined(&gateway, &mut server)).collect();
     let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
     let on =
         |worker: u64| links["links"].as_array().unwrap().iter().filter(|link| link["worker"] == json!(worker)).count();
@@ -169,14 +169,7 @@ fn too_many_packets_may_wait_for_a_player_that_is_away() {
 fn who_waits_longest_makes_room_when_too_many_do() {
     let gateway = gateway(&["--max-waiting", "2"]);
     let mut server = gateway.server(7);
-    let players: Vec<_> = (0..3)
-        .map(|_| {
-            let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
-            let mut client = Client::over(link);
-            let conn = client.open(&mut server);
-            (client, tunnel, conn)
-        })
-        .collect();
+    let players: Vec<_> = (0..3).map(|_| joined(&gateway, &mut server)).collect();
     for (waiting, (_, tunnel, _)) in players.iter().enumerate() {
         tunnel.cut();
         let expected = json!((waiting + 1).min(2));
