@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fastway_session::{KeyPair, LinkKind, WaitingLimits};
+use fastway_session::{KeyPair, LinkKind};
 
 use crate::routing::Side;
 
@@ -126,6 +126,19 @@ pub struct SessionsConfig {
     pub max_handshakes_per_second: u32,
     /// Bounds on sessions that wait.
     pub waiting: WaitingLimits,
+}
+
+/// Bounds on sessions that wait for a transport. Sessions with a transport are bounded as links are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// Sessions that wait.
+    pub sessions: usize,
+    /// Bytes kept for them, all together.
+    pub bytes: usize,
+    /// Sessions of one address that wait.
+    pub sessions_per_address: usize,
+    /// Bytes kept for those of one address.
+    pub bytes_per_address: usize,
 }
 
 /// Size classes of the buffer pool: `min_chunk`, `min_chunk * factor`, … `max_chunk`, all in bytes.

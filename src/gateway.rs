@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use fastway_session::Load;
+use fastway_service::Share;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::acceptors;
@@ -69,7 +69,7 @@ pub struct Report {
     /// Sessions, those that wait among them.
     pub sessions: usize,
     /// Sessions that wait for a transport.
-    pub waiting: Load,
+    pub waiting: Share,
     /// The buffer pool, by size class.
     pub pool: Vec<ClassReport>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use fastway_session::Load;
+use fastway_service::Share;
 
 use super::{Args, CommandError, RegisterError, Registry};
 use crate::admission::TurnedAway;
@@ -132,7 +132,7 @@ struct Totals {
     workers: usize,
     servers: usize,
     sessions: usize,
-    waiting: Load,
+    waiting: Share,
 }
 
 impl Totals {
@@ -170,7 +170,7 @@ impl Totals {
 impl Totals {
     fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
         let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = sessions;
-        let Load { sessions: waiting, bytes } = self.waiting;
+        let Share { holders: waiting, bytes } = self.waiting;
         let in_progress: usize = self.all.arrivals.iter().sum();
         write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
         writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;

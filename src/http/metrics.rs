@@ -163,7 +163,7 @@ impl Metrics {
         let (sessions, waiting) = (&sample.total.stats.sessions, &sample.report.waiting);
         let open = [plain(sample.report.sessions as u64)];
         self.gauge("fastway_sessions", "sessions that are there, waiting ones among them", open);
-        let count = [plain(waiting.sessions as u64)];
+        let count = [plain(waiting.holders as u64)];
         self.gauge("fastway_sessions_waiting", "sessions that wait for their peers to come back", count);
         let bytes = [plain(waiting.bytes as u64)];
         self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);

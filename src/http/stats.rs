@@ -200,7 +200,7 @@ impl SessionsView {
             sample.total.stats.sessions;
         Self {
             open: sample.report.sessions,
-            waiting: sample.report.waiting.sessions,
+            waiting: sample.report.waiting.holders,
             waiting_bytes: sample.report.waiting.bytes,
             opened: by_name(["secure", "legacy"], [opened_secure, opened_legacy]),
             interrupted,

@@ -5,10 +5,9 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::doors::Handshake;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Slot};
+use crate::routing::{LinkAddr, Side, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.
@@ -88,7 +87,9 @@ impl Core {
         if !self.stop.ask() {
             return;
         }
-        self.handshakes.values().for_each(Handshake::abort);
+        if !self.config.server.kinds.with_sessions() {
+            self.pending.of_mut(Side::Server).end_all();
+        }
         self.acceptors.clear();
         self.post_parcels();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {

@@ -2,7 +2,7 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,9 +15,10 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::arrivals::Arrivals;
-use super::doors::{Acceptor, Handshake};
+use super::doors::Acceptor;
 use super::gates::{GateKey, Gates};
 use super::mail::Outgoing;
+use super::pending::PendingByPort;
 use super::report::{Journal, Stats};
 use super::sessions::Ended;
 use super::shared::Shared;
@@ -45,7 +46,7 @@ pub(super) struct Core {
     pub(super) gates: Gates,
     /// Workers that were told that a server link of this one is full.
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) handshakes: BTreeMap<u64, Handshake>,
+    pub(super) pending: PendingByPort,
     pub(super) arrivals: Arrivals,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
@@ -98,7 +99,7 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into(),
             gates: Gates::default(),
             told_full: FxHashSet::default(),
-            handshakes: BTreeMap::new(),
+            pending: PendingByPort::new(&config, workers),
             arrivals: Arrivals::new(&config, workers),
             acks_due: VecDeque::new(),
             ended: VecDeque::new(),

@@ -246,13 +246,12 @@ impl Core {
 
     fn tasks(&self) -> TasksInfo {
         let now = Instant::now();
-        let handshakes = self.handshakes.values().map(|handshake| handshake.info(now));
         TasksInfo {
             worker: self.me.index(),
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
             acceptors: self.acceptors.iter().map(|door| door.info(self.at(now))).collect(),
-            handshakes: handshakes.chain(self.arrivals.infos(now)).collect(),
+            handshakes: self.pending.infos(now).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
     }

@@ -3,12 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fastway_session::{Backlog, Load, Names, Registry, Resume, Session, SessionName, Status, WaitingLimits};
+use fastway_service::{AddressPrefix, Share};
+use fastway_session::{Backlog, Names, Resume, Session, SessionName, Status};
 use tokio::net::TcpStream;
 
 use super::core::Core;
 use super::mail::Message;
-use crate::admission::{Site, site};
+use super::session_table::SessionTable;
+use crate::config::WaitingLimits;
 use crate::link::{CloseReason, Notice, Refused, State, WaitReason};
 use crate::routing::{LinkAddr, Side, Slot};
 
@@ -17,15 +19,15 @@ pub(super) const BEAT: Duration = Duration::from_millis(50);
 
 /// Where the sessions of all workers are found, and how many of them may wait. Asked at the door only.
 #[derive(Debug)]
-pub(crate) struct Sessions(Mutex<Registry<LinkAddr, Site>>);
+pub(crate) struct Sessions(Mutex<SessionTable<LinkAddr>>);
 
 impl Sessions {
     pub(super) fn new(limits: WaitingLimits) -> Self {
-        Self(Mutex::new(Registry::new(limits)))
+        Self(Mutex::new(SessionTable::new(limits)))
     }
 
     /// A panic of another thread cannot leave the table half written: its parts are only found through each other.
-    fn lock(&self) -> MutexGuard<'_, Registry<LinkAddr, Site>> {
+    fn lock(&self) -> MutexGuard<'_, SessionTable<LinkAddr>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,7 +36,7 @@ impl Sessions {
         self.lock().find(name)
     }
 
-    fn insert(&self, link: LinkAddr, from: Site, names: Names) {
+    fn insert(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
         self.lock().insert(link, from, names);
     }
 
@@ -42,10 +44,10 @@ impl Sessions {
         self.lock().rename(link, names);
     }
 
-    fn resumed(&self, link: LinkAddr, from: Site, names: Names) {
-        let mut registry = self.lock();
-        registry.resumed(link, from);
-        registry.rename(link, names);
+    fn resumed(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
+        let mut table = self.lock();
+        table.resumed(link, from);
+        table.rename(link, names);
     }
 
     fn wait(&self, link: LinkAddr, bytes: usize) -> Vec<LinkAddr> {
@@ -61,9 +63,9 @@ impl Sessions {
     }
 
     /// Sessions that are there, and what waits.
-    pub(crate) fn load(&self) -> (usize, Load) {
-        let registry = self.lock();
-        (registry.len(), registry.waiting())
+    pub(crate) fn load(&self) -> (usize, Share) {
+        let table = self.lock();
+        (table.len(), table.waiting())
     }
 }
 
@@ -123,7 +125,7 @@ impl Core {
     pub(super) fn session_begins(&mut self, addr: LinkAddr) {
         let Some(link) = self.link(addr) else { return };
         let Some(session) = link.session() else { return };
-        let (names, from, kind) = (session.names(), site(link.peer.ip()), session.kind());
+        let (names, from, kind) = (session.names(), AddressPrefix::from(link.peer.ip()), session.kind());
         self.shared.sessions.insert(addr, from, names);
         self.stats.sessions.opened(kind);
         self.session_news(addr.slot);
@@ -153,7 +155,7 @@ impl Core {
         let (Some(link), Notice::Resumed(peer)) = (self.links.get_mut(slot.index()), notice) else { return };
         link.resumed(peer);
         let Some(session) = link.session() else { return };
-        self.shared.sessions.resumed(link.addr, site(peer.ip()), session.names());
+        self.shared.sessions.resumed(link.addr, AddressPrefix::from(peer.ip()), session.names());
         self.stats.sessions.resume_ended(ResumeEnd::Resumed);
         self.journal.resumed(link);
         link.wake();

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fastway_session::WaitingLimits;
-
 use super::mail::Mailboxes;
 use super::report::WorkerReport;
 use super::sessions::Sessions;
 use crate::admission::Admission;
+use crate::config::WaitingLimits;
 use crate::pool::Pool;
 use crate::routing::{Registry, WorkerId};
 

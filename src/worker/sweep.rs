@@ -62,8 +62,7 @@ impl Core {
             }
             self.remove_if_done(slot);
         }
-        self.end_slow_handshakes();
-        self.end_slow_arrivals();
+        self.end_late_handshakes();
         self.forget_late(now);
         self.send_acks();
         self.trim_parcels();
@@ -97,11 +96,19 @@ impl Core {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
-            handshakes: self.handshakes.len(),
-            arrivals: [Side::Client, Side::Server].map(|side| self.arrivals.count(side)),
+            handshakes: self.pending_handshakes(Side::Server, false),
+            arrivals: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
             client,
             server,
             allocated_bytes: allocated_bytes(),
+        }
+    }
+
+    /// Handshakes in progress on a port, if it is one with sessions, or one without.
+    fn pending_handshakes(&self, side: Side, with_sessions: bool) -> usize {
+        match self.config.side(side).kinds.with_sessions() == with_sessions {
+            true => self.pending.of(side).len(),
+            false => 0,
         }
     }
 

@@ -96,10 +96,7 @@ impl Link {
 
     /// Connects to `addr` from another address of this machine.
     pub fn connect_from(from: SocketAddr, addr: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
-        socket.bind(&from.into()).expect("an address of this machine");
-        socket.connect(&addr.into()).expect("the gateway listens");
-        Self::new(socket.into())
+        Self::new(connect_from(from, addr))
     }
 
     /// A link over a connection that is there already.
@@ -337,6 +334,14 @@ impl Link {
             ),
         }
     }
+}
+
+/// Connects to `addr` from another address of this machine.
+pub fn connect_from(from: SocketAddr, addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.bind(&from.into()).expect("an address of this machine");
+    socket.connect(&addr.into()).expect("the gateway listens");
+    socket.into()
 }
 
 /// A data frame.

@@ -2,14 +2,14 @@
 //! transports the script cuts and replaces at will.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastway_session::{Backlog, End, Event, Fault, Identity, LegacyConfig, ReplayBuffer, Session, Status, TransportId};
 
-use crate::link::Link;
+use crate::link::{Link, connect_from};
 use crate::watch::DEADLINE;
 
 /// Bytes that a tunnel keeps to send them again.
@@ -23,6 +23,8 @@ pub struct Tunnel {
 }
 
 struct Shared {
+    /// Where its transports come from.
+    from: Mutex<IpAddr>,
     gateway: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
@@ -63,6 +65,14 @@ impl Tunnel {
     /// # Errors
     /// The gateway refuses, or closes the transport.
     pub fn open(gateway: SocketAddr, session: Session) -> Result<(Link, Self), Fault> {
+        Self::open_from(Ipv4Addr::LOCALHOST.into(), gateway, session)
+    }
+
+    /// Opens a session from another address of this machine.
+    ///
+    /// # Errors
+    /// The gateway refuses, or closes the transport.
+    pub fn open_from(from: IpAddr, gateway: SocketAddr, session: Session) -> Result<(Link, Self), Fault> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let link = TcpStream::connect(listener.local_addr().expect("a bound port")).expect("a connection");
         let (inner, _) = listener.accept().expect("a connection");
@@ -70,13 +80,21 @@ impl Tunnel {
         let out = inner.try_clone().expect("a second handle");
         let backlog = Backlog::new(BACKLOG_BYTES);
         let state = State { session, backlog, carrier: None, out, events: Vec::new(), gone: false, deaf: false };
-        let shared = Arc::new(Shared { gateway, state: Mutex::new(state), changed: Condvar::new() });
+        let shared =
+            Arc::new(Shared { from: Mutex::new(from), gateway, state: Mutex::new(state), changed: Condvar::new() });
         let tunnel = Self { shared };
         tunnel.try_connect()?;
         let (writing, reading) = (Arc::clone(&tunnel.shared), Arc::clone(&tunnel.shared));
         thread::spawn(move || writing.write(inner));
         thread::spawn(move || reading.read());
         Ok((Link::new(link), tunnel))
+    }
+
+    /// Goes on by a new transport from another address, as a phone does that leaves its Wi-Fi.
+    #[track_caller]
+    pub fn resume_from(&self, from: IpAddr) {
+        *self.shared.from.lock().expect("no panic") = from;
+        self.resume();
     }
 
     /// Goes on by a new transport, whatever became of the older one.
@@ -212,7 +230,8 @@ impl Shared {
 
     /// Sends a first message on a new transport, and reads the answer.
     fn connect(&self, (id, first): (TransportId, Vec<u8>)) -> Result<(), Fault> {
-        let mut stream = TcpStream::connect(self.gateway).expect("the gateway listens");
+        let from = *self.from.lock().expect("no panic");
+        let mut stream = connect_from((from, 0).into(), self.gateway);
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(DEADLINE)).expect("a read deadline");
         stream.set_write_timeout(Some(DEADLINE)).expect("a write deadline");

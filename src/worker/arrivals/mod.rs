@@ -18,67 +18,64 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use fastway_service::HandshakeBudget;
 use fastway_session::{
-    AbortReason, Dial, HandshakeLimits, Handshakes, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
-    Session, Status,
+    AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume, Session, Status,
 };
 use fastway_wire::ServerId;
-use rustc_hash::FxHashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, spawn_local, yield_now};
+use tokio::task::{spawn_local, yield_now};
 
 use self::early::EarlyStream;
 pub use self::failure::ArrivalEnd;
 use self::failure::Failure;
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
-use super::inspect::HandshakeInfo;
 use super::mail::{Message, Newcomer, Resumption};
+use super::pending::PendingHandshake;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
-use crate::admission::{Permit, Site, site};
-use crate::config::{Config, SessionConfig, SideConfig};
-use crate::handshake;
+use crate::admission::Permit;
+use crate::config::{Config, SessionConfig};
+use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
 const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 
-/// Streams on the ports that admit sessions, until they are links or turned away.
+/// What the handshakes of sessions may cost.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    client: Port,
-    server: Port,
+    client: Budgets,
+    server: Budgets,
     turn: Rc<Semaphore>,
 }
 
-/// Those of one port.
+/// The budgets of one port.
 #[derive(Debug)]
-pub(super) struct Port {
-    running: Handshakes<u64, Site>,
-    arrivals: FxHashMap<u64, Arrival>,
-    begun: u64,
-}
-
-#[derive(Debug)]
-struct Arrival {
-    task: AbortHandle,
-    peer: SocketAddr,
-    began: Instant,
+pub(super) struct Budgets {
+    opens: HandshakeBudget,
+    /// Of their own: anybody may open, but only the owner of a session gets as far as this, and must not be kept out.
+    resumes: HandshakeBudget,
 }
 
 impl Arrivals {
-    /// Nobody is there. Each of `workers` takes its share of what the limits allow.
+    /// Each of `workers` takes its share of what the limits allow.
     pub(super) fn new(config: &Config, workers: usize) -> Self {
-        let port = |side: &SideConfig| Port::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server), turn: Rc::new(Semaphore::new(1)) }
+        let per_second = config.sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
+        let now = Instant::now();
+        let [client, server] = [(); 2].map(|()| Budgets {
+            opens: HandshakeBudget::new(per_second, now),
+            resumes: HandshakeBudget::new(per_second, now),
+        });
+        Self { client, server, turn: Rc::new(Semaphore::new(1)) }
     }
 
-    /// Those of one port.
-    pub(super) fn of(&mut self, side: Side) -> &mut Port {
+    /// The budgets of one port.
+    pub(super) fn of(&mut self, side: Side) -> &mut Budgets {
         match side {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
@@ -89,55 +86,17 @@ impl Arrivals {
     fn turn(&self) -> Rc<Semaphore> {
         Rc::clone(&self.turn)
     }
-
-    /// Handshakes in progress on a port.
-    pub(super) fn count(&self, side: Side) -> usize {
-        match side {
-            Side::Client => self.client.arrivals.len(),
-            Side::Server => self.server.arrivals.len(),
-        }
-    }
-
-    /// Handshakes in progress.
-    pub(super) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
-        let arrivals = self.client.arrivals.values().chain(self.server.arrivals.values());
-        arrivals
-            .map(move |arrival| HandshakeInfo { peer: arrival.peer, age: now.saturating_duration_since(arrival.began) })
-    }
 }
 
-impl Port {
-    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
-        let sessions = &config.sessions;
-        let share = |limit: usize| limit.div_ceil(workers);
-        let limits = HandshakeLimits {
-            at_once: share(config.limits.max_handshakes),
-            per_address: share(sessions.max_handshakes_per_address),
-            time: side.session.handshake_time,
-            per_second: sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX)),
-        };
-        Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
-    }
-
+impl Budgets {
     /// Whether there is time for the Diffie-Hellman of an open.
     fn afford_open(&mut self) -> bool {
-        self.running.afford(Instant::now())
+        self.opens.afford(Instant::now())
     }
 
     /// Whether there is time for that of a resume.
     pub(super) fn afford_resume(&mut self) -> bool {
-        self.running.afford_resume(Instant::now())
-    }
-
-    fn end(&mut self, number: u64) {
-        self.running.end(number);
-        self.arrivals.remove(&number);
-    }
-
-    /// The next handshake that has taken too long.
-    fn next_late(&mut self) -> Option<Arrival> {
-        let late = self.running.late(Instant::now())?;
-        self.arrivals.remove(&late)
+        self.resumes.afford(Instant::now())
     }
 }
 
@@ -145,7 +104,7 @@ impl Port {
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number| async move {
-        let received = receive(&core, newcomer).await;
+        let received = receive(&core, newcomer, number).await;
         core.borrow_mut().arrived(side, peer, number, received);
     });
 }
@@ -160,23 +119,19 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
     });
 }
 
-/// Starts a task for a handshake. When there are too many, the oldest is dropped for it.
-fn start<T: Future<Output = ()> + 'static>(
+/// Starts a task for a handshake. When there are too many, another one is dropped for it.
+pub(super) fn start<T: Future<Output = ()> + 'static>(
     core: &Cell,
     side: Side,
     peer: SocketAddr,
     task: impl FnOnce(Cell, u64) -> T,
 ) {
     let mut state = core.borrow_mut();
-    let port = state.arrivals.of(side);
-    port.begun += 1;
-    let (number, began) = (port.begun, Instant::now());
-    let dropped = port.running.begin(number, site(peer.ip()), began).and_then(|oldest| port.arrivals.remove(&oldest));
+    let pending = state.pending.of_mut(side);
+    let number = pending.next();
     let task = spawn_local(task(Rc::clone(core), number)).abort_handle();
-    port.arrivals.insert(number, Arrival { task, peer, began });
-    if let Some(Arrival { task, peer, .. }) = dropped {
-        task.abort();
-        state.arrival_failed(side, peer, &Failure::Dropped);
+    if let Some(PendingHandshake { peer, .. }) = pending.begin(number, task, peer) {
+        state.dropped(side, peer);
     }
 }
 
@@ -189,10 +144,11 @@ async fn pass(core: &Cell) {
 }
 
 /// Reads what a stream is, and makes of it what it asks for.
-async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
+async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    core.borrow_mut().pending.of_mut(side).heard(number);
     pass(core).await;
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
@@ -400,7 +356,7 @@ impl Core {
 
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
-        self.arrivals.of(side).end(number);
+        self.pending.of_mut(side).end(number);
         if let Err(failure) = outcome {
             self.arrival_failed(side, peer, &failure);
         }
@@ -418,12 +374,22 @@ impl Core {
         self.journal.turned_away(side, peer, failure);
     }
 
-    /// Drops the handshakes that take too long.
-    pub(super) fn end_slow_arrivals(&mut self) {
+    /// Accounts for a handshake that made room for another one.
+    fn dropped(&mut self, side: Side, peer: SocketAddr) {
+        match self.config.side(side).kinds.with_sessions() {
+            true => self.arrival_failed(side, peer, &Failure::Dropped),
+            false => self.handshake_failed(peer, HandshakeEnd::Dropped, &Failure::Dropped),
+        }
+    }
+
+    /// Ends the handshakes that take too long.
+    pub(super) fn end_late_handshakes(&mut self) {
         for side in [Side::Client, Side::Server] {
-            while let Some(Arrival { task, peer, .. }) = self.arrivals.of(side).next_late() {
-                task.abort();
-                self.arrival_failed(side, peer, &Failure::TooSlow);
+            while let Some(PendingHandshake { peer, .. }) = self.pending.of_mut(side).end_late() {
+                match self.config.side(side).kinds.with_sessions() {
+                    true => self.arrival_failed(side, peer, &Failure::TooSlow),
+                    false => self.handshake_failed(peer, HandshakeEnd::TooSlow, &HandshakeFailure::TooSlow),
+                }
             }
         }
     }
