@@ -108,3 +108,24 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
     }
     gateway.still_serves();
 }
+
+#[test]
+fn one_read_of_a_client_brings_no_more_frames_than_a_turn_has_time_for() {
+    let gateway = Gateway::with_admin(&["--workers", "1"]);
+    let (mut flooding, mut honest) = (gateway.client(), gateway.client());
+    let mut sender = flooding.sender();
+    thread::scope(|scope| {
+        scope.spawn(move || sender.send_raw(&Command::Ping.encode().repeat(200_000)));
+        (0..200_000).for_each(|_| flooding.expect_pong());
+    });
+    honest.expect_silence();
+
+    let metrics = String::from_utf8(gateway.get("/metrics").body).unwrap();
+    let reads = |bound: &str| {
+        let name = format!("fastway_received_batch_frames_bucket{{side=\"client\",le=\"{bound}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse::<u64>().unwrap()
+    };
+    assert!(reads("+Inf") > 200, "{} reads", reads("+Inf"));
+    assert_eq!(reads("1024"), reads("+Inf"), "reads with 1,024 frames at most, and all reads");
+}

@@ -2,6 +2,7 @@
 
 mod inbox;
 mod outbox;
+mod read_limit;
 mod reason;
 mod session;
 mod transport;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use fastway_session::Session;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
+pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{Notice, Refused, SessionTransport};
 pub use transport::{Transport, TransportKind};
@@ -23,7 +25,7 @@ pub use waits::{Wait, WaitReason, WaitReport};
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
-use crate::routing::{Cause, LinkAddr, Role};
+use crate::routing::{Cause, LinkAddr, Role, Side};
 
 /// A link of one worker.
 ///
@@ -50,6 +52,8 @@ pub struct Link {
     pub(crate) deaf: bool,
     pub(crate) role: Role,
     pub(crate) state: State,
+    /// How much the next read may take.
+    pub(crate) read_limit: ReadLimit,
     transport: Transport,
     /// Wakes the link's task.
     waker: Waker,
@@ -127,6 +131,10 @@ impl Link {
             outbox: Outbox::default(),
             waker: Waker::noop().clone(),
             state: State::Open,
+            read_limit: match role.side() {
+                Side::Client => ReadLimit::FIRST,
+                Side::Server => ReadLimit::NONE,
+            },
             dirty: false,
             blocked: true,
             held: false,

@@ -95,10 +95,11 @@ impl Core {
     /// How many bytes may be read from a link now; `None`: it is not to be read.
     #[inline]
     fn read_limit(&mut self, addr: LinkAddr) -> Option<usize> {
-        let limit = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
+        let most = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
         let link = self.link(addr)?;
+        let limit = link.read_limit.bytes().min(most);
         match link.state {
             State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
             State::Open if !reading || link.held || link.muted => None,
@@ -135,7 +136,13 @@ impl Core {
         link.traffic.received_bytes += input.len() as u64;
         let before = link.traffic.received_frames;
         let routed = self.route(addr.slot, side, input);
-        let frames = self.link(addr).map_or(0, |link| link.traffic.received_frames - before);
+        let mut frames = 0;
+        if let Some(link) = self.link(addr) {
+            frames = link.traffic.received_frames - before;
+            if side == Side::Client {
+                link.read_limit.adapt(input.len(), frames);
+            }
+        }
         self.stats.received(side, input.len(), frames);
         self.hold(addr, side);
         routed
