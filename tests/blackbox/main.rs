@@ -21,6 +21,7 @@ mod cli;
 mod crosstalk;
 mod ctl;
 mod examples;
+mod fairness;
 mod hostile;
 mod leaks;
 mod lifecycle;
