@@ -122,8 +122,9 @@ pub struct SessionsConfig {
     pub key: Option<KeyPair>,
     /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
     pub max_handshakes_per_address: usize,
-    /// Handshakes computed in a second; further ones are refused. At least 1.
-    pub max_handshakes_per_second: u32,
+    /// Handshakes computed in a second to open sessions, and as many to resume them; further ones wait. `None`: as many
+    /// as there is time for.
+    pub max_handshakes_per_second: Option<u32>,
     /// Bounds on sessions that wait.
     pub waiting: WaitingLimits,
 }
@@ -262,7 +263,7 @@ impl Default for SessionsConfig {
         Self {
             key: None,
             max_handshakes_per_address: 256,
-            max_handshakes_per_second: 500,
+            max_handshakes_per_second: None,
             waiting: WaitingLimits {
                 sessions: 100_000,
                 bytes: 256 << 20,

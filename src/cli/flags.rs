@@ -168,8 +168,8 @@ pub struct SessionFlags {
     /// handshakes in progress from one address (default 256)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes_per_address: Option<usize>,
-    /// handshakes computed in a second (default 500)
-    #[argh(option, arg_name = "N", from_str_fn(values::rate))]
+    /// handshakes computed in a second; 0: no limit (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_handshakes_per_second: Option<u32>,
     /// secure and legacy sessions for clients, no plain links
     #[argh(switch)]

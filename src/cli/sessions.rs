@@ -3,7 +3,7 @@
 use super::error::UsageError;
 use super::flags::SessionFlags;
 use super::normalize::CommandLine;
-use super::settle::set;
+use super::settle::{limit, set};
 use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
@@ -17,7 +17,7 @@ pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLi
     of_ports(config, flags);
     let sessions = &mut config.sessions;
     set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
-    set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second);
+    set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second.map(limit));
     set(&mut sessions.waiting.sessions, flags.max_waiting);
     set(&mut sessions.waiting.bytes, flags.max_waiting_bytes);
     set(&mut sessions.waiting.sessions_per_address, flags.max_waiting_per_address);

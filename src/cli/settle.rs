@@ -76,7 +76,7 @@ pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
 }
 
 /// 0 on the command line is no limit.
-fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
+pub(super) fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
     (number != N::default()).then_some(number)
 }
 

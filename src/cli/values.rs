@@ -53,12 +53,6 @@ pub(super) fn limit(text: &str) -> Parsed<u32> {
     number.ok_or_else(|| format!("a number from 0 (no limit) to {}", u32::MAX))
 }
 
-/// So many in a second: not zero.
-pub(super) fn rate(text: &str) -> Parsed<u32> {
-    let number = decimal(text).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    number.ok_or_else(|| format!("a number from 1 to {}", u32::MAX))
-}
-
 /// `--client-link` and `--server-link`.
 pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
     let mut kinds = LinkKinds { plain: false, secure: false, legacy: false };

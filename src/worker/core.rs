@@ -14,7 +14,6 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::arrivals::Arrivals;
 use super::doors::Acceptor;
 use super::gates::{GateKey, Gates};
 use super::mail::Outgoing;
@@ -23,6 +22,7 @@ use super::report::{Journal, Stats};
 use super::sessions::Ended;
 use super::shared::Shared;
 use super::stop::Stop;
+use super::turns::Turns;
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::config::{Config, SideConfig};
@@ -47,7 +47,7 @@ pub(super) struct Core {
     /// Workers that were told that a server link of this one is full.
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
     pub(super) pending: PendingByPort,
-    pub(super) arrivals: Arrivals,
+    pub(super) turns: Turns,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that ended in good order, the oldest first.
@@ -100,7 +100,7 @@ impl Core {
             gates: Gates::default(),
             told_full: FxHashSet::default(),
             pending: PendingByPort::new(&config, workers),
-            arrivals: Arrivals::new(&config, workers),
+            turns: Turns::new(share_per_second(&config, workers), started),
             acks_due: VecDeque::new(),
             ended: VecDeque::new(),
             sealed: Vec::new(),
@@ -306,6 +306,12 @@ impl Core {
         };
         past.iter_mut().zip(waits).for_each(|(past, wait)| past.add(*wait));
     }
+}
+
+/// The most handshakes of sessions that one of `workers` may compute in a second.
+fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    config.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
 }
 
 /// Whether an outbox is above its bounds.

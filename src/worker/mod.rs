@@ -26,6 +26,7 @@ mod sweep;
 mod tasks;
 mod ticker;
 mod transit;
+mod turns;
 
 pub use arrivals::ArrivalEnd;
 pub(crate) use doors::Doors;

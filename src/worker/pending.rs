@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes};
+use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
@@ -90,9 +90,9 @@ impl PendingOnPort {
         dropped.and_then(|dropped| self.abort(dropped))
     }
 
-    /// The peer of a handshake has sent something.
-    pub(super) fn heard(&mut self, number: u64) {
-        self.limits.heard(number);
+    /// A handshake has come so far.
+    pub(super) fn advance(&mut self, number: u64, progress: Progress) {
+        self.limits.advance(number, progress);
     }
 
     /// A handshake has come to its own end.

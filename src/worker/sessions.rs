@@ -76,7 +76,6 @@ const MOST_ENDED: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Ended {
     addr: LinkAddr,
-    side: Side,
     session: Session,
     until: Instant,
 }
@@ -252,8 +251,10 @@ impl Core {
         let Some((session, outbox, _)) = link.session_parts().filter(|_| same_port) else {
             return Err(Refused { stream, status: Status::Unknown });
         };
-        let handshakes = self.arrivals.of(side);
-        session.resume(resume, (stream, peer), || handshakes.afford_resume(), outbox, &mut self.pool)?;
+        let began = Instant::now();
+        let resumed = session.resume(resume, (stream, peer), || true, outbox, &mut self.pool);
+        self.turns.computed(began.elapsed());
+        resumed?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();
         self.session_news(addr.slot);
@@ -264,10 +265,8 @@ impl Core {
         let Some(ended) = self.ended.iter_mut().find(|ended| ended.addr == addr) else {
             return Err(Refused { stream, status: Status::Expired });
         };
-        let handshakes = self.arrivals.of(ended.side);
         let nothing = Backlog::new(0);
-        let dial =
-            ended.session.resume(resume, || handshakes.afford_resume(), Instant::now(), &nothing, &mut rand::rng());
+        let dial = ended.session.resume(resume, || true, Instant::now(), &nothing, &mut rand::rng());
         match dial {
             Ok(dial) => {
                 self.shared.sessions.rename(addr, ended.session.names());
@@ -282,7 +281,7 @@ impl Core {
         let Some(session) = ended else { return self.shared.sessions.remove(addr) };
         self.shared.sessions.end(addr);
         let until = Instant::now() + self.config.side(side).session.handshake_time;
-        self.ended.push_back(Ended { addr, side, session, until });
+        self.ended.push_back(Ended { addr, session, until });
         if self.ended.len() > MOST_ENDED {
             self.forget_ended(|_| true);
         }

@@ -19,13 +19,13 @@ pub struct HandshakeLimits {
 
 /// Handshakes in progress, known to their owner as `K`.
 ///
-/// Of an address prefix that has to make room, a handshake goes whose peer has sent nothing yet, and if there is none,
-/// any; the oldest first.
+/// Of an address prefix that has to make room, the handshake goes that has made least [`Progress`]; among equals the
+/// oldest, but among those that wait for their turn the newest: whoever has waited longest is served next.
 #[derive(Debug)]
 pub struct PendingHandshakes<K> {
     limits: HandshakeLimits,
     pending: HashMap<K, Pending>,
-    table: FairTable<K, (Progress, u64)>,
+    table: FairTable<K, Priority>,
     /// By age.
     oldest_first: BTreeSet<(u64, K)>,
     begun: u64,
@@ -33,10 +33,19 @@ pub struct PendingHandshakes<K> {
 
 /// How far a handshake is. Whoever is further goes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Progress {
+pub enum Progress {
+    /// The peer has sent nothing.
     Silent,
+    /// The peer has sent something.
     Heard,
+    /// The peer has sent all that is needed for an answer, and waits for its turn.
+    Waiting,
+    /// The peer was answered, and has to prove that it has read the answer.
+    Answered,
 }
+
+/// By progress, then by age. The lowest goes first.
+type Priority = (Progress, u64);
 
 #[derive(Clone, Copy, Debug)]
 struct Pending {
@@ -64,15 +73,15 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
 
         self.begun += 1;
         self.pending.insert(key, Pending { prefix, number: self.begun, since: now });
-        self.table.insert(key, prefix, (Progress::Silent, self.begun), 0);
+        self.table.insert(key, prefix, priority(Progress::Silent, self.begun), 0);
         self.oldest_first.insert((self.begun, key));
         dropped
     }
 
-    /// The peer of a handshake has sent something.
-    pub fn heard(&mut self, key: K) {
+    /// A handshake has come so far.
+    pub fn advance(&mut self, key: K, progress: Progress) {
         if let Some(Pending { prefix, number, .. }) = self.pending.get(&key) {
-            self.table.insert(key, *prefix, (Progress::Heard, *number), 0);
+            self.table.insert(key, *prefix, priority(progress, *number), 0);
         }
     }
 
@@ -104,6 +113,11 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
+}
+
+const fn priority(progress: Progress, number: u64) -> Priority {
+    let newest_first = matches!(progress, Progress::Waiting);
+    (progress, if newest_first { u64::MAX - number } else { number })
 }
 
 #[cfg(test)]
@@ -147,12 +161,27 @@ mod tests {
     #[test]
     fn silent_peers_make_room_first() {
         let mut handshakes = handshakes(&["192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.3"]);
-        [0, 1, 3].into_iter().for_each(|heard| handshakes.heard(heard));
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
         assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(2), "of the address that has most");
 
         let mut handshakes = self::handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-        [0, 1, 3].into_iter().for_each(|heard| handshakes.heard(heard));
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
         assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(2), "of addresses that have as much");
+    }
+
+    #[test]
+    fn whoever_has_made_least_progress_makes_room_and_the_longest_wait_is_kept() {
+        use Progress::{Answered, Heard, Silent, Waiting};
+        for (progress, expected) in [
+            ([Waiting, Waiting, Waiting, Heard], 3),
+            ([Silent, Waiting, Heard, Silent], 0),
+            ([Waiting, Waiting, Waiting, Answered], 2),
+            ([Answered, Answered, Answered, Answered], 0),
+        ] {
+            let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+            (0..).zip(progress).for_each(|(key, progress)| handshakes.advance(key, progress));
+            assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(expected), "{progress:?}");
+        }
     }
 
     #[test]
@@ -166,7 +195,7 @@ mod tests {
         let (mut handshakes, now) = (PendingHandshakes::new(LIMITS), Instant::now());
         handshakes.begin(1, prefix("192.0.2.1"), now);
         handshakes.begin(2, prefix("192.0.2.2"), now + Duration::from_secs(1));
-        handshakes.heard(1);
+        handshakes.advance(1, Progress::Heard);
         assert_eq!(handshakes.late(now + Duration::from_millis(9_999)), None);
         let later = now + Duration::from_secs(11);
         assert_eq!([handshakes.late(later), handshakes.late(later), handshakes.late(later)], [Some(1), Some(2), None]);

@@ -18,15 +18,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use fastway_service::HandshakeBudget;
+use fastway_service::{AddressPrefix, Progress};
 use fastway_session::{
     AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume, Session, Status,
 };
 use fastway_wire::ServerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::task::{spawn_local, yield_now};
+use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
 pub use self::failure::ArrivalEnd;
@@ -37,68 +36,15 @@ use super::mail::{Message, Newcomer, Resumption};
 use super::pending::PendingHandshake;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
+use super::turns::Purpose;
 use crate::admission::Permit;
-use crate::config::{Config, SessionConfig};
+use crate::config::SessionConfig;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
 const FIRST_MESSAGE_BYTES: usize = 2 << 10;
-
-/// What the handshakes of sessions may cost.
-#[derive(Debug)]
-pub(super) struct Arrivals {
-    client: Budgets,
-    server: Budgets,
-    turn: Rc<Semaphore>,
-}
-
-/// The budgets of one port.
-#[derive(Debug)]
-pub(super) struct Budgets {
-    opens: HandshakeBudget,
-    /// Of their own: anybody may open, but only the owner of a session gets as far as this, and must not be kept out.
-    resumes: HandshakeBudget,
-}
-
-impl Arrivals {
-    /// Each of `workers` takes its share of what the limits allow.
-    pub(super) fn new(config: &Config, workers: usize) -> Self {
-        let per_second = config.sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
-        let now = Instant::now();
-        let [client, server] = [(); 2].map(|()| Budgets {
-            opens: HandshakeBudget::new(per_second, now),
-            resumes: HandshakeBudget::new(per_second, now),
-        });
-        Self { client, server, turn: Rc::new(Semaphore::new(1)) }
-    }
-
-    /// The budgets of one port.
-    pub(super) fn of(&mut self, side: Side) -> &mut Budgets {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-
-    /// The turn of an arrival: see [`pass`].
-    fn turn(&self) -> Rc<Semaphore> {
-        Rc::clone(&self.turn)
-    }
-}
-
-impl Budgets {
-    /// Whether there is time for the Diffie-Hellman of an open.
-    fn afford_open(&mut self) -> bool {
-        self.opens.afford(Instant::now())
-    }
-
-    /// Whether there is time for that of a resume.
-    pub(super) fn afford_resume(&mut self) -> bool {
-        self.resumes.afford(Instant::now())
-    }
-}
 
 /// Starts the task of a stream on a port that admits sessions.
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
@@ -114,7 +60,7 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number| async move {
-        let resumed = resume_here(&core, side, link, resume, stream, peer).await;
+        let resumed = resume_here(&core, side, link, resume, stream, peer, number).await;
         core.borrow_mut().arrived(side, peer, number, resumed);
     });
 }
@@ -135,12 +81,15 @@ pub(super) fn start<T: Future<Output = ()> + 'static>(
     }
 }
 
-/// Waits until it is the turn of an arrival: one for each look at the links that can be read. A handshake takes as long as
-/// many messages, and those who come must not hold up those who are there.
-async fn pass(core: &Cell) {
-    let turn = core.borrow().arrivals.turn();
-    let _in_order = turn.acquire().await;
-    yield_now().await;
+/// Waits until it is the turn of a handshake.
+async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) {
+    let told = {
+        let mut state = core.borrow_mut();
+        state.pending.of_mut(side).advance(number, Progress::Waiting);
+        state.schedule();
+        state.turns.wait(AddressPrefix::from(peer.ip()), purpose, Instant::now())
+    };
+    let _or_the_worker_ends = told.await;
 }
 
 /// Reads what a stream is, and makes of it what it asks for.
@@ -148,8 +97,7 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
-    core.borrow_mut().pending.of_mut(side).heard(number);
-    pass(core).await;
+    core.borrow_mut().pending.of_mut(side).advance(number, Progress::Heard);
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
         LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
@@ -166,11 +114,11 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
     match request {
         Request::Resume(resume) => {
             drop(permit);
-            route_resume(core, side, resume, stream, peer).await
+            route_resume(core, side, resume, stream, peer, number).await
         }
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
-            open_session(core, newcomer, open).await
+            open_session(core, newcomer, open, number).await
         }
     }
 }
@@ -208,14 +156,19 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     Ok(())
 }
 
-async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) -> Result<(), Failure> {
+async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
-    pass(core).await;
+    let purpose = match open.kind() {
+        LinkKind::Legacy => Purpose::LegacyOpen,
+        LinkKind::Plain | LinkKind::Secure => Purpose::Open,
+    };
+    turn(core, side, peer, number, purpose).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
         Err(status) => return refuse(core, stream, &Request::Open(open), status).await,
     };
+    core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
     let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
@@ -253,11 +206,12 @@ async fn route_resume(
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
+    number: u64,
 ) -> Result<(), Failure> {
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
-        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer).await,
+        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer, number).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
             shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
@@ -273,8 +227,9 @@ async fn resume_here(
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
+    number: u64,
 ) -> Result<(), Failure> {
-    pass(core).await;
+    turn(core, side, peer, number, Purpose::Resume(link)).await;
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer);
     match resumed {
         Ok(Answered::Taken) => Ok(()),
@@ -319,14 +274,14 @@ impl Core {
         }
         // Until it has proven itself, it takes no place.
         permit.uncount_client();
-        if !self.arrivals.of(side).afford_open() {
-            return Err(Status::Overloaded);
-        }
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
             self.config.side(side).session;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time, wait, legacy };
-        open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
+        let began = Instant::now();
+        let accepted = open.accept(self.config.sessions.key.as_ref(), &limits, began, &mut rand::rng());
+        self.turns.computed(began.elapsed());
+        accepted
     }
 
     /// Counts a stream as a client, if it may be one.
