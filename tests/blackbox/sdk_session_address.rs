@@ -20,7 +20,8 @@ const CHANGED: &str = "the network has changed";
 
 #[test]
 fn a_player_whose_address_changes_plays_on() {
-    let network = Namespace::new().expect("no network namespace can be made here: be root, or skip this test by its name");
+    let network =
+        Namespace::new().expect("no network namespace can be made here: be root, or skip this test by its name");
     let place = format!("{}:0", network.near());
     let stage = SessionGateway::start(&["--client-addr", &place]);
     let mut server = stage.gateway.server(7);
