@@ -276,13 +276,18 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::{LinkId, Slot};
 
     #[test]
     fn a_message_to_a_worker_that_ended_is_dropped() {
         loom::model(|| {
             let (mailboxes, receivers) = Mailboxes::new(1);
             drop(receivers);
-            mailboxes.send(WorkerId::new(0), Message::Stop);
+            assert!(mailboxes.is_deserted());
+            let server = LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(0), id: LinkId::new(1) };
+            let (done, mut dropped) = oneshot::channel();
+            mailboxes.send(WorkerId::new(0), Message::Evict { server, done });
+            assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         });
     }
 

@@ -63,11 +63,11 @@ fn why_a_link_was_closed_is_logged() {
     let mut offender = gateway.client();
     offender.send_raw(&u32::MAX.to_le_bytes());
     offender.expect_eof();
-    gateway.wait_log_with(&["4294967295"]);
+    gateway.wait_log_with(&["a frame with len 4294967295"]);
     let mut server = gateway.server(7);
     server.send_raw(&command(99, &[]));
     server.expect_eof();
-    gateway.wait_log_with(&["99"]);
+    gateway.wait_log_with(&["a command of type 99"]);
 }
 
 #[test]

@@ -45,7 +45,6 @@ mod session_attacks;
 mod session_gateway;
 mod session_herd;
 mod session_limits;
-mod session_load;
 mod session_policy;
 mod session_waiting;
 mod shutdown;

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const SERVER: ServerId = ServerId::new(7);
-const PLAYERS: usize = 300;
 
 /// A player with a connection to a server that sends back what it gets.
 struct Player {
@@ -69,15 +68,16 @@ async fn echo_server(gateway: &Gateway) {
 
 #[tokio::test]
 async fn all_players_come_back_at_once_and_lose_nothing() {
+    let players = watch::scaled(300);
     watch::raise_descriptor_limit();
     let gateway = Gateway::start(&["--client-link", "secure"]);
     echo_server(&gateway).await;
     let (fails, failed) = signal::channel(false);
     let mut away = JoinSet::new();
-    for _ in 0..PLAYERS {
+    for _ in 0..players {
         away.spawn(Player::join(&gateway).await.come_back(failed.clone()));
     }
     fails.send_replace(true);
     let back = timeout(watch::DEADLINE, away.join_all()).await.expect("they come back in time");
-    assert_eq!(back.len(), PLAYERS);
+    assert_eq!(back.len(), players);
 }

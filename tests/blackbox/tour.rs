@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -22,6 +23,23 @@ fn a_small_tour_counts_and_ends_with_a_summary() {
     assert!(exit.stdout.contains("20 players with 40 connections: 2,000 messages there and back"), "{}", exit.stdout);
     assert!(exit.stdout.contains("every byte and the order are right"), "{}", exit.stdout);
     assert_eq!(left_in(&tour), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn cargo_builds_the_gateway_without_the_environment_of_the_tours_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cargo, seen) = (dir.path().join("cargo"), dir.path().join("environment"));
+    fs::write(&cargo, format!("#!/bin/sh\nenv >'{}'\n", seen.display())).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o700)).unwrap();
+
+    let mut tour = example("tour", &["--players", "2", "--messages", "2"]);
+    tour.env("CARGO", &cargo).env("CARGO_MANIFEST_DIR", "/").env("CARGO_MANIFEST_LINKS", "").env("CARGO_PKG_NAME", "x");
+    let exit = Process::start_program(tour).wait_exit();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+
+    let seen = fs::read_to_string(seen).unwrap();
+    let about_a_package = |line: &&str| line.starts_with("CARGO_MANIFEST_") || line.starts_with("CARGO_PKG_");
+    assert_eq!(seen.lines().filter(about_a_package).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]

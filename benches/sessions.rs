@@ -1,5 +1,10 @@
-//! What sessions cost, and what attackers cost those who have one. Measurements, not tests: run one at a time, with
-//! `FASTWAY_BIN=target/release/fastway cargo test --test blackbox -- --ignored --nocapture session_load::NAME`.
+//! What sessions cost, and what attackers cost those who have one: figures to read, without a verdict.
+//!
+//! ```text
+//! cargo bench --bench sessions            runs all measurements, one after the other
+//! cargo bench --bench sessions -- NAME    runs one of them: cpu, memory, herd or attack
+//! ```
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement ends by panicking")]
 
 use std::env;
 use std::io::{Read, Write};
@@ -22,6 +27,29 @@ const TARGET: &str = "FASTWAY_ATTACKED";
 const ATTACKERS: usize = 2000;
 const PLAYERS: usize = 20;
 const PHASE: Duration = Duration::from_secs(10);
+
+fn main() {
+    if let Ok(target) = env::var(TARGET) {
+        return attack(target);
+    }
+    let measurements: [(&str, fn()); 4] = [
+        ("cpu", cpu_of_a_frame_by_plain_links_and_by_secure_sessions),
+        ("memory", memory_of_an_idle_session),
+        ("herd", how_long_players_take_to_come_back_whose_network_fails_at_one_moment),
+        ("attack", latency_of_live_sessions_while_attackers_open_handshakes),
+    ];
+    // Cargo adds options for a harness that this program does not have.
+    let chosen: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for name in &chosen {
+        assert!(measurements.iter().any(|(known, _)| known == name), "no measurement is named {name:?}");
+    }
+    for (name, measure) in measurements {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            println!("{name}:");
+            measure();
+        }
+    }
+}
 
 /// A gateway with an echo server, ID 7, that ends with the process.
 fn gateway_with_echo() -> Gateway {
@@ -89,8 +117,6 @@ impl Player {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn cpu_of_a_frame_by_plain_links_and_by_secure_sessions() {
     for window in [32, 1] {
         for round in 0..3 {
@@ -119,8 +145,6 @@ fn cpu_of_a_frame_by_plain_links_and_by_secure_sessions() {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn memory_of_an_idle_session() {
     const LINKS: usize = 1500;
     watch::raise_descriptor_limit();
@@ -166,8 +190,7 @@ fn idle(gateway: &Gateway, secure: bool) -> (TcpStream, Option<Session>) {
 }
 
 /// As many as `FASTWAY_HERD` says, at a gateway with the flags in `FASTWAY_HERD_FLAGS`.
-#[tokio::test]
-#[ignore = "a measurement"]
+#[tokio::main(flavor = "current_thread")]
 async fn how_long_players_take_to_come_back_whose_network_fails_at_one_moment() {
     watch::raise_descriptor_limit();
     let count = env::var("FASTWAY_HERD").map_or(1000, |count| count.parse().unwrap());
@@ -266,8 +289,6 @@ impl Roaming {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn latency_of_live_sessions_while_attackers_open_handshakes() {
     let gateway = gateway_with_echo();
     let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, true)).collect();
@@ -322,15 +343,12 @@ fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
 /// A process of its own that runs when nobody else wants the processor: real attackers bring their own.
 fn attackers(target: SocketAddr) -> Child {
     let mut child = Command::new("chrt");
-    child.args(["--idle", "0"]).arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "session_load::attack"]);
+    child.args(["--idle", "0"]).arg(env::current_exe().unwrap());
     child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 /// The child: opens handshakes that it never goes on with, each again a second after it was closed or answered.
-#[test]
-#[ignore = "started by a measurement"]
-fn attack() {
-    let Ok(target) = env::var(TARGET) else { return };
+fn attack(target: String) {
     watch::raise_descriptor_limit();
     let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
     let first: &[u8] = session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes.leak();
