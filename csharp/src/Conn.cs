@@ -11,7 +11,7 @@ namespace Fastway
     /// Close it when it is no longer used, also after the other end has closed it: what came before can be received until
     /// then, and keeps its memory.
     /// </remarks>
-    public sealed class Conn
+    public class Conn
     {
         /// <summary>What <see cref="Receive"/> gives when no message waits.</summary>
         public static readonly byte[] NoMsg = new byte[0];
@@ -21,6 +21,28 @@ namespace Fastway
         private WaiterQueue<byte[]> _receiving;
         private Waiter<Conn> _dialing;
         private Action<Conn, ArraySegment<byte>> _received;
+
+        /// <summary>
+        /// A second hand on the sending side of a connection, as the original has it; <see cref="EndPoint.Dial"/> and
+        /// <see cref="EndPoint.Accept"/> give connections. It receives nothing. What it sends goes out under the number,
+        /// and its <see cref="Close"/> closes the connection with that number.
+        /// </summary>
+        /// <param name="p">The end point to send by.</param>
+        /// <param name="id">The connection's number. With 0, which is nobody's, what is sent is dropped.</param>
+        /// <param name="remoteID">What <see cref="RemoteID"/> says.</param>
+        public Conn(EndPoint p, uint id, uint remoteID)
+        {
+            if (p == null)
+            {
+                throw new ArgumentNullException("p");
+            }
+            _endPoint = p;
+            lock (p.Gate)
+            {
+                _channel = p.Mux.Attach(id, remoteID);
+                _channel.Conn = this;
+            }
+        }
 
         internal Conn(EndPoint endPoint, Channel channel)
         {

@@ -1,3 +1,4 @@
+using System;
 using System.Diagnostics;
 using System.Threading;
 using Fastway.Links;
@@ -6,12 +7,18 @@ using Fastway.Multiplexing;
 namespace Fastway
 {
     // What one turn does, under the lock.
-    public sealed partial class EndPoint
+    public partial class EndPoint
     {
         /// <summary>In ticks of the stopwatch.</summary>
         private readonly long _pollBudget;
 
         private bool _wasLive;
+
+        /// <summary>In UTC.</summary>
+        private DateTime _lastHeard;
+
+        /// <summary>The program is being asked what to do about a silent gateway; nothing is judged meanwhile.</summary>
+        private bool _isAsking;
 
         private void Turn(long now)
         {
@@ -40,6 +47,7 @@ namespace Fastway
                 if (count > 0)
                 {
                     _keepAlive.Heard();
+                    _lastHeard = DateTime.UtcNow;
                 }
                 isMore = count > 0 && Stopwatch.GetTimestamp() < end;
             }
@@ -95,7 +103,8 @@ namespace Fastway
 
         private void StayAlive(long now)
         {
-            if (_mux.IsHeld || !_link.IsLive || !_mux.IsUp)
+            var isPinged = _link.IsLive && (_mux.IsUp || _isOriginal);
+            if (!isPinged || _mux.IsHeld)
             {
                 // While nobody listens, silence means nothing.
                 _keepAlive.Heard();
@@ -105,11 +114,15 @@ namespace Fastway
                 _keepAlive.Start(now);
             }
             _wasLive = _link.IsLive;
+            if (_isAsking)
+            {
+                return;
+            }
             if (_keepAlive.IsSilent(now))
             {
                 JudgeSilence(now);
             }
-            else if (_mux.IsUp && _link.IsLive && _keepAlive.IsPingDue(now))
+            else if (isPinged && _keepAlive.IsPingDue(now))
             {
                 _mux.Ping();
             }
@@ -120,11 +133,35 @@ namespace Fastway
             _keepAlive.Start(now);
             if (_timeoutCallback != null)
             {
-                _timeoutCallbackDue = true;
+                _isAsking = true;
+                new Thread(AskWhetherToGoOn) { IsBackground = true, Name = "fastway ping timeout" }.Start();
             }
             else
             {
                 _link.Silent(now);
+            }
+        }
+
+        /// <summary>On a thread of its own: a callback that connects again takes its time, while messages may still flow.</summary>
+        private void AskWhetherToGoOn()
+        {
+            var goesOn = false;
+            try
+            {
+                goesOn = _timeoutCallback();
+            }
+            catch (Exception error)
+            {
+                HandlerFailed(error);
+            }
+            lock (_gate)
+            {
+                _isAsking = false;
+                _keepAlive.Start(Clock.Now);
+                if (!goesOn)
+                {
+                    _link.Silent(Clock.Now);
+                }
             }
         }
 

@@ -82,14 +82,20 @@ namespace Snet
             get { return _closing.WaitOne(0); }
         }
 
+        /// <exception cref="InvalidOperationException">It was connected before.</exception>
+        public void CheckNotConnected()
+        {
+            if (_session != null)
+            {
+                throw new InvalidOperationException("The stream was connected before.");
+            }
+        }
+
         public void Connect(string host, int port)
         {
             lock (_gate)
             {
-                if (_session != null)
-                {
-                    throw new InvalidOperationException("The stream was connected before.");
-                }
+                CheckNotConnected();
                 _target = new IPEndPoint(Dns.GetHostAddresses(host)[0], port);
                 _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
                 try

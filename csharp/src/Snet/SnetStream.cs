@@ -23,9 +23,9 @@ namespace Snet
         /// <param name="enableCrypt">Whether the stream is encrypted; the gateway must be set alike.</param>
         public SnetStream(int size, bool enableCrypt)
         {
-            if (size < 1)
+            if (size < 0)
             {
-                throw new ArgumentOutOfRangeException("size", size, "at least one byte has to be kept");
+                throw new ArgumentOutOfRangeException("size", size, "it must not be below 0");
             }
             _link = new SnetLink(size, enableCrypt);
         }
@@ -115,8 +115,10 @@ namespace Snet
         }
 
         /// <summary>Begins to connect; <see cref="EndConnect"/> tells how it went.</summary>
+        /// <exception cref="InvalidOperationException">It was connected before.</exception>
         public IAsyncResult BeginConnect(string host, int port, AsyncCallback callback, object state)
         {
+            _link.CheckNotConnected();
             return Begin(() => Do(() => Connect(host, port)), callback, state);
         }
 

@@ -7,6 +7,9 @@ namespace Fastway.Sessions.Legacy
     /// earnest.</summary>
     internal sealed class LegacySession : Session
     {
+        /// <summary>The least that waits to be sent, however little is kept to be sent again.</summary>
+        private const int LeastWaitingBytes = 4096;
+
         private static readonly byte[] Nothing = new byte[0];
 
         private readonly bool _encrypt;
@@ -20,7 +23,7 @@ namespace Fastway.Sessions.Legacy
         private bool _closing;
 
         public LegacySession(bool encrypt, int replayBytes, long patience, long now, RandomSource random)
-            : base(replayBytes, patience, now, random)
+            : base(Math.Max(replayBytes, LeastWaitingBytes), patience, now, random)
         {
             _encrypt = encrypt;
             _replayBytes = replayBytes;
