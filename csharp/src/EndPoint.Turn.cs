@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics;
 using System.Threading;
+using Fastway.EndPoints;
 using Fastway.Links;
 using Fastway.Multiplexing;
 
@@ -9,8 +10,7 @@ namespace Fastway
     // What one turn does, under the lock.
     public partial class EndPoint
     {
-        /// <summary>In ticks of the stopwatch.</summary>
-        private readonly long _pollBudget;
+        private readonly ReadBudget _readBudget;
 
         private bool _wasLive;
 
@@ -37,7 +37,7 @@ namespace Fastway
 
         private void ReadAll(long now)
         {
-            var end = Stopwatch.GetTimestamp() + _pollBudget;
+            var end = _readBudget.Begin(Stopwatch.GetTimestamp());
             var isMore = true;
             while (isMore && Process(now) && !_mux.IsHeld)
             {

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Threading;
 using Fastway.EndPoints;
@@ -91,7 +92,7 @@ namespace Fastway
             var now = Clock.Now;
             _keepAlive.Start(now);
             _connectDeadline = now + (long)options.ConnectTimeout.TotalMilliseconds;
-            _pollBudget = (long)(options.PollBudget.TotalSeconds * System.Diagnostics.Stopwatch.Frequency);
+            _readBudget = new ReadBudget(options.PollBudget, Stopwatch.Frequency, Stopwatch.GetTimestamp());
             _driver = options.RunsItself ? new Driver(this) : null;
         }
 
@@ -253,7 +254,7 @@ namespace Fastway
         }
 
         /// <summary>
-        /// Moves everything: reads what has come, for <see cref="EndPointOptions.PollBudget"/> at most, writes what waits,
+        /// Moves everything: reads what has come, within <see cref="EndPointOptions.PollBudget"/>, writes what waits,
         /// and raises the events on the caller's thread. It waits for nothing. An exception of a handler comes through.
         /// </summary>
         public void Poll()

@@ -157,6 +157,7 @@ namespace Fastway.Links
         {
             _over = _over ?? new LinkException(LostReason.Closed);
             DropTransport();
+            _session.Forget();
         }
 
         private static Session NewSession(EndPointOptions options, long now)

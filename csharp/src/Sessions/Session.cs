@@ -92,6 +92,12 @@ namespace Fastway.Sessions
             }
         }
 
+        /// <summary>The owner is done with the session: nothing that could be used for it stays in memory.</summary>
+        public virtual void Forget()
+        {
+            DropTransport();
+        }
+
         /// <summary>Where to read the transport to; never empty. It overwrites what <see cref="Receive"/> gave.</summary>
         public ArraySegment<byte> ReceiveSpace()
         {

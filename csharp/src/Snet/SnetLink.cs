@@ -21,8 +21,12 @@ namespace Snet
         private const int FirstPause = 100;
         private const int LongestPause = 3000;
 
+        /// <summary>Milliseconds that an address may be silent while there is another one.</summary>
+        private const int AddressPatience = 2000;
+
         private readonly int _size;
         private readonly bool _encrypt;
+        private readonly Func<string, IPAddress[]> _lookUp;
         /// <summary>Held for the session and the socket's place, and while a new connection is made.</summary>
         private readonly object _gate = new object();
         private readonly object _reading = new object();
@@ -35,6 +39,7 @@ namespace Snet
         private readonly byte[] _unread = new byte[ReadBytes];
         private int _unreadStart;
         private int _unreadEnd;
+        /// <summary>The address that has answered. The session is there, so reconnects go nowhere else.</summary>
         private IPEndPoint _target;
         private LegacySession _session;
         private volatile Socket _socket;
@@ -42,10 +47,11 @@ namespace Snet
         private int _readTimeout;
         private int _writeTimeout;
 
-        public SnetLink(int size, bool encrypt)
+        public SnetLink(int size, bool encrypt, Func<string, IPAddress[]> lookUp)
         {
             _size = size;
             _encrypt = encrypt;
+            _lookUp = lookUp;
         }
 
         public int ConnectTimeout { get; set; } = 10000;
@@ -96,16 +102,14 @@ namespace Snet
             lock (_gate)
             {
                 CheckNotConnected();
-                _target = new IPEndPoint(Dns.GetHostAddresses(host)[0], port);
-                _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
-                try
+                var addresses = _lookUp(host);
+                if (addresses.Length == 0)
                 {
-                    _socket = NewTransport();
+                    throw new SocketException((int)SocketError.HostNotFound);
                 }
-                catch
+                for (var at = 0; _socket == null; at++)
                 {
-                    _session = null;
-                    throw;
+                    TryAddress(new IPEndPoint(addresses[at], port), at + 1 == addresses.Length);
                 }
             }
         }
@@ -160,6 +164,31 @@ namespace Snet
             _closing.Set();
             Sockets.Close(_socket);
             Sockets.Close(_connecting);
+        }
+
+        /// <summary>Opens the session at an address; only the last one may fail.</summary>
+        private void TryAddress(IPEndPoint target, bool isLast)
+        {
+            _target = target;
+            _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
+            try
+            {
+                _socket = NewTransport(isLast ? ConnectTimeout : Math.Min(ConnectTimeout, AddressPatience));
+            }
+            catch (Exception error)
+            {
+                _session = null;
+                if (isLast || !IsOfTheNetwork(error) || IsClosed)
+                {
+                    throw;
+                }
+            }
+        }
+
+        private static bool IsOfTheNetwork(Exception error)
+        {
+            return error is SocketException || error is IOException || error is TimeoutException
+                || error is ObjectDisposedException;
         }
 
         private int Take(byte[] buffer, int offset, int count)
@@ -275,36 +304,27 @@ namespace Snet
         {
             try
             {
-                _socket = NewTransport();
+                _socket = NewTransport(ConnectTimeout);
                 return true;
             }
-            catch (SocketException)
+            catch (Exception error) when (IsOfTheNetwork(error))
             {
+                // The session knows for how long it is worth trying again.
+                _session.TransportLost(Clock.Now);
+                _session.Tick(Clock.Now);
+                return false;
             }
-            catch (IOException)
-            {
-            }
-            catch (TimeoutException)
-            {
-            }
-            catch (ObjectDisposedException)
-            {
-            }
-            // Whatever it was: the session knows for how long it is worth trying again.
-            _session.TransportLost(Clock.Now);
-            _session.Tick(Clock.Now);
-            return false;
         }
 
         /// <summary>A socket that carries the session.</summary>
-        private Socket NewTransport()
+        private Socket NewTransport(int timeout)
         {
             var socket = new Socket(_target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             _connecting = socket;
             try
             {
                 ThrowIfClosed();
-                Sockets.Connect(socket, _target, ConnectTimeout);
+                Sockets.Connect(socket, _target, timeout);
                 Greet(socket);
                 SetTimeouts(socket);
                 ThrowIfClosed();
