@@ -200,15 +200,44 @@ namespace Fastway
         /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
         public bool Send(byte[] msg)
         {
+            return Send(new ArraySegment<byte>(msg));
+        }
+
+        /// <summary>As <see cref="Send(byte[])"/>, for a part of an array.</summary>
+        /// <param name="message">The array that the message is in.</param>
+        /// <param name="offset">Where it begins.</param>
+        /// <param name="count">Its length in bytes.</param>
+        /// <returns>False when it was not taken.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public bool Send(byte[] message, int offset, int count)
+        {
+            return Send(new ArraySegment<byte>(message, offset, count));
+        }
+
+        /// <summary>As <see cref="Send(byte[])"/>, for what <see cref="Received"/> and <see cref="TryReceive"/> lend.</summary>
+        /// <param name="message">The message.</param>
+        /// <returns>False when it was not taken.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public bool Send(ArraySegment<byte> message)
+        {
             lock (_endPoint.Gate)
             {
-                var status = TrySend(new ArraySegment<byte>(msg));
+                var status = TrySend(message);
                 while (status == SendStatus.HeldUp && _endPoint.WaitForRoom())
                 {
-                    status = TrySend(new ArraySegment<byte>(msg));
+                    status = TrySend(message);
                 }
                 return status == SendStatus.Queued;
             }
+        }
+
+        /// <summary>As <see cref="TrySend(ArraySegment{byte})"/>, for a whole array.</summary>
+        /// <param name="message">The message.</param>
+        /// <returns>What became of it.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public SendStatus TrySend(byte[] message)
+        {
+            return TrySend(new ArraySegment<byte>(message));
         }
 
         /// <summary>Sends a message, a copy of which is made, or says why not. It waits for nothing.</summary>
@@ -248,6 +277,16 @@ namespace Fastway
             }
             waiter.ListenTo(cancellation);
             return waiter.Task;
+        }
+
+        /// <summary>As <see cref="SendAsync(ArraySegment{byte}, CancellationToken)"/>, for a whole array.</summary>
+        /// <param name="message">The message; its memory must not change until the task completes.</param>
+        /// <param name="cancellation">Gives up: the message is not sent, unless it was queued before.</param>
+        /// <returns>Whether it was queued; false when the connection has ended.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public Task<bool> SendAsync(byte[] message, CancellationToken cancellation = default(CancellationToken))
+        {
+            return SendAsync(new ArraySegment<byte>(message), cancellation);
         }
 
         /// <summary>Closes the connection behind what was sent; what was not received is dropped.</summary>
