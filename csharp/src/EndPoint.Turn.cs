@@ -10,9 +10,16 @@ namespace Fastway
     // What one turn does, under the lock.
     public partial class EndPoint
     {
+        /// <summary>
+        /// Milliseconds for which a server waits for its challenge on a link that is live. The gateway sends it first of all,
+        /// and gives the whole handshake no more time.
+        /// </summary>
+        private const long ChallengePatience = 5000;
+
         private readonly ReadBudget _readBudget;
 
         private bool _wasLive;
+        private long _liveSince;
 
         /// <summary>In UTC.</summary>
         private DateTime _lastHeard;
@@ -112,6 +119,7 @@ namespace Fastway
             if (_link.IsLive && !_wasLive)
             {
                 _keepAlive.Start(now);
+                _liveSince = now;
             }
             _wasLive = _link.IsLive;
             if (_isAsking)
@@ -187,7 +195,12 @@ namespace Fastway
             }
             else if (!_mux.IsUp && now >= _connectDeadline)
             {
-                End(new LinkException(LostReason.ConnectTimedOut, _link.Trouble));
+                var step = _admission.WaitedFor(_link.IsConnected, _link.IsLive, _mux.IsGreeted);
+                End(new LinkException(LostReason.ConnectTimedOut, _link.IsLive ? step : _link.Trouble ?? step));
+            }
+            else if (_mux.AwaitsChallenge && _link.IsLive && now - _liveSince >= ChallengePatience)
+            {
+                End(new LinkException(LostReason.ConnectTimedOut, _admission.NoChallenge()));
             }
             else if (_shutdown != null)
             {
@@ -198,11 +211,20 @@ namespace Fastway
         /// <summary>What the end of a link means that the gateway has not answered on yet.</summary>
         private LinkException AsConnecting(LinkException end)
         {
-            if (_mux.IsUp || (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network))
+            if (_mux.IsUp)
             {
                 return end;
             }
-            return new LinkException(_mux.IsGreeted ? LostReason.WrongKey : LostReason.TurnedAway, null, end);
+            if (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network)
+            {
+                // A session whose server was not convinced is forgotten by the gateway, so it refuses to go on with it.
+                return _mux.IsGreeted && end.Reason == LostReason.SessionRefused
+                    ? new LinkException(LostReason.WrongKey, null, end)
+                    : end;
+            }
+            return _mux.IsGreeted
+                ? new LinkException(LostReason.WrongKey, null, end)
+                : new LinkException(LostReason.TurnedAway, _options.Session == null ? _admission.PlainTurnedAway() : null, end);
         }
 
         private void End(LinkException why)

@@ -25,6 +25,7 @@ namespace Fastway
         private readonly MuxSettings _settings;
         private readonly Mux _mux;
         private readonly Link _link;
+        private readonly Admission _admission;
         private readonly KeepAlive _keepAlive;
         private readonly Driver _driver;
         private readonly long _connectDeadline;
@@ -86,6 +87,7 @@ namespace Fastway
             _options = options;
             _link = link;
             _timeoutCallback = timeoutCallback;
+            _admission = new Admission(role, options.Session);
             _settings = new MuxSettings(role, options, serverId, authKey);
             _mux = new Mux(_settings);
             _keepAlive = keepAlive;
@@ -424,9 +426,10 @@ namespace Fastway
         {
             options = options ?? new EndPointOptions();
             var target = Address.Parse(address);
+            var admission = new Admission(role, options.Session);
             var link = options.Session == null
                 ? (Link)new PlainLink(new SocketTransport(target))
-                : new SessionLink(options, () => new SocketTransport(target), Clock.Now);
+                : new SessionLink(options, admission, () => new SocketTransport(target), Clock.Now);
             return new EndPoint(options, role, serverId, authKey, link);
         }
 

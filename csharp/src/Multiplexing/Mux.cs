@@ -55,6 +55,12 @@ namespace Fastway.Multiplexing
             get { return IsUp || (_greeted && _settings.Role == Role.Server); }
         }
 
+        /// <summary>A server's first word is the gateway's, and has not come.</summary>
+        public bool AwaitsChallenge
+        {
+            get { return !_greeted; }
+        }
+
         /// <summary>Nothing is to be read from the link, because too much waits to be received.</summary>
         public bool IsHeld
         {

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Threading;
 using Fastway;
 using Fastway.Crypto;
+using Fastway.Links;
 using Fastway.Sessions;
 using Fastway.Sessions.Legacy;
 
@@ -16,10 +17,11 @@ namespace Snet
     {
         /// <summary>Bytes that are read at a time; the session has room for as many.</summary>
         private const int ReadBytes = 16 * 1024;
-        /// <summary>Milliseconds between two attempts to connect: at first, and at most. They are drawn from the upper
-        /// half.</summary>
-        private const int FirstPause = 100;
-        private const int LongestPause = 3000;
+        /// <summary>Between two attempts to connect, after a first one without a pause.</summary>
+        private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+        private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+        /// <summary>After a refusal: the server is there, and all that is wanted is that it says the same again.</summary>
+        private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
         /// <summary>Milliseconds that an address may be silent while there is another one.</summary>
         private const int AddressPatience = 2000;
@@ -289,9 +291,12 @@ namespace Snet
                 Sockets.Close(broken);
                 _session.TransportLost(Clock.Now);
                 var random = new Random();
-                for (var pause = FirstPause; !TryTransport(); pause = Math.Min(2 * pause, LongestPause))
+                var pauses = new Pauses(FirstPause, LongestPause, random);
+                var refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
+                while (!TryTransport())
                 {
-                    if (_session.End != null || _closing.WaitOne(random.Next(pause / 2, pause)))
+                    var pause = (IsRefused() ? refusalPauses : pauses).Next();
+                    if (_session.End != null || _closing.WaitOne((int)pause))
                     {
                         return false;
                     }
@@ -355,7 +360,7 @@ namespace Snet
                 var count = Sockets.Receive(socket, reply, read, reply.Length - read);
                 if (count == 0)
                 {
-                    throw new EndOfStreamException(_target + " did not answer with a session.");
+                    throw new EndOfStreamException(NoSession());
                 }
                 read += count;
             }
@@ -365,6 +370,12 @@ namespace Snet
                 throw new IOException(_target + " refused the session.");
             }
             ForgetEvents();
+        }
+
+        private string NoSession()
+        {
+            return _target + " did not answer with a session; does the port admit legacy sessions (the gateway's"
+                + " --client-link legacy)?";
         }
 
         private ArraySegment<byte> Feed(byte[] bytes, int count)
@@ -379,10 +390,19 @@ namespace Snet
         /// <summary>Nobody waits for them: reads and writes tell what happens.</summary>
         private void ForgetEvents()
         {
-            SessionEvent ignored;
-            while (_session.PollEvent(out ignored))
+            IsRefused();
+        }
+
+        /// <summary>Takes what has happened, and says whether the server has refused meanwhile.</summary>
+        private bool IsRefused()
+        {
+            var isRefused = false;
+            SessionEvent happened;
+            while (_session.PollEvent(out happened))
             {
+                isRefused |= happened.Kind == SessionEventKind.Refused;
             }
+            return isRefused;
         }
 
         private void SetTimeouts(Socket socket)

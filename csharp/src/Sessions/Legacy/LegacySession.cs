@@ -19,6 +19,8 @@ namespace Fastway.Sessions.Legacy
         private Shared _shared;
         private ulong _written;
         private ulong _read;
+        /// <summary>What the acceptor had read when the last transport was made.</summary>
+        private ulong _readByPeer;
         private Transport _transport;
         private bool _closing;
 
@@ -49,6 +51,11 @@ namespace Fastway.Sessions.Legacy
         public override ulong Received
         {
             get { return _read; }
+        }
+
+        public override ulong Progress
+        {
+            get { return _read + _readByPeer; }
         }
 
         public override long Timeout
@@ -156,6 +163,7 @@ namespace Fastway.Sessions.Legacy
                 return Over(SessionEnd.Refused(Status.DataGap));
             }
             _transport.Cursor = read;
+            _readByPeer = read;
             return Fault.None;
         }
 

@@ -55,6 +55,11 @@ namespace Fastway.Sessions.Secure
             get { return _incoming.Received; }
         }
 
+        public override ulong Progress
+        {
+            get { return _incoming.Received + _outgoing.Acknowledged; }
+        }
+
         public override long Timeout
         {
             get { return _live == null || End != null ? Life.Expires : Math.Min(_incoming.AckDue, Life.Expires); }
