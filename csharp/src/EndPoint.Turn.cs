@@ -1,17 +1,31 @@
+using System;
 using System.Diagnostics;
 using System.Threading;
+using Fastway.EndPoints;
 using Fastway.Links;
 using Fastway.Multiplexing;
 
 namespace Fastway
 {
     // What one turn does, under the lock.
-    public sealed partial class EndPoint
+    public partial class EndPoint
     {
-        /// <summary>In ticks of the stopwatch.</summary>
-        private readonly long _pollBudget;
+        /// <summary>
+        /// Milliseconds for which a server waits for its challenge on a link that is live. The gateway sends it first of all,
+        /// and gives the whole handshake no more time.
+        /// </summary>
+        private const long ChallengePatience = 5000;
+
+        private readonly ReadBudget _readBudget;
 
         private bool _wasLive;
+        private long _liveSince;
+
+        /// <summary>In UTC.</summary>
+        private DateTime _lastHeard;
+
+        /// <summary>The program is being asked what to do about a silent gateway; nothing is judged meanwhile.</summary>
+        private bool _isAsking;
 
         private void Turn(long now)
         {
@@ -30,7 +44,7 @@ namespace Fastway
 
         private void ReadAll(long now)
         {
-            var end = Stopwatch.GetTimestamp() + _pollBudget;
+            var end = _readBudget.Begin(Stopwatch.GetTimestamp());
             var isMore = true;
             while (isMore && Process(now) && !_mux.IsHeld)
             {
@@ -40,6 +54,7 @@ namespace Fastway
                 if (count > 0)
                 {
                     _keepAlive.Heard();
+                    _lastHeard = DateTime.UtcNow;
                 }
                 isMore = count > 0 && Stopwatch.GetTimestamp() < end;
             }
@@ -95,7 +110,8 @@ namespace Fastway
 
         private void StayAlive(long now)
         {
-            if (_mux.IsHeld || !_link.IsLive || !_mux.IsUp)
+            var isPinged = _link.IsLive && (_mux.IsUp || _isOriginal);
+            if (!isPinged || _mux.IsHeld)
             {
                 // While nobody listens, silence means nothing.
                 _keepAlive.Heard();
@@ -103,13 +119,18 @@ namespace Fastway
             if (_link.IsLive && !_wasLive)
             {
                 _keepAlive.Start(now);
+                _liveSince = now;
             }
             _wasLive = _link.IsLive;
+            if (_isAsking)
+            {
+                return;
+            }
             if (_keepAlive.IsSilent(now))
             {
                 JudgeSilence(now);
             }
-            else if (_mux.IsUp && _link.IsLive && _keepAlive.IsPingDue(now))
+            else if (isPinged && _keepAlive.IsPingDue(now))
             {
                 _mux.Ping();
             }
@@ -120,11 +141,35 @@ namespace Fastway
             _keepAlive.Start(now);
             if (_timeoutCallback != null)
             {
-                _timeoutCallbackDue = true;
+                _isAsking = true;
+                new Thread(AskWhetherToGoOn) { IsBackground = true, Name = "fastway ping timeout" }.Start();
             }
             else
             {
                 _link.Silent(now);
+            }
+        }
+
+        /// <summary>On a thread of its own: a callback that connects again takes its time, while messages may still flow.</summary>
+        private void AskWhetherToGoOn()
+        {
+            var goesOn = false;
+            try
+            {
+                goesOn = _timeoutCallback();
+            }
+            catch (Exception error)
+            {
+                HandlerFailed(error);
+            }
+            lock (_gate)
+            {
+                _isAsking = false;
+                _keepAlive.Start(Clock.Now);
+                if (!goesOn)
+                {
+                    _link.Silent(Clock.Now);
+                }
             }
         }
 
@@ -150,7 +195,12 @@ namespace Fastway
             }
             else if (!_mux.IsUp && now >= _connectDeadline)
             {
-                End(new LinkException(LostReason.ConnectTimedOut, _link.Trouble));
+                var step = _admission.WaitedFor(_link.IsConnected, _link.IsLive, _mux.IsGreeted);
+                End(new LinkException(LostReason.ConnectTimedOut, _link.IsLive ? step : _link.Trouble ?? step));
+            }
+            else if (_mux.AwaitsChallenge && _link.IsLive && now - _liveSince >= ChallengePatience)
+            {
+                End(new LinkException(LostReason.ConnectTimedOut, _admission.NoChallenge()));
             }
             else if (_shutdown != null)
             {
@@ -161,11 +211,20 @@ namespace Fastway
         /// <summary>What the end of a link means that the gateway has not answered on yet.</summary>
         private LinkException AsConnecting(LinkException end)
         {
-            if (_mux.IsUp || (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network))
+            if (_mux.IsUp)
             {
                 return end;
             }
-            return new LinkException(_mux.IsGreeted ? LostReason.WrongKey : LostReason.TurnedAway, null, end);
+            if (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network)
+            {
+                // A session whose server was not convinced is forgotten by the gateway, so it refuses to go on with it.
+                return _mux.IsGreeted && end.Reason == LostReason.SessionRefused
+                    ? new LinkException(LostReason.WrongKey, null, end)
+                    : end;
+            }
+            return _mux.IsGreeted
+                ? new LinkException(LostReason.WrongKey, null, end)
+                : new LinkException(LostReason.TurnedAway, _options.Session == null ? _admission.PlainTurnedAway() : null, end);
         }
 
         private void End(LinkException why)

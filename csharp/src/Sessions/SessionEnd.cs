@@ -69,11 +69,13 @@ namespace Fastway.Sessions
         {
             switch (reason)
             {
-                case 0: return "no reason given";
-                case 1: return "the other end broke the protocol";
-                case 2: return "the gateway stops";
-                case 3: return "a bound was exceeded";
-                case 4: return "an operator decided so";
+                case AbortReason.Unspecified: return "no reason given";
+                case AbortReason.PeerFault: return "the other end broke the protocol";
+                case AbortReason.Shutdown: return "the gateway stops";
+                case AbortReason.Overflow: return "a bound was exceeded";
+                case AbortReason.Operator: return "an operator decided so";
+                case AbortReason.TooSlow: return "the receiver was too slow";
+                case AbortReason.Replaced: return "a newer link registered the same server ID";
                 default: return "reason " + reason;
             }
         }
@@ -82,14 +84,14 @@ namespace Fastway.Sessions
         {
             switch (status)
             {
-                case 1: return "no session has this id";
-                case 2: return "the session waited too long, or was ended to make room";
-                case 3: return "the first message was not made with the session's secret";
-                case 4: return "an attempt with this or a higher number came before";
-                case 5: return "the counts do not fit";
-                case 6: return "the gateway is about to stop";
-                case 7: return "the gateway is overloaded";
-                case 8: return "the gateway does not admit this kind of session here";
+                case Status.Unknown: return "no session has this id";
+                case Status.Expired: return "the session waited too long, or was ended to make room";
+                case Status.NotAuthentic: return "the first message was not made with the session's secret";
+                case Status.StaleAttempt: return "an attempt with this or a higher number came before";
+                case Status.DataGap: return "the counts do not fit";
+                case Status.Draining: return "the gateway is about to stop";
+                case Status.Overloaded: return "the gateway is overloaded";
+                case Status.NotAdmitted: return "the gateway does not admit this kind of session here";
                 default: return "status " + status;
             }
         }

@@ -1,4 +1,6 @@
 using System;
+using System.Diagnostics;
+using System.Threading;
 using System.Threading.Tasks;
 using Fastway.Tests.Support;
 using NUnit.Framework;
@@ -37,6 +39,31 @@ namespace Fastway.Tests.EndPoints
                 Assert.AreEqual(number.ToString(), Receive(conn));
             }
             Assert.IsTrue(echo.IsOpen);
+        }
+
+        /// <summary>The budget itself is over after one read, which is 16 KiB.</summary>
+        [Test]
+        public void A_poll_after_a_long_pause_reads_for_longer_than_the_budget()
+        {
+            var server = Server(_gateway, 1);
+            var client = Client(_gateway, new EndPointOptions { PollBudget = TimeSpan.FromTicks(1) });
+            var conn = client.Dial(1);
+            var from = Accept(server);
+            Send(from, "the link is up");
+            Assert.AreEqual("the link is up", Receive(conn));
+            for (var count = 0; count < 500; count++)
+            {
+                Assert.IsTrue(from.Send(new byte[1000]));
+            }
+            var sent = server.ShutdownAsync();
+            var pause = Stopwatch.StartNew();
+            while (!sent.IsCompleted || pause.ElapsedMilliseconds < 500)
+            {
+                server.Poll();
+                Thread.Sleep(1);
+            }
+            client.Poll();
+            Assert.Greater(client.UnreadBytes, 2 * (16 << 10));
         }
 
         [Test]
