@@ -53,7 +53,7 @@ main() {
     step "Go SDK: gRPC over it" test_go go-grpc examples/grpc
     step "Go SDK: benchmarks run, once each; nothing allocates" test_go go-bench . -run AllocateNothing -bench . -benchtime 1x
     step "C# SDK: library, tests, examples and benchmark compile as C# 7; NUnit on Mono" run_tests nunit csharp csharp/test.sh
-    step "benchmarks run, once each" cargo test --locked --bench data_path
+    step "benchmarks run, once each" cargo test --locked --workspace --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
     step "packages: the SDK compiles from what would be published" package
     step "release build" end_release_build

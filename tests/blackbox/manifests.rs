@@ -119,6 +119,27 @@ fn the_readmes_name_the_msrv_of_the_manifest() {
     }
 }
 
+/// Cargo finds no tests by itself here: a file that nobody names would never run.
+#[test]
+fn every_file_with_tests_belongs_to_the_program_beside_it() {
+    for (folder, program) in [("tests", "blackbox"), ("rust-client/tests", "sdk")] {
+        let folder = root().join(folder);
+        let loose = modules_in(&folder);
+        assert!(loose.is_empty(), "{loose:?} in {folder:?} are compiled by nobody: move them to {program}/");
+
+        let main = fs::read_to_string(folder.join(program).join("main.rs")).unwrap();
+        let mut forgotten = modules_in(&folder.join(program));
+        forgotten.retain(|module| module != "main" && !main.contains(&format!("\nmod {module};\n")));
+        assert!(forgotten.is_empty(), "{program}/main.rs does not name {forgotten:?}");
+    }
+}
+
+fn modules_in(folder: &Path) -> Vec<String> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    sources.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
 /// A crate of ours as cargo reads its manifest.
 struct Package {
     /// Relative to the root of the repository; empty for the gateway itself.
