@@ -26,10 +26,11 @@ type EndPointCfg struct {
 	RecvChanSize int
 	// PingInterval is the time between pings. It has to be below the gateway's idle timeout.
 	PingInterval time.Duration
-	// PingTimeout is how long after a ping nothing must have come for TimeoutCallback to be called.
+	// PingTimeout is how long after a ping nothing must have come for TimeoutCallback to be called. Default: PingInterval.
 	PingTimeout time.Duration
-	// TimeoutCallback is told of a silent gateway; it is true when it wants to hear no more of it, and no more pings are
-	// to be sent. Without one, a link that is silent for three intervals is closed.
+	// TimeoutCallback is called when the gateway has not answered a ping in time. It returns whether to go on pinging: true
+	// keeps the pings and the calls coming, false stops both for good and leaves the link open. It is only called with a
+	// PingInterval. Without a callback, a link that is silent for three intervals is closed.
 	TimeoutCallback func() bool
 	// ServerID is the number under which a server registers, AuthKey the gateway's key.
 	ServerID uint32
@@ -119,9 +120,10 @@ func (cfg *EndPointCfg) config() Config {
 	if cfg.BufferSize > 0 {
 		config.ReadBufferBytes = max(cfg.BufferSize, kib)
 	}
-	if cfg.TimeoutCallback != nil {
+	if cfg.TimeoutCallback != nil && cfg.PingInterval > 0 {
 		config.DeadAfter = -1
-		config.silence = silenceCheck{after: cfg.PingTimeout, callback: cfg.TimeoutCallback}
+		config.silence = silenceCheck{after: cfg.PingTimeout, goOn: cfg.TimeoutCallback}
+		orElse(&config.silence.after, cfg.PingInterval)
 	}
 	return config
 }

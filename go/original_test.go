@@ -7,12 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"fastway/internal/chaostest"
 	"fastway/internal/gatewaytest"
+	"fastway/internal/wire"
 	"fastway/link"
+	"fastway/snet"
 )
 
 // importPaths is all that a program written for the original has to change.
@@ -192,23 +194,121 @@ func TestCloseCallbacksAreCalledOnceAndNotWhenRemoved(t *testing.T) {
 	})
 }
 
-func TestASilentGatewayIsToldToTheTimeoutCallback(t *testing.T) {
+// callbackClient is a client whose TimeoutCallback reports each call, and returns what goOn says. Its gateway is played by
+// the test.
+func callbackClient(t *testing.T, goOn bool) (client *EndPoint, gateway *fakeGateway, called chan struct{}) {
 	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	go io.Copy(io.Discard, theirs)
-	var called atomic.Int32
-	client := NewClient(ours, EndPointCfg{
-		PingInterval: time.Millisecond, PingTimeout: time.Millisecond,
-		TimeoutCallback: func() bool { return called.Add(1) == 5 },
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	called = make(chan struct{}, 1000)
+	client = NewClient(ours, EndPointCfg{
+		PingInterval: time.Millisecond, PingTimeout: 20 * time.Millisecond,
+		TimeoutCallback: func() bool {
+			called <- struct{}{}
+			return goOn
+		},
 	})
-	eventually(t, "the callback is called", func() bool { return called.Load() == 5 })
+	t.Cleanup(func() {
+		theirs.Close()
+		<-client.Done()
+	})
+	gateway = &fakeGateway{t, theirs}
+	// What a plain link begins with.
+	gateway.expectCommand(ping)
+	gateway.say(ping)
+	return client, gateway, called
+}
+
+var ping = wire.Command{Type: wire.Ping}
+
+// expectAnsweredPings has the gateway answer so many pings.
+func expectAnsweredPings(gateway *fakeGateway, count int) {
+	for range count {
+		gateway.expectCommand(ping)
+		gateway.say(ping)
+	}
+}
+
+func TestPingsGoOnAfterALatePongWhenTheTimeoutCallbackReturnsTrue(t *testing.T) {
+	_, gateway, called := callbackClient(t, true)
+	gateway.expectCommand(ping)
+	<-called
+	gateway.say(ping)
+	expectAnsweredPings(gateway, 5)
+}
+
+func TestPingsGoOnAfterTwoBlackHolesWhenTheTimeoutCallbackReturnsTrue(t *testing.T) {
+	client, gateway, called := callbackClient(t, true)
+	for range 2 {
+		expectAnsweredPings(gateway, 2)
+		gateway.expectCommand(ping)
+		<-called
+		gateway.expectCommand(ping)
+		<-called
+	}
+	expectAnsweredPings(gateway, 5)
 	if err := client.Err(); err != nil {
 		t.Errorf("the link has ended: %v", err)
 	}
-	theirs.Close()
-	<-client.Done()
-	if called := called.Load(); called != 5 {
-		t.Errorf("called %d times, though it wanted to hear no more", called)
+}
+
+func TestPingsStopAndTheLinkLivesWhenTheTimeoutCallbackReturnsFalse(t *testing.T) {
+	client, gateway, called := callbackClient(t, false)
+	gateway.expectCommand(ping)
+	<-called
+	eventually(t, "the pings have stopped", func() bool {
+		client.keep.mu.Lock()
+		defer client.keep.mu.Unlock()
+		return client.keep.stopped
+	})
+	// A late answer does not begin them again.
+	gateway.say(ping)
+	for id := range uint32(100) {
+		refused := make(chan error)
+		go func() {
+			_, err := client.DialConn(patient(t), id)
+			refused <- err
+		}()
+		gateway.expectCommand(wire.Command{Type: wire.Dial, RemoteID: id})
+		gateway.say(wire.Command{Type: wire.Refuse, RemoteID: id})
+		expectError(t, <-refused, ErrRefused)
+	}
+	if len(called) > 0 {
+		t.Errorf("the callback was called %d more times", len(called))
+	}
+}
+
+func TestAKeepAliveThatReconnectsItsSnetConnectionOutlivesTwoBlackHoles(t *testing.T) {
+	proxy := chaostest.Start(t, gatewaytest.Start(t, "--client-link", "legacy").Client)
+	conn, err := snet.Dial(snet.Config{}, func() (net.Conn, error) { return net.Dial("tcp", proxy.Addr) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := NewClient(conn, EndPointCfg{
+		PingInterval: 10 * time.Millisecond, PingTimeout: 200 * time.Millisecond,
+		TimeoutCallback: func() bool {
+			conn.(*snet.Conn).TryReconn()
+			return true
+		},
+	})
+	t.Cleanup(func() { closeAtEnd(client) })
+	for range 2 {
+		carried := proxy.Links()
+		proxy.Freeze()
+		eventually(t, "another connection is made", func() bool { return proxy.Links() > carried })
+		received := client.Stats().ReceivedBytes
+		eventually(t, "pings are answered by it", func() bool { return client.Stats().ReceivedBytes > received+10*9 })
+	}
+}
+
+func TestATimeoutCallbackWithoutAPingIntervalIsNotCalledAndWithoutATimeoutWaitsForOneInterval(t *testing.T) {
+	callback := func() bool { return true }
+	without := EndPointCfg{TimeoutCallback: callback, PingTimeout: time.Second}
+	if cfg := without.config(); cfg.silence.goOn != nil || cfg.DeadAfter != 0 {
+		t.Errorf("without an interval: %+v", cfg.silence)
+	}
+	untimed := EndPointCfg{TimeoutCallback: callback, PingInterval: time.Second}
+	if cfg := untimed.config(); cfg.silence.after != time.Second {
+		t.Errorf("without a time-out: %+v", cfg.silence)
 	}
 }
 
