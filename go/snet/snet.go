@@ -112,5 +112,6 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.sessions.Addr() }
 
-// Close stops listening. Connections that were accepted live on as long as their TCP connections do.
+// Close stops listening. Connections that were accepted live on as long as their TCP connections do, and end with them:
+// one that waits to go on ends at once.
 func (l *Listener) Close() error { return l.sessions.Close() }

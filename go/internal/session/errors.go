@@ -104,6 +104,9 @@ func (e *ProtocolError) Error() string { return "the other end broke the protoco
 // ErrExpired says that a session was without a transport for longer than it is kept, or had to make room for others.
 var ErrExpired = errors.New("the session waited too long for a transport")
 
+// ErrNotResumable says that a session has lost its transport and that nothing accepts another one for it.
+var ErrNotResumable = errors.New("the session cannot be resumed: its listener is closed")
+
 // endError says that the session is over, and not just one transport of it.
 type endError struct{ why error }
 

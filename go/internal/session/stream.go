@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -74,6 +75,8 @@ type Stream struct {
 	live *carrier
 	// plain was received and not read; it lies in spill.
 	plain, spill []byte
+	// notResumable: its listener is closed, so that it ends with its transport.
+	notResumable bool
 	// end is why the session is over.
 	end             error
 	readBy, writeBy deadline
@@ -370,6 +373,10 @@ func (s *Stream) lost(c *carrier, why error) {
 	}
 	s.live = nil
 	go c.conn.Close()
+	if s.notResumable {
+		s.finish(fmt.Errorf("%w: %w", ErrNotResumable, why), nil)
+		return
+	}
 	if time.Since(c.since) >= steady {
 		s.tried = 0
 	}
@@ -380,6 +387,16 @@ func (s *Stream) lost(c *carrier, why error) {
 	}
 	if s.opts.onWait != nil {
 		go s.opts.onWait()
+	}
+}
+
+// stopResuming is for when nothing accepts transports for the session any more: it ends with the one it has.
+func (s *Stream) stopResuming() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notResumable = true
+	if s.live == nil {
+		s.finish(ErrNotResumable, nil)
 	}
 }
 
