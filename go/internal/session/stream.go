@@ -24,7 +24,8 @@ type Options struct {
 	Wait time.Duration
 	// Dial makes the next transport. Without it the stream waits for one: an acceptor's.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none.
+	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none. While nobody listens, and
+	// after a refusal, a shorter pause may be enough.
 	Pause func(n int) time.Duration
 	// OnEvent is told what happens, in order, without a lock held.
 	OnEvent func(Event)
@@ -88,8 +89,7 @@ type Stream struct {
 	acks   *time.Timer
 	armed  bool
 	expiry *time.Timer
-	// tried counts the attempts since a transport was steady.
-	tried int
+	pauses pauses
 	// redialing: a goroutine sees to the next transport, and to the events.
 	redialing     bool
 	cancelAttempt context.CancelFunc
@@ -102,7 +102,9 @@ type carrier struct {
 	conn  net.Conn
 	t     *transport
 	since time.Time
-	in    inBuffer
+	// brought: new bytes of the stream came by it.
+	brought bool
+	in      inBuffer
 	// out holds what is being written, unsent is what of it is left.
 	out    *[]byte
 	unsent []byte
@@ -115,7 +117,7 @@ type carrier struct {
 var _ net.Conn = (*Stream)(nil)
 
 func newStream(proto protocol, opts Options) *Stream {
-	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1)}
+	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1), pauses: pauses{grow: opts.Pause}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.news = sync.NewCond(&s.mu)
 	s.acks = time.AfterFunc(time.Hour, s.onAcks)
@@ -212,6 +214,7 @@ func (s *Stream) open(c *carrier, p []byte) int {
 		into = s.spillRoom()
 	}
 	n, err := s.proto.open(c.t, &c.in, into, now)
+	c.brought = c.brought || n > 0
 	if len(p) < s.proto.leastRoom() {
 		s.plain = into[:n]
 		n = s.takePlain(p)
@@ -359,12 +362,9 @@ func (s *Stream) Reconnect() error {
 	} else if s.cancelAttempt != nil {
 		s.cancelAttempt()
 	}
-	s.tried = 0
+	s.pauses.reset()
 	return nil
 }
-
-// steady is how long a transport has to live for pauses to begin anew.
-const steady = time.Second
 
 // lost takes note that a transport is of no more use.
 func (s *Stream) lost(c *carrier, why error) {
@@ -377,9 +377,7 @@ func (s *Stream) lost(c *carrier, why error) {
 		s.finish(fmt.Errorf("%w: %w", ErrNotResumable, why), nil)
 		return
 	}
-	if time.Since(c.since) >= steady {
-		s.tried = 0
-	}
+	s.pauses.lost(c.brought, time.Since(c.since))
 	s.expiry.Reset(s.waitTime())
 	if s.opts.Dial != nil && !s.redialing {
 		s.redialing = true

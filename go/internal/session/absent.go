@@ -1,0 +1,16 @@
+//go:build !plan9
+
+package session
+
+import (
+	"errors"
+	"syscall"
+)
+
+// windowsConnRefused is what Windows calls it.
+const windowsConnRefused = syscall.Errno(10061)
+
+// nobodyListens tells whether a machine is there and the gateway is not.
+func nobodyListens(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windowsConnRefused)
+}
