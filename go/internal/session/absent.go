@@ -10,7 +10,7 @@ import (
 // windowsConnRefused is what Windows calls it.
 const windowsConnRefused = syscall.Errno(10061)
 
-// nobodyListens tells whether a machine is there and the gateway is not.
-func nobodyListens(err error) bool {
+// NobodyListens tells whether a machine is there and the gateway is not.
+func NobodyListens(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windowsConnRefused)
 }

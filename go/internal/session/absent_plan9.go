@@ -1,4 +1,4 @@
 package session
 
-// nobodyListens is never known: errors have no numbers.
-func nobodyListens(error) bool { return false }
+// NobodyListens is never known: errors have no numbers.
+func NobodyListens(error) bool { return false }

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// longestAbsence bounds the pause while nobody listens: whoever restarts a gateway wants its players back at once, and
+	// LongestAbsence bounds the pause while nobody listens: whoever restarts a gateway wants its players back at once, and
 	// an attempt costs its machine next to nothing.
-	longestAbsence = 400 * time.Millisecond
+	LongestAbsence = 400 * time.Millisecond
 	// longestRefusal bounds the pause after a refusal that would be final, so that it is soon known.
 	longestRefusal = 100 * time.Millisecond
 	// leastLife is how long a transport that brought nothing has to live to have been of use.
@@ -32,9 +32,9 @@ func (p *pauses) next(why error) time.Duration {
 	switch {
 	case errors.As(why, &refused) && refused.Status.wouldBeFinal():
 		p.last = jittered(longestRefusal)
-	case nobodyListens(why):
+	case NobodyListens(why):
 		p.absent++
-		p.last = min(p.grow(p.absent+1), jittered(longestAbsence))
+		p.last = min(p.grow(p.absent+1), jittered(LongestAbsence))
 	default:
 		p.failed++
 		p.last = p.grow(p.failed)
