@@ -12,7 +12,7 @@ var (
 	// ErrRefused says that the gateway refused a dial: the remote is not there, or a limit of connections is reached.
 	ErrRefused = errors.New("virtual connection refused")
 	// ErrTooLargePacket says that a message does not fit into MaxPacket. Nothing of it was sent.
-	ErrTooLargePacket = errors.New("too large packet")
+	ErrTooLargePacket error = tooLargePacket{}
 	// ErrQueueFull says that a connection was closed because too much waited to be received.
 	ErrQueueFull = errors.New("the receive queue was full")
 	// ErrHeldUp says that too much waits for the socket already: this side's own link is held up.
@@ -28,6 +28,26 @@ var (
 	// ErrSilent says that the gateway has not sent a byte for too long.
 	ErrSilent = errors.New("the gateway has not answered a ping")
 )
+
+// tooLargePacket leaves the session as it was that refuses a message with it.
+type tooLargePacket struct{}
+
+func (tooLargePacket) Error() string { return "too large packet" }
+
+func (tooLargePacket) SessionSurvives() {}
+
+// TooLargeError says how much larger than MaxPacket a message is. errors.Is finds ErrTooLargePacket in it.
+type TooLargeError struct {
+	// Bytes is the length of the message, Most the longest that is sent.
+	Bytes, Most int
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("fastway: too large packet: the message has %d bytes, and %d fit into MaxPacket; split it, or raise MaxPacket here and --max-packet at the gateway", e.Bytes, e.Most)
+}
+
+// Is finds ErrTooLargePacket.
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLargePacket }
 
 // ConnectStep is a step on the way to a link.
 type ConnectStep string

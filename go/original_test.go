@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,66 @@ func TestCloseCallbacksAreCalledOnceAndNotWhenRemoved(t *testing.T) {
 	eventually(t, "sessions that have ended are forgotten", func() bool {
 		return client.GetSession(ours.ID()) == nil && server.GetSession(theirs.ID()) == nil
 	})
+}
+
+func TestCloseReturnsWhenTheCloseCallbacksOfItsSessionsHaveRun(t *testing.T) {
+	client, server := originalPair(t)
+	var ran atomic.Int32
+	for range 10 {
+		ours, _ := openSession(t, client, server)
+		ours.AddCloseCallback(t, "slow", func() {
+			time.Sleep(5 * time.Millisecond)
+			ran.Add(1)
+		})
+	}
+	client.Close()
+	if ran := ran.Load(); ran != 10 {
+		t.Errorf("%d of 10 callbacks had run when Close returned", ran)
+	}
+}
+
+func TestACloseCallbackMayCloseTheEndpoint(t *testing.T) {
+	client, server := originalPair(t)
+	ours, _ := openSession(t, client, server)
+	other, _ := openSession(t, client, server)
+	closed := make(chan struct{})
+	ours.AddCloseCallback(t, "closes all", func() {
+		client.Close()
+		close(closed)
+	})
+	ours.Close()
+	<-closed
+	if !other.IsClosed() {
+		t.Error("the endpoint was closed and its session was not")
+	}
+}
+
+func TestASessionSendsPayloadsUpToMaxPacketAndSurvivesALongerOne(t *testing.T) {
+	ours, theirs := net.Pipe()
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	const maxPacket = 100
+	client := NewClient(ours, EndPointCfg{MaxPacket: maxPacket})
+	t.Cleanup(func() {
+		theirs.Close()
+		<-client.Done()
+	})
+	gateway := &fakeGateway{t, theirs}
+	gateway.expectCommand(ping)
+	session := client.newSession(gateway.open(client, 1))
+	if err := session.Send(make([]byte, maxPacket+1)); err != ErrTooLargePacket {
+		t.Errorf("a payload above MaxPacket gave %v", err)
+	}
+	for size := maxPacket - 4; size <= maxPacket; size++ {
+		if err := session.Send(make([]byte, size)); err != nil {
+			t.Fatalf("a payload of %d bytes gave %v", size, err)
+		}
+		if id, payload := gateway.frame(); id != 1 || len(payload) != size {
+			t.Fatalf("connection %d got %d bytes, want %d", id, len(payload), size)
+		}
+	}
+	if session.IsClosed() {
+		t.Error("the session is closed")
+	}
 }
 
 // callbackClient is a client whose TimeoutCallback reports each call, and returns what goOn says. Its gateway is played by

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -167,6 +169,32 @@ func TestTheRestartOfAGatewayEndsSessionsWithAReason(t *testing.T) {
 	var over *SessionError
 	if event := p.expectEvent(t, SessionLost); !errors.As(event.Err, &over) || over.End != SessionRefused || over.Status != 1 {
 		t.Errorf("%+v", event)
+	}
+}
+
+// A legacy session has no word for its end: the gateway keeps it for the wait time.
+func TestClosingALinkEndsItsConnectionsAtOnceOverSessionsOfAllKinds(t *testing.T) {
+	for _, way := range sessionWays(t) {
+		way.flags = append(way.flags, "--client-snet-wait-timeout", "1h", "--server-snet-wait-timeout", "1h")
+		t.Run(way.name, func(t *testing.T) {
+			p := meetOverSessions(t, way)
+			client, server := p.client.EndPoint(), p.server.EndPoint()
+			dialed, accepted := openConn(t, server, client, p.server.RemoteID())
+			send(t, p.client, "the last words")
+			client.Close()
+			expect(t, p.server, "the last words")
+			expectEnd(t, p.server, io.EOF)
+			expectEnd(t, dialed, io.EOF)
+			expectEnd(t, accepted, net.ErrClosed)
+			<-client.Done()
+			expectError(t, client.Err(), net.ErrClosed)
+
+			p = meetOverSessions(t, way)
+			if err := p.server.EndPoint().Shutdown(patient(t)); err != nil {
+				t.Errorf("the shutdown gave %v", err)
+			}
+			expectEnd(t, p.client, io.EOF)
+		})
 	}
 }
 
