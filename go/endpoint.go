@@ -58,12 +58,12 @@ func ConnectServer(ctx context.Context, address string, cfg Config) (*EndPoint, 
 // OpenClient is ConnectClient over a physical connection that is there already: any net.Conn. It owns conn from then on.
 // A session is resumed by what Config.Dial makes to the address of conn's other end.
 func OpenClient(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, clientRole, conn, addressOf(conn), cfg)
+	return open(ctx, clientRole, conn, addressOf(conn), cfg, nil)
 }
 
 // OpenServer is ConnectServer over a physical connection that is there already: any net.Conn. It owns conn from then on.
 func OpenServer(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, serverRole, conn, addressOf(conn), cfg)
+	return open(ctx, serverRole, conn, addressOf(conn), cfg, nil)
 }
 
 // addressOf is where the next physical connection goes, if one is wanted.

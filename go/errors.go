@@ -20,7 +20,9 @@ var (
 	// ErrWrongKey says that the gateway turned a server away when it had seen the proof of its key.
 	ErrWrongKey = errors.New("the gateway turned the server away: give both the same key; if they have, it is being stopped or has too many handshakes, and its log says which")
 	// ErrTurnedAway says that the link ended before the gateway had said anything.
-	ErrTurnedAway = errors.New("turned away before the gateway said anything: it is at its limit of links, is being stopped, admits only sessions (Config.Session), or this is another port")
+	ErrTurnedAway = errors.New("the gateway ended the link before it had said anything")
+	// ErrNotAdmitted says that the port does not admit this kind of link.
+	ErrNotAdmitted = errors.New("this port does not admit this kind of link")
 	// ErrNotAGateway says that what listens there speaks, but not as a gateway does on that port.
 	ErrNotAGateway = errors.New("what listens there is not this port of a gateway; check the address")
 	// ErrFlooded says that the gateway has caused more Closes than it reads.
@@ -64,8 +66,8 @@ const (
 	StepPing ConnectStep = "ping"
 )
 
-// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAGateway, ErrWrongGateway, a
-// *SessionError, the context's error, or what the network said.
+// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAdmitted, ErrNotAGateway,
+// ErrWrongGateway, a *SessionError, the context's error, or what the network said.
 type ConnectError struct {
 	// Step is where it failed.
 	Step ConnectStep

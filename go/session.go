@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -157,22 +156,6 @@ func sessionError(err error) error {
 		return &SessionError{End: SessionExpired, Err: err}
 	default:
 		return err
-	}
-}
-
-// whyNoSession says why no session was opened.
-func whyNoSession(err error) error {
-	var refused *session.RefusedError
-	var length *session.LengthError
-	switch {
-	case errors.As(err, &refused) && !refused.Status.IsKnown(), errors.As(err, &length):
-		return errors.Join(ErrNotAGateway, err)
-	case refused != nil && refused.Status == session.StatusNotAuthentic, errors.Is(err, session.ErrNotAuthentic):
-		return errors.Join(ErrWrongGateway, sessionError(err))
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return ErrTurnedAway
-	default:
-		return sessionError(err)
 	}
 }
 

@@ -61,7 +61,7 @@ const (
 )
 
 var abortTexts = [...]string{
-	"no reason given", "this end broke the protocol", "the gateway stops", "a bound was exceeded", "an operator decided so",
+	"no reason given", "this end broke the protocol", "the gateway stops", "a bound was exceeded: too much waited for this end", "an operator decided so",
 }
 
 func (r AbortReason) String() string {
@@ -88,6 +88,26 @@ func (e *LengthError) Error() string { return fmt.Sprintf("a message claims %d b
 type RefusedError struct{ Status Status }
 
 func (e *RefusedError) Error() string { return "refused: " + e.Status.String() }
+
+// legacyRefusal is a refusal of a legacy session, which has no words for a reason.
+type legacyRefusal struct {
+	RefusedError
+	text string
+}
+
+func (e *legacyRefusal) Error() string { return e.text }
+
+func (e *legacyRefusal) Unwrap() error { return &e.RefusedError }
+
+var (
+	errLegacyNotOpened = &legacyRefusal{RefusedError{StatusNotAdmitted},
+		"refused, without a reason since a legacy session has no words for one: it is not admitted here, or the gateway is overloaded or about to stop"}
+	errLegacyNotResumed = &legacyRefusal{RefusedError{StatusUnknown},
+		"refused, without a reason since a legacy session has no words for one: the gateway has ended the session, or was restarted"}
+)
+
+// ErrChallenge says that the other end begins as a gateway's server port does with plain links.
+var ErrChallenge = errors.New("it sends the challenge of a server port that admits plain links")
 
 // AbortedError says that the other end has aborted the session.
 type AbortedError struct{ Reason AbortReason }
