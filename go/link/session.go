@@ -23,6 +23,12 @@ type Codec interface {
 	Close() error
 }
 
+// observer is a codec that is told when its session has ended and the close callbacks have run.
+type observer interface{ CallbacksRan() }
+
+// survivable is an error of a codec's Send that leaves the session as it was: nothing of the message was sent.
+type survivable interface{ SessionSurvives() }
+
 // Session carries messages over a codec. Its methods may be called from several goroutines at a time.
 type Session struct {
 	// State is the application's own. The sessions that an EndPoint gives have a *fastway.ConnInfo there.
@@ -79,16 +85,21 @@ func (s *Session) Receive() (interface{}, error) {
 	return msg, err
 }
 
-// Send sends a message. An error closes the session.
+// Send sends a message. An error closes the session, but for one of the codec that has a method SessionSurvives.
 func (s *Session) Send(msg interface{}) error {
 	if s.IsClosed() {
 		return SessionClosedError
 	}
 	err := s.send(msg)
-	if err != nil {
+	if endsSession(err) {
 		_ = s.Close()
 	}
 	return err
+}
+
+func endsSession(err error) bool {
+	var harmless survivable
+	return err != nil && !errors.As(err, &harmless)
 }
 
 func (s *Session) send(msg interface{}) error {
@@ -107,7 +118,7 @@ func (s *Session) sendLoop() {
 	for {
 		select {
 		case msg := <-s.toSend:
-			if s.codec.Send(msg) != nil {
+			if endsSession(s.codec.Send(msg)) {
 				_ = s.Close()
 				return
 			}
@@ -135,9 +146,12 @@ func (s *Session) Close() error {
 // called, but the codec stays open. It is true for the first end.
 func (s *Session) Ended() bool {
 	callbacks, first := s.end()
-	if len(callbacks) > 0 {
+	switch {
+	case len(callbacks) > 0:
 		// Who ends the session may hold what a callback needs.
-		go call(callbacks)
+		go s.call(callbacks)
+	case first:
+		s.call(nil)
 	}
 	return first
 }
@@ -153,9 +167,12 @@ func (s *Session) end() (callbacks []closeCallback, first bool) {
 	return callbacks, true
 }
 
-func call(callbacks []closeCallback) {
+func (s *Session) call(callbacks []closeCallback) {
 	for _, callback := range callbacks {
 		callback.call()
+	}
+	if observer, ok := s.codec.(observer); ok {
+		observer.CallbacksRan()
 	}
 }
 
