@@ -19,7 +19,9 @@ pub use crate::observer::{
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
-pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub use crate::worker::{
+    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo, Undelivered,
+};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]

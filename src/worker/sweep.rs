@@ -54,7 +54,10 @@ impl Core {
                     // The peer may have gone where the stream cannot follow.
                     self.drop_stream(slot);
                 }
-                Some(reason) => self.close(slot, &reason),
+                Some(reason) => {
+                    self.count_undelivered(slot);
+                    self.close(slot, &reason);
+                }
                 None => {}
             }
             if self.has_session(slot) {

@@ -35,6 +35,7 @@ use self::failure::Failure;
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
 use super::inspect::HandshakeInfo;
+use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
@@ -415,7 +416,7 @@ impl Core {
 
     fn arrival_failed(&mut self, side: Side, peer: SocketAddr, failure: &Failure) {
         self.stats.sessions.failed(failure.kind());
-        self.journal.turned_away(side, peer, failure);
+        self.link_log.rejected(side, peer, Rejected::Session(failure.kind()), failure);
     }
 
     /// Drops the handshakes that take too long.
