@@ -134,7 +134,7 @@ impl Gateway {
         }
         drop(serving);
         let ready: Vec<WorkerId> = ready.iter().collect();
-        let ticker = Ticker::start(mailboxes.clone(), &self.config).map_err(StartError::Worker)?;
+        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
         let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping: AtomicBool::new(false) };
         let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
         match failed.map(|worker| running.join(worker)) {

@@ -36,6 +36,7 @@ pub(super) fn interval(config: &Config) -> Duration {
 impl Core {
     /// Looks at every link once.
     pub(super) fn sweep(&mut self) {
+        self.shared.heartbeats.answered(self.me);
         let now = Instant::now();
         self.now = self.at(now);
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
