@@ -19,7 +19,9 @@ pub use crate::observer::{
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
-pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub use crate::worker::{
+    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo, Undelivered,
+};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ impl Gateway {
         }
         drop(serving);
         let ready: Vec<WorkerId> = ready.iter().collect();
-        let ticker = Ticker::start(mailboxes.clone(), &self.config).map_err(StartError::Worker)?;
+        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
         let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping: AtomicBool::new(false) };
         let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
         match failed.map(|worker| running.join(worker)) {

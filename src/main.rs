@@ -9,10 +9,10 @@ use anyhow::Context;
 use fastway::admin::{self, AdminThread, CommandFile, Registry};
 use fastway::cli::{self, CtlOptions, Invocation, Options};
 use fastway::ctl;
-use fastway::gateway::{Gateway, Running};
+use fastway::gateway::{Gateway, Running, Undelivered};
 use fastway::http::{HttpAdmin, HttpListener};
 use fastway::key_file;
-use fastway::logging::{self, LogControl};
+use fastway::logging::{self, Log, LogControl};
 use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
 use tokio::runtime;
 use tracing::level_filters::LevelFilter;
@@ -37,10 +37,17 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    match run(options) {
+    let log = match logging::init(options.log_level.map(LevelFilter::from_level), options.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("fastway: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(options, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fastway: {error:#}");
+            log.fatal(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -81,8 +88,7 @@ fn ask(options: &CtlOptions) -> ExitCode {
     }
 }
 
-fn run(options: Options) -> anyhow::Result<()> {
-    let log = logging::init(options.log_level.map(LevelFilter::from_level), options.log_format)?;
+fn run(options: Options, log: &Log) -> anyhow::Result<()> {
     options.notices.iter().for_each(|notice| warn!("{notice}"));
     let dir = env::current_dir().context("cannot tell the working directory")?;
     let files = Files::new(dir, options.name.clone());
@@ -91,7 +97,7 @@ fn run(options: Options) -> anyhow::Result<()> {
     runtime.block_on(serve(&files, options, log))
 }
 
-async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Result<()> {
+async fn serve(files: &Files, options: Options, log: &Log) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let pid_file = PidFile::acquire(files)?;
     raise_descriptor_limit();
@@ -102,7 +108,7 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
     let listener = options.admin.map(HttpListener::bind).transpose()?;
     let line = listening(&gateway, listener.as_ref());
     let mut running = gateway.start()?;
-    let commands = commands(files, &running, log)?;
+    let commands = commands(files, &running, log.control())?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     let observed = (running.observer(), admin.caller());
@@ -118,10 +124,19 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
     running.stop();
     match signals.unless_stopped(running.ended()).await {
         Some(stopped) => stopped.context("a worker failed while stopping")?,
-        None => exit_at_once(pid_file),
+        None => exit_at_once(pid_file, log),
     }
+    warn_of_losses(&running);
     info!("stopped");
     Ok(())
+}
+
+/// Says what was left for peers that did not take it in time. That is their doing: the exit code stays 0.
+fn warn_of_losses(running: &Running) {
+    let Undelivered { links, bytes } = running.observer().report().total().stats.undelivered;
+    if links > 0 {
+        warn!(links, bytes, "peers did not take what waited for them within --shutdown-grace: it is lost");
+    }
 }
 
 /// Has the allocator give the memory of a burst back even while the workers are quiet.
@@ -160,8 +175,9 @@ async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {
 }
 
 /// For an operator who does not want to wait for the end of the grace time. Nothing is asked to finish.
-fn exit_at_once(pid_file: PidFile) -> ! {
+fn exit_at_once(pid_file: PidFile, log: &Log) -> ! {
     warn!("stopped at once by a second signal: what waited to be sent is lost");
     drop(pid_file);
+    log.finish();
     process::exit(1)
 }

@@ -143,7 +143,8 @@ impl Totals {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions } = stats;
+        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered: _ } =
+            stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;

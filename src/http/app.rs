@@ -2,13 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::watch;
-use tracing::warn;
 
 use super::HttpConfig;
 use super::access::Access;
@@ -20,7 +18,7 @@ use super::route::Route;
 use super::sample::{Samples, Started};
 use crate::admin::{Caller, Excerpt};
 use crate::gateway::Observer;
-use crate::logging::{RateLimit, Suppressed};
+use crate::logging::{RateLimit, limited};
 
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;
@@ -145,11 +143,9 @@ impl App {
         if !kept_out.contains(&failure.status()) {
             return;
         }
-        let allowed = self.refused.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
-        if let Some(Suppressed(suppressed)) = allowed {
-            let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
-            warn!(%path, reason, suppressed, "admin request refused");
-        }
+        let mut limit = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
+        limited!(limit, WARN, [path = path.plain(), reason], "admin request refused");
     }
 }
 

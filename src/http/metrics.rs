@@ -205,6 +205,8 @@ impl Metrics {
     }
 
     fn process(&mut self, sample: &Sample) {
+        let dropped = [plain(sample.dropped_lines)];
+        self.counter("fastway_log_lines_dropped_total", "lines of the log that nobody took in time", dropped);
         let usage = &sample.usage;
         let cpu = (usage.user + usage.system).as_secs_f64();
         self.counter("process_cpu_seconds_total", "CPU time, user and system", [(Vec::new(), cpu)]);

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use crate::admin::Allocator;
 use crate::gateway::{Observer, Report};
+use crate::logging;
 use crate::process::Usage;
 use crate::worker::WorkerReport;
 
@@ -56,6 +57,8 @@ pub(super) struct Sample {
     pub(super) report: Report,
     /// All workers together.
     pub(super) total: WorkerReport,
+    /// Lines of the log that were dropped so far.
+    pub(super) dropped_lines: u64,
     pub(super) usage: Usage,
     /// `None`: the program has another allocator.
     pub(super) allocator: Option<Allocator>,
@@ -106,6 +109,7 @@ impl Sample {
             stopping,
             total: report.total(),
             report,
+            dropped_lines: logging::dropped_lines(),
             usage: Usage::now()
                 .inspect_err(|error| debug!(%error, "what the process takes is not known"))
                 .unwrap_or_default(),

@@ -62,6 +62,7 @@ pub(super) struct StatsView {
     sessions: SessionsView,
     stray_runs: u64,
     accept_errors: u64,
+    log: LogView,
     pool: Vec<PoolView>,
     process: ProcessView,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +135,11 @@ struct SessionsView {
 }
 
 #[derive(Debug, Serialize)]
+struct LogView {
+    dropped_lines: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct PoolView {
     chunk_bytes: usize,
     in_use: usize,
@@ -187,6 +193,7 @@ impl StatsView {
             sessions: SessionsView::new(sample),
             stray_runs: total.routing.stray,
             accept_errors: total.stats.accept_errors,
+            log: LogView { dropped_lines: sample.dropped_lines },
             pool: sample.pool(),
             process: sample.process(),
             allocator: sample.allocator(),

@@ -16,9 +16,10 @@ use tokio::sync::Notify;
 
 use super::doors::Acceptor;
 use super::gates::{GateKey, Gates};
+use super::link_log::LinkLog;
 use super::mail::Outgoing;
 use super::pending::PendingByPort;
-use super::report::{Journal, Stats};
+use super::report::Stats;
 use super::sessions::Ended;
 use super::shared::Shared;
 use super::stop::Stop;
@@ -61,7 +62,7 @@ pub(super) struct Core {
     past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
     pub(super) stats: Stats,
-    pub(super) journal: Journal,
+    pub(super) link_log: LinkLog,
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
@@ -109,7 +110,7 @@ impl Core {
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
-            journal: Journal::default(),
+            link_log: LinkLog::default(),
             now: Millis::default(),
             swept: Millis::default(),
             sampled: 0,
@@ -137,7 +138,7 @@ impl Core {
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         entry.insert(link);
         self.stats.opened(role.side());
-        self.journal.opened(role, addr.id, peer);
+        self.link_log.opened(role, addr.id, peer);
         self.session_begins(addr);
         addr
     }

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use super::arrivals;
 use super::core::Core;
 use super::inspect::AcceptorInfo;
+use super::link_log::Rejected;
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
@@ -218,7 +219,7 @@ impl Core {
     /// Says that a server can be dialed; false if its link is gone by now.
     fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
         let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
-        link.inspect(|link| self.journal.registered(id, link)).is_some()
+        link.inspect(|link| self.link_log.registered(id, link)).is_some()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
@@ -233,16 +234,16 @@ impl Core {
 
     pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
         self.stats.turned_away(kind);
-        self.journal.turned_away(side, peer, reason);
+        self.link_log.rejected(side, peer, Rejected::Admission(kind), reason);
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
         self.stats.accept_errors += 1;
-        self.journal.accept_failed(side, error, pause);
+        self.link_log.accept_failed(side, error, pause);
     }
 
     pub(super) fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
         self.stats.handshake_failed(kind);
-        self.journal.turned_away(Side::Server, peer, reason);
+        self.link_log.rejected(Side::Server, peer, Rejected::ServerHandshake(kind), reason);
     }
 }

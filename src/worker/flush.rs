@@ -26,7 +26,7 @@ impl Core {
     /// ends the link.
     fn deafen(&mut self, slot: Slot, lost: &std::io::Error) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        tracing::debug!(link = %link.addr.id, peer = %link.peer, %lost, "the peer takes no more");
+        self.link_log.write_failed(link, lost);
         link.deaf = true;
         link.outbox.clear(&mut self.pool);
         link.unmute();

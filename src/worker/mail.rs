@@ -213,6 +213,11 @@ impl Mailboxes {
         }
     }
 
+    /// Whether a worker is gone.
+    pub(super) fn has_ended(&self, worker: WorkerId) -> bool {
+        self.senders.get(worker.index()).is_none_or(UnboundedSender::is_closed)
+    }
+
     /// Whether all workers are gone.
     pub(super) fn is_deserted(&self) -> bool {
         self.senders.iter().all(UnboundedSender::is_closed)

@@ -156,7 +156,7 @@ impl Core {
         let Some(session) = link.session() else { return };
         self.shared.sessions.resumed(link.addr, AddressPrefix::from(peer.ip()), session.names());
         self.stats.sessions.resume_ended(ResumeEnd::Resumed);
-        self.journal.resumed(link);
+        self.link_log.resumed(link);
         link.wake();
     }
 
@@ -165,7 +165,7 @@ impl Core {
         link.block(false);
         link.waits.begin(WaitReason::NoTransport);
         self.stats.sessions.interrupted += 1;
-        self.journal.interrupted(link);
+        self.link_log.interrupted(link);
         self.account_for_waiting(slot);
     }
 

@@ -36,6 +36,7 @@ pub(super) fn interval(config: &Config) -> Duration {
 impl Core {
     /// Looks at every link once.
     pub(super) fn sweep(&mut self) {
+        self.shared.heartbeats.answered(self.me);
         let now = Instant::now();
         self.now = self.at(now);
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
@@ -54,7 +55,10 @@ impl Core {
                     // The peer may have gone where the stream cannot follow.
                     self.drop_stream(slot);
                 }
-                Some(reason) => self.close(slot, &reason),
+                Some(reason) => {
+                    self.count_undelivered(slot);
+                    self.close(slot, &reason);
+                }
                 None => {}
             }
             if self.has_session(slot) {

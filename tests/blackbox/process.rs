@@ -1,9 +1,10 @@
 //! The process contract (`docs/protocol.md`) against the built binary: pid file, signals, commands.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
-use fastway_testkit::process::{Exit, Process, Signal};
+use fastway_testkit::process::{Exit, Process, Signal, gateway_binary};
 use fastway_testkit::{Gateway, data, pprof, watch};
 use tempfile::tempdir;
 
@@ -24,14 +25,26 @@ fn the_pid_file_holds_the_pid_while_the_gateway_runs() {
 }
 
 #[test]
-fn sigterm_and_sigint_stop_it_cleanly() {
-    for signal in [Signal::TERM, Signal::INT] {
+fn sigterm_sigint_and_sighup_stop_it_cleanly() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut gateway = Process::start(&[]);
         gateway.signal(signal);
         let exit = gateway.wait_exit();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
         assert!(!gateway.file("fastway.pid").exists());
     }
+}
+
+#[test]
+fn a_gateway_under_nohup_survives_sighup() {
+    let mut command = Command::new("nohup");
+    command.arg(gateway_binary()).args(["--client-addr=127.0.0.1:0", "--server-addr=127.0.0.1:0"]);
+    let mut gateway = Process::start_program(command);
+    gateway.listening();
+    gateway.signal(Signal::HUP);
+    goes_on(&mut gateway);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit().code, Some(0));
 }
 
 #[test]

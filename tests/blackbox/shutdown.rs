@@ -4,8 +4,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use fastway_testkit::process::Signal;
-use fastway_testkit::{Client, Gateway, Link, Server, on_every_setup, watch};
-use fastway_wire::ConnId;
+use fastway_testkit::{Client, Gateway, Link, Server, data, on_every_setup, watch};
+use fastway_wire::{Command, ConnId};
+use serde_json::Value;
 
 /// Lets so much wait for a client that no socket can take it all.
 const PATIENT: [&str; 2] = ["--client-send-bytes=1G", "--client-slow-grace=60s"];
@@ -20,7 +21,7 @@ static MESSAGE: [u8; 64 << 10] = [b'm'; 64 << 10];
 
 #[test]
 fn every_end_is_told_and_the_gateway_ends_at_once_when_nothing_waits() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         on_every_setup(&["--shutdown-grace", "25s"], |gateway| {
             let (mut one, mut two) = (gateway.server(1), gateway.server(2));
             let mut clients: Vec<Client> = (0..10).map(|_| gateway.client()).collect();
@@ -81,7 +82,7 @@ fn a_peer_that_does_not_read_holds_the_gateway_up_for_the_grace_time_only() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_signal_to_stop_more_than_a_second_after_the_first_ends_it_at_once() {
     on_every_setup(&[&PATIENT[..], &["--shutdown-grace", "60s"]].concat(), |gateway| {
         let (mut client, mut server) = (gateway.narrow_client(), gateway.server(7));
         let conn = client.open(&mut server);
@@ -90,9 +91,73 @@ fn a_second_signal_ends_it_at_once() {
         gateway.signal(Signal::TERM);
         server.expect_close(conn);
         server.expect_eof(); // now only the client is waited for
-        gateway.signal(Signal::TERM);
-        gateway.wait_exit();
+        watch::eventually("a later signal is none that came twice", || {
+            gateway.signal(Signal::TERM);
+            !gateway.is_running()
+        });
+        assert_eq!(gateway.wait_exit().code, Some(1));
     });
+}
+
+#[test]
+fn signals_that_come_twice_at_once_stop_it_gracefully() {
+    let pairs = [
+        (Signal::TERM, Signal::TERM),
+        (Signal::INT, Signal::INT),
+        (Signal::HUP, Signal::HUP),
+        (Signal::TERM, Signal::INT),
+        (Signal::HUP, Signal::TERM),
+    ];
+    for (first, second) in pairs {
+        let mut gateway = Gateway::start(&[&PATIENT[..], &["--shutdown-grace", "20s"]].concat());
+        let (mut client, mut server) = (gateway.narrow_client(), gateway.server(7));
+        let conn = client.open(&mut server);
+        overfill(&mut server, conn);
+
+        gateway.signal(first);
+        gateway.signal(second);
+        (0..320).for_each(|_| client.expect_data(conn, &MESSAGE));
+        client.expect_close(conn);
+        client.expect_eof();
+        gateway.expect_clean_exit();
+    }
+}
+
+#[test]
+fn what_a_stop_could_not_deliver_is_counted_in_the_log() {
+    let flags = ["--shutdown-grace", "1s", "--log-format=json"];
+    on_every_setup(&[&PATIENT[..], &flags].concat(), |gateway| {
+        let (mut client, mut server) = (gateway.narrow_client(), gateway.server(7));
+        let conn = client.open(&mut server);
+        overfill(&mut server, conn);
+
+        gateway.signal(Signal::TERM);
+        server.expect_close(conn);
+        let exit = gateway.wait_exit();
+        assert_eq!(exit.code, Some(0), "that is the peer's doing: {}", exit.stderr);
+        let lines = exit.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let warnings: Vec<Value> = lines.filter(|line| line["message"].as_str().unwrap().contains("lost")).collect();
+        assert_eq!(warnings.len(), 1, "{}", exit.stderr);
+        assert_eq!((&warnings[0]["level"], &warnings[0]["links"]), (&"WARN".into(), &1.into()));
+        let sent = 320 * data(conn, &MESSAGE).len() + Command::Close { conn }.encode().len();
+        let taken = client.bytes_until_eof();
+        assert_eq!(warnings[0]["bytes"], sent - taken);
+    });
+}
+
+#[test]
+fn a_stop_that_delivers_everything_warns_of_nothing() {
+    let mut gateway = Gateway::start(&[]);
+    let (mut client, mut server) = (gateway.client(), gateway.server(7));
+    let conn = client.open(&mut server);
+    server.send(conn, b"the last words");
+    gateway.signal(Signal::TERM);
+    client.expect_data(conn, b"the last words");
+    client.expect_close(conn);
+    client.until_eof();
+    drop((client, server));
+    let log = gateway.wait_exit().stderr;
+    assert!(!log.contains("WARN"), "{log}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
+use std::process::Stdio;
 
 use crate::http::{Answer, Http};
 use crate::link::Link;
@@ -11,6 +12,8 @@ use crate::watch;
 
 /// What the servers of the suites prove to know.
 pub const KEY: &str = "the suites' own key";
+
+const OURS: [&str; 6] = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
 
 /// A running gateway on loopback; killed when dropped.
 pub struct Gateway {
@@ -31,8 +34,15 @@ pub fn on_every_setup(flags: &[&str], script: impl Fn(&mut Gateway)) {
 impl Gateway {
     /// Starts a gateway on free ports of 127.0.0.1 with [`KEY`]; `flags` come last, so they win.
     pub fn start(flags: &[&str]) -> Self {
-        let ours = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
-        let process = Process::start(&[&ours, flags].concat());
+        Self::of(Process::start(&[&OURS, flags].concat()))
+    }
+
+    /// The same with a stderr that the test owns: nothing of its log is collected.
+    pub fn logging_to(stderr: impl Into<Stdio>, flags: &[&str]) -> Self {
+        Self::of(Process::logging_to(stderr, &[&OURS, flags].concat()))
+    }
+
+    fn of(process: Process) -> Self {
         let listening = process.listening();
         Self { process, listening }
     }

@@ -302,6 +302,19 @@ impl Link {
         }
     }
 
+    /// The number of bytes that still come before the link ends.
+    #[track_caller]
+    pub fn bytes_until_eof(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            count += self.waiting().len();
+            self.taken = self.input.len();
+            if self.fill() == 0 {
+                return count;
+            }
+        }
+    }
+
     fn take_message(&mut self) -> Option<Message> {
         let whole = split_frame(self.waiting(), MAX_PACKET).expect("the gateway sends whole frames");
         let (frame, _) = whole?;

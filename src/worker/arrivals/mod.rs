@@ -32,6 +32,7 @@ pub use self::failure::ArrivalEnd;
 use self::failure::Failure;
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
+use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
 use super::pending::PendingHandshake;
 use super::sessions::{Answered, ResumeEnd};
@@ -326,7 +327,7 @@ impl Core {
 
     fn arrival_failed(&mut self, side: Side, peer: SocketAddr, failure: &Failure) {
         self.stats.sessions.failed(failure.kind());
-        self.journal.turned_away(side, peer, failure);
+        self.link_log.rejected(side, peer, Rejected::Session(failure.kind()), failure);
     }
 
     /// Accounts for a handshake that made room for another one.

@@ -1,13 +1,26 @@
 //! Structured logs on stderr, and a limit for the lines that a peer can cause.
+//!
+//! Nobody who logs waits for whoever reads the log: see [`Log`].
+
+mod limit;
+mod panics;
+mod queue;
+mod writer;
 
 use std::env;
 use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
 
+pub(crate) use limit::limited;
+pub use limit::{RateLimit, Suppressed};
+use queue::LineQueue;
+pub use queue::Patience;
+use tracing::{Level, error};
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use writer::Writer;
 
 /// Environment variable that sets the log level when the command line does not.
 const LEVEL_VARIABLE: &str = "RUST_LOG";
@@ -26,21 +39,71 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct LogControl(reload::Handle<EnvFilter, Registry>);
 
-/// Sends the log of the whole program to stderr.
+/// The log of the program. Dropping it ends the log, as [`Log::finish`] does.
+///
+/// Lines go into a queue with a bound, in bytes, and a thread of their own writes them. When the reader of stderr stalls,
+/// lines that do not fit are dropped, counted ([`dropped_lines`]), and reported in the log as soon as it is read again.
+#[derive(Debug)]
+pub struct Log {
+    queue: Arc<LineQueue>,
+    control: LogControl,
+}
+
+/// The queue of the log that this program has, for [`dropped_lines`].
+static QUEUE: OnceLock<Arc<LineQueue>> = OnceLock::new();
+
+/// Sends the log of the whole program to stderr, panics included.
 ///
 /// `level` is what `--log-level` says. Without it `RUST_LOG` counts, and without that the level is `info`.
 ///
 /// # Errors
-/// When `RUST_LOG` is needed and is no filter, or when the program has a log already.
-pub fn init(level: Option<LevelFilter>, format: LogFormat) -> Result<LogControl, LoggingError> {
+/// When `RUST_LOG` is needed and is no filter, when the program has a log already, or when the system refuses a thread.
+pub fn init(level: Option<LevelFilter>, format: LogFormat) -> Result<Log, LoggingError> {
     let (filter, control) = reload::Layer::new(filter(level, env::var(LEVEL_VARIABLE).ok())?);
-    let lines = fmt::layer().with_writer(io::stderr);
+    let queue = Arc::new(LineQueue::default());
+    let lines = fmt::layer().with_writer(Arc::clone(&queue)).log_internal_errors(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-    Ok(LogControl(control))
+    Writer::start(Arc::clone(&queue), io::stderr()).map_err(LoggingError::Thread)?;
+    let _first = QUEUE.set(Arc::clone(&queue));
+    panics::log_them();
+    Ok(Log { queue, control: LogControl(control) })
+}
+
+/// Lines of the program's log that were dropped since it started, since nobody took them in time.
+pub fn dropped_lines() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.dropped())
+}
+
+impl Log {
+    /// What changes the level.
+    pub fn control(&self) -> LogControl {
+        self.control.clone()
+    }
+
+    /// Ends the log once its lines are written. Waits for that for a second at most, and not at all when the reader has
+    /// stalled before. Later lines are lost.
+    pub fn finish(&self) {
+        self.queue.finish();
+    }
+
+    /// Says why the program ends, even where the log is turned off.
+    pub fn fatal(&self, reason: &str) {
+        if tracing::enabled!(Level::ERROR) {
+            error!("{reason}");
+        } else {
+            self.queue.push(format!("fastway: {reason}\n").as_bytes());
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
 impl LogControl {
@@ -77,6 +140,9 @@ pub enum LoggingError {
     /// Something in this program has set up a log before.
     #[error("the log is set up already: {0}")]
     Twice(#[from] TryInitError),
+    /// The system refuses the thread that writes it.
+    #[error("cannot start the thread of the log: {0}")]
+    Thread(io::Error),
 }
 
 fn filter(level: Option<LevelFilter>, variable: Option<String>) -> Result<EnvFilter, LoggingError> {
@@ -88,92 +154,9 @@ fn filter(level: Option<LevelFilter>, variable: Option<String>) -> Result<EnvFil
     }
 }
 
-/// Lets a bounded number of log lines a second through and counts the others.
-///
-/// One per call site, or per reason, whatever a peer can trigger; it belongs to the thread that logs. The clock is the
-/// caller's:
-///
-/// ```
-/// # use std::time::Instant;
-/// # let mut refused = fastway::logging::RateLimit::new(10);
-/// if let Some(suppressed) = refused.allow(Instant::now()) {
-///     tracing::warn!(%suppressed, "client refused");
-/// }
-/// ```
-#[derive(Debug)]
-pub struct RateLimit {
-    per_second: u32,
-    second: Option<Instant>,
-    allowed: u32,
-    suppressed: u64,
-}
-
-/// How many lines a [`RateLimit`] left out since the last one that it allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suppressed(pub u64);
-
-impl RateLimit {
-    /// A limit that allows `per_second` lines in each second; with 0 it allows none.
-    pub const fn new(per_second: u32) -> Self {
-        Self { per_second, second: None, allowed: 0, suppressed: 0 }
-    }
-
-    /// Whether a line may be logged at `now`, and if so, how many before it were left out.
-    pub fn allow(&mut self, now: Instant) -> Option<Suppressed> {
-        self.turn_to(now);
-        if self.allowed >= self.per_second {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return None;
-        }
-        self.allowed += 1;
-        Some(Suppressed(std::mem::take(&mut self.suppressed)))
-    }
-
-    /// Begins a new second when the one that counts is over.
-    fn turn_to(&mut self, now: Instant) {
-        let over = self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1));
-        if over {
-            self.second = Some(now);
-            self.allowed = 0;
-        }
-    }
-}
-
-impl std::fmt::Display for Suppressed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn allows_so_many_lines_a_second_and_counts_the_rest() {
-        let start = Instant::now();
-        let mut limit = RateLimit::new(2);
-        assert_eq!(limit.allow(start), Some(Suppressed(0)));
-        assert_eq!(limit.allow(start), Some(Suppressed(0)));
-        assert_eq!(limit.allow(start), None);
-        assert_eq!(limit.allow(start + Duration::from_millis(999)), None);
-        assert_eq!(limit.allow(start + Duration::from_secs(1)), Some(Suppressed(2)));
-        assert_eq!(limit.allow(start + Duration::from_secs(1)), Some(Suppressed(0)));
-        assert_eq!(limit.allow(start + Duration::from_secs(1)), None);
-    }
-
-    #[test]
-    fn a_limit_of_zero_allows_nothing() {
-        assert_eq!(RateLimit::new(0).allow(Instant::now()), None);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_neither_panics_nor_opens_the_limit() {
-        let later = Instant::now() + Duration::from_secs(9);
-        let mut limit = RateLimit::new(1);
-        assert!(limit.allow(later).is_some());
-        assert!(limit.allow(later - Duration::from_secs(5)).is_none());
-    }
 
     #[test]
     fn the_flag_wins_over_the_variable() {
