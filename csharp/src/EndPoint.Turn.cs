@@ -18,6 +18,12 @@ namespace Fastway
 
         private readonly ReadBudget _readBudget;
 
+        /// <summary>When the reading of this poll has to end, in ticks of the stopwatch.</summary>
+        private long _readUntil;
+
+        /// <summary>The last turn ended its reading because too much waited to be received.</summary>
+        private bool _wasHeld;
+
         private bool _wasLive;
         private long _liveSince;
 
@@ -26,6 +32,29 @@ namespace Fastway
 
         /// <summary>The program is being asked what to do about a silent gateway; nothing is judged meanwhile.</summary>
         private bool _isAsking;
+
+        /// <summary>Whoever begins a turn dispatches what it brings.</summary>
+        private void BeginTurn()
+        {
+            _dispatching = true;
+            Turn(Clock.Now);
+            TakeEvents();
+        }
+
+        /// <summary>Goes on with a poll whose handlers have taken what held the link, while it has time left.</summary>
+        private bool BeginAnotherTurn()
+        {
+            lock (_gate)
+            {
+                var isMore = _wasHeld && !_mux.IsHeld && !_dispatching && _failure == null
+                    && Stopwatch.GetTimestamp() < _readUntil;
+                if (isMore)
+                {
+                    BeginTurn();
+                }
+                return isMore;
+            }
+        }
 
         private void Turn(long now)
         {
@@ -44,7 +73,6 @@ namespace Fastway
 
         private void ReadAll(long now)
         {
-            var end = _readBudget.Begin(Stopwatch.GetTimestamp());
             var isMore = true;
             while (isMore && Process(now) && !_mux.IsHeld)
             {
@@ -56,8 +84,9 @@ namespace Fastway
                     _keepAlive.Heard();
                     _lastHeard = DateTime.UtcNow;
                 }
-                isMore = count > 0 && Stopwatch.GetTimestamp() < end;
+                isMore = count > 0 && Stopwatch.GetTimestamp() < _readUntil;
             }
+            _wasHeld = isMore && _mux.IsHeld;
             Process(now);
             _mux.Input.Rest();
         }
@@ -222,9 +251,17 @@ namespace Fastway
                     ? new LinkException(LostReason.WrongKey, null, end)
                     : end;
             }
-            return _mux.IsGreeted
-                ? new LinkException(LostReason.WrongKey, null, end)
-                : new LinkException(LostReason.TurnedAway, _options.Session == null ? _admission.PlainTurnedAway() : null, end);
+            if (_mux.IsGreeted)
+            {
+                return new LinkException(LostReason.WrongKey, null, end);
+            }
+            if (_options.Session != null)
+            {
+                return new LinkException(LostReason.TurnedAway, null, end);
+            }
+            return _mux.TakeRefusal()
+                ? new LinkException(LostReason.NotAdmitted, _admission.PlainRefused(), end)
+                : new LinkException(LostReason.TurnedAway, _admission.PlainTurnedAway(), end);
         }
 
         private void End(LinkException why)

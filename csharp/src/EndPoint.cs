@@ -267,11 +267,14 @@ namespace Fastway
                 {
                     return;
                 }
-                _dispatching = true;
-                Turn(Clock.Now);
-                TakeEvents();
+                _readUntil = _readBudget.Begin(Stopwatch.GetTimestamp());
+                BeginTurn();
             }
             Dispatch();
+            while (BeginAnotherTurn())
+            {
+                Dispatch();
+            }
         }
 
         /// <summary>

@@ -43,6 +43,12 @@ namespace Fastway.Links
             return _isServer && replyBytes == ChallengeBytes;
         }
 
+        /// <summary>The gateway has refused a plain link.</summary>
+        public string PlainRefused()
+        {
+            return "it admits sessions only (" + Flag + "), and this end came with a plain link; set EndPointOptions.Session";
+        }
+
         /// <summary>The gateway ended a plain link before it had said anything.</summary>
         public string PlainTurnedAway()
         {

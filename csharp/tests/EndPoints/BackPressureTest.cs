@@ -67,6 +67,37 @@ namespace Fastway.Tests.EndPoints
         }
 
         [Test]
+        public void A_poll_whose_handlers_take_all_is_not_over_when_the_queue_was_full_once()
+        {
+            const int count = 100;
+            var server = Server(_gateway, 1);
+            var client = Client(_gateway, new EndPointOptions { ReceiveMessages = 10, PollBudget = TimeSpan.FromSeconds(10) });
+            var conn = client.Dial(1);
+            var got = 0;
+            conn.Received += (from, message) => got++;
+            var sender = Accept(server);
+            Until("it is open", () => conn.IsOpen);
+            for (var sent = 0; sent < count; sent++)
+            {
+                Assert.IsTrue(sender.Send(new byte[10]));
+            }
+            var all = server.ShutdownAsync();
+            var polls = 0;
+            while (got < count && polls < count)
+            {
+                server.Poll();
+                if (all.IsCompleted)
+                {
+                    client.Poll();
+                    polls++;
+                }
+                Thread.Sleep(1);
+            }
+            Assert.AreEqual(count, got);
+            Assert.Less(polls, count / 10, "ten of them wait at a time");
+        }
+
+        [Test]
         public void A_full_queue_closes_its_connection_where_that_is_the_policy()
         {
             var options = new EndPointOptions { ReceiveMessages = 10, WhenFull = WhenFull.Close };
