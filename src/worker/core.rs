@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::arrivals::Arrivals;
 use super::doors::{Acceptor, Handshake};
 use super::gates::{GateKey, Gates};
+use super::load::ThreadLoad;
 use super::mail::Outgoing;
 use super::report::{Journal, Stats};
 use super::sessions::Ended;
@@ -64,6 +65,7 @@ pub(super) struct Core {
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
+    pub(super) load: ThreadLoad,
     /// The place whose link was asked last for its round-trip time.
     pub(super) sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
@@ -111,6 +113,7 @@ impl Core {
             journal: Journal::default(),
             now: Millis::default(),
             swept: Millis::default(),
+            load: ThreadLoad::default(),
             sampled: 0,
             allowance_rest: 0,
             started,

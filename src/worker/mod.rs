@@ -12,6 +12,7 @@ mod flush;
 mod gates;
 mod histogram;
 mod inspect;
+mod load;
 mod mail;
 mod post;
 mod question;
