@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may (rustup components; a browser and Mono, as root; cargo-deny and promtool into the target directory)
+# Installs what is missing where it may (rustup components; a browser, Mono and systemd's tools, as root; cargo-deny and promtool into the target directory)
 # and otherwise says what to install. Stops at the first step that fails, with all that the step had to say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -97,6 +97,7 @@ check_toolchain() {
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
+    need_systemd_analyze
     need_browser
     need_mono
     need_component rustfmt cargo-fmt
@@ -123,6 +124,12 @@ fetch_promtool() {
     (cd "$dir" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
         && dpkg-deb -x prometheus_*.deb "$target/tools")
     rm -rf "$dir"
+}
+
+need_systemd_analyze() {
+    command -v systemd-analyze && return 0
+    install systemd || true
+    need systemd-analyze "systemd-analyze, which checks the unit (Debian: apt-get install systemd)"
 }
 
 need_browser() {
