@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may, and says what before it does (rustup components; a browser and Mono, as root; cargo-deny
+# Installs what is missing where it may, and says what before it does (rustup components; a browser, Mono and systemd, as root; cargo-deny
 # and promtool into the target directory); otherwise it says what to install. Stops at the first step that fails, with all that the
 # step had to say. Tests that failed are run once more by themselves at the end: those that pass then are listed as flaky, in the last
 # lines and in target/testrun/flaky, and do not fail the run; see scripts/testrun. FLAKY=fail allows none. The last line names what was

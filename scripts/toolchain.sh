@@ -9,6 +9,7 @@ check_toolchain() {
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
+    need_systemd_analyze
     need_browser
     need_mono
     need_component rustfmt cargo-fmt
@@ -41,6 +42,12 @@ fetch_promtool() {
     (cd "$dir" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
         && dpkg-deb -x prometheus_*.deb "$target/tools")
     rm -rf "$dir"
+}
+
+need_systemd_analyze() {
+    command -v systemd-analyze && return 0
+    install systemd || true
+    need systemd-analyze "systemd-analyze, which checks the unit (Debian: apt-get install systemd)"
 }
 
 need_browser() {

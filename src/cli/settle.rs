@@ -24,9 +24,9 @@ pub(super) fn options(
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
     let session_notices = sessions::settle(&mut config, &flags.sessions, line)?;
-    let (admin, admin_notice) = admin::settle(flags.admin, line, env)?;
-    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).chain(session_notices).collect();
     let name = flags.process.name.unwrap_or_default();
+    let (admin, admin_notice) = admin::settle(flags.admin, &name, line, env)?;
+    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
     Ok(Options { config, admin, name, log_level, log_format, notices })
 }

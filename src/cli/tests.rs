@@ -418,6 +418,7 @@ fn the_admin_listener_is_off_unless_it_is_asked_for() {
         token: Secret::new("0123456789abcdef"),
         hosts: vec!["gate.example.com".to_owned(), "b".to_owned()],
         ready_needs_server: true,
+        name: Name::default(),
     };
     assert_eq!(admin(given), Some(config));
 }

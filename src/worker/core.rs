@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::doors::Acceptor;
 use super::gates::{GateKey, Gates};
 use super::link_log::LinkLog;
+use super::load::ThreadLoad;
 use super::mail::Outgoing;
 use super::pending::PendingByPort;
 use super::report::Stats;
@@ -66,6 +67,7 @@ pub(super) struct Core {
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
+    pub(super) load: ThreadLoad,
     /// The place whose link was asked last for its round-trip time.
     pub(super) sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
@@ -113,6 +115,7 @@ impl Core {
             link_log: LinkLog::default(),
             now: Millis::default(),
             swept: Millis::default(),
+            load: ThreadLoad::default(),
             sampled: 0,
             allowance_rest: 0,
             started,

@@ -14,6 +14,7 @@ mod heartbeats;
 mod histogram;
 mod inspect;
 mod link_log;
+mod load;
 mod mail;
 mod pending;
 mod post;

@@ -255,6 +255,13 @@ pub struct WorkerReport {
     /// What its thread has ever allocated, those bytes that are freed by now included; `None` in a program whose
     /// allocator is not jemalloc.
     pub allocated_bytes: Option<u64>,
+    /// When it said so; of several workers the latest. `None`: it has not begun.
+    pub published: Option<Instant>,
+    /// CPU time that its thread has used.
+    pub cpu: Duration,
+    /// Share of the time between its last two sweeps in which its thread was on a processor, in thousandths; of several
+    /// workers the busiest's.
+    pub busy_permille: u32,
 }
 
 /// How the links of one port stand, those that are closing among them.
@@ -299,7 +306,7 @@ impl WorkerReport {
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes } = other;
+        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes, .. } = other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
@@ -309,6 +316,9 @@ impl WorkerReport {
         self.server.add(server);
         self.allocated_bytes =
             [self.allocated_bytes, *allocated_bytes].into_iter().flatten().reduce(|sum, bytes| sum + bytes);
+        self.published = self.published.max(other.published);
+        self.cpu += other.cpu;
+        self.busy_permille = self.busy_permille.max(other.busy_permille);
     }
 }
 

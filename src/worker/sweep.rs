@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Core, over};
+use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
 use crate::clock::Millis;
 use crate::config::Config;
@@ -40,6 +41,7 @@ impl Core {
         let now = Instant::now();
         self.now = self.at(now);
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
+        self.load.measure(elapsed);
         let allowance = self.next_allowance(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
         for index in 0..self.links.capacity() {
@@ -105,6 +107,9 @@ impl Core {
             client,
             server,
             allocated_bytes: allocated_bytes(),
+            published: Some(now),
+            cpu: thread_cpu(),
+            busy_permille: self.load.busy_permille(),
         }
     }
 

@@ -309,9 +309,10 @@ impl Stream {
         }
     }
 
-    /// The next event of this name.
+    /// The next event of this name, one of the next 100.
     fn find(&mut self, name: &str) -> Value {
-        std::iter::from_fn(|| self.next()).find(|(found, _)| found == name).unwrap().1
+        let mut events = std::iter::from_fn(|| self.next()).take(100);
+        events.find(|(found, _)| found == name).unwrap_or_else(|| panic!("there is no event {name}")).1
     }
 }
 
@@ -343,6 +344,82 @@ fn events_have_the_numbers_of_stats_once_a_second() {
     assert!(apart >= 500, "{apart} ms apart");
     client.exchange(&mut server, conn, b"again");
     watch::eventually("an event has what was forwarded", || stream.find("stats")["client"]["forwarded_frames"] == 2);
+}
+
+#[test]
+fn events_begin_with_what_was_before_anybody_listened() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let link = Link::connect(gateway.client_addr());
+    let column = |history: &Value, name: &str| {
+        let fields = history["fields"].as_array().unwrap();
+        let column = fields.iter().position(|field| field == name).unwrap_or_else(|| panic!("{name}: {fields:?}"));
+        let rows = history["rows"].as_array().unwrap();
+        rows.iter().map(|row| row[column].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    watch::eventually("the history has the link, and how things stood a second later", || {
+        let history = Stream::open(&gateway).find("history");
+        column(&history, "client.links").iter().filter(|links| **links == 1).count() >= 2
+    });
+    let mut stream = Stream::open(&gateway);
+    let history = stream.find("history");
+    let stats = stream.find("stats");
+    let uptimes = column(&history, "uptime_ms");
+    assert!(uptimes.is_sorted() && uptimes.last().unwrap() <= &stats["uptime_ms"].as_u64().unwrap(), "{uptimes:?}");
+    assert!(column(&history, "started_ms").iter().all(|started| *started == stats["started_ms"]), "{history}");
+    assert!(column(&history, "process.resident_bytes").iter().all(|bytes| *bytes > 1 << 20), "{history}");
+    drop(link);
+}
+
+#[test]
+fn events_name_a_server_that_is_stuck_and_those_who_wait_for_it() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let mut stream = Stream::open(&gateway);
+    assert_eq!(stream.find("trouble")["trouble"], json!([]));
+    let mut server = gateway.narrow_server(8);
+    let mut client = gateway.client();
+    let conn = client.open(&mut server);
+    let mut sender = client.sender();
+    let flood = thread::spawn(move || while sender.try_send_raw(&data(conn, &[0; 32 << 10])).is_ok() {});
+    let mut trouble = Value::Null;
+    watch::eventually("the server is named", || {
+        trouble = stream.find("trouble")["trouble"][0].clone();
+        trouble["kind"] == "server_stuck"
+    });
+    assert_eq!((&trouble["severity"], &trouble["server"]), (&json!("critical"), &json!(8)));
+    assert_eq!(trouble["link"], get(&gateway, "/api/servers")["servers"][0]["link"]);
+    assert!(trouble["lasting_ms"].as_u64().unwrap() >= 3000, "{trouble}");
+    let summary = trouble["summary"].as_str().unwrap();
+    assert!(summary.contains("takes too little") && summary.contains("1 client is paused for it"), "{summary}");
+    drop((gateway, server, client));
+    flood.join().unwrap();
+}
+
+#[test]
+fn links_that_are_not_held_up_are_not_among_the_slowest() {
+    let (gateway, mut client, mut server, conn) = playing();
+    let mut stream = Stream::open(&gateway);
+    for _ in 0..3 {
+        client.exchange(&mut server, conn, &[0; 1000]);
+        assert_eq!(stream.find("tables")["slowest"], json!([]));
+    }
+}
+
+#[test]
+fn stats_say_which_gateway_it_is_and_how_busy_each_worker_is() {
+    let gateway = Gateway::with_admin(&["--workers", "2"]);
+    let stats = get(&gateway, "/api/stats");
+    assert_eq!(stats["name"], "fastway");
+    assert_eq!(stats["host"], std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim());
+    let _links = [gateway.server(7), gateway.server(8)];
+    watch::eventually("a worker has used CPU time", || {
+        let load = get(&gateway, "/api/stats")["load"].clone();
+        let load = load.as_array().unwrap();
+        let numbers: Vec<&Value> = load.iter().map(|worker| &worker["worker"]).collect();
+        assert_eq!(numbers, [&json!(0), &json!(1)]);
+        assert!(load.iter().all(|worker| worker["busy_permille"].as_u64().unwrap() <= 1000), "{load:?}");
+        let links: u64 = load.iter().map(|worker| worker["links"].as_u64().unwrap()).sum();
+        links == 2 && load.iter().any(|worker| worker["cpu_ms"].as_u64().unwrap() > 0)
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The page at `/`, in a browser, with traffic.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -77,6 +78,22 @@ impl Events {
         Self { http, stats: Vec::new() }
     }
 
+    /// What is told first: how things stood before.
+    fn history(gateway: &Gateway) -> Value {
+        let mut http = gateway.http();
+        http.send("GET /api/events", &[], b"");
+        assert_eq!(http.head().status, 200);
+        let mut text = String::new();
+        for _ in 0..20 {
+            text += &String::from_utf8(http.chunk().expect("the stream goes on")).unwrap();
+            let history = text.split("\n\n").find_map(|event| event.strip_prefix("event: history\ndata: "));
+            if let Some(history) = history.filter(|_| text.ends_with("\n\n")) {
+                return serde_json::from_str(history).unwrap();
+            }
+        }
+        panic!("there is no history: {text}");
+    }
+
     /// Reads one more piece of it.
     fn read(&mut self) {
         let text = String::from_utf8(self.http.chunk().expect("the stream goes on")).unwrap();
@@ -103,10 +120,10 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
     let elapsed = number(&now["uptime_ms"]) - number(&before["uptime_ms"]);
     let rate =
         |path: &str| (number(now.pointer(path).unwrap()) - number(before.pointer(path).unwrap())) * 1000.0 / elapsed;
-    let sum = |stats: &Value, side: &str| stats[side]["closed"].as_object().unwrap().values().map(number).sum::<f64>();
+    let sum = |counts: &Value| counts.as_object().unwrap().values().map(number).sum::<f64>();
+    let growth = |of: &dyn Fn(&Value) -> f64| (of(now) - of(before)) * 1000.0 / elapsed;
     let churn = |of: &dyn Fn(&Value, &str) -> f64| {
-        let grown = ["client", "server"].map(|side| of(now, side) - of(before, side));
-        grown.iter().sum::<f64>() * 1000.0 / elapsed
+        growth(&|stats| ["client", "server"].iter().map(|side| of(stats, side)).sum())
     };
     let mut all: HashMap<String, f64> = [
         ("uptime", number(&now["uptime_ms"])),
@@ -115,8 +132,12 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
         ("memory.allocated", number(&now["allocator"]["allocated_bytes"])),
         ("cpu.user", rate("/process/user_cpu_ms") / 10.0),
         ("cpu.system", rate("/process/system_cpu_ms") / 10.0),
+        ("cpu.busiest", number(&now["busiest_worker_permille"]) / 10.0),
+        ("descriptors.open", number(&now["process"]["open_files"])),
+        ("refusals.dials", growth(&|stats| sum(&stats["refused"]["dials"]))),
+        ("refusals.links", growth(&|stats| sum(&stats["refused"]["links"]) + sum(&stats["sessions"]["refused"]))),
         ("churn.opened", churn(&|stats, side| number(&stats[side]["opened"]))),
-        ("churn.closed", churn(&|stats, side| sum(stats, side))),
+        ("churn.closed", churn(&|stats, side| sum(&stats[side]["closed"]))),
         ("refused.accept: errors.all", number(&now["accept_errors"])),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -127,6 +148,8 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
         all.insert(format!("frames.{line}"), rate(&format!("/{side}/received_frames")));
         all.insert(format!("bytes.{line}"), rate(&format!("/{side}/received_bytes")));
         all.insert(format!("queue.{line}"), number(&stats["waiting_bytes"]));
+        let unread = ["paused_source", "unread_answers"].map(|reason| number(&stats["held_up"][reason]["now"]));
+        all.insert(format!("paused.{line}"), unread.iter().sum());
         let sampled = rate(&format!("/{side}/round_trips/count"));
         if sampled > 0.0 {
             all.insert(format!("round-trip.{line}"), rate(&format!("/{side}/round_trips/total_us")) / sampled);
@@ -149,8 +172,22 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
             all.insert(format!("held-up.{reason}.{side}"), number(&held_up["now"]));
         }
     }
+    all.extend(loads(now));
     all.extend(refusals(now));
     all
+}
+
+/// How busy each worker is, as the page names it.
+fn loads(now: &Value) -> HashMap<String, f64> {
+    let loads = now["load"].as_array().unwrap().iter().enumerate();
+    let columns = |(worker, load): (usize, &Value)| {
+        let busy = load["busy_permille"].as_f64().unwrap() / 10.0;
+        let counts = [("links", "links"), ("connections", "connections"), ("waiting", "waiting_bytes")];
+        let counts = counts.map(|(column, field)| (column, load[field].as_f64().unwrap()));
+        let all = counts.into_iter().chain([("busy", busy)]);
+        all.map(|(column, value)| (format!("workers.{column}.{worker}"), value)).collect::<Vec<_>>()
+    };
+    loads.flat_map(columns).collect()
 }
 
 /// What was refused, as the page names it.
@@ -249,11 +286,7 @@ fn what_is_held_up_is_shown_with_its_queue() {
     let browser = visit(&gateway);
     let mut events = Events::follow(&gateway);
     browser.expect("document.querySelector('#slowest .nothing').offsetHeight > 0");
-    let mut server = gateway.narrow_server(8);
-    let mut client = gateway.client();
-    let conn = client.open(&mut server);
-    let mut sender = client.sender();
-    let flood = thread::spawn(move || while sender.try_send_raw(&data(conn, &[0; 32 << 10])).is_ok() {});
+    let jam = Jam::start(&gateway, 8);
     browser.expect("document.getElementById('held-up.paused_source.client').value === '1'");
     browser.expect("document.querySelector('#slowest tbody').innerText.includes('paused source')");
     let shown = expect_numbers_of(&browser, &mut events);
@@ -261,8 +294,160 @@ fn what_is_held_up_is_shown_with_its_queue() {
     let state = browser.text("#slowest");
     assert!(state.contains("paused source") && state.contains("by link") && state.contains("MiB"), "{state}");
     browser.expect_no_faults();
-    drop((gateway, server, client));
-    flood.join().unwrap();
+    jam.end(gateway);
+}
+
+/// A server that reads nothing, and a client that floods it until the gateway is gone.
+struct Jam {
+    _server: Server,
+    _client: Client,
+    flood: Option<thread::JoinHandle<()>>,
+}
+
+impl Jam {
+    fn start(gateway: &Gateway, server: u32) -> Self {
+        let mut server = gateway.narrow_server(server);
+        let mut client = gateway.client();
+        let conn = client.open(&mut server);
+        let mut sender = client.sender();
+        let flood = thread::spawn(move || while sender.try_send_raw(&data(conn, &[0; 32 << 10])).is_ok() {});
+        Self { _server: server, _client: client, flood: Some(flood) }
+    }
+
+    fn end(mut self, gateway: Gateway) {
+        drop(gateway);
+        self.flood.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn trouble_stands_in_the_first_viewport_and_says_what_to_do() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let traffic = Traffic::start(&gateway, 12);
+    let browser = visit(&gateway);
+    browser.expect("document.querySelector('#connection').innerText === 'Live'");
+    browser.expect("document.querySelector('#trouble-none').offsetHeight > 0");
+    let jam = Jam::start(&gateway, 8);
+    browser.expect("document.querySelector('#connection').innerText === 'Trouble'");
+    browser.expect("document.querySelector('#trouble li').dataset.kind === 'server_stuck'");
+    let line = browser.text("#trouble li");
+    for part in
+        ["Server 8 (link ", "takes too little: 16.", "and 1 client is paused for it", "For ", "Look at that server"]
+    {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(browser.run("return document.title").as_str().unwrap().starts_with("Trouble – fastway"));
+    for (width, height) in [(360, 640), (1280, 800)] {
+        for scheme in ["light", "dark"] {
+            browser.resize(width, height);
+            browser.prefer(scheme);
+            browser.run("scrollTo(0, 0)");
+            let seen = "document.querySelector('#trouble li').getBoundingClientRect().bottom <= innerHeight";
+            browser.expect(seen);
+            let cut = browser.run(CUT_OFF);
+            assert_eq!(cut, json!([]), "{width}: what is cut off");
+            browser.screenshot(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{width}-{scheme}.png")));
+        }
+    }
+    // How things are stays in sight.
+    browser.run("scrollTo(0, document.body.scrollHeight)");
+    browser.expect("scrollY > 100 && document.querySelector('#connection').getBoundingClientRect().top >= 0");
+    browser.expect_no_faults();
+    drop(traffic);
+    jam.end(gateway);
+}
+
+/// Everything that is wider than the page, or than the part of it that has a scroll bar of its own.
+const CUT_OFF: &str = r"
+    const width = document.documentElement.clientWidth;
+    const over = [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > width + 0.5);
+    const scrolled = [...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth + 1);
+    const page = document.documentElement.scrollWidth > width ? [document.documentElement] : [];
+    return [...over, ...scrolled, ...page].map((one) => one.outerHTML.slice(0, 200));";
+
+#[test]
+fn the_page_shows_what_was_before_it_was_opened() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let links: Vec<Link> = (0..3).map(|_| Link::connect(gateway.client_addr())).collect();
+    watch::eventually("the history has the links", || {
+        let history = Events::history(&gateway);
+        let column = history["fields"].as_array().unwrap().iter().position(|field| field == "client.links").unwrap();
+        history["rows"].as_array().unwrap().iter().any(|row| row[column] == 3)
+    });
+    let sockets = gateway.sockets();
+    drop(links);
+    gateway.expect_sockets(sockets - 3);
+    let browser = visit(&gateway);
+    let links = "document.getElementById('links.clients').value";
+    browser.expect(&format!("{links} === '0'"));
+    browser.run("document.querySelector('.plot').focus()");
+    watch::eventually("the links of before are shown", || {
+        browser.keys(".plot", "\u{e012}");
+        browser.run(&format!("return {links} === '3'")) == true
+    });
+    browser.expect_no_faults();
+}
+
+#[test]
+fn a_link_is_kicked_from_the_page_once_that_is_confirmed() {
+    let gateway = Gateway::with_admin(&[&["--admin-token", TOKEN][..], &NEVER_IDLE].concat());
+    let mut server = gateway.server(7);
+    let mut client = gateway.client();
+    client.open(&mut server);
+    let link = client.id();
+    let browser = Browser::start();
+    browser.open(&format!("{}#token={TOKEN}", address(&gateway)));
+    let button = format!("document.querySelector('#busiest tr[data-link=\"{}\"] button')", link);
+    browser.expect(&button);
+    let ask = || {
+        browser.run(&format!("{button}.click()"));
+        browser.expect("document.querySelector('#kick').open");
+        let asked = browser.text("#kick");
+        for part in [format!("Kick link {}?", link), "Client 127.0.0.1:".to_owned(), "1 connection.".to_owned()] {
+            assert!(asked.contains(&part), "{part}: {asked}");
+        }
+    };
+    ask();
+    browser.run("document.querySelector('#kick-cancel').click()");
+    browser.expect("!document.querySelector('#kick').open");
+    client.expect_silence();
+    ask();
+    browser.run("document.querySelector('#kick-confirm').click()");
+    client.expect_eof();
+    browser.expect("!document.querySelector('#kick').open");
+    browser.expect(&format!("document.querySelector('#done').innerText === 'Link {} was kicked.'", link));
+    browser.expect("document.getElementById('closed.kicked.client').value === '1'");
+    browser.expect_no_faults();
+}
+
+#[test]
+fn a_kick_that_fails_says_why_and_closes_nothing() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let mut client = gateway.client();
+    let browser = visit(&gateway);
+    browser.expect("document.querySelector('#busiest td button')");
+    // As if the link had been gone before.
+    browser.run("document.querySelector('#busiest tbody tr').dataset.link = 4000000000; document.querySelector('#busiest td button').click()");
+    browser.expect("document.querySelector('#kick').open");
+    browser.run("document.querySelector('#kick-confirm').click()");
+    browser.expect("document.querySelector('#kick-error').innerText.includes('there is no link 4000000000')");
+    client.expect_silence();
+    browser.expect_no_faults();
+}
+
+#[test]
+fn reasons_that_nothing_happened_for_are_folded_away() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let browser = visit(&gateway);
+    browser.expect("document.querySelectorAll('#counts tr.none').length > 40");
+    let shown = "[...document.querySelectorAll('#counts .fold')].flatMap((fold) =>
+        [...fold.parentElement.querySelectorAll('tbody tr')].filter((row) => row.offsetHeight > 0)).length";
+    browser.expect(&format!("{shown} === 0"));
+    drop(gateway.client());
+    browser.expect(&format!("{shown} === 1"));
+    browser.run("document.querySelectorAll('#counts .fold').forEach((fold) => fold.click())");
+    browser.expect(&format!("{shown} > 40"));
+    browser.expect_no_faults();
 }
 
 #[test]
@@ -305,8 +490,7 @@ fn both_colour_schemes_can_be_read() {
     browser.expect(LIVE);
     browser.expect("document.querySelectorAll('#busiest tbody tr').length === 3");
     let backgrounds = ["light", "dark"].map(|scheme| {
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        browser.devtools("Emulation.setEmulatedMedia", &features);
+        browser.prefer(scheme);
         let low = browser.run(LOW_CONTRAST);
         assert_eq!(low, json!([]), "{scheme}: text with a contrast below 4.5");
         browser.run("return getComputedStyle(document.body).backgroundColor")
@@ -341,13 +525,8 @@ fn a_phone_scrolls_in_one_direction_only() {
     let browser = visit(&gateway);
     browser.expect("document.querySelectorAll('#busiest tbody tr').length === 10");
     for width in [320, 360, 768, 1280] {
-        let screen = json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": false });
-        browser.devtools("Emulation.setDeviceMetricsOverride", &screen);
-        browser.expect(&format!("innerWidth === {width}"));
-        let wide = "[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 && !one.closest('.scroll')).map((one) => one.outerHTML)";
-        assert_eq!(browser.run(&format!("return {wide}")), json!([]), "{width}");
-        let scrolls = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-        assert_eq!(browser.run(scrolls), false, "a page {width} wide");
+        browser.resize(width, 640);
+        assert_eq!(browser.run(CUT_OFF), json!([]), "a page {width} wide");
     }
 }
 
@@ -429,6 +608,7 @@ fn what_peers_say_is_text_whatever_it_looks_like() {
     for text in [browser.text("#busiest td[data-name=peer]"), browser.text("#servers td[data-name=transport]")] {
         assert_eq!(text, EVIL);
     }
+    browser.run("document.querySelectorAll('#counts .fold').forEach((fold) => fold.click())");
     assert!(browser.text("#counts").contains(EVIL));
     assert_eq!(browser.run("return document.querySelectorAll('img, main b').length"), 0);
     browser.expect_no_faults();
@@ -441,7 +621,7 @@ fn the_page_needs_nothing_from_anywhere_else() {
     browser.expect(LIVE);
     let loaded = browser.run("return performance.getEntriesByType('resource').map(({ name }) => name)");
     let loaded: Vec<&str> = loaded.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert!(loaded.len() == 10, "{loaded:?}");
+    assert!(loaded.len() == 13, "{loaded:?}");
     for name in loaded {
         assert!(name.starts_with(&address(&gateway)) || name.starts_with("data:"), "{name}");
     }

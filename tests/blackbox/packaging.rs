@@ -1,4 +1,4 @@
-//! The dashboard and the alerts of `packaging/` against the metrics that a gateway really has.
+//! What `packaging/` has: the dashboard and the alerts against the metrics that a gateway really has, and the systemd unit.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +9,7 @@ use fastway_testkit::Gateway;
 use serde_json::Value;
 
 const DASHBOARD: &str = "packaging/grafana/fastway.json";
+const UNIT: &str = "packaging/systemd/fastway.service";
 const RULES: &str = "packaging/prometheus/fastway.rules.yml";
 /// Before Linux 6.2 the kernel does not count them.
 const NOT_EVERYWHERE: &str = "process_open_fds";
@@ -29,6 +30,20 @@ fn promtool(words: [&str; 2], path: &str) {
         promtool.output().expect("`promtool` is needed to check alerts: install Debian's package `prometheus`");
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert!(output.status.success(), "{promtool:?}:\n{said}");
+}
+
+/// Not skipped where the tool is missing, as [`promtool`].
+#[test]
+fn the_systemd_unit_scores_below_2_in_the_security_analysis() {
+    let mut analyze = Command::new("systemd-analyze");
+    // In tenths; the exit code tells.
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=19", UNIT]);
+    analyze.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = analyze.output().expect("`systemd-analyze` is needed: install Debian's package `systemd`");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let open: Vec<&str> = said.lines().filter(|line| !line.starts_with('✓')).collect();
+    assert!(output.status.success(), "{}\n{}", open.join("\n"), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("Overall exposure level"), "{said}");
 }
 
 /// The metrics of a gateway that has just started: all series are there from the start on.
