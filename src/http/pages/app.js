@@ -7,7 +7,7 @@ import { Graph } from "./graph.js";
 import { GRAPHS, Samples } from "./samples.js";
 import { Follower } from "./stream.js";
 import { listings } from "./tables.js";
-import { TokenForm, takeFromAddress, token } from "./token.js";
+import { TokenForm, takeFromAddress, takeNextReading, token } from "./token.js";
 
 const place = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -67,6 +67,7 @@ function onLost(error, delay) {
 }
 
 function onWanted() {
+  if (takeNextReading()) return void follower.start();
   setConnection("lost", "Token needed");
   notify("", false);
   place("charts").parentElement.hidden = true;
