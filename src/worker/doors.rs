@@ -18,7 +18,7 @@ use super::inspect::{AcceptorInfo, HandshakeInfo};
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
-use crate::acceptors::Backoff;
+use crate::acceptors::{Backoff, plain};
 use crate::admission::{Handshaking, Permit, TurnedAway};
 use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
@@ -115,7 +115,7 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false);
                 }
-                receive_at_door(&core, side, stream, peer);
+                receive_at_door(&core, side, stream, plain(peer));
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
                     yield_now().await;
