@@ -21,7 +21,7 @@ pub enum HandshakeFailure {
     #[error("the peer did not answer the challenge within {DEADLINE:?}")]
     TooSlow,
     /// The peer does not know the key.
-    #[error("the peer's answer to the challenge is wrong ({0}); do both sides have the same ServerAuthKey?")]
+    #[error(transparent)]
     Denied(#[from] HandshakeError),
 }
 
