@@ -109,10 +109,19 @@ pub struct SessionConfig {
     pub legacy_encrypt: bool,
     /// How many of the last bytes sent a legacy session keeps to send them again.
     pub legacy_replay_bytes: usize,
-    /// For how long a transport may take to say what it is, and to prove itself.
-    pub handshake_time: Duration,
+    /// For how long a transport may take to say what it is, and to prove itself; `None`: no limit but that on the number
+    /// of handshakes.
+    pub handshake_time: Option<Duration>,
     /// For how long a session waits for a transport.
     pub wait: Duration,
+}
+
+impl SessionConfig {
+    /// The handshake time as a number; without a limit one that no process lives to see, and that can be counted with.
+    pub(crate) fn handshake_limit(&self) -> Duration {
+        const NO_LIMIT: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+        self.handshake_time.unwrap_or(NO_LIMIT)
+    }
 }
 
 /// What the sessions of both ports have in common.
@@ -238,7 +247,7 @@ impl Default for SessionConfig {
         Self {
             legacy_encrypt: false,
             legacy_replay_bytes: 32 << 10,
-            handshake_time: Duration::from_secs(10),
+            handshake_time: Some(Duration::from_secs(10)),
             wait: Duration::from_secs(60),
         }
     }

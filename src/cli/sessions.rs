@@ -3,7 +3,7 @@
 use super::error::UsageError;
 use super::flags::SessionFlags;
 use super::normalize::CommandLine;
-use super::settle::set;
+use super::settle::{set, timeout};
 use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
@@ -43,12 +43,12 @@ fn of_ports(config: &mut Config, flags: &SessionFlags) {
     let client = &mut config.client.session;
     client.legacy_encrypt = flags.client_snet_encrypt;
     set(&mut client.legacy_replay_bytes, flags.client_snet_buffer);
-    set(&mut client.handshake_time, flags.client_snet_init_timeout);
+    set(&mut client.handshake_time, flags.client_snet_init_timeout.map(timeout));
     set(&mut client.wait, flags.client_snet_wait_timeout);
     let server = &mut config.server.session;
     server.legacy_encrypt = flags.server_snet_encrypt;
     set(&mut server.legacy_replay_bytes, flags.server_snet_buffer);
-    set(&mut server.handshake_time, flags.server_snet_init_timeout);
+    set(&mut server.handshake_time, flags.server_snet_init_timeout.map(timeout));
     set(&mut server.wait, flags.server_snet_wait_timeout);
 }
 

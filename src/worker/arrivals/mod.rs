@@ -113,7 +113,7 @@ impl Port {
         let limits = HandshakeLimits {
             at_once: share(config.limits.max_handshakes),
             per_address: share(sessions.max_handshakes_per_address),
-            time: side.session.handshake_time,
+            time: side.session.handshake_limit(),
             per_second: sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX)),
         };
         Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
@@ -366,10 +366,10 @@ impl Core {
         if !self.arrivals.of(side).afford_open() {
             return Err(Status::Overloaded);
         }
-        let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
-            self.config.side(side).session;
+        let config = &self.config.side(side).session;
+        let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
-        let limits = Limits { handshake_time, wait, legacy };
+        let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
         open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
     }
 
