@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::admin::{Outcome, Results};
 use crate::cli::CtlOptions;
-use crate::process::{Files, NotRunning, running_gateway, running_gateways};
+use crate::process::{Files, NotRunning, read_text, running_gateway, running_gateways};
 
 /// Time between looks at the result file.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -198,7 +198,7 @@ impl CommandsOnDisk {
 
 impl Drop for CommandsOnDisk {
     fn drop(&mut self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+        if read_text(&self.path).is_ok_and(|(_, text)| text == self.text) {
             // Who could write it can remove it; if not, it does no more harm than one written by hand.
             let _ = fs::remove_file(&self.path);
         }
@@ -249,8 +249,8 @@ type Version = (u64, i64, i64);
 
 /// What the result file holds.
 fn read(path: &Path) -> Option<(Version, Results)> {
-    let file = fs::metadata(path).ok()?;
-    let results = Results::parse(&fs::read_to_string(path).ok()?)?;
+    let (file, text) = read_text(path).ok()?;
+    let results = Results::parse(&text)?;
     Some(((file.ino(), file.mtime(), file.mtime_nsec()), results))
 }
 

@@ -134,6 +134,14 @@ pub enum UsageError {
         /// The flag as written.
         flag: OneLine,
     },
+    /// Peers are to check a key that there is not.
+    #[error(
+        "{flag} has secure-nk, and there is no key that peers could check: expected --session-key FILE, from fastway keygen"
+    )]
+    NoKeyToCheck {
+        /// The flag as written.
+        flag: OneLine,
+    },
     /// `fastway keygen` without the name of a file.
     #[error("keygen needs the name of a file for the private key, as in: fastway keygen gateway.key")]
     NoKeyFile,

@@ -144,7 +144,7 @@ pub struct LimitFlags {
 /// Sessions (resumable links):
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct SessionFlags {
-    /// what clients may use: plain, secure, legacy (default plain)
+    /// what clients may use (default plain)
     #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
     pub client_link: Option<LinkKinds>,
     /// what servers may use: plain alone, or sessions (default plain)

@@ -18,7 +18,10 @@ and prints them on stdout.
 const NOTES: &str = "
 Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
           the same; a switch takes =true or =false; the last of repeated flags wins.
+          In the original's spelling numbers may be Go's: 0x1000, 1_000, 010 (octal).
 SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
+LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk are the
+          secure sessions of those that check the gateway's key.
 TIME:     30s, 1m30s, 500ms, 1.5h.
 ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
 Environment: FASTWAY_SERVER_AUTH_KEY, FASTWAY_ADMIN_TOKEN, RUST_LOG.

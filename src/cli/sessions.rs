@@ -30,6 +30,11 @@ pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLi
         };
         sessions.key = Some(key_file::read(path).map_err(failed)?);
     }
+    for (flag, port) in [("--client-link", &config.client), ("--server-link", &config.server)] {
+        if port.kinds.secure && !port.kinds.unpinned && config.sessions.key.is_none() {
+            return Err(UsageError::NoKeyToCheck { flag: line.written(flag) });
+        }
+    }
     Ok(notices(config))
 }
 
@@ -58,6 +63,7 @@ fn notices(config: &Config) -> Vec<String> {
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
         (any(|kinds| kinds.secure) && config.sessions.key.is_none(), WITHOUT_KEY),
+        (config.server.kinds.unpinned && config.sessions.key.is_some(), UNPINNED_SERVERS),
         (any(LinkKinds::with_sessions) && config.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()
@@ -68,6 +74,9 @@ const LEGACY: &str = "legacy sessions are admitted: they protect nothing against
 
 const WITHOUT_KEY: &str = "no session key: secure sessions cannot prove who the gateway is, and clients that pin its key are refused; \
     fastway keygen makes a key, --session-key names its file";
+
+const UNPINNED_SERVERS: &str = "game servers may open secure sessions without checking the gateway's key (pattern NN), \
+    so that somebody in between can be the gateway to them; --server-link secure-nk turns those away";
 
 const REUSE_PORT: &str = "sessions with --reuse-port: a session lives in the process that it was opened in, \
     so resumes fail where several processes share a port";

@@ -309,7 +309,7 @@ fn the_originals_flags_of_sessions_keep_their_meaning() {
 
 #[test]
 fn a_list_says_exactly_what_is_admitted() {
-    let kinds = |plain, secure, legacy| LinkKinds { plain, secure, legacy };
+    let kinds = |plain, secure, legacy| LinkKinds { plain, secure, unpinned: secure, legacy };
     for (line, client, server) in [
         ("", LinkKinds::PLAIN, LinkKinds::PLAIN),
         ("-ClientSnetEnable=false", LinkKinds::PLAIN, LinkKinds::PLAIN),
@@ -321,8 +321,13 @@ fn a_list_says_exactly_what_is_admitted() {
         let config = config(line);
         assert_eq!((config.client.kinds, config.server.kinds), (client, server), "{line}");
     }
+    let (_dir, key) = session_key();
+    for (list, unpinned) in [("secure-nk", false), ("plain,secure-nk,legacy", false), ("secure-nk,secure", true)] {
+        let kinds = config(&format!("--client-link {list} {key}")).client.kinds;
+        assert_eq!((kinds.secure, kinds.unpinned), (true, unpinned), "{list}");
+    }
     for list in ["", "plain,", "snet", "secure legacy"] {
-        assert!(error_of(vec!["--client-link", list]).contains("plain, secure, legacy"), "{list}");
+        assert!(error_of(vec!["--client-link", list]).contains("plain, secure, secure-nk, legacy"), "{list}");
     }
     assert!(error("--server-link plain,secure").contains("the gateway speaks first to plain servers"));
 }
@@ -483,6 +488,15 @@ fn secret_file(flag: &str, content: &[u8]) -> (tempfile::NamedTempFile, String) 
     file.write_all(content).unwrap();
     let flag = format!("{flag}={}", file.path().display());
     (file, flag)
+}
+
+/// A directory with a session key, and the flag that names it.
+fn session_key() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    crate::key_file::generate(&path).unwrap();
+    let flag = format!("--session-key={}", path.display());
+    (dir, flag)
 }
 
 fn key_with_env(line: &str, value: &[u8]) -> Secret {

@@ -61,13 +61,14 @@ pub(super) fn rate(text: &str) -> Parsed<u32> {
 
 /// `--client-link` and `--server-link`.
 pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
-    let mut kinds = LinkKinds { plain: false, secure: false, legacy: false };
+    let mut kinds = LinkKinds { plain: false, secure: false, unpinned: false, legacy: false };
     for word in text.split(',') {
         match word {
             "plain" => kinds.plain = true,
-            "secure" => kinds.secure = true,
+            "secure" => (kinds.secure, kinds.unpinned) = (true, true),
+            "secure-nk" => kinds.secure = true,
             "legacy" => kinds.legacy = true,
-            _ => return Err("plain, secure, legacy, or several of them with commas between them".to_owned()),
+            _ => return Err("plain, secure, secure-nk, legacy, or several of them with commas between them".to_owned()),
         }
     }
     Ok(kinds)

@@ -11,5 +11,5 @@ pub use descriptors::raise_descriptor_limit;
 pub use files::{Files, Name, NameError};
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
-pub use trust::{Stranger, check_directory, create_anew};
+pub use trust::{Stranger, check_directory, create_anew, read_text};
 pub use usage::Usage;

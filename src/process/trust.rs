@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -63,6 +63,17 @@ pub fn create_anew(path: &Path) -> io::Result<File> {
         }
         outcome => outcome,
     }
+}
+
+/// Reads a file of text that somebody else may have put there.
+///
+/// # Errors
+/// It is a symbolic link, or cannot be read.
+pub fn read_text(path: &Path) -> io::Result<(Metadata, String)> {
+    let mut file = without_links().read(true).open(path)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok((file.metadata()?, text))
 }
 
 /// Options that open no symbolic link, and wait for nobody at a pipe.

@@ -39,7 +39,8 @@ use super::mail::{Message, Newcomer, Resumption};
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
 use crate::admission::{Permit, Site, site};
-use crate::config::{Config, SessionConfig, SideConfig};
+use crate::config::{Config, LinkKinds, SessionConfig, SideConfig};
+use crate::first_bytes::Mistake;
 use crate::handshake;
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
@@ -196,13 +197,16 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failu
     pass(core).await;
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
-        LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
+        LinkKind::Plain => return turn_away(newcomer, kinds).await,
         LinkKind::Secure | LinkKind::Legacy => {}
     }
     let Newcomer { mut stream, peer, permit, .. } = newcomer;
     let request = first_message(&mut stream).await?;
-    if !kinds.admits(kind) {
-        return refuse(core, stream, &request, Status::NotAdmitted).await;
+    if !kinds.admits_request(&request) {
+        return match refuse(core, stream, &request, Status::NotAdmitted).await {
+            Err(Failure::Refused(_)) => Err(Mistake::of_session(kinds, side, kind).into()),
+            other => other,
+        };
     }
     if !core.borrow().stop.is_reading() {
         return refuse(core, stream, &request, Status::Draining).await;
@@ -225,6 +229,17 @@ async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(first[0]),
     }
+}
+
+/// Tells a peer that came without a session that none but these are admitted.
+async fn turn_away(newcomer: Newcomer<TcpStream>, admitted: LinkKinds) -> Result<(), Failure> {
+    let Newcomer { side, stream, .. } = newcomer;
+    let mut first = [0; FIRST_MESSAGE_BYTES];
+    let count = stream.peek(&mut first).await?;
+    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
+    // What matters is the mistake, whether the peer hears of it or not.
+    let _ = say_last(stream, mistake.answer()).await;
+    Err(mistake.into())
 }
 
 async fn first_message(stream: &mut TcpStream) -> Result<Request, Failure> {
