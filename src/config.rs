@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fastway_session::{KeyPair, LinkKind};
+use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
 use crate::routing::Side;
 
@@ -75,17 +75,19 @@ pub struct SideConfig {
 pub struct LinkKinds {
     /// The mux protocol, in the open.
     pub plain: bool,
-    /// Secure sessions.
+    /// Secure sessions of peers that check the gateway's key (pattern NK).
     pub secure: bool,
+    /// Those of peers that do not, as well (pattern NN).
+    pub unpinned: bool,
     /// Legacy sessions.
     pub legacy: bool,
 }
 
 impl LinkKinds {
     /// Links without a session.
-    pub const PLAIN: Self = Self { plain: true, secure: false, legacy: false };
+    pub const PLAIN: Self = Self { plain: true, secure: false, unpinned: false, legacy: false };
     /// Sessions of both kinds, and nothing else.
-    pub const SESSIONS: Self = Self { plain: false, secure: true, legacy: true };
+    pub const SESSIONS: Self = Self { plain: false, secure: true, unpinned: true, legacy: true };
 
     /// Whether some kind of session is admitted.
     pub const fn with_sessions(self) -> bool {
@@ -100,6 +102,28 @@ impl LinkKinds {
             LinkKind::Legacy => self.legacy,
         }
     }
+
+    /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
+    pub fn admits_request(self, request: &Request) -> bool {
+        match request {
+            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
+            Request::Resume(resume) => self.admits(resume.kind()),
+        }
+    }
+}
+
+/// For people: `plain links and secure sessions`.
+impl fmt::Display for LinkKinds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            (self.plain, "plain links"),
+            (self.secure && self.unpinned, "secure sessions"),
+            (self.secure && !self.unpinned, "secure sessions with the gateway's key pinned"),
+            (self.legacy, "legacy sessions"),
+        ];
+        let names: Vec<_> = kinds.into_iter().filter(|(admitted, _)| *admitted).map(|(_, name)| name).collect();
+        out.write_str(&names.join(" and "))
+    }
 }
 
 /// The sessions of one port.
@@ -109,10 +133,19 @@ pub struct SessionConfig {
     pub legacy_encrypt: bool,
     /// How many of the last bytes sent a legacy session keeps to send them again.
     pub legacy_replay_bytes: usize,
-    /// For how long a transport may take to say what it is, and to prove itself.
-    pub handshake_time: Duration,
+    /// For how long a transport may take to say what it is, and to prove itself; `None`: no limit but that on the number
+    /// of handshakes.
+    pub handshake_time: Option<Duration>,
     /// For how long a session waits for a transport.
     pub wait: Duration,
+}
+
+impl SessionConfig {
+    /// The handshake time as a number; without a limit one that no process lives to see, and that can be counted with.
+    pub(crate) fn handshake_limit(&self) -> Duration {
+        const NO_LIMIT: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+        self.handshake_time.unwrap_or(NO_LIMIT)
+    }
 }
 
 /// What the sessions of both ports have in common.
@@ -252,7 +285,7 @@ impl Default for SessionConfig {
         Self {
             legacy_encrypt: false,
             legacy_replay_bytes: 64 << 10,
-            handshake_time: Duration::from_secs(10),
+            handshake_time: Some(Duration::from_secs(10)),
             wait: Duration::from_secs(60),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use fastway_service::Share;
 
+use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
 use crate::admission::TurnedAway;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
@@ -64,7 +65,7 @@ fn show_links(observer: &Observer, words: &[&str], filter: &str, answer: &mut dy
         writeln!(answer, "{}", Shown(link))?;
     }
     let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
-    Ok(writeln!(answer, "{} links{more}", page.links.len())?)
+    Ok(writeln!(answer, "{}{more}", Counted(page.links.len(), "link"))?)
 }
 
 fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
@@ -74,12 +75,12 @@ fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write)
         writeln!(answer, "conn={conn} client_link={client} server={server} server_link={server_link}")?;
     }
     let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
-    Ok(writeln!(answer, "{} connections{more}", page.connections.len())?)
+    Ok(writeln!(answer, "{}{more}", Counted(page.connections.len(), "connection"))?)
 }
 
 fn link_and_limit(words: &[&str], with_limit: bool) -> Result<(LinkId, usize), CommandError> {
     const WANTED: &str = "the number of a link, which `links` shows";
-    let (link, rest) = words.split_first().ok_or_else(|| CommandError::argument("", WANTED))?;
+    let (link, rest) = words.split_first().ok_or(CommandError::Missing(WANTED))?;
     let link = link.parse().map(LinkId::new).map_err(|_| CommandError::argument(link, WANTED))?;
     match rest {
         [] => Ok((link, LINES)),

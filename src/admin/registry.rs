@@ -71,6 +71,9 @@ pub enum CommandError {
         /// What is accepted in its place.
         wanted: &'static str,
     },
+    /// The operator left an argument out.
+    #[error("an argument is missing: {0}")]
+    Missing(&'static str),
     /// The command cannot be carried out as things are, for example an end without a beginning.
     #[error("{0}")]
     State(&'static str),

@@ -235,6 +235,11 @@ impl Link {
         self.transport.kind()
     }
 
+    /// Says something to a peer that is about to be closed for its first bytes.
+    pub(crate) fn say_last(&self, bytes: &[u8]) {
+        self.transport.say_last(bytes);
+    }
+
     /// The round-trip time to the peer, if it is known.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.transport.round_trip()

@@ -129,13 +129,13 @@ impl LogControl {
 pub enum LoggingError {
     /// The operator's environment holds a filter that cannot be read.
     #[error(
-        "{LEVEL_VARIABLE}={value:?} is no log filter ({source}); use a level (error, warn, info, debug, trace) or --log-level"
+        "{LEVEL_VARIABLE}={value:?} is no log filter ({error}); use a level (error, warn, info, debug, trace) or --log-level"
     )]
     Filter {
         /// What the variable holds.
         value: String,
         /// What is wrong with it.
-        source: ParseError,
+        error: ParseError,
     },
     /// Something in this program has set up a log before.
     #[error("the log is set up already: {0}")]
@@ -150,7 +150,7 @@ fn filter(level: Option<LevelFilter>, variable: Option<String>) -> Result<EnvFil
     match (level, variable) {
         (Some(level), _) => Ok(EnvFilter::default().add_directive(level.into())),
         (None, None) => Ok(default.parse_lossy("")),
-        (None, Some(value)) => default.parse(&value).map_err(|source| LoggingError::Filter { value, source }),
+        (None, Some(value)) => default.parse(&value).map_err(|error| LoggingError::Filter { value, error }),
     }
 }
 

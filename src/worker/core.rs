@@ -133,11 +133,13 @@ impl Core {
 
     /// Admits a link. Its task must poll it from now on.
     pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        let now = self.at(Instant::now());
         let entry = self.links.vacant_entry();
         let slot = Slot::from_index(entry.key());
         let addr = self.router.join(slot, role);
         let mut link = Link::new(addr, role, peer, transport, permit);
         link.watch.heard = true;
+        link.watch.last_heard = now;
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         entry.insert(link);
         self.stats.opened(role.side());

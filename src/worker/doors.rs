@@ -19,7 +19,7 @@ use super::link_log::Rejected;
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
-use crate::acceptors::Backoff;
+use crate::acceptors::{Backoff, plain};
 use crate::admission::{Permit, TurnedAway};
 use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd};
@@ -94,7 +94,7 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false);
                 }
-                receive_at_door(&core, side, stream, peer);
+                receive_at_door(&core, side, stream, plain(peer));
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
                     yield_now().await;

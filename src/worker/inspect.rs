@@ -196,6 +196,7 @@ impl Core {
     }
 
     fn describe(&self, link: &Link, now: Instant, paused: &FxHashMap<LinkAddr, PausedBy>) -> LinkInfo {
+        let age = now.saturating_duration_since(link.opened);
         LinkInfo {
             id: link.addr.id,
             role: link.role,
@@ -204,8 +205,9 @@ impl Core {
             worker: self.me.index(),
             closing: link.state != State::Open,
             interrupted: link.is_interrupted(),
-            age: now.saturating_duration_since(link.opened),
-            silent: self.at(now).since(link.watch.last_heard),
+            age,
+            // It is counted in whole milliseconds.
+            silent: self.at(now).since(link.watch.last_heard).min(age),
             connections: self.router.connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),

@@ -126,9 +126,9 @@ impl PendingOnPort {
 }
 
 /// For how long a handshake on a port may take.
-const fn time_of(side: &SideConfig) -> Duration {
+fn time_of(side: &SideConfig) -> Duration {
     match side.kinds.with_sessions() {
-        true => side.session.handshake_time,
+        true => side.session.handshake_limit(),
         false => handshake::DEADLINE,
     }
 }

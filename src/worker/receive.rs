@@ -7,6 +7,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 use super::core::Core;
 use super::gates::GateKey;
 use super::tasks::run_again;
+use crate::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
@@ -52,6 +53,12 @@ impl Core {
     fn end(&mut self, slot: Slot, reason: &CloseReason) {
         match reason {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
+            CloseReason::Mistake(mistake) => {
+                if let Some(link) = self.links.get(slot.index()) {
+                    link.say_last(mistake.answer());
+                }
+                self.close(slot, reason);
+            }
             _ => self.close(slot, reason),
         }
     }
@@ -133,9 +140,11 @@ impl Core {
         if limited && link.watch.allowance == 0 && side == Side::Client {
             link.waits.begin(WaitReason::ByteRate);
         }
+        let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
         let before = link.traffic.received_frames;
-        let routed = self.route(addr.slot, side, input);
+        let mistake = if is_first { self.mistake(addr, input) } else { None };
+        let routed = mistake.map_or_else(|| self.route(addr.slot, side, input), |mistake| Err(mistake.into()));
         let mut frames = 0;
         if let Some(link) = self.link(addr) {
             frames = link.traffic.received_frames - before;
@@ -146,6 +155,15 @@ impl Core {
         self.stats.received(side, input.len(), frames);
         self.hold(addr, side);
         routed
+    }
+
+    /// Whether a plain client's first bytes begin no frame but something else.
+    fn mistake(&mut self, addr: LinkAddr, first: &[u8]) -> Option<Mistake> {
+        let side = Side::Client;
+        let is_frame = matches!(split_frame(first, self.config.max_packet), Ok(Some(_)));
+        let admitted = self.config.side(side).kinds;
+        self.link(addr).filter(|link| link.role == Role::Client && link.session().is_none() && !is_frame)?;
+        Mistake::in_frames(admitted, side, first)
     }
 
     /// Holds a link that feeds something full, and one that does not take the answers to its own requests.

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::core::Core;
 use super::mail::Message;
 use super::session_table::SessionTable;
-use crate::config::WaitingLimits;
+use crate::config::{SessionConfig, WaitingLimits};
 use crate::link::{CloseReason, Notice, Refused, State, WaitReason};
 use crate::routing::{LinkAddr, Side, Slot};
 
@@ -280,7 +280,8 @@ impl Core {
     pub(super) fn session_gone(&mut self, addr: LinkAddr, side: Side, ended: Option<Session>) {
         let Some(session) = ended else { return self.shared.sessions.remove(addr) };
         self.shared.sessions.end(addr);
-        let until = Instant::now() + self.config.side(side).session.handshake_time;
+        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
+        let until = Instant::now() + handshake_time.unwrap_or(wait);
         self.ended.push_back(Ended { addr, session, until });
         if self.ended.len() > MOST_ENDED {
             self.forget_ended(|_| true);

@@ -28,7 +28,7 @@ pub(super) fn interval(config: &Config) -> Duration {
     let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
     let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
     let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
-    let sessions = sessions.flat_map(|side| [side.session.handshake_time, side.session.wait]).map(Some);
+    let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
     let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
     let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
     (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)

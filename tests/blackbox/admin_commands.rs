@@ -104,7 +104,7 @@ fn links_shows_who_is_there_and_what_they_do() {
     assert_eq!(counted.map(|name| field(line, name)), ["1", "2", "26", "2", "30", "0", "open"]);
     assert_eq!(answer(&gateway, "links client held-up"), "0 links\n");
     assert_eq!(answer(&gateway, "links client peer=127.0.0.1").lines().count(), 2);
-    assert_eq!(answer(&gateway, "links limit=1").lines().last(), Some("1 links (the first ones; limit=N shows more)"));
+    assert_eq!(answer(&gateway, "links limit=1").lines().last(), Some("1 link (the first ones; limit=N shows more)"));
     for (command, part) in [
         ("links everything", "is no filter for links; accepted: client, server"),
         ("links limit=0", "\"0\" is not a limit from 1 to 10000"),
@@ -135,9 +135,13 @@ fn conns_shows_the_connections_of_a_link() {
     client.open(&mut server);
     assert!(
         answer(&gateway, &format!("conns {id} limit=1"))
-            .ends_with("1 connections (the first ones; limit=N shows more)\n")
+            .ends_with("1 connection (the first ones; limit=N shows more)\n")
     );
-    for command in ["conns", "conns x", "conns -1", &format!("conns {id} {id}")] {
+    for command in ["conns", "kick"] {
+        let error = error(&gateway, command);
+        assert_eq!(error, "an argument is missing: the number of a link, which `links` shows");
+    }
+    for command in ["conns x", "conns -1", &format!("conns {id} {id}")] {
         let error = error(&gateway, command);
         assert!(error.contains("number of a link"), "{command}: {error}");
     }

@@ -561,6 +561,23 @@ fn a_token_in_the_address_is_taken_out_of_it() {
 }
 
 #[test]
+fn a_token_in_the_address_may_hold_any_character() {
+    // What `encodeURIComponent` makes of them is a bookmark, too.
+    for (token, encoded) in [
+        ("0123456789+/%26&%=#?token=x", "0123456789%2B%2F%2526%26%25%3D%23%3Ftoken%3Dx"),
+        ("a<b>c\"d`e%zz%2Bf'g|h^{i}", "a%3Cb%3Ec%22d%60e%25zz%252Bf'g%7Ch%5E%7Bi%7D"),
+    ] {
+        let gateway = Gateway::with_admin(&["--admin-token", token]);
+        for written in [token, encoded] {
+            let browser = Browser::start();
+            browser.open(&format!("{}#token={written}", address(&gateway)));
+            browser.expect(LIVE);
+            assert_eq!(browser.run("return location.href"), address(&gateway), "{written}");
+        }
+    }
+}
+
+#[test]
 fn a_gateway_that_hangs_or_ends_is_shown_as_not_connected_until_it_is_back() {
     let mut gateway = Gateway::with_admin(&[]);
     let admin = gateway.admin_addr().to_string();

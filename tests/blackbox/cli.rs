@@ -51,6 +51,21 @@ fn help_goes_to_stdout() {
 }
 
 #[test]
+fn help_keeps_flags_and_descriptions_apart() {
+    for words in [&["--help"][..], &["ctl", "--help"]] {
+        let help = String::from_utf8(fastway(words).stdout).unwrap();
+        let mut flags = 0;
+        for line in help.lines().filter(|line| line.starts_with("  --")) {
+            let flag = line.trim_start().split("  ").next().unwrap();
+            assert!(flag.split(' ').count() <= 2, "{line:?}");
+            assert!(flag.split(' ').nth(1).is_none_or(|name| name.chars().all(char::is_uppercase)), "{line:?}");
+            flags += 1;
+        }
+        assert!(flags > 3, "{help}");
+    }
+}
+
+#[test]
 fn version_goes_to_stdout() {
     for word in ["-version", "--version", "-Version"] {
         let output = fastway(&[word]);
@@ -75,6 +90,11 @@ fn faulty_numbers() {
         ("--max-handshakes=0", &["--max-handshakes", "'0'", "a number from 1"]),
         ("--max-links=x", &["--max-links", "'x'", "0 (no limit)"]),
         ("--max-links-per-address=1.5", &["--max-links-per-address", "'1.5'", "0 (no limit)"]),
+        ("-ClientMaxConn=-1", &["-ClientMaxConn", "'-1'", "a number from 0 (no limit)"]),
+        ("-ServerSendChanSize=0", &["-ServerSendChanSize", "'0'", "a number from 1"]),
+        ("-ClientMaxConn=08", &["-ClientMaxConn", "'08'", "without leading zeros"]),
+        ("--client-max-conn=010", &["--client-max-conn", "'010'", "without leading zeros"]),
+        ("--client-max-conn=0x10", &["--client-max-conn", "'0x10'", "0 (no limit)"]),
         ("--max-dials-per-second=1K", &["--max-dials-per-second", "'1K'", "0 (no limit)"]),
     ]);
 }
@@ -85,6 +105,8 @@ fn faulty_sizes() {
         ("-MaxPacket=3", &["-MaxPacket", "'3'", "a size from 4 to below 1G"]),
         ("-MaxPacket=1G", &["-MaxPacket", "'1G'", "a size from 4 to below 1G"]),
         ("--max-packet 512Q", &["--max-packet", "'512Q'", "a size from 4 to below 1G"]),
+        ("-MaxPacket=0x3", &["-MaxPacket", "'0x3'", "a size from 4 to below 1G"]),
+        ("--max-packet=010000", &["--max-packet", "'010000'", "without leading zeros"]),
         ("-MaxPacket=-1", &["-MaxPacket", "'-1'", "a size from 4 to below 1G"]),
         ("-MemPoolMinChunk=63", &["-MemPoolMinChunk", "'63'", "a size from 64"]),
         ("-MemPoolMinChunk=128K", &["-MemPoolMinChunk", "'128K'", "at most the 64K of --mem-pool-max-chunk"]),
@@ -115,12 +137,14 @@ fn faulty_durations() {
 #[test]
 fn faulty_addresses() {
     for flag in ["-ClientAddr", "--server-addr"] {
-        for value in ["", "10010", ":", ":65536", ":-1", "::1:10010", "[::1]", "256.1.1.1:1", "http://x:1"] {
+        for value in ["10010", ":", ":65536", ":-1", "::1:10010", "[::1]", "256.1.1.1:1", "http://x:1"] {
             let complaint = refusal(&[format!("{flag}={value}")]);
             let expected = format!("invalid value '{value}' for {flag}: expected an address");
             assert!(complaint.contains(&expected), "{complaint}");
         }
     }
+    let complaint = refusal(&["--client-addr="]);
+    assert!(complaint.contains("invalid value '' for --client-addr: expected an address"), "{complaint}");
 }
 
 #[test]
@@ -138,8 +162,8 @@ fn faulty_words() {
         ("-ClientAddr", &["-ClientAddr", "needs a value", "ADDR"]),
         ("-ClientAddr -ReusePort", &["-ClientAddr", "needs a value", "ADDR"]),
         ("start", &["'start'", "--flag"]),
-        ("--", &["'--'", "--flag"]),
-        ("-ReusePort -- --help", &["'--'", "--flag"]),
+        ("-- start", &["'start'", "behind --"]),
+        ("-ReusePort -- --help", &["'--help'", "behind --"]),
     ]);
 }
 

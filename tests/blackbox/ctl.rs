@@ -1,12 +1,15 @@
 //! `fastway ctl`: whom it asks, and what it says when there is no answer. What the commands answer: `admin_commands`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
-use fastway_testkit::process::{Exit, Process, Signal};
+use fastway_testkit::process::{Exit, Process, Signal, gateway_binary};
 use fastway_testkit::watch;
 use tempfile::tempdir;
 
@@ -74,6 +77,45 @@ fn a_killed_gateway_is_not_taken_for_a_running_one() {
     fs::write(dir.path().join("fastway.pid"), format!("{}\n", std::process::id())).unwrap();
     assert!(complaint(&ctl_in(dir.path(), &["help"]), 1).contains("nobody holds"));
     assert!(!dir.path().join("fastway.cmd").exists());
+}
+
+#[test]
+fn a_process_that_has_nothing_to_do_with_the_file_is_not_signalled() {
+    let dir = tempdir().unwrap();
+    let mut bystander = Command::new("sleep").arg("600").spawn().unwrap();
+    // As where the gateway has other process ids than this machine: its file names a process of its own.
+    let path = dir.path().join("fastway.pid");
+    fs::write(&path, format!("{}\n", bystander.id())).unwrap();
+    let held = fs::File::open(&path).unwrap();
+    held.lock().unwrap();
+    let exit = ctl_in(dir.path(), &["help"]);
+    assert!(complaint(&exit, 1).contains("cannot be seen from here"), "{exit:?}");
+    // A signal would have ended it by now: `ctl` waits for an answer after it.
+    assert!(bystander.try_wait().unwrap().is_none(), "the bystander was signalled");
+    assert!(!dir.path().join("fastway.cmd").exists());
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let gateway = Process::start(&[]);
+    let mut command = Command::new("sh");
+    let script = "exec 3>&1; { \"$0\" ctl --timeout 30s \"$@\"; echo $? >&3; } | true";
+    command.args(["-c", script]).arg(gateway_binary()).arg("help");
+    let output = command.current_dir(gateway.file("")).output().unwrap();
+    assert_eq!((output.stdout.as_slice(), output.stderr.len()), (&b"0\n"[..], 0), "{output:?}");
+}
+
+#[test]
+fn a_directory_that_is_no_text_is_no_matter_of_keys() {
+    let dir = tempdir().unwrap();
+    let mut command = Command::new(gateway_binary());
+    command.args(["ctl", "--dir"]).arg(OsStr::from_bytes(b"\xff\xfe")).arg("help").current_dir(dir.path());
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("argument 2 is not UTF-8") && !stderr.contains("key"), "{stderr}");
 }
 
 #[test]

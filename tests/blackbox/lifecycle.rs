@@ -188,6 +188,8 @@ fn a_server_with_a_wrong_key_is_turned_away() {
             link.expect_eof();
             client.dial(7);
             client.expect_refuse(7);
+            let line = gateway.wait_log_with(&["calls itself server 7"]);
+            assert_eq!(line.matches("key").count(), 1, "it is explained once: {line}");
         }
         gateway.still_serves();
     });

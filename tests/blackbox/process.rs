@@ -86,12 +86,87 @@ fn a_killed_gateway_leaves_nothing_that_hinders_the_next() {
 }
 
 #[test]
-fn a_directory_that_cannot_hold_the_pid_file_is_an_error() {
+fn where_the_pid_file_cannot_be_written_the_gateway_goes_on_without() {
     let dir = tempdir().unwrap();
     fs::create_dir(dir.path().join("fastway.pid")).unwrap();
-    let exit = Process::run_in(dir.path(), &[]);
-    assert_eq!((exit.code, exit.stdout.as_str()), (Some(1), ""));
-    assert!(last_line(&exit).contains("fastway.pid: cannot open the pid file"), "{exit:?}");
+    let mut gateway = Process::in_dir(dir.path(), &[]);
+    let warning = gateway.wait_log_with(&["WARN", "fastway.pid: cannot open the pid file: Is a directory"]);
+    assert_eq!(warning.matches("Is a directory").count(), 1, "the system's words come once: {warning}");
+    assert!(warning.contains("--pid-file"), "{warning}");
+    goes_on(&mut gateway);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit().code, Some(0));
+    assert!(dir.path().join("fastway.pid").is_dir());
+}
+
+#[test]
+fn the_pid_file_is_where_it_was_asked_for_or_nowhere() {
+    let (dir, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    let path = elsewhere.path().join("gate.pid");
+    let mut gateway = Process::in_dir(dir.path(), &["--pid-file", path.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", gateway.pid()));
+    assert_eq!(gateway.ctl(&["--pid-file", path.to_str().unwrap(), "help"]).code, Some(0));
+    assert!(!dir.path().join("fastway.pid").exists());
+    let exit = Process::run_in(dir.path(), &["--pid-file", path.to_str().unwrap()]);
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    assert!(last_line(&exit).contains("already runs here"), "{exit:?}");
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit().code, Some(0));
+    assert!(!path.exists());
+
+    let _without = Process::in_dir(dir.path(), &["--pid-file", "none"]);
+    assert!(!dir.path().join("fastway.pid").exists() && !dir.path().join("none").exists());
+    drop(Process::in_dir(dir.path(), &["--pid-file=none"]));
+}
+
+#[test]
+fn a_pid_file_that_was_asked_for_and_cannot_be_had_is_an_error() {
+    let dir = tempdir().unwrap();
+    for (path, reason) in [("missing/gate.pid", "No such file or directory"), ("/dev/null", "not a regular file")] {
+        let exit = Process::run_in(dir.path(), &["--pid-file", path]);
+        assert_eq!((exit.code, exit.stdout.as_str()), (Some(1), ""), "{exit:?}");
+        assert_eq!(last_line(&exit), format!("fastway: {path}: cannot open the pid file: {}", with_code(reason)));
+    }
+    assert!(std::path::Path::new("/dev/null").exists());
+}
+
+/// What the system says comes with its number.
+fn with_code(reason: &str) -> String {
+    match reason {
+        "No such file or directory" => format!("{reason} (os error 2)"),
+        _ => format!("it is {reason}"),
+    }
+}
+
+#[test]
+fn gateways_that_share_their_ports_share_a_directory() {
+    let dir = tempdir().unwrap();
+    let mut first = Process::in_dir(dir.path(), &["-ReusePort"]);
+    let mut second = Process::in_dir(dir.path(), &["-ReusePort"]);
+    let of_second = format!("fastway.{}", second.pid());
+    second.wait_log_with(&["WARN", "shares its ports", &format!("{of_second}.pid")]);
+    assert_eq!(fs::read_to_string(second.file("fastway.pid")).unwrap(), format!("{}\n", first.pid()));
+    let pid_of_second = second.file(&format!("{of_second}.pid"));
+    assert_eq!(fs::read_to_string(&pid_of_second).unwrap(), format!("{}\n", second.pid()));
+
+    let undecided = first.ctl(&["log", "warn"]);
+    assert_eq!((undecided.code, undecided.stdout.as_str()), (Some(1), ""));
+    assert!(undecided.stderr.contains(&format!("2 gateways run here, with pid {} and {}", first.pid(), second.pid())));
+    for (gateway, level) in [(&first, "warn"), (&second, "debug")] {
+        assert_eq!(first.ctl(&["--pid", &gateway.pid().to_string(), "log", level]).code, Some(0));
+    }
+    assert_eq!(first.ctl(&["--pid", &first.pid().to_string(), "log"]).stdout, "log filter: warn");
+    assert_eq!(first.ctl(&["--name", &of_second, "log"]).stdout, "log filter: debug");
+    let nobody = first.ctl(&["--pid", "4194303", "log"]);
+    assert!(nobody.stderr.contains("no gateway with pid 4194303"), "{nobody:?}");
+
+    first.signal(Signal::TERM);
+    assert_eq!(first.wait_exit().code, Some(0));
+    assert!(!dir.path().join("fastway.pid").exists() && pid_of_second.exists());
+    assert_eq!(second.ctl(&["log"]).stdout, "log filter: debug", "the one that is left needs no number");
+    second.signal(Signal::TERM);
+    assert_eq!(second.wait_exit().code, Some(0));
+    assert!(!pid_of_second.exists());
 }
 
 #[test]

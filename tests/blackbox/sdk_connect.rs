@@ -61,7 +61,7 @@ async fn a_server_at_the_client_port_is_told_to_take_the_other_one() {
     assert!(matches!(error, ConnectError::TimedOut { step: ConnectStep::Challenge, .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "no link after 500ms: what listens there sent no challenge; is it the gateway's server port, and not its client port?"
+        "no link after 500ms: what listens there sent no challenge; is it the gateway's server port, and not its client port or one for sessions (its --server-link)?"
     );
 }
 

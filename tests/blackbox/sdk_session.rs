@@ -5,8 +5,9 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use fastway_client::{
-    Backoff, Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, LinkEnd, PublicKey, Server,
-    ServerConfig, ServerId, SessionConfig, SessionEnd, SessionEvent, SessionEvents, SessionFault, SessionStatus,
+    Backoff, Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, GatewayPort, LinkEnd, PublicKey,
+    Server, ServerConfig, ServerId, SessionConfig, SessionEnd, SessionEvent, SessionEvents, SessionFault,
+    SessionStatus,
 };
 use fastway_testkit::chaos::Direction::{ToClient, ToServer};
 use fastway_testkit::chaos::{Direction, Faults, Proxy};
@@ -313,14 +314,21 @@ async fn another_key_than_the_gateways_or_a_gateway_without_sessions_is_an_error
     let plain = Gateway::start(&[]);
     let error = Client::connect(plain.client_addr(), config(SessionConfig::secure(None))).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoSession { .. }), "{error}");
-    assert!(error.to_string().contains("does it admit this kind of sessions there?"), "{error}");
+    assert!(
+        error.to_string().contains("does not admit this kind of session there (its --client-link): plain links alone"),
+        "{error}"
+    );
 
     let legacy = Gateway::start(&["--client-link", "legacy"]);
     let error = Client::connect(legacy.client_addr(), config(SessionConfig::secure(None))).await.unwrap_err();
     let refused = SessionFault::Refused(SessionStatus::NotAdmitted);
     assert!(matches!(error, ConnectError::NoSession { fault: Some(fault), .. } if fault == refused), "{error}");
     let error = Client::connect(legacy.client_addr(), ClientConfig::default()).await.unwrap_err();
-    assert!(matches!(error, ConnectError::TurnedAway { .. }), "{error}");
+    assert!(matches!(error, ConnectError::SessionNeeded { port: GatewayPort::Client }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the gateway's client port admits no plain links, but sessions (its --client-link): set `session` in the link's config"
+    );
 }
 
 /// What players say to each other here is nothing that could come about by chance.

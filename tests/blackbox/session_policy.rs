@@ -27,7 +27,12 @@ fn lets_in(gateway: &Gateway, kind: LinkKind) -> bool {
         LinkKind::Plain => {
             let mut client = gateway.client();
             let _it_may_be_closed = client.try_send_raw(&fastway_wire::Command::Ping.encode());
-            return client.receive().is_some();
+            // Either the answer to the ping or the word for a link that is not admitted.
+            let is_refused = client.raw(1) == [Status::NotAdmitted as u8];
+            if is_refused {
+                client.expect_eof();
+            }
+            return !is_refused;
         }
         LinkKind::Secure => secure(),
         LinkKind::Legacy => legacy(),
@@ -113,6 +118,7 @@ fn the_server_port_has_plain_links_or_sessions() {
         }
         let mut plain = Link::connect(gateway.server_addr());
         plain.send_raw(&[9; 20]);
+        plain.expect_raw(&[Status::NotAdmitted as u8]);
         plain.expect_eof();
     }
 }

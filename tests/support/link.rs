@@ -208,6 +208,15 @@ impl Link {
         bytes
     }
 
+    /// All bytes that come before the gateway closes the link.
+    #[track_caller]
+    pub fn raw_until_eof(&mut self) -> Vec<u8> {
+        while self.fill() > 0 {}
+        let bytes = self.waiting().to_vec();
+        self.taken += bytes.len();
+        bytes
+    }
+
     /// Expects these bytes.
     #[track_caller]
     pub fn expect_raw(&mut self, bytes: &[u8]) {

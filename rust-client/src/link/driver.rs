@@ -20,7 +20,7 @@ use super::outbox::{MAX_SLICES, Outbox};
 use super::overload::Ended;
 use super::receive::Receiver;
 use super::{Closing, Inbox, Link, Waiter};
-use crate::{LinkEnd, lock};
+use crate::{LinkEnd, ProtocolFault, lock};
 
 /// Reads, and writes, in one go; then the other tasks have their turn.
 const TURNS: usize = 4;
@@ -281,6 +281,9 @@ impl<S: Carrier> Driver<S> {
     /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
     /// stream for reasons of its own in the same moment.
     fn gateway_ended(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if self.first_command.is_some() && self.receiver.holds_refusal() {
+            return Err(ProtocolFault::NotAdmitted.into());
+        }
         if self.phase != Phase::Lingering || !self.is_answered() {
             return Err(LinkEnd::Gateway);
         }

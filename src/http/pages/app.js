@@ -8,7 +8,7 @@ import { Kick } from "./kick.js";
 import { GRAPHS, Samples } from "./samples.js";
 import { Follower } from "./stream.js";
 import { listings } from "./tables.js";
-import { TokenForm, takeFromAddress, token } from "./token.js";
+import { TokenForm, takeFromAddress, takeNextReading, token } from "./token.js";
 import { TroubleList } from "./trouble.js";
 import { Workers } from "./workers.js";
 
@@ -81,6 +81,7 @@ function onLost(error, delay) {
 }
 
 function onWanted() {
+  if (takeNextReading()) return void follower.start();
   setConnection("lost", "Token needed");
   notify("", false);
   place("charts").parentElement.hidden = true;

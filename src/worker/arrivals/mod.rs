@@ -39,7 +39,8 @@ use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
 use super::turns::Purpose;
 use crate::admission::Permit;
-use crate::config::SessionConfig;
+use crate::config::{LinkKinds, SessionConfig};
+use crate::first_bytes::Mistake;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
@@ -101,13 +102,16 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
     core.borrow_mut().pending.of_mut(side).advance(number, Progress::Heard);
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
-        LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
+        LinkKind::Plain => return turn_away(newcomer, kinds).await,
         LinkKind::Secure | LinkKind::Legacy => {}
     }
     let Newcomer { mut stream, peer, permit, .. } = newcomer;
     let request = first_message(&mut stream).await?;
-    if !kinds.admits(kind) {
-        return refuse(core, stream, &request, Status::NotAdmitted).await;
+    if !kinds.admits_request(&request) {
+        return match refuse(core, stream, &request, Status::NotAdmitted).await {
+            Err(Failure::Refused(_)) => Err(Mistake::of_session(kinds, side, kind).into()),
+            other => other,
+        };
     }
     if !core.borrow().stop.is_reading() {
         return refuse(core, stream, &request, Status::Draining).await;
@@ -130,6 +134,17 @@ async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(first[0]),
     }
+}
+
+/// Tells a peer that came without a session that none but these are admitted.
+async fn turn_away(newcomer: Newcomer<TcpStream>, admitted: LinkKinds) -> Result<(), Failure> {
+    let Newcomer { side, stream, .. } = newcomer;
+    let mut first = [0; FIRST_MESSAGE_BYTES];
+    let count = stream.peek(&mut first).await?;
+    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
+    // What matters is the mistake, whether the peer hears of it or not.
+    let _ = say_last(stream, mistake.answer()).await;
+    Err(mistake.into())
 }
 
 async fn first_message(stream: &mut TcpStream) -> Result<Request, Failure> {
@@ -275,10 +290,10 @@ impl Core {
         }
         // Until it has proven itself, it takes no place.
         permit.uncount_client();
-        let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
-            self.config.side(side).session;
+        let config = &self.config.side(side).session;
+        let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
-        let limits = Limits { handshake_time, wait, legacy };
+        let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
         let began = Instant::now();
         let accepted = open.accept(self.config.sessions.key.as_ref(), &limits, began, &mut rand::rng());
         self.turns.computed(began.elapsed());
