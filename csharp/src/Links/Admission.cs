@@ -84,11 +84,11 @@ namespace Fastway.Links
                         + " admits other kinds; set EndPointOptions.Session alike" + NoKey());
                 case Status.NotAuthentic:
                     return new LinkException(
-                        IsPinned ? LostReason.WrongGatewayKey : LostReason.SessionRefused, IsPinned ? null : end.ToString());
+                        IsPinned ? LostReason.WrongGatewayKey : LostReason.SessionRefused, IsPinned ? null : end.Reason);
                 case Status.Draining:
-                    return new LinkException(LostReason.TurnedAway, end.ToString());
+                    return new LinkException(LostReason.TurnedAway, end.Reason);
                 default:
-                    return new LinkException(LostReason.SessionRefused, end.ToString());
+                    return new LinkException(LostReason.SessionRefused, end.Reason);
             }
         }
 

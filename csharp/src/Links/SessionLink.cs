@@ -420,7 +420,7 @@ namespace Fastway.Links
         {
             return end.Kind == SessionEndKind.Refused && !_wasEstablished
                 ? _admission.Refused(end)
-                : new LinkException(ReasonOf(end), end.ToString());
+                : new LinkException(ReasonOf(end), end.Reason);
         }
 
         private static LostReason ReasonOf(SessionEnd end)

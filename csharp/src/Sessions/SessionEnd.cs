@@ -20,17 +20,18 @@ namespace Fastway.Sessions
     /// <summary>Why a session is over.</summary>
     internal sealed class SessionEnd
     {
-        public static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "both ends have closed");
+        public static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "", "both ends have closed");
         public static readonly SessionEnd Expired = new SessionEnd(
-            SessionEndKind.Expired, 0, "the session was without a connection for too long");
+            SessionEndKind.Expired, 0, "", "the session was without a connection for too long");
 
-        private readonly string _text;
+        private readonly string _kind;
 
-        private SessionEnd(SessionEndKind kind, int code, string text)
+        private SessionEnd(SessionEndKind kind, int code, string kindInWords, string reason)
         {
             Kind = kind;
             Code = code;
-            _text = text;
+            _kind = kindInWords;
+            Reason = reason;
         }
 
         /// <summary>The kind of the reason.</summary>
@@ -39,30 +40,33 @@ namespace Fastway.Sessions
         /// <summary>The status of a refusal (docs/protocol.md §3.1) or the reason of an abort (§3.2); else 0.</summary>
         public int Code { get; }
 
+        /// <summary>The reason in words, without its kind.</summary>
+        public string Reason { get; }
+
         public static SessionEnd Aborted(byte reason)
         {
-            return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: " + ReasonText(reason));
+            return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: ", ReasonText(reason));
         }
 
         public static SessionEnd AbortedByPeer(byte reason)
         {
-            return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: " + ReasonText(reason));
+            return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: ", ReasonText(reason));
         }
 
         public static SessionEnd Refused(int status)
         {
-            return new SessionEnd(SessionEndKind.Refused, status, "refused: " + StatusText(status));
+            return new SessionEnd(SessionEndKind.Refused, status, "refused: ", StatusText(status));
         }
 
         public static SessionEnd PeerFault(string fault)
         {
-            return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: " + fault);
+            return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: ", fault);
         }
 
-        /// <summary>The reason in words.</summary>
+        /// <summary>The kind and the reason in words.</summary>
         public override string ToString()
         {
-            return _text;
+            return _kind + Reason;
         }
 
         private static string ReasonText(byte reason)
