@@ -344,6 +344,7 @@ fn trouble_stands_in_the_first_viewport_and_says_what_to_do() {
             browser.run("scrollTo(0, 0)");
             let seen = "document.querySelector('#trouble li').getBoundingClientRect().bottom <= innerHeight";
             browser.expect(seen);
+            assert_eq!(browser.run(LOW_CONTRAST), json!([]), "{scheme}: text with a contrast below 4.5");
             let cut = browser.run(CUT_OFF);
             assert_eq!(cut, json!([]), "{width}: what is cut off");
             browser.screenshot(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{width}-{scheme}.png")));
