@@ -1,7 +1,5 @@
 //! Files with keys: `fastway keygen`, and which files the gateway takes.
 
-// A test that meets something unexpected has to stop there.
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

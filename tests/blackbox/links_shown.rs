@@ -1,7 +1,5 @@
 //! What is shown of a link: its peer's address, and its times.
 
-// A test that meets something unexpected has to stop there.
-
 use std::net::{Ipv4Addr, SocketAddr};
 
 use fastway_testkit::{Client, Gateway, Link};

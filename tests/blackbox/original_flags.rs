@@ -1,7 +1,5 @@
 //! Start lines that the original gateway takes, against the built binary.
 
-// A test that meets something unexpected has to stop there.
-
 use fastway_session::Identity;
 use fastway_testkit::{Client, Gateway, Tunnel, watch};
 use serde_json::Value;

@@ -1,7 +1,5 @@
 //! A working directory that somebody else may write to: what is planted there is neither followed nor obeyed.
 
-// A test that meets something unexpected has to stop there.
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Peers that come with something else than their port admits: the log says what, and so does the answer.
 
-// A test that meets something unexpected has to stop there.
-
 use std::time::Instant;
 
 use fastway_session::{Fault, Identity, KeyPair, LegacyConfig, Session, Status};
