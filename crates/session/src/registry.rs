@@ -137,12 +137,20 @@ impl<K: Copy + Ord + Hash, A: Copy + Ord + Hash> Registry<K, A> {
         self.make_room(address)
     }
 
-    /// The session has a transport (again), from `address`.
-    pub fn resumed(&mut self, key: K, address: A) {
+    /// The session has a transport (again), from `address`, and `names`. If it had to make room meanwhile and its owner
+    /// has not heard of that yet, it is registered anew: a session that lives is kept.
+    pub fn resumed(&mut self, key: K, address: A, names: Names) {
         self.leave(key);
-        if let Some(entry) = self.sessions.get_mut(&key) {
-            entry.address = address;
+        match self.sessions.get_mut(&key) {
+            Some(entry) => entry.address = address,
+            None => self.insert(key, address, names),
         }
+        self.rename(key, names);
+    }
+
+    /// Whether the session is there: it was not removed, by its owner or to make room for others.
+    pub fn contains(&self, key: K) -> bool {
+        self.sessions.contains_key(&key)
     }
 
     /// The session is over, and is found until it is removed: its peer may come once more to learn of that.
@@ -351,9 +359,21 @@ mod tests {
     fn a_resumed_session_counts_no_more() {
         let mut registry = registry(&[(1, 'a')]);
         registry.wait(1, 9_000);
-        registry.resumed(1, 'b');
+        registry.resumed(1, 'b', names(1, None));
         assert_eq!((registry.waiting(), registry.len()), (Load::default(), 1));
         assert_eq!(registry.find(SessionName::Legacy(1)), Ok(1));
+    }
+
+    #[test]
+    fn a_session_that_is_resumed_after_it_had_to_make_room_is_registered_anew() {
+        let mut registry = registry(&[(1, 'a'), (2, 'a'), (3, 'a'), (4, 'a')]);
+        (1..=3).for_each(|key| drop(registry.wait(key, 0)));
+        assert_eq!(registry.wait(4, 0), [1]);
+        assert!(!registry.contains(1));
+        registry.resumed(1, 'a', names(101, None));
+        assert!(registry.contains(1));
+        assert_eq!(registry.find(SessionName::Legacy(101)), Ok(1));
+        assert_eq!(registry.waiting(), Load { sessions: 3, bytes: 0 });
     }
 
     #[test]
@@ -378,7 +398,7 @@ mod tests {
                 match step {
                     0 => registry.insert(key, address, names(key.into(), None)),
                     1 => drop(registry.wait(key, bytes)),
-                    2 => registry.resumed(key, address),
+                    2 => registry.resumed(key, address, names(key.into(), None)),
                     3 => registry.end(key),
                     _ => registry.remove(key),
                 }

@@ -204,14 +204,14 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failu
     if !kinds.admits(kind) {
         return refuse(core, stream, &request, Status::NotAdmitted).await;
     }
-    if !core.borrow().stop.is_reading() {
-        return refuse(core, stream, &request, Status::Draining).await;
-    }
+    let stops = !core.borrow().stop.is_reading();
     match request {
+        // While the gateway stops, too: who is away shall get what waits for him, and know why that was all.
         Request::Resume(resume) => {
             drop(permit);
             route_resume(core, side, resume, stream, peer).await
         }
+        Request::Open(_) if stops => refuse(core, stream, &request, Status::Draining).await,
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
             open_session(core, newcomer, open).await
@@ -261,7 +261,7 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) ->
         Err(status) => return refuse(core, stream, &Request::Open(open), status).await,
     };
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
+    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     let server = match side {
         Side::Client => None,
@@ -300,6 +300,9 @@ async fn route_resume(
 ) -> Result<(), Failure> {
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
+        Err(_) if !core.borrow().stop.is_reading() => {
+            refuse(core, stream, &Request::Resume(resume), Status::Draining).await
+        }
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
         Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer).await,
         Ok(link) => {
