@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
+use crate::link::Bounds;
 use crate::routing::Side;
 
 /// Everything a gateway needs to know before it starts.
@@ -26,7 +27,7 @@ pub struct Config {
     pub server: SideConfig,
     /// Virtual connections that a client link may have before its next dial is refused; `None`: no limit.
     pub client_max_conns: Option<u32>,
-    /// How long a client's outbox may stay above its packet bound before that client is closed as too slow.
+    /// How long more may wait for a client than its bounds allow, packets or bytes, before it is closed as too slow.
     pub client_slow_grace: Duration,
     /// What servers prove to know when they register. Empty: every server that has an empty key as well is let in.
     pub server_auth_key: Secret,
@@ -48,6 +49,14 @@ impl Config {
             Side::Server => &self.server,
         }
     }
+
+    /// How much may wait for a link on one port.
+    #[inline]
+    pub fn bounds(&self, side: Side) -> Bounds {
+        let SideConfig { send_queue_packets, send_queue_bytes, .. } = *self.side(side);
+        let grace = (side == Side::Client).then_some(self.client_slow_grace);
+        Bounds { packets: send_queue_packets, bytes: send_queue_bytes, grace }
+    }
 }
 
 /// What the links on one port have in common.
@@ -57,9 +66,9 @@ pub struct SideConfig {
     pub addr: String,
     /// First size of the buffer for a message that arrived in part, in bytes. It never caps a read.
     pub buffer_bytes: usize,
-    /// Bound of a link's outbox in packets (soft for clients: see [`Config::client_slow_grace`]).
+    /// Bound of what waits for a link in packets (soft for clients: see [`Config::client_slow_grace`]).
     pub send_queue_packets: usize,
-    /// Bound of a link's outbox in bytes.
+    /// Bound of what waits for a link in bytes. Soft for clients, too, up to 16 times as much, which closes them at once.
     pub send_queue_bytes: usize,
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.

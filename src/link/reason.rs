@@ -149,7 +149,9 @@ impl CloseReason {
         match self {
             Self::Frame(_) | Self::Command(_) | Self::Violation(_) => AbortReason::PeerFault,
             Self::Shutdown => AbortReason::Shutdown,
-            Self::TooSlow { .. } | Self::PushedOut => AbortReason::Overflow,
+            Self::TooSlow { .. } => AbortReason::TooSlow,
+            Self::PushedOut => AbortReason::Overflow,
+            Self::Replaced => AbortReason::Replaced,
             Self::Kicked => AbortReason::Operator,
             _ => AbortReason::Unspecified,
         }

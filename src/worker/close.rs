@@ -57,7 +57,7 @@ impl Core {
         self.link_log.closed(link, connections, reason);
         self.router.leave(slot, &mut self.effects);
         self.apply_effects();
-        self.open_server_gate(slot);
+        self.uncongested(slot);
     }
 
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
@@ -134,8 +134,9 @@ impl Core {
         self.apply_effects();
     }
 
-    /// Whether nothing is left to do.
+    /// Whether nothing is left to do. As long as sessions wait, on whichever worker, this one accepts for them, and says
+    /// to others that the gateway stops.
     pub(super) fn is_over(&self) -> bool {
-        self.stop.is_draining() && self.links.is_empty()
+        self.stop.is_draining() && self.links.is_empty() && !self.shared.sessions.some_wait()
     }
 }

@@ -15,20 +15,20 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::doors::Acceptor;
+use super::ended::EndedSessions;
 use super::gates::{GateKey, Gates};
 use super::link_log::LinkLog;
 use super::load::ThreadLoad;
 use super::mail::Outgoing;
 use super::pending::PendingByPort;
 use super::report::Stats;
-use super::sessions::Ended;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::turns::Turns;
 use crate::admission::Permit;
 use crate::clock::Millis;
-use crate::config::{Config, SideConfig};
-use crate::link::{CloseReason, Link, Transport, WaitReason, WaitReport, Waiting};
+use crate::config::Config;
+use crate::link::{CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;
 use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -52,8 +52,8 @@ pub(super) struct Core {
     pub(super) turns: Turns,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
-    /// Sessions that ended in good order, the oldest first.
-    pub(super) ended: VecDeque<Ended>,
+    /// Sessions that are over, and are found for a while.
+    pub(super) ended: EndedSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
@@ -72,7 +72,7 @@ pub(super) struct Core {
     pub(super) sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
     pub(super) allowance_rest: u64,
-    started: Instant,
+    pub(super) started: Instant,
     pub(super) effects: Vec<Effect>,
     dirty: Vec<Slot>,
     /// The spare of `dirty`.
@@ -105,7 +105,7 @@ impl Core {
             pending: PendingByPort::new(&config, workers),
             turns: Turns::new(share_per_second(&config, workers), started),
             acks_due: VecDeque::new(),
-            ended: VecDeque::new(),
+            ended: EndedSessions::default(),
             sealed: Vec::new(),
             acceptors: Vec::new(),
             next_sweep: Rc::default(),
@@ -197,14 +197,14 @@ impl Core {
             link.dirty = true;
             self.dirty.push(slot);
         }
-        let key = GateKey::Server(link.addr);
-        let is_over = link.role.side() == Side::Server && over(&self.config.server, link.waiting());
-        if is_over {
-            link.waits.begin(WaitReason::OutboxFull);
-            self.gates.close(key);
-        }
-        if is_over || self.gates.is_closed(key) {
-            self.full = Some(key);
+        if link.role.side() == Side::Server {
+            let is_new = !link.congested && self.config.bounds(Side::Server).is_exceeded(link.waiting());
+            if is_new || link.congested {
+                self.full = Some(GateKey::Server(link.addr));
+            }
+            if is_new {
+                self.congested(slot);
+            }
         }
         self.schedule();
     }
@@ -279,7 +279,7 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.dirty = false;
         if link.blocked {
-            self.flushed(slot);
+            self.judge(slot);
         } else {
             self.flush(slot);
         }
@@ -318,10 +318,4 @@ impl Core {
 fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);
     config.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
-}
-
-/// Whether an outbox is above its bounds.
-#[inline]
-pub(super) fn over(bounds: &SideConfig, waiting: Waiting) -> bool {
-    waiting.packets > bounds.send_queue_packets || waiting.bytes > bounds.send_queue_bytes
 }

@@ -109,7 +109,7 @@ impl Core {
         let limit = link.read_limit.bytes().min(most);
         match link.state {
             State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
-            State::Open if !reading || link.held || link.muted => None,
+            State::Open if !reading || !link.pause.is_empty() => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
             State::Open => Some(limit),
         }
@@ -166,13 +166,15 @@ impl Core {
         Mistake::in_frames(admitted, side, first)
     }
 
-    /// Holds a link that feeds something full, and one that does not take the answers to its own requests.
+    /// Pauses a link that feeds something full, and one that does not take the answers to its own requests: at once, not
+    /// when it is judged after the flush, so that it sends no more than one read beyond that.
     fn hold(&mut self, addr: LinkAddr, side: Side) {
-        let full = self.take_full();
-        let bound = self.config.side(side).send_queue_packets;
+        // A gate that is open again by now would be closed for this link alone, and nobody would open it.
+        let full = self.take_full().filter(|key| self.gates.is_closed(*key));
+        let bounds = self.config.bounds(side);
         let Some(link) = self.link(addr) else { return };
-        if link.outbox.waiting().answers > bound {
-            link.mute();
+        if bounds.has_unread_replies(link.waiting()) {
+            link.pause_for_replies(true);
         }
         if let Some(key) = full {
             link.hold();

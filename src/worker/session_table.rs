@@ -90,12 +90,20 @@ impl<K: Copy + Ord + Hash> SessionTable<K> {
         self.make_room(prefix)
     }
 
-    /// The session has a transport (again), from an address of `prefix`.
-    pub(super) fn resumed(&mut self, key: K, prefix: AddressPrefix) {
+    /// The session has a transport (again), from an address of `prefix`, and `names`. If it had to make room meanwhile
+    /// and its owner has not heard of that yet, it is registered anew: a session that lives is kept.
+    pub(super) fn resumed(&mut self, key: K, prefix: AddressPrefix, names: Names) {
         self.leave(key);
-        if let Some(entry) = self.sessions.get_mut(&key) {
-            entry.prefix = prefix;
+        match self.sessions.get_mut(&key) {
+            Some(entry) => entry.prefix = prefix,
+            None => self.insert(key, prefix, names),
         }
+        self.rename(key, names);
+    }
+
+    /// Whether the session is there: it was not removed, by its owner or to make room for others.
+    pub(super) fn contains(&self, key: K) -> bool {
+        self.sessions.contains_key(&key)
     }
 
     /// The session is over, and is found until it is removed: its peer may come once more to learn of that.
@@ -269,9 +277,21 @@ mod tests {
     fn a_resumed_session_counts_no_more() {
         let mut table = table(&[(1, 'a')]);
         table.wait(1, 9_000);
-        table.resumed(1, prefix('b'));
+        table.resumed(1, prefix('b'), names(1, None));
         assert_eq!((table.waiting(), table.len()), (Share::default(), 1));
         assert_eq!(table.find(SessionName::Legacy(1)), Ok(1));
+    }
+
+    #[test]
+    fn a_session_that_is_resumed_after_it_had_to_make_room_is_registered_anew() {
+        let mut table = table(&[(1, 'a'), (2, 'a'), (3, 'a'), (4, 'a')]);
+        (1..=3).for_each(|key| drop(table.wait(key, 0)));
+        assert_eq!(table.wait(4, 0), [1]);
+        assert!(!table.contains(1));
+        table.resumed(1, prefix('a'), names(101, None));
+        assert!(table.contains(1));
+        assert_eq!(table.find(SessionName::Legacy(101)), Ok(1));
+        assert_eq!(table.waiting(), Share { holders: 3, bytes: 0 });
     }
 
     #[test]
@@ -297,7 +317,7 @@ mod tests {
                 match step {
                     0 => table.insert(key, prefix, names(key.into(), None)),
                     1 => drop(table.wait(key, bytes)),
-                    2 => table.resumed(key, prefix),
+                    2 => table.resumed(key, prefix, names(key.into(), None)),
                     3 => table.end(key),
                     _ => table.remove(key),
                 }

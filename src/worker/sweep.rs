@@ -5,12 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Core, over};
+use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{CloseReason, Link, State, WaitReason};
+use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
 use crate::routing::{Role, Side, Slot};
 
 /// A limit is checked this many times while it runs.
@@ -61,7 +61,7 @@ impl Core {
                     self.count_undelivered(slot);
                     self.close(slot, &reason);
                 }
-                None => {}
+                None => self.judge(slot),
             }
             if self.has_session(slot) {
                 self.tick_session(slot, now);
@@ -189,17 +189,10 @@ impl Core {
                 return Some(CloseReason::Idle { timeout });
             }
             if stuck >= timeout {
-                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.outbox.waiting().bytes });
+                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.waiting().bytes });
             }
         }
-        let waiting = link.waiting();
-        if link.role != Role::Client || !over(bounds, waiting) {
-            return None;
-        }
-        link.waits.begin(WaitReason::OutboxFull);
-        let over_since = *link.watch.over_since.get_or_insert(now);
-        let too_long = now.since(over_since) > self.config.client_slow_grace;
-        too_long.then_some(CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes })
+        None
     }
 }
 
@@ -212,7 +205,7 @@ impl Core {
 impl Link {
     /// The error of a link that is not read: nothing else would notice that its peer is gone.
     fn failure_while_unread(&self) -> Option<std::io::Error> {
-        if self.held || self.muted { self.failure() } else { None }
+        if self.pause.is_empty() { None } else { self.failure() }
     }
 
     /// Keeps little room where nothing came or went since the last sweep.
@@ -231,12 +224,14 @@ impl Link {
     /// For how long nothing was received, and for how long nothing was accepted of what waits.
     fn watch_times(&mut self, now: Millis) -> (Duration, Duration) {
         let interrupted = self.is_interrupted();
-        let unread = self.held || self.muted || interrupted;
+        let unread = !self.pause.is_empty() || interrupted;
+        // Answers to its own requests wait until they are acknowledged, though the outbox may be empty.
+        let waits = !self.outbox.is_empty() || self.pause.contains(ReadPause::UNREAD_REPLIES);
         let watch = &mut self.watch;
         if std::mem::take(&mut watch.heard) || unread {
             watch.last_heard = now;
         }
-        if std::mem::take(&mut watch.progressed) || self.outbox.is_empty() || interrupted {
+        if std::mem::take(&mut watch.progressed) || !waits || interrupted {
             watch.stuck_since = None;
         } else {
             watch.stuck_since.get_or_insert(now);

@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use fastway_client::{
-    Backoff, Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, GatewayPort, LinkEnd, PublicKey,
-    Server, ServerConfig, ServerId, SessionConfig, SessionEnd, SessionEvent, SessionEvents, SessionFault,
+    AbortReason, Backoff, Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, GatewayPort, LinkEnd,
+    PublicKey, Server, ServerConfig, ServerId, SessionConfig, SessionEnd, SessionEvent, SessionEvents, SessionFault,
     SessionStatus,
 };
 use fastway_testkit::chaos::Direction::{ToClient, ToServer};
@@ -102,6 +102,18 @@ async fn player_and_game_go_on_after_each_cut_and_the_game_notices_nothing() {
         assert_eq!(dialed.unwrap().conn_id(), accepted.unwrap().conn_id());
         drop(another);
     }
+}
+
+#[tokio::test]
+async fn a_player_who_was_too_slow_is_told_so() {
+    let flags = ["--client-send-bytes", "512K", "--client-slow-grace", "1h"];
+    let mut scene = Scene::set(&flags, secure()).await;
+    // The player's program reads nothing, and so its link does not, once its receive queue is full.
+    while scene.game.send_slice(&[0; 64 << 10]).await.is_ok() {}
+    while within(scene.player.recv()).await.is_some() {}
+    let end = within(scene.client.closed()).await;
+    let told = matches!(end, LinkEnd::SessionLost(SessionEnd::AbortedByPeer(AbortReason::TooSlow)));
+    assert!(told, "{end}");
 }
 
 #[tokio::test]

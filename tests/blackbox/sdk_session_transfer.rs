@@ -1,5 +1,6 @@
 //! Much data through sessions of the Rust SDK, while the network fails again and again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastway_client::{
@@ -9,11 +10,13 @@ use fastway_testkit::KEY;
 use fastway_testkit::seeded::Seeded;
 use fastway_testkit::sessions::SessionGateway;
 use fastway_testkit::watch::DEADLINE;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 const SERVER: ServerId = ServerId::new(7);
 const INTERRUPTIONS: u64 = 200;
 const TOTAL_BYTES: usize = 100 << 20;
+const BULK_BYTES: usize = 64 << 20;
 const MESSAGE_BYTES: usize = 16 << 10;
 /// Below half of what the gateway keeps for a client: 4 MiB, and 1,000 packets.
 const IN_FLIGHT: usize = (3 << 19) / MESSAGE_BYTES;
@@ -85,6 +88,39 @@ fn fail(stage: &SessionGateway, client: &Client, failures: u64) {
     } else {
         stage.proxy.newest().unwrap().cut();
     }
+}
+
+/// The server sends in bulk what the player reads as fast as he can, by the stream adaptors on both sides.
+async fn download(session: Option<SessionConfig>) {
+    // How long that takes is not what is tested.
+    let stage = SessionGateway::start(&["--client-slow-grace", "1h"]);
+    let server = Server::connect(stage.gateway.server_addr(), KEY, SERVER, ServerConfig::default()).await.unwrap();
+    let config = session.map_or_else(ClientConfig::default, config);
+    let client = Client::connect(stage.gateway.client_addr(), config).await.unwrap();
+    let (connection, accepted) = tokio::join!(client.dial(SERVER), server.accept());
+    let (mut ours, mut theirs) = (connection.unwrap().into_io(), accepted.unwrap().into_io());
+
+    let bulk = Arc::new(Seeded::new(8).bytes(BULK_BYTES));
+    let offered = Arc::clone(&bulk);
+    let sending = tokio::spawn(async move {
+        tokio::io::copy(&mut &offered[..], &mut theirs).await?;
+        theirs.shutdown().await
+    });
+    let mut came = Vec::new();
+    let read = timeout(3 * DEADLINE, ours.read_to_end(&mut came)).await;
+    assert!(matches!(read, Ok(Ok(BULK_BYTES))), "{read:?}, {} bytes, {:?}", came.len(), client.end());
+    assert!(came == *bulk, "something else came");
+    sending.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_of_64_mib_arrives_whole_by_a_plain_link() {
+    download(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_of_64_mib_arrives_whole_by_a_secure_session() {
+    download(Some(SessionConfig::secure(Some(SessionGateway::key())))).await;
 }
 
 #[tokio::test]

@@ -66,6 +66,28 @@ fn forged_resumes_change_nothing_and_are_counted() {
 }
 
 #[test]
+fn nothing_of_a_session_moves_for_a_forged_resume() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    tunnel.cut();
+    watch::eventually("it waits", || sessions(&gateway)["waiting"] == json!(1));
+    (0..10).for_each(|number| server.send(conn, &[number; 100]));
+    server.expect_silence();
+    let waiting = || {
+        let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+        links["links"][0]["waiting_packets"].clone()
+    };
+    assert_eq!(waiting(), json!(10));
+    let (transport, seen) = tunnel.dial().unwrap();
+    let mut forged = seen.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(answer(gateway.client_addr(), &forged), [Status::NotAuthentic as u8]);
+    assert_eq!(waiting(), json!(10), "it has not been taken out for a stranger");
+    tunnel.connect_with((transport, seen)).unwrap();
+    (0..10).for_each(|number| client.expect_data(conn, &[number; 100]));
+}
+
+#[test]
 fn a_replayed_resume_is_refused() {
     let gateway = gateway(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);

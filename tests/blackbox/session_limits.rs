@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use fastway_session::{Backlog, Event, Identity, Session, Status, TransportId};
 use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Message, Tunnel, on_every_setup, watch};
+use fastway_wire::Command;
 use serde_json::{Value, json};
 
 const ADMITTED: [&str; 2] = ["--client-link", "plain,secure,legacy"];
@@ -97,6 +98,99 @@ fn a_session_that_is_proven_while_the_gateway_stops_does_not_hold_it_up() {
         }
         gateway.expect_clean_exit();
     });
+}
+
+#[test]
+fn answers_count_against_the_link_until_they_are_acknowledged() {
+    const PINGS: usize = 300_000;
+    let gateway = gateway(&[]);
+    let mut stranger = Replied::open(&gateway).prove();
+    let pings = Command::Ping.encode().repeat(PINGS);
+    let mut backlog = Backlog::new(pings.len());
+    backlog.push(&pings);
+    let mut sealed = Vec::new();
+    stranger.session.send(Instant::now(), &mut backlog, &mut sealed, usize::MAX);
+    let mut reading = stranger.stream.try_clone().unwrap();
+    thread::scope(|scope| {
+        // It takes all that comes, and acknowledges nothing.
+        scope.spawn(move || while let Ok(1..) = reading.read(&mut [0; 64 << 10]) {});
+        // Ends when the gateway gives the transport up, on which the acknowledgements cannot be reached.
+        let _cut_off = stranger.stream.write_all(&sealed);
+        watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+    });
+    let link = client_link(&gateway);
+    assert_eq!(link["state"], json!("interrupted"));
+    assert!(link["received_bytes"].as_u64() < Some(pings.len() as u64 / 2), "{link}");
+    // One read's worth of answers, and what was read ahead.
+    let kept = stats(&gateway)["sessions"]["waiting_bytes"].as_u64();
+    assert!(kept < Some(700 << 10), "{kept:?}");
+}
+
+#[test]
+fn a_session_that_was_interrupted_with_unread_answers_is_read_again_after_the_resume() {
+    const PINGS: usize = 3000;
+    let gateway = gateway(&[]);
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let (mut client, mut server) = (Client::over(link), gateway.server(7));
+    let conn = client.open(&mut server);
+    watch::eventually("nothing is on its way", || tunnel.unacknowledged_bytes() == 0);
+    for _ in 0..3 {
+        // The gateway finds all requests and the end of the transport at one stroke.
+        gateway.pause();
+        let pings = Command::Ping.encode().repeat(PINGS);
+        client.send_raw(&pings);
+        watch::eventually("all is sent", || tunnel.unacknowledged_bytes() == pings.len());
+        tunnel.cut();
+        gateway.resume();
+        watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+        tunnel.resume();
+        (0..PINGS).for_each(|_| client.expect_pong());
+        client.exchange(&mut server, conn, b"as ever");
+    }
+}
+
+#[test]
+fn the_grace_of_a_slow_client_begins_anew_when_its_session_is_resumed() {
+    let flags = ["--client-send-chan-size", "10", "--client-send-bytes", "1G", "--client-slow-grace", "2s"];
+    let gateway = gateway(&flags);
+    let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let (link, tunnel) = Tunnel::open_narrow(gateway.client_addr(), session).unwrap();
+    let (mut client, mut server) = (Client::over(link), gateway.server(7));
+    let conn = client.open(&mut server);
+    (0..300).for_each(|_| server.send(conn, &[b'm'; 32 << 10]));
+    watch::eventually("too much waits", || client_link(&gateway)["held_up"]["outbox_full"].is_u64());
+    tunnel.cut();
+    let away_ms = || client_link(&gateway)["held_up"]["no_transport"].as_u64();
+    watch::eventually("it is away for longer than the grace", || away_ms() > Some(2500));
+    tunnel.resume();
+    let slow_ms = || client_link(&gateway)["held_up"]["outbox_full"].as_u64();
+    watch::eventually("it is still slow, and still there", || slow_ms() > Some(700));
+    (0..300).for_each(|_| client.expect_data(conn, &[b'm'; 32 << 10]));
+    client.exchange(&mut server, conn, b"caught up");
+}
+
+#[test]
+fn a_session_that_is_proven_as_it_has_to_make_room_is_kept() {
+    let gateway = gateway(&["--max-waiting", "1"]);
+    let older = Replied::open(&gateway).prove();
+    watch::eventually("it is open", || stats(&gateway)["sessions"]["open"] == json!(1));
+    let mut older = older.resume(&gateway);
+    watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+    let newer = Replied::open(&gateway).prove();
+    watch::eventually("both are open", || stats(&gateway)["sessions"]["open"] == json!(2));
+    // The newer one is cut off, so that the older has to go; and has come back when its worker hears of that.
+    gateway.pause();
+    drop(newer.stream);
+    let proof = older.proof();
+    older.stream.write_all(&proof).unwrap();
+    gateway.resume();
+    watch::eventually("the older goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(1));
+    watch::eventually("the newer waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+    let after = stats(&gateway);
+    assert_eq!((&after["client"]["closed"]["pushed_out"], &after["sessions"]["open"]), (&json!(0), &json!(2)));
+    // It is found, too.
+    older.resume(&gateway).prove();
+    watch::eventually("it goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(2));
 }
 
 #[test]

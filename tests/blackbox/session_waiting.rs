@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::{AbortReason, End, Fault, Identity, Status};
+use fastway_session::{AbortReason, End, Fault, Identity, Session, Status};
 use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Server, Tunnel, on_every_setup, watch};
 use fastway_wire::ConnId;
@@ -239,9 +239,48 @@ fn a_stop_tells_those_who_are_there_and_those_who_come() {
     client.expect_data(conn, b"the last word");
     client.expect_close(conn);
     assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::Shutdown));
-    assert_eq!(away.try_connect(), Err(Fault::Refused(Status::Draining)));
+    let newcomer = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let refused = Tunnel::open(gateway.client_addr(), newcomer).map(drop);
+    assert_eq!(refused, Err(Fault::Refused(Status::Draining)));
+    drop(away);
     drop(narrow);
     drop(server);
+    gateway.expect_clean_exit();
+}
+
+#[test]
+fn a_player_who_is_away_when_the_gateway_stops_gets_his_bytes_and_the_reason_within_the_grace() {
+    let flags = [&ADMITTED[..], &["--shutdown-grace", "20s"]].concat();
+    on_every_setup(&flags, |gateway| {
+        let (mut client, tunnel, mut server, conn) = playing(gateway);
+        tunnel.cut();
+        server.send(conn, b"while he is away");
+        server.expect_silence();
+        gateway.signal(Signal::TERM);
+        server.expect_close(conn);
+        server.expect_eof();
+        drop(server);
+        let is_deaf = watch::holds_within(Duration::from_millis(300), || gateway.listeners() == 0);
+        assert!(
+            !is_deaf,
+            "the gateway listens as long as a session waits, even if the worker that accepts has no link left"
+        );
+        tunnel.resume();
+        client.expect_data(conn, b"while he is away");
+        client.expect_close(conn);
+        assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::Shutdown));
+        gateway.expect_clean_exit();
+    });
+}
+
+#[test]
+fn a_session_that_waits_keeps_the_gateway_no_longer_than_the_grace() {
+    let mut gateway = gateway(&["--shutdown-grace", "1s"]);
+    let (_client, tunnel, mut server, conn) = playing(&gateway);
+    tunnel.cut();
+    expect_interrupted(&gateway);
+    gateway.signal(Signal::TERM);
+    server.expect_close(conn);
     gateway.expect_clean_exit();
 }
 
@@ -278,6 +317,38 @@ fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
     drop(lost);
     watch::eventually("the session ends", || tunnel.try_connect().is_err());
     assert_eq!(tunnel.expect_end(), End::Closed);
+}
+
+#[test]
+fn a_player_who_is_kicked_while_he_is_away_is_told_when_he_comes_back() {
+    let gateway = gateway(&[]);
+    let (client, tunnel, mut server, conn) = playing(&gateway);
+    tunnel.cut();
+    expect_interrupted(&gateway);
+    gateway.ctl(&["kick", &client.id().to_string()]);
+    server.expect_close(conn);
+    assert_eq!(stats(&gateway)["sessions"]["open"], json!(0));
+    let _over = tunnel.try_connect();
+    assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::Operator));
+}
+
+#[test]
+fn a_player_who_was_too_slow_is_told_so() {
+    let flags = [&ADMITTED[..], &["--client-send-bytes", "512K", "--client-slow-grace", "1h"]].concat();
+    on_every_setup(&flags, |gateway| {
+        let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        let (link, tunnel) = Tunnel::open_narrow(gateway.client_addr(), session).unwrap();
+        let (mut client, mut server) = (Client::over(link), gateway.server(7));
+        let conn = client.open(&mut server);
+        (0..160).for_each(|_| server.send(conn, &[0; 64 << 10]));
+        server.expect_close(conn);
+        // He goes on, and finds the transport closed.
+        let reading = thread::spawn(move || client.until_eof());
+        watch::eventually("the transport is closed", || !tunnel.is_connected());
+        let _over = tunnel.try_connect();
+        assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::TooSlow));
+        reading.join().unwrap();
+    });
 }
 
 #[test]

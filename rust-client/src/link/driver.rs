@@ -315,11 +315,15 @@ impl<S> Driver<S> {
         self.phase == Phase::Open
     }
 
-    fn finish(&mut self, end: LinkEnd) {
+    fn finish(&mut self, end: &LinkEnd) {
+        // First: whoever learns from a connection that the link has ended finds that it has.
+        if !self.link.publish_end(end) {
+            return;
+        }
         for inbox in std::mem::take(&mut self.conns).into_values() {
             inbox.finish(end.clone().into());
         }
-        self.link.finish(end);
+        self.link.finish();
     }
 }
 
@@ -330,7 +334,7 @@ impl<S: Carrier> Future for Driver<S> {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(end) => {
-                self.finish(end.clone());
+                self.finish(&end);
                 self.stream.ended(&end, cx);
                 Poll::Ready(())
             }
@@ -341,7 +345,7 @@ impl<S: Carrier> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     /// The runtime drops the tasks it has left: nobody shall wait for this one.
     fn drop(&mut self) {
-        self.finish(LinkEnd::RuntimeStopped);
+        self.finish(&LinkEnd::RuntimeStopped);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -33,6 +33,32 @@ async fn a_look_that_finds_nothing_does_not_take_the_place_of_who_waits() {
     }
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert_eq!(connection.try_recv().unwrap(), "hi");
+}
+
+/// Looks whether the link has ended in the moment in which its connection says so.
+struct Looks {
+    client: Client,
+    ended: OnceLock<bool>,
+}
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        let _first = self.ended.set(self.client.end().is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_link_is_known_before_a_connection_tells_of_it() {
+    let (client, gateway, mut connection) = connected().await;
+    let looks = Arc::new(Looks { client, ended: OnceLock::new() });
+    let waker = Waker::from(Arc::clone(&looks));
+    assert!(Box::pin(connection.recv()).as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(gateway);
+    while looks.ended.get().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(looks.ended.get(), Some(&true));
+    assert!(connection.close_reason().is_some());
 }
 
 /// Uses all locks of a link in the moment in which it is woken.

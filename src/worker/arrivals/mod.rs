@@ -113,14 +113,14 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
             other => other,
         };
     }
-    if !core.borrow().stop.is_reading() {
-        return refuse(core, stream, &request, Status::Draining).await;
-    }
+    let stops = !core.borrow().stop.is_reading();
     match request {
+        // While the gateway stops, too: who is away shall get what waits for him, and know why that was all.
         Request::Resume(resume) => {
             drop(permit);
             route_resume(core, side, resume, stream, peer, number).await
         }
+        Request::Open(_) if stops => refuse(core, stream, &request, Status::Draining).await,
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
             open_session(core, newcomer, open, number).await
@@ -186,7 +186,7 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
     };
     core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
+    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     let server = match side {
         Side::Client => None,
@@ -226,6 +226,9 @@ async fn route_resume(
 ) -> Result<(), Failure> {
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
+        Err(_) if !core.borrow().stop.is_reading() => {
+            refuse(core, stream, &Request::Resume(resume), Status::Draining).await
+        }
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
         Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer, number).await,
         Ok(link) => {
