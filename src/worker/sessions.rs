@@ -250,7 +250,7 @@ impl Core {
             return Err(Refused { stream, status: Status::Unknown });
         };
         let began = Instant::now();
-        let resumed = session.resume(resume, (stream, peer), || true, outbox, &mut self.pool);
+        let resumed = session.resume(resume, (stream, peer), outbox, &mut self.pool);
         self.turns.computed(began.elapsed());
         resumed?;
         self.shared.sessions.rename(addr, session.names());

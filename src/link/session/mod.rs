@@ -476,17 +476,14 @@ impl SessionTransport {
         &mut self,
         resume: &Resume,
         (stream, peer): (TcpStream, SocketAddr),
-        afford: impl FnOnce() -> bool,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
     ) -> Result<(), Refused> {
         let (kept, most_kept) = (&mut self.kept, self.most_kept);
         // Asked when the resume was found authentic: before that, nothing of the session moves for it.
         let first_flight = move || {
-            afford().then(|| {
-                kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
-                &*kept
-            })
+            kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
+            Some(&*kept)
         };
         let dial = match self.session.resume(resume, first_flight, Instant::now(), &mut rand::rng()) {
             Ok(dial) => dial,
