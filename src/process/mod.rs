@@ -7,6 +7,7 @@ mod signals;
 mod usage;
 
 pub use descriptors::raise_descriptor_limit;
+pub(crate) use descriptors::{DescriptorShare, SpareDescriptor};
 pub use files::{Files, Name, NameError};
 pub use pid_file::{NotRunning, PidFile, PidFileError, running_gateway};
 pub use signals::{Signal, Signals};
