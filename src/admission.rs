@@ -53,11 +53,13 @@ pub enum TurnedAway {
     MaxLinksPerAddress,
     /// The stream could not be handed to its worker.
     Handover,
+    /// The process has no descriptor for it.
+    Descriptors,
 }
 
 impl TurnedAway {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 3] = [Self::MaxLinks, Self::MaxLinksPerAddress, Self::Handover];
+    pub const ALL: [Self; 4] = [Self::MaxLinks, Self::MaxLinksPerAddress, Self::Handover, Self::Descriptors];
 
     /// Its place in [`TurnedAway::ALL`].
     pub const fn index(self) -> usize {
@@ -70,6 +72,7 @@ impl TurnedAway {
             Self::MaxLinks => "max_links",
             Self::MaxLinksPerAddress => "max_links_per_address",
             Self::Handover => "handover",
+            Self::Descriptors => "descriptors",
         }
     }
 }
@@ -101,7 +104,7 @@ impl Admission {
     /// Nobody is in yet.
     pub fn new(limits: &Limits, workers: usize) -> Arc<Self> {
         Arc::new(Self {
-            max_links: limits.max_links,
+            max_links: limits.max_links.most(),
             clients: AtomicUsize::new(0),
             per_address: limits.max_links_per_address.map(|limit| PerAddress { limit, links: Mutex::default() }),
             links_by_worker: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
@@ -234,6 +237,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::config::LinkLimit;
 
     fn address(last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_dropped_permit_makes_room() {
-        let admission = Admission::new(&Limits { max_links: Some(1), ..Limits::default() }, 1);
+        let admission = Admission::new(&Limits { max_links: LinkLimit::Links(1), ..Limits::default() }, 1);
         let first = admit(&admission, 1).unwrap();
         assert_eq!(admit(&admission, 2).unwrap_err(), Refusal::TooManyLinks { limit: 1 });
         admission.admit(Side::Server, address(2), None).unwrap();

@@ -217,13 +217,36 @@ pub struct Limits {
     /// least 1.
     pub max_handshakes: usize,
     /// Client links.
-    pub max_links: Option<usize>,
+    pub max_links: LinkLimit,
     /// Client links from one IP address.
     pub max_links_per_address: Option<usize>,
     /// Dials by one client link in a second; further ones are refused.
     pub max_dials_per_second: Option<u32>,
     /// Bytes read from one client link in a second; beyond it the gateway reads slower.
     pub max_bytes_per_second: Option<u64>,
+}
+
+/// How many client links there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkLimit {
+    /// As many as leave descriptors for everything else: game servers, handshakes, the admin listener and files. A
+    /// gateway finds the number when it is bound; where descriptors have no limit, links have none.
+    #[default]
+    Auto,
+    /// Any number.
+    Unlimited,
+    /// This many.
+    Links(usize),
+}
+
+impl LinkLimit {
+    /// The most links; `None`: any number.
+    pub const fn most(self) -> Option<usize> {
+        match self {
+            Self::Auto | Self::Unlimited => None,
+            Self::Links(links) => Some(links),
+        }
+    }
 }
 
 /// Bytes that must not show in logs.
@@ -326,7 +349,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_handshakes: 1024,
-            max_links: None,
+            max_links: LinkLimit::default(),
             max_links_per_address: None,
             max_dials_per_second: None,
             max_bytes_per_second: None,

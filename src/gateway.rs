@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use fastway_service::Share;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tracing::info;
 
 use crate::acceptors;
 use crate::admission::Admission;
@@ -17,6 +18,7 @@ pub use crate::observer::{
     ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer,
 };
 use crate::pool::{ClassReport, Pool};
+use crate::process::DescriptorShare;
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
 pub use crate::worker::{
@@ -84,11 +86,16 @@ struct Port {
 }
 
 impl Gateway {
-    /// Binds both ports.
+    /// Binds both ports. Limits that the descriptors of the process cannot bear are lowered to what they can: raise the
+    /// limit before, see [`raise_descriptor_limit`](crate::process::raise_descriptor_limit).
     ///
     /// # Errors
     /// A port is not to be had.
-    pub fn bind(config: Config) -> Result<Self, StartError> {
+    pub fn bind(mut config: Config) -> Result<Self, StartError> {
+        DescriptorShare::fit(&mut config);
+        if let Some(links) = config.limits.max_links.most() {
+            info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");
+        }
         let client = Port::bind("client-addr", &config.client.addr, &config)?;
         let server = Port::bind("server-addr", &config.server.addr, &config)?;
         Ok(Self { config: Arc::new(config), client, server })

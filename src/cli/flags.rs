@@ -14,7 +14,7 @@ use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::values;
-use crate::config::{LinkKinds, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::{Name, PidFilePlace};
 
@@ -127,9 +127,9 @@ pub struct LimitFlags {
     /// handshakes at a time on each port, at least 1 (default 1024)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes: Option<usize>,
-    /// client links (default 0)
-    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
-    pub max_links: Option<u32>,
+    /// client links; auto leaves descriptors for others (default auto)
+    #[argh(option, arg_name = "N", from_str_fn(values::link_limit))]
+    pub max_links: Option<LinkLimit>,
     /// client links from one IP address (default 0)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_links_per_address: Option<u32>,
@@ -262,7 +262,7 @@ pub struct CtlFlags {
     #[argh(option, arg_name = "PID", from_str_fn(values::pid))]
     pub pid: Option<u32>,
     /// how long to wait for the answer (default 30s)
-    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    #[argh(option, arg_name = "TIME", from_str_fn(values::time_limit))]
     pub timeout: Option<Duration>,
 }
 

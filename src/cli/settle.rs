@@ -65,7 +65,7 @@ fn server(config: &mut Config, flags: ServerFlags) {
 
 fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_handshakes, flags.max_handshakes);
-    set(&mut limits.max_links, flags.max_links.map(|n| limit(n as usize)));
+    set(&mut limits.max_links, flags.max_links);
     set(&mut limits.max_links_per_address, flags.max_links_per_address.map(|n| limit(n as usize)));
     set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{LinkKinds, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -118,7 +118,10 @@ fn every_flag_lands_where_it_belongs() {
     assert_eq!(server.idle_timeout, Some(Duration::from_millis(500)));
     assert_eq!(config.server_auth_key, Secret::new("k"));
     let limits = &config.limits;
-    assert_eq!((limits.max_handshakes, limits.max_links, limits.max_links_per_address), (10, Some(11), Some(12)));
+    assert_eq!(
+        (limits.max_handshakes, limits.max_links, limits.max_links_per_address),
+        (10, LinkLimit::Links(11), Some(12))
+    );
     assert_eq!((limits.max_dials_per_second, limits.max_bytes_per_second), (Some(13), Some(14 << 10)));
     assert_eq!((config.shutdown_grace, config.allow_anonymous_servers), (Duration::from_secs(15), true));
 }
@@ -130,7 +133,7 @@ fn zero_means_never_and_no_limit() {
          --max-dials-per-second=0 --max-bytes-per-second=0",
     );
     assert_eq!((config.client.idle_timeout, config.server.idle_timeout, config.client_max_conns), (None, None, None));
-    assert_eq!((config.limits.max_links, config.limits.max_links_per_address), (None, None));
+    assert_eq!((config.limits.max_links, config.limits.max_links_per_address), (LinkLimit::Unlimited, None));
     assert_eq!((config.limits.max_dials_per_second, config.limits.max_bytes_per_second), (None, None));
 }
 

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
-use crate::config::{LinkKinds, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::{Name, PidFilePlace};
 
@@ -53,6 +53,18 @@ pub(super) fn limit(text: &str) -> Parsed<u32> {
     number.ok_or_else(|| format!("a number from 0 (no limit) to {}", u32::MAX))
 }
 
+/// `--max-links`.
+pub(super) fn link_limit(text: &str) -> Parsed<LinkLimit> {
+    match text {
+        "auto" => Ok(LinkLimit::Auto),
+        _ => match limit(text) {
+            Ok(0) => Ok(LinkLimit::Unlimited),
+            Ok(links) => Ok(LinkLimit::Links(links as usize)),
+            Err(accepted) => Err(format!("auto, or {accepted}")),
+        },
+    }
+}
+
 /// `--client-link` and `--server-link`.
 pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
     let mut kinds = LinkKinds { plain: false, secure: false, unpinned: false, legacy: false };
@@ -92,6 +104,12 @@ pub(super) fn size(text: &str) -> Parsed<usize> {
 /// A span of time as Go writes it; zero is one.
 pub(super) fn duration(text: &str) -> Parsed<Duration> {
     go_duration::parse(text).ok_or_else(|| "a duration such as 30s, 1m30s, 500ms or 0".to_owned())
+}
+
+/// How long something may take: not no time at all.
+pub(super) fn time_limit(text: &str) -> Parsed<Duration> {
+    let accepted = || "a duration above 0, such as 30s, 1m30s or 500ms".to_owned();
+    go_duration::parse(text).filter(|time| !time.is_zero()).ok_or_else(accepted)
 }
 
 /// An address to listen on.

@@ -19,6 +19,7 @@ use super::connections::Connections;
 use crate::acceptors::{self, Backoff};
 use crate::admin::Caller;
 use crate::gateway::{Observer, StartError};
+use crate::process::SpareDescriptor;
 
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;
@@ -136,17 +137,22 @@ fn run(runtime: Runtime, listener: TcpListener, app: Arc<App>) {
 async fn accept(listener: tokio::net::TcpListener, app: Arc<App>) {
     let mut connections = Connections::default();
     let mut backoff = Backoff::default();
+    let mut spare = SpareDescriptor::default();
+    spare.keep();
     loop {
         tokio::select! {
             () = app.ended() => break,
-            Some(()) = connections.next_end() => {}
+            Some(()) = connections.next_end() => spare.keep(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     backoff.reset();
                     if let Err(stream) = connections.add(stream, &app).await {
                         turn_away(&stream);
                     }
+                    spare.keep();
                 }
+                // Who asks whether the gateway is live gets an answer even now: the next one has the descriptor.
+                Err(error) if spare.release_after(&error) => {}
                 Err(error) => sleep(backoff.after(&error)).await,
             }
         }

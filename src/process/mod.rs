@@ -8,6 +8,7 @@ mod trust;
 mod usage;
 
 pub use descriptors::raise_descriptor_limit;
+pub(crate) use descriptors::{DescriptorShare, SpareDescriptor};
 pub use files::{Files, Name, NameError};
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};

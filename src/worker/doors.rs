@@ -1,10 +1,12 @@
 //! The way in: accepts streams, admits clients, and lets servers prove who they are.
 
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastway_wire::ServerId;
@@ -24,6 +26,7 @@ use crate::admission::{Permit, TurnedAway};
 use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd};
 use crate::link::Transport;
+use crate::process::SpareDescriptor;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
 
 /// Streams that are accepted before those who are there have their turn.
@@ -86,9 +89,11 @@ pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
 async fn accept(core: Cell, side: Side, listener: TcpListener) {
     let mut backoff = Backoff::default();
+    let mut spare = SpareDescriptor::default();
     let mut accepted = 0u32;
     core.borrow_mut().accepts(side, false);
     loop {
+        spare.keep();
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if backoff.reset() {
@@ -100,6 +105,10 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                     yield_now().await;
                 }
             }
+            // Whoever waits is told at once, and may try another gateway.
+            Err(error) if spare.release_after(&error) => {
+                turn_away_next(&core, side, &listener, &error).await;
+            }
             Err(error) => {
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
@@ -108,6 +117,16 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
             }
         }
     }
+}
+
+/// Takes in the stream that could not be accepted before, and closes it.
+async fn turn_away_next(core: &Cell, side: Side, listener: &TcpListener, error: &io::Error) {
+    core.borrow_mut().accept_failed(side, error, Duration::ZERO);
+    let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+    if let Poll::Ready(Ok((_closed, peer))) = next {
+        core.borrow_mut().turned_away(side, peer, TurnedAway::Descriptors, error);
+    }
+    yield_now().await;
 }
 
 /// Waits for the first sweep after `time`, or not at all.

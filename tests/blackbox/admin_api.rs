@@ -126,7 +126,10 @@ fn what_is_refused_is_counted_by_its_reason() {
     });
     let refused = get(&gateway, "/api/stats")["refused"].clone();
     assert_eq!(refused["dials"], json!({ "unknown": 1, "max_conns": 1, "dial_rate": 1 }));
-    assert_eq!(refused["links"], json!({ "max_links": 1, "max_links_per_address": 0, "handover": 0 }));
+    assert_eq!(
+        refused["links"],
+        json!({ "max_links": 1, "max_links_per_address": 0, "handover": 0, "descriptors": 0 })
+    );
 }
 
 #[test]

@@ -216,3 +216,13 @@ fn help_says_how_to_use_it() {
     }
     assert!(Process::run_in(dir.path(), &["--help"]).stdout.contains("fastway ctl"));
 }
+
+#[test]
+fn a_timeout_of_no_time_is_refused() {
+    let dir = tempdir().unwrap();
+    for time in ["0", "0s"] {
+        let exit = Process::run_in(dir.path(), &["ctl", "--timeout", time, "help"]);
+        assert_eq!(exit.code, Some(2), "{exit:?}");
+        assert!(exit.stderr.contains("--timeout") && exit.stderr.contains("above 0"), "{}", exit.stderr);
+    }
+}

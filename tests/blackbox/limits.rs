@@ -1,6 +1,6 @@
 //! Each limit against floods, at its bound and after it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,20 +91,23 @@ fn max_bytes_per_second_slows_a_client_down_alone_and_loses_nothing() {
 
 // With one worker: others may still be opening descriptors of their own.
 #[test]
-fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
-    let gateway = Gateway::start(&[]);
+fn without_descriptors_newcomers_are_turned_away_at_once_and_nobody_else_notices() {
+    let gateway = Gateway::with_admin(&[]);
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
     gateway.leave_descriptors(5);
 
-    let mut waiting: Vec<Client> = (0..20).map(|_| gateway.client()).collect();
-    waiting.iter_mut().for_each(|client| client.ping());
-    while !waiting.is_empty() {
-        (0..100).for_each(|_| client.exchange(&mut server, conn, b"as ever"));
-        let later = waiting.split_off(5);
-        waiting.iter_mut().for_each(|client| client.expect_pong());
-        waiting = later; // these are let in when those leave
+    let mut newcomers: Vec<Client> = (0..20).map(|_| gateway.client()).collect();
+    let is_served =
+        |newcomer: &mut Client| newcomer.try_send_raw(&Command::Ping.encode()).is_ok() && newcomer.receive().is_some();
+    let served = newcomers.iter_mut().map(is_served).filter(|served| *served).count();
+    assert!((1..20).contains(&served), "{served} of 20 were served");
+    (0..100).for_each(|_| client.exchange(&mut server, conn, b"as ever"));
+    for path in ["/live", "/ready", "/live"] {
+        assert_eq!(gateway.get(path).status, 200, "{path}");
     }
+    drop(newcomers);
+    drop(admitted(gateway.client_addr(), "descriptors are free again"));
     gateway.still_serves();
 }
 
@@ -127,4 +130,22 @@ fn one_read_of_a_client_brings_no_more_frames_than_a_turn_has_time_for() {
     };
     assert!(reads("+Inf") > 200, "{} reads", reads("+Inf"));
     assert_eq!(reads("1024"), reads("+Inf"), "reads with 1,024 frames at most, and all reads");
+}
+
+#[test]
+fn clients_leave_descriptors_for_servers_and_operators() {
+    for kinds in ["plain", "plain,legacy"] {
+        let gateway = Gateway::with_descriptors(300, &["--client-link", kinds]);
+        let silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(gateway.client_addr()).unwrap()).collect();
+        for id in 0..5 {
+            gateway.server(id);
+        }
+        let answers = ["/live", "/ready", "/api/stats"].map(|path| gateway.get(path).status);
+        assert_eq!(answers, [200; 3]);
+        let asked = gateway.ctl(&["stats"]);
+        assert_eq!(asked.code, Some(0), "{}", asked.stderr);
+        drop(silent);
+        drop(admitted(gateway.client_addr(), "the silent ones are gone"));
+        gateway.still_serves();
+    }
 }

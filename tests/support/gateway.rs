@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use fastway_session::{Identity, LegacyConfig, LinkKind, Session};
@@ -10,7 +10,7 @@ use fastway_session::{Identity, LegacyConfig, LinkKind, Session};
 use crate::http::{Answer, Http};
 use crate::link::Link;
 use crate::peers::{Client, Server};
-use crate::process::{Listening, Process};
+use crate::process::{Listening, Process, gateway_binary};
 use crate::tunnel::Tunnel;
 use crate::watch::{self, DEADLINE};
 
@@ -68,6 +68,14 @@ impl Gateway {
     fn of(process: Process) -> Self {
         let listening = process.listening();
         Self { process, listening, server_link: LinkKind::Plain }
+    }
+
+    /// The same with an admin listener and room for only this many descriptors, from the start on.
+    pub fn with_descriptors(count: u64, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]).arg(gateway_binary());
+        command.args(OURS).args(["--admin-addr", "127.0.0.1:0"]).args(flags);
+        Self::of(Process::start_program(command))
     }
 
     /// Where clients connect.
@@ -181,8 +189,8 @@ impl Gateway {
     }
 
     /// From now on the gateway finds only this many descriptors free.
-    pub fn leave_descriptors(&self, count: u64) {
-        watch::limit_descriptors(self.pid(), watch::highest_descriptor(self.pid()) + 1 + count);
+    pub fn leave_descriptors(&self, count: usize) {
+        watch::limit_descriptors(self.pid(), watch::free_descriptors_end(self.pid(), count));
     }
 
     /// Open sockets: its listeners, its own, and one for each link.

@@ -101,11 +101,11 @@ pub fn raise_descriptor_limit() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit may be raised");
 }
 
-/// The highest number of an open descriptor of the process `pid`.
-pub fn highest_descriptor(pid: u32) -> u64 {
+/// The number below which `count` descriptors of the process `pid` are free, wherever the others are.
+pub fn free_descriptors_end(pid: u32, count: usize) -> u64 {
     let directory = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");
-    let numbers = directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    numbers.max().expect("stdin at least")
+    let taken: Vec<u64> = directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    (0..).filter(|number| !taken.contains(number)).nth(count).expect("numbers do not end")
 }
 
 /// Sets how many descriptors the process `pid`, one of ours, may have from now on.
