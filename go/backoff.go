@@ -3,6 +3,8 @@ package fastway
 import (
 	"math/rand/v2"
 	"time"
+
+	"fastway/internal/session"
 )
 
 // Backoff gives growing, jittered delays between attempts to reach a gateway. The n-th is drawn evenly from the upper
@@ -42,6 +44,14 @@ func (b Backoff) nth(n int) time.Duration {
 		b.Next()
 	}
 	return b.Next()
+}
+
+// whileAbsent is for attempts that find nobody who listens: so a gateway that is being restarted looks, and its machine
+// hardly notices them.
+func (b Backoff) whileAbsent() Backoff {
+	_, longest := b.bounds()
+	b.Longest = min(longest, session.LongestAbsence)
+	return b
 }
 
 // AfterLink takes note that a link has lived so long, and is gone. Only after one that outlived the longest delay the

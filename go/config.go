@@ -74,6 +74,8 @@ type Config struct {
 	// Hooks are called when something happens, for metrics.
 	Hooks Hooks
 
+	// beyondPacket has a payload of MaxPacket be sent, as the original does: a gateway with a larger MaxPacket takes it.
+	beyondPacket bool
 	// silence is the original's way to hear of a silent gateway.
 	silence silenceCheck
 	// format is that of the original's sessions.
@@ -249,6 +251,14 @@ var errKeyOfLegacy = errors.New("fastway: Config.Session has a GatewayKey, which
 
 // maxMessage is the longest payload of one message.
 func (cfg *Config) maxMessage() int { return cfg.MaxPacket - wire.ConnIDBytes }
+
+// maxSent is the longest payload that is sent.
+func (cfg *Config) maxSent() int {
+	if cfg.beyondPacket {
+		return cfg.MaxPacket
+	}
+	return cfg.maxMessage()
+}
 
 func dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	var dialer net.Dialer

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,8 +68,13 @@ func echoAll(conn *Conn, count int) (err error) {
 func TestTheLargestMessageArrivesAndALargerOneIsRefused(t *testing.T) {
 	client, server := pair(t)
 	largest := bytes.Repeat([]byte("0123456789abcdef"), 32<<10)[:512<<10-4]
-	if err := client.Send(patient(t), append(largest, 'x')); !errors.Is(err, ErrTooLargePacket) {
+	var tooLarge *TooLargeError
+	err := client.Send(patient(t), append(largest, 'x'))
+	if !errors.Is(err, ErrTooLargePacket) || !errors.As(err, &tooLarge) {
 		t.Fatalf("a message that is too large: %v", err)
+	}
+	if tooLarge.Bytes != 512<<10-3 || tooLarge.Most != 512<<10-4 || !strings.Contains(err.Error(), "524285") || !strings.Contains(err.Error(), "524284") {
+		t.Errorf("the error does not name the sizes: %v", err)
 	}
 	send(t, client, string(largest), "and on")
 	expect(t, server, string(largest), "and on")

@@ -3,10 +3,12 @@ package fastway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
 
+	"fastway/internal/session"
 	"fastway/internal/wire"
 )
 
@@ -21,11 +23,12 @@ func connect(ctx context.Context, role role, address string, cfg Config) (*EndPo
 	if err != nil {
 		return nil, &ConnectError{StepDial, role.String(), err}
 	}
-	return open(ctx, role, conn, address, cfg)
+	return open(ctx, role, conn, address, cfg, func(ctx context.Context) error { return whyNoChallenge(ctx, address, &cfg) })
 }
 
-// open opens the session, registers a server, and waits for the answer to a ping.
-func open(ctx context.Context, role role, conn net.Conn, address string, cfg Config) (*EndPoint, error) {
+// open opens the session, registers a server, and waits for the answer to a ping. A server whose challenge is late asks diagnose,
+// if there is one, why none comes.
+func open(ctx context.Context, role role, conn net.Conn, address string, cfg Config, diagnose func(context.Context) error) (*EndPoint, error) {
 	cfg, err := role.with(cfg)
 	if err != nil {
 		_ = conn.Close()
@@ -35,10 +38,10 @@ func open(ctx context.Context, role role, conn net.Conn, address string, cfg Con
 	defer cancel()
 	var events sessionEvents
 	if conn, err = overSession(ctx, conn, address, &cfg, &events); err != nil {
-		return nil, &ConnectError{StepSession, role.String(), whyNoSession(err)}
+		return nil, &ConnectError{StepSession, role.String(), whyNoSession(err, role, &cfg)}
 	}
 	if role == serverRole {
-		if err := register(ctx, conn, &cfg); err != nil {
+		if err := register(ctx, conn, &cfg, diagnose); err != nil {
 			_ = conn.Close()
 			return nil, &ConnectError{StepChallenge, role.String(), err}
 		}
@@ -52,12 +55,25 @@ func open(ctx context.Context, role role, conn net.Conn, address string, cfg Con
 }
 
 // register answers the gateway's challenge.
-func register(ctx context.Context, conn net.Conn, cfg *Config) error {
+func register(ctx context.Context, conn net.Conn, cfg *Config, diagnose func(context.Context) error) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	if diagnose != nil {
+		late := time.AfterFunc(lateChallenge, func() {
+			if why := diagnose(ctx); why != nil {
+				giveUp(why)
+			}
+		})
+		defer late.Stop()
+	}
 	err := answerChallenge(conn, cfg)
 	if !stop() {
 		// The deadline is, or will be, in the past.
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", errNoChallenge, err)
+		}
 	}
 	return err
 }
@@ -65,17 +81,13 @@ func register(ctx context.Context, conn net.Conn, cfg *Config) error {
 func answerChallenge(conn net.Conn, cfg *Config) error {
 	var challenge [wire.ChallengeBytes]byte
 	if _, err := io.ReadFull(conn, challenge[:]); err != nil {
-		return turnedAway(err)
+		if session.EndedByPeer(err) {
+			return turnedAway(serverRole, cfg)
+		}
+		return err
 	}
 	response := wire.Response(challenge, cfg.AuthKey, cfg.ServerID)
 	_, err := conn.Write(response[:])
-	return err
-}
-
-func turnedAway(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return ErrTurnedAway
-	}
 	return err
 }
 
@@ -96,10 +108,10 @@ func (ep *EndPoint) firstWord(ctx context.Context) error {
 func (ep *EndPoint) whyNoWord() error {
 	switch end := ep.end.Load(); {
 	case end.End == LinkProtocol:
-		return errors.Join(ErrNotAGateway, end)
+		return fmt.Errorf("%w: %w", ErrNotAGateway, end)
 	case ep.role == serverRole:
 		return ErrWrongKey
 	default:
-		return ErrTurnedAway
+		return turnedAway(clientRole, &ep.cfg)
 	}
 }

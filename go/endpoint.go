@@ -58,12 +58,12 @@ func ConnectServer(ctx context.Context, address string, cfg Config) (*EndPoint, 
 // OpenClient is ConnectClient over a physical connection that is there already: any net.Conn. It owns conn from then on.
 // A session is resumed by what Config.Dial makes to the address of conn's other end.
 func OpenClient(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, clientRole, conn, addressOf(conn), cfg)
+	return open(ctx, clientRole, conn, addressOf(conn), cfg, nil)
 }
 
 // OpenServer is ConnectServer over a physical connection that is there already: any net.Conn. It owns conn from then on.
 func OpenServer(ctx context.Context, conn net.Conn, cfg Config) (*EndPoint, error) {
-	return open(ctx, serverRole, conn, addressOf(conn), cfg)
+	return open(ctx, serverRole, conn, addressOf(conn), cfg, nil)
 }
 
 // addressOf is where the next physical connection goes, if one is wanted.
@@ -179,11 +179,17 @@ func (ep *EndPoint) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the link and waits for nothing: connections end at once, and what was sent is written in the background,
-// for Config.CloseGrace at most. Use Shutdown where the last message matters.
+// Close ends the link and does not wait for the gateway: connections end at once, and what was sent is written in the
+// background, for Config.CloseGrace at most. Use Shutdown where the last message matters. The close callbacks of the sessions
+// that Close ends have run when it returns.
 func (ep *EndPoint) Close() {
-	if ep.startClosing() {
-		go ep.endWithin(context.Background())
+	open := ep.sessions.open()
+	if !ep.startClosing() {
+		return
+	}
+	go ep.endWithin(context.Background())
+	for _, session := range open {
+		<-session.callbacksRan
 	}
 }
 
@@ -205,9 +211,20 @@ func (ep *EndPoint) startClosing() bool {
 	}
 	ep.keep.stop()
 	ep.unread.setFree()
-	ep.endConns(closedLink)
+	for _, conn := range ep.endConns(closedLink) {
+		ep.tellClosed(conn)
+	}
 	ep.stopAccepting(closedLink)
+	ep.out.sayLast()
 	return true
+}
+
+// tellClosed closes a connection of a link that closes, where the gateway does not learn of the link's end: that of a legacy
+// session is known when its wait time is over.
+func (ep *EndPoint) tellClosed(conn *Conn) {
+	if _, halves := ep.conn.(halfCloser); ep.session != nil && !halves {
+		ep.out.command(commandOf(wire.Close, conn.id))
+	}
 }
 
 // finish ends the link: for everybody who waits for something of it. The first reason counts.
@@ -234,11 +251,14 @@ func (ep *EndPoint) stopAccepting(why error) {
 	}
 }
 
-func (ep *EndPoint) endConns(end *LinkError) {
+// endConns ends the connections with their link, and gives those that lived.
+func (ep *EndPoint) endConns(end *LinkError) map[uint32]*Conn {
 	why := &CloseError{Reason: ClosedWithLink, Link: end}
-	for _, conn := range ep.conns.takeAll() {
+	conns := ep.conns.takeAll()
+	for _, conn := range conns {
 		conn.finish(why)
 	}
+	return conns
 }
 
 // Reconnect gives up the physical connection under a session and has the next one tried at once: call it when the network

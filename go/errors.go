@@ -12,7 +12,7 @@ var (
 	// ErrRefused says that the gateway refused a dial: the remote is not there, or a limit of connections is reached.
 	ErrRefused = errors.New("virtual connection refused")
 	// ErrTooLargePacket says that a message does not fit into MaxPacket. Nothing of it was sent.
-	ErrTooLargePacket = errors.New("too large packet")
+	ErrTooLargePacket error = tooLargePacket{}
 	// ErrQueueFull says that a connection was closed because too much waited to be received.
 	ErrQueueFull = errors.New("the receive queue was full")
 	// ErrHeldUp says that too much waits for the socket already: this side's own link is held up.
@@ -20,7 +20,9 @@ var (
 	// ErrWrongKey says that the gateway turned a server away when it had seen the proof of its key.
 	ErrWrongKey = errors.New("the gateway turned the server away: give both the same key; if they have, it is being stopped or has too many handshakes, and its log says which")
 	// ErrTurnedAway says that the link ended before the gateway had said anything.
-	ErrTurnedAway = errors.New("turned away before the gateway said anything: it is at its limit of links, is being stopped, admits only sessions (Config.Session), or this is another port")
+	ErrTurnedAway = errors.New("the gateway ended the link before it had said anything")
+	// ErrNotAdmitted says that the port does not admit this kind of link.
+	ErrNotAdmitted = errors.New("this port does not admit this kind of link")
 	// ErrNotAGateway says that what listens there speaks, but not as a gateway does on that port.
 	ErrNotAGateway = errors.New("what listens there is not this port of a gateway; check the address")
 	// ErrFlooded says that the gateway has caused more Closes than it reads.
@@ -28,6 +30,26 @@ var (
 	// ErrSilent says that the gateway has not sent a byte for too long.
 	ErrSilent = errors.New("the gateway has not answered a ping")
 )
+
+// tooLargePacket leaves the session as it was that refuses a message with it.
+type tooLargePacket struct{}
+
+func (tooLargePacket) Error() string { return "too large packet" }
+
+func (tooLargePacket) SessionSurvives() {}
+
+// TooLargeError says how much larger than MaxPacket a message is. errors.Is finds ErrTooLargePacket in it.
+type TooLargeError struct {
+	// Bytes is the length of the message, Most the longest that is sent.
+	Bytes, Most int
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("fastway: too large packet: the message has %d bytes, and %d fit into MaxPacket; split it, or raise MaxPacket here and --max-packet at the gateway", e.Bytes, e.Most)
+}
+
+// Is finds ErrTooLargePacket.
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLargePacket }
 
 // ConnectStep is a step on the way to a link.
 type ConnectStep string
@@ -44,8 +66,8 @@ const (
 	StepPing ConnectStep = "ping"
 )
 
-// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAGateway, ErrWrongGateway, a
-// *SessionError, the context's error, or what the network said.
+// ConnectError says why there is no link. It wraps ErrWrongKey, ErrTurnedAway, ErrNotAdmitted, ErrNotAGateway,
+// ErrWrongGateway, a *SessionError, the context's error, or what the network said.
 type ConnectError struct {
 	// Step is where it failed.
 	Step ConnectStep

@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,6 +163,40 @@ func TestAGroupComesBackToAGatewayThatWasGone(t *testing.T) {
 	if _, err := connectClient(t, again).DialConn(patient(t), 7); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAGatewayThatIsRestartedAgainAndAgainIsNotWaitedForLonger(t *testing.T) {
+	network := chaostest.Start(t, gatewaytest.Start(t).Server)
+	// absences is how many more attempts find nobody.
+	var absences atomic.Int32
+	events := make(chan GroupEvent, 1000)
+	cfg := groupConfig()
+	cfg.Backoff = Backoff{First: 10 * time.Millisecond, Longest: time.Hour}
+	cfg.OnEvent = func(event GroupEvent) { events <- event }
+	cfg.Server.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+		if absences.Add(-1) >= 0 {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		return dialTCP(ctx, address)
+	}
+	newGroup(t, StaticList(network.Addr), cfg)
+	for range 3 {
+		if event := <-events; event.State != GatewayUp {
+			t.Fatalf("%+v", event)
+		}
+		absences.Store(8)
+		network.Cut()
+		lost := <-events
+		if lost.State != GatewayWaiting || lost.RetryIn > 20*time.Millisecond {
+			t.Fatalf("the loss of the link: %+v", lost)
+		}
+		for range 8 {
+			if absent := <-events; absent.State != GatewayWaiting || absent.RetryIn > 400*time.Millisecond {
+				t.Fatalf("nobody listens: %+v", absent)
+			}
+		}
+	}
+	<-events
 }
 
 func TestAGroupOverSessionsOutlivesACutAndComesBackAfterTheLossOfASession(t *testing.T) {

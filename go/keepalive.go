@@ -54,9 +54,10 @@ func (ep *EndPoint) tick() {
 		ep.session.Interrupt(why)
 		ep.keep.startAgain()
 	}
+	before := ep.counters.receivedBytes.Load()
 	ep.out.ping()
-	if ep.cfg.silence.callback != nil {
-		ep.checkLater()
+	if ep.cfg.silence.goOn != nil {
+		ep.checkLater(before)
 		return
 	}
 	ep.keep.again(ep.cfg.PingInterval)
@@ -65,16 +66,16 @@ func (ep *EndPoint) tick() {
 // silenceCheck is what an EndPointCfg says of a gateway that does not answer.
 type silenceCheck struct {
 	after time.Duration
-	// callback is true when there is nothing to check any more.
-	callback func() bool
+	// goOn tells whether the gateway is to be pinged again; false stops the keepalive for good.
+	goOn func() bool
 }
 
-// checkLater looks whether anything has come after the ping.
-func (ep *EndPoint) checkLater() {
-	check, before := ep.cfg.silence, ep.counters.receivedBytes.Load()
+// checkLater looks whether anything has come after the ping, before which so many bytes had.
+func (ep *EndPoint) checkLater(before uint64) {
+	check := ep.cfg.silence
 	time.AfterFunc(check.after, func() {
 		silent := ep.counters.receivedBytes.Load() == before && !ep.unread.isHeld()
-		if silent && ep.end.Load() == nil && check.callback() {
+		if silent && ep.end.Load() == nil && !check.goOn() {
 			ep.keep.stop()
 		}
 		ep.keep.again(max(ep.cfg.PingInterval-check.after, 0))

@@ -38,6 +38,9 @@ func TestConnectErrorsSayWhatToMend(t *testing.T) {
 			return ConnectClient(ctx, gateway.Server, patientConfig())
 		}, ErrNotAGateway, ErrTurnedAway, StepPing},
 		{"a server at the client port", func() (*EndPoint, error) {
+			return ConnectServer(ctx, gateway.Client, patientConfig())
+		}, ErrNotAGateway, nil, StepChallenge},
+		{"a server at the client port over a connection that it was given", func() (*EndPoint, error) {
 			conn, err := net.Dial("tcp", gateway.Client)
 			if err != nil {
 				return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"fastway/internal/session"
 )
 
 // GatewayState is where the link to a gateway is.
@@ -63,6 +65,9 @@ type member struct {
 	stopNow context.CancelFunc
 	ended   chan struct{}
 	backoff Backoff
+	// absence is for attempts that find nobody who listens; absent: one has, since the link before.
+	absence Backoff
+	absent  bool
 
 	mu     sync.Mutex
 	health GatewayHealth
@@ -71,7 +76,7 @@ type member struct {
 
 // join starts a gateway. The group's lock is held.
 func (g *ServerGroup) join(address string) *member {
-	m := &member{group: g, address: address, ended: make(chan struct{}), backoff: g.cfg.Backoff}
+	m := &member{group: g, address: address, ended: make(chan struct{}), backoff: g.cfg.Backoff, absence: g.cfg.Backoff.whileAbsent()}
 	m.health = GatewayHealth{Gateway: address, State: GatewayConnecting}
 	m.stop, m.stopNow = context.WithCancel(g.stop)
 	g.running.Add(1)
@@ -133,6 +138,12 @@ func (m *member) attempt() bool {
 		return m.failed(err)
 	}
 	began := time.Now()
+	if m.absent {
+		// It was restarted: what the one before did says nothing of this one.
+		m.absent = false
+		m.absence.Reset()
+		m.backoff.Reset()
+	}
 	m.up(server)
 	m.acceptAll(server)
 	return m.down(server.Err(), time.Since(began))
@@ -174,7 +185,7 @@ func (m *member) down(why error, lived time.Duration) bool {
 		return false
 	}
 	m.backoff.AfterLink(lived)
-	m.retryAfter(why, lived)
+	m.retryIn(m.backoff.Next(), why, lived)
 	return true
 }
 
@@ -183,12 +194,16 @@ func (m *member) failed(why error) bool {
 		return false
 	}
 	m.set(func(h *GatewayHealth) { h.Failures++ })
-	m.retryAfter(why, 0)
+	if session.NobodyListens(why) {
+		m.absent = true
+		m.retryIn(m.absence.Next(), why, 0)
+	} else {
+		m.retryIn(m.backoff.Next(), why, 0)
+	}
 	return true
 }
 
-func (m *member) retryAfter(why error, lived time.Duration) {
-	retryIn := m.backoff.Next()
+func (m *member) retryIn(retryIn time.Duration, why error, lived time.Duration) {
 	m.set(func(h *GatewayHealth) { h.State, h.RetryIn, h.LastErr = GatewayWaiting, retryIn, why })
 	m.tell(GroupEvent{State: GatewayWaiting, Err: why, Lived: lived, RetryIn: retryIn})
 }

@@ -18,7 +18,8 @@ import (
 type EndPointCfg struct {
 	// MemPool provides the memory in which messages wait to be received.
 	MemPool Pool
-	// MaxPacket has to be the gateway's own.
+	// MaxPacket is the longest payload that is sent; what is received is bounded as by Config.MaxPacket. With the gateway's own
+	// MaxPacket, the gateway closes the link of who sends one of the last four lengths, as in the original.
 	MaxPacket int
 	// BufferSize is what one read of the link takes at most, if no message is larger.
 	BufferSize int
@@ -28,10 +29,11 @@ type EndPointCfg struct {
 	RecvChanSize int
 	// PingInterval is the time between pings. It has to be below the gateway's idle timeout.
 	PingInterval time.Duration
-	// PingTimeout is how long after a ping nothing must have come for TimeoutCallback to be called.
+	// PingTimeout is how long after a ping nothing must have come for TimeoutCallback to be called. Default: PingInterval.
 	PingTimeout time.Duration
-	// TimeoutCallback is told of a silent gateway; it is true when it wants to hear no more of it, and no more pings are
-	// to be sent. Without one, a link that is silent for three intervals is closed.
+	// TimeoutCallback is called when the gateway has not answered a ping in time. It returns whether to go on pinging: true
+	// keeps the pings and the calls coming, false stops both for good and leaves the link open. It is only called with a
+	// PingInterval. Without a callback, a link that is silent for three intervals is closed.
 	TimeoutCallback func() bool
 	// ServerID is the number under which a server registers, AuthKey the gateway's key.
 	ServerID uint32
@@ -127,6 +129,7 @@ func (cfg *EndPointCfg) config() Config {
 		AuthKey:         cfg.AuthKey,
 		MemPool:         cfg.MemPool,
 		MaxPacket:       cfg.MaxPacket,
+		beyondPacket:    cfg.MaxPacket != 0,
 		ReadBufferBytes: cfg.BufferSize,
 		SendMessages:    cfg.SendChanSize,
 		ReceiveMessages: cfg.RecvChanSize,
@@ -140,9 +143,10 @@ func (cfg *EndPointCfg) config() Config {
 	if cfg.BufferSize > 0 {
 		config.ReadBufferBytes = max(cfg.BufferSize, kib)
 	}
-	if cfg.TimeoutCallback != nil {
+	if cfg.TimeoutCallback != nil && cfg.PingInterval > 0 {
 		config.DeadAfter = -1
-		config.silence = silenceCheck{after: cfg.PingTimeout, callback: cfg.TimeoutCallback}
+		config.silence = silenceCheck{after: cfg.PingTimeout, goOn: cfg.TimeoutCallback}
+		orElse(&config.silence.after, cfg.PingInterval)
 	}
 	return config
 }
@@ -156,7 +160,7 @@ func (cfg *EndPointCfg) over(network string) Config {
 	return config
 }
 
-// sessions are the sessions that were given out.
+// sessions are the sessions that were given out and live.
 type sessions struct {
 	mu   sync.Mutex
 	byID map[uint64]*link.Session
@@ -175,6 +179,18 @@ func (s *sessions) remove(session *link.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byID, session.ID())
+}
+
+// open are those that have not begun to end. A callback of one that has may close the endpoint, which must not wait for it.
+func (s *sessions) open() (open []*sessionCodec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.byID {
+		if !session.IsClosed() {
+			open = append(open, session.Codec().(*sessionCodec))
+		}
+	}
+	return open
 }
 
 // Accept waits for a connection that the other side opens. Its error is io.EOF: the link has ended, and Err says why.
@@ -209,7 +225,7 @@ func (ep *EndPoint) GetSession(sessionID uint64) *link.Session {
 }
 
 func (ep *EndPoint) newSession(conn *Conn) *link.Session {
-	session := link.NewSession(&sessionCodec{conn: conn, format: ep.cfg.format}, 0)
+	session := link.NewSession(&sessionCodec{conn: conn, format: ep.cfg.format, callbacksRan: make(chan struct{})}, 0)
 	session.State = &ConnInfo{conn.id, conn.remoteID}
 	ep.sessions.add(session)
 	onEnd := func() {
@@ -238,6 +254,8 @@ type sessionCodec struct {
 	conn   *Conn
 	format MsgFormat
 	buf    []byte
+	// callbacksRan is closed when the session has ended and its close callbacks have run.
+	callbacksRan chan struct{}
 }
 
 // Receive is io.EOF at the end of the connection, when all that came was received.
@@ -256,7 +274,7 @@ func (c *sessionCodec) Receive() (interface{}, error) {
 	return c.format.DecodeMessage(c.buf)
 }
 
-// Send is link.SessionClosedError after the end of the connection.
+// Send is link.SessionClosedError after the end of the connection. The session survives ErrTooLargePacket.
 func (c *sessionCodec) Send(msg interface{}) error {
 	message, err := c.encode(msg)
 	if err != nil {
@@ -264,10 +282,15 @@ func (c *sessionCodec) Send(msg interface{}) error {
 	}
 	err = c.conn.Send(context.Background(), message)
 	var ended *CloseError
-	if errors.As(err, &ended) {
+	switch {
+	case errors.As(err, &ended):
 		return link.SessionClosedError
+	case errors.Is(err, ErrTooLargePacket):
+		// Programs written for the original compare.
+		return ErrTooLargePacket
+	default:
+		return err
 	}
-	return err
 }
 
 var errNotBytes = errors.New("fastway: without a MsgFormat, messages are []byte")
@@ -283,3 +306,6 @@ func (c *sessionCodec) encode(msg interface{}) ([]byte, error) {
 }
 
 func (c *sessionCodec) Close() error { return c.conn.Close() }
+
+// CallbacksRan is called by the session.
+func (c *sessionCodec) CallbacksRan() { close(c.callbacksRan) }

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"fastway/internal/chaostest"
 	"fastway/internal/gatewaytest"
+	"fastway/internal/wire"
 	"fastway/link"
+	"fastway/snet"
 )
 
 // importPaths is all that a program written for the original has to change.
@@ -193,23 +196,181 @@ func TestCloseCallbacksAreCalledOnceAndNotWhenRemoved(t *testing.T) {
 	})
 }
 
-func TestASilentGatewayIsToldToTheTimeoutCallback(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	go io.Copy(io.Discard, theirs)
-	var called atomic.Int32
-	client := NewClient(ours, EndPointCfg{
-		PingInterval: time.Millisecond, PingTimeout: time.Millisecond,
-		TimeoutCallback: func() bool { return called.Add(1) == 5 },
+func TestCloseReturnsWhenTheCloseCallbacksOfItsSessionsHaveRun(t *testing.T) {
+	client, server := originalPair(t)
+	var ran atomic.Int32
+	for range 10 {
+		ours, _ := openSession(t, client, server)
+		ours.AddCloseCallback(t, "slow", func() {
+			time.Sleep(5 * time.Millisecond)
+			ran.Add(1)
+		})
+	}
+	client.Close()
+	if ran := ran.Load(); ran != 10 {
+		t.Errorf("%d of 10 callbacks had run when Close returned", ran)
+	}
+}
+
+func TestACloseCallbackMayCloseTheEndpoint(t *testing.T) {
+	client, server := originalPair(t)
+	ours, _ := openSession(t, client, server)
+	other, _ := openSession(t, client, server)
+	closed := make(chan struct{})
+	ours.AddCloseCallback(t, "closes all", func() {
+		client.Close()
+		close(closed)
 	})
-	eventually(t, "the callback is called", func() bool { return called.Load() == 5 })
+	ours.Close()
+	<-closed
+	if !other.IsClosed() {
+		t.Error("the endpoint was closed and its session was not")
+	}
+}
+
+func TestASessionSendsPayloadsUpToMaxPacketAndSurvivesALongerOne(t *testing.T) {
+	ours, theirs := net.Pipe()
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	const maxPacket = 100
+	client := NewClient(ours, EndPointCfg{MaxPacket: maxPacket})
+	t.Cleanup(func() {
+		theirs.Close()
+		<-client.Done()
+	})
+	gateway := &fakeGateway{t, theirs}
+	gateway.expectCommand(ping)
+	session := client.newSession(gateway.open(client, 1))
+	if err := session.Send(make([]byte, maxPacket+1)); err != ErrTooLargePacket {
+		t.Errorf("a payload above MaxPacket gave %v", err)
+	}
+	for size := maxPacket - 4; size <= maxPacket; size++ {
+		if err := session.Send(make([]byte, size)); err != nil {
+			t.Fatalf("a payload of %d bytes gave %v", size, err)
+		}
+		if id, payload := gateway.frame(); id != 1 || len(payload) != size {
+			t.Fatalf("connection %d got %d bytes, want %d", id, len(payload), size)
+		}
+	}
+	if session.IsClosed() {
+		t.Error("the session is closed")
+	}
+}
+
+// callbackClient is a client whose TimeoutCallback reports each call, and returns what goOn says. Its gateway is played by
+// the test.
+func callbackClient(t *testing.T, goOn bool) (client *EndPoint, gateway *fakeGateway, called chan struct{}) {
+	ours, theirs := net.Pipe()
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	called = make(chan struct{}, 1000)
+	client = NewClient(ours, EndPointCfg{
+		PingInterval: time.Millisecond, PingTimeout: 20 * time.Millisecond,
+		TimeoutCallback: func() bool {
+			called <- struct{}{}
+			return goOn
+		},
+	})
+	t.Cleanup(func() {
+		theirs.Close()
+		<-client.Done()
+	})
+	gateway = &fakeGateway{t, theirs}
+	// What a plain link begins with.
+	gateway.expectCommand(ping)
+	gateway.say(ping)
+	return client, gateway, called
+}
+
+var ping = wire.Command{Type: wire.Ping}
+
+// expectAnsweredPings has the gateway answer so many pings.
+func expectAnsweredPings(gateway *fakeGateway, count int) {
+	for range count {
+		gateway.expectCommand(ping)
+		gateway.say(ping)
+	}
+}
+
+func TestPingsGoOnAfterALatePongWhenTheTimeoutCallbackReturnsTrue(t *testing.T) {
+	_, gateway, called := callbackClient(t, true)
+	gateway.expectCommand(ping)
+	<-called
+	gateway.say(ping)
+	expectAnsweredPings(gateway, 5)
+}
+
+func TestPingsGoOnAfterTwoBlackHolesWhenTheTimeoutCallbackReturnsTrue(t *testing.T) {
+	client, gateway, called := callbackClient(t, true)
+	for range 2 {
+		expectAnsweredPings(gateway, 2)
+		gateway.expectCommand(ping)
+		<-called
+		gateway.expectCommand(ping)
+		<-called
+	}
+	expectAnsweredPings(gateway, 5)
 	if err := client.Err(); err != nil {
 		t.Errorf("the link has ended: %v", err)
 	}
-	theirs.Close()
-	<-client.Done()
-	if called := called.Load(); called != 5 {
-		t.Errorf("called %d times, though it wanted to hear no more", called)
+}
+
+func TestPingsStopAndTheLinkLivesWhenTheTimeoutCallbackReturnsFalse(t *testing.T) {
+	client, gateway, called := callbackClient(t, false)
+	gateway.expectCommand(ping)
+	<-called
+	eventually(t, "the pings have stopped", func() bool {
+		client.keep.mu.Lock()
+		defer client.keep.mu.Unlock()
+		return client.keep.stopped
+	})
+	// A late answer does not begin them again.
+	gateway.say(ping)
+	for id := range uint32(100) {
+		refused := make(chan error)
+		go func() {
+			_, err := client.DialConn(patient(t), id)
+			refused <- err
+		}()
+		gateway.expectCommand(wire.Command{Type: wire.Dial, RemoteID: id})
+		gateway.say(wire.Command{Type: wire.Refuse, RemoteID: id})
+		expectError(t, <-refused, ErrRefused)
+	}
+	if len(called) > 0 {
+		t.Errorf("the callback was called %d more times", len(called))
+	}
+}
+
+func TestAKeepAliveThatReconnectsItsSnetConnectionOutlivesTwoBlackHoles(t *testing.T) {
+	proxy := chaostest.Start(t, gatewaytest.Start(t, "--client-link", "legacy").Client)
+	conn, err := snet.Dial(snet.Config{}, func() (net.Conn, error) { return net.Dial("tcp", proxy.Addr) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := NewClient(conn, EndPointCfg{
+		PingInterval: 10 * time.Millisecond, PingTimeout: 200 * time.Millisecond,
+		TimeoutCallback: func() bool {
+			conn.(*snet.Conn).TryReconn()
+			return true
+		},
+	})
+	t.Cleanup(func() { closeAtEnd(client) })
+	for range 2 {
+		carried := proxy.Links()
+		proxy.Freeze()
+		eventually(t, "another connection is made", func() bool { return proxy.Links() > carried })
+		received := client.Stats().ReceivedBytes
+		eventually(t, "pings are answered by it", func() bool { return client.Stats().ReceivedBytes > received+10*9 })
+	}
+}
+
+func TestATimeoutCallbackWithoutAPingIntervalIsNotCalledAndWithoutATimeoutWaitsForOneInterval(t *testing.T) {
+	callback := func() bool { return true }
+	without := EndPointCfg{TimeoutCallback: callback, PingTimeout: time.Second}
+	if cfg := without.config(); cfg.silence.goOn != nil || cfg.DeadAfter != 0 {
+		t.Errorf("without an interval: %+v", cfg.silence)
+	}
+	untimed := EndPointCfg{TimeoutCallback: callback, PingInterval: time.Second}
+	if cfg := untimed.config(); cfg.silence.after != time.Second {
+		t.Errorf("without a time-out: %+v", cfg.silence)
 	}
 }
 

@@ -38,8 +38,10 @@ type outgoing struct {
 	sleeping bool
 	token    chan struct{}
 	closing  bool
-	ended    *LinkError
-	pings    uint64
+	// saidAll: the last ping was queued, and nothing comes behind it.
+	saidAll bool
+	ended   *LinkError
+	pings   uint64
 	// pingWaits: the last ping was not taken by the writer yet.
 	pingWaits bool
 	sentBytes uint64
@@ -66,7 +68,7 @@ type pendingDial struct {
 }
 
 func (o *outgoing) init(cfg *Config) {
-	o.boundBytes, o.boundCount, o.maxMessage = cfg.SendBufferBytes, cfg.SendMessages, cfg.maxMessage()
+	o.boundBytes, o.boundCount, o.maxMessage = cfg.SendBufferBytes, cfg.SendMessages, cfg.maxSent()
 	o.token = make(chan struct{}, 1)
 }
 
@@ -124,7 +126,7 @@ func (o *outgoing) mayNotSend(c *Conn, message []byte) error {
 	case c.sender.deadline.passed():
 		return os.ErrDeadlineExceeded
 	case len(message) > o.maxMessage:
-		return ErrTooLargePacket
+		return &TooLargeError{Bytes: len(message), Most: o.maxMessage}
 	default:
 		return nil
 	}
@@ -207,7 +209,7 @@ func shrunk(buf []byte) []byte {
 	return buf
 }
 
-// next gives the writer all that waits; nothing when the link closes and all is written, or has ended.
+// next gives the writer all that waits; nothing when the link closes and all is said and written, or has ended.
 //
 // What it gave the last time has been written.
 func (o *outgoing) next(written []byte) []byte {
@@ -228,7 +230,7 @@ func (o *outgoing) takeBatch(written []byte) (batch []byte, token <-chan struct{
 	defer o.mu.Unlock()
 	o.written(written)
 	switch {
-	case o.ended != nil || len(o.ready) == 0 && o.closing:
+	case o.ended != nil || len(o.ready) == 0 && o.saidAll:
 		return nil, nil
 	case len(o.ready) == 0:
 		o.sleeping = true
@@ -329,17 +331,26 @@ func (d *pendingDial) settle(conn *Conn, err error) {
 	d.answered <- struct{}{}
 }
 
-// close has the writer end when it has written all, with a ping last. It is false when that was asked before.
+// close takes nothing more of what this side sends. It is false when that was asked before.
 func (o *outgoing) close() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closing || o.ended != nil {
 		return false
 	}
-	o.pushPing()
 	o.closing = true
 	o.refuseDials(closedLink)
 	return true
+}
+
+// sayLast has the writer end when it has written all, with a ping last.
+func (o *outgoing) sayLast() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended == nil {
+		o.pushPing()
+		o.saidAll = true
+	}
 }
 
 func (o *outgoing) refuseDials(why *LinkError) {
@@ -370,7 +381,7 @@ func (o *outgoing) isClosing() bool {
 func (o *outgoing) agreed(answered uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.closing && answered >= o.pings
+	return o.saidAll && answered >= o.pings
 }
 
 // endSender has those who send on a connection that has ended look again.

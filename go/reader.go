@@ -289,6 +289,7 @@ func (ep *EndPoint) openConn(cmd wire.Command) (*Conn, error) {
 	}
 	if !alive {
 		conn.finish(&CloseError{Reason: ClosedWithLink, Link: closedLink})
+		ep.tellClosed(conn)
 	}
 	return conn, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -47,8 +46,8 @@ type SessionConfig struct {
 	// session is told by the gateway. Default 60 s.
 	WaitTimeout time.Duration
 	// Backoff is the pause before each attempt to resume, the first as well, so that players who lost the same router do
-	// not come back in one moment; Reconnect skips it. It begins anew after a physical connection that has lived for a
-	// second. Default from 100 ms to 5 s.
+	// not come back in one moment; Reconnect skips it. It begins anew after a physical connection that brought something,
+	// or lived longer than the pause before it. Default from 100 ms to 5 s.
 	Backoff Backoff
 	// OnEvent is told what happens to the session, in order and without a lock held. What is to be resumed next waits for
 	// it.
@@ -157,22 +156,6 @@ func sessionError(err error) error {
 		return &SessionError{End: SessionExpired, Err: err}
 	default:
 		return err
-	}
-}
-
-// whyNoSession says why no session was opened.
-func whyNoSession(err error) error {
-	var refused *session.RefusedError
-	var length *session.LengthError
-	switch {
-	case errors.As(err, &refused) && !refused.Status.IsKnown(), errors.As(err, &length):
-		return errors.Join(ErrNotAGateway, err)
-	case refused != nil && refused.Status == session.StatusNotAuthentic, errors.Is(err, session.ErrNotAuthentic):
-		return errors.Join(ErrWrongGateway, sessionError(err))
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return ErrTurnedAway
-	default:
-		return sessionError(err)
 	}
 }
 

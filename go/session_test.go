@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"fastway/internal/chaostest"
 	"fastway/internal/gatewaytest"
+	"fastway/internal/session"
 )
 
 // sessionKey makes a gateway's key pair: the file for the gateway, the public key for its clients.
@@ -170,6 +173,32 @@ func TestTheRestartOfAGatewayEndsSessionsWithAReason(t *testing.T) {
 	}
 }
 
+// A legacy session has no word for its end: the gateway keeps it for the wait time.
+func TestClosingALinkEndsItsConnectionsAtOnceOverSessionsOfAllKinds(t *testing.T) {
+	for _, way := range sessionWays(t) {
+		way.flags = append(way.flags, "--client-snet-wait-timeout", "1h", "--server-snet-wait-timeout", "1h")
+		t.Run(way.name, func(t *testing.T) {
+			p := meetOverSessions(t, way)
+			client, server := p.client.EndPoint(), p.server.EndPoint()
+			dialed, accepted := openConn(t, server, client, p.server.RemoteID())
+			send(t, p.client, "the last words")
+			client.Close()
+			expect(t, p.server, "the last words")
+			expectEnd(t, p.server, io.EOF)
+			expectEnd(t, dialed, io.EOF)
+			expectEnd(t, accepted, net.ErrClosed)
+			<-client.Done()
+			expectError(t, client.Err(), net.ErrClosed)
+
+			p = meetOverSessions(t, way)
+			if err := p.server.EndPoint().Shutdown(patient(t)); err != nil {
+				t.Errorf("the shutdown gave %v", err)
+			}
+			expectEnd(t, p.client, io.EOF)
+		})
+	}
+}
+
 func TestAGatewayThatStopsEndsSessions(t *testing.T) {
 	p := meetOverSessions(t, sessionWays(t)[1])
 	p.gateway.Stop(t)
@@ -180,7 +209,7 @@ func TestAGatewayThatStopsEndsSessions(t *testing.T) {
 	}
 }
 
-func TestASessionThatIsNotOpenedSaysWhatToMend(t *testing.T) {
+func TestALinkThatIsNotAdmittedSaysWhatThePortAdmitsAndWhatCame(t *testing.T) {
 	ways := sessionWays(t)
 	secure := gatewaytest.Start(t, ways[1].flags...)
 	legacy := gatewaytest.Start(t, ways[2].flags...)
@@ -188,23 +217,45 @@ func TestASessionThatIsNotOpenedSaysWhatToMend(t *testing.T) {
 	keyless := gatewaytest.Start(t, "--client-link", "secure")
 	var another GatewayKey
 	_, _ = rand.Read(another[:])
+	noSession, anySecure, anyLegacy := SessionConfig{}, SessionConfig{Protocol: SecureSession}, SessionConfig{Protocol: LegacySession}
 	for _, c := range []struct {
 		name   string
+		role   role
 		to     *gatewaytest.Gateway
 		cfg    SessionConfig
 		target error
 		status uint8
+		says   []string
 	}{
-		{"another gateway's key", secure, SessionConfig{GatewayKey: another}, ErrWrongGateway, 3},
-		{"a key that the gateway does not have", keyless, SessionConfig{GatewayKey: another}, nil, 8},
-		{"a gateway for legacy sessions", legacy, SessionConfig{Protocol: SecureSession}, nil, 8},
-		{"a gateway for plain links", plain, SessionConfig{Protocol: SecureSession}, ErrTurnedAway, 0},
-		{"a legacy session and a key", legacy, SessionConfig{Protocol: LegacySession, GatewayKey: another}, errKeyOfLegacy, 0},
+		{"another gateway's key", clientRole, secure, SessionConfig{GatewayKey: another}, ErrWrongGateway, 3, nil},
+		{"a key that the gateway does not have", clientRole, keyless, SessionConfig{GatewayKey: another}, ErrNotAdmitted, 8,
+			[]string{"--session-key", "a secure session"}},
+		{"a secure client at a port for legacy sessions", clientRole, legacy, anySecure, ErrNotAdmitted, 8, []string{"--client-link", "a secure session"}},
+		{"a secure server at a port for legacy sessions", serverRole, legacy, anySecure, ErrNotAdmitted, 8, []string{"--server-link", "a secure session"}},
+		{"a legacy client at a port for secure sessions", clientRole, secure, anyLegacy, ErrTurnedAway, 0,
+			[]string{"secure sessions only", "--client-link", "a legacy session"}},
+		{"a legacy server at a port for secure sessions", serverRole, secure, anyLegacy, ErrTurnedAway, 0,
+			[]string{"secure sessions only", "--server-link", "a legacy session"}},
+		{"a secure client at a plain port", clientRole, plain, anySecure, ErrTurnedAway, 0,
+			[]string{"plain links only", "--client-link", "a secure session"}},
+		{"a legacy client at a plain port", clientRole, plain, anyLegacy, ErrTurnedAway, 0, []string{"plain links", "--client-link", "a legacy session"}},
+		{"a secure server at a plain port", serverRole, plain, anySecure, nil, 0, []string{"plain links only", "--server-link", "a secure session"}},
+		{"a legacy server at a plain port", serverRole, plain, anyLegacy, ErrNotAdmitted, 0,
+			[]string{"plain links only", "--server-link", "a legacy session"}},
+		{"a plain client at a port for sessions", clientRole, secure, noSession, ErrTurnedAway, 0,
+			[]string{"sessions only", "--client-link", "a plain link"}},
+		{"a plain server at a port for sessions", serverRole, secure, noSession, ErrNotAdmitted, 0,
+			[]string{"sessions only", "--server-link", "a plain link"}},
+		{"a legacy session and a key", clientRole, legacy, SessionConfig{Protocol: LegacySession, GatewayKey: another}, errKeyOfLegacy, 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			cfg := patientConfig()
-			cfg.Session = c.cfg
-			_, err := ConnectClient(patient(t), c.to.Client, cfg)
+			cfg.Session, cfg.ServerID, cfg.AuthKey = c.cfg, 9, gatewaytest.Key
+			// So that no time-out of ours can be what ends it.
+			cfg.Session.HandshakeTimeout = gatewaytest.Deadline
+			address := map[role]string{clientRole: c.to.Client, serverRole: c.to.Server}[c.role]
+			_, err := connect(patient(t), c.role, address, cfg)
 			var over *SessionError
 			if c.target != nil && !errors.Is(err, c.target) {
 				t.Errorf("the error is %v, want %v", err, c.target)
@@ -212,7 +263,23 @@ func TestASessionThatIsNotOpenedSaysWhatToMend(t *testing.T) {
 			if c.status != 0 && (!errors.As(err, &over) || over.Status != c.status) {
 				t.Errorf("the error is %v, want status %d", err, c.status)
 			}
+			for _, said := range c.says {
+				if err == nil || !strings.Contains(err.Error(), said) {
+					t.Errorf("the error is %v, and does not say %q", err, said)
+				}
+			}
 		})
+	}
+}
+
+func TestALinkWhoseSessionWasAbortedSaysWhy(t *testing.T) {
+	end := lostLink(&session.AbortedError{Reason: session.AbortOverflow})
+	var over *SessionError
+	if !errors.As(end, &over) || over.End != SessionAborted || over.Reason != 3 {
+		t.Errorf("%+v", end)
+	}
+	if want := "the gateway closed the link"; !strings.HasPrefix(end.Error(), want) || !strings.Contains(end.Error(), "too much waited") {
+		t.Errorf("it says %q", end)
 	}
 }
 

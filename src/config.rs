@@ -211,7 +211,7 @@ impl Default for Config {
                 send_queue_bytes: 4 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
                 kinds: LinkKinds::PLAIN,
-                session: SessionConfig { legacy_replay_bytes: 32 << 10, ..SessionConfig::default() },
+                session: SessionConfig::default(),
             },
             server: SideConfig {
                 addr: ":0".to_owned(),
@@ -220,7 +220,7 @@ impl Default for Config {
                 send_queue_bytes: 16 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
                 kinds: LinkKinds::PLAIN,
-                session: SessionConfig { legacy_replay_bytes: 1 << 20, ..SessionConfig::default() },
+                session: SessionConfig::default(),
             },
             client_max_conns: Some(16),
             client_slow_grace: Duration::from_secs(5),
@@ -237,7 +237,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             legacy_encrypt: false,
-            legacy_replay_bytes: 32 << 10,
+            legacy_replay_bytes: 64 << 10,
             handshake_time: Duration::from_secs(10),
             wait: Duration::from_secs(60),
         }

@@ -115,6 +115,7 @@ func TestEcho(t *testing.T) {
 	gateway := gatewaytest.Start(t)
 	start(t, "echo", "server", gateway.Server).expect("ready as server 1")
 	client := start(t, "echo", "client", gateway.Client)
+	client.expect("connected: type a line")
 	for _, words := range []string{"hello", "is anybody there?", "goodbye"} {
 		client.say(words)
 		client.expect(words)
@@ -128,6 +129,8 @@ func TestChat(t *testing.T) {
 	start(t, "chat", "server", gateway.Server).expect("the room is open")
 	ann := start(t, "chat", "join", gateway.Client, "ann")
 	bob := start(t, "chat", "join", gateway.Client, "bob")
+	ann.expect("you are in the room: type a line")
+	bob.expect("you are in the room: type a line")
 	// Who came second is told to the first.
 	first, second, name := ann, bob, "bob"
 	select {
@@ -187,6 +190,7 @@ func TestRoaming(t *testing.T) {
 	start(t, "echo", "server", gateway.Server).expect("ready as server 1")
 	network := chaostest.Start(t, gateway.Client)
 	player := start(t, "roaming", network.Addr, strings.TrimSpace(string(key)))
+	player.expect("type a line")
 	heard := func(words string) {
 		player.say(words)
 		player.expect(words)

@@ -35,6 +35,12 @@ var (
 	SessionBlockedError = errors.New("Session Blocked") //lint:ignore ST1012,ST1005 the original's name and text
 )
 
+// observer is a codec that is told when its session has ended and the close callbacks have run.
+type observer interface{ CallbacksRan() }
+
+// survivable is an error of a codec's Send that leaves the session as it was: nothing of the message was sent.
+type survivable interface{ SessionSurvives() }
+
 // Session carries messages over a codec. Its methods may be called from several goroutines at a time.
 type Session struct {
 	// State is the application's own. The sessions that an EndPoint gives have a *fastway.ConnInfo there.
@@ -106,7 +112,8 @@ func (s *Session) Receive() (interface{}, error) {
 	return msg, err
 }
 
-// Send sends a message, or leaves that to the session's goroutine. An error closes the session.
+// Send sends a message, or leaves that to the session's goroutine. An error closes the session, but for one of the codec that
+// has a method SessionSurvives.
 func (s *Session) Send(msg interface{}) error {
 	if s.toSend == nil {
 		return s.sendNow(msg)
@@ -128,10 +135,15 @@ func (s *Session) sendNow(msg interface{}) error {
 		return SessionClosedError
 	}
 	err := s.codec.Send(msg)
-	if err != nil {
+	if endsSession(err) {
 		_ = s.Close()
 	}
 	return err
+}
+
+func endsSession(err error) bool {
+	var harmless survivable
+	return err != nil && !errors.As(err, &harmless)
 }
 
 func (s *Session) queue(msg interface{}) error {
@@ -152,7 +164,7 @@ func (s *Session) sendLoop() {
 	for {
 		select {
 		case msg, ok := <-s.toSend:
-			if !ok || s.codec.Send(msg) != nil {
+			if !ok || endsSession(s.codec.Send(msg)) {
 				_ = s.Close()
 				return
 			}
@@ -212,19 +224,28 @@ func (s *Session) clearQueue() {
 	}
 }
 
-// tell calls the callbacks, in their order. Who ends the session may hold what a callback needs.
+// tell calls the callbacks, in their order, on a goroutine of their own: who ends the session may hold what they need.
 func (s *Session) tell(callbacks []closeCallback) {
-	if len(callbacks) == 0 && s.onEnd == nil {
+	if len(callbacks) == 0 {
+		s.told()
 		return
 	}
 	go func() {
 		for _, callback := range callbacks {
 			callback.call()
 		}
-		if s.onEnd != nil {
-			s.onEnd()
-		}
+		s.told()
 	}()
+}
+
+// told tells those who wait for the callbacks.
+func (s *Session) told() {
+	if observer, ok := s.codec.(observer); ok {
+		observer.CallbacksRan()
+	}
+	if s.onEnd != nil {
+		s.onEnd()
+	}
 }
 
 // AddCloseCallback has callback called, on a goroutine of its own, when the session is closed; handler and key are for

@@ -63,18 +63,22 @@ func Dial(config Config, dialer Dialer) (net.Conn, error) {
 	return &Conn{stream}, nil
 }
 
-// longestPause bounds the pause between attempts, which doubles from firstPause on.
 const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 5 * time.Second
+	// firstPause comes before the second attempt in a row, and doubles from then on; longestPause is the original's.
+	firstPause   = 50 * time.Millisecond
+	longestPause = 3 * time.Second
 )
 
-// pause draws the pause before the n-th attempt from the upper half of what is due: those who lost the same gateway do not
-// come back in one moment.
+// pause draws the pause before the n-th attempt in a row. As in the original there is none before the first one: a server
+// that writes on in the meantime fills what is kept for this side. Later ones come from the upper half of what is due:
+// those who lost the same gateway do not come back in one moment.
 func pause(n int) time.Duration {
+	if n == 1 {
+		return 0
+	}
 	due := longestPause
-	if n < 7 {
-		due = min(due, firstPause<<(n-1))
+	if n < 8 {
+		due = min(due, firstPause<<(n-2))
 	}
 	return due/2 + rand.N(due/2)
 }
@@ -156,5 +160,6 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.sessions.Addr() }
 
-// Close stops listening. Connections that were accepted live on as long as their TCP connections do.
+// Close stops listening. Connections that were accepted live on as long as their TCP connections do, and end with them:
+// one that waits to go on ends at once.
 func (l *Listener) Close() error { return l.sessions.Close() }

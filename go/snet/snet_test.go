@@ -118,6 +118,51 @@ func TestAListenerEndsWithoutThoseWhoWereNotAccepted(t *testing.T) {
 	}
 }
 
+func TestConnectionsEndWithTheirTCPConnectionWhenTheListenerIsClosed(t *testing.T) {
+	for _, cutFirst := range []bool{true, false} {
+		// So that no wait time can end them while the test waits.
+		forEver := config(true)
+		forEver.ReconnWaitTimeout = 24 * time.Hour
+		listener, err := snet.Listen(forEver, func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := chaostest.Start(t, listener.Addr().String())
+		client, err := snet.Dial(forEver, func() (net.Conn, error) { return net.Dial("tcp", proxy.Addr) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(server, server)
+			ended <- err
+		}()
+		expectEcho(t, client)
+		if cutFirst {
+			proxy.Retarget("127.0.0.1:1")
+			proxy.Cut()
+		}
+		listener.Close()
+		if !cutFirst {
+			expectEcho(t, client)
+			client.Close()
+		}
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("a lost connection looks like the end of its stream")
+			}
+		case <-time.After(patience):
+			t.Fatalf("the accepted connection did not end (cut first: %v)", cutFirst)
+		}
+		client.Close()
+	}
+}
+
 func TestWhatCannotBeDialedOrListenedToIsAnError(t *testing.T) {
 	refused := errors.New("nobody there")
 	if conn, err := snet.Dial(snet.Config{}, func() (net.Conn, error) { return nil, refused }); conn != nil || err != refused {

@@ -177,7 +177,7 @@ pub struct SessionFlags {
     /// encrypt the legacy sessions of clients
     #[argh(switch)]
     pub client_snet_encrypt: bool,
-    /// bytes a legacy session can send again (default 32K)
+    /// bytes a legacy session can send again (default 64K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub client_snet_buffer: Option<usize>,
     /// time for the handshake (default 10s)
@@ -192,7 +192,7 @@ pub struct SessionFlags {
     /// encrypt the legacy sessions of servers
     #[argh(switch)]
     pub server_snet_encrypt: bool,
-    /// bytes a legacy session can send again (default 1M)
+    /// bytes a legacy session can send again (default 64K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub server_snet_buffer: Option<usize>,
     /// time for the handshake (default 10s)

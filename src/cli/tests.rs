@@ -291,6 +291,13 @@ fn bounds_that_were_not_given_follow_larger_sizes_that_were() {
 }
 
 #[test]
+fn legacy_sessions_of_both_sides_keep_what_the_originals_code_keeps() {
+    let config = config("-ClientSnetEnable -ServerSnetEnable");
+    assert_eq!(config.client.session.legacy_replay_bytes, 64 << 10);
+    assert_eq!(config.server.session.legacy_replay_bytes, 64 << 10);
+}
+
+#[test]
 fn the_originals_flags_of_sessions_keep_their_meaning() {
     let config = config(
         "-ClientSnetEnable -ClientSnetEncrypt=true -ClientSnetBuffer=33k -ClientSnetInitTimeout=11s \

@@ -138,6 +138,7 @@ func join(ctx context.Context, gateway, name string) error {
 	if err := mouth.Send(ctx, []byte(name)); err != nil {
 		return err
 	}
+	fmt.Fprintln(os.Stderr, "you are in the room: type a line and press Enter; Ctrl-D leaves")
 	go listen(ctx, client)
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		if err := mouth.Send(ctx, lines.Bytes()); err != nil {

@@ -77,6 +77,8 @@ func play(ctx context.Context, gateway string) error {
 	if err != nil {
 		return err
 	}
+	// Not where the answers go, which may be another program's input.
+	fmt.Fprintln(os.Stderr, "connected: type a line and press Enter; Ctrl-D ends")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		if err := server.Send(ctx, lines.Bytes()); err != nil {
 			return err

@@ -39,6 +39,7 @@ func main() {
 
 // play goes on with new sessions until its input ends.
 func play(ctx context.Context, gateway string, key fastway.GatewayKey) error {
+	fmt.Fprintln(os.Stderr, "type a line and press Enter; !reconnect changes the network, Ctrl-D ends")
 	lines := read(ctx)
 	var backoff fastway.Backoff
 	for ctx.Err() == nil {

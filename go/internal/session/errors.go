@@ -61,7 +61,7 @@ const (
 )
 
 var abortTexts = [...]string{
-	"no reason given", "this end broke the protocol", "the gateway stops", "a bound was exceeded", "an operator decided so",
+	"no reason given", "this end broke the protocol", "the gateway stops", "a bound was exceeded: too much waited for this end", "an operator decided so",
 }
 
 func (r AbortReason) String() string {
@@ -89,6 +89,26 @@ type RefusedError struct{ Status Status }
 
 func (e *RefusedError) Error() string { return "refused: " + e.Status.String() }
 
+// legacyRefusal is a refusal of a legacy session, which has no words for a reason.
+type legacyRefusal struct {
+	RefusedError
+	text string
+}
+
+func (e *legacyRefusal) Error() string { return e.text }
+
+func (e *legacyRefusal) Unwrap() error { return &e.RefusedError }
+
+var (
+	errLegacyNotOpened = &legacyRefusal{RefusedError{StatusNotAdmitted},
+		"refused, without a reason since a legacy session has no words for one: it is not admitted here, or the gateway is overloaded or about to stop"}
+	errLegacyNotResumed = &legacyRefusal{RefusedError{StatusUnknown},
+		"refused, without a reason since a legacy session has no words for one: the gateway has ended the session, or was restarted"}
+)
+
+// ErrChallenge says that the other end begins as a gateway's server port does with plain links.
+var ErrChallenge = errors.New("it sends the challenge of a server port that admits plain links")
+
 // AbortedError says that the other end has aborted the session.
 type AbortedError struct{ Reason AbortReason }
 
@@ -103,6 +123,9 @@ func (e *ProtocolError) Error() string { return "the other end broke the protoco
 
 // ErrExpired says that a session was without a transport for longer than it is kept, or had to make room for others.
 var ErrExpired = errors.New("the session waited too long for a transport")
+
+// ErrNotResumable says that a session has lost its transport and that nothing accepts another one for it.
+var ErrNotResumable = errors.New("the session cannot be resumed: its listener is closed")
 
 // endError says that the session is over, and not just one transport of it.
 type endError struct{ why error }

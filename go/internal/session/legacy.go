@@ -122,9 +122,26 @@ type newAnswer struct {
 
 type reconnectAnswer struct{ legacyAnswer }
 
+// read gives a challenge away: nothing follows its eight bytes.
+func (a *newAnswer) read(r io.Reader) ([]byte, error) {
+	reply := make([]byte, legacyReplyBytes)
+	if _, err := io.ReadFull(r, reply[:challengeBytes]); err != nil {
+		return nil, err
+	}
+	if n, err := readSoon(r, reply[challengeBytes:]); err != nil && n == 0 {
+		return nil, ErrChallenge
+	} else if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
 func (a *newAnswer) agree(reply []byte, err error, _ time.Time) (*transport, error) {
 	if err != nil {
 		return nil, err
+	}
+	if isRefusal(reply) {
+		return nil, errLegacyNotOpened
 	}
 	secret, ok := dhShared(a.private, binary.LittleEndian.Uint64(reply))
 	if !ok {
@@ -143,7 +160,7 @@ func (a *reconnectAnswer) agree(reply []byte, err error, _ time.Time) (*transpor
 	}
 	l := a.session
 	written, read := binary.LittleEndian.Uint64(reply), binary.LittleEndian.Uint64(reply[8:])
-	if subtle.ConstantTimeCompare(reply, make([]byte, legacyReplyBytes)) == 1 {
+	if isRefusal(reply) {
 		return nil, l.refused()
 	}
 	if written < l.read || !l.canContinueFrom(read) {
@@ -153,8 +170,12 @@ func (a *reconnectAnswer) agree(reply []byte, err error, _ time.Time) (*transpor
 	return &transport{cursor: read, position: l.read, owesProof: true, proof: l.digest(reply[16:])}, nil
 }
 
+func isRefusal(reply []byte) bool {
+	return subtle.ConstantTimeCompare(reply, make([]byte, legacyReplyBytes)) == 1
+}
+
 func (l *legacy) refused() error {
-	var err error = &RefusedError{StatusUnknown}
+	var err error = errLegacyNotResumed
 	if l.refusals++; l.refusals >= refusalsBelieved {
 		err = &endError{err}
 	}

@@ -47,6 +47,8 @@ type Listener struct {
 	mu     sync.Mutex
 	byName map[string]*Stream
 	names  map[*Stream][]string
+	// ended: nothing is accepted any more.
+	ended bool
 }
 
 // Listen accepts sessions by what base accepts, which it owns.
@@ -78,7 +80,8 @@ func (l *Listener) Accept() (*Stream, error) {
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.base.Addr() }
 
-// Close stops listening. Sessions go on, but cannot be resumed.
+// Close stops listening. Nothing resumes a session any more: one without a transport ends now, one with a transport ends
+// with it.
 func (l *Listener) Close() error {
 	l.cancel()
 	err := l.base.Close()
@@ -95,6 +98,7 @@ func (l *Listener) Close() error {
 
 func (l *Listener) run() {
 	defer l.running.Done()
+	defer l.stopResuming()
 	for l.ctx.Err() == nil {
 		conn, err := l.base.Accept()
 		if err != nil {
@@ -119,6 +123,16 @@ func (l *Listener) rest(err error) {
 	select {
 	case <-time.After(acceptAgain):
 	case <-l.ctx.Done():
+	}
+}
+
+// stopResuming tells the sessions that there are; rename tells those that handshakes still open.
+func (l *Listener) stopResuming() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for s := range l.names {
+		s.stopResuming()
 	}
 }
 
@@ -245,6 +259,9 @@ func (l *Listener) rename(s *Stream) {
 		l.byName[name] = s
 	}
 	l.names[s] = names
+	if l.ended {
+		s.stopResuming()
+	}
 }
 
 func (l *Listener) forget(s *Stream) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"time"
 )
 
 // First bytes of transports (docs/protocol.md §3.6).
@@ -147,6 +149,29 @@ func resumeHead(id string, attempt uint32, messageBytes int) []byte {
 	head := append([]byte{resumeByte}, id...)
 	head = binary.LittleEndian.AppendUint32(head, attempt)
 	return binary.LittleEndian.AppendUint16(head, uint16(messageBytes))
+}
+
+const (
+	// challengeBytes is what a server port sends first to plain links.
+	challengeBytes = 8
+	// soon is how long the rest of a message may take that is written at once.
+	soon = time.Second
+)
+
+// readSoon reads the rest of a message, the beginning of which was read.
+func readSoon(r io.Reader, rest []byte) (n int, err error) {
+	if conn, ok := r.(net.Conn); ok {
+		_ = conn.SetReadDeadline(time.Now().Add(soon))
+		defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+	}
+	return io.ReadFull(r, rest)
+}
+
+// isChallenge tells whether a challenge began with what looked like a refusal, behind which nothing comes.
+func isChallenge(r io.Reader) bool {
+	var rest [challengeBytes - 1]byte
+	_, err := readSoon(r, rest[:])
+	return err == nil
 }
 
 // readSecureReply reads a reply and no byte more. A refusal is a *RefusedError.

@@ -70,7 +70,7 @@ func (s *Stream) redial(why error) {
 	for why != nil {
 		began := time.Now()
 		s.opts.OnEvent(Event{State: Interrupted, Err: why})
-		if attempts, err := s.carryOn(); err == nil {
+		if attempts, err := s.carryOn(why); err == nil {
 			s.opts.OnEvent(Event{State: Resumed, Attempts: attempts, After: time.Since(began)})
 		}
 		why = s.stopRedialing()
@@ -96,25 +96,25 @@ func (s *Stream) tellLost() {
 	}
 }
 
-// carryOn tries until a transport carries the session, or it is over.
-func (s *Stream) carryOn() (attempts int, err error) {
+// carryOn tries until a transport carries the session, or it is over. The one before was lost for the reason why.
+func (s *Stream) carryOn(why error) (attempts int, err error) {
 	for {
-		if err := s.pause(); err != nil {
+		if err := s.pause(why); err != nil {
 			return attempts, err
 		}
 		attempts++
-		c, err := s.attempt()
-		if err := s.attempted(c, err); c != nil || err != nil {
+		c, failed := s.attempt()
+		if err := s.attempted(c, failed); c != nil || err != nil {
 			return attempts, err
 		}
+		why = failed
 	}
 }
 
-// pause waits before an attempt, the first one as well: those who lost the same router do not come back in one moment.
-func (s *Stream) pause() error {
+// pause waits before an attempt, after the last one or its transport ended so.
+func (s *Stream) pause(why error) error {
 	s.mu.Lock()
-	s.tried++
-	timer := time.NewTimer(s.opts.Pause(s.tried))
+	timer := time.NewTimer(s.pauses.next(why))
 	s.mu.Unlock()
 	defer timer.Stop()
 	select {

@@ -55,7 +55,7 @@ func (s *secure) begin(cfg noise.Config, head, payload []byte, random io.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(head, message...), &secureAnswer{s, shake, s.attempt}, nil
+	return append(head, message...), &secureAnswer{s, shake, s.attempt, s.ticket == nil}, nil
 }
 
 // secureAnswer is a handshake whose reply is not there yet.
@@ -63,9 +63,18 @@ type secureAnswer struct {
 	session *secure
 	shake   *handshake
 	attempt uint32
+	// opens: what listens there is not known yet.
+	opens bool
 }
 
-func (a *secureAnswer) read(r io.Reader) ([]byte, error) { return readSecureReply(r) }
+func (a *secureAnswer) read(r io.Reader) ([]byte, error) {
+	reply, err := readSecureReply(r)
+	var refused *RefusedError
+	if a.opens && errors.As(err, &refused) && isChallenge(r) {
+		return nil, ErrChallenge
+	}
+	return reply, err
+}
 
 func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport, error) {
 	if err != nil {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -23,7 +24,8 @@ type Options struct {
 	Wait time.Duration
 	// Dial makes the next transport. Without it the stream waits for one: an acceptor's.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none.
+	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none. While nobody listens, and
+	// after a refusal, a shorter pause may be enough.
 	Pause func(n int) time.Duration
 	// OnEvent is told what happens, in order, without a lock held.
 	OnEvent func(Event)
@@ -74,6 +76,8 @@ type Stream struct {
 	live *carrier
 	// plain was received and not read; it lies in spill.
 	plain, spill []byte
+	// notResumable: its listener is closed, so that it ends with its transport.
+	notResumable bool
 	// end is why the session is over.
 	end             error
 	readBy, writeBy deadline
@@ -85,8 +89,7 @@ type Stream struct {
 	acks   *time.Timer
 	armed  bool
 	expiry *time.Timer
-	// tried counts the attempts since a transport was steady.
-	tried int
+	pauses pauses
 	// redialing: a goroutine sees to the next transport, and to the events.
 	redialing     bool
 	cancelAttempt context.CancelFunc
@@ -99,7 +102,9 @@ type carrier struct {
 	conn  net.Conn
 	t     *transport
 	since time.Time
-	in    inBuffer
+	// brought: new bytes of the stream came by it.
+	brought bool
+	in      inBuffer
 	// out holds what is being written, unsent is what of it is left.
 	out    *[]byte
 	unsent []byte
@@ -112,7 +117,7 @@ type carrier struct {
 var _ net.Conn = (*Stream)(nil)
 
 func newStream(proto protocol, opts Options) *Stream {
-	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1)}
+	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1), pauses: pauses{grow: opts.Pause}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.news = sync.NewCond(&s.mu)
 	s.acks = time.AfterFunc(time.Hour, s.onAcks)
@@ -209,6 +214,7 @@ func (s *Stream) open(c *carrier, p []byte) int {
 		into = s.spillRoom()
 	}
 	n, err := s.proto.open(c.t, &c.in, into, now)
+	c.brought = c.brought || n > 0
 	if len(p) < s.proto.leastRoom() {
 		s.plain = into[:n]
 		n = s.takePlain(p)
@@ -356,12 +362,9 @@ func (s *Stream) Reconnect() error {
 	} else if s.cancelAttempt != nil {
 		s.cancelAttempt()
 	}
-	s.tried = 0
+	s.pauses.reset()
 	return nil
 }
-
-// steady is how long a transport has to live for pauses to begin anew.
-const steady = time.Second
 
 // lost takes note that a transport is of no more use.
 func (s *Stream) lost(c *carrier, why error) {
@@ -370,9 +373,11 @@ func (s *Stream) lost(c *carrier, why error) {
 	}
 	s.live = nil
 	go c.conn.Close()
-	if time.Since(c.since) >= steady {
-		s.tried = 0
+	if s.notResumable {
+		s.finish(fmt.Errorf("%w: %w", ErrNotResumable, why), nil)
+		return
 	}
+	s.pauses.lost(c.brought, time.Since(c.since))
 	s.expiry.Reset(s.waitTime())
 	if s.opts.Dial != nil && !s.redialing {
 		s.redialing = true
@@ -380,6 +385,16 @@ func (s *Stream) lost(c *carrier, why error) {
 	}
 	if s.opts.onWait != nil {
 		go s.opts.onWait()
+	}
+}
+
+// stopResuming is for when nothing accepts transports for the session any more: it ends with the one it has.
+func (s *Stream) stopResuming() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notResumable = true
+	if s.live == nil {
+		s.finish(ErrNotResumable, nil)
 	}
 }
 

@@ -348,6 +348,46 @@ func TestCloseSendsWhatWasWrittenAndTellsTheOtherEnd(t *testing.T) {
 	}
 }
 
+func TestTheReasonOfAnAbortIsTold(t *testing.T) {
+	for reason, text := range map[AbortReason]string{
+		AbortOverflow: "too much waited for this end", AbortOperator: "an operator decided so", 77: "reason 77",
+	} {
+		e := meet(t, ways(t)[0])
+		e.acceptor.mu.Lock()
+		e.acceptor.finish(net.ErrClosed, &parting{saysAll: true, aborts: true, reason: reason})
+		e.acceptor.mu.Unlock()
+		_, err := e.client.Read(make([]byte, 1))
+		var aborted *AbortedError
+		if !errors.As(err, &aborted) || aborted.Reason != reason || !strings.Contains(err.Error(), text) {
+			t.Errorf("the session ended with %v, want reason %d: %s", err, reason, text)
+		}
+	}
+}
+
+// A legacy session's refusal has no reason in it, and must not be taken for one of the reasons that others give.
+func TestTheRefusalOfALegacySessionSaysThatItHasNoReason(t *testing.T) {
+	legacy := ways(t)[2]
+	e, other := meet(t, legacy), meet(t, legacy)
+	e.proxy.Retarget(other.listener.Addr().String())
+	e.proxy.Cut()
+	_, err := e.client.Read(make([]byte, 1))
+	var refused *RefusedError
+	if !errors.As(err, &refused) || refused.Status != StatusUnknown || !strings.Contains(err.Error(), "without a reason") {
+		t.Errorf("the session ended with %v", err)
+	}
+
+	// A secure acceptor refuses legacy sessions.
+	secure := meet(t, ways(t)[0])
+	conn, err := net.Dial("tcp", secure.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenLegacy(patient(t), conn, false, Options{})
+	if !errors.As(err, &refused) || refused.Status != StatusNotAdmitted || !strings.Contains(err.Error(), "without a reason") {
+		t.Errorf("the session was not opened for %v", err)
+	}
+}
+
 func TestABlackHoleIsLeftWhenThisSideSaysSo(t *testing.T) {
 	for _, w := range ways(t) {
 		t.Run(w.name, func(t *testing.T) {
