@@ -4,13 +4,13 @@
 //	listener, err := snet.Listen(config, func() (net.Listener, error) { return net.Listen("tcp", ":10010") })
 //	conn, err := snet.Dial(config, func() (net.Conn, error) { return net.Dial("tcp", address) })
 //
-// Programs written for github.com/funny/snet/go change the import path and nothing else. The encryption is RC4 with a key of
+// Programs written for github.com/funny/snet/go change the import path: all that it exports is here. The encryption is RC4 with a key of
 // 64 bits that was agreed on in the open: it protects against nobody who tries. New programs use the secure sessions of
 // package fastway (Config.Session).
 //
 // What differs keeps programs alive that would have failed: a connection that is gone without a word does not keep the next
-// one out; a Write that would make bytes be forgotten that may not have arrived waits; four refusals in a row are needed to
-// end a connection.
+// one out; a Write that would make bytes be forgotten that may not have arrived waits, and leaves the bytes that it is given as
+// they are; four refusals in a row are needed to end a connection.
 package snet
 
 import (
