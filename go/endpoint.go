@@ -161,7 +161,8 @@ func (ep *EndPoint) Err() error {
 
 // Shutdown ends the link in order: nothing new is taken, connections end, what was sent is written, and the gateway is
 // waited for, until ctx ends and for Config.CloseGrace at most. Without an error the gateway has everything: it has
-// answered a ping that came behind it. What it has to deliver may still wait for a slow player.
+// answered a ping that came behind it. What it has to deliver may still wait for a slow player. Only then the link is closed
+// by halves: a gateway that ends a link at that, as the original does, counts like one that closes it in order.
 //
 // The error is a *LinkError that says how the link ended otherwise; the last messages may be lost then.
 func (ep *EndPoint) Shutdown(ctx context.Context) error {
@@ -171,7 +172,10 @@ func (ep *EndPoint) Shutdown(ctx context.Context) error {
 	select {
 	case <-ep.done:
 	case <-ctx.Done():
-		return &LinkError{End: LinkUnconfirmed, Err: context.Cause(ctx)}
+		if end := ep.endOfGrace(context.Cause(ctx)); end.End != LinkClosed {
+			return end
+		}
+		return nil
 	}
 	if end := ep.end.Load(); end.End != LinkClosed {
 		return end
@@ -200,8 +204,16 @@ func (ep *EndPoint) endWithin(ctx context.Context) {
 	select {
 	case <-ep.done:
 	case <-ctx.Done():
-		ep.finish(&LinkError{End: LinkUnconfirmed, Err: context.Cause(ctx)})
+		ep.finish(ep.endOfGrace(context.Cause(ctx)))
 	}
+}
+
+// endOfGrace is how a link ends whose gateway has not closed it in time.
+func (ep *EndPoint) endOfGrace(why error) *LinkError {
+	if ep.out.isConfirmed() {
+		return closedLink
+	}
+	return &LinkError{End: LinkUnconfirmed, Err: why}
 }
 
 // startClosing is true for who asked first.

@@ -160,6 +160,44 @@ func TestShutdownSaysWhenTheGatewayEndsWithoutHavingReadAll(t *testing.T) {
 	expectError(t, <-ended, io.EOF)
 }
 
+// The original's gateway closes a link at its half-close, and does not send the answers that still wait.
+func TestShutdownAgreesWithAGatewayThatEndsTheLinkAtItsHalfClose(t *testing.T) {
+	client, gateway := fakeClient(t)
+	ended := make(chan error)
+	go func() { ended <- client.Shutdown(patient(t)) }()
+	gateway.expectCommand(ping)
+	_ = gateway.conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := gateway.conn.Read(make([]byte, 1)); err == io.EOF {
+		t.Error("it was closed by halves before the ping was answered")
+	} else {
+		_ = gateway.conn.SetReadDeadline(time.Now().Add(gatewaytest.Deadline))
+		gateway.say(ping)
+		if _, err := gateway.conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("after the answer: %v", err)
+		}
+	}
+	gateway.conn.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("the shutdown gave %v", err)
+	}
+}
+
+func TestShutdownAgreesWithAGatewayThatHasEverythingAndDoesNotCloseTheLink(t *testing.T) {
+	client, gateway := fakeClient(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- client.Shutdown(ctx) }()
+	gateway.expectCommand(ping)
+	gateway.say(ping)
+	if _, err := gateway.conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after the answer: %v", err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("the shutdown gave %v", err)
+	}
+}
+
 func TestCloseSendsWhatWaitsAndDoesNotWait(t *testing.T) {
 	client, server := pair(t)
 	send(t, client, "the last words")

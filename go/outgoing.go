@@ -38,10 +38,10 @@ type outgoing struct {
 	sleeping bool
 	token    chan struct{}
 	closing  bool
-	// saidAll: the last ping was queued, and nothing comes behind it.
-	saidAll bool
-	ended   *LinkError
-	pings   uint64
+	// saidAll: the last ping was queued, and nothing comes behind it; confirmed: it was answered.
+	saidAll, confirmed bool
+	ended              *LinkError
+	pings              uint64
 	// pingWaits: the last ping was not taken by the writer yet.
 	pingWaits bool
 	sentBytes uint64
@@ -377,11 +377,19 @@ func (o *outgoing) isClosing() bool {
 	return o.closing
 }
 
-// agreed tells whether the gateway has all: it has answered as many pings as were sent, the last one behind all else.
-func (o *outgoing) agreed(answered uint64) bool {
+// confirm takes note of how many pings were answered. It tells whether the last one was, behind all else: then the gateway
+// has everything.
+func (o *outgoing) confirm(answered uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.saidAll && answered >= o.pings
+	o.confirmed = o.saidAll && answered >= o.pings
+	return o.confirmed
+}
+
+func (o *outgoing) isConfirmed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.confirmed
 }
 
 // endSender has those who send on a connection that has ended look again.

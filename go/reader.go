@@ -53,7 +53,7 @@ func (ep *EndPoint) awaitReceivers() bool {
 
 func (ep *EndPoint) whyEnded(err error) *LinkError {
 	switch {
-	case ep.out.agreed(ep.answeredPings):
+	case ep.out.isConfirmed():
 		return closedLink
 	case errors.Is(err, io.EOF):
 		return &LinkError{End: LinkGateway}
@@ -307,10 +307,17 @@ func (ep *EndPoint) closedRemotely(id uint32) {
 	}
 }
 
-// pingAnswered ends a link that is closing and cannot be closed by halves: the gateway has all.
+// pingAnswered ends a link that is closing when the gateway has everything. What can be closed by halves waits for the
+// gateway's own end; not before, since a gateway may close at the first half and keep the answer to itself.
 func (ep *EndPoint) pingAnswered() {
 	ep.answeredPings++
-	if _, halves := ep.conn.(halfCloser); !halves && ep.out.agreed(ep.answeredPings) {
+	if !ep.out.confirm(ep.answeredPings) {
+		return
+	}
+	if conn, halves := ep.conn.(halfCloser); halves {
+		// What fails here shows when it is read.
+		_ = conn.CloseWrite()
+	} else {
 		ep.finish(closedLink)
 	}
 }

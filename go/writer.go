@@ -10,16 +10,12 @@ func (ep *EndPoint) writeLoop() {
 	var batch []byte
 	for {
 		if batch = ep.out.next(batch); batch == nil {
-			break
+			return
 		}
 		if err := ep.write(batch); err != nil {
 			ep.writeFailed(err)
 			return
 		}
-	}
-	if conn, halves := ep.conn.(halfCloser); halves && ep.end.Load() == nil {
-		// What fails here fails the reader, too.
-		_ = conn.CloseWrite()
 	}
 }
 
