@@ -19,7 +19,7 @@ var originals = map[string]string{
 	"fastway": "fastway", "fastway/link": "link", "fastway/link/codec": "codec", "fastway/slab": "slab", "fastway/snet": "snet",
 }
 
-// absent begins the lines of what is not here, with the reason.
+// absent lists the names of the original that this SDK lacks, by the beginning of their lines, with the reason.
 var absent = map[string]string{
 	"pkg fastway, func NewGateway(":             "the gateway is a program of its own: package fastwaytest runs it for tests",
 	"pkg fastway, type Gateway ":                "as NewGateway",
@@ -80,7 +80,7 @@ func exportedAPI(t *testing.T) map[string]bool {
 	return lines
 }
 
-// compiledPackages are the files with what the compiler exports of our packages, and of all that they import.
+// compiledPackages finds the export data of our packages, and of all that they import.
 func compiledPackages(t *testing.T) map[string]string {
 	t.Helper()
 	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}")
@@ -198,7 +198,7 @@ func signature(function types.Object) string {
 	return strings.TrimPrefix(text(function.Type()), "func")
 }
 
-// text names packages as testdata/original_api.txt does, and no parameters: these do not matter to those who call.
+// text names packages as testdata/original_api.txt does, and leaves out parameter names, which callers do not see.
 func text(is types.Type) string {
 	name := types.TypeString(withoutNames(is), func(pkg *types.Package) string {
 		if name, ok := originals[pkg.Path()]; ok {

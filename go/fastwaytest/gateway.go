@@ -9,11 +9,10 @@
 //		…
 //	}
 //
-// It runs the gateway's own program, so that a test meets what the players will: the one that the variable FASTWAY_BIN names, or
-// else fastway in PATH. Each gateway listens on free ports of 127.0.0.1 and has a directory of its own.
+// It runs the gateway's own program, the same that players connect to: the one that the variable FASTWAY_BIN names, or else
+// fastway in PATH. Each gateway listens on free ports of 127.0.0.1 and has a directory of its own.
 //
-// It stands for the gateway that programs written for github.com/funny/fastway/go start with NewGateway, which package fastway does
-// not have.
+// It replaces NewGateway of github.com/funny/fastway/go, which package fastway does not have.
 package fastwaytest
 
 import (
@@ -33,7 +32,7 @@ import (
 type Gateway struct {
 	// ClientAddr is where clients connect to, ServerAddr where servers do.
 	ClientAddr, ServerAddr string
-	// AuthKey is what servers have to know, unless the flag --server-auth-key says otherwise.
+	// AuthKey is the key of servers, unless the flag --server-auth-key sets another.
 	AuthKey string
 
 	process *gatewayrun.Process
@@ -47,8 +46,8 @@ const authKey = "fastwaytest"
 // stopTime is how long a gateway may take to stop: its own grace and more.
 const stopTime = 30 * time.Second
 
-// Start runs a gateway until the test ends, with these flags besides its addresses and its key; it fails the test when there is
-// none to run. When the test has failed, the gateway's log is added to what it says.
+// Start runs a gateway until the test ends, with these flags besides its addresses and its key. It fails the test when there is
+// no gateway to run. The output of a failed test ends with the gateway's log.
 func Start(tb testing.TB, flags ...string) *Gateway {
 	tb.Helper()
 	gateway, err := Run(flags...)
@@ -103,11 +102,11 @@ func find() (string, error) {
 	return path, nil
 }
 
-// Log is what the gateway has logged.
+// Log returns the gateway's log.
 func (g *Gateway) Log() string { return g.process.Log() }
 
-// Stop ends the gateway as its operator does, for tests of what happens then: connections are closed, links end behind what was
-// sent. It returns when the gateway has ended.
+// Stop ends the gateway as its operator does, by SIGTERM: it sends what waits, closes connections and links, and exits. Stop
+// returns when the gateway has ended.
 func (g *Gateway) Stop() {
 	if g.process.Signal(syscall.SIGTERM) != nil {
 		// It has ended, or this system has no such signal.

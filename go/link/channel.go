@@ -2,10 +2,10 @@ package link
 
 import "sync"
 
-// KEY is what a Channel knows a session by: any value that can be compared.
+// KEY identifies a session in a Channel: any comparable value.
 type KEY interface{}
 
-// Channel is a group of sessions, for what goes to all of them. A session that is closed leaves it.
+// Channel is a group of sessions, for broadcasts. A closed session leaves it.
 //
 // Its methods may be called from several goroutines at a time.
 type Channel struct {

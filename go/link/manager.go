@@ -7,7 +7,7 @@ type Manager struct {
 	mu       sync.RWMutex
 	sessions map[uint64]*Session
 	disposed bool
-	// living counts the sessions whose close callbacks have not returned.
+	// living counts the sessions with close callbacks that have not returned.
 	living sync.WaitGroup
 }
 

@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Codec makes messages of what comes over a connection, and sends messages. A session calls Receive from one goroutine at a
-// time; Send likewise.
+// Codec reads and writes the messages of a connection. A session calls Receive from one goroutine at a time; Send likewise.
 type Codec interface {
 	Receive() (interface{}, error)
 	Send(msg interface{}) error
 	Close() error
 }
 
-// ClearSendChan is for codecs whose messages have to be freed: when a session with a send queue is closed, ClearSendChan gets
-// the queue, closed, with the messages that were not sent.
+// ClearSendChan is an optional interface of a Codec, for messages that have to be freed: when a session with a send queue
+// closes, it gets the closed queue with the unsent messages.
 type ClearSendChan interface {
 	ClearSendChan(queue <-chan interface{})
 }
@@ -51,7 +50,7 @@ func DialTimeout(network, address string, timeout time.Duration, protocol Protoc
 	return NewSession(codec, sendChanSize), nil
 }
 
-// Listen listens on an address for a Server, whose Serve accepts connections.
+// Listen listens on an address and makes a Server of the listener. Its Serve accepts connections.
 func Listen(network, address string, protocol Protocol, sendChanSize int, handler Handler) (*Server, error) {
 	listener, err := net.Listen(network, address)
 	if err != nil {

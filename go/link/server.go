@@ -29,7 +29,7 @@ func NewServer(listener net.Listener, protocol Protocol, sendChanSize int, handl
 	return &Server{listener, protocol, sendChanSize, handler, NewManager()}
 }
 
-// Listener is what the server accepts from.
+// Listener returns the listener of the server.
 func (s *Server) Listener() net.Listener { return s.listener }
 
 // Serve accepts connections until Stop, which makes it return io.EOF, or until the listener fails. A session lives on when its

@@ -12,7 +12,7 @@ import (
 	"fastway/link"
 )
 
-// echo sends back what comes, until the session ends.
+// echo sends messages back until the session ends.
 func echo(session *link.Session) {
 	defer session.Close()
 	for {

@@ -1,8 +1,8 @@
 // Package link has sessions, which carry messages over codecs, under the names that github.com/funny/link gives them, for
-// programs that were written for it: what [fastway.EndPoint.Dial] and [fastway.EndPoint.Accept] give are sessions. New
-// programs use the connections of package fastway.
+// programs that were written for it: [fastway.EndPoint.Dial] and [fastway.EndPoint.Accept] give sessions. New programs use
+// the connections of package fastway.
 //
-// [Dial] and [Server] make sessions of TCP connections, whose messages a [Protocol] reads and writes: those of package
+// [Dial] and [Server] make sessions of TCP connections. A [Protocol] reads and writes their messages: one of package
 // fastway/link/codec, or one of your own. A [Manager] keeps sessions until they are closed, a [Channel] groups them.
 //
 //	server, err := link.Listen("tcp", "127.0.0.1:0", codec.Json(), 1024, link.HandlerFunc(func(session *link.Session) {
@@ -50,7 +50,7 @@ type Session struct {
 	codec  Codec
 	toSend chan interface{}
 	closed chan struct{}
-	// sending is held by who sends, alone when that is the codec, and when toSend is closed.
+	// sending is locked for a Send of the codec and for closing toSend, and read-locked for a send into toSend.
 	sending sync.RWMutex
 	// onEnd is called when the close callbacks have returned.
 	onEnd func()
@@ -211,7 +211,7 @@ func (s *Session) end() (callbacks []closeCallback, first bool) {
 	return callbacks, first
 }
 
-// clearQueue gives the codec what was not sent.
+// clearQueue closes the queue and gives the codec the unsent messages.
 func (s *Session) clearQueue() {
 	if s.toSend == nil {
 		return
@@ -224,7 +224,7 @@ func (s *Session) clearQueue() {
 	}
 }
 
-// tell calls the callbacks, in their order, on a goroutine of their own: who ends the session may hold what they need.
+// tell calls the callbacks in their order, on a goroutine of their own: the caller may hold locks that they need.
 func (s *Session) tell(callbacks []closeCallback) {
 	if len(callbacks) == 0 {
 		s.told()
@@ -238,7 +238,7 @@ func (s *Session) tell(callbacks []closeCallback) {
 	}()
 }
 
-// told tells those who wait for the callbacks.
+// told reports that all callbacks have returned.
 func (s *Session) told() {
 	if observer, ok := s.codec.(observer); ok {
 		observer.CallbacksRan()

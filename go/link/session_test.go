@@ -84,7 +84,7 @@ func TestCloseCallbacksAreCalledInTheirOrderAfterTheCodecWasClosed(t *testing.T)
 	}
 }
 
-// clearing is a codec that is told what was not sent.
+// clearing is a codec with ClearSendChan.
 type clearing struct {
 	slowCodec
 	left chan int

@@ -11,7 +11,7 @@ import (
 	"fastway/link"
 )
 
-// patience is what a test waits at most for what must come, also on a busy machine.
+// patience bounds every wait of a test, also on a busy machine.
 const patience = 60 * time.Second
 
 // lengths is a protocol of byte slices, each behind its length.
@@ -84,7 +84,7 @@ func await[T any](t *testing.T, what string, from <-chan T) (value T) {
 	return value
 }
 
-// serve runs a server on loopback until the test ends; what its Serve returns comes from ended.
+// serve runs a server on loopback until the test ends. The channel ended gives the result of Serve.
 func serve(t *testing.T, protocol link.Protocol, sendChanSize int, handle func(*link.Session)) (server *link.Server, ended <-chan error) {
 	t.Helper()
 	server, err := link.Listen("tcp", "127.0.0.1:0", protocol, sendChanSize, link.HandlerFunc(handle))

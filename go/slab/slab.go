@@ -5,7 +5,7 @@
 //
 //   - [AtomPool] and [LockPool] own a page of memory for each chunk size. A chunk that is freed twice panics.
 //   - [ChanPool] begins with a page for each chunk size, and keeps any slice of such a size.
-//   - [SyncPool] keeps what is freed in sync.Pools, so the garbage collector bounds it. New programs use this one.
+//   - [SyncPool] keeps freed slices in sync.Pools, so the garbage collector bounds them. New programs use this one.
 //   - [NoPool] keeps nothing.
 //
 // All of them may be used by several goroutines at a time. A slice that is larger than the largest chunk, or that comes when

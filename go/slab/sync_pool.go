@@ -47,5 +47,5 @@ func (c *syncClass) give(mem []byte) {
 	c.kept.Put(kept)
 }
 
-// headers are what slices are kept in, so that keeping one allocates nothing.
+// headers hold the kept slices, so that keeping one allocates nothing.
 var headers sync.Pool

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Process is a gateway that runs. On Linux it ends with the process that started it, whatever becomes of that.
+// Process is a running gateway. On Linux it ends with the process that started it, even when that is killed.
 type Process struct {
 	// Client and Server are the addresses of its two ports.
 	Client, Server string
@@ -73,7 +73,7 @@ func (p *Process) wait() {
 // Exited is closed when the gateway has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Log is what the gateway has logged.
+// Log returns the gateway's log.
 func (p *Process) Log() string {
 	log, err := os.ReadFile(p.log)
 	if err != nil {

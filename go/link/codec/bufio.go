@@ -7,8 +7,8 @@ import (
 	"fastway/link"
 )
 
-// Bufio has what the base protocol reads and writes go through buffers of these sizes; 0 is no buffer. Each message that is
-// sent is written at once, however often the base writes.
+// Bufio gives the base protocol buffers of these sizes for reading and writing; 0 is no buffer. Each message is written at
+// once, however often the base writes.
 func Bufio(base link.Protocol, readBuf, writeBuf int) link.Protocol {
 	return link.ProtocolFunc(func(rw io.ReadWriter) (link.Codec, error) {
 		stream := newBuffered(rw, readBuf, writeBuf)
@@ -40,7 +40,7 @@ func newBuffered(rw io.ReadWriter, readBuf, writeBuf int) *buffered {
 	return b
 }
 
-// Flush writes what the base has written so far.
+// Flush writes the buffered bytes.
 func (b *buffered) Flush() error {
 	if b.buffer == nil {
 		return nil

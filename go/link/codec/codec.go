@@ -3,9 +3,9 @@
 //
 //   - [Json]: a message is a JSON object that names its type.
 //   - [FixLen]: a head of fixed size before each message tells its length.
-//   - [Bufio]: what a protocol below reads and writes is buffered.
+//   - [Bufio]: buffers the reads and writes of another protocol.
 //
-// They stack; the one that is given to a link.Server or a link.Dial is the outermost:
+// They stack; a link.Server or a link.Dial gets the outermost:
 //
 //	protocol := codec.Bufio(codec.FixLen(codec.Json(), 2, binary.LittleEndian, 1024, 1024), 4096, 4096)
 package codec

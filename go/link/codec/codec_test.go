@@ -28,7 +28,7 @@ func messages() *codec.JsonProtocol {
 	return protocol
 }
 
-// connection is what one side writes and reads back itself, and notes that it was closed.
+// connection gives back the bytes that were written, and counts writes and closes.
 type connection struct {
 	bytes.Buffer
 	writes int
@@ -155,7 +155,7 @@ func TestAMessageAboveTheBoundIsNotReceived(t *testing.T) {
 	}
 }
 
-// The original cuts the length to what the head can tell, and the other end loses its place.
+// The original truncates the length to the size of the head, and the other end loses its place.
 func TestAMessageThatItsHeadCannotTellIsNotSent(t *testing.T) {
 	var conn connection
 	one := codecOver(t, codec.FixLen(messages(), 1, binary.LittleEndian, 255, 255), &conn)

@@ -10,7 +10,7 @@ import (
 	"fastway/link"
 )
 
-// ErrTooLargePacket says that a message is larger than what may be received, or than its head can tell when it is sent.
+// ErrTooLargePacket reports a received message above the bound, or a sent one with a length that does not fit the head.
 var ErrTooLargePacket = errors.New("Too Large Packet") //lint:ignore ST1005 the original's text
 
 // FixLenProtocol writes the length of each message before it.
@@ -22,8 +22,7 @@ type FixLenProtocol struct {
 }
 
 // FixLen makes a protocol with a head of n bytes, 1, 2, 4 or 8, before each message of the base protocol; with another n it
-// panics. maxRecv bounds the messages that are received. maxSend is not looked at, as in the original: messages are sent up to
-// what the head can tell.
+// panics. maxRecv bounds received messages. maxSend is ignored, as in the original: only the head bounds sent messages.
 func FixLen(base link.Protocol, n int, byteOrder binary.ByteOrder, maxRecv, maxSend int) *FixLenProtocol {
 	switch n {
 	case 1, 2, 4, 8:
@@ -84,7 +83,7 @@ type fixLenCodec struct {
 	message  message
 }
 
-// message is what the base reads one message from, and writes one to.
+// message is the base protocol's connection: it reads one message from it, and writes one to it.
 type message struct {
 	received bytes.Reader
 	toSend   bytes.Buffer

@@ -9,8 +9,8 @@ import (
 	"fastway/link"
 )
 
-// JsonProtocol carries messages as JSON objects of a name and a body: {"Head":"…","Body":…}. Receive makes a pointer to the
-// type that was registered under the name; of a name that is not known it makes what encoding/json makes of an interface.
+// JsonProtocol carries messages as JSON objects of a name and a body: {"Head":"…","Body":…}. Receive gives a pointer to the
+// type that is registered under the name. A body with an unknown name is decoded as encoding/json decodes into an interface.
 type JsonProtocol struct {
 	mu    sync.RWMutex
 	types map[string]reflect.Type
