@@ -15,6 +15,8 @@ export FASTWAY_BIN=${FASTWAY_BIN:-$target/debug/fastway}
 export FASTWAY_CHAT_BIN=${FASTWAY_CHAT_BIN:-$target/debug/examples/chat}
 export FASTWAY_PEER_BIN=${FASTWAY_PEER_BIN:-$target/debug/fastway-interop-peer}
 
+source csharp/nunit.sh
+
 main() {
     local nunit
     nunit=$(find_nunit)
@@ -58,32 +60,23 @@ build_go_peer() {
     go -C go build -o "$FASTWAY_GO_PEER_BIN" ./internal/interoppeer
 }
 
-find_nunit() {
-    local found
-    found=$(find /usr/lib/cli /usr/lib/mono/gac -name nunit.framework.dll -path '*2.6*' 2>/dev/null | head -n 1)
-    [[ -n $found ]] || { echo "NUnit 2.6 is missing (Debian: libnunit-framework2.6.3-cil)" >&2 && return 1; }
-    echo "$found"
-}
-
 # What computes for long keeps one core busy while the rest waits for gateways.
 test_all() {
+    rm -f "$out"/tests-*.xml
     if (($# > 0)); then
         run_tests chosen "$@"
         return
     fi
     run_tests computing -include:Computes >"$out/computing.log" &
-    local computing=$! status=0
-    run_tests talking -exclude:Computes || status=1
-    wait "$computing" || status=1
+    local computing=$! talked=0 computed=0
+    run_tests talking -exclude:Computes || talked=$?
+    wait "$computing" || computed=$?
     cat "$out/computing.log"
-    return "$status"
+    return $((talked > computed ? talked : computed))
 }
 
-# Shows the summary, and of failures everything.
 run_tests() {
-    local name=$1
-    shift
-    (cd "$out" && nunit-console -nologo -nodots -noshadow -xml:"tests-$name.xml" "$@" Fastway.Tests.dll)
+    run_nunit "$out" "$1" Fastway.Tests.dll "${@:2}"
 }
 
 main "$@"

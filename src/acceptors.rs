@@ -30,11 +30,25 @@ pub fn bind(addr: &str, reuse_port: bool) -> io::Result<TcpListener> {
     Err(last)
 }
 
+/// A peer's address as it is logged, counted and filtered: an IPv4 peer of an IPv6 socket has its IPv4 address.
+pub fn plain(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
 fn candidates(addr: &str) -> io::Result<Vec<SocketAddr>> {
-    let Some(port) = addr.strip_prefix(':') else { return Ok(addr.to_socket_addrs()?.collect()) };
+    let Some(port) = addr.strip_prefix(':') else { return Ok(ipv4_first(addr.to_socket_addrs()?)) };
     let port = port.parse().map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, format!("bad port: {bad}")))?;
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     Ok(any.map(|ip| SocketAddr::new(ip, port)).into())
+}
+
+/// Addresses in the order in which they are tried. A name that has both families is taken to mean IPv4, as in the
+/// original; an IPv4 address written as IPv6 is IPv4, since no socket of the other family may have it alone.
+fn ipv4_first(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let is_mapped = |ip: IpAddr| ip.is_ipv6() && ip.to_canonical().is_ipv4();
+    let mut addrs: Vec<SocketAddr> = addrs.map(|addr| if is_mapped(addr.ip()) { plain(addr) } else { addr }).collect();
+    addrs.sort_by_key(SocketAddr::is_ipv6);
+    addrs
 }
 
 fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
@@ -85,6 +99,20 @@ mod tests {
         let listener = bind(":0", false).unwrap();
         let port = listener.local_addr().unwrap().port();
         std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn ipv4_is_tried_first() {
+        let addrs =
+            ["[::1]:1", "[fe80::1%7]:1", "127.0.0.1:1", "[::ffff:127.0.0.2]:1"].map(|addr| addr.parse().unwrap());
+        let order: Vec<_> = ipv4_first(addrs.into_iter()).iter().map(ToString::to_string).collect();
+        assert_eq!(order, ["127.0.0.1:1", "127.0.0.2:1", "[::1]:1", "[fe80::1%7]:1"]);
+    }
+
+    #[test]
+    fn an_ipv4_address_written_as_ipv6_can_be_listened_on() {
+        let listener = bind("[::ffff:127.0.0.1]:0", false).unwrap();
+        std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Who is let in, and where: limits and loads, shared by the acceptors of all workers.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use fastway_service::{AddressPrefix, Shares};
 
 use crate::config::Limits;
 use crate::routing::{Side, WorkerId};
@@ -14,13 +13,16 @@ use crate::routing::{Side, WorkerId};
 #[derive(Debug)]
 pub struct Admission {
     max_links: Option<usize>,
-    max_links_per_address: Option<usize>,
     clients: AtomicUsize,
-    /// Only kept up when there is a limit per address.
-    clients_by_address: DashMap<Site, usize>,
+    per_address: Option<PerAddress>,
     links_by_worker: Box<[AtomicUsize]>,
-    max_handshakes: usize,
-    handshakes: AtomicUsize,
+}
+
+/// Client links by address, when these are limited.
+#[derive(Debug)]
+struct PerAddress {
+    limit: usize,
+    links: Mutex<Shares>,
 }
 
 /// Why a link was turned away at the door.
@@ -33,10 +35,10 @@ pub enum Refusal {
         limit: usize,
     },
     /// The address has as many client links as it may have.
-    #[error("{address} has {limit} links already (--max-links-per-address)")]
+    #[error("{prefix} has {limit} links already (--max-links-per-address)")]
     TooManyFromAddress {
-        /// The address.
-        address: IpAddr,
+        /// Where the link comes from.
+        prefix: AddressPrefix,
         /// The limit.
         limit: usize,
     },
@@ -92,28 +94,17 @@ pub struct Permit {
 
 #[derive(Debug)]
 struct Client {
-    counted_address: Option<Site>,
+    counted_prefix: Option<AddressPrefix>,
 }
-
-/// What counts as one address: an IPv4 address, or the /64 that an IPv6 host can move in at will.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Site(IpAddr);
-
-/// A handshake in progress; dropping it ends the count.
-#[derive(Debug)]
-pub struct Handshaking(Arc<Admission>);
 
 impl Admission {
     /// Nobody is in yet.
     pub fn new(limits: &Limits, workers: usize) -> Arc<Self> {
         Arc::new(Self {
             max_links: limits.max_links,
-            max_links_per_address: limits.max_links_per_address,
             clients: AtomicUsize::new(0),
-            clients_by_address: DashMap::new(),
+            per_address: limits.max_links_per_address.map(|limit| PerAddress { limit, links: Mutex::default() }),
             links_by_worker: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
-            max_handshakes: limits.max_handshakes,
-            handshakes: AtomicUsize::new(0),
         })
     }
 
@@ -140,17 +131,14 @@ impl Admission {
         Permit { admission: Arc::clone(self), worker, client: None }
     }
 
-    /// Counts a handshake; false beyond `--max-handshakes`.
-    pub fn begin_handshake(self: &Arc<Self>) -> (Handshaking, bool) {
-        let before = self.handshakes.fetch_add(1, Relaxed);
-        (Handshaking(Arc::clone(self)), before < self.max_handshakes)
-    }
-
     fn admit_client(&self, address: IpAddr) -> Result<Client, Refusal> {
-        let site = site(address);
-        let counted_address = self.max_links_per_address.map(|limit| self.admit_address(site, limit)).transpose()?;
+        let prefix = AddressPrefix::from(address);
+        let counted_prefix = match &self.per_address {
+            Some(per_address) => Some(per_address.admit(prefix)?),
+            None => None,
+        };
         let before = self.clients.fetch_add(1, Relaxed);
-        let client = Client { counted_address };
+        let client = Client { counted_prefix };
         match self.max_links {
             Some(limit) if before >= limit => {
                 self.leave(&client);
@@ -160,26 +148,10 @@ impl Admission {
         }
     }
 
-    fn admit_address(&self, site: Site, limit: usize) -> Result<Site, Refusal> {
-        let mut links = self.clients_by_address.entry(site).or_insert(0);
-        if *links >= limit {
-            return Err(Refusal::TooManyFromAddress { address: site.0, limit });
-        }
-        *links += 1;
-        Ok(site)
-    }
-
     fn leave(&self, client: &Client) {
         self.clients.fetch_sub(1, Relaxed);
-        client.counted_address.into_iter().for_each(|site| self.forget_address(site));
-    }
-
-    fn forget_address(&self, site: Site) {
-        if let Entry::Occupied(mut links) = self.clients_by_address.entry(site) {
-            *links.get_mut() -= 1;
-            if *links.get() == 0 {
-                links.remove();
-            }
+        if let (Some(per_address), Some(prefix)) = (&self.per_address, client.counted_prefix) {
+            per_address.links().remove(prefix, 0);
         }
     }
 
@@ -189,11 +161,30 @@ impl Admission {
     }
 }
 
-/// What an address counts as.
-pub fn site(address: IpAddr) -> Site {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Site(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64))),
-        v4 => Site(v4),
+impl PerAddress {
+    /// A panic of another thread cannot leave the counts half changed.
+    fn links(&self) -> MutexGuard<'_, Shares> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a link for a prefix.
+    fn admit(&self, prefix: AddressPrefix) -> Result<AddressPrefix, Refusal> {
+        let mut links = self.links();
+        if links.of(prefix).holders >= self.limit {
+            return Err(Refusal::TooManyFromAddress { prefix, limit: self.limit });
+        }
+        links.add(prefix, 0);
+        Ok(prefix)
+    }
+
+    /// Counts a link for another prefix than before, if there is room for it.
+    fn move_to(&self, counted: &mut AddressPrefix, prefix: AddressPrefix) {
+        let mut links = self.links();
+        links.remove(*counted, 0);
+        if links.of(prefix).holders < self.limit {
+            *counted = prefix;
+        }
+        links.add(*counted, 0);
     }
 }
 
@@ -219,13 +210,12 @@ impl Permit {
         }
     }
 
-    /// The peer's address has changed. That is no reason to turn it away.
+    /// The peer's address has changed. That is no reason to turn it away; where it may have no more links, the link
+    /// goes on to be counted for the address that it had.
     pub fn move_to(&mut self, address: IpAddr) {
-        let site = site(address);
-        let Some(counted) = self.client.as_mut().and_then(|client| client.counted_address.as_mut()) else { return };
-        if *counted != site {
-            *self.admission.clients_by_address.entry(site).or_insert(0) += 1;
-            self.admission.forget_address(std::mem::replace(counted, site));
+        let counted = self.client.as_mut().and_then(|client| client.counted_prefix.as_mut());
+        if let (Some(per_address), Some(counted)) = (&self.admission.per_address, counted) {
+            per_address.move_to(counted, AddressPrefix::from(address));
         }
     }
 }
@@ -236,12 +226,6 @@ impl Drop for Permit {
             links.fetch_sub(1, Relaxed);
         }
         self.uncount_client();
-    }
-}
-
-impl Drop for Handshaking {
-    fn drop(&mut self) {
-        self.0.handshakes.fetch_sub(1, Relaxed);
     }
 }
 
@@ -273,19 +257,30 @@ mod tests {
     fn addresses_are_counted_apart_and_forgotten() {
         let admission = Admission::new(&Limits { max_links_per_address: Some(2), ..Limits::default() }, 1);
         let permits: Vec<Permit> = [1, 1, 2].map(|last| admit(&admission, last).unwrap()).into();
-        let refusal = Refusal::TooManyFromAddress { address: address(1), limit: 2 };
+        let refusal = Refusal::TooManyFromAddress { prefix: AddressPrefix::from(address(1)), limit: 2 };
         assert_eq!(admit(&admission, 1).unwrap_err(), refusal);
         drop(permits);
-        assert!(admission.clients_by_address.is_empty());
+        assert_eq!(counted(&admission, 1), 0);
         assert_eq!(admission.clients.load(Relaxed), 0);
     }
 
     #[test]
-    fn an_ipv6_host_has_a_whole_network_and_a_mapped_address_is_ipv4() {
-        let parse = |text: &str| site(text.parse().unwrap());
-        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:1"));
-        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
-        assert_eq!(parse("::ffff:192.0.2.1"), parse("192.0.2.1"));
+    fn a_link_that_moves_is_counted_where_there_is_room() {
+        let admission = Admission::new(&Limits { max_links_per_address: Some(2), ..Limits::default() }, 1);
+        let mut moving: Vec<Permit> = (0..2).map(|_| admit(&admission, 1).unwrap()).collect();
+        let _resident = admit(&admission, 2).unwrap();
+        moving.iter_mut().for_each(|permit| permit.move_to(address(2)));
+        assert_eq!([1, 2].map(|last| counted(&admission, last)), [1, 2], "room for one of the two");
+        moving.iter_mut().for_each(|permit| permit.move_to(address(2)));
+        assert_eq!([1, 2].map(|last| counted(&admission, last)), [1, 2], "whoever is there stays there");
+
+        admit(&admission, 1).unwrap();
+        drop(moving);
+        assert_eq!([1, 2].map(|last| counted(&admission, last)), [0, 1]);
+    }
+
+    fn counted(admission: &Admission, last: u8) -> usize {
+        admission.per_address.as_ref().unwrap().links().of(AddressPrefix::from(address(last))).holders
     }
 
     #[test]
@@ -295,14 +290,5 @@ mod tests {
         for worker in (0..3).map(WorkerId::new) {
             assert_eq!(permits.iter().filter(|permit| permit.worker() == worker).count(), 3);
         }
-    }
-
-    #[test]
-    fn handshakes_are_counted_while_they_last() {
-        let admission = Admission::new(&Limits { max_handshakes: 1, ..Limits::default() }, 2);
-        let (first, within) = admission.begin_handshake();
-        assert!(within && !admission.begin_handshake().1);
-        drop(first);
-        assert!(admission.begin_handshake().1);
     }
 }

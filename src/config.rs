@@ -5,8 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use fastway_session::{KeyPair, LinkKind, WaitingLimits};
+use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
+use crate::link::Bounds;
 use crate::routing::Side;
 
 /// Everything a gateway needs to know before it starts.
@@ -26,7 +27,7 @@ pub struct Config {
     pub server: SideConfig,
     /// Virtual connections that a client link may have before its next dial is refused; `None`: no limit.
     pub client_max_conns: Option<u32>,
-    /// How long a client's outbox may stay above its packet bound before that client is closed as too slow.
+    /// How long more may wait for a client than its bounds allow, packets or bytes, before it is closed as too slow.
     pub client_slow_grace: Duration,
     /// What servers prove to know when they register. Empty: every server that has an empty key as well is let in.
     pub server_auth_key: Secret,
@@ -48,6 +49,14 @@ impl Config {
             Side::Server => &self.server,
         }
     }
+
+    /// How much may wait for a link on one port.
+    #[inline]
+    pub fn bounds(&self, side: Side) -> Bounds {
+        let SideConfig { send_queue_packets, send_queue_bytes, .. } = *self.side(side);
+        let grace = (side == Side::Client).then_some(self.client_slow_grace);
+        Bounds { packets: send_queue_packets, bytes: send_queue_bytes, grace }
+    }
 }
 
 /// What the links on one port have in common.
@@ -57,9 +66,9 @@ pub struct SideConfig {
     pub addr: String,
     /// First size of the buffer for a message that arrived in part, in bytes. It never caps a read.
     pub buffer_bytes: usize,
-    /// Bound of a link's outbox in packets (soft for clients: see [`Config::client_slow_grace`]).
+    /// Bound of what waits for a link in packets (soft for clients: see [`Config::client_slow_grace`]).
     pub send_queue_packets: usize,
-    /// Bound of a link's outbox in bytes.
+    /// Bound of what waits for a link in bytes. Soft for clients, too, up to 16 times as much, which closes them at once.
     pub send_queue_bytes: usize,
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.
@@ -75,17 +84,19 @@ pub struct SideConfig {
 pub struct LinkKinds {
     /// The mux protocol, in the open.
     pub plain: bool,
-    /// Secure sessions.
+    /// Secure sessions of peers that check the gateway's key (pattern NK).
     pub secure: bool,
+    /// Those of peers that do not, as well (pattern NN).
+    pub unpinned: bool,
     /// Legacy sessions.
     pub legacy: bool,
 }
 
 impl LinkKinds {
     /// Links without a session.
-    pub const PLAIN: Self = Self { plain: true, secure: false, legacy: false };
+    pub const PLAIN: Self = Self { plain: true, secure: false, unpinned: false, legacy: false };
     /// Sessions of both kinds, and nothing else.
-    pub const SESSIONS: Self = Self { plain: false, secure: true, legacy: true };
+    pub const SESSIONS: Self = Self { plain: false, secure: true, unpinned: true, legacy: true };
 
     /// Whether some kind of session is admitted.
     pub const fn with_sessions(self) -> bool {
@@ -100,6 +111,28 @@ impl LinkKinds {
             LinkKind::Legacy => self.legacy,
         }
     }
+
+    /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
+    pub fn admits_request(self, request: &Request) -> bool {
+        match request {
+            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
+            Request::Resume(resume) => self.admits(resume.kind()),
+        }
+    }
+}
+
+/// For people: `plain links and secure sessions`.
+impl fmt::Display for LinkKinds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            (self.plain, "plain links"),
+            (self.secure && self.unpinned, "secure sessions"),
+            (self.secure && !self.unpinned, "secure sessions with the gateway's key pinned"),
+            (self.legacy, "legacy sessions"),
+        ];
+        let names: Vec<_> = kinds.into_iter().filter(|(admitted, _)| *admitted).map(|(_, name)| name).collect();
+        out.write_str(&names.join(" and "))
+    }
 }
 
 /// The sessions of one port.
@@ -109,10 +142,19 @@ pub struct SessionConfig {
     pub legacy_encrypt: bool,
     /// How many of the last bytes sent a legacy session keeps to send them again.
     pub legacy_replay_bytes: usize,
-    /// For how long a transport may take to say what it is, and to prove itself.
-    pub handshake_time: Duration,
+    /// For how long a transport may take to say what it is, and to prove itself; `None`: no limit but that on the number
+    /// of handshakes.
+    pub handshake_time: Option<Duration>,
     /// For how long a session waits for a transport.
     pub wait: Duration,
+}
+
+impl SessionConfig {
+    /// The handshake time as a number; without a limit one that no process lives to see, and that can be counted with.
+    pub(crate) fn handshake_limit(&self) -> Duration {
+        const NO_LIMIT: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+        self.handshake_time.unwrap_or(NO_LIMIT)
+    }
 }
 
 /// What the sessions of both ports have in common.
@@ -122,10 +164,24 @@ pub struct SessionsConfig {
     pub key: Option<KeyPair>,
     /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
     pub max_handshakes_per_address: usize,
-    /// Handshakes computed in a second; further ones are refused. At least 1.
-    pub max_handshakes_per_second: u32,
+    /// Handshakes computed in a second to open sessions, and as many to resume them; further ones wait. `None`: as many
+    /// as there is time for.
+    pub max_handshakes_per_second: Option<u32>,
     /// Bounds on sessions that wait.
     pub waiting: WaitingLimits,
+}
+
+/// Bounds on sessions that wait for a transport. Sessions with a transport are bounded as links are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// Sessions that wait.
+    pub sessions: usize,
+    /// Bytes kept for them, all together.
+    pub bytes: usize,
+    /// Sessions of one address that wait.
+    pub sessions_per_address: usize,
+    /// Bytes kept for those of one address.
+    pub bytes_per_address: usize,
 }
 
 /// Size classes of the buffer pool: `min_chunk`, `min_chunk * factor`, … `max_chunk`, all in bytes.
@@ -238,7 +294,7 @@ impl Default for SessionConfig {
         Self {
             legacy_encrypt: false,
             legacy_replay_bytes: 64 << 10,
-            handshake_time: Duration::from_secs(10),
+            handshake_time: Some(Duration::from_secs(10)),
             wait: Duration::from_secs(60),
         }
     }
@@ -249,7 +305,7 @@ impl Default for SessionsConfig {
         Self {
             key: None,
             max_handshakes_per_address: 256,
-            max_handshakes_per_second: 500,
+            max_handshakes_per_second: None,
             waiting: WaitingLimits {
                 sessions: 100_000,
                 bytes: 256 << 20,

@@ -15,7 +15,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::admin::{Outcome, Results};
-use crate::process::{Files, NotRunning, running_gateway};
+use crate::cli::CtlOptions;
+use crate::process::{Files, NotRunning, read_text, running_gateway, running_gateways};
 
 /// Time between looks at the result file.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -26,6 +27,17 @@ pub enum CtlError {
     /// There is nobody to ask.
     #[error(transparent)]
     NotRunning(#[from] NotRunning),
+    /// More than one runs here, and sharing their ports is no reason to ask any of them.
+    #[error("{} gateways run here, with pid {}: --pid says which one to ask", .0.len(), list(.0))]
+    Several(Vec<u32>),
+    /// There are some, but not that one.
+    #[error("no gateway with pid {pid} runs here under that name; there is one with pid {}", list(.running))]
+    NoSuchPid {
+        /// The one that was asked for.
+        pid: u32,
+        /// Those that run.
+        running: Vec<u32>,
+    },
     /// The command is none that a command file can hold.
     #[error("{0:?} cannot be a command: it must be one line of text and not begin with `#`")]
     BadCommand(String),
@@ -81,16 +93,53 @@ pub enum CtlError {
     Refused(String),
 }
 
-/// Runs one command on the gateway that these files belong to.
+/// A running gateway.
+struct Gateway {
+    pid: Pid,
+    pid_file: PathBuf,
+    files: Files,
+}
+
+impl Gateway {
+    /// The one that is meant.
+    fn find(options: &CtlOptions) -> Result<Self, CtlError> {
+        let files = Files::new(options.dir.as_deref().unwrap_or(Path::new(".")), options.name.clone());
+        if let Some(pid_file) = &options.pid_file {
+            return Ok(Self { pid: running_gateway(pid_file)?, pid_file: pid_file.clone(), files });
+        }
+        let running = running_gateways(&files)?;
+        let pids: Vec<u32> = running.iter().map(|(pid, _)| number(*pid)).collect();
+        let mut meant = running.into_iter().filter(|(pid, _)| options.pid.is_none_or(|wanted| wanted == number(*pid)));
+        match (meant.next(), meant.next(), options.pid) {
+            (Some((pid, files)), None, _) => Ok(Self { pid, pid_file: files.path("pid"), files }),
+            (None, _, Some(pid)) => Err(CtlError::NoSuchPid { pid, running: pids }),
+            _ => Err(CtlError::Several(pids)),
+        }
+    }
+
+    fn still_runs(&self) -> bool {
+        running_gateway(&self.pid_file).is_ok_and(|pid| pid == self.pid)
+    }
+}
+
+/// Numbers as a reader takes them.
+fn list(pids: &[u32]) -> String {
+    pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// Runs one command on the gateway that is meant.
 ///
 /// # Errors
 /// The command was not run, or nobody knows what came of it. What the command itself says is in the [`Outcome`].
-pub fn run(files: &Files, command: &str, limit: Duration) -> Result<Outcome, CtlError> {
+pub fn run(options: &CtlOptions) -> Result<Outcome, CtlError> {
+    let CtlOptions { command, timeout: limit, .. } = options;
+    let limit = *limit;
     if command.contains(|c: char| c.is_control() && c != '\t') || command.trim_start().starts_with('#') {
         return Err(CtlError::BadCommand(command.chars().take(64).collect()));
     }
     let until = Instant::now() + limit;
-    let pid = running_gateway(files)?;
+    let gateway = Gateway::find(options)?;
+    let Gateway { pid, ref files, .. } = gateway;
     // Before anything is written: somebody else would run it.
     test_kill_process(pid).map_err(|errno| not_signalled(pid, errno))?;
     let _alone = lock(files.dir(), until, limit)?;
@@ -98,7 +147,7 @@ pub fn run(files: &Files, command: &str, limit: Duration) -> Result<Outcome, Ctl
     let _asked = CommandsOnDisk::write(files.path("cmd"), format!("# {request}\n{command}\n"))?;
     let before = read(&files.path("cmd.out")).map(|(file, _)| file);
     kill_process(pid, Signal::USR1).map_err(|errno| not_signalled(pid, errno))?;
-    let results = wait(files, pid, &request, before, until).ok_or(CtlError::NoAnswer { pid: number(pid), limit })??;
+    let results = wait(&gateway, &request, before, until).ok_or(CtlError::NoAnswer { pid: number(pid), limit })??;
     match (results.outcomes.into_iter().next(), results.failure) {
         (Some(outcome), _) => Ok(outcome),
         (None, failure) => Err(CtlError::Refused(failure.unwrap_or_else(|| "it holds no command".to_owned()))),
@@ -149,7 +198,7 @@ impl CommandsOnDisk {
 
 impl Drop for CommandsOnDisk {
     fn drop(&mut self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+        if read_text(&self.path).is_ok_and(|(_, text)| text == self.text) {
             // Who could write it can remove it; if not, it does no more harm than one written by hand.
             let _ = fs::remove_file(&self.path);
         }
@@ -169,15 +218,14 @@ fn owner(pid: Pid) -> u32 {
 
 /// The results of our request; `None` when there are none in time.
 fn wait(
-    files: &Files,
-    pid: Pid,
+    gateway: &Gateway,
     request: &str,
     before: Option<Version>,
     until: Instant,
 ) -> Option<Result<Results, CtlError>> {
-    let path = files.path("cmd.out");
+    let path = gateway.files.path("cmd.out");
     loop {
-        let is_running = running_gateway(files).is_ok();
+        let is_running = gateway.still_runs();
         if let Some((seen, results)) = read(&path) {
             let is_ours = results.request.as_deref() == Some(request);
             // A command file that was refused as a whole says not who asked.
@@ -187,7 +235,7 @@ fn wait(
             }
         }
         if !is_running {
-            return Some(Err(CtlError::Ended { pid: number(pid) }));
+            return Some(Err(CtlError::Ended { pid: number(gateway.pid) }));
         }
         if Instant::now() >= until {
             return None;
@@ -201,8 +249,8 @@ type Version = (u64, i64, i64);
 
 /// What the result file holds.
 fn read(path: &Path) -> Option<(Version, Results)> {
-    let file = fs::metadata(path).ok()?;
-    let results = Results::parse(&fs::read_to_string(path).ok()?)?;
+    let (file, text) = read_text(path).ok()?;
+    let results = Results::parse(&text)?;
     Some(((file.ino(), file.mtime(), file.mtime_nsec()), results))
 }
 

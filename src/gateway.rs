@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use fastway_session::Load;
+use fastway_service::Share;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::acceptors;
@@ -19,7 +19,9 @@ pub use crate::observer::{
 use crate::pool::{ClassReport, Pool};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
-pub use crate::worker::{AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub use crate::worker::{
+    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo, Undelivered,
+};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub struct Report {
     /// Sessions, those that wait among them.
     pub sessions: usize,
     /// Sessions that wait for a transport.
-    pub waiting: Load,
+    pub waiting: Share,
     /// The buffer pool, by size class.
     pub pool: Vec<ClassReport>,
 }
@@ -132,7 +134,7 @@ impl Gateway {
         }
         drop(serving);
         let ready: Vec<WorkerId> = ready.iter().collect();
-        let ticker = Ticker::start(mailboxes.clone(), &self.config).map_err(StartError::Worker)?;
+        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
         let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping: AtomicBool::new(false) };
         let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
         match failed.map(|worker| running.join(worker)) {

@@ -7,6 +7,7 @@ use fastway_wire::{CHALLENGE_BYTES, Challenge, HandshakeError, RESPONSE_BYTES, S
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::config::Secret;
+use crate::first_bytes::Spoken;
 
 /// Time that a server has for its answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -21,8 +22,13 @@ pub enum HandshakeFailure {
     #[error("the peer did not answer the challenge within {DEADLINE:?}")]
     TooSlow,
     /// The peer does not know the key.
-    #[error("the peer's answer to the challenge is wrong ({0}); do both sides have the same ServerAuthKey?")]
+    #[error(transparent)]
     Denied(#[from] HandshakeError),
+    /// The peer is no game server.
+    #[error(
+        "the peer came with {0} where a game server answers the challenge: this port admits plain links (--server-link)"
+    )]
+    Mistaken(Spoken),
 }
 
 /// How handshakes fail, for counting.
@@ -32,7 +38,7 @@ pub enum HandshakeEnd {
     Lost,
     /// [`HandshakeFailure::TooSlow`]
     TooSlow,
-    /// [`HandshakeFailure::Denied`]
+    /// [`HandshakeFailure::Denied`] and [`HandshakeFailure::Mistaken`]
     WrongKey,
     /// Dropped as the oldest of too many.
     Dropped,
@@ -64,7 +70,7 @@ impl HandshakeFailure {
         match self {
             Self::Lost(_) => HandshakeEnd::Lost,
             Self::TooSlow => HandshakeEnd::TooSlow,
-            Self::Denied(_) => HandshakeEnd::WrongKey,
+            Self::Denied(_) | Self::Mistaken(_) => HandshakeEnd::WrongKey,
         }
     }
 }
@@ -82,5 +88,6 @@ pub async fn greet(
     let mut response = [0; RESPONSE_BYTES];
     stream.write_all(challenge.as_bytes()).await?;
     stream.read_exact(&mut response).await?;
-    Ok(challenge.verify(key.expose(), &response)?)
+    let verified = challenge.verify(key.expose(), &response);
+    verified.map_err(|wrong| Spoken::instead_of_a_proof(&response).map_or(wrong.into(), HandshakeFailure::Mistaken))
 }

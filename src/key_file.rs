@@ -1,8 +1,9 @@
-//! The file of the gateway's private key: 64 hexadecimal digits, readable by its owner alone.
+//! The file of the gateway's private key: 64 hexadecimal digits, readable by its owner alone, or by a group too where
+//! root owns it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use fastway_session::{KEY_BYTES, KeyPair, PublicKey};
@@ -11,6 +12,9 @@ use fastway_session::{KEY_BYTES, KeyPair, PublicKey};
 const MAX_BYTES: u64 = 256;
 /// Permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
+/// What a group may have where root owns the file: a secret that is mounted for a service is often root's, and readable by
+/// the service's group.
+const GROUP_READS: u32 = 0o040;
 const OWNER_ONLY: u32 = 0o600;
 
 /// Why a file gives no key.
@@ -20,7 +24,9 @@ pub enum KeyFileError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Somebody else could read the private key.
-    #[error("others may read or write it (mode {mode:03o}); expected mode 600: chmod 600 FILE")]
+    #[error(
+        "others may read or write it (mode {mode:03o}); expected mode 600 (chmod 600 FILE), or 640 where root owns the file"
+    )]
     Exposed {
         /// Its permissions.
         mode: u32,
@@ -30,7 +36,7 @@ pub enum KeyFileError {
     Malformed,
 }
 
-/// Makes a key pair and writes its private half to a new file.
+/// Makes a key pair and writes its private half to a new file, or leaves none.
 ///
 /// # Errors
 /// The file exists, or cannot be written.
@@ -39,8 +45,12 @@ pub fn generate(path: &Path) -> Result<PublicKey, KeyFileError> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path)?;
     let mut line: String = keys.private_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     line.push('\n');
-    file.write_all(line.as_bytes())?;
-    file.sync_all()?;
+    let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is of no use and would be in the way of the next try. The error that counts is the first one.
+        let _ = fs::remove_file(path);
+    }
+    written?;
     Ok(keys.public())
 }
 
@@ -50,16 +60,20 @@ pub fn generate(path: &Path) -> Result<PublicKey, KeyFileError> {
 /// The file cannot be read, others may read it, or it holds something else.
 pub fn read(path: &Path) -> Result<KeyPair, KeyFileError> {
     let file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
-        return Err(KeyFileError::Exposed { mode });
-    }
+    check_readers(&file.metadata()?)?;
     let mut text = String::new();
     let read = file.take(MAX_BYTES).read_to_string(&mut text);
     read.map_err(
         |error| if error.kind() == io::ErrorKind::InvalidData { KeyFileError::Malformed } else { error.into() },
     )?;
-    decode(text.strip_suffix('\n').unwrap_or(&text)).map(KeyPair::from_private).ok_or(KeyFileError::Malformed)
+    decode(text.trim_end_matches(['\r', '\n'])).map(KeyPair::from_private).ok_or(KeyFileError::Malformed)
+}
+
+/// Whether nobody reads the file who should not.
+fn check_readers(file: &Metadata) -> Result<(), KeyFileError> {
+    let mode = file.mode() & 0o777;
+    let allowed = if file.uid() == 0 { GROUP_READS } else { 0 };
+    if mode & OTHERS & !allowed == 0 { Ok(()) } else { Err(KeyFileError::Exposed { mode }) }
 }
 
 fn decode(digits: &str) -> Option<[u8; KEY_BYTES]> {
@@ -75,6 +89,8 @@ fn hex_byte(pair: [u8; 2]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -83,7 +99,7 @@ mod tests {
         let path = dir.path().join("key");
         let public = generate(&path).unwrap();
         assert_eq!(read(&path).unwrap().public(), public);
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert!(
             matches!(generate(&path), Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists)
         );
@@ -97,15 +113,17 @@ mod tests {
         generate(&path).unwrap();
         let right = std::fs::read_to_string(&path).unwrap();
         for wrong in
-            ["", "\n", &right[1..], &format!("{right}\n"), &format!("0{right}"), &right.replacen(&right[..1], "g", 1)]
+            ["", "\n", &right[1..], &format!(" {right}"), &format!("0{right}"), &right.replacen(&right[..1], "g", 1)]
         {
             std::fs::write(&path, wrong).unwrap();
             assert!(matches!(read(&path), Err(KeyFileError::Malformed)), "{wrong:?}");
         }
         std::fs::write(&path, [0xff; 65]).unwrap();
         assert!(matches!(read(&path), Err(KeyFileError::Malformed)));
-        std::fs::write(&path, right.to_uppercase()).unwrap();
-        read(&path).unwrap();
+        for fine in [right.to_uppercase(), right.trim_end().to_owned(), format!("{}\r\n\n", right.trim_end())] {
+            std::fs::write(&path, &fine).unwrap();
+            assert!(read(&path).is_ok(), "{fine:?}");
+        }
     }
 
     #[test]
@@ -113,10 +131,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         generate(&path).unwrap();
-        for mode in [0o640, 0o604, 0o620, 0o777] {
+        for mode in [0o604, 0o620, 0o660, 0o644, 0o777] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let refused = read(&path).unwrap_err().to_string();
             assert!(refused.contains(&format!("{mode:03o}")) && refused.contains("chmod 600"), "{refused}");
+        }
+        let is_roots = path.metadata().unwrap().uid() == 0;
+        for mode in [0o440, 0o640] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).is_ok(), is_roots, "{mode:o}");
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ctl;
+pub mod first_bytes;
 pub mod gateway;
 pub mod handshake;
 pub mod http;

@@ -9,11 +9,12 @@ use anyhow::Context;
 use fastway::admin::{self, AdminThread, CommandFile, Registry};
 use fastway::cli::{self, CtlOptions, Invocation, Options};
 use fastway::ctl;
-use fastway::gateway::{Gateway, Running};
+use fastway::gateway::{Gateway, Running, Undelivered};
 use fastway::http::{HttpAdmin, HttpListener};
-use fastway::key_file;
-use fastway::logging::{self, LogControl};
-use fastway::process::{Files, PidFile, Signal, Signals, raise_descriptor_limit};
+use fastway::key_file::{self, KeyFileError};
+use fastway::logging::{self, Log, LogControl};
+use fastway::process::{Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file};
+use fastway_session::PublicKey;
 use tokio::runtime;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
@@ -30,35 +31,57 @@ fn main() -> ExitCode {
     let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
         Ok(Invocation::Run(options)) => *options,
         Ok(Invocation::Ctl(options)) => return ask(&options),
-        Ok(Invocation::Keygen(path)) => return generate_key(&path),
+        Ok(Invocation::Keygen(path)) => return print_key("write", &path, key_file::generate(&path)),
+        Ok(Invocation::PublicKey(path)) => {
+            return print_key("use", &path, key_file::read(&path).map(|keys| keys.public()));
+        }
         Ok(Invocation::Print(text)) => return print(&text),
         Err(error) => {
             eprintln!("fastway: {error}");
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    match run(options) {
+    let log = match logging::init(options.log_level.map(LevelFilter::from_level), options.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("fastway: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(options, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fastway: {error:#}");
+            log.fatal(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn print(text: &str) -> ExitCode {
-    match writeln!(io::stdout(), "{}", text.trim_end()) {
+    match say(&format!("{}\n", text.trim_end())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_nobody_reads) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fastway: cannot write to stdout: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// `fastway keygen`.
-fn generate_key(path: &Path) -> ExitCode {
-    match key_file::generate(path) {
+/// Writes to stdout. A reader who has seen enough, as `head` does, is no fault.
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// The answer of `fastway keygen`: the public key.
+fn print_key(action: &str, path: &Path, public: Result<PublicKey, KeyFileError>) -> ExitCode {
+    match public {
         Ok(public) => print(&public.to_string()),
         Err(error) => {
-            eprintln!("fastway keygen: cannot write '{}': {error}", path.display());
+            eprintln!("fastway keygen: cannot {action} '{}': {error}", path.display());
             ExitCode::FAILURE
         }
     }
@@ -66,10 +89,9 @@ fn generate_key(path: &Path) -> ExitCode {
 
 /// `fastway ctl`.
 fn ask(options: &CtlOptions) -> ExitCode {
-    let files = Files::new(options.dir.as_deref().unwrap_or(Path::new(".")), options.name.clone());
-    let outcome = ctl::run(&files, &options.command, options.timeout).map_err(|error| error.to_string());
+    let outcome = ctl::run(options).map_err(|error| error.to_string());
     let failure = outcome.and_then(|outcome| {
-        write!(io::stdout(), "{}", outcome.answer).map_err(|error| format!("cannot write the answer: {error}"))?;
+        say(&outcome.answer).map_err(|error| format!("cannot write the answer: {error}"))?;
         outcome.error.map_or(Ok(()), Err)
     });
     match failure {
@@ -81,28 +103,31 @@ fn ask(options: &CtlOptions) -> ExitCode {
     }
 }
 
-fn run(options: Options) -> anyhow::Result<()> {
-    let log = logging::init(options.log_level.map(LevelFilter::from_level), options.log_format)?;
+fn run(options: Options, log: &Log) -> anyhow::Result<()> {
     options.notices.iter().for_each(|notice| warn!("{notice}"));
     let dir = env::current_dir().context("cannot tell the working directory")?;
+    check_directory(&dir);
     let files = Files::new(dir, options.name.clone());
     // The main thread only waits for signals; the workers have runtimes of their own.
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(&files, options, log))
+    runtime.block_on(serve(files, options, log))
 }
 
-async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Result<()> {
+async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let pid_file = PidFile::acquire(files)?;
+    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.reuse_port)?;
     raise_descriptor_limit();
     if cfg!(not(tsan)) {
         return_freed_memory();
+    }
+    if let Some(keys) = &options.config.sessions.key {
+        info!(public = %keys.public(), "session key");
     }
     let gateway = Gateway::bind(options.config)?;
     let listener = options.admin.map(HttpListener::bind).transpose()?;
     let line = listening(&gateway, listener.as_ref());
     let mut running = gateway.start()?;
-    let commands = commands(files, &running, log)?;
+    let commands = commands(&files, &running, log.control())?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     let observed = (running.observer(), admin.caller());
@@ -118,10 +143,19 @@ async fn serve(files: &Files, options: Options, log: LogControl) -> anyhow::Resu
     running.stop();
     match signals.unless_stopped(running.ended()).await {
         Some(stopped) => stopped.context("a worker failed while stopping")?,
-        None => exit_at_once(pid_file),
+        None => exit_at_once(pid_file, log),
     }
+    warn_of_losses(&running);
     info!("stopped");
     Ok(())
+}
+
+/// Says what was left for peers that did not take it in time. That is their doing: the exit code stays 0.
+fn warn_of_losses(running: &Running) {
+    let Undelivered { links, bytes } = running.observer().report().total().stats.undelivered;
+    if links > 0 {
+        warn!(links, bytes, "peers did not take what waited for them within --shutdown-grace: it is lost");
+    }
 }
 
 /// Has the allocator give the memory of a burst back even while the workers are quiet.
@@ -160,8 +194,9 @@ async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {
 }
 
 /// For an operator who does not want to wait for the end of the grace time. Nothing is asked to finish.
-fn exit_at_once(pid_file: PidFile) -> ! {
+fn exit_at_once(pid_file: Option<PidFile>, log: &Log) -> ! {
     warn!("stopped at once by a second signal: what waited to be sent is lost");
     drop(pid_file);
+    log.finish();
     process::exit(1)
 }

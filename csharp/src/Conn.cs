@@ -11,7 +11,7 @@ namespace Fastway
     /// Close it when it is no longer used, also after the other end has closed it: what came before can be received until
     /// then, and keeps its memory.
     /// </remarks>
-    public sealed class Conn
+    public class Conn
     {
         /// <summary>What <see cref="Receive"/> gives when no message waits.</summary>
         public static readonly byte[] NoMsg = new byte[0];
@@ -21,6 +21,28 @@ namespace Fastway
         private WaiterQueue<byte[]> _receiving;
         private Waiter<Conn> _dialing;
         private Action<Conn, ArraySegment<byte>> _received;
+
+        /// <summary>
+        /// A second hand on the sending side of a connection, as the original has it; <see cref="EndPoint.Dial"/> and
+        /// <see cref="EndPoint.Accept"/> give connections. It receives nothing. What it sends goes out under the number,
+        /// and its <see cref="Close"/> closes the connection with that number.
+        /// </summary>
+        /// <param name="p">The end point to send by.</param>
+        /// <param name="id">The connection's number. With 0, which is nobody's, what is sent is dropped.</param>
+        /// <param name="remoteID">What <see cref="RemoteID"/> says.</param>
+        public Conn(EndPoint p, uint id, uint remoteID)
+        {
+            if (p == null)
+            {
+                throw new ArgumentNullException("p");
+            }
+            _endPoint = p;
+            lock (p.Gate)
+            {
+                _channel = p.Mux.Attach(id, remoteID);
+                _channel.Conn = this;
+            }
+        }
 
         internal Conn(EndPoint endPoint, Channel channel)
         {
@@ -178,15 +200,44 @@ namespace Fastway
         /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
         public bool Send(byte[] msg)
         {
+            return Send(new ArraySegment<byte>(msg));
+        }
+
+        /// <summary>As <see cref="Send(byte[])"/>, for a part of an array.</summary>
+        /// <param name="message">The array that the message is in.</param>
+        /// <param name="offset">Where it begins.</param>
+        /// <param name="count">Its length in bytes.</param>
+        /// <returns>False when it was not taken.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public bool Send(byte[] message, int offset, int count)
+        {
+            return Send(new ArraySegment<byte>(message, offset, count));
+        }
+
+        /// <summary>As <see cref="Send(byte[])"/>, for what <see cref="Received"/> and <see cref="TryReceive"/> lend.</summary>
+        /// <param name="message">The message.</param>
+        /// <returns>False when it was not taken.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public bool Send(ArraySegment<byte> message)
+        {
             lock (_endPoint.Gate)
             {
-                var status = TrySend(new ArraySegment<byte>(msg));
+                var status = TrySend(message);
                 while (status == SendStatus.HeldUp && _endPoint.WaitForRoom())
                 {
-                    status = TrySend(new ArraySegment<byte>(msg));
+                    status = TrySend(message);
                 }
                 return status == SendStatus.Queued;
             }
+        }
+
+        /// <summary>As <see cref="TrySend(ArraySegment{byte})"/>, for a whole array.</summary>
+        /// <param name="message">The message.</param>
+        /// <returns>What became of it.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public SendStatus TrySend(byte[] message)
+        {
+            return TrySend(new ArraySegment<byte>(message));
         }
 
         /// <summary>Sends a message, a copy of which is made, or says why not. It waits for nothing.</summary>
@@ -226,6 +277,16 @@ namespace Fastway
             }
             waiter.ListenTo(cancellation);
             return waiter.Task;
+        }
+
+        /// <summary>As <see cref="SendAsync(ArraySegment{byte}, CancellationToken)"/>, for a whole array.</summary>
+        /// <param name="message">The message; its memory must not change until the task completes.</param>
+        /// <param name="cancellation">Gives up: the message is not sent, unless it was queued before.</param>
+        /// <returns>Whether it was queued; false when the connection has ended.</returns>
+        /// <exception cref="MessageTooLongException">It does not fit into MaxPacket.</exception>
+        public Task<bool> SendAsync(byte[] message, CancellationToken cancellation = default(CancellationToken))
+        {
+            return SendAsync(new ArraySegment<byte>(message), cancellation);
         }
 
         /// <summary>Closes the connection behind what was sent; what was not received is dropped.</summary>

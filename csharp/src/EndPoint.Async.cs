@@ -9,7 +9,7 @@ namespace Fastway
 {
     // The same for those who await. A task completes within a Poll, on its caller's thread, or, where the end point runs
     // itself, on the thread pool.
-    public sealed partial class EndPoint
+    public partial class EndPoint
     {
         private readonly WaiterQueue<EndPoint> _ready = new WaiterQueue<EndPoint>();
         private readonly WaiterQueue<Conn> _accepting = new WaiterQueue<Conn>();

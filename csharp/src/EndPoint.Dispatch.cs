@@ -5,14 +5,13 @@ using Fastway.Multiplexing;
 namespace Fastway
 {
     // What is told to users, without the lock.
-    public sealed partial class EndPoint
+    public partial class EndPoint
     {
         /// <summary>What is to be told, from <see cref="_told"/> on; only who dispatches touches them.</summary>
         private readonly List<MuxEvent> _toTell = new List<MuxEvent>();
 
         private int _told;
         private bool _dispatching;
-        private bool _timeoutCallbackDue;
 
         /// <summary>For the thread of an end point that runs itself: the link is given up.</summary>
         internal void HandlerFailed(Exception error)
@@ -53,7 +52,6 @@ namespace Fastway
                         Tell(_toTell[_told++]);
                     }
                     SendPending();
-                    TellOfSilence();
                 }
                 while (IsMoreToTell());
             }
@@ -153,15 +151,6 @@ namespace Fastway
             if (handler != null && _failure.Reason != LostReason.Closed && _failure.Reason != LostReason.Unconfirmed)
             {
                 handler(_failure);
-            }
-        }
-
-        private void TellOfSilence()
-        {
-            if (_timeoutCallbackDue)
-            {
-                _timeoutCallbackDue = false;
-                _timeoutCallback();
             }
         }
 

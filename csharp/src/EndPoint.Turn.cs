@@ -1,17 +1,60 @@
+using System;
 using System.Diagnostics;
 using System.Threading;
+using Fastway.EndPoints;
 using Fastway.Links;
 using Fastway.Multiplexing;
 
 namespace Fastway
 {
     // What one turn does, under the lock.
-    public sealed partial class EndPoint
+    public partial class EndPoint
     {
-        /// <summary>In ticks of the stopwatch.</summary>
-        private readonly long _pollBudget;
+        /// <summary>
+        /// Milliseconds for which a server waits for its challenge on a link that is live. The gateway sends it first of all,
+        /// and gives the whole handshake no more time.
+        /// </summary>
+        private const long ChallengePatience = 5000;
+
+        private readonly ReadBudget _readBudget;
+
+        /// <summary>When the reading of this poll has to end, in ticks of the stopwatch.</summary>
+        private long _readUntil;
+
+        /// <summary>The last turn ended its reading because too much waited to be received.</summary>
+        private bool _wasHeld;
 
         private bool _wasLive;
+        private long _liveSince;
+
+        /// <summary>In UTC.</summary>
+        private DateTime _lastHeard;
+
+        /// <summary>The program is being asked what to do about a silent gateway; nothing is judged meanwhile.</summary>
+        private bool _isAsking;
+
+        /// <summary>Whoever begins a turn dispatches what it brings.</summary>
+        private void BeginTurn()
+        {
+            _dispatching = true;
+            Turn(Clock.Now);
+            TakeEvents();
+        }
+
+        /// <summary>Goes on with a poll whose handlers have taken what held the link, while it has time left.</summary>
+        private bool BeginAnotherTurn()
+        {
+            lock (_gate)
+            {
+                var isMore = _wasHeld && !_mux.IsHeld && !_dispatching && _failure == null
+                    && Stopwatch.GetTimestamp() < _readUntil;
+                if (isMore)
+                {
+                    BeginTurn();
+                }
+                return isMore;
+            }
+        }
 
         private void Turn(long now)
         {
@@ -30,7 +73,6 @@ namespace Fastway
 
         private void ReadAll(long now)
         {
-            var end = Stopwatch.GetTimestamp() + _pollBudget;
             var isMore = true;
             while (isMore && Process(now) && !_mux.IsHeld)
             {
@@ -40,9 +82,11 @@ namespace Fastway
                 if (count > 0)
                 {
                     _keepAlive.Heard();
+                    _lastHeard = DateTime.UtcNow;
                 }
-                isMore = count > 0 && Stopwatch.GetTimestamp() < end;
+                isMore = count > 0 && Stopwatch.GetTimestamp() < _readUntil;
             }
+            _wasHeld = isMore && _mux.IsHeld;
             Process(now);
             _mux.Input.Rest();
         }
@@ -95,7 +139,8 @@ namespace Fastway
 
         private void StayAlive(long now)
         {
-            if (_mux.IsHeld || !_link.IsLive || !_mux.IsUp)
+            var isPinged = _link.IsLive && (_mux.IsUp || _isOriginal);
+            if (!isPinged || _mux.IsHeld)
             {
                 // While nobody listens, silence means nothing.
                 _keepAlive.Heard();
@@ -103,13 +148,18 @@ namespace Fastway
             if (_link.IsLive && !_wasLive)
             {
                 _keepAlive.Start(now);
+                _liveSince = now;
             }
             _wasLive = _link.IsLive;
+            if (_isAsking)
+            {
+                return;
+            }
             if (_keepAlive.IsSilent(now))
             {
                 JudgeSilence(now);
             }
-            else if (_mux.IsUp && _link.IsLive && _keepAlive.IsPingDue(now))
+            else if (isPinged && _keepAlive.IsPingDue(now))
             {
                 _mux.Ping();
             }
@@ -120,11 +170,35 @@ namespace Fastway
             _keepAlive.Start(now);
             if (_timeoutCallback != null)
             {
-                _timeoutCallbackDue = true;
+                _isAsking = true;
+                new Thread(AskWhetherToGoOn) { IsBackground = true, Name = "fastway ping timeout" }.Start();
             }
             else
             {
                 _link.Silent(now);
+            }
+        }
+
+        /// <summary>On a thread of its own: a callback that connects again takes its time, while messages may still flow.</summary>
+        private void AskWhetherToGoOn()
+        {
+            var goesOn = false;
+            try
+            {
+                goesOn = _timeoutCallback();
+            }
+            catch (Exception error)
+            {
+                HandlerFailed(error);
+            }
+            lock (_gate)
+            {
+                _isAsking = false;
+                _keepAlive.Start(Clock.Now);
+                if (!goesOn)
+                {
+                    _link.Silent(Clock.Now);
+                }
             }
         }
 
@@ -150,7 +224,12 @@ namespace Fastway
             }
             else if (!_mux.IsUp && now >= _connectDeadline)
             {
-                End(new LinkException(LostReason.ConnectTimedOut, _link.Trouble));
+                var step = _admission.WaitedFor(_link.IsConnected, _link.IsLive, _mux.IsGreeted);
+                End(new LinkException(LostReason.ConnectTimedOut, _link.IsLive ? step : _link.Trouble ?? step));
+            }
+            else if (_mux.AwaitsChallenge && _link.IsLive && now - _liveSince >= ChallengePatience)
+            {
+                End(new LinkException(LostReason.ConnectTimedOut, _admission.NoChallenge()));
             }
             else if (_shutdown != null)
             {
@@ -161,11 +240,28 @@ namespace Fastway
         /// <summary>What the end of a link means that the gateway has not answered on yet.</summary>
         private LinkException AsConnecting(LinkException end)
         {
-            if (_mux.IsUp || (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network))
+            if (_mux.IsUp)
             {
                 return end;
             }
-            return new LinkException(_mux.IsGreeted ? LostReason.WrongKey : LostReason.TurnedAway, null, end);
+            if (end.Reason != LostReason.ClosedByGateway && end.Reason != LostReason.Network)
+            {
+                // A session whose server was not convinced is forgotten by the gateway, so it refuses to go on with it.
+                return _mux.IsGreeted && end.Reason == LostReason.SessionRefused
+                    ? new LinkException(LostReason.WrongKey, null, end)
+                    : end;
+            }
+            if (_mux.IsGreeted)
+            {
+                return new LinkException(LostReason.WrongKey, null, end);
+            }
+            if (_options.Session != null)
+            {
+                return new LinkException(LostReason.TurnedAway, null, end);
+            }
+            return _mux.TakeRefusal()
+                ? new LinkException(LostReason.NotAdmitted, _admission.PlainRefused(), end)
+                : new LinkException(LostReason.TurnedAway, _admission.PlainTurnedAway(), end);
         }
 
         private void End(LinkException why)

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Threading;
 using Fastway.EndPoints;
@@ -17,19 +18,23 @@ namespace Fastway
     /// with <see cref="ConnectClientAsync"/>: a thread moves everything then.</para>
     /// <para>All members may be used from several threads at a time.</para>
     /// </remarks>
-    public sealed partial class EndPoint : IDisposable
+    public partial class EndPoint : IDisposable
     {
         private readonly object _gate = new object();
         private readonly EndPointOptions _options;
         private readonly MuxSettings _settings;
         private readonly Mux _mux;
         private readonly Link _link;
+        private readonly Admission _admission;
         private readonly KeepAlive _keepAlive;
         private readonly Driver _driver;
         private readonly long _connectDeadline;
 
-        /// <summary>What an original's program does about a silent gateway; null where the link is given up.</summary>
-        private readonly Action _timeoutCallback;
+        /// <summary>What the program does about a silent gateway; null where the link is given up.</summary>
+        private readonly PingTimeoutAction _timeoutCallback;
+
+        /// <summary>The silence of a link counts from its first ping on, not from the first answer.</summary>
+        private readonly bool _isOriginal;
 
         private LinkException _failure;
         private bool _closed;
@@ -39,7 +44,9 @@ namespace Fastway
         /// <see cref="Poll"/>.
         /// </summary>
         /// <param name="stream">The network's stream, or a <c>SnetStream</c>.</param>
-        public EndPoint(Stream stream) : this(stream, 10000, 0, null)
+        public EndPoint(Stream stream)
+            : this(new EndPointOptions { RunsItself = true }, Role.Client, 0, null,
+                new PlainLink(new StreamTransport(stream)))
         {
         }
 
@@ -47,40 +54,48 @@ namespace Fastway
         /// A client over a stream that is connected, like the original's. It runs itself: nobody needs to call
         /// <see cref="Poll"/>.
         /// </summary>
-        /// <param name="stream">The network's stream, or a <c>SnetStream</c>.</param>
-        /// <param name="pingInterval">Milliseconds between pings; below the gateway's idle timeout.</param>
+        /// <param name="s">The network's stream, or a <c>SnetStream</c>.</param>
+        /// <param name="pingInterval">
+        /// Milliseconds between pings; below the gateway's idle timeout. Zero or less: no pings.
+        /// </param>
         /// <param name="pingTimeout">Milliseconds for the answer to a ping.</param>
         /// <param name="timeoutCallback">
-        /// Called, on another thread, each time that nothing has come for that long. Null: the link is lost when three
-        /// intervals are silent.
+        /// Asked when no answer has come in that time. Null, or when it returns false: the end point is closed.
         /// </param>
-        public EndPoint(Stream stream, double pingInterval, double pingTimeout, Action timeoutCallback)
-            : this(OriginalOptions(pingInterval), Role.Client, 0, null, new PlainLink(new StreamTransport(stream)),
-                timeoutCallback, pingTimeout)
+        /// <exception cref="ArgumentException">There is an interval and no timeout.</exception>
+        public EndPoint(Stream s, double pingInterval, double pingTimeout, PingTimeoutAction timeoutCallback)
+            : this(OriginalOptions(pingInterval, pingTimeout), Role.Client, 0, null,
+                new PlainLink(new StreamTransport(s)), KeepAlive.Original(pingInterval, pingTimeout), timeoutCallback)
         {
+            _isOriginal = true;
+            _driver.Start();
         }
 
-        internal EndPoint(EndPointOptions options, Role role, uint serverId, string authKey, Link link,
-            Action timeoutCallback, double pingTimeout)
+        internal EndPoint(EndPointOptions options, Role role, uint serverId, string authKey, Link link)
+            : this(options, role, serverId, authKey, link, KeepAlive.For(options), null)
+        {
+            if (_driver != null)
+            {
+                _driver.Start();
+            }
+        }
+
+        private EndPoint(EndPointOptions options, Role role, uint serverId, string authKey, Link link,
+            KeepAlive keepAlive, PingTimeoutAction timeoutCallback)
         {
             options.Check();
             _options = options;
             _link = link;
             _timeoutCallback = timeoutCallback;
+            _admission = new Admission(role, options.Session);
             _settings = new MuxSettings(role, options, serverId, authKey);
             _mux = new Mux(_settings);
-            _keepAlive = timeoutCallback == null
-                ? KeepAlive.For(options)
-                : new KeepAlive((long)options.PingInterval.TotalMilliseconds, (long)Math.Max(1, pingTimeout));
+            _keepAlive = keepAlive;
             var now = Clock.Now;
             _keepAlive.Start(now);
             _connectDeadline = now + (long)options.ConnectTimeout.TotalMilliseconds;
-            _pollBudget = (long)(options.PollBudget.TotalSeconds * System.Diagnostics.Stopwatch.Frequency);
-            if (options.RunsItself)
-            {
-                _driver = new Driver(this);
-                _driver.Start();
-            }
+            _readBudget = new ReadBudget(options.PollBudget, Stopwatch.Frequency, Stopwatch.GetTimestamp());
+            _driver = options.RunsItself ? new Driver(this) : null;
         }
 
         /// <summary>The gateway has answered for the first time.</summary>
@@ -141,6 +156,18 @@ namespace Fastway
             }
         }
 
+        /// <summary>The local time at which something came from the gateway last; the default value before that.</summary>
+        public DateTime LastActive
+        {
+            get
+            {
+                lock (_gate)
+                {
+                    return _lastHeard == default(DateTime) ? _lastHeard : _lastHeard.ToLocalTime();
+                }
+            }
+        }
+
         /// <summary>Bytes that wait to be received, on all connections together.</summary>
         public int UnreadBytes
         {
@@ -193,7 +220,7 @@ namespace Fastway
             Stream stream, uint serverId, string authKey, EndPointOptions options = null)
         {
             return new EndPoint(options ?? new EndPointOptions(), Role.Server, serverId, authKey,
-                new PlainLink(new StreamTransport(stream)), null, 0);
+                new PlainLink(new StreamTransport(stream)));
         }
 
         /// <summary>
@@ -229,7 +256,7 @@ namespace Fastway
         }
 
         /// <summary>
-        /// Moves everything: reads what has come, for <see cref="EndPointOptions.PollBudget"/> at most, writes what waits,
+        /// Moves everything: reads what has come, within <see cref="EndPointOptions.PollBudget"/>, writes what waits,
         /// and raises the events on the caller's thread. It waits for nothing. An exception of a handler comes through.
         /// </summary>
         public void Poll()
@@ -240,11 +267,35 @@ namespace Fastway
                 {
                     return;
                 }
-                _dispatching = true;
-                Turn(Clock.Now);
-                TakeEvents();
+                _readUntil = _readBudget.Begin(Stopwatch.GetTimestamp());
+                BeginTurn();
             }
             Dispatch();
+            while (BeginAnotherTurn())
+            {
+                Dispatch();
+            }
+        }
+
+        /// <summary>
+        /// Sends no ping until <see cref="StartKeepAliveTimer"/>; the answer to one that was sent is still waited for. A
+        /// gateway closes a link on which nothing comes for its idle timeout.
+        /// </summary>
+        public void StopKeepAliveTimer()
+        {
+            lock (_gate)
+            {
+                _keepAlive.StopPings();
+            }
+        }
+
+        /// <summary>Sends pings again after <see cref="StopKeepAliveTimer"/>, the first one after an interval.</summary>
+        public void StartKeepAliveTimer()
+        {
+            lock (_gate)
+            {
+                _keepAlive.GoOn(Clock.Now);
+            }
         }
 
         /// <summary>
@@ -378,15 +429,21 @@ namespace Fastway
         {
             options = options ?? new EndPointOptions();
             var target = Address.Parse(address);
+            var admission = new Admission(role, options.Session);
             var link = options.Session == null
                 ? (Link)new PlainLink(new SocketTransport(target))
-                : new SessionLink(options, () => new SocketTransport(target), Clock.Now);
-            return new EndPoint(options, role, serverId, authKey, link, null, 0);
+                : new SessionLink(options, admission, () => new SocketTransport(target), Clock.Now);
+            return new EndPoint(options, role, serverId, authKey, link);
         }
 
-        private static EndPointOptions OriginalOptions(double pingInterval)
+        /// <summary>Pings alone bound the wait for the first answer, as they bound the wait for every other one.</summary>
+        private static EndPointOptions OriginalOptions(double pingInterval, double pingTimeout)
         {
-            return new EndPointOptions { PingInterval = TimeSpan.FromMilliseconds(pingInterval), RunsItself = true };
+            if (pingInterval > 0 && pingTimeout <= 0)
+            {
+                throw new ArgumentException("pingTimeout <= 0", "pingTimeout");
+            }
+            return new EndPointOptions { ConnectTimeout = TimeSpan.MaxValue, RunsItself = true };
         }
 
         private Conn ConnOf(Channel channel)

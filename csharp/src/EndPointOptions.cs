@@ -72,7 +72,9 @@ namespace Fastway
         public int DeadAfterIntervals { get; set; }
 
         /// <summary>
-        /// How long one <see cref="EndPoint.Poll"/> reads at most; what is left comes with the next one. Default 1 ms.
+        /// How long one <see cref="EndPoint.Poll"/> may read; what is left comes with the next one. A program that polls
+        /// less often than at 60 Hz may read for longer at a time: for a sixteenth of the time since the last poll, but not
+        /// for more than 100 ms. Default 1 ms.
         /// </summary>
         public TimeSpan PollBudget { get; set; }
 

@@ -15,7 +15,7 @@ namespace Fastway
         {
             ReplayBytes = 1 << 20;
             FirstPause = TimeSpan.FromMilliseconds(50);
-            LongestPause = TimeSpan.FromSeconds(2);
+            LongestPause = TimeSpan.FromSeconds(1);
             AttemptTimeout = TimeSpan.FromSeconds(3);
             SilentAfter = TimeSpan.FromSeconds(5);
             LegacyPatience = TimeSpan.FromSeconds(60);
@@ -28,12 +28,13 @@ namespace Fastway
         public int ReplayBytes { get; set; }
 
         /// <summary>
-        /// The first pause between two attempts to come back. Each of the next is about twice as long, and all are
-        /// jittered: players who lost a router together do not come back in the same moment. Default 50 ms.
+        /// The pause behind the first attempt to come back, which is made at once. Each of the next is about twice as long,
+        /// and all are jittered: players who lost a router together do not go on coming in the same moment. An attempt that
+        /// has led to something forgets the pauses. Default 50 ms.
         /// </summary>
         public TimeSpan FirstPause { get; set; }
 
-        /// <summary>The longest pause. Default 2 s.</summary>
+        /// <summary>The longest pause, and so about the time in which a gateway that is back is noticed. Default 1 s.</summary>
         public TimeSpan LongestPause { get; set; }
 
         /// <summary>Bounds one attempt: the look-up, the connection and the answer. Default 3 s.</summary>

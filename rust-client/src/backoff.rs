@@ -47,6 +47,11 @@ impl Backoff {
         Self { first, longest, next: first }
     }
 
+    /// The same delays, but at most `longest`.
+    pub(crate) fn capped(&self, longest: Duration) -> Self {
+        Self::new(self.first, self.longest.min(longest))
+    }
+
     /// Takes note that a link has lived for `lived`, and is gone. After one that outlived the longest delay, delays start
     /// again with the first.
     ///

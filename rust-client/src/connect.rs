@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::endpoint::Endpoint;
 use crate::link::{Carrier, Plain};
 use crate::session;
-use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd};
+use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd, ProtocolFault};
 
 /// How long an address is waited for before the next one of the same name is tried as well (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -158,6 +158,7 @@ where
     match limit.wait(ConnectStep::Ping(port), first_command).await? {
         Ok(()) => Ok(endpoint),
         Err(_) => Err(match endpoint.closed().await {
+            LinkEnd::Protocol(ProtocolFault::NotAdmitted) => ConnectError::SessionNeeded { port },
             LinkEnd::Protocol(fault) => ConnectError::NotAGateway { port, fault },
             end => ConnectError::TurnedAway { port, end },
         }),

@@ -76,6 +76,14 @@ pub enum ConnectError {
         /// How the link ended.
         end: LinkEnd,
     },
+    /// The gateway admits sessions alone on that port.
+    #[error(
+        "the gateway's {port} admits no plain links, but sessions (its --{}-link): set `session` in the link's config", link_flag(*port)
+    )]
+    SessionNeeded {
+        /// The port that was wanted.
+        port: GatewayPort,
+    },
     /// What answers does not have the private half of the key that is pinned, so it may be anybody. Nothing was sent to it.
     #[error(
         "what answers is not the gateway with the key {key}: if the gateway has a new key, take that one; if not, \
@@ -86,7 +94,7 @@ pub enum ConnectError {
         key: PublicKey,
     },
     /// The gateway opens no session.
-    #[error("no session with what should be a gateway's {port}: {}", Refusal(*fault))]
+    #[error("no session with what should be a gateway's {port}: {}", Refusal(*port, *fault))]
     NoSession {
         /// The port that was wanted.
         port: GatewayPort,
@@ -132,21 +140,36 @@ pub enum GatewayPort {
 }
 
 /// Why there is no session, and what to do.
-struct Refusal(Option<SessionFault>);
+struct Refusal(GatewayPort, Option<SessionFault>);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => {
-                f.write_str("it ended the connection without an answer; does it admit this kind of sessions there?")
-            }
-            Some(SessionFault::Refused(SessionStatus::NotAdmitted)) => f.write_str(
-                "it does not admit this kind of session there (its --client-link or --server-link), or has no key \
-                 (--session-key) though one is pinned",
+        let Self(port, fault) = self;
+        let flag = link_flag(*port);
+        match fault {
+            None => write!(
+                f,
+                "it ended the connection without an answer; does it admit this kind of sessions there (its --{flag}-link)?"
+            ),
+            Some(SessionFault::Refused(SessionStatus::NotAdmitted)) => write!(
+                f,
+                "it does not admit this kind of session there (its --{flag}-link): plain links alone, another kind, or \
+                 sessions that pin its key; or it has no key (--session-key) though one is pinned",
             ),
             Some(SessionFault::Refused(status)) => write!(f, "{status}; try again later"),
-            Some(fault) => write!(f, "{fault}; it may be no gateway, or the other port of one"),
+            Some(fault) => write!(
+                f,
+                "{fault}; it may be no gateway, the other port of one, or a port for plain links alone (its --{flag}-link)"
+            ),
         }
+    }
+}
+
+/// The port in the name of the gateway's flag.
+const fn link_flag(port: GatewayPort) -> &'static str {
+    match port {
+        GatewayPort::Client => "client",
+        GatewayPort::Server => "server",
     }
 }
 
@@ -156,10 +179,12 @@ impl fmt::Display for ConnectStep {
             Self::LookUp => f.write_str("the look-up of the address gave no answer"),
             Self::Tcp => f.write_str("nothing answers at the address; check it, and the firewalls on the way"),
             Self::Challenge => f.write_str(
-                "what listens there sent no challenge; is it the gateway's server port, and not its client port?",
+                "what listens there sent no challenge; is it the gateway's server port, and not its client port or one for sessions \
+                 (its --server-link)?",
             ),
             Self::Session => f.write_str(
-                "what listens there did not reply to the opening of a session; is it a gateway that admits them?",
+                "what listens there did not reply to the opening of a session; is it a gateway that admits them (its --client-link \
+                 or --server-link)?",
             ),
             Self::Ping(port) => write!(f, "what listens there answered no ping; is it a gateway's {port}?"),
         }

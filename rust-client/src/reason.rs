@@ -67,6 +67,9 @@ pub enum ProtocolFault {
     /// A command that cannot be read.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Not a frame, but the gateway's word for a link that its port does not admit.
+    #[error("the gateway admits no plain links on this port, but sessions (its --client-link or --server-link)")]
+    NotAdmitted,
     /// A command that only clients and servers send.
     #[error("the gateway sent a Dial; only clients and servers dial")]
     DialFromGateway,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::output::write_bytes;
+use super::output::{Counted, write_bytes};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
@@ -28,7 +28,7 @@ pub fn register_block(registry: &mut Registry, observer: Observer, path: PathBuf
         let delays = delays(&observer).map_err(CommandError::failed)?;
         let content = if as_text { text(&delays).into_bytes() } else { profile(&delays) };
         write_bytes(&path, "the block profile", &content)?;
-        Ok(writeln!(answer, "{} delays written to {}", delays.len(), path.display())?)
+        Ok(writeln!(answer, "{} written to {}", Counted(delays.len(), "delay"), path.display())?)
     })
 }
 
@@ -107,7 +107,7 @@ fn profile(delays: &[Delay]) -> Vec<u8> {
 }
 
 fn text(delays: &[Delay]) -> String {
-    let mut text = format!("{} delays, the longest first\n", delays.len());
+    let mut text = format!("{}, the longest first\n", Counted(delays.len(), "delay"));
     for Delay { reason, side, place, wait } in delays {
         let (count, total) = (wait.count, wait.total);
         let _ = write!(text, "total={total:.3?} count={count} reason={} side={side} at={place:?}", reason.name());

@@ -5,6 +5,10 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use crate::process::Stranger;
 
 /// `NAME.cmd`: one command a line; blank lines and lines that begin with `#` are passed over.
 #[derive(Clone, Debug)]
@@ -35,6 +39,21 @@ pub enum CommandFileError {
     /// It is a directory, a pipe, a device.
     #[error("{0}: the command file is not a regular file")]
     NotRegular(PathBuf),
+    /// It leads elsewhere: whoever planted it could have the gateway read other files.
+    #[error("{0}: the command file is a symbolic link, which is not followed")]
+    SymbolicLink(PathBuf),
+    /// Others could have written it.
+    #[error(
+        "{path}: the command file is not run, since {stranger}; it must belong to the gateway's user ({user}) or to root, and nobody else may write to it"
+    )]
+    Untrusted {
+        /// The command file.
+        path: PathBuf,
+        /// Who could have.
+        stranger: Stranger,
+        /// The gateway's user.
+        user: u32,
+    },
     /// It holds more than commands can need.
     #[error("{path}: the command file is larger than {max} bytes", max = CommandFile::MAX_BYTES)]
     TooLarge {
@@ -83,11 +102,20 @@ impl CommandFile {
 
     fn open(&self) -> Result<File, CommandFileError> {
         // Without NONBLOCK the opening of a pipe waits until somebody writes to it.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let opened = rustix::fs::open(&self.path, flags, Mode::empty());
-        let file = File::from(opened.map_err(|errno| self.unreadable(errno.into()))?);
-        let regular = file.metadata().map_err(|source| self.unreadable(source))?.is_file();
-        if regular { Ok(file) } else { Err(CommandFileError::NotRegular(self.path.clone())) }
+        let file = File::from(opened.map_err(|errno| match errno {
+            Errno::LOOP => CommandFileError::SymbolicLink(self.path.clone()),
+            errno => self.unreadable(errno.into()),
+        })?);
+        let metadata = file.metadata().map_err(|source| self.unreadable(source))?;
+        match Stranger::of(&metadata) {
+            _ if !metadata.is_file() => Err(CommandFileError::NotRegular(self.path.clone())),
+            Some(stranger) => {
+                Err(CommandFileError::Untrusted { path: self.path.clone(), stranger, user: geteuid().as_raw() })
+            }
+            None => Ok(file),
+        }
     }
 
     fn read_bytes(&self, file: File) -> Result<Vec<u8>, CommandFileError> {
@@ -134,6 +162,7 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
     use rustix::fs::{CWD, FileType, mknodat};
@@ -205,6 +234,18 @@ mod tests {
             let error = CommandFile::new(path).read().unwrap_err();
             assert!(matches!(error, CommandFileError::NotRegular(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_others_could_have_written_is_not_run() {
+        let (dir, file) = file("help");
+        let path = dir.path().join("fastway.cmd");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+        let error = file.read().unwrap_err().to_string();
+        assert!(error.contains("everybody may write to it"), "{error}");
+        fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        symlink(dir.path().join("elsewhere"), &path).unwrap();
+        assert!(matches!(file.read().unwrap_err(), CommandFileError::SymbolicLink(_)));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use fastway_session::Load;
+use fastway_service::Share;
 
+use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
 use crate::admission::TurnedAway;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
@@ -64,7 +65,7 @@ fn show_links(observer: &Observer, words: &[&str], filter: &str, answer: &mut dy
         writeln!(answer, "{}", Shown(link))?;
     }
     let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
-    Ok(writeln!(answer, "{} links{more}", page.links.len())?)
+    Ok(writeln!(answer, "{}{more}", Counted(page.links.len(), "link"))?)
 }
 
 fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
@@ -74,12 +75,12 @@ fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write)
         writeln!(answer, "conn={conn} client_link={client} server={server} server_link={server_link}")?;
     }
     let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
-    Ok(writeln!(answer, "{} connections{more}", page.connections.len())?)
+    Ok(writeln!(answer, "{}{more}", Counted(page.connections.len(), "connection"))?)
 }
 
 fn link_and_limit(words: &[&str], with_limit: bool) -> Result<(LinkId, usize), CommandError> {
     const WANTED: &str = "the number of a link, which `links` shows";
-    let (link, rest) = words.split_first().ok_or_else(|| CommandError::argument("", WANTED))?;
+    let (link, rest) = words.split_first().ok_or(CommandError::Missing(WANTED))?;
     let link = link.parse().map(LinkId::new).map_err(|_| CommandError::argument(link, WANTED))?;
     match rest {
         [] => Ok((link, LINES)),
@@ -132,7 +133,7 @@ struct Totals {
     workers: usize,
     servers: usize,
     sessions: usize,
-    waiting: Load,
+    waiting: Share,
 }
 
 impl Totals {
@@ -143,7 +144,8 @@ impl Totals {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions } = stats;
+        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered: _ } =
+            stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
@@ -170,7 +172,7 @@ impl Totals {
 impl Totals {
     fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
         let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = sessions;
-        let Load { sessions: waiting, bytes } = self.waiting;
+        let Share { holders: waiting, bytes } = self.waiting;
         let in_progress: usize = self.all.arrivals.iter().sum();
         write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
         writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;

@@ -1,11 +1,23 @@
 //! Files that commands write.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fmt;
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::CommandError;
+use crate::process::create_anew;
+
+/// A number of things: `1 link`, `2 links`.
+pub(super) struct Counted(pub(super) usize, pub(super) &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, noun) = self;
+        write!(out, "{count} {noun}{}", if *count == 1 { "" } else { "s" })
+    }
+}
 
 /// Why a file is not there.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +36,7 @@ pub(super) fn write_file(
 ) -> Result<(), CommandError> {
     let failed = |source| CommandError::failed(OutputError { path: path.to_owned(), what, source });
     let unfinished = unfinished(path);
-    let written = File::create(&unfinished).map_err(failed).and_then(|file| {
+    let written = create_anew(Path::new(&unfinished)).map_err(failed).and_then(|file| {
         let mut out = BufWriter::new(file);
         content(&mut out)?;
         out.flush().and_then(|()| fs::rename(&unfinished, path)).map_err(failed)

@@ -71,6 +71,9 @@ pub enum CommandError {
         /// What is accepted in its place.
         wanted: &'static str,
     },
+    /// The operator left an argument out.
+    #[error("an argument is missing: {0}")]
+    Missing(&'static str),
     /// The command cannot be carried out as things are, for example an end without a beginning.
     #[error("{0}")]
     State(&'static str),
@@ -79,9 +82,12 @@ pub enum CommandError {
     Failed(Box<dyn Error + Send + Sync>),
 }
 
-/// The beginning of what an operator wrote, quoted, in a form that is safe in a log.
+/// The beginning of what an operator wrote. It is shown quoted, in a form that is safe in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excerpt(String);
+pub struct Excerpt {
+    start: String,
+    cut: bool,
+}
 
 /// A command cannot be added to a registry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -215,14 +221,24 @@ impl Excerpt {
     /// The beginning of `text`.
     pub(crate) fn new(text: &str) -> Self {
         let start: String = text.chars().take(Self::MAX_CHARS).collect();
-        let cut = if start.len() < text.len() { "…" } else { "" };
-        Self(format!("{start:?}{cut}"))
+        let cut = start.len() < text.len();
+        Self { start, cut }
+    }
+
+    /// The text itself, for a field of a log line: the log quotes it where that is needed.
+    pub(crate) fn plain(self) -> String {
+        let cut = self.mark();
+        self.start + cut
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.cut { "…" } else { "" }
     }
 }
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{:?}{}", self.start, self.mark())
     }
 }
 

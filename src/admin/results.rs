@@ -19,6 +19,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::process::create_anew;
+
 /// What the commands of one file answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
@@ -91,7 +93,7 @@ impl ResultFile {
     pub(super) fn begin(path: &Path, run: u64) -> Self {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
-        let out = File::create(&unfinished).map(BufWriter::new);
+        let out = create_anew(Path::new(&unfinished)).map(BufWriter::new);
         let mut file = Self { path: path.to_owned(), unfinished, out };
         file.write(format_args!("# pid {} run {run}\n", process::id()));
         file

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::output::write_file;
+use super::output::{Counted, write_file};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
@@ -34,7 +34,7 @@ pub fn register_tasks(registry: &mut Registry, observer: Observer, path: PathBuf
             tasks += 1;
             Ok(writeln!(out, "task=admin state=\"runs this command\"")?)
         })?;
-        Ok(writeln!(answer, "{tasks} tasks written to {}", path.display())?)
+        Ok(writeln!(answer, "{} written to {}", Counted(tasks, "task"), path.display())?)
     })
 }
 

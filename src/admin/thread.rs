@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use super::registry::Excerpt;
 use super::results::ResultFile;
 use super::{CommandFile, CommandInfo, Outcome, Registry};
+use crate::logging::Patience;
 
 /// How long the end of the gateway waits for a command that runs.
 const GRACE: Duration = Duration::from_secs(1);
@@ -226,13 +227,15 @@ impl Runner {
     fn run(&mut self, line: &str, room: usize) -> Outcome {
         let mut answer = Answer::new(room);
         let result = self.registry.run(line, &mut answer);
-        let command = Excerpt::new(line);
+        // Nobody waits for this thread: an answer of many lines is logged whole, as fast as the log is read.
+        let _patience = Patience::begin();
+        let command = Excerpt::new(line).plain();
         for line in answer.text.lines() {
-            info!(%command, "{line}");
+            info!(command, "{line}");
         }
         match &result {
-            Ok(()) => info!(%command, "command done"),
-            Err(error) => error!(%command, %error, "command failed"),
+            Ok(()) => info!(command, "command done"),
+            Err(error) => error!(command, %error, "command failed"),
         }
         let error = result.err().map(|error| error.to_string());
         Outcome { command: line.to_owned(), answer: answer.text, error }

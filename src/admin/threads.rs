@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 
-use super::output::write_bytes;
+use super::output::{Counted, write_bytes};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 
@@ -22,7 +22,7 @@ pub fn register_threads(registry: &mut Registry, path: PathBuf) -> Result<(), Re
         Verbosity::try_from(args)?;
         let threads = threads().map_err(CommandError::failed)?;
         write_bytes(&path, "the list of threads", &text(&threads))?;
-        Ok(writeln!(answer, "{} threads written to {}", threads.len(), path.display())?)
+        Ok(writeln!(answer, "{} written to {}", Counted(threads.len(), "thread"), path.display())?)
     })
 }
 

@@ -9,10 +9,12 @@ use super::key::ADMIN_TOKEN;
 use super::normalize::CommandLine;
 use crate::config::Secret;
 use crate::http::{HttpConfig, is_token};
+use crate::process::Name;
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn settle(
     flags: AdminFlags,
+    name: &Name,
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Option<HttpConfig>, Option<String>), UsageError> {
@@ -23,7 +25,8 @@ pub(super) fn settle(
     let Some(AdminAddr::At(addr)) = flags.admin_addr else { return Ok((None, None)) };
     let (addr, notice) = guard(&addr, &token, line)?;
     let hosts = flags.admin_host.unwrap_or_default().0;
-    let config = HttpConfig { addr, token, hosts, ready_needs_server: flags.admin_ready_needs_server };
+    let config =
+        HttpConfig { addr, token, hosts, ready_needs_server: flags.admin_ready_needs_server, name: name.clone() };
     Ok((Some(config), notice))
 }
 

@@ -22,6 +22,10 @@ pub struct CtlOptions {
     pub name: Name,
     /// The gateway's working directory; `None`: this one.
     pub dir: Option<PathBuf>,
+    /// The gateway's `--pid-file`; `None`: the one that its name gives.
+    pub pid_file: Option<PathBuf>,
+    /// Its process; `None`: the only one of that name.
+    pub pid: Option<u32>,
     /// How long to wait for the answer.
     pub timeout: Duration,
     /// The command, as a line of the command file.
@@ -45,6 +49,8 @@ pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Invocation,
     Ok(Invocation::Ctl(CtlOptions {
         name: flags.name.unwrap_or_default(),
         dir: flags.dir,
+        pid_file: flags.pid_file,
+        pid: flags.pid,
         timeout: flags.timeout.unwrap_or(TIMEOUT),
         command: command.join(" "),
     }))

@@ -18,9 +18,10 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3600 * 1_000_000_000),
 ];
 
-/// Reads `1h30m`, `1.5s`, `500ms`, `0`: numbers, each with a unit; only zero may go without.
+/// Reads `1h30m`, `1.5s`, `500ms`, `0`: numbers, each with a unit; only zero may go without. A `+` may stand in front.
 /// `None` if the text is anything else or longer than Go could hold.
 pub(super) fn parse(text: &str) -> Option<Duration> {
+    let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -72,6 +73,8 @@ mod tests {
         let cases = [
             ("0", Duration::ZERO),
             ("0s", Duration::ZERO),
+            ("+0", Duration::ZERO),
+            ("+1s", Duration::from_secs(1)),
             ("30s", Duration::from_secs(30)),
             ("1m30s", Duration::from_secs(90)),
             ("500ms", Duration::from_millis(500)),
@@ -105,7 +108,9 @@ mod tests {
             ".s",
             ".",
             "-1s",
-            "+1s",
+            "+",
+            "++1s",
+            "+-1s",
             "-0",
             "1 s",
             " 1s",

@@ -12,14 +12,14 @@ use crate::key_file::KeyFileError;
 #[non_exhaustive]
 pub enum UsageError {
     /// A word is not UTF-8. Its value stays out of the text: it may be a key.
-    #[error(
-        "argument {position}{flag} is not UTF-8: expected UTF-8 text (a binary key can come from --server-auth-key-file)"
-    )]
+    #[error("argument {position}{flag} is not UTF-8: expected UTF-8 text{hint}")]
     NotUtf8 {
         /// Which word, counted from 1.
         position: usize,
         /// The flag in it, ready to print, or nothing.
         flag: OneLine,
+        /// What helps, ready to print, or nothing.
+        hint: &'static str,
     },
     /// A word that is neither a flag nor the value of one.
     #[error("unexpected argument '{word}': expected flags only, written --flag value or --flag=value{hint}")]
@@ -28,6 +28,14 @@ pub enum UsageError {
         word: OneLine,
         /// What was probably meant, ready to print, or nothing.
         hint: OneLine,
+    },
+    /// A word behind `--`. The original ignores such words, flags among them.
+    #[error(
+        "unexpected argument '{word}' behind --: expected nothing there, since a word or flag there would have no effect"
+    )]
+    AfterFlags {
+        /// The word.
+        word: OneLine,
     },
     /// No flag has this name.
     #[error("unknown flag {flag}: {hint}")]
@@ -126,9 +134,23 @@ pub enum UsageError {
         /// The flag as written.
         flag: OneLine,
     },
+    /// Peers are to check a key that there is not.
+    #[error(
+        "{flag} has secure-nk, and there is no key that peers could check: expected --session-key FILE, from fastway keygen"
+    )]
+    NoKeyToCheck {
+        /// The flag as written.
+        flag: OneLine,
+    },
     /// `fastway keygen` without the name of a file.
     #[error("keygen needs the name of a file for the private key, as in: fastway keygen gateway.key")]
     NoKeyFile,
+    /// `fastway keygen` with a word too many.
+    #[error("unexpected argument '{word}': keygen takes the name of one file, as in: fastway keygen gateway.key")]
+    OneKeyFile {
+        /// The word.
+        word: OneLine,
+    },
     /// `fastway ctl` without a command.
     #[error("ctl needs a command, as in: fastway ctl help")]
     NoCommand,

@@ -16,7 +16,7 @@ use super::normalize::CommandLine;
 use super::values;
 use crate::config::{LinkKinds, PoolStrategy, Secret};
 use crate::logging::LogFormat;
-use crate::process::Name;
+use crate::process::{Name, PidFilePlace};
 
 /// All flags of one command line; `None` where a flag was not given.
 #[derive(Debug)]
@@ -81,10 +81,10 @@ pub struct ClientFlags {
     /// packets that may wait for a client (default 1000)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub client_send_chan_size: Option<usize>,
-    /// bytes that may wait; a client beyond is closed (default 4M)
+    /// bytes that may wait, 16 times as much for a while (default 4M)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
     pub client_send_bytes: Option<usize>,
-    /// how long too many packets may wait for a client (default 5s)
+    /// how long more may wait before a client is closed (default 5s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub client_slow_grace: Option<Duration>,
     /// close a client silent for this long; 0: never (default 30s)
@@ -101,7 +101,7 @@ pub struct ServerFlags {
     /// what servers must know; seen in the process list (default empty)
     #[argh(option, arg_name = "KEY", from_str_fn(values::secret))]
     pub server_auth_key: Option<Secret>,
-    /// file with the key; a newline at its end does not count
+    /// file with the key; line ends at its end do not count
     #[argh(option, arg_name = "FILE")]
     pub server_auth_key_file: Option<PathBuf>,
     /// open the server port to the network without a key
@@ -144,7 +144,7 @@ pub struct LimitFlags {
 /// Sessions (resumable links):
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub struct SessionFlags {
-    /// what clients may use: plain, secure, legacy (default plain)
+    /// what clients may use (default plain)
     #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
     pub client_link: Option<LinkKinds>,
     /// what servers may use: plain alone, or sessions (default plain)
@@ -168,8 +168,8 @@ pub struct SessionFlags {
     /// handshakes in progress from one address (default 256)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes_per_address: Option<usize>,
-    /// handshakes computed in a second (default 500)
-    #[argh(option, arg_name = "N", from_str_fn(values::rate))]
+    /// handshakes computed in a second; 0: no limit (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_handshakes_per_second: Option<u32>,
     /// secure and legacy sessions for clients, no plain links
     #[argh(switch)]
@@ -180,7 +180,7 @@ pub struct SessionFlags {
     /// bytes a legacy session can send again (default 64K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub client_snet_buffer: Option<usize>,
-    /// time for the handshake (default 10s)
+    /// time for the handshake; 0: no limit (default 10s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub client_snet_init_timeout: Option<Duration>,
     /// time to come back (default 60s)
@@ -195,7 +195,7 @@ pub struct SessionFlags {
     /// bytes a legacy session can send again (default 64K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::buffer))]
     pub server_snet_buffer: Option<usize>,
-    /// time for the handshake (default 10s)
+    /// time for the handshake; 0: no limit (default 10s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub server_snet_init_timeout: Option<Duration>,
     /// time to come back (default 60s)
@@ -212,7 +212,7 @@ pub struct AdminFlags {
     /// what requests must know; seen in the process list (default empty)
     #[argh(option, arg_name = "TOKEN", from_str_fn(values::secret))]
     pub admin_token: Option<Secret>,
-    /// file with the token; a newline at its end does not count
+    /// file with the token; line ends at its end do not count
     #[argh(option, arg_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
     /// host names, a,b, for requests without a token (default empty)
@@ -229,6 +229,9 @@ pub struct ProcessFlags {
     /// first part of NAME.pid, NAME.cmd and the like (default fastway)
     #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
     pub name: Option<Name>,
+    /// where the process id is written; none: nowhere (default NAME.pid)
+    #[argh(option, arg_name = "FILE", from_str_fn(values::pid_file))]
+    pub pid_file: Option<PidFilePlace>,
     /// error, warn, info, debug, trace; or see RUST_LOG (default info)
     #[argh(option, arg_name = "LEVEL", from_str_fn(values::log_level))]
     pub log_level: Option<Level>,
@@ -252,6 +255,12 @@ pub struct CtlFlags {
     /// the gateway's working directory (default: this one)
     #[argh(option, arg_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// the gateway's --pid-file (default NAME.pid)
+    #[argh(option, arg_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// the gateway's process, where several share a name
+    #[argh(option, arg_name = "PID", from_str_fn(values::pid))]
+    pub pid: Option<u32>,
     /// how long to wait for the answer (default 30s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub timeout: Option<Duration>,

@@ -8,6 +8,7 @@ const INTRODUCTION: &str = "\
 Usage: fastway [flags]
        fastway ctl [flags] COMMAND…      asks a running gateway; ctl --help tells more
        fastway keygen FILE               makes the gateway's key for secure sessions
+       fastway keygen --public FILE      shows the public half of such a key
 
 A game gateway: carries many virtual connections between players and game
 servers over one physical link each. Without flags it takes two random ports
@@ -17,32 +18,44 @@ and prints them on stdout.
 const NOTES: &str = "
 Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
           the same; a switch takes =true or =false; the last of repeated flags wins.
+          In the original's spelling numbers may be Go's: 0x1000, 1_000, 010 (octal).
 SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
+LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk are the
+          secure sessions of those that check the gateway's key.
 TIME:     30s, 1m30s, 500ms, 1.5h.
 ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
 Environment: FASTWAY_SERVER_AUTH_KEY, FASTWAY_ADMIN_TOKEN, RUST_LOG.
 Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line; 1 for the rest.
 ";
 
-/// Where the descriptions begin: behind the longest flag.
-const COLUMN: usize = 35;
-
 /// The text of `--help`.
 pub(super) fn usage(tables: &[Table]) -> String {
     let mut text = INTRODUCTION.to_owned();
     for table in tables {
         text.push_str(&format!("\n{}\n", table.description));
-        table.flags.iter().for_each(|flag| text.push_str(&flag_line(flag)));
+        text.push_str(&flag_lines(table));
     }
     text + NOTES
 }
 
-fn flag_line(flag: &FlagInfo<'_>) -> String {
-    let form = match flag.kind {
+/// A flag a line. One that reaches into the column of the descriptions has its own below it.
+fn flag_lines(table: &Table) -> String {
+    const COLUMN: usize = 35;
+    let line = |flag: &&FlagInfo<'_>| {
+        let form = form(flag);
+        let apart = if form.len() + 2 < COLUMN { String::new() } else { format!("\n{:COLUMN$}", "") };
+        let width = if apart.is_empty() { COLUMN - 2 } else { 0 };
+        format!("  {form:width$}{apart}{}\n", flag.description)
+    };
+    table.flags.iter().map(line).collect()
+}
+
+/// A flag as it is written.
+fn form(flag: &FlagInfo<'_>) -> String {
+    match flag.kind {
         FlagInfoKind::Switch => flag.long.to_owned(),
         FlagInfoKind::Option { arg_name } => format!("{} {arg_name}", flag.long),
-    };
-    format!("  {form:width$}{}\n", flag.description, width = COLUMN - 2)
+    }
 }
 
 const CTL_INTRODUCTION: &str = "\
@@ -62,18 +75,19 @@ Exit code: 0 when the command was carried out; 2 for a faulty command line; 1 fo
 
 /// The text of `ctl --help`.
 pub(super) fn ctl_usage(table: &Table) -> String {
-    let flags: String = table.flags.iter().map(|flag| flag_line(flag)).collect();
-    format!("{CTL_INTRODUCTION}\n{}\n{flags}{CTL_NOTES}", table.description)
+    format!("{CTL_INTRODUCTION}\n{}\n{}{CTL_NOTES}", table.description, flag_lines(table))
 }
 
 /// The text of `keygen --help`.
 pub(super) fn keygen_usage() -> String {
     "\
 Usage: fastway keygen FILE
+       fastway keygen --public FILE
 
 Makes a key pair for secure sessions: writes the private key to FILE, which must
 not exist and which its owner alone can read, and prints the public key. The
-gateway takes FILE as --session-key; clients pin the public key.
+gateway takes FILE as --session-key; clients pin the public key. With --public
+prints the public key of a FILE that exists.
 "
     .to_owned()
 }

@@ -66,23 +66,44 @@ impl Source {
             }
             (_, Some(file)) => self.read_file(file, path.unwrap_or(Path::new(""))),
             (Some(_), None) => Ok(value.cloned().unwrap_or_default()),
-            (None, None) => Ok(Secret::new(env(self.variable).unwrap_or_default().into_vec())),
+            (None, None) => Ok(Secret::new(without_line_ends(env(self.variable).unwrap_or_default().into_vec()))),
         }
     }
 
     fn read_file(&self, given: &Given, path: &Path) -> Result<Secret, UsageError> {
-        let mut bytes = read_bounded(path).map_err(|source| UsageError::SecretFile {
+        let bytes = read_bounded(path).map_err(|source| UsageError::SecretFile {
             secret: self.secret,
             flag: given.written.clone(),
             path: given.text().into(),
             source,
         })?;
-        bytes.pop_if(|last| *last == b'\n');
+        let bytes = without_line_ends(bytes);
         if bytes.is_empty() {
             return Err(given.invalid(&format!("a file with {} in it; this one is empty", self.secret)));
         }
         Ok(Secret::new(bytes))
     }
+}
+
+/// Line ends at the end do not count, whichever kind and however many.
+fn without_line_ends(mut bytes: Vec<u8>) -> Vec<u8> {
+    while bytes.pop_if(|last| matches!(last, b'\r' | b'\n')).is_some() {}
+    bytes
+}
+
+/// What an operator should know of a server key that has more at its ends than somebody would type.
+pub(super) fn odd_ends(key: &Secret) -> Option<String> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let key = key.expose();
+    let is_blank = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    let odd = if key.starts_with(BYTE_ORDER_MARK) || key.ends_with(BYTE_ORDER_MARK) {
+        "a byte order mark"
+    } else if is_blank(key.first()) || is_blank(key.last()) {
+        "white space"
+    } else {
+        return None;
+    };
+    Some(format!("the server key has {odd} at its beginning or end, which counts: game servers must have the same"))
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! The command line of `fastway keygen`: the name of a file.
+//! The command line of `fastway keygen`: the name of a file, and whether the key is there already.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,13 +11,18 @@ pub(super) const WORD: &str = "keygen";
 
 /// Reads the words behind `keygen`.
 pub(super) fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    let file = words.next().ok_or(UsageError::NoKeyFile)?;
-    if let Some(word) = words.next() {
-        return Err(UsageError::UnexpectedArgument { word: word.to_string_lossy().into(), hint: "".into() });
+    let first = words.next().ok_or(UsageError::NoKeyFile)?;
+    if matches!(first.to_str(), Some("-h" | "-help" | "--help")) {
+        return Ok(Invocation::Print(help::keygen_usage()));
     }
-    match file.to_str() {
-        Some("-h" | "-help" | "--help") => Ok(Invocation::Print(help::keygen_usage())),
-        Some(flag) if flag.starts_with('-') => Err(UsageError::NoKeyFile),
-        _ => Ok(Invocation::Keygen(PathBuf::from(file))),
+    let is_there = matches!(first.to_str(), Some("-public" | "--public"));
+    let file = if is_there { words.next().ok_or(UsageError::NoKeyFile)? } else { first };
+    if file.to_str().is_some_and(|flag| flag.starts_with('-')) {
+        return Err(UsageError::NoKeyFile);
+    }
+    match words.next() {
+        Some(word) => Err(UsageError::OneKeyFile { word: word.to_string_lossy().into() }),
+        None if is_there => Ok(Invocation::PublicKey(PathBuf::from(file))),
+        None => Ok(Invocation::Keygen(PathBuf::from(file))),
     }
 }

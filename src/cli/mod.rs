@@ -1,7 +1,7 @@
 //! The command line: from the words a shell passes on to a checked [`Config`].
 //!
 //! The way of a word, top to bottom: `normalize` knows the spellings and looks names up in the
-//! tables that argh derives from [`flags`]; argh hands each value to its parser in `values`;
+//! tables that argh derives from [`flags`], `original` reads the values that only the original takes; argh hands each value to its parser in `values`;
 //! `settle` lays the values over [`Config::default`] and checks those that depend on one another.
 //!
 //! To add a flag: a field in [`flags`], its line in `settle`. Everything else follows from the field.
@@ -16,6 +16,7 @@ mod help;
 mod key;
 mod keygen;
 mod normalize;
+mod original;
 mod sessions;
 mod settle;
 mod suggest;
@@ -29,7 +30,7 @@ use tracing::Level;
 use crate::config::Config;
 use crate::http::HttpConfig;
 use crate::logging::LogFormat;
-use crate::process::Name;
+use crate::process::{Name, PidFilePlace};
 
 pub use address::{AdminAddr, HostNames, ListenAddr, Reach};
 pub use ctl::CtlOptions;
@@ -48,6 +49,8 @@ pub enum Invocation {
     Ctl(CtlOptions),
     /// A new key pair, its private half in this file.
     Keygen(PathBuf),
+    /// The public key of the pair whose private half is in this file.
+    PublicKey(PathBuf),
     /// Text for stdout (`--help`, `--version`), newline included; then exit code 0.
     Print(String),
 }
@@ -61,6 +64,8 @@ pub struct Options {
     pub admin: Option<HttpConfig>,
     /// First part of the names of the gateway's files: NAME.pid, NAME.cmd, NAME.cpu.prof, …
     pub name: Name,
+    /// `--pid-file`.
+    pub pid_file: PidFilePlace,
     /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
     pub log_level: Option<Level>,
     /// `--log-format`.

@@ -10,11 +10,15 @@ use argh::{FlagInfo, FlagInfoKind};
 
 use super::error::{OneLine, UsageError};
 use super::flags::Table;
+use super::original;
 use super::suggest::nearest;
 use super::values;
 
 /// Further names of flags, folded: the original's README and its program differ in one name.
 const ALIASES: [(&str, &str); 2] = [("serverauthpassword", "--server-auth-key"), ("h", "--help")];
+
+/// What ends the flags, by custom. Nothing but flags is taken, so nothing may follow.
+const END_OF_FLAGS: &str = "--";
 
 /// The flags of a command line, each once, as last given. Not for logs: a value may be the key.
 pub(super) struct CommandLine(Vec<Given>);
@@ -30,7 +34,12 @@ pub(super) struct Given {
 
 enum Value {
     Switch(bool),
-    Text(String),
+    Text {
+        /// As it was given.
+        given: String,
+        /// As argh takes it.
+        meant: String,
+    },
 }
 
 /// Reads the words of a command line, the program's name not among them.
@@ -39,6 +48,9 @@ pub(super) fn read(words: impl Iterator<Item = OsString>, tables: &[Table]) -> R
     let mut words = words.into_iter().peekable();
     let mut line = CommandLine(Vec::new());
     while let Some(word) = words.next() {
+        if word == END_OF_FLAGS {
+            return words.next().map_or(Ok(line), |surplus| Err(UsageError::AfterFlags { word: surplus.into() }));
+        }
         let given = read_flag(&word, &mut words, tables, line.0.last())?;
         line.0.retain(|earlier| earlier.long != given.long);
         line.0.push(given);
@@ -50,8 +62,10 @@ fn utf8((index, word): (usize, OsString)) -> Result<String, UsageError> {
     word.into_string().map_err(|word| {
         let word = word.to_string_lossy();
         let flag = word.split_once('=').filter(|(flag, _)| flag.starts_with('-'));
+        let is_key = flag.is_some_and(|(flag, _)| fold(flag).starts_with("serverauth"));
+        let hint = if is_key { " (a binary key can come from --server-auth-key-file)" } else { "" };
         let flag = flag.map(|(flag, _)| format!(" ({flag}=…)")).unwrap_or_default();
-        UsageError::NotUtf8 { position: index + 1, flag: flag.into() }
+        UsageError::NotUtf8 { position: index + 1, flag: flag.into(), hint }
     })
 }
 
@@ -68,7 +82,9 @@ fn read_flag(
         FlagInfoKind::Option { arg_name } => {
             let value = value.map(str::to_owned).or_else(|| rest.next_if(|word| !is_flag(word, tables)));
             let (flag, description) = (written.into(), flag.description);
-            Value::Text(value.ok_or(UsageError::MissingValue { flag, arg_name, description })?)
+            let given = value.ok_or(UsageError::MissingValue { flag, arg_name, description })?;
+            let meant = original::translate(written, &given).unwrap_or_else(|| given.clone());
+            Value::Text { given, meant }
         }
     };
     Ok(Given { long: flag.long, written: written.into(), value })
@@ -161,13 +177,17 @@ impl CommandLine {
 impl Given {
     /// The error for a value that its flag does not take.
     pub(super) fn invalid(&self, accepted: &str) -> UsageError {
+        let mut accepted = accepted.to_owned();
+        if matches!(self.text().as_bytes(), [b'0', b'0'..=b'9', ..]) {
+            accepted.push_str(", without leading zeros");
+        }
         UsageError::InvalidValue { flag: self.written.clone(), value: self.text().into(), accepted: accepted.into() }
     }
 
-    /// The value as text.
+    /// The value as it was given.
     pub(super) fn text(&self) -> &str {
         match &self.value {
-            Value::Text(text) => text,
+            Value::Text { given, .. } => given,
             Value::Switch(true) => "true",
             Value::Switch(false) => "false",
         }
@@ -177,13 +197,14 @@ impl Given {
         let (name, value) = match &self.value {
             Value::Switch(false) => (None, None),
             Value::Switch(true) => (Some(self.long), None),
-            Value::Text(text) => (Some(self.long), Some(text.as_str())),
+            Value::Text { meant, .. } => (Some(self.long), Some(meant.as_str())),
         };
         name.into_iter().chain(value)
     }
 
     /// What the value's parser said, if argh's complaint is about this flag.
     fn accepted<'a>(&self, complaint: &'a str) -> Option<&'a str> {
-        complaint.strip_prefix(&format!("Error parsing option '{}' with value '{}': ", self.long, self.text()))
+        let Value::Text { meant, .. } = &self.value else { return None };
+        complaint.strip_prefix(&format!("Error parsing option '{}' with value '{meant}': ", self.long))
     }
 }

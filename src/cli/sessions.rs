@@ -3,7 +3,7 @@
 use super::error::UsageError;
 use super::flags::SessionFlags;
 use super::normalize::CommandLine;
-use super::settle::set;
+use super::settle::{limit, set, timeout};
 use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
@@ -17,7 +17,7 @@ pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLi
     of_ports(config, flags);
     let sessions = &mut config.sessions;
     set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
-    set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second);
+    set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second.map(limit));
     set(&mut sessions.waiting.sessions, flags.max_waiting);
     set(&mut sessions.waiting.bytes, flags.max_waiting_bytes);
     set(&mut sessions.waiting.sessions_per_address, flags.max_waiting_per_address);
@@ -29,6 +29,11 @@ pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLi
             source,
         };
         sessions.key = Some(key_file::read(path).map_err(failed)?);
+    }
+    for (flag, port) in [("--client-link", &config.client), ("--server-link", &config.server)] {
+        if port.kinds.secure && !port.kinds.unpinned && config.sessions.key.is_none() {
+            return Err(UsageError::NoKeyToCheck { flag: line.written(flag) });
+        }
     }
     Ok(notices(config))
 }
@@ -43,12 +48,12 @@ fn of_ports(config: &mut Config, flags: &SessionFlags) {
     let client = &mut config.client.session;
     client.legacy_encrypt = flags.client_snet_encrypt;
     set(&mut client.legacy_replay_bytes, flags.client_snet_buffer);
-    set(&mut client.handshake_time, flags.client_snet_init_timeout);
+    set(&mut client.handshake_time, flags.client_snet_init_timeout.map(timeout));
     set(&mut client.wait, flags.client_snet_wait_timeout);
     let server = &mut config.server.session;
     server.legacy_encrypt = flags.server_snet_encrypt;
     set(&mut server.legacy_replay_bytes, flags.server_snet_buffer);
-    set(&mut server.handshake_time, flags.server_snet_init_timeout);
+    set(&mut server.handshake_time, flags.server_snet_init_timeout.map(timeout));
     set(&mut server.wait, flags.server_snet_wait_timeout);
 }
 
@@ -58,6 +63,7 @@ fn notices(config: &Config) -> Vec<String> {
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
         (any(|kinds| kinds.secure) && config.sessions.key.is_none(), WITHOUT_KEY),
+        (config.server.kinds.unpinned && config.sessions.key.is_some(), UNPINNED_SERVERS),
         (any(LinkKinds::with_sessions) && config.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()
@@ -68,6 +74,9 @@ const LEGACY: &str = "legacy sessions are admitted: they protect nothing against
 
 const WITHOUT_KEY: &str = "no session key: secure sessions cannot prove who the gateway is, and clients that pin its key are refused; \
     fastway keygen makes a key, --session-key names its file";
+
+const UNPINNED_SERVERS: &str = "game servers may open secure sessions without checking the gateway's key (pattern NN), \
+    so that somebody in between can be the gateway to them; --server-link secure-nk turns those away";
 
 const REUSE_PORT: &str = "sessions with --reuse-port: a session lives in the process that it was opened in, \
     so resumes fail where several processes share a port";

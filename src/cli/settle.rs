@@ -24,11 +24,13 @@ pub(super) fn options(
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
     let session_notices = sessions::settle(&mut config, &flags.sessions, line)?;
-    let (admin, admin_notice) = admin::settle(flags.admin, line, env)?;
-    let notices = key::guard(&mut config, line)?.into_iter().chain(admin_notice).chain(session_notices).collect();
     let name = flags.process.name.unwrap_or_default();
+    let pid_file = flags.process.pid_file.unwrap_or_default();
+    let (admin, admin_notice) = admin::settle(flags.admin, &name, line, env)?;
+    let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.server_auth_key));
+    let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
-    Ok(Options { config, admin, name, log_level, log_format, notices })
+    Ok(Options { config, admin, name, pid_file, log_level, log_format, notices })
 }
 
 fn gateway(config: &mut Config, flags: GatewayFlags) {
@@ -76,12 +78,12 @@ pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
 }
 
 /// 0 on the command line is no limit.
-fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
+pub(super) fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
     (number != N::default()).then_some(number)
 }
 
 /// 0 on the command line is never.
-fn timeout(duration: Duration) -> Option<Duration> {
+pub(super) fn timeout(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 

@@ -233,7 +233,7 @@ fn no_two_flags_fold_to_one_name() {
 
 #[test]
 fn stray_words_are_named() {
-    for line in ["gateway", "--", "-", "-ReusePort -- x", "---client-addr=:1", "-=1", "--=1", "=", "help"] {
+    for line in ["gateway", "-- x", "-", "-ReusePort -- x", "---client-addr=:1", "-=1", "--=1", "=", "help"] {
         let error = error(line);
         assert!(error.starts_with("unexpected argument '"), "{line}: {error}");
     }
@@ -308,15 +308,15 @@ fn the_originals_flags_of_sessions_keep_their_meaning() {
     assert_eq!((config.client.kinds, config.server.kinds), (LinkKinds::SESSIONS, LinkKinds::SESSIONS));
     assert_eq!((client.legacy_encrypt, client.legacy_replay_bytes), (true, 33 << 10));
     assert_eq!((server.legacy_encrypt, server.legacy_replay_bytes), (true, 2 << 20));
-    assert_eq!((client.handshake_time, client.wait), (Duration::from_secs(11), Duration::from_secs(61)));
-    assert_eq!((server.handshake_time, server.wait), (Duration::from_secs(12), Duration::from_secs(62)));
+    assert_eq!((client.handshake_time, client.wait), (Some(Duration::from_secs(11)), Duration::from_secs(61)));
+    assert_eq!((server.handshake_time, server.wait), (Some(Duration::from_secs(12)), Duration::from_secs(62)));
     assert!(error("-ClientSnetBuffer=big").contains("'big' for -ClientSnetBuffer"));
     assert!(error("-ServerSnetWaitTimeout=60").contains("'60' for -ServerSnetWaitTimeout"));
 }
 
 #[test]
 fn a_list_says_exactly_what_is_admitted() {
-    let kinds = |plain, secure, legacy| LinkKinds { plain, secure, legacy };
+    let kinds = |plain, secure, legacy| LinkKinds { plain, secure, unpinned: secure, legacy };
     for (line, client, server) in [
         ("", LinkKinds::PLAIN, LinkKinds::PLAIN),
         ("-ClientSnetEnable=false", LinkKinds::PLAIN, LinkKinds::PLAIN),
@@ -328,8 +328,13 @@ fn a_list_says_exactly_what_is_admitted() {
         let config = config(line);
         assert_eq!((config.client.kinds, config.server.kinds), (client, server), "{line}");
     }
+    let (_dir, key) = session_key();
+    for (list, unpinned) in [("secure-nk", false), ("plain,secure-nk,legacy", false), ("secure-nk,secure", true)] {
+        let kinds = config(&format!("--client-link {list} {key}")).client.kinds;
+        assert_eq!((kinds.secure, kinds.unpinned), (true, unpinned), "{list}");
+    }
     for list in ["", "plain,", "snet", "secure legacy"] {
-        assert!(error_of(vec!["--client-link", list]).contains("plain, secure, legacy"), "{list}");
+        assert!(error_of(vec!["--client-link", list]).contains("plain, secure, secure-nk, legacy"), "{list}");
     }
     assert!(error("--server-link plain,secure").contains("the gateway speaks first to plain servers"));
 }
@@ -361,8 +366,21 @@ fn bounds_of_sessions_land_where_they_belong() {
     let waiting = sessions.waiting;
     assert_eq!((waiting.sessions, waiting.bytes), (1, 2 << 10));
     assert_eq!((waiting.sessions_per_address, waiting.bytes_per_address), (3, 4 << 10));
-    assert_eq!((sessions.max_handshakes_per_address, sessions.max_handshakes_per_second), (4, 5));
-    assert!(error("--max-handshakes-per-second=0").contains("from 1"));
+    assert_eq!((sessions.max_handshakes_per_address, sessions.max_handshakes_per_second), (4, Some(5)));
+    assert_eq!(config("--max-handshakes-per-second=0").sessions.max_handshakes_per_second, None);
+}
+
+#[test]
+fn the_originals_spelling_takes_gos_integers() {
+    let given = config(
+        "-MaxPacket=010000 --ClientMaxConn=0x1F -ClientSendChanSize=+5 -ServerSendChanSize 1_000 -MemPoolFactor=0b11",
+    );
+    assert_eq!((given.max_packet, given.client_max_conns), (4096, Some(31)));
+    assert_eq!((given.client.send_queue_packets, given.server.send_queue_packets), (5, 1000));
+    assert_eq!(given.pool.factor, 3);
+    assert_eq!(config("-MaxPacket=512K -ClientMaxConn=-0").client_max_conns, None);
+    assert_eq!((config("-ClientAddr=").client.addr.as_str(), config("-ReusePort --").reuse_port), (":0", true));
+    assert_eq!(config("-ServerAddr= -ServerAuthKey=k").server.addr, ":0");
 }
 
 #[test]
@@ -418,6 +436,7 @@ fn the_admin_listener_is_off_unless_it_is_asked_for() {
         token: Secret::new("0123456789abcdef"),
         hosts: vec!["gate.example.com".to_owned(), "b".to_owned()],
         ready_needs_server: true,
+        name: Name::default(),
     };
     assert_eq!(admin(given), Some(config));
 }
@@ -479,6 +498,15 @@ fn secret_file(flag: &str, content: &[u8]) -> (tempfile::NamedTempFile, String) 
     (file, flag)
 }
 
+/// A directory with a session key, and the flag that names it.
+fn session_key() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    crate::key_file::generate(&path).unwrap();
+    let flag = format!("--session-key={}", path.display());
+    (dir, flag)
+}
+
 fn key_with_env(line: &str, value: &[u8]) -> Secret {
     let env = |name: &str| (name == "FASTWAY_SERVER_AUTH_KEY").then(|| OsString::from_vec(value.to_vec()));
     match parse(line.split_whitespace().map(OsString::from), &env) {
@@ -489,13 +517,26 @@ fn key_with_env(line: &str, value: &[u8]) -> Secret {
 
 #[test]
 fn the_key_comes_from_flag_file_or_environment() {
-    let (_file, from_file) = key_file(b"\xffbinary\n\n");
-    assert_eq!(config(&from_file).server_auth_key, Secret::new(*b"\xffbinary\n"));
-    assert_eq!(key_with_env("", b"\xfeenv"), Secret::new(*b"\xfeenv"));
-    assert_eq!(key_with_env(&from_file, b"env"), Secret::new(*b"\xffbinary\n"));
+    let (_file, from_file) = key_file(b"\xffbinary\r\n\n");
+    assert_eq!(config(&from_file).server_auth_key, Secret::new(*b"\xffbinary"));
+    assert_eq!(key_with_env("", b"\xfeenv\n"), Secret::new(*b"\xfeenv"));
+    assert_eq!(key_with_env(&from_file, b"env"), Secret::new(*b"\xffbinary"));
     assert_eq!(key_with_env("-ServerAuthKey=flag", b"env"), Secret::new("flag"));
     assert!(key_with_env("-ServerAuthKey=", b"env").is_empty());
     assert!(key_with_env("", b"").is_empty());
+}
+
+#[test]
+fn a_key_with_more_at_its_ends_than_it_shows_is_warned_of() {
+    for (content, odd) in
+        [(&b" key"[..], "white space"), (b"key\t\n", "white space"), (b"\xef\xbb\xbfkey", "byte order mark")]
+    {
+        let (_file, flag) = key_file(content);
+        let notices = options(&flag).notices;
+        assert!(notices.iter().any(|notice| notice.contains(odd)), "{content:?}: {notices:?}");
+    }
+    let (_file, flag) = key_file(b"a key\r\n");
+    assert_eq!(options(&flag).notices, [""; 0]);
 }
 
 #[test]
@@ -556,7 +597,7 @@ proptest! {
     ) {
         let flag = *pick.get(&flags());
         let is_secret = ["--server-auth-key", "--admin-token", "--session-key"].iter().any(|secret| flag.long.starts_with(secret));
-        let is_checked = !is_secret && flag.long != "--name";
+        let is_checked = !is_secret && !["--name", "--pid-file"].contains(&flag.long);
         prop_assume!(is_checked);
         let written = respell(flag.long, "-", false, upper);
         let error = error_of(vec![&format!("{written}={junk}")]);

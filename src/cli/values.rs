@@ -11,7 +11,7 @@ use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
 use crate::config::{LinkKinds, PoolStrategy, Secret};
 use crate::logging::LogFormat;
-use crate::process::Name;
+use crate::process::{Name, PidFilePlace};
 
 /// A value, or what would have been accepted.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -53,21 +53,16 @@ pub(super) fn limit(text: &str) -> Parsed<u32> {
     number.ok_or_else(|| format!("a number from 0 (no limit) to {}", u32::MAX))
 }
 
-/// So many in a second: not zero.
-pub(super) fn rate(text: &str) -> Parsed<u32> {
-    let number = decimal(text).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    number.ok_or_else(|| format!("a number from 1 to {}", u32::MAX))
-}
-
 /// `--client-link` and `--server-link`.
 pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
-    let mut kinds = LinkKinds { plain: false, secure: false, legacy: false };
+    let mut kinds = LinkKinds { plain: false, secure: false, unpinned: false, legacy: false };
     for word in text.split(',') {
         match word {
             "plain" => kinds.plain = true,
-            "secure" => kinds.secure = true,
+            "secure" => (kinds.secure, kinds.unpinned) = (true, true),
+            "secure-nk" => kinds.secure = true,
             "legacy" => kinds.legacy = true,
-            _ => return Err("plain, secure, legacy, or several of them with commas between them".to_owned()),
+            _ => return Err("plain, secure, secure-nk, legacy, or several of them with commas between them".to_owned()),
         }
     }
     Ok(kinds)
@@ -163,6 +158,21 @@ pub(super) fn name(text: &str) -> Parsed<Name> {
     Name::new(text).map_err(|_| Name::ACCEPTED.to_owned())
 }
 
+/// `--pid-file`.
+pub(super) fn pid_file(text: &str) -> Parsed<PidFilePlace> {
+    match text {
+        "" => Err("the name of a file, or none".to_owned()),
+        "none" => Ok(PidFilePlace::Nowhere),
+        path => Ok(PidFilePlace::At(path.into())),
+    }
+}
+
+/// `--pid` of `ctl`.
+pub(super) fn pid(text: &str) -> Parsed<u32> {
+    let number = decimal(text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| "the number of a process".to_owned())
+}
+
 /// `--server-auth-key`: any text; hidden from here on.
 pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
@@ -200,10 +210,12 @@ fn bytes(text: &str) -> Option<usize> {
     decimal(digits)?.checked_mul(unit)
 }
 
-/// Digits and nothing else; the standard parser lets a sign through.
+/// Digits and nothing else; the standard parser lets a sign through. A number that begins with 0 is octal to the
+/// original, so it is not guessed at.
 fn decimal(text: &str) -> Option<usize> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
+    let is_plain = text == "0" || !text.starts_with('0');
+    if is_number && is_plain { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -250,6 +262,8 @@ mod tests {
             "1_000",
             "K1",
             "1K1",
+            "010",
+            "00",
             "１",
             "1é",
             "18446744073709551616",

@@ -1,14 +1,13 @@
 //! From a request to its answer.
 
 use std::convert::Infallible;
+use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::watch;
-use tracing::warn;
 
 use super::HttpConfig;
 use super::access::Access;
@@ -20,7 +19,8 @@ use super::route::Route;
 use super::sample::{Samples, Started};
 use crate::admin::{Caller, Excerpt};
 use crate::gateway::Observer;
-use crate::logging::{RateLimit, Suppressed};
+use crate::logging::{RateLimit, limited};
+use crate::process::Name;
 
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;
@@ -44,8 +44,18 @@ pub(super) enum Phase {
     Ended,
 }
 
+/// What tells this gateway from others.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// The first part of its files' names.
+    pub(super) name: String,
+    /// The name of its machine, as far as the system knows it.
+    pub(super) host: String,
+}
+
 /// What all requests are answered with.
 pub(super) struct App {
+    pub(super) identity: Arc<Identity>,
     pub(super) observer: Observer,
     pub(super) caller: Caller,
     pub(super) started: Started,
@@ -63,10 +73,18 @@ pub(super) struct App {
     refused: Mutex<RateLimit>,
 }
 
+impl Identity {
+    fn new(name: &Name) -> Self {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self { name: name.to_string(), host: host.trim().to_owned() }
+    }
+}
+
 impl App {
     pub(super) fn new(config: &HttpConfig, observer: Observer, caller: Caller, phase: watch::Receiver<Phase>) -> Self {
         let refused = Mutex::new(RateLimit::new(LINES_PER_SECOND));
         Self {
+            identity: Arc::new(Identity::new(&config.name)),
             observer,
             caller,
             started: Started::now(),
@@ -145,11 +163,9 @@ impl App {
         if !kept_out.contains(&failure.status()) {
             return;
         }
-        let allowed = self.refused.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
-        if let Some(Suppressed(suppressed)) = allowed {
-            let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
-            warn!(%path, reason, suppressed, "admin request refused");
-        }
+        let mut limit = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
+        limited!(limit, WARN, [path = path.plain(), reason], "admin request refused");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/api/events`: a stream of server-sent events for a live page, once a second.
 //!
-//! One task looks at the gateway for all who listen, and not at all while nobody does. Who does not read what comes misses
-//! events; nothing piles up.
+//! One task looks at the gateway for all who listen. While nobody does, it asks no worker: it only adds to the history what
+//! they have published anyway. Who does not read what comes misses events; nothing piles up.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -20,15 +20,17 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::app::{App, Phase};
+use super::app::{App, Identity, Phase};
+use super::history::History;
 use super::links::LinkView;
 use super::query::Query;
 use super::ranking::{Firsts, Order, Place};
 use super::reply::{Failure, Reply};
 use super::sample::{Sample, Started};
 use super::stats::{StatsView, unix_millis};
+use super::trouble::{Collector, HeldUpLinks, Refusals, RefusalsLog, Situation, Trouble, troubles};
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
-use crate::link::Traffic;
+use crate::link::{Traffic, WaitReason};
 use crate::routing::{LinkId, Side};
 
 /// Time between events.
@@ -37,6 +39,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 const STREAMS: usize = 16;
 /// Events that may wait for one that listens; further ones are left out.
 const WAITING: usize = 4;
+/// How long workers have for the links that tables show.
+const TIME_LIMIT: Duration = Duration::from_secs(1);
+/// A link that was held up for less than this is not slow.
+const SLOW: Duration = Duration::from_secs(1);
 /// Links in a table.
 const TABLE: usize = 10;
 /// Servers in a table: more are few gateways' case, and then `/api/servers` has them.
@@ -53,8 +59,9 @@ pub(super) struct Events {
 struct State {
     /// `None`: there are no more events.
     listeners: Option<Vec<mpsc::Sender<Bytes>>>,
-    /// What a newcomer gets at once.
+    /// What a newcomer gets at once, behind the history.
     latest: Option<Bytes>,
+    history: History,
 }
 
 /// The body of an answer that goes on.
@@ -72,7 +79,7 @@ impl Body for EventStream {
 
 impl Default for Events {
     fn default() -> Self {
-        let state = State { listeners: Some(Vec::new()), latest: None };
+        let state = State { listeners: Some(Vec::new()), latest: None, history: History::default() };
         Self { state: Mutex::new(state), joined: Notify::new() }
     }
 }
@@ -83,28 +90,34 @@ impl Events {
         let (sender, receiver) = mpsc::channel(WAITING);
         let mut state = self.lock();
         let latest = state.latest.clone();
+        let history = Bytes::from(event("history", &state.history));
         let listeners = state.listeners.as_mut().ok_or_else(|| Failure::busy("the gateway stops"))?;
         listeners.retain(|listener| !listener.is_closed());
         if listeners.len() >= STREAMS {
             return Err(Failure::busy(format!("there are {STREAMS} streams of events already; close one")));
         }
-        let first = ["retry: 3000\n\n".into()].into_iter().chain(latest);
+        if latest.is_none() {
+            self.joined.notify_one();
+        }
+        let first = ["retry: 3000\n\n".into(), history].into_iter().chain(latest);
         first.for_each(|event: Bytes| drop(sender.try_send(event)));
         listeners.push(sender);
-        self.joined.notify_one();
         Ok(EventStream(receiver))
     }
 
-    /// Waits until somebody listens.
-    async fn wanted(&self) {
-        while !self.is_wanted() {
-            self.joined.notified().await;
-        }
+    /// Waits until somebody begins to listen who has got nothing yet.
+    async fn joined(&self) {
+        self.joined.notified().await;
+    }
+
+    /// Adds how things stood to what those get who listen later.
+    fn record(&self, sample: &Sample) {
+        self.lock().history.add(sample);
     }
 
     fn is_wanted(&self) -> bool {
         let mut state = self.lock();
-        let State { listeners, latest } = &mut *state;
+        let State { listeners, latest, .. } = &mut *state;
         let Some(listeners) = listeners else { return false };
         listeners.retain(|listener| !listener.is_closed());
         if listeners.is_empty() {
@@ -144,29 +157,59 @@ impl App {
         Ok(reply)
     }
 
-    /// Sends events while anybody listens, until the end.
+    /// Keeps the history, and sends events while anybody listens, until the end.
     pub(super) async fn broadcast(self: Arc<Self>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = Last::default();
+        let mut memory = Memory::default();
         loop {
-            if !self.events.is_wanted() {
-                last = Last::default();
-            }
             tokio::select! {
                 () = self.ended() => return self.events.end(),
-                () = async { self.events.wanted().await; ticks.tick().await; } => {}
+                _ = ticks.tick() => {}
+                // Somebody has nothing to show yet.
+                () = self.events.joined() => ticks.reset(),
             }
-            let (observer, started, stopping) = (self.observer.clone(), self.started, self.phase() != Phase::Serving);
-            let looked = self.questions.work(move || look(&observer, started, stopping, last)).await;
-            // Too many others ask: this second has no event.
-            let (event, seen) = looked.unwrap_or_default();
-            last = seen;
-            if !event.is_empty() {
-                self.events.send(&event);
+            if self.events.is_wanted() {
+                memory = self.look_closely(memory).await;
+            } else {
+                memory.last = Last::default();
+                self.look_from_afar(&mut memory);
             }
         }
     }
+
+    /// Asks the workers, and tells those who listen.
+    async fn look_closely(&self, memory: Memory) -> Memory {
+        let (observer, started, stopping) = (self.observer.clone(), self.started, self.phase() != Phase::Serving);
+        let identity = Arc::clone(&self.identity);
+        let looked = self.questions.work(move || look(&observer, &identity, started, stopping, memory)).await;
+        // Too many others ask: this second has no event.
+        let Ok(Look { sample, event, memory }) = looked else { return Memory::default() };
+        self.events.record(&sample);
+        self.events.send(&event);
+        memory
+    }
+
+    /// Takes what the workers have published.
+    fn look_from_afar(&self, memory: &mut Memory) {
+        let sample = Sample::take_published(&self.observer, self.started, self.phase() != Phase::Serving);
+        memory.refusals.add(sample.uptime, Refusals::until(&sample));
+        self.events.record(&sample);
+    }
+}
+
+/// What is remembered from one look to the next.
+#[derive(Debug, Default)]
+struct Memory {
+    last: Last,
+    refusals: RefusalsLog,
+}
+
+/// What came of a look.
+struct Look {
+    sample: Sample,
+    event: Bytes,
+    memory: Memory,
 }
 
 /// What links had done at the last event.
@@ -201,15 +244,32 @@ struct Rates {
     sent_bytes_per_second: u64,
 }
 
+/// What is wrong, at a time.
+#[derive(Debug, Serialize)]
+struct TroublesView {
+    time_ms: u64,
+    trouble: Vec<Trouble>,
+}
+
 /// One look at everything that an event shows.
-fn look(observer: &Observer, started: Started, stopping: bool, last: Last) -> (Bytes, Last) {
+fn look(observer: &Observer, identity: &Identity, started: Started, stopping: bool, memory: Memory) -> Look {
+    let Memory { last, mut refusals } = memory;
     let sample = Sample::take(observer, started, stopping);
-    let stats = event("stats", &StatsView::new(&sample));
-    match tables(observer, unix_millis(sample.time), &last) {
-        Ok((tables, seen)) => (Bytes::from(stats + &event("tables", &tables)), seen),
-        // A worker does not answer, which the first event tells already.
-        Err(_late) => (Bytes::from(stats), last),
-    }
+    let recent = refusals.add(sample.uptime, Refusals::until(&sample));
+
+    // If a worker does not answer there are no tables, which would only wait for it as well.
+    let observer = observer.clone().with_time_limit(TIME_LIMIT);
+    let time_ms = unix_millis(sample.time);
+    let tables = if sample.fresh { tables(&observer, time_ms, &last).ok() } else { None };
+    let (shown, links, last) = match tables {
+        Some((tables, links, seen)) => (event("tables", &tables), links, seen),
+        None => (String::new(), HeldUpLinks::default(), last),
+    };
+
+    let trouble = troubles(&Situation { sample: &sample, links: &links, recent: &recent });
+    let stats = event("stats", &StatsView::new(&sample, identity));
+    let trouble = event("trouble", &TroublesView { time_ms, trouble });
+    Look { event: Bytes::from(stats + &trouble + &shown), sample, memory: Memory { last, refusals } }
 }
 
 fn event(name: &str, data: &impl Serialize) -> String {
@@ -217,16 +277,18 @@ fn event(name: &str, data: &impl Serialize) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }
 
-fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Last), AskError> {
+fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, HeldUpLinks, Last), AskError> {
     let now = Instant::now();
     let mut seen = Last { at: Some(now), traffic: FxHashMap::default() };
     let elapsed = last.at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
     let (mut servers, mut busiest, mut slowest) = (Firsts::new(SERVERS), Firsts::new(TABLE), Firsts::new(TABLE));
+    let mut held_up = Collector::default();
     observer.visit_links(&LinkFilter::default(), |link| {
         seen.traffic.insert(link.id, link.traffic);
         let moved = last.traffic.get(&link.id).map_or(0, |before| moved(before, &link.traffic));
         busiest.add(Place::new(moved, bytes(&link.traffic), link.id), link.clone());
-        if link.held_up().next().is_some() || link.waiting.bytes > 0 {
+        held_up.add(&link);
+        if is_slow(&link) {
             slowest.add(Order::Slowest.place(&link), link.clone());
         }
         if link.role.side() == Side::Server {
@@ -236,7 +298,13 @@ fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Las
     })?;
     let rated = |links: Vec<LinkInfo>| rated(observer, &links, last, elapsed);
     let [servers, busiest, slowest] = [servers, busiest, slowest].map(|firsts| rated(firsts.page().links));
-    Ok((Tables { time_ms, servers: servers?, busiest: busiest?, slowest: slowest? }, seen))
+    let tables = Tables { time_ms, servers: servers?, busiest: busiest?, slowest: slowest? };
+    Ok((tables, held_up.finish(), seen))
+}
+
+/// Whether a link is held up for longer than a healthy one is. One that waits for its peer to come back is not slow.
+fn is_slow(link: &LinkInfo) -> bool {
+    link.held_up().any(|(reason, lasting)| reason != WaitReason::NoTransport && lasting >= SLOW)
 }
 
 fn rated(observer: &Observer, links: &[LinkInfo], last: &Last, elapsed: Duration) -> Result<Vec<RatedLink>, AskError> {
@@ -280,17 +348,21 @@ mod tests {
         let events = Events::default();
         assert!(!events.is_wanted());
         let mut stream = events.join().unwrap();
-        events.wanted().await;
+        events.joined().await;
+        assert!(events.is_wanted());
         events.send(&Bytes::from_static(b"one"));
         let mut late = events.join().unwrap();
-        assert_eq!(stream.0.recv().await.unwrap(), "retry: 3000\n\n");
-        assert_eq!(stream.0.recv().await.unwrap(), "one");
-        assert_eq!([late.0.recv().await.unwrap(), late.0.recv().await.unwrap()], ["retry: 3000\n\n", "one"]);
+        for stream in [&mut stream, &mut late] {
+            assert_eq!(stream.0.recv().await.unwrap(), "retry: 3000\n\n");
+            assert!(stream.0.recv().await.unwrap().starts_with(b"event: history\n"));
+            assert_eq!(stream.0.recv().await.unwrap(), "one");
+        }
         drop((stream, late));
         assert!(!events.is_wanted());
         let mut newcomer = events.join().unwrap();
         events.end();
         assert_eq!(newcomer.0.recv().await.unwrap(), "retry: 3000\n\n");
+        assert!(newcomer.0.recv().await.unwrap().starts_with(b"event: history\n"));
         assert!(newcomer.0.recv().await.unwrap().starts_with(b"event: end\n"));
         assert_eq!(newcomer.0.recv().await, None);
         assert!(!events.is_wanted());

@@ -64,6 +64,13 @@ impl Metrics {
         let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
         self.gauge("fastway_build_info", "1, with the version of the gateway", [(version, 1.0)]);
         self.gauge("fastway_workers", "threads that carry links", [plain(sample.report.workers.len() as u64)]);
+        let cpu = sample
+            .report
+            .workers
+            .iter()
+            .enumerate()
+            .map(|(worker, report)| (labels(&[("worker", &worker.to_string())]), report.cpu.as_secs_f64()));
+        self.counter("fastway_worker_cpu_seconds_total", "CPU time of each worker's thread", cpu);
         let fresh = "1 if all workers answered this scrape; otherwise numbers are as of their last answers or sweeps";
         self.gauge("fastway_workers_answered", fresh, [plain(u64::from(sample.fresh))]);
         self.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);
@@ -163,7 +170,7 @@ impl Metrics {
         let (sessions, waiting) = (&sample.total.stats.sessions, &sample.report.waiting);
         let open = [plain(sample.report.sessions as u64)];
         self.gauge("fastway_sessions", "sessions that are there, waiting ones among them", open);
-        let count = [plain(waiting.sessions as u64)];
+        let count = [plain(waiting.holders as u64)];
         self.gauge("fastway_sessions_waiting", "sessions that wait for their peers to come back", count);
         let bytes = [plain(waiting.bytes as u64)];
         self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);
@@ -205,6 +212,8 @@ impl Metrics {
     }
 
     fn process(&mut self, sample: &Sample) {
+        let dropped = [plain(sample.dropped_lines)];
+        self.counter("fastway_log_lines_dropped_total", "lines of the log that nobody took in time", dropped);
         let usage = &sample.usage;
         let cpu = (usage.user + usage.system).as_secs_f64();
         self.counter("process_cpu_seconds_total", "CPU time, user and system", [(Vec::new(), cpu)]);

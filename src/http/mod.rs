@@ -14,6 +14,7 @@ mod connections;
 mod desk;
 mod events;
 mod health;
+mod history;
 mod links;
 mod listener;
 mod metrics;
@@ -25,6 +26,7 @@ mod reply;
 mod route;
 mod sample;
 mod stats;
+mod trouble;
 
 pub use access::is_token;
 pub use listener::{HttpAdmin, HttpError, HttpListener};
@@ -32,6 +34,7 @@ pub use listener::{HttpAdmin, HttpError, HttpListener};
 use crate::config::Secret;
 #[cfg(doc)]
 use crate::gateway::Observer;
+use crate::process::Name;
 
 /// Where the admin listener answers, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,4 +47,6 @@ pub struct HttpConfig {
     pub hosts: Vec<String>,
     /// Whether the gateway is not ready while no game server is registered.
     pub ready_needs_server: bool,
+    /// What tells this gateway from others: the first part of its files' names.
+    pub name: Name,
 }

@@ -81,7 +81,7 @@ impl App {
     /// One at a time in the whole process. It ends when nobody waits for it any more.
     async fn cpu_profile(&self, time: Duration) -> Result<Vec<u8>, Failure> {
         let sampling = self.profiling.work(CpuSampling::start).await??;
-        info!(?time, "a CPU profile is taken over HTTP");
+        info!(seconds = time.as_secs_f64(), "a CPU profile is taken over HTTP");
         tokio::select! {
             () = sleep(time) => {}
             () = self.ended() => return Err(Failure::busy("the gateway stops")),

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use crate::admin::Allocator;
 use crate::gateway::{Observer, Report};
+use crate::logging;
 use crate::process::Usage;
 use crate::worker::WorkerReport;
 
@@ -39,7 +40,7 @@ pub(super) struct Turn(OwnedMutexGuard<Option<Shared>>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Started {
     /// On the clock that never steps back.
-    at: Instant,
+    pub(super) at: Instant,
     /// On the clock of the world.
     pub(super) time: SystemTime,
 }
@@ -49,13 +50,20 @@ pub(super) struct Started {
 pub(super) struct Sample {
     pub(super) time: SystemTime,
     pub(super) started: SystemTime,
+    /// Time from the start to the last report of a worker in it.
     pub(super) uptime: Duration,
+    /// Time from the start to when it was taken, with what the process takes and what the allocator counts.
+    pub(super) measured: Duration,
     /// Whether all workers have answered; otherwise what they published last is shown.
     pub(super) fresh: bool,
     pub(super) stopping: bool,
     pub(super) report: Report,
+    /// Time since each worker published how it stands.
+    pub(super) silent: Vec<Duration>,
     /// All workers together.
     pub(super) total: WorkerReport,
+    /// Lines of the log that were dropped so far.
+    pub(super) dropped_lines: u64,
     pub(super) usage: Usage,
     /// `None`: the program has another allocator.
     pub(super) allocator: Option<Allocator>,
@@ -98,18 +106,67 @@ impl Sample {
         let asked = observer.clone().with_time_limit(TIME_LIMIT).report_now();
         let fresh = asked.is_ok();
         let report = asked.unwrap_or_else(|_late| observer.report());
+        Self { fresh, ..Self::of(report, started, stopping) }
+    }
+
+    /// What the workers published last, at most a sweep ago. Asks nobody, so no worker has any work by it.
+    pub(super) fn take_published(observer: &Observer, started: Started, stopping: bool) -> Self {
+        let sample = Self::of(observer.report(), started, stopping);
+        let published = sample.total.published.unwrap_or(started.at);
+        let uptime = published.saturating_duration_since(started.at);
+        let age = sample.measured.saturating_sub(uptime);
+        Self { time: sample.time - age, uptime, ..sample }
+    }
+
+    fn of(report: Report, started: Started, stopping: bool) -> Self {
+        let uptime = started.at.elapsed();
         Self {
             time: SystemTime::now(),
             started: started.time,
-            uptime: started.at.elapsed(),
-            fresh,
+            uptime,
+            measured: uptime,
+            silent: report.workers.iter().map(|worker| silence(worker, started)).collect(),
+            fresh: true,
             stopping,
             total: report.total(),
             report,
+            dropped_lines: logging::dropped_lines(),
             usage: Usage::now()
                 .inspect_err(|error| debug!(%error, "what the process takes is not known"))
                 .unwrap_or_default(),
             allocator: Allocator::read().ok(),
+        }
+    }
+}
+
+/// Time since a worker published how it stands, which it does at each sweep.
+fn silence(worker: &WorkerReport, started: Started) -> Duration {
+    worker.published.unwrap_or(started.at).elapsed()
+}
+
+#[cfg(test)]
+impl Default for Sample {
+    fn default() -> Self {
+        let report = Report {
+            workers: vec![WorkerReport::default()],
+            servers: 0,
+            sessions: 0,
+            waiting: Default::default(),
+            pool: Vec::new(),
+        };
+        Self {
+            time: SystemTime::UNIX_EPOCH,
+            started: SystemTime::UNIX_EPOCH,
+            uptime: Duration::ZERO,
+            measured: Duration::ZERO,
+            fresh: true,
+            stopping: false,
+            total: report.total(),
+            silent: vec![Duration::ZERO],
+            report,
+            usage: Usage::default(),
+            allocator: None,
+            dropped_lines: 0,
         }
     }
 }

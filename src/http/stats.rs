@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
-use super::app::{App, Phase};
+use super::app::{App, Identity, Phase};
 use super::links::millis;
 use super::query::Query;
 use super::reply::{Failure, Reply, json};
@@ -24,7 +24,7 @@ impl App {
     pub(super) async fn stats(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
         let sample = self.sample().await?;
-        Ok(json(StatusCode::OK, &StatsView::new(&sample)))
+        Ok(json(StatusCode::OK, &StatsView::new(&sample, &self.identity)))
     }
 
     /// One look at the whole gateway, shared with others who ask.
@@ -49,10 +49,14 @@ pub(super) struct StatsView {
     started_ms: u64,
     uptime_ms: u64,
     version: &'static str,
+    name: String,
+    host: String,
     pid: u32,
     state: &'static str,
     fresh: bool,
     workers: usize,
+    load: Vec<WorkerView>,
+    busiest_worker_permille: u32,
     servers: usize,
     client: SideView,
     server: SideView,
@@ -62,10 +66,24 @@ pub(super) struct StatsView {
     sessions: SessionsView,
     stray_runs: u64,
     accept_errors: u64,
+    log: LogView,
     pool: Vec<PoolView>,
     process: ProcessView,
     #[serde(skip_serializing_if = "Option::is_none")]
     allocator: Option<AllocatorView>,
+}
+
+/// A worker.
+#[derive(Debug, Serialize)]
+struct WorkerView {
+    worker: usize,
+    /// Share of the time between its last two sweeps in which its thread was on a processor.
+    busy_permille: u32,
+    cpu_ms: u64,
+    links: u64,
+    connections: usize,
+    waiting_bytes: u64,
+    silent_ms: u64,
 }
 
 /// The links of one port.
@@ -134,6 +152,11 @@ struct SessionsView {
 }
 
 #[derive(Debug, Serialize)]
+struct LogView {
+    dropped_lines: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct PoolView {
     chunk_bytes: usize,
     in_use: usize,
@@ -161,17 +184,21 @@ struct AllocatorView {
 }
 
 impl StatsView {
-    pub(super) fn new(sample: &Sample) -> Self {
+    pub(super) fn new(sample: &Sample, identity: &Identity) -> Self {
         let total = &sample.total;
         Self {
             time_ms: unix_millis(sample.time),
             started_ms: unix_millis(sample.started),
             uptime_ms: millis(sample.uptime),
             version: env!("CARGO_PKG_VERSION"),
+            name: identity.name.clone(),
+            host: identity.host.clone(),
             pid: std::process::id(),
             state: if sample.stopping { "stopping" } else { "running" },
             fresh: sample.fresh,
             workers: sample.report.workers.len(),
+            load: sample.load(),
+            busiest_worker_permille: total.busy_permille,
             servers: sample.report.servers,
             client: SideView::new(sample, Side::Client),
             server: SideView::new(sample, Side::Server),
@@ -187,6 +214,7 @@ impl StatsView {
             sessions: SessionsView::new(sample),
             stray_runs: total.routing.stray,
             accept_errors: total.stats.accept_errors,
+            log: LogView { dropped_lines: sample.dropped_lines },
             pool: sample.pool(),
             process: sample.process(),
             allocator: sample.allocator(),
@@ -200,7 +228,7 @@ impl SessionsView {
             sample.total.stats.sessions;
         Self {
             open: sample.report.sessions,
-            waiting: sample.report.waiting.sessions,
+            waiting: sample.report.waiting.holders,
             waiting_bytes: sample.report.waiting.bytes,
             opened: by_name(["secure", "legacy"], [opened_secure, opened_legacy]),
             interrupted,
@@ -239,6 +267,20 @@ impl SideView {
 }
 
 impl Sample {
+    fn load(&self) -> Vec<WorkerView> {
+        let workers = self.report.workers.iter().zip(&self.silent).enumerate();
+        let view = workers.map(|(index, (worker, silent))| WorkerView {
+            worker: index,
+            busy_permille: worker.busy_permille,
+            cpu_ms: millis(worker.cpu),
+            links: worker.stats.client.links() + worker.stats.server.links(),
+            connections: worker.connections,
+            waiting_bytes: worker.waiting_bytes(),
+            silent_ms: millis(*silent),
+        });
+        view.collect()
+    }
+
     fn pool(&self) -> Vec<PoolView> {
         let classes = self.report.pool.iter();
         let view =

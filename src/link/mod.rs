@@ -2,6 +2,8 @@
 
 mod inbox;
 mod outbox;
+mod pressure;
+mod read_limit;
 mod reason;
 mod session;
 mod transport;
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use fastway_session::Session;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
+pub use pressure::{Bounds, ReadPause, Standing};
+pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{Notice, Refused, SessionTransport};
 pub use transport::{Transport, TransportKind};
@@ -23,7 +27,7 @@ pub use waits::{Wait, WaitReason, WaitReport};
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
-use crate::routing::{Cause, LinkAddr, Role};
+use crate::routing::{Cause, LinkAddr, Role, Side};
 
 /// A link of one worker.
 ///
@@ -42,14 +46,16 @@ pub struct Link {
     pub(crate) dirty: bool,
     /// Whether the transport took less than there was; the task flushes when it takes more.
     pub(crate) blocked: bool,
-    /// Whether the link is not read until somebody else has room for what it sends.
-    pub(crate) held: bool,
-    /// Whether the link is not read until it takes the answers to its own requests.
-    pub(crate) muted: bool,
+    /// Why the link is not read, if it is not.
+    pub(crate) pause: ReadPause,
+    /// Whether so much waits for the link, a server's, that its sources are paused.
+    pub(crate) congested: bool,
     /// Whether sending has failed; nothing more is queued.
     pub(crate) deaf: bool,
     pub(crate) role: Role,
     pub(crate) state: State,
+    /// How much the next read may take.
+    pub(crate) read_limit: ReadLimit,
     transport: Transport,
     /// Wakes the link's task.
     waker: Waker,
@@ -88,7 +94,7 @@ pub struct Watch {
     pub last_heard: Millis,
     /// The first sweep that found bytes waiting and none accepted.
     pub stuck_since: Option<Millis>,
-    /// The first sweep since when the outbox has been above its packet bound.
+    /// Since when more has waited for the link, a client's, than may.
     pub over_since: Option<Millis>,
     /// Bytes that may still be read in this sweep interval, if that is limited.
     pub allowance: u64,
@@ -127,10 +133,14 @@ impl Link {
             outbox: Outbox::default(),
             waker: Waker::noop().clone(),
             state: State::Open,
+            read_limit: match role.side() {
+                Side::Client => ReadLimit::FIRST,
+                Side::Server => ReadLimit::NONE,
+            },
             dirty: false,
             blocked: true,
-            held: false,
-            muted: false,
+            pause: ReadPause::default(),
+            congested: false,
             deaf: false,
             watch: Watch::default(),
             traffic: Traffic::default(),
@@ -198,33 +208,65 @@ impl Link {
 
     /// Stops reading the link until there is room behind what it feeds.
     pub(crate) fn hold(&mut self) {
-        self.held = true;
+        self.pause.set(ReadPause::BACKPRESSURE, true);
         self.waits.begin(WaitReason::PausedSource);
     }
 
-    /// Reads the link again.
+    /// Reads the link again, unless there is another reason not to.
     pub(crate) fn release(&mut self) {
-        self.held = false;
+        self.pause.set(ReadPause::BACKPRESSURE, false);
         self.waits.end(WaitReason::PausedSource);
         self.wake();
     }
 
-    /// Stops reading the link until it takes the answers to its own requests.
-    pub(crate) fn mute(&mut self) {
-        self.muted = true;
-        self.waits.begin(WaitReason::UnreadAnswers);
+    /// Stops reading the link until its peer takes the answers to its own requests; or reads it again.
+    pub(crate) fn pause_for_replies(&mut self, pause: bool) {
+        if self.pause.contains(ReadPause::UNREAD_REPLIES) == pause {
+            return;
+        }
+        self.pause.set(ReadPause::UNREAD_REPLIES, pause);
+        self.waits.set(WaitReason::UnreadAnswers, pause);
+        if let Transport::Session(session) = &mut self.transport {
+            session.set_awaits_acks(pause);
+        }
+        // Either way the link may be read otherwise than before: a session further ahead, for the acknowledgements.
+        self.wake();
     }
 
-    /// Reads the link again.
-    pub(crate) fn unmute(&mut self) {
-        self.muted = false;
-        self.waits.end(WaitReason::UnreadAnswers);
-        self.wake();
+    /// Holds what waits for the link against its bounds, and pauses or reads the link accordingly. What follows for others
+    /// is the caller's to do.
+    #[inline]
+    pub(crate) fn judge(&mut self, bounds: &Bounds, now: impl FnOnce() -> Millis) -> Standing {
+        let before = Standing {
+            unread_replies: self.pause.contains(ReadPause::UNREAD_REPLIES),
+            congested: self.congested,
+            over_since: self.watch.over_since,
+            too_slow: false,
+        };
+        let standing = before.judge(bounds, self.waiting(), self.is_interrupted(), now);
+        self.pause_for_replies(standing.unread_replies);
+        if standing.over_since != before.over_since {
+            self.watch.over_since = standing.over_since;
+            self.waits.set(WaitReason::OutboxFull, standing.over_since.is_some());
+        }
+        standing
+    }
+
+    /// Has the time begin anew for which more may wait for a client than its bounds allow: its session has lost its
+    /// transport or has another one.
+    pub(crate) fn restart_grace(&mut self) {
+        self.watch.over_since = None;
+        self.waits.end(WaitReason::OutboxFull);
     }
 
     /// What carries the link's bytes.
     pub(crate) fn transport(&self) -> TransportKind {
         self.transport.kind()
+    }
+
+    /// Says something to a peer that is about to be closed for its first bytes.
+    pub(crate) fn say_last(&self, bytes: &[u8]) {
+        self.transport.say_last(bytes);
     }
 
     /// The round-trip time to the peer, if it is known.
@@ -246,11 +288,14 @@ impl Link {
         }
     }
 
-    /// How much waits for the peer; of a session also what the peer has not acknowledged.
+    /// How much waits for the peer; bytes and answers of a session until the peer has acknowledged them.
     #[inline]
     pub(crate) fn waiting(&self) -> Waiting {
         let mut waiting = self.outbox.waiting();
-        waiting.bytes += self.session().map_or(0, SessionTransport::unacknowledged_bytes);
+        if let Some(session) = self.session() {
+            waiting.bytes += session.unacknowledged_bytes();
+            waiting.answers += session.unacknowledged_answers();
+        }
         waiting
     }
 
@@ -259,12 +304,20 @@ impl Link {
         self.session().is_some_and(SessionTransport::is_waiting)
     }
 
+    /// The session has no transport.
+    pub(crate) fn interrupted(&mut self) {
+        self.block(false);
+        self.waits.begin(WaitReason::NoTransport);
+        self.restart_grace();
+    }
+
     /// The session goes on with a peer at this address.
     pub(crate) fn resumed(&mut self, peer: SocketAddr) {
         self.peer = peer;
         self.permit.move_to(peer.ip());
         self.block(false);
         self.waits.end(WaitReason::NoTransport);
+        self.restart_grace();
         self.watch.heard = true;
     }
 

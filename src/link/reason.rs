@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastway_session::{AbortReason, End};
 use fastway_wire::{CommandError, FrameError};
 
+use crate::first_bytes::Mistake;
 use crate::routing::Violation;
 
 /// Why a link was closed: who was at fault, and what was wrong.
@@ -17,6 +18,9 @@ pub enum CloseReason {
     /// The network or the peer's machine dropped it.
     #[error("the link was lost: {0}")]
     Lost(#[from] io::Error),
+    /// The peer came with something else than this port admits.
+    #[error(transparent)]
+    Mistake(#[from] Mistake),
     /// The peer sent a frame that the grammar forbids.
     #[error("bad frame: {0}")]
     Frame(#[from] FrameError),
@@ -72,7 +76,7 @@ pub enum CloseKind {
     EndOfStream,
     /// [`CloseReason::Lost`]
     Lost,
-    /// [`CloseReason::Frame`], [`CloseReason::Command`] and [`CloseReason::Violation`]
+    /// [`CloseReason::Mistake`], [`CloseReason::Frame`], [`CloseReason::Command`] and [`CloseReason::Violation`]
     BadBytes,
     /// [`CloseReason::Idle`]
     Idle,
@@ -145,7 +149,9 @@ impl CloseReason {
         match self {
             Self::Frame(_) | Self::Command(_) | Self::Violation(_) => AbortReason::PeerFault,
             Self::Shutdown => AbortReason::Shutdown,
-            Self::TooSlow { .. } | Self::PushedOut => AbortReason::Overflow,
+            Self::TooSlow { .. } => AbortReason::TooSlow,
+            Self::PushedOut => AbortReason::Overflow,
+            Self::Replaced => AbortReason::Replaced,
             Self::Kicked => AbortReason::Operator,
             _ => AbortReason::Unspecified,
         }
@@ -156,7 +162,7 @@ impl CloseReason {
         match self {
             Self::EndOfStream => CloseKind::EndOfStream,
             Self::Lost(_) => CloseKind::Lost,
-            Self::Frame(_) | Self::Command(_) | Self::Violation(_) => CloseKind::BadBytes,
+            Self::Mistake(_) | Self::Frame(_) | Self::Command(_) | Self::Violation(_) => CloseKind::BadBytes,
             Self::Idle { .. } => CloseKind::Idle,
             Self::Stalled { .. } => CloseKind::Stalled,
             Self::TooSlow { .. } => CloseKind::TooSlow,

@@ -137,6 +137,14 @@ impl Transport {
         }
     }
 
+    /// Says something to a peer that is closed for its first bytes, as far as the system takes it at once.
+    pub fn say_last(&self, bytes: &[u8]) {
+        if let Self::Tcp(stream) = self {
+            // A peer that cannot be told finds its link closed all the same.
+            let _ = stream.try_write(bytes);
+        }
+    }
+
     /// Ends the sending side and says whether the peer has all that was sent. Only then may the stream be dropped while
     /// the peer may still send: a byte that comes for a closed socket is answered with a reset, which takes what is on
     /// its way to the peer with it.

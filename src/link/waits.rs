@@ -81,6 +81,11 @@ impl Waits {
         }
     }
 
+    /// Notes whether the link is held up from now on.
+    pub(crate) fn set(&mut self, reason: WaitReason, holds: bool) {
+        if holds { self.begin(reason) } else { self.end(reason) }
+    }
+
     /// How the stopwatches stand.
     pub(crate) fn report(&self, now: Instant) -> WaitReport {
         self.0.as_deref().map_or_else(WaitReport::default, |watches| watches.map(|watch| watch.read(now)))

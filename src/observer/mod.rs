@@ -111,6 +111,12 @@ impl Observer {
         Ok(self.report_of(self.ask_all(Shared::ask_report)?))
     }
 
+    /// The worker that has not answered for longest, by its number from 0, and for how long. Asks nobody: it is seen from
+    /// outside that a worker does not begin the sweep that it was told to.
+    pub fn longest_silence(&self) -> Option<(usize, Duration)> {
+        self.shared.longest_silence().map(|(worker, silence)| (worker.index(), silence))
+    }
+
     /// At most `limit` links that the filter takes, from `from` or the beginning on. A link that comes or goes between
     /// two pages may be missing; none that stays is, and none comes twice.
     ///

@@ -5,15 +5,16 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// Raises the soft limit of open descriptors to the hard one and logs what came of it.
+/// Raises the soft limit of open descriptors to the hard one and logs what came of it; a limit that is infinite is not
+/// shown.
 ///
 /// Shells start programs with a soft limit of 1,024, kept low for programs that use `select`; a gateway does not.
 pub fn raise_descriptor_limit() {
     let before = getrlimit(Resource::Nofile);
     match raise(before) {
-        Ok(()) => info!(limit = %shown(before.maximum), at_start = %shown(before.current), "descriptor limit"),
+        Ok(()) => info!(limit = before.maximum, at_start = before.current, "descriptor limit"),
         Err(error) => warn!(
-            limit = %shown(before.current),
+            limit = before.current,
             %error,
             "descriptor limit cannot be raised: links beyond it will wait to be accepted"
         ),
@@ -22,10 +23,6 @@ pub fn raise_descriptor_limit() {
 
 fn raise(limit: Rlimit) -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
-}
-
-fn shown(limit: Option<u64>) -> String {
-    limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
 }
 
 #[cfg(test)]

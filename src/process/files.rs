@@ -54,6 +54,12 @@ impl Files {
         Self { dir: dir.into(), name }
     }
 
+    /// The files of the gateway of process `pid`, beside those of another one with the same name: `NAME.PID.pid`, ….
+    #[must_use]
+    pub fn of_process(&self, pid: u32) -> Self {
+        Self { dir: self.dir.clone(), name: Name(format!("{}.{pid}", self.name)) }
+    }
+
     /// The path of `NAME.suffix`.
     pub fn path(&self, suffix: &str) -> PathBuf {
         self.dir.join(format!("{}.{suffix}", self.name))

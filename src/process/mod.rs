@@ -4,10 +4,12 @@ mod descriptors;
 mod files;
 mod pid_file;
 mod signals;
+mod trust;
 mod usage;
 
 pub use descriptors::raise_descriptor_limit;
 pub use files::{Files, Name, NameError};
-pub use pid_file::{NotRunning, PidFile, PidFileError, running_gateway};
+pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
+pub use trust::{Stranger, check_directory, create_anew, read_text};
 pub use usage::Usage;

@@ -1,16 +1,22 @@
 //! The signals that a gateway answers to.
 
+use std::fs;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+/// Signals to stop that come within this time of the first one repeat it: `timeout` signals its child and the child's
+/// group, a terminal and a supervisor may both pass on a Ctrl-C. Nobody decides anew that quickly.
+const REPEATS: Duration = Duration::from_secs(1);
 
 /// What a signal asks of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT: stop, gracefully the first time, at once the second time.
+    /// SIGTERM, SIGINT or SIGHUP: stop, gracefully the first time, at once when one comes more than a second later.
     Stop,
     /// SIGUSR1: run the commands of the command file.
     RunCommands,
@@ -19,11 +25,19 @@ pub enum Signal {
 /// The signals as they come. Several of one kind that come before they are taken may count as one.
 pub struct Signals {
     arriving: signal_hook_tokio::Signals,
+    stops: Stops,
+}
+
+/// Tells a signal that was sent anew from one that came twice at once.
+#[derive(Debug, Default)]
+struct Stops {
+    first: Option<Instant>,
 }
 
 impl Signals {
-    /// Takes over SIGTERM, SIGINT and SIGUSR1 from their default, which is to end the process. So it belongs before
-    /// the pid file, which invites others to send them.
+    /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1 from their default, which is to end the process. So it belongs
+    /// before the pid file, which invites others to send them. A SIGHUP that is ignored already stays so: `nohup` has
+    /// asked for that.
     ///
     /// # Errors
     /// When the system has no descriptors left for it.
@@ -31,18 +45,21 @@ impl Signals {
     /// # Panics
     /// Outside a tokio runtime that has I/O enabled.
     pub fn listen() -> io::Result<Self> {
-        signal_hook_tokio::Signals::new([SIGTERM, SIGINT, SIGUSR1]).map(|arriving| Self { arriving })
+        let hangup = (!ignores_hangup()).then_some(SIGHUP);
+        let wanted = [SIGTERM, SIGINT, SIGUSR1].into_iter().chain(hangup);
+        signal_hook_tokio::Signals::new(wanted).map(|arriving| Self { arriving, stops: Stops::default() })
     }
 
-    /// Waits for the next signal. Nothing is lost when the wait is given up.
+    /// Waits for the next signal; a repeated [`Signal::Stop`] is none. Nothing is lost when the wait is given up.
     pub async fn next(&mut self) -> Signal {
         loop {
             let number = poll_fn(|cx| Pin::new(&mut self.arriving).poll_next(cx)).await;
             match number {
-                Some(SIGTERM | SIGINT) => return Signal::Stop,
+                Some(SIGTERM | SIGINT | SIGHUP) if self.stops.is_new(Instant::now()) => return Signal::Stop,
                 Some(SIGUSR1) => return Signal::RunCommands,
-                // No other number is asked for, and nothing else holds the handle that ends the stream.
+                // A repetition: no other number is asked for.
                 Some(_) => {}
+                // Nothing else holds the handle that ends the stream.
                 None => pending().await,
             }
         }
@@ -63,6 +80,31 @@ impl Signals {
     }
 }
 
+impl Stops {
+    /// Whether a signal to stop that comes at `now` is more than a repetition.
+    fn is_new(&mut self, now: Instant) -> bool {
+        match self.first {
+            Some(first) => now.saturating_duration_since(first) >= REPEATS,
+            None => {
+                self.first = Some(now);
+                true
+            }
+        }
+    }
+}
+
+/// Whether whoever started this process has it ignore SIGHUP. Unknown counts as no.
+fn ignores_hangup() -> bool {
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored(&status, SIGHUP))
+}
+
+/// Whether a signal is ignored, by the line `SigIgn` of `/proc/PID/status`.
+fn ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use rustix::process::{Signal as Raised, getpid, kill_process};
@@ -71,24 +113,46 @@ mod tests {
 
     // One test, since signals reach every listener of the process.
     #[test]
-    fn each_signal_has_its_meaning_and_the_second_stop_is_final() {
+    fn each_signal_has_its_meaning_and_stops_in_a_row_count_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            for stop in [Raised::TERM, Raised::INT, Raised::HUP] {
+                let mut signals = Signals::listen().unwrap();
+                for (raised, meant) in [(Raised::USR1, Signal::RunCommands), (stop, Signal::Stop)] {
+                    kill_process(getpid(), raised).unwrap();
+                    assert_eq!(signals.next().await, meant);
+                }
+                for raised in [Raised::TERM, Raised::INT, Raised::HUP, Raised::USR1] {
+                    kill_process(getpid(), raised).unwrap();
+                }
+                assert_eq!(signals.next().await, Signal::RunCommands);
+            }
+        });
+    }
+
+    #[test]
+    fn a_shutdown_is_waited_for_until_a_new_stop_comes() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
             let mut signals = Signals::listen().unwrap();
-            for (raised, meant) in [
-                (Raised::TERM, Signal::Stop),
-                (Raised::USR1, Signal::RunCommands),
-                (Raised::INT, Signal::Stop),
-                (Raised::USR1, Signal::RunCommands),
-            ] {
-                kill_process(getpid(), raised).unwrap();
-                assert_eq!(signals.next().await, meant);
-            }
-
             assert_eq!(signals.unless_stopped(async { "clean" }).await, Some("clean"));
-            kill_process(getpid(), Raised::USR1).unwrap();
-            kill_process(getpid(), Raised::TERM).unwrap();
-            assert_eq!(signals.unless_stopped(pending::<()>()).await, None);
         });
+    }
+
+    #[test]
+    fn a_stop_within_a_second_of_the_first_is_a_repetition_and_a_later_one_is_not() {
+        let first = Instant::now();
+        let mut stops = Stops::default();
+        let at = |millis| first + Duration::from_millis(millis);
+        assert!(stops.is_new(first));
+        assert!(!stops.is_new(first) && !stops.is_new(at(20)) && !stops.is_new(at(999)));
+        assert!(stops.is_new(at(1000)) && stops.is_new(at(1001)));
+    }
+
+    #[test]
+    fn an_ignored_signal_is_found_in_the_status_of_the_process() {
+        let status = "Name:\tfastway\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(ignored(status, SIGHUP) && !ignored(status, SIGINT));
+        assert!(!ignored("SigIgn:\t0000000000001000\n", SIGHUP) && !ignored("", SIGHUP));
     }
 }

@@ -5,10 +5,9 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::doors::Handshake;
 use super::mail::Message;
-use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Slot};
+use crate::link::{CloseReason, State};
+use crate::routing::{LinkAddr, Side, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.
@@ -39,9 +38,12 @@ impl Core {
 
     /// Removes a closing link once its peer has all that waited for it.
     pub(super) fn remove_if_done(&mut self, slot: Slot) {
-        if self.links.get(slot.index()).is_some_and(Link::is_done) {
-            self.remove(slot);
+        let Some(link) = self.links.get(slot.index()).filter(|link| link.is_done()) else { return };
+        // A session that waits for a stream is not waited for.
+        if link.is_interrupted() {
+            self.count_undelivered(slot);
         }
+        self.remove(slot);
     }
 
     /// Takes a link out of routing and accounts for it, once.
@@ -52,10 +54,10 @@ impl Core {
         }
         self.stats.closed(link.role.side(), reason.kind());
         let connections = self.router.connections_of(slot).len();
-        self.journal.closed(link, connections, reason);
+        self.link_log.closed(link, connections, reason);
         self.router.leave(slot, &mut self.effects);
         self.apply_effects();
-        self.open_server_gate(slot);
+        self.uncongested(slot);
     }
 
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
@@ -70,6 +72,15 @@ impl Core {
             if self.stop.is_draining() {
                 self.schedule();
             }
+        }
+    }
+
+    /// Counts what is left for the peer of a link that is cut off while the gateway stops.
+    pub(super) fn count_undelivered(&mut self, slot: Slot) {
+        let waiting = self.links.get(slot.index()).map_or(0, |link| link.waiting().bytes);
+        if self.stop.is_draining() && waiting > 0 {
+            self.stats.undelivered.links += 1;
+            self.stats.undelivered.bytes += waiting as u64;
         }
     }
 
@@ -88,7 +99,9 @@ impl Core {
         if !self.stop.ask() {
             return;
         }
-        self.handshakes.values().for_each(Handshake::abort);
+        if !self.config.server.kinds.with_sessions() {
+            self.pending.of_mut(Side::Server).end_all();
+        }
         self.acceptors.clear();
         self.post_parcels();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
@@ -121,8 +134,9 @@ impl Core {
         self.apply_effects();
     }
 
-    /// Whether nothing is left to do.
+    /// Whether nothing is left to do. As long as sessions wait, on whichever worker, this one accepts for them, and says
+    /// to others that the gateway stops.
     pub(super) fn is_over(&self) -> bool {
-        self.stop.is_draining() && self.links.is_empty()
+        self.stop.is_draining() && self.links.is_empty() && !self.shared.sessions.some_wait()
     }
 }

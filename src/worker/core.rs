@@ -2,7 +2,7 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,18 +14,21 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::arrivals::Arrivals;
-use super::doors::{Acceptor, Handshake};
+use super::doors::Acceptor;
+use super::ended::EndedSessions;
 use super::gates::{GateKey, Gates};
+use super::link_log::LinkLog;
+use super::load::ThreadLoad;
 use super::mail::Outgoing;
-use super::report::{Journal, Stats};
-use super::sessions::Ended;
+use super::pending::PendingByPort;
+use super::report::Stats;
 use super::shared::Shared;
 use super::stop::Stop;
+use super::turns::Turns;
 use crate::admission::Permit;
 use crate::clock::Millis;
-use crate::config::{Config, SideConfig};
-use crate::link::{CloseReason, Link, Transport, WaitReason, WaitReport, Waiting};
+use crate::config::Config;
+use crate::link::{CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;
 use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -45,12 +48,12 @@ pub(super) struct Core {
     pub(super) gates: Gates,
     /// Workers that were told that a server link of this one is full.
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) handshakes: BTreeMap<u64, Handshake>,
-    pub(super) arrivals: Arrivals,
+    pub(super) pending: PendingByPort,
+    pub(super) turns: Turns,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
-    /// Sessions that ended in good order, the oldest first.
-    pub(super) ended: VecDeque<Ended>,
+    /// Sessions that are over, and are found for a while.
+    pub(super) ended: EndedSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
@@ -60,15 +63,16 @@ pub(super) struct Core {
     past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
     pub(super) stats: Stats,
-    pub(super) journal: Journal,
+    pub(super) link_log: LinkLog,
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
+    pub(super) load: ThreadLoad,
     /// The place whose link was asked last for its round-trip time.
     pub(super) sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
     pub(super) allowance_rest: u64,
-    started: Instant,
+    pub(super) started: Instant,
     pub(super) effects: Vec<Effect>,
     dirty: Vec<Slot>,
     /// The spare of `dirty`.
@@ -98,19 +102,20 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into(),
             gates: Gates::default(),
             told_full: FxHashSet::default(),
-            handshakes: BTreeMap::new(),
-            arrivals: Arrivals::new(&config, workers),
+            pending: PendingByPort::new(&config, workers),
+            turns: Turns::new(share_per_second(&config, workers), started),
             acks_due: VecDeque::new(),
-            ended: VecDeque::new(),
+            ended: EndedSessions::default(),
             sealed: Vec::new(),
             acceptors: Vec::new(),
             next_sweep: Rc::default(),
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
-            journal: Journal::default(),
+            link_log: LinkLog::default(),
             now: Millis::default(),
             swept: Millis::default(),
+            load: ThreadLoad::default(),
             sampled: 0,
             allowance_rest: 0,
             started,
@@ -128,15 +133,17 @@ impl Core {
 
     /// Admits a link. Its task must poll it from now on.
     pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        let now = self.at(Instant::now());
         let entry = self.links.vacant_entry();
         let slot = Slot::from_index(entry.key());
         let addr = self.router.join(slot, role);
         let mut link = Link::new(addr, role, peer, transport, permit);
         link.watch.heard = true;
+        link.watch.last_heard = now;
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         entry.insert(link);
         self.stats.opened(role.side());
-        self.journal.opened(role, addr.id, peer);
+        self.link_log.opened(role, addr.id, peer);
         self.session_begins(addr);
         addr
     }
@@ -190,14 +197,14 @@ impl Core {
             link.dirty = true;
             self.dirty.push(slot);
         }
-        let key = GateKey::Server(link.addr);
-        let is_over = link.role.side() == Side::Server && over(&self.config.server, link.waiting());
-        if is_over {
-            link.waits.begin(WaitReason::OutboxFull);
-            self.gates.close(key);
-        }
-        if is_over || self.gates.is_closed(key) {
-            self.full = Some(key);
+        if link.role.side() == Side::Server {
+            let is_new = !link.congested && self.config.bounds(Side::Server).is_exceeded(link.waiting());
+            if is_new || link.congested {
+                self.full = Some(GateKey::Server(link.addr));
+            }
+            if is_new {
+                self.congested(slot);
+            }
         }
         self.schedule();
     }
@@ -272,7 +279,7 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.dirty = false;
         if link.blocked {
-            self.flushed(slot);
+            self.judge(slot);
         } else {
             self.flush(slot);
         }
@@ -307,8 +314,8 @@ impl Core {
     }
 }
 
-/// Whether an outbox is above its bounds.
-#[inline]
-pub(super) fn over(bounds: &SideConfig, waiting: Waiting) -> bool {
-    waiting.packets > bounds.send_queue_packets || waiting.bytes > bounds.send_queue_bytes
+/// The most handshakes of sessions that one of `workers` may compute in a second.
+fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    config.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
 }

@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 use fastway_wire::ServerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinHandle, spawn_local, yield_now};
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::arrivals;
 use super::core::Core;
-use super::inspect::{AcceptorInfo, HandshakeInfo};
+use super::inspect::AcceptorInfo;
+use super::link_log::Rejected;
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
 use super::tasks::{Cell, drive};
-use crate::acceptors::Backoff;
-use crate::admission::{Handshaking, Permit, TurnedAway};
+use crate::acceptors::{Backoff, plain};
+use crate::admission::{Permit, TurnedAway};
 use crate::clock::Millis;
-use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
+use crate::handshake::{self, HandshakeEnd};
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
 
@@ -43,31 +44,9 @@ pub(super) struct Acceptor {
     since: Millis,
 }
 
-/// The task of a server that has not proved yet who it is.
-#[derive(Debug)]
-pub(super) struct Handshake {
-    task: AbortHandle,
-    peer: SocketAddr,
-    began: Instant,
-}
-
 impl Acceptor {
     pub(super) fn info(&self, now: Millis) -> AcceptorInfo {
         AcceptorInfo { side: self.side, pausing: self.pausing, lasting: now.since(self.since) }
-    }
-}
-
-impl Handshake {
-    pub(super) fn info(&self, now: Instant) -> HandshakeInfo {
-        HandshakeInfo { peer: self.peer, age: now.saturating_duration_since(self.began) }
-    }
-
-    fn is_late(&self) -> bool {
-        self.began.elapsed() >= handshake::DEADLINE
-    }
-
-    pub(super) fn abort(&self) {
-        self.task.abort();
     }
 }
 
@@ -115,7 +94,7 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false);
                 }
-                receive_at_door(&core, side, stream, peer);
+                receive_at_door(&core, side, stream, plain(peer));
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
                     yield_now().await;
@@ -181,7 +160,7 @@ fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let Newcomer { side, stream, peer, permit } = newcomer;
     match side {
         Side::Client => admit_client(core, Transport::Tcp(stream), peer, permit),
-        Side::Server => begin_handshake(core, Newcomer { side, stream, peer, permit }),
+        Side::Server => arrivals::start(core, side, peer, |core, number| greet(core, stream, peer, permit, number)),
     }
 }
 
@@ -191,31 +170,11 @@ pub(super) fn admit_client(core: &Cell, transport: Transport, peer: SocketAddr, 
     spawn_local(drive(Rc::clone(core), addr));
 }
 
-/// Starts a handshake. When there are too many, the oldest here is dropped: an honest server answers within a round
-/// trip, so the oldest is the likeliest to be held open on purpose.
-fn begin_handshake(core: &Cell, newcomer: Newcomer<TcpStream>) {
-    let mut state = core.borrow_mut();
-    let peer = newcomer.peer;
-    let (handshaking, within_limit) = state.shared.admission.begin_handshake();
-    // A worker without one of its own lets the newcomer in all the same: others must not keep its servers out.
-    if !within_limit && let Some((_, oldest)) = state.handshakes.pop_first() {
-        oldest.abort();
-        let reason = "too many handshakes (--max-handshakes): dropped the oldest for this one";
-        state.handshake_failed(peer, HandshakeEnd::Dropped, &reason);
-    }
-    let number = state.handshakes.last_key_value().map_or(0, |(last, _)| last + 1);
-    let task = spawn_local(greet(Rc::clone(core), newcomer, handshaking, number));
-    let handshake = Handshake { task: task.abort_handle(), peer, began: Instant::now() };
-    state.handshakes.insert(number, handshake);
-}
-
 /// The task of a server's link: handshake, registration, then the link itself.
-async fn greet(core: Cell, newcomer: Newcomer<TcpStream>, handshaking: Handshaking, number: u64) {
-    let Newcomer { mut stream, peer, permit, .. } = newcomer;
+async fn greet(core: Cell, mut stream: TcpStream, peer: SocketAddr, permit: Permit, number: u64) {
     let key = core.borrow().config.server_auth_key.clone();
     let greeted = handshake::greet(&mut stream, &key, rand::random()).await;
-    drop(handshaking);
-    core.borrow_mut().handshakes.remove(&number);
+    core.borrow_mut().pending.of_mut(Side::Server).end(number);
     let id = match greeted {
         Ok(id) => id,
         Err(failure) => return core.borrow_mut().handshake_failed(peer, failure.kind(), &failure),
@@ -260,7 +219,7 @@ impl Core {
     /// Says that a server can be dialed; false if its link is gone by now.
     fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
         let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
-        link.inspect(|link| self.journal.registered(id, link)).is_some()
+        link.inspect(|link| self.link_log.registered(id, link)).is_some()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
@@ -275,25 +234,16 @@ impl Core {
 
     pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
         self.stats.turned_away(kind);
-        self.journal.turned_away(side, peer, reason);
-    }
-
-    /// Drops the handshakes that take too long; the oldest come first.
-    pub(super) fn end_slow_handshakes(&mut self) {
-        while let Some(oldest) = self.handshakes.first_entry().filter(|oldest| oldest.get().is_late()) {
-            let Handshake { task, peer, .. } = oldest.remove();
-            task.abort();
-            self.handshake_failed(peer, HandshakeEnd::TooSlow, &HandshakeFailure::TooSlow);
-        }
+        self.link_log.rejected(side, peer, Rejected::Admission(kind), reason);
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
         self.stats.accept_errors += 1;
-        self.journal.accept_failed(side, error, pause);
+        self.link_log.accept_failed(side, error, pause);
     }
 
-    fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
+    pub(super) fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
         self.stats.handshake_failed(kind);
-        self.journal.turned_away(Side::Server, peer, reason);
+        self.link_log.rejected(Side::Server, peer, Rejected::ServerHandshake(kind), reason);
     }
 }

@@ -196,6 +196,7 @@ impl Core {
     }
 
     fn describe(&self, link: &Link, now: Instant, paused: &FxHashMap<LinkAddr, PausedBy>) -> LinkInfo {
+        let age = now.saturating_duration_since(link.opened);
         LinkInfo {
             id: link.addr.id,
             role: link.role,
@@ -204,8 +205,9 @@ impl Core {
             worker: self.me.index(),
             closing: link.state != State::Open,
             interrupted: link.is_interrupted(),
-            age: now.saturating_duration_since(link.opened),
-            silent: self.at(now).since(link.watch.last_heard),
+            age,
+            // It is counted in whole milliseconds.
+            silent: self.at(now).since(link.watch.last_heard).min(age),
             connections: self.router.connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),
@@ -246,13 +248,12 @@ impl Core {
 
     fn tasks(&self) -> TasksInfo {
         let now = Instant::now();
-        let handshakes = self.handshakes.values().map(|handshake| handshake.info(now));
         TasksInfo {
             worker: self.me.index(),
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
             acceptors: self.acceptors.iter().map(|door| door.info(self.at(now))).collect(),
-            handshakes: handshakes.chain(self.arrivals.infos(now)).collect(),
+            handshakes: self.pending.infos(now).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
     }

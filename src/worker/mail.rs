@@ -213,6 +213,11 @@ impl Mailboxes {
         }
     }
 
+    /// Whether a worker is gone.
+    pub(super) fn has_ended(&self, worker: WorkerId) -> bool {
+        self.senders.get(worker.index()).is_none_or(UnboundedSender::is_closed)
+    }
+
     /// Whether all workers are gone.
     pub(super) fn is_deserted(&self) -> bool {
         self.senders.iter().all(UnboundedSender::is_closed)
@@ -276,13 +281,18 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::{LinkId, Slot};
 
     #[test]
     fn a_message_to_a_worker_that_ended_is_dropped() {
         loom::model(|| {
             let (mailboxes, receivers) = Mailboxes::new(1);
             drop(receivers);
-            mailboxes.send(WorkerId::new(0), Message::Stop);
+            assert!(mailboxes.is_deserted());
+            let server = LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(0), id: LinkId::new(1) };
+            let (done, mut dropped) = oneshot::channel();
+            mailboxes.send(WorkerId::new(0), Message::Evict { server, done });
+            assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         });
     }
 

@@ -5,8 +5,7 @@ use fastway_wire::ConnId;
 use super::core::Core;
 use super::gates::GateKey;
 use super::mail::{Item, Message, Parcel};
-use crate::link::WaitReason;
-use crate::routing::{Cause, LinkAddr, Relay, Side, Slot, WorkerId};
+use crate::routing::{Cause, LinkAddr, Relay, WorkerId};
 
 impl Core {
     /// Collects frames for a link of another worker.
@@ -108,24 +107,18 @@ impl Core {
         self.apply_effects();
     }
 
-    /// Opens the gate before a server's link, here and on the workers that were told of it.
-    pub(super) fn open_server_gate(&mut self, slot: Slot) {
-        let link = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Server);
-        let Some(link) = link else { return };
-        link.waits.end(WaitReason::OutboxFull);
-        let (addr, key) = (link.addr, GateKey::Server(link.addr));
-        if self.gates.open(key) {
-            self.schedule();
+    /// Tells the workers that were told of a full server's link that it has room.
+    pub(super) fn tell_room(&mut self, server: LinkAddr) {
+        if self.told_full.is_empty() {
+            return;
         }
-        if !self.told_full.is_empty() {
-            let mailboxes = &self.shared.mailboxes;
-            self.told_full.retain(|(link, worker)| {
-                if *link == addr {
-                    mailboxes.send(*worker, Message::Room(key));
-                }
-                *link != addr
-            });
-        }
+        let mailboxes = &self.shared.mailboxes;
+        self.told_full.retain(|(link, worker)| {
+            if *link == server {
+                mailboxes.send(*worker, Message::Room(GateKey::Server(server)));
+            }
+            *link != server
+        });
     }
 
     /// Tells a worker, once, that a server's link of this one is full.

@@ -7,6 +7,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 use super::core::Core;
 use super::gates::GateKey;
 use super::tasks::run_again;
+use crate::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
@@ -52,6 +53,12 @@ impl Core {
     fn end(&mut self, slot: Slot, reason: &CloseReason) {
         match reason {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
+            CloseReason::Mistake(mistake) => {
+                if let Some(link) = self.links.get(slot.index()) {
+                    link.say_last(mistake.answer());
+                }
+                self.close(slot, reason);
+            }
             _ => self.close(slot, reason),
         }
     }
@@ -95,13 +102,14 @@ impl Core {
     /// How many bytes may be read from a link now; `None`: it is not to be read.
     #[inline]
     fn read_limit(&mut self, addr: LinkAddr) -> Option<usize> {
-        let limit = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
+        let most = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
         let link = self.link(addr)?;
+        let limit = link.read_limit.bytes().min(most);
         match link.state {
             State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
-            State::Open if !reading || link.held || link.muted => None,
+            State::Open if !reading || !link.pause.is_empty() => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
             State::Open => Some(limit),
         }
@@ -132,22 +140,41 @@ impl Core {
         if limited && link.watch.allowance == 0 && side == Side::Client {
             link.waits.begin(WaitReason::ByteRate);
         }
+        let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
         let before = link.traffic.received_frames;
-        let routed = self.route(addr.slot, side, input);
-        let frames = self.link(addr).map_or(0, |link| link.traffic.received_frames - before);
+        let mistake = if is_first { self.mistake(addr, input) } else { None };
+        let routed = mistake.map_or_else(|| self.route(addr.slot, side, input), |mistake| Err(mistake.into()));
+        let mut frames = 0;
+        if let Some(link) = self.link(addr) {
+            frames = link.traffic.received_frames - before;
+            if side == Side::Client {
+                link.read_limit.adapt(input.len(), frames);
+            }
+        }
         self.stats.received(side, input.len(), frames);
         self.hold(addr, side);
         routed
     }
 
-    /// Holds a link that feeds something full, and one that does not take the answers to its own requests.
+    /// Whether a plain client's first bytes begin no frame but something else.
+    fn mistake(&mut self, addr: LinkAddr, first: &[u8]) -> Option<Mistake> {
+        let side = Side::Client;
+        let is_frame = matches!(split_frame(first, self.config.max_packet), Ok(Some(_)));
+        let admitted = self.config.side(side).kinds;
+        self.link(addr).filter(|link| link.role == Role::Client && link.session().is_none() && !is_frame)?;
+        Mistake::in_frames(admitted, side, first)
+    }
+
+    /// Pauses a link that feeds something full, and one that does not take the answers to its own requests: at once, not
+    /// when it is judged after the flush, so that it sends no more than one read beyond that.
     fn hold(&mut self, addr: LinkAddr, side: Side) {
-        let full = self.take_full();
-        let bound = self.config.side(side).send_queue_packets;
+        // A gate that is open again by now would be closed for this link alone, and nobody would open it.
+        let full = self.take_full().filter(|key| self.gates.is_closed(*key));
+        let bounds = self.config.bounds(side);
         let Some(link) = self.link(addr) else { return };
-        if link.outbox.waiting().answers > bound {
-            link.mute();
+        if bounds.has_unread_replies(link.waiting()) {
+            link.pause_for_replies(true);
         }
         if let Some(key) = full {
             link.hold();

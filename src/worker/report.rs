@@ -1,10 +1,8 @@
-//! What a worker counts, publishes and logs.
+//! What a worker counts and publishes.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_session::{LinkKind, Status};
-use fastway_wire::ServerId;
 use tikv_jemalloc_ctl::thread;
 
 use super::arrivals::ArrivalEnd;
@@ -12,12 +10,8 @@ use super::histogram::{Batches, RoundTrips};
 use super::sessions::ResumeEnd;
 use crate::admission::TurnedAway;
 use crate::handshake::HandshakeEnd;
-use crate::link::{CloseKind, CloseReason, Link, TransportKind, WaitReason, WaitReport};
-use crate::logging::{RateLimit, Suppressed};
-use crate::routing::{LinkId, Role, RouterStats, Side};
-
-/// Lines a second that peers can cause for each reason.
-const LINES_PER_SECOND: u32 = 10;
+use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
+use crate::routing::{RouterStats, Side};
 
 /// Counts since the worker started. One thread writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +30,17 @@ pub struct Stats {
     pub accept_errors: u64,
     /// Sessions.
     pub sessions: SessionStats,
+    /// What the gateway had for peers that did not take it before it ended.
+    pub undelivered: Undelivered,
+}
+
+/// What the end of the gateway has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Links that were cut off with something left for their peers.
+    pub links: u64,
+    /// Bytes that were left for them.
+    pub bytes: u64,
 }
 
 /// Counts for sessions.
@@ -157,7 +162,7 @@ impl Stats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions } = other;
+        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered } = other;
         self.client.add(client);
         self.server.add(server);
         self.held += held;
@@ -165,6 +170,8 @@ impl Stats {
         add_each(&mut self.turned_away, turned_away);
         self.accept_errors += accept_errors;
         self.sessions.add(sessions);
+        self.undelivered.links += undelivered.links;
+        self.undelivered.bytes += undelivered.bytes;
     }
 
     pub(super) fn opened(&mut self, side: Side) {
@@ -248,6 +255,13 @@ pub struct WorkerReport {
     /// What its thread has ever allocated, those bytes that are freed by now included; `None` in a program whose
     /// allocator is not jemalloc.
     pub allocated_bytes: Option<u64>,
+    /// When it said so; of several workers the latest. `None`: it has not begun.
+    pub published: Option<Instant>,
+    /// CPU time that its thread has used.
+    pub cpu: Duration,
+    /// Share of the time between its last two sweeps in which its thread was on a processor, in thousandths; of several
+    /// workers the busiest's.
+    pub busy_permille: u32,
 }
 
 /// How the links of one port stand, those that are closing among them.
@@ -292,7 +306,7 @@ impl WorkerReport {
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes } = other;
+        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes, .. } = other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
@@ -302,6 +316,9 @@ impl WorkerReport {
         self.server.add(server);
         self.allocated_bytes =
             [self.allocated_bytes, *allocated_bytes].into_iter().flatten().reduce(|sum, bytes| sum + bytes);
+        self.published = self.published.max(other.published);
+        self.cpu += other.cpu;
+        self.busy_permille = self.busy_permille.max(other.busy_permille);
     }
 }
 
@@ -346,124 +363,4 @@ pub(super) fn allocated_bytes() -> Option<u64> {
     let counted = thread::allocatedp::read().ok()?.get();
     // Another allocator leaves jemalloc's count at 0.
     (counted > 0).then_some(counted)
-}
-
-/// One line for the end of a link; the fields are the same at each level, which has to be a constant.
-macro_rules! log_closed {
-    ($level:ident, $link:expr, $connections:expr, $reason:expr, $suppressed:expr, $($message:tt)+) => {
-        tracing::event!(
-            tracing::Level::$level,
-            link = $link.addr.id.get(),
-            peer = %$link.peer,
-            server = $link.role.server().map(ServerId::get),
-            kind = $reason.kind().name(),
-            reason = %$reason,
-            duration_ms = u64::try_from($link.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
-            connections = $connections,
-            received_bytes = $link.traffic.received_bytes,
-            sent_bytes = $link.traffic.sent_bytes,
-            received_frames = $link.traffic.received_frames,
-            sent_frames = $link.traffic.sent_frames,
-            waiting_bytes = $link.outbox.waiting().bytes,
-            suppressed = $suppressed.0,
-            $($message)+
-        )
-    };
-}
-
-/// Logs the life of links; what peers can cause is limited.
-#[derive(Debug)]
-pub(super) struct Journal {
-    opened: RateLimit,
-    registered: RateLimit,
-    interrupted: RateLimit,
-    resumed: RateLimit,
-    closed: [RateLimit; CloseKind::ALL.len()],
-    other: RateLimit,
-}
-
-impl Default for Journal {
-    fn default() -> Self {
-        let limit = || RateLimit::new(LINES_PER_SECOND);
-        Self {
-            opened: limit(),
-            registered: limit(),
-            interrupted: limit(),
-            resumed: limit(),
-            closed: CloseKind::ALL.map(|_| limit()),
-            other: limit(),
-        }
-    }
-}
-
-impl Journal {
-    pub(super) fn opened(&mut self, role: Role, id: LinkId, peer: SocketAddr) {
-        let Some(Suppressed(suppressed)) = self.opened.allow(Instant::now()) else { return };
-        let link = id.get();
-        match role {
-            Role::Client => tracing::debug!(link, %peer, suppressed, "client link opened"),
-            Role::Server(server) => {
-                tracing::info!(link, %peer, server = server.get(), suppressed, "server link opened")
-            }
-        }
-    }
-
-    /// Logs that a server can be dialed.
-    pub(super) fn registered(&mut self, server: ServerId, link: &Link) {
-        if let Some(Suppressed(suppressed)) = self.registered.allow(Instant::now()) {
-            let (link, peer, server) = (link.addr.id.get(), link.peer, server.get());
-            tracing::info!(link, %peer, server, suppressed, "server registered");
-        }
-    }
-
-    /// Logs that a session has lost its transport.
-    pub(super) fn interrupted(&mut self, link: &Link) {
-        if let Some(Suppressed(suppressed)) = self.interrupted.allow(Instant::now()) {
-            tracing::debug!(link = link.addr.id.get(), peer = %link.peer, suppressed, "session interrupted");
-        }
-    }
-
-    /// Logs that a session goes on.
-    pub(super) fn resumed(&mut self, link: &Link) {
-        if let Some(Suppressed(suppressed)) = self.resumed.allow(Instant::now()) {
-            tracing::debug!(link = link.addr.id.get(), peer = %link.peer, suppressed, "session resumed");
-        }
-    }
-
-    /// Logs the end of a link, with what it did.
-    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
-        let Some(limit) = self.closed.get_mut(reason.kind().index()) else { return };
-        let Some(suppressed) = limit.allow(Instant::now()) else { return };
-        let side = link.role.side();
-        match (reason.kind(), side) {
-            (
-                CloseKind::EndOfStream
-                | CloseKind::Shutdown
-                | CloseKind::Lost
-                | CloseKind::Idle
-                | CloseKind::Expired
-                | CloseKind::Aborted,
-                Side::Client,
-            ) => {
-                log_closed!(DEBUG, link, connections, reason, suppressed, "client link closed");
-            }
-            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {
-                log_closed!(INFO, link, connections, reason, suppressed, "{side} link closed");
-            }
-            _ => log_closed!(WARN, link, connections, reason, suppressed, "{side} link closed"),
-        }
-    }
-
-    pub(super) fn accept_failed(&mut self, side: Side, error: &std::io::Error, pause: std::time::Duration) {
-        if let Some(suppressed) = self.other.allow(Instant::now()) {
-            tracing::error!(%error, ?pause, suppressed = suppressed.0, "cannot accept on the {side} port");
-        }
-    }
-
-    /// Logs something that a stranger at the door caused.
-    pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, reason: &dyn std::fmt::Display) {
-        if let Some(suppressed) = self.other.allow(Instant::now()) {
-            tracing::warn!(%peer, %reason, suppressed = suppressed.0, "{side} turned away");
-        }
-    }
 }

@@ -3,13 +3,16 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fastway_session::{Backlog, Load, Names, Registry, Resume, Session, SessionName, Status, WaitingLimits};
+use fastway_service::{AddressPrefix, Share};
+use fastway_session::{Backlog, End, Names, Resume, Session, SessionName, Status};
 use tokio::net::TcpStream;
 
 use super::core::Core;
+use super::ended::Ended;
 use super::mail::Message;
-use crate::admission::{Site, site};
-use crate::link::{CloseReason, Notice, Refused, State, WaitReason};
+use super::session_table::SessionTable;
+use crate::config::{SessionConfig, WaitingLimits};
+use crate::link::{CloseReason, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
@@ -17,15 +20,15 @@ pub(super) const BEAT: Duration = Duration::from_millis(50);
 
 /// Where the sessions of all workers are found, and how many of them may wait. Asked at the door only.
 #[derive(Debug)]
-pub(crate) struct Sessions(Mutex<Registry<LinkAddr, Site>>);
+pub(crate) struct Sessions(Mutex<SessionTable<LinkAddr>>);
 
 impl Sessions {
     pub(super) fn new(limits: WaitingLimits) -> Self {
-        Self(Mutex::new(Registry::new(limits)))
+        Self(Mutex::new(SessionTable::new(limits)))
     }
 
     /// A panic of another thread cannot leave the table half written: its parts are only found through each other.
-    fn lock(&self) -> MutexGuard<'_, Registry<LinkAddr, Site>> {
+    fn lock(&self) -> MutexGuard<'_, SessionTable<LinkAddr>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,7 +37,7 @@ impl Sessions {
         self.lock().find(name)
     }
 
-    fn insert(&self, link: LinkAddr, from: Site, names: Names) {
+    fn insert(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
         self.lock().insert(link, from, names);
     }
 
@@ -42,10 +45,12 @@ impl Sessions {
         self.lock().rename(link, names);
     }
 
-    fn resumed(&self, link: LinkAddr, from: Site, names: Names) {
-        let mut registry = self.lock();
-        registry.resumed(link, from);
-        registry.rename(link, names);
+    fn resumed(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
+        self.lock().resumed(link, from, names);
+    }
+
+    fn contains(&self, link: LinkAddr) -> bool {
+        self.lock().contains(link)
     }
 
     fn wait(&self, link: LinkAddr, bytes: usize) -> Vec<LinkAddr> {
@@ -60,23 +65,16 @@ impl Sessions {
         self.lock().remove(link);
     }
 
-    /// Sessions that are there, and what waits.
-    pub(crate) fn load(&self) -> (usize, Load) {
-        let registry = self.lock();
-        (registry.len(), registry.waiting())
+    /// Whether sessions wait for a transport.
+    pub(super) fn some_wait(&self) -> bool {
+        self.lock().waiting().holders > 0
     }
-}
 
-/// Ended sessions that a worker keeps.
-const MOST_ENDED: usize = 1024;
-
-/// A session that ended in good order. Its peer may have missed the last acknowledgement, and come once more for it.
-#[derive(Debug)]
-pub(super) struct Ended {
-    addr: LinkAddr,
-    side: Side,
-    session: Session,
-    until: Instant,
+    /// Sessions that are there, and what waits.
+    pub(crate) fn load(&self) -> (usize, Share) {
+        let table = self.lock();
+        (table.len(), table.waiting())
+    }
 }
 
 /// A resume that was answered.
@@ -84,7 +82,7 @@ pub(super) struct Ended {
 pub(super) enum Answered {
     /// The session goes on by its stream.
     Taken,
-    /// The session is over; this tells its peer that all has arrived.
+    /// The session is over; this tells its peer that all has arrived, or why it was aborted.
     Over(TcpStream, Vec<u8>),
 }
 
@@ -123,7 +121,7 @@ impl Core {
     pub(super) fn session_begins(&mut self, addr: LinkAddr) {
         let Some(link) = self.link(addr) else { return };
         let Some(session) = link.session() else { return };
-        let (names, from, kind) = (session.names(), site(link.peer.ip()), session.kind());
+        let (names, from, kind) = (session.names(), AddressPrefix::from(link.peer.ip()), session.kind());
         self.shared.sessions.insert(addr, from, names);
         self.stats.sessions.opened(kind);
         self.session_news(addr.slot);
@@ -142,6 +140,7 @@ impl Core {
             }
         }
         self.plan_session(slot);
+        self.judge(slot);
     }
 
     fn next_notice(&mut self, slot: Slot) -> Option<Notice> {
@@ -153,18 +152,17 @@ impl Core {
         let (Some(link), Notice::Resumed(peer)) = (self.links.get_mut(slot.index()), notice) else { return };
         link.resumed(peer);
         let Some(session) = link.session() else { return };
-        self.shared.sessions.resumed(link.addr, site(peer.ip()), session.names());
+        self.shared.sessions.resumed(link.addr, AddressPrefix::from(peer.ip()), session.names());
         self.stats.sessions.resume_ended(ResumeEnd::Resumed);
-        self.journal.resumed(link);
+        self.link_log.resumed(link);
         link.wake();
     }
 
     fn session_interrupted(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.block(false);
-        link.waits.begin(WaitReason::NoTransport);
+        link.interrupted();
         self.stats.sessions.interrupted += 1;
-        self.journal.interrupted(link);
+        self.link_log.interrupted(link);
         self.account_for_waiting(slot);
     }
 
@@ -178,9 +176,10 @@ impl Core {
         }
     }
 
-    /// Ends a session that waits, to make room for others.
+    /// Ends a session that waited, to make room for others. When it had to, it was taken out of the table of all; it is
+    /// there again if its peer has come back before this worker heard of that. Then it lives, and is kept.
     pub(super) fn push_out(&mut self, addr: LinkAddr) {
-        if self.link(addr).is_some() {
+        if self.link(addr).is_some() && !self.shared.sessions.contains(addr) {
             self.close(addr.slot, &CloseReason::PushedOut);
         }
     }
@@ -199,13 +198,16 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let addr = link.addr;
         let Some((session, outbox, _)) = link.session_parts() else { return };
+        let acknowledged = session.take_acknowledged();
         if !session.listed
             && let Some(at) = session.ack_due(now)
         {
             session.listed = true;
             self.acks_due.push_back((at, addr));
         }
-        if session.wants_to_send(outbox, now) {
+        let wants_to_send = session.wants_to_send(outbox, now);
+        link.watch.progressed |= acknowledged;
+        if wants_to_send {
             self.mark_dirty(slot);
         }
     }
@@ -240,9 +242,6 @@ impl Core {
         stream: TcpStream,
         peer: std::net::SocketAddr,
     ) -> Result<Answered, Refused> {
-        if !self.stop.is_reading() {
-            return Err(Refused { stream, status: Status::Draining });
-        }
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
@@ -250,8 +249,10 @@ impl Core {
         let Some((session, outbox, _)) = link.session_parts().filter(|_| same_port) else {
             return Err(Refused { stream, status: Status::Unknown });
         };
-        let handshakes = self.arrivals.of(side);
-        session.resume(resume, (stream, peer), || handshakes.afford_resume(), outbox, &mut self.pool)?;
+        let began = Instant::now();
+        let resumed = session.resume(resume, (stream, peer), outbox, &mut self.pool);
+        self.turns.computed(began.elapsed());
+        resumed?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();
         self.session_news(addr.slot);
@@ -259,14 +260,12 @@ impl Core {
     }
 
     fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, Refused> {
-        let Some(ended) = self.ended.iter_mut().find(|ended| ended.addr == addr) else {
+        let Some(ended) = self.ended.find(addr) else {
             return Err(Refused { stream, status: Status::Expired });
         };
-        let handshakes = self.arrivals.of(ended.side);
         let nothing = Backlog::new(0);
-        let dial =
-            ended.session.resume(resume, || handshakes.afford_resume(), Instant::now(), &nothing, &mut rand::rng());
-        match dial {
+        let afford = || Some(&nothing);
+        match ended.session.resume(resume, afford, Instant::now(), &mut rand::rng()) {
             Ok(dial) => {
                 self.shared.sessions.rename(addr, ended.session.names());
                 Ok(Answered::Over(stream, dial.bytes))
@@ -275,25 +274,26 @@ impl Core {
         }
     }
 
-    /// A link with a session is gone; `ended` is left of it if it ended in good order.
+    /// A link with a session is gone; `ended` is left of it if its peer may want to know how. One that was pushed out is
+    /// not found any more.
     pub(super) fn session_gone(&mut self, addr: LinkAddr, side: Side, ended: Option<Session>) {
-        let Some(session) = ended else { return self.shared.sessions.remove(addr) };
+        let Some(session) = ended.filter(|_| self.shared.sessions.contains(addr)) else {
+            return self.shared.sessions.remove(addr);
+        };
         self.shared.sessions.end(addr);
-        let until = Instant::now() + self.config.side(side).session.handshake_time;
-        self.ended.push_back(Ended { addr, side, session, until });
-        if self.ended.len() > MOST_ENDED {
-            self.forget_ended(|_| true);
+        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
+        let time = if session.end() == Some(End::Closed) { handshake_time.unwrap_or(wait) } else { wait };
+        let until = Instant::now() + time;
+        if let Some(forgotten) = self.ended.keep(Ended { addr, session, until }) {
+            self.shared.sessions.remove(forgotten);
         }
     }
 
     /// Forgets the ended sessions whose time is over.
     pub(super) fn forget_late(&mut self, now: Instant) {
-        while self.forget_ended(|oldest| oldest.until <= now) {}
-    }
-
-    fn forget_ended(&mut self, which: impl FnOnce(&mut Ended) -> bool) -> bool {
-        let forgotten = self.ended.pop_front_if(which);
-        forgotten.inspect(|ended| self.shared.sessions.remove(ended.addr)).is_some()
+        while let Some(forgotten) = self.ended.forget_late(now) {
+            self.shared.sessions.remove(forgotten);
+        }
     }
 
     /// Lets time pass for a session; what is to be said about its silence is its owner's business.

@@ -1,13 +1,14 @@
 //! What all workers share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use fastway_session::WaitingLimits;
-
-use super::mail::Mailboxes;
+use super::heartbeats::Heartbeats;
+use super::mail::{Mailboxes, Message};
 use super::report::WorkerReport;
 use super::sessions::Sessions;
 use crate::admission::Admission;
+use crate::config::WaitingLimits;
 use crate::pool::Pool;
 use crate::routing::{Registry, WorkerId};
 
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<Pool>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) sessions: Sessions,
+    pub(crate) heartbeats: Heartbeats,
     reports: Box<[Mutex<WorkerReport>]>,
 }
 
@@ -31,7 +33,8 @@ impl Shared {
     ) -> Arc<Self> {
         let reports = mailboxes.workers().map(|_| Mutex::default()).collect();
         let sessions = Sessions::new(waiting);
-        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, reports })
+        let heartbeats = Heartbeats::new(mailboxes.workers().count(), Instant::now());
+        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, heartbeats, reports })
     }
 
     /// Publishes what a worker has done so far.
@@ -39,6 +42,19 @@ impl Shared {
         if let Some(last) = self.reports.get(worker.index()) {
             *lock(last) = report;
         }
+    }
+
+    /// Has a worker look at every link.
+    pub(super) fn sweep(&self, worker: WorkerId) {
+        self.heartbeats.asked(worker, Instant::now());
+        self.mailboxes.send(worker, Message::Sweep);
+    }
+
+    /// The worker that has not answered for longest, and for how long. One that has ended is none.
+    pub(crate) fn longest_silence(&self) -> Option<(WorkerId, Duration)> {
+        let now = Instant::now();
+        let running = self.mailboxes.workers().filter(|worker| !self.mailboxes.has_ended(*worker));
+        running.map(|worker| (worker, self.heartbeats.silence(worker, now))).max_by_key(|(_, silence)| *silence)
     }
 
     /// What each worker last published.

@@ -5,11 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Core, over};
+use super::core::Core;
+use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{CloseReason, Link, State, WaitReason};
+use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
 use crate::routing::{Role, Side, Slot};
 
 /// A limit is checked this many times while it runs.
@@ -27,7 +28,7 @@ pub(super) fn interval(config: &Config) -> Duration {
     let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
     let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
     let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
-    let sessions = sessions.flat_map(|side| [side.session.handshake_time, side.session.wait]).map(Some);
+    let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
     let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
     let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
     (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
@@ -36,9 +37,11 @@ pub(super) fn interval(config: &Config) -> Duration {
 impl Core {
     /// Looks at every link once.
     pub(super) fn sweep(&mut self) {
+        self.shared.heartbeats.answered(self.me);
         let now = Instant::now();
         self.now = self.at(now);
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
+        self.load.measure(elapsed);
         let allowance = self.next_allowance(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
         for index in 0..self.links.capacity() {
@@ -54,16 +57,18 @@ impl Core {
                     // The peer may have gone where the stream cannot follow.
                     self.drop_stream(slot);
                 }
-                Some(reason) => self.close(slot, &reason),
-                None => {}
+                Some(reason) => {
+                    self.count_undelivered(slot);
+                    self.close(slot, &reason);
+                }
+                None => self.judge(slot),
             }
             if self.has_session(slot) {
                 self.tick_session(slot, now);
             }
             self.remove_if_done(slot);
         }
-        self.end_slow_handshakes();
-        self.end_slow_arrivals();
+        self.end_late_handshakes();
         self.forget_late(now);
         self.send_acks();
         self.trim_parcels();
@@ -97,11 +102,22 @@ impl Core {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
-            handshakes: self.handshakes.len(),
-            arrivals: [Side::Client, Side::Server].map(|side| self.arrivals.count(side)),
+            handshakes: self.pending_handshakes(Side::Server, false),
+            arrivals: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
             client,
             server,
             allocated_bytes: allocated_bytes(),
+            published: Some(now),
+            cpu: thread_cpu(),
+            busy_permille: self.load.busy_permille(),
+        }
+    }
+
+    /// Handshakes in progress on a port, if it is one with sessions, or one without.
+    fn pending_handshakes(&self, side: Side, with_sessions: bool) -> usize {
+        match self.config.side(side).kinds.with_sessions() == with_sessions {
+            true => self.pending.of(side).len(),
+            false => 0,
         }
     }
 
@@ -173,17 +189,10 @@ impl Core {
                 return Some(CloseReason::Idle { timeout });
             }
             if stuck >= timeout {
-                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.outbox.waiting().bytes });
+                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.waiting().bytes });
             }
         }
-        let waiting = link.waiting();
-        if link.role != Role::Client || !over(bounds, waiting) {
-            return None;
-        }
-        link.waits.begin(WaitReason::OutboxFull);
-        let over_since = *link.watch.over_since.get_or_insert(now);
-        let too_long = now.since(over_since) > self.config.client_slow_grace;
-        too_long.then_some(CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes })
+        None
     }
 }
 
@@ -196,7 +205,7 @@ impl Core {
 impl Link {
     /// The error of a link that is not read: nothing else would notice that its peer is gone.
     fn failure_while_unread(&self) -> Option<std::io::Error> {
-        if self.held || self.muted { self.failure() } else { None }
+        if self.pause.is_empty() { None } else { self.failure() }
     }
 
     /// Keeps little room where nothing came or went since the last sweep.
@@ -215,12 +224,14 @@ impl Link {
     /// For how long nothing was received, and for how long nothing was accepted of what waits.
     fn watch_times(&mut self, now: Millis) -> (Duration, Duration) {
         let interrupted = self.is_interrupted();
-        let unread = self.held || self.muted || interrupted;
+        let unread = !self.pause.is_empty() || interrupted;
+        // Answers to its own requests wait until they are acknowledged, though the outbox may be empty.
+        let waits = !self.outbox.is_empty() || self.pause.contains(ReadPause::UNREAD_REPLIES);
         let watch = &mut self.watch;
         if std::mem::take(&mut watch.heard) || unread {
             watch.last_heard = now;
         }
-        if std::mem::take(&mut watch.progressed) || self.outbox.is_empty() || interrupted {
+        if std::mem::take(&mut watch.progressed) || !waits || interrupted {
             watch.stuck_since = None;
         } else {
             watch.stuck_since.get_or_insert(now);

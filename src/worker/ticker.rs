@@ -4,12 +4,14 @@
 //! is once for each message that comes alone; see `docs/decisions.md`.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::mail::{Mailboxes, Message};
+use super::mail::Message;
 use super::sessions::BEAT;
+use super::shared::Shared;
 use super::sweep;
 use crate::config::Config;
 
@@ -45,10 +47,10 @@ impl Ticker {
     ///
     /// # Errors
     /// The system refuses the thread.
-    pub(crate) fn start(mailboxes: Mailboxes, config: &Config) -> io::Result<Self> {
+    pub(crate) fn start(shared: Arc<Shared>, config: &Config) -> io::Result<Self> {
         let (rhythms, changes) = channel();
         let rhythm = Rhythm::of(config);
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&mailboxes, rhythm, &changes))?;
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, rhythm, &changes))?;
         Ok(Self { rhythms })
     }
 
@@ -58,9 +60,9 @@ impl Ticker {
     }
 }
 
-fn run(mailboxes: &Mailboxes, mut rhythm: Rhythm, changes: &Receiver<Rhythm>) {
+fn run(shared: &Shared, mut rhythm: Rhythm, changes: &Receiver<Rhythm>) {
     let mut beat = 0;
-    while !mailboxes.is_deserted() {
+    while !shared.mailboxes.is_deserted() {
         let pause = rhythm.period / rhythm.beats;
         match changes.recv_timeout(pause) {
             Ok(faster) => rhythm = faster,
@@ -69,7 +71,11 @@ fn run(mailboxes: &Mailboxes, mut rhythm: Rhythm, changes: &Receiver<Rhythm>) {
             Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
         }
         beat = (beat + 1) % rhythm.beats;
-        let message = || if beat == 0 { Message::Sweep } else { Message::Beat };
-        mailboxes.workers().for_each(|worker| mailboxes.send(worker, message()));
+        for worker in shared.mailboxes.workers() {
+            match beat {
+                0 => shared.sweep(worker),
+                _ => shared.mailboxes.send(worker, Message::Beat),
+            }
+        }
     }
 }

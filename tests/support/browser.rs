@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,6 +27,8 @@ const FLAGS: [&str; 10] = [
     "--disable-sync",
     "--window-size=1280,1000",
 ];
+/// The driver takes a port that is free for IPv6, and ends when it is taken for IPv4.
+const DRIVER_STARTS: usize = 10;
 /// What a page notes of itself from its start on: what its policy forbade, and what failed in it.
 const NOTE_FAULTS: &str = "window.faults = [];
     addEventListener('securitypolicyviolation', (event) => faults.push(`${event.violatedDirective} ${event.blockedURI}`));
@@ -52,12 +55,7 @@ impl Browser {
             found.is_ok(),
             "`{DRIVER}` is needed to open the page: install Debian's packages `chromium` and `chromium-driver`"
         );
-        let mut command = Command::new(DRIVER);
-        command.arg("--port=0");
-        let driver = Process::start_program(command);
-        let line = driver.wait_stdout(|line| line.contains("started successfully on port"));
-        let port = line.split(|c: char| !c.is_ascii_digit()).rfind(|digits| !digits.is_empty());
-        let port: u16 = port.and_then(|port| port.parse().ok()).expect("the driver says its port");
+        let (driver, port) = (0..DRIVER_STARTS).find_map(|_| start_driver()).expect("the driver finds a port");
         // The place for temporary files is its own.
         let mark = format!("TMPDIR={}", driver.file("").display().to_string().trim_end_matches('/'));
         let profile = format!("--user-data-dir={}", driver.file("profile").display());
@@ -118,6 +116,30 @@ impl Browser {
         self.ask("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
+    /// Gives the page a window of this size.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &screen);
+        self.expect(&format!("innerWidth === {width}"));
+    }
+
+    /// Has the page believe that somebody prefers this colour scheme.
+    #[track_caller]
+    pub fn prefer(&self, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", &features);
+    }
+
+    /// Keeps a picture of the window, for people who want to look at it.
+    #[track_caller]
+    pub fn screenshot(&self, path: &Path) {
+        let shot = self.devtools("Page.captureScreenshot", &json!({}));
+        let picture = decode_base64(shot["data"].as_str().expect("a picture"));
+        assert!(picture.starts_with(b"\x89PNG"), "{} is no picture", path.display());
+        fs::write(path, picture).expect("a picture can be written");
+    }
+
     /// Expects that nothing in the page failed or was against its policy so far.
     #[track_caller]
     pub fn expect_no_faults(&self) {
@@ -154,6 +176,32 @@ impl Browser {
         });
         ours.filter_map(Pid::from_raw).collect()
     }
+}
+
+/// Starts a driver, if it finds a port.
+fn start_driver() -> Option<(Process, u16)> {
+    let mut command = Command::new(DRIVER);
+    command.arg("--port=0");
+    let driver = Process::start_program(command);
+    let line =
+        driver.wait_stdout(|line| line.contains("started successfully on port") || line.contains("not available"));
+    let (_, port) = line.trim_end_matches('.').rsplit_once("started successfully on port ")?;
+    Some((driver, port.parse().expect("the driver says its port")))
+}
+
+/// Decodes what the driver says in base 64, padding or not.
+fn decode_base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.bytes().filter_map(|byte| ALPHABET.iter().position(|digit| *digit == byte));
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_usize, 0);
+    for digit in digits {
+        (bits, count) = ((bits << 6 | digit) & 0xFFFF, count + 6);
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xFF) as u8);
+        }
+    }
+    bytes
 }
 
 impl Drop for Browser {

@@ -48,7 +48,15 @@ fn folder() -> &'static Path {
 
 fn build(profile: &Path) {
     let name = profile.file_name().and_then(|name| name.to_str()).expect("cargo's names are plain");
-    let output = Command::new(env::var_os("CARGO").expect("run by cargo"))
+    let mut command = Command::new(env::var_os("CARGO").expect("run by cargo"));
+    // Build scripts that watch what cargo tells a test of its package would run again, and what they belong to would be
+    // compiled again.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")) {
+            command.env_remove(name);
+        }
+    }
+    let output = command
         .args(["build", "--locked", "--offline", "--workspace", "--examples"])
         .args(["--profile", if name == "debug" { "dev" } else { name }])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")])

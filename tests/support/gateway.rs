@@ -2,21 +2,33 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
+use std::process::Stdio;
+use std::time::Instant;
+
+use fastway_session::{Identity, LegacyConfig, LinkKind, Session};
 
 use crate::http::{Answer, Http};
 use crate::link::Link;
 use crate::peers::{Client, Server};
 use crate::process::{Listening, Process};
-use crate::watch;
+use crate::tunnel::Tunnel;
+use crate::watch::{self, DEADLINE};
 
 /// What the servers of the suites prove to know.
 pub const KEY: &str = "the suites' own key";
+
+const OURS: [&str; 6] = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
 
 /// A running gateway on loopback; killed when dropped.
 pub struct Gateway {
     process: Process,
     listening: Listening,
+    /// What the links of the script's servers are.
+    server_link: LinkKind,
 }
+
+/// Bytes that a server's legacy session keeps to send them again: as many as the gateway's.
+const LEGACY_REPLAY_BYTES: usize = 1 << 20;
 
 /// Runs `script` on gateways with one worker, with two, and with two that share the ports by SO_REUSEPORT.
 ///
@@ -28,13 +40,34 @@ pub fn on_every_setup(flags: &[&str], script: impl Fn(&mut Gateway)) {
     }
 }
 
+/// Runs `script` on the same gateways with servers on plain links, and with servers on secure and on legacy sessions, which
+/// have more to tell: what waits for such a server is acknowledged (secure), or is not.
+pub fn on_every_server_link(flags: &[&str], script: impl Fn(&mut Gateway)) {
+    on_every_setup(flags, &script);
+    for (kind, policy) in [(LinkKind::Secure, "secure"), (LinkKind::Legacy, "legacy")] {
+        for workers in ["1", "2"] {
+            eprintln!("setup: servers on {policy} sessions, {workers} workers");
+            let ours = ["--server-link", policy, "--workers", workers];
+            let gateway = Gateway::start(&[&ours, flags].concat());
+            script(&mut Gateway { server_link: kind, ..gateway });
+        }
+    }
+}
+
 impl Gateway {
     /// Starts a gateway on free ports of 127.0.0.1 with [`KEY`]; `flags` come last, so they win.
     pub fn start(flags: &[&str]) -> Self {
-        let ours = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
-        let process = Process::start(&[&ours, flags].concat());
+        Self::of(Process::start(&[&OURS, flags].concat()))
+    }
+
+    /// The same with a stderr that the test owns: nothing of its log is collected.
+    pub fn logging_to(stderr: impl Into<Stdio>, flags: &[&str]) -> Self {
+        Self::of(Process::logging_to(stderr, &[&OURS, flags].concat()))
+    }
+
+    fn of(process: Process) -> Self {
         let listening = process.listening();
-        Self { process, listening }
+        Self { process, listening, server_link: LinkKind::Plain }
     }
 
     /// Where clients connect.
@@ -59,12 +92,35 @@ impl Gateway {
 
     /// A new server link, registered as `id` when this returns.
     pub fn server(&self, id: u32) -> Server {
-        Server::register(self.server_addr(), KEY, id)
+        self.register(false, id)
+    }
+
+    fn register(&self, is_narrow: bool, id: u32) -> Server {
+        let session = match self.server_link {
+            LinkKind::Plain if is_narrow => {
+                return Server::register_over(Link::connect_narrow(self.server_addr()), KEY, id);
+            }
+            LinkKind::Plain => return Server::register(self.server_addr(), KEY, id),
+            LinkKind::Secure => Session::secure(Identity::Anyone, DEADLINE, Instant::now()),
+            LinkKind::Legacy => {
+                let config = LegacyConfig { encrypt: false, replay_bytes: LEGACY_REPLAY_BYTES };
+                Session::legacy(config, DEADLINE, Instant::now())
+            }
+        };
+        let open = if is_narrow { Tunnel::open_narrow } else { Tunnel::open };
+        let (link, tunnel) = open(self.server_addr(), session).expect("the gateway admits it");
+        tunnel.detach();
+        Server::register_over(link, KEY, id)
     }
 
     /// A new server link whose machine takes little ahead of what the script reads.
     pub fn narrow_server(&self, id: u32) -> Server {
-        Server::register_over(Link::connect_narrow(self.server_addr()), KEY, id)
+        self.register(true, id)
+    }
+
+    /// What the links of servers are.
+    pub fn server_link(&self) -> LinkKind {
+        self.server_link
     }
 
     /// A connection to the server port that has not said anything yet.

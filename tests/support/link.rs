@@ -96,10 +96,7 @@ impl Link {
 
     /// Connects to `addr` from another address of this machine.
     pub fn connect_from(from: SocketAddr, addr: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
-        socket.bind(&from.into()).expect("an address of this machine");
-        socket.connect(&addr.into()).expect("the gateway listens");
-        Self::new(socket.into())
+        Self::new(connect_from(from, addr))
     }
 
     /// A link over a connection that is there already.
@@ -211,6 +208,15 @@ impl Link {
         bytes
     }
 
+    /// All bytes that come before the gateway closes the link.
+    #[track_caller]
+    pub fn raw_until_eof(&mut self) -> Vec<u8> {
+        while self.fill() > 0 {}
+        let bytes = self.waiting().to_vec();
+        self.taken += bytes.len();
+        bytes
+    }
+
     /// Expects these bytes.
     #[track_caller]
     pub fn expect_raw(&mut self, bytes: &[u8]) {
@@ -305,6 +311,19 @@ impl Link {
         }
     }
 
+    /// The number of bytes that still come before the link ends.
+    #[track_caller]
+    pub fn bytes_until_eof(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            count += self.waiting().len();
+            self.taken = self.input.len();
+            if self.fill() == 0 {
+                return count;
+            }
+        }
+    }
+
     fn take_message(&mut self) -> Option<Message> {
         let whole = split_frame(self.waiting(), MAX_PACKET).expect("the gateway sends whole frames");
         let (frame, _) = whole?;
@@ -337,6 +356,14 @@ impl Link {
             ),
         }
     }
+}
+
+/// Connects to `addr` from another address of this machine.
+pub fn connect_from(from: SocketAddr, addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.bind(&from.into()).expect("an address of this machine");
+    socket.connect(&addr.into()).expect("the gateway listens");
+    socket.into()
 }
 
 /// A data frame.

@@ -1,7 +1,9 @@
 //! The built gateway as a child process: what it prints, what it logs, how it ends.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use rustix::pipe::fcntl_setpipe_size;
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
@@ -61,6 +66,14 @@ impl Process {
         Self::start_in(Workdir::Temporary(TempDir::new().expect("a temporary directory")), args)
     }
 
+    /// Starts the gateway in a new temporary directory with a stderr that the test owns: nothing of its log is collected.
+    pub fn logging_to(stderr: impl Into<Stdio>, args: &[&str]) -> Self {
+        let dir = Workdir::Temporary(TempDir::new().expect("a temporary directory"));
+        let process = Self::spawn_logging_to(stderr.into(), dir, Self::gateway(args));
+        process.listening();
+        process
+    }
+
     /// Starts the gateway in a directory that the test owns and waits until it listens.
     pub fn in_dir(dir: impl AsRef<Path>, args: &[&str]) -> Self {
         Self::start_in(Workdir::Given(dir.as_ref().to_owned()), args)
@@ -78,9 +91,13 @@ impl Process {
     }
 
     fn spawn(dir: Workdir, args: &[&str]) -> Self {
+        Self::spawn_command(dir, Self::gateway(args))
+    }
+
+    fn gateway(args: &[&str]) -> Command {
         let mut command = Command::new(gateway_binary());
         command.args(args).env_remove("RUST_LOG").stdin(Stdio::null());
-        Self::spawn_command(dir, command)
+        command
     }
 
     /// Starts another program than the gateway, in a new temporary directory, which is its place for temporary files,
@@ -91,12 +108,17 @@ impl Process {
         Self::spawn_command(Workdir::Temporary(dir), command)
     }
 
-    fn spawn_command(dir: Workdir, mut command: Command) -> Self {
-        command.current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn spawn_command(dir: Workdir, command: Command) -> Self {
+        Self::spawn_logging_to(Stdio::piped(), dir, command)
+    }
+
+    fn spawn_logging_to(stderr: Stdio, dir: Workdir, mut command: Command) -> Self {
+        command.current_dir(dir.path()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdin = child.stdin.take();
         let stdout = Lines::collect(child.stdout.take().expect("stdout is piped"));
-        let stderr = Lines::collect(child.stderr.take().expect("stderr is piped"));
+        // Of a stderr that the test owns there is nothing to collect.
+        let stderr = child.stderr.take().map_or_else(|| Lines::collect(io::empty()), Lines::collect);
         Self { child, stdin, dir, stdout, stderr, mark: 0 }
     }
 
@@ -152,6 +174,23 @@ impl Process {
     /// Has it go on after [`Process::pause`].
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Stops one of its threads, for instance `worker-0`, until the guard is dropped; the others go on.
+    ///
+    /// # Panics
+    /// When there is none of that name, or when the system does not let a program trace its child.
+    pub fn stop_thread(&self, name: &str) -> StoppedThread {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process runs");
+        let is_it = |dir: &PathBuf| fs::read_to_string(dir.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+        let thread = threads.filter_map(|entry| Some(entry.ok()?.path())).find(is_it);
+        let thread = thread.unwrap_or_else(|| panic!("no thread {name}"));
+        let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok()).expect("a number");
+        let id = nix::unistd::Pid::from_raw(id);
+        ptrace::seize(id, ptrace::Options::empty()).expect("a child may be traced");
+        ptrace::interrupt(id).expect("it is traced");
+        waitpid(id, Some(WaitPidFlag::__WALL)).expect("it stops");
+        StoppedThread { id, _of_the_tracing_thread: PhantomData }
     }
 
     /// From now on [`Process::wait_log`] only looks at lines that are logged after this call or after its last match.
@@ -228,6 +267,19 @@ impl Process {
         found.unwrap_or_else(|| {
             panic!("{what} did not come within {DEADLINE:?}; stdout:\n{}\nthe log:\n{}", self.stdout(), self.log())
         })
+    }
+}
+
+/// A thread that is stopped as long as this lives.
+pub struct StoppedThread {
+    id: nix::unistd::Pid,
+    _of_the_tracing_thread: PhantomData<*const ()>,
+}
+
+impl Drop for StoppedThread {
+    fn drop(&mut self) {
+        // The process may have ended: then nothing is to be let go.
+        let _ = ptrace::detach(self.id, None);
     }
 }
 
@@ -326,6 +378,13 @@ impl Lines {
     fn text(&self) -> String {
         self.0.0.lock().unwrap().lines.join("\n")
     }
+}
+
+/// A pipe that takes no more than a page before it is read.
+pub fn narrow_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    fcntl_setpipe_size(&writer, 4096).expect("a page at least");
+    (reader, writer)
 }
 
 /// The binary that `FASTWAY_BIN` names, or else the one that cargo has built: it tells every integration test while

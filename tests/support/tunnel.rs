@@ -2,12 +2,13 @@
 //! transports the script cuts and replaces at will.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastway_session::{Backlog, End, Event, Fault, Identity, LegacyConfig, ReplayBuffer, Session, Status, TransportId};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::link::Link;
 use crate::watch::DEADLINE;
@@ -23,7 +24,11 @@ pub struct Tunnel {
 }
 
 struct Shared {
+    /// Where its transports come from.
+    from: Mutex<IpAddr>,
     gateway: SocketAddr,
+    /// Whether transports take little ahead of what is read.
+    is_narrow: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -32,8 +37,8 @@ struct State {
     session: Session,
     backlog: Backlog,
     carrier: Option<Carrier>,
-    /// Where what the gateway says comes out.
-    out: TcpStream,
+    /// What the gateway has said, and the script was not given yet.
+    heard: Vec<u8>,
     events: Vec<Event>,
     gone: bool,
     deaf: bool,
@@ -63,20 +68,69 @@ impl Tunnel {
     /// # Errors
     /// The gateway refuses, or closes the transport.
     pub fn open(gateway: SocketAddr, session: Session) -> Result<(Link, Self), Fault> {
+        Self::build(Ipv4Addr::LOCALHOST.into(), gateway, session, false)
+    }
+
+    /// The same with small buffers, so that little is under way when the script stops reading.
+    ///
+    /// # Errors
+    /// The gateway refuses, or closes the transport.
+    pub fn open_narrow(gateway: SocketAddr, session: Session) -> Result<(Link, Self), Fault> {
+        Self::build(Ipv4Addr::LOCALHOST.into(), gateway, session, true)
+    }
+
+    /// Opens a session from another address of this machine.
+    ///
+    /// # Errors
+    /// The gateway refuses, or closes the transport.
+    pub fn open_from(from: IpAddr, gateway: SocketAddr, session: Session) -> Result<(Link, Self), Fault> {
+        Self::build(from, gateway, session, false)
+    }
+
+    fn build(from: IpAddr, gateway: SocketAddr, session: Session, is_narrow: bool) -> Result<(Link, Self), Fault> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let link = TcpStream::connect(listener.local_addr().expect("a bound port")).expect("a connection");
+        let addr = listener.local_addr().expect("a bound port");
+        let link = if is_narrow { Link::connect_narrow(addr) } else { Link::connect(addr) };
         let (inner, _) = listener.accept().expect("a connection");
         inner.set_nodelay(true).expect("TCP_NODELAY");
+        if is_narrow {
+            SockRef::from(&inner).set_send_buffer_size(16 << 10).expect("a socket has a send buffer");
+        }
         let out = inner.try_clone().expect("a second handle");
-        let backlog = Backlog::new(BACKLOG_BYTES);
-        let state = State { session, backlog, carrier: None, out, events: Vec::new(), gone: false, deaf: false };
-        let shared = Arc::new(Shared { gateway, state: Mutex::new(state), changed: Condvar::new() });
+        let state = State {
+            session,
+            backlog: Backlog::new(BACKLOG_BYTES),
+            carrier: None,
+            heard: Vec::new(),
+            events: Vec::new(),
+            gone: false,
+            deaf: false,
+        };
+        let shared = Arc::new(Shared {
+            from: Mutex::new(from),
+            gateway,
+            is_narrow,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         let tunnel = Self { shared };
         tunnel.try_connect()?;
         let (writing, reading) = (Arc::clone(&tunnel.shared), Arc::clone(&tunnel.shared));
         thread::spawn(move || writing.write(inner));
-        thread::spawn(move || reading.read());
-        Ok((Link::new(link), tunnel))
+        thread::spawn(move || reading.read(out));
+        Ok((link, tunnel))
+    }
+
+    /// Leaves the session to the link: it lives until the script drops that.
+    pub fn detach(self) {
+        std::mem::forget(self);
+    }
+
+    /// Goes on by a new transport from another address, as a phone does that leaves its Wi-Fi.
+    #[track_caller]
+    pub fn resume_from(&self, from: IpAddr) {
+        *self.shared.from.lock().expect("no panic") = from;
+        self.resume();
     }
 
     /// Goes on by a new transport, whatever became of the older one.
@@ -158,14 +212,19 @@ impl Tunnel {
         self.shared.lock().backlog.room() == 0
     }
 
+    /// Bytes that the script has sent, by the transport if there is one, and the gateway has not acknowledged.
+    pub fn unacknowledged_bytes(&self) -> usize {
+        self.shared.lock().backlog.len()
+    }
+
     /// Waits until the session is over.
     #[track_caller]
     pub fn expect_end(&self) -> End {
         let over = |state: &mut State| state.session.end().is_none();
-        let (state, late) =
-            self.shared.changed.wait_timeout_while(self.shared.lock(), DEADLINE, over).expect("no panic");
-        assert!(!late.timed_out(), "the session is not over: {:?}", state.events);
-        state.session.end().expect("it is over")
+        let (state, _) = self.shared.changed.wait_timeout_while(self.shared.lock(), DEADLINE, over).expect("no panic");
+        let (end, events) = (state.session.end(), format!("{:?}", state.events));
+        drop(state);
+        end.unwrap_or_else(|| panic!("the session is not over: {events}"))
     }
 
     /// How often it was resumed.
@@ -200,7 +259,6 @@ impl Drop for Tunnel {
         self.cut();
         let mut state = self.shared.lock();
         state.gone = true;
-        let _it_may_be_gone = state.out.shutdown(Shutdown::Both);
         self.shared.changed.notify_all();
     }
 }
@@ -212,7 +270,7 @@ impl Shared {
 
     /// Sends a first message on a new transport, and reads the answer.
     fn connect(&self, (id, first): (TransportId, Vec<u8>)) -> Result<(), Fault> {
-        let mut stream = TcpStream::connect(self.gateway).expect("the gateway listens");
+        let mut stream = self.new_stream();
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(DEADLINE)).expect("a read deadline");
         stream.set_write_timeout(Some(DEADLINE)).expect("a write deadline");
@@ -233,6 +291,17 @@ impl Shared {
         state.flush();
         self.changed.notify_all();
         Ok(())
+    }
+
+    fn new_stream(&self) -> TcpStream {
+        let socket = Socket::new(Domain::for_address(self.gateway), Type::STREAM, None).expect("a socket");
+        if self.is_narrow {
+            socket.set_recv_buffer_size(16 << 10).expect("a socket has a receive buffer");
+        }
+        let from = SocketAddr::from((*self.from.lock().expect("no panic"), 0));
+        socket.bind(&from.into()).expect("an address of this machine");
+        socket.connect(&self.gateway.into()).expect("the gateway listens");
+        socket.into()
     }
 
     /// Takes what the script sends, until it sends no more.
@@ -258,11 +327,17 @@ impl Shared {
         state.flush();
     }
 
-    /// Takes what the gateway sends, over all transports.
-    fn read(&self) {
+    /// Takes what the gateway sends, over all transports, and gives it to the script, whose pace it keeps.
+    fn read(&self, mut script: TcpStream) {
         let mut chunk = vec![0; 64 << 10];
         loop {
-            let Some((id, mut stream)) = self.wait_for_transport() else { return };
+            let transport = self.wait_for_transport();
+            let heard = std::mem::take(&mut self.lock().heard);
+            let _the_script_may_be_gone = script.write_all(&heard);
+            let Some((id, mut stream)) = transport else {
+                let _the_script_may_be_gone = script.shutdown(Shutdown::Both);
+                return;
+            };
             let count = match stream.read(&mut chunk) {
                 Ok(count) => Some(count),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
@@ -278,7 +353,6 @@ impl Shared {
         let mut state = self.lock();
         loop {
             if state.is_over() {
-                let _the_script_may_be_gone = state.out.shutdown(Shutdown::Both);
                 return None;
             }
             if let Some(Carrier { id, stream }) = &state.carrier {
@@ -324,7 +398,7 @@ impl State {
         let mut all = [self.session.unfinished(id), bytes].concat();
         let received = self.session.receive(id, &mut all, Instant::now(), &mut self.backlog);
         self.note_events();
-        let _the_script_may_be_gone = self.out.write_all(&all[..received.bytes]);
+        self.heard.extend_from_slice(&all[..received.bytes]);
         received.fault.map_or(Ok(()), Err)
     }
 

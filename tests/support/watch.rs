@@ -89,6 +89,12 @@ pub fn listeners(pid: u32) -> usize {
     tables.iter().flat_map(|table| table.lines()).filter(listens).count()
 }
 
+/// `count` in a test run, and as many times that as `FASTWAY_SCALE` says: `scripts/heavy.sh` sets it.
+pub fn scaled(count: usize) -> usize {
+    let scale = std::env::var("FASTWAY_SCALE").map_or(1, |scale| scale.parse().expect("FASTWAY_SCALE is a number"));
+    count * scale
+}
+
 /// Raises this process's own limit of descriptors as far as it may go.
 pub fn raise_descriptor_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;

@@ -70,7 +70,8 @@ fn run(bench: &Bench) -> Result<(), Failure> {
     raise_descriptor_limit();
     let machine = Machine::look();
     if bench.heading != Heading::Single && !bench.json {
-        print(&format!("{}\nseed {}\n\n", machine.describe(), bench.settings.seed))?;
+        let busy = machine.busy().map(|busy| format!("! {busy}\n")).unwrap_or_default();
+        print(&format!("{}\n{busy}seed {}\n\n", machine.describe(), bench.settings.seed))?;
     }
     let (mut outcomes, mut unread) = (Vec::new(), Ok(()));
     let finished = rounds::run(bench, &interrupted, &mut |outcome| {

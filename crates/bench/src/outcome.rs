@@ -70,6 +70,8 @@ pub(crate) struct Generator {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plots {
     pub(crate) latency: Option<Histogram<u64>>,
+    /// Latency without the peer that misbehaves, where there is one.
+    pub(crate) alone: Option<Histogram<u64>>,
     /// Frames carried in each step of [`crate::load::STEP`].
     pub(crate) timeline: Vec<u64>,
 }

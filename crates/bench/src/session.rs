@@ -168,7 +168,7 @@ impl Recorded {
             allocated_bytes: choose(&self.allocated, &wanted).copied().reduce(|sum, bytes| sum + bytes),
             generator: Generator::of(busy.iter().sum::<f64>() / float(busy.len().max(1) as u64), &tally.lag),
             details: Map::new(),
-            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline },
+            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline, ..Plots::default() },
         }
     }
 

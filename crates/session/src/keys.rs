@@ -147,7 +147,8 @@ impl Names {
     /// Those of a session that cannot be resumed from outside.
     pub(crate) const NONE: Self = Self([None; 2]);
 
-    pub(crate) const fn new(current: SessionName, next: Option<SessionName>) -> Self {
+    /// The name that counts now, and the one that the next resume makes valid.
+    pub const fn new(current: SessionName, next: Option<SessionName>) -> Self {
         Self([Some(current), next])
     }
 

@@ -9,7 +9,6 @@
 //! | initiator | [`Session::secure`] or [`Session::legacy`], then [`Session::connect`] for each transport |
 //! | acceptor | [`Reception`] collects a first message; [`Open::accept`] or [`Session::resume`] answers it |
 //! | both | [`Session::receive`], [`Session::send`], [`Session::poll_event`], [`Session::timeout`] |
-//! | acceptor's tables | [`Registry`] finds and bounds sessions, [`Handshakes`] bounds handshakes |
 //!
 //! `docs/protocol.md` §2 and §3 are the specification, `docs/security.md` says what is protected against whom, and
 //! `tests/vectors/session-*.json` holds examples that every language reads.
@@ -21,12 +20,10 @@ struct Readme;
 
 mod buffer;
 mod error;
-mod handshakes;
 mod keys;
 mod legacy;
 mod life;
 mod reception;
-mod registry;
 mod secure;
 mod session;
 mod status;
@@ -37,11 +34,9 @@ mod tests;
 
 pub use buffer::{Backlog, ReplayBuffer};
 pub use error::{HelloError, SessionError};
-pub use handshakes::{HandshakeLimits, Handshakes};
 pub use keys::{BadKey, Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
 pub use life::{Event, TransportId};
 pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Request, Resume};
-pub use registry::{Load, Registry, WaitingLimits};
 pub use secure::message::SESSION_ID_BYTES;
 pub use secure::noise::KEY_BYTES;
 pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};

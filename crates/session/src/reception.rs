@@ -169,7 +169,7 @@ impl Open {
         }
     }
 
-    /// Makes the session, at the cost of two or three Diffie-Hellmans: ask [`crate::Handshakes::afford`] before. It
+    /// Makes the session, at the cost of two or three Diffie-Hellmans, which an acceptor should bound. The session
     /// exists for its user with [`crate::Event::Established`], when the initiator has proven to have read the reply;
     /// until then it is a handshake.
     ///

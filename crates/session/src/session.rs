@@ -78,22 +78,27 @@ impl Session {
     }
 
     /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has
-    /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed. `afford` is asked, once
-    /// everything else is right, whether there is time for a Diffie-Hellman.
+    /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed.
+    ///
+    /// `afford` is asked once everything else is right, so after the resume was found authentic: `None` if there is no
+    /// time for a Diffie-Hellman, else the owner's buffer, of which the first bytes travel with the reply. A legacy
+    /// session asks nothing.
+    ///
+    /// A session that this end has aborted replies as well, and says so behind the reply: the other end may not have
+    /// heard of it.
     ///
     /// # Errors
     /// What to refuse it with ([`Resume::refusal`]). The session is as before.
-    pub fn resume(
+    pub fn resume<'b, B: ReplayBuffer + 'b>(
         &mut self,
         resume: &Resume,
-        afford: impl FnOnce() -> bool,
+        afford: impl FnOnce() -> Option<&'b B>,
         now: Instant,
-        buffer: &impl ReplayBuffer,
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
         match (&mut self.0, resume) {
             (Protocol::Secure(session), resume) => {
-                session.resume(&resume.as_secure().ok_or(Status::Unknown)?, afford, now, buffer, rng)
+                session.resume(&resume.as_secure().ok_or(Status::Unknown)?, afford, now, rng)
             }
             (Protocol::Legacy(session), resume) => {
                 session.resume(&resume.as_legacy().ok_or(Status::Unknown)?, now, rng)
@@ -158,7 +163,8 @@ impl Session {
     /// sent.
     ///
     /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator
-    /// that has missed the last acknowledgement resumes once more to learn that all has arrived, and is told so.
+    /// that has missed the last acknowledgement resumes once more to learn that all has arrived, and is told so. The same
+    /// goes for one that it has aborted, for as long as the initiator may come back.
     pub fn close(&mut self) {
         match &mut self.0 {
             Protocol::Secure(session) => session.close(),

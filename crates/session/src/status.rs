@@ -69,6 +69,10 @@ pub enum AbortReason {
     Overflow,
     /// An operator decided so.
     Operator,
+    /// The other end took too little of what waited for it.
+    TooSlow,
+    /// A newer link registered the same server ID.
+    Replaced,
     /// One of a later version.
     Other(u8),
 }
@@ -82,6 +86,8 @@ impl AbortReason {
             Self::Shutdown => 2,
             Self::Overflow => 3,
             Self::Operator => 4,
+            Self::TooSlow => 5,
+            Self::Replaced => 6,
             Self::Other(byte) => byte,
         }
     }
@@ -94,6 +100,8 @@ impl AbortReason {
             2 => Self::Shutdown,
             3 => Self::Overflow,
             4 => Self::Operator,
+            5 => Self::TooSlow,
+            6 => Self::Replaced,
             other => Self::Other(other),
         }
     }
@@ -107,6 +115,8 @@ impl std::fmt::Display for AbortReason {
             Self::Shutdown => write!(f, "the gateway stops"),
             Self::Overflow => write!(f, "a bound was exceeded"),
             Self::Operator => write!(f, "an operator decided so"),
+            Self::TooSlow => write!(f, "the receiver was too slow"),
+            Self::Replaced => write!(f, "a newer link registered the same server ID"),
             Self::Other(byte) => write!(f, "reason {byte}"),
         }
     }

@@ -66,7 +66,9 @@ impl Challenge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The proof is not the one that the gateway's key gives.
-    #[error("the peer, which calls itself server {claimed}, has another key; give it and the gateway the same one")]
+    #[error(
+        "the peer, which calls itself server {claimed}, has another server key; give it and the gateway the same one"
+    )]
     WrongKey {
         /// The ServerID in the answer; not to be trusted.
         claimed: ServerId,

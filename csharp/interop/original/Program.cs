@@ -1,10 +1,13 @@
 using System;
+using System.IO;
 using System.Net.Sockets;
 using System.Threading;
 using Fastway;
+using Snet;
 
-// A program as the original's users wrote them: a connected stream, nothing that polls, and a loop that receives.
-// It asks a server that sends everything back: fastway-original HOST PORT SERVER-ID
+// A program as the original's users wrote them: a connected stream, nothing that polls, and a loop that receives. It names
+// everything that the original's assemblies have, and compiles against them.
+// It asks a server that sends everything back: fastway-original HOST PORT SERVER-ID [legacy|legacy-encrypted]
 namespace Original
 {
     public static class Program
@@ -15,13 +18,12 @@ namespace Original
 
         public static int Main(string[] args)
         {
-            var tcp = new TcpClient(args[0], int.Parse(args[1]));
-            var endPoint = new EndPoint(tcp.GetStream(), 1000, 5000, OnTimeout);
+            var stream = Connect(args[0], int.Parse(args[1]), args.Length > 3 ? args[3] : "");
+            var endPoint = new EndPoint(stream, 1000, 5000, OnTimeout);
             var conn = endPoint.Dial(uint.Parse(args[2]));
             if (endPoint.Accept() != null)
             {
-                Console.WriteLine("nobody has dialed us");
-                return 1;
+                return Fail("nobody has dialed us");
             }
             var random = new Random(1);
             for (var i = 0; i < Messages; i++)
@@ -30,19 +32,107 @@ namespace Original
                 random.NextBytes(sent);
                 if (!conn.Send(sent) || !Same(sent, WaitFor(conn)))
                 {
-                    Console.WriteLine("message {0} did not come back", i);
-                    return 1;
+                    return Fail("message " + i + " did not come back");
                 }
+                Pause(endPoint, stream, i);
+            }
+            if (!SecondHandSends(endPoint, conn))
+            {
+                return Fail("a message of a second hand did not come back");
+            }
+            if (DateTime.Now - endPoint.LastActive > TimeSpan.FromMinutes(1))
+            {
+                return Fail("the time of the last message is wrong");
+            }
+            if (!Ciphers())
+            {
+                return Fail("what was encrypted was not decrypted");
             }
             Console.WriteLine("conn {0} to {1}: {2} messages, {3} timeouts", conn.ID > 0, conn.RemoteID, Messages, timeouts);
             conn.Close();
-            endPoint.Close();
+            if (stream is SnetStream)
+            {
+                // Over a plain stream the program just returns, as the original's own test does.
+                endPoint.Close();
+            }
             return conn.Receive() == null && !conn.Send(new byte[1]) ? 0 : 1;
         }
 
-        private static void OnTimeout()
+        private static Stream Connect(string host, int port, string session)
+        {
+            if (session.Length == 0)
+            {
+                return new TcpClient(host, port).GetStream();
+            }
+            var stream = new SnetStream(64 * 1024, session == "legacy-encrypted") { ConnectTimeout = 10000 };
+            stream.WaitConnect(stream.BeginConnect(host, port, null, null));
+            return stream;
+        }
+
+        private static bool OnTimeout()
         {
             timeouts++;
+            return false;
+        }
+
+        private static void Pause(EndPoint endPoint, Stream stream, int i)
+        {
+            if (i == Messages / 4)
+            {
+                endPoint.StopKeepAliveTimer();
+            }
+            if (i == Messages / 2)
+            {
+                endPoint.StartKeepAliveTimer();
+            }
+            var snet = stream as SnetStream;
+            if (snet != null && i % 20 == 10 && !snet.TryReconn())
+            {
+                throw new IOException("the session is lost");
+            }
+        }
+
+        /// <summary>A connection that the program makes itself sends under the number that it is given.</summary>
+        private static bool SecondHandSends(EndPoint endPoint, Conn conn)
+        {
+            var sent = new byte[] { 1, 2, 3 };
+            var second = new Conn(endPoint, conn.ID, conn.RemoteID);
+            return second.Send(sent) && Same(sent, WaitFor(conn)) && second.Receive() == Conn.NoMsg;
+        }
+
+        private static bool Ciphers()
+        {
+            ulong ourPrivate, ourPublic, theirPrivate, theirPublic;
+            var pair = new DH64();
+            pair.KeyPair(out ourPrivate, out ourPublic);
+            pair.KeyPair(out theirPrivate, out theirPublic);
+            if (pair.PublicKey(ourPrivate) != ourPublic
+                || pair.Secret(ourPrivate, theirPublic) != pair.Secret(theirPrivate, ourPublic))
+            {
+                return false;
+            }
+            var key = BitConverter.GetBytes(pair.Secret(ourPrivate, theirPublic));
+            var plain = new byte[1000];
+            new Random(2).NextBytes(plain);
+            var memory = new MemoryStream();
+            new RC4Stream(memory, key).Write(plain, 0, plain.Length);
+            memory.Position = 0;
+            var read = new byte[plain.Length];
+            new RC4Stream(memory, key).Read(read, 0, read.Length);
+            new RC4Cipher(key).XORKeyStream(plain, 0, plain, 0, plain.Length);
+            return !Same(plain, read) && Same(plain, memory.ToArray()) && RefusesAnEmptyKey();
+        }
+
+        private static bool RefusesAnEmptyKey()
+        {
+            try
+            {
+                return new RC4Cipher(new byte[0]) == null;
+            }
+            catch (RC4KeySizeException error)
+            {
+                return error.Message == new RC4KeySizeException(0).Message;
+            }
         }
 
         private static byte[] WaitFor(Conn conn)
@@ -72,6 +162,12 @@ namespace Original
                 }
             }
             return true;
+        }
+
+        private static int Fail(string why)
+        {
+            Console.WriteLine(why);
+            return 1;
         }
     }
 }

@@ -66,6 +66,12 @@ namespace Fastway.Crypto
             Array.Clear(_chunk, 0, BlockWords);
         }
 
+        /// <summary>Forgets the key. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(_state, _chunk);
+        }
+
         /// <summary>Combines a block of words with the key stream's next. The state stands in locals, and the rounds are
         /// written out, as that is what run-time compilers make fast code of.</summary>
         private void AddBlock(uint[] to, int at)

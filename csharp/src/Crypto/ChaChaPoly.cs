@@ -45,6 +45,14 @@ namespace Fastway.Crypto
             return true;
         }
 
+        /// <summary>Forgets the key. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            _cipher.Wipe();
+            _authenticator.Wipe();
+            Secrets.Wipe(_oneTimeKey, _tag);
+        }
+
         private void Begin(ulong nonce)
         {
             _cipher.Seek(0, nonce, 0);

@@ -3,25 +3,33 @@ namespace Fastway.Crypto
     /// <summary>Diffie-Hellman over 64 bits: no obstacle to anybody who wants in, but what old sessions speak.</summary>
     internal sealed class DiffieHellman64
     {
-        private const ulong Prime = 0xffffffffffffffc5;
+        public const ulong Prime = 0xffffffffffffffc5;
+        public const ulong Generator = 5;
+
         /// <summary>2^64 modulo the prime.</summary>
         private const ulong Excess = 59;
-        private const ulong Generator = 5;
 
         private readonly ulong _private;
 
         public DiffieHellman64(RandomSource random)
         {
-            do
-            {
-                _private = LittleEndian.ReadUInt64(random.Draw(8), 0) % Prime;
-            }
-            while (_private < 2);
+            _private = DrawPrivate(random);
             Public = Power(Generator, _private);
         }
 
         /// <summary>What is sent of it.</summary>
         public ulong Public { get; }
+
+        public static ulong DrawPrivate(RandomSource random)
+        {
+            ulong drawn;
+            do
+            {
+                drawn = LittleEndian.ReadUInt64(random.Draw(8), 0) % Prime;
+            }
+            while (drawn < 2);
+            return drawn;
+        }
 
         /// <summary>The shared secret; null for a number that nobody can have sent in earnest.</summary>
         public ulong? Agree(ulong other)
@@ -29,7 +37,8 @@ namespace Fastway.Crypto
             return other == 0 || other >= Prime ? (ulong?)null : Power(other, _private);
         }
 
-        private static ulong Power(ulong number, ulong exponent)
+        /// <summary>Of a number below the prime, modulo the prime.</summary>
+        public static ulong Power(ulong number, ulong exponent)
         {
             ulong power = 1;
             for (var square = number; exponent > 0; exponent >>= 1)

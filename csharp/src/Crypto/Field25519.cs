@@ -100,6 +100,7 @@ namespace Fastway.Crypto
             long[] ones250 = Append(ones200, 50, ones50);
             Square(ones250, 5, t);
             Multiply(t, a11, inverse);
+            Secrets.Wipe(a2, a9, a11, t, ones5, ones10, ones20, ones40, ones50, ones100, ones200, ones250);
         }
 
         /// <summary>Puts the exponent <paramref name="low"/> behind another, which is shifted by so many bits.</summary>
@@ -107,7 +108,9 @@ namespace Fastway.Crypto
         {
             var shifted = new long[Limbs];
             Square(high, bits, shifted);
-            return Times(shifted, low);
+            var appended = Times(shifted, low);
+            Secrets.Wipe(shifted);
+            return appended;
         }
 
         private static long[] Times(long[] a, long[] b)
@@ -149,7 +152,9 @@ namespace Fastway.Crypto
             // First into 0 .. 2^255, then below p, which is where adding 19 does not reach 2^255.
             TakeOut(limbs, 0);
             TakeOut(limbs, 19);
-            return Pack(limbs);
+            var bytes = Pack(limbs);
+            Secrets.Wipe(limbs);
+            return bytes;
         }
 
         /// <summary>Subtracts p as often as 2^255 fits into the number and <paramref name="more"/>: once, or not, or -1

@@ -1,5 +1,3 @@
-using System;
-
 namespace Fastway.Crypto
 {
     /// <summary>The message authentication code HMAC (RFC 2104) with SHA-256.</summary>
@@ -10,13 +8,20 @@ namespace Fastway.Crypto
         {
             var block = new byte[Sha256.BlockBytes];
             (key.Length > block.Length ? Sha256.Hash(key) : key).CopyTo(block, 0);
-            var inner = new Sha256().Update(Masked(block, 0x36));
+            var innerBlock = Masked(block, 0x36);
+            var inner = new Sha256().Update(innerBlock);
             foreach (var piece in message)
             {
                 inner.Update(piece);
             }
-            var code = new Sha256().Update(Masked(block, 0x5c)).Update(inner.Finish()).Finish();
-            Array.Clear(block, 0, block.Length);
+            var outerBlock = Masked(block, 0x5c);
+            var innerCode = inner.Finish();
+            var outer = new Sha256().Update(outerBlock).Update(innerCode);
+            var code = outer.Finish();
+
+            Secrets.Wipe(block, innerBlock, outerBlock, innerCode);
+            inner.Wipe();
+            outer.Wipe();
             return code;
         }
 

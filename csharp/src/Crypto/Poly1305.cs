@@ -117,6 +117,15 @@ namespace Fastway.Crypto
             LittleEndian.Write((uint)sum, to, offset + 12);
         }
 
+        /// <summary>Forgets the key and the message.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(_chunk);
+            _r0 = _r1 = _r2 = _r3 = _r4 = 0;
+            _h0 = _h1 = _h2 = _h3 = _h4 = 0;
+            _end0 = _end1 = _end2 = _end3 = 0;
+        }
+
         /// <summary>Brings h below 2^130 - 5, in constant time.</summary>
         private void Reduce()
         {

@@ -4,6 +4,8 @@ namespace Fastway.Crypto
     /// speak.</summary>
     internal sealed class Rc4
     {
+        public const int MaxKeyBytes = 256;
+
         private readonly byte[] _table = new byte[256];
         private byte _i;
         private byte _j;
@@ -22,15 +24,21 @@ namespace Fastway.Crypto
             }
         }
 
-        /// <summary>Encrypts, or decrypts, what comes next.</summary>
+        /// <summary>Encrypts, or decrypts, what comes next, in place.</summary>
         public void Apply(byte[] bytes, int offset, int count)
         {
-            for (var at = offset; at < offset + count; at++)
+            Apply(bytes, offset, bytes, offset, count);
+        }
+
+        /// <summary>Encrypts, or decrypts, what comes next.</summary>
+        public void Apply(byte[] from, int fromOffset, byte[] to, int toOffset, int count)
+        {
+            for (var at = 0; at < count; at++)
             {
                 _i++;
                 _j += _table[_i];
                 Exchange(_i, _j);
-                bytes[at] ^= _table[(byte)(_table[_i] + _table[_j])];
+                to[toOffset + at] = (byte)(from[fromOffset + at] ^ _table[(byte)(_table[_i] + _table[_j])]);
             }
         }
 

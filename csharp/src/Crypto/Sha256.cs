@@ -88,6 +88,12 @@ namespace Fastway.Crypto
             return hash;
         }
 
+        /// <summary>Forgets what was taken. Nothing can be taken afterwards.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(_state, _schedule, _block);
+        }
+
         private void Compress()
         {
             FillSchedule();

@@ -1,5 +1,3 @@
-using System;
-
 namespace Fastway.Crypto
 {
     /// <summary>Diffie-Hellman on Curve25519 (RFC 7748 §5), in constant time.</summary>
@@ -47,8 +45,10 @@ namespace Fastway.Crypto
                 swapped = bit;
             }
             ladder.Swap(swapped);
-            Array.Clear(clamped, 0, clamped.Length);
-            return ladder.Result();
+            var result = ladder.Result();
+            Secrets.Wipe(clamped);
+            ladder.Wipe();
+            return result;
         }
 
         private static byte[] Clamp(byte[] scalar)
@@ -112,6 +112,11 @@ namespace Fastway.Crypto
                 Field25519.Invert(_z2, _z2);
                 Field25519.Multiply(_x2, _z2, _x2);
                 return Field25519.Encode(_x2);
+            }
+
+            public void Wipe()
+            {
+                Secrets.Wipe(_x1, _x2, _z2, _x3, _z3, _a, _aa, _b, _bb, _c, _d, _e);
             }
 
             private static long[] New()

@@ -34,6 +34,11 @@ namespace Fastway.EndPoints
             while (!_endPoint.IsOver)
             {
                 _endPoint.WaitForWork(LongestWait);
+                if (Environment.HasShutdownStarted)
+                {
+                    // The program ends, and with it this thread: Mono may abort when code runs on here.
+                    return;
+                }
                 Poll();
             }
             Poll();

@@ -39,7 +39,7 @@ namespace Fastway
                 case LostReason.ConnectTimedOut:
                     return "no link to a gateway in time";
                 case LostReason.TurnedAway:
-                    return "turned away before the gateway said anything: it is at a limit, is being stopped, or this is another port";
+                    return "turned away before the gateway said anything: it is at a limit, is being stopped, or admits other links here";
                 case LostReason.WrongKey:
                     return "the gateway turned the server away: give both the same key; if they have, its log says why";
                 case LostReason.NotAGateway:
@@ -52,6 +52,15 @@ namespace Fastway
                     return "the session could not be resumed in time";
                 case LostReason.HandlerFailed:
                     return "a handler threw an exception";
+                case LostReason.NotAdmitted:
+                    return "the port does not admit this kind of link";
+                case LostReason.WrongGatewayKey:
+                    return "what answers is not the gateway with the key that is pinned: if the gateway has a new key, take that "
+                        + "one; if not, somebody is in between";
+                case LostReason.TooSlow:
+                    return "the gateway ended the session";
+                case LostReason.Replaced:
+                    return "the gateway ended the session";
                 default:
                     return "the link was lost";
             }

@@ -28,8 +28,8 @@ namespace Fastway
         ConnectTimedOut,
 
         /// <summary>
-        /// The link ended before the gateway had said anything: it is at a limit, is being stopped, or this is another
-        /// port.
+        /// The link ended before the gateway had said anything: it is at a limit, is being stopped, or the port admits
+        /// another kind of links, or is another one.
         /// </summary>
         TurnedAway,
 
@@ -49,6 +49,18 @@ namespace Fastway
         SessionExpired,
 
         /// <summary>A handler of this program threw an exception where nobody else could catch it.</summary>
-        HandlerFailed
+        HandlerFailed,
+
+        /// <summary>The port admits other kinds of links than this end came with: plain, legacy sessions, secure sessions.</summary>
+        NotAdmitted,
+
+        /// <summary>What answers does not have the key that <see cref="SessionOptions.Secure"/> was given.</summary>
+        WrongGatewayKey,
+
+        /// <summary>The gateway ended the session because this end took too little of what waited for it.</summary>
+        TooSlow,
+
+        /// <summary>The gateway ended the session because a newer link registered the same server ID.</summary>
+        Replaced
     }
 }

@@ -19,6 +19,12 @@ namespace Fastway.Links
         /// <summary>Bytes go to the gateway and come from it, as far as is known.</summary>
         public abstract bool IsLive { get; }
 
+        /// <summary>There is a transport to what listens at the address.</summary>
+        public virtual bool IsConnected
+        {
+            get { return IsLive; }
+        }
+
         /// <summary>Why it is over; null while it is not. What came before was read then.</summary>
         public LinkException Failure { get; protected set; }
 

@@ -26,18 +26,7 @@ namespace Fastway.Links
             return length / 2 + (long)(_random.NextDouble() * (length - length / 2));
         }
 
-        /// <summary>
-        /// An attempt has led to something that has lived for so long. Only what outlived the longest pause counts: a
-        /// gateway that takes everything and drops it at once is not hammered.
-        /// </summary>
-        public void After(long lived)
-        {
-            if (lived > _longest)
-            {
-                Reset();
-            }
-        }
-
+        /// <summary>Forgets what has failed.</summary>
         public void Reset()
         {
             _next = _first;

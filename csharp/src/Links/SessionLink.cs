@@ -19,9 +19,26 @@ namespace Fastway.Links
         /// <summary>Milliseconds to open a secure session; the time for connecting is shorter, as a rule.</summary>
         private const long OpenPatience = 60 * 1000;
 
+        /// <summary>
+        /// Openings in a row without a reply after which the port is believed to take none, as with refusals: one of them may
+        /// be the network's fault.
+        /// </summary>
+        private const int FailuresBelieved = 4;
+
+        private const int NoRefusal = -1;
+
+        /// <summary>
+        /// The pause behind a refusal. It is short, and does not grow: the gateway is there, and all that is wanted is that it
+        /// says the same again.
+        /// </summary>
+        private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
+
+        private readonly Admission _admission;
         private readonly Func<Transport> _connect;
         private readonly Session _session;
         private readonly Pauses _pauses;
+        private readonly Pauses _refusalPauses;
+        private readonly long _longestPause;
         private readonly long _attemptTimeout;
         private readonly Queue<LinkChange> _changes = new Queue<LinkChange>();
         private readonly byte[] _output = new byte[Session.MinSendBytes];
@@ -40,15 +57,36 @@ namespace Fastway.Links
         private long _nextAttempt;
         private long _liveSince;
 
+        /// <summary>What had got through when the last transport was lost.</summary>
+        private ulong _progress;
+
+        private bool _wasEstablished;
+        private int _failedOpenings;
+
+        /// <summary>The transport carries, or carried, the session.</summary>
+        private bool _wasLive;
+
+        private Fault _fault;
+
+        /// <summary>Bytes that came in answer to the first message.</summary>
+        private int _replyBytes;
+
+        /// <summary>The status with which the gateway has refused the first message.</summary>
+        private int _refusal = NoRefusal;
+
         /// <summary>Why it is over; it becomes the failure when the stream was read to its end.</summary>
         private LinkException _over;
 
         /// <summary>A session over what the function connects, whenever a transport is needed.</summary>
-        public SessionLink(EndPointOptions options, Func<Transport> connect, long now)
+        public SessionLink(EndPointOptions options, Admission admission, Func<Transport> connect, long now)
         {
+            _admission = admission;
             _connect = connect;
             _session = NewSession(options, now);
-            _pauses = new Pauses(options.Session.FirstPause, options.Session.LongestPause, new Random());
+            var random = new Random();
+            _pauses = new Pauses(options.Session.FirstPause, options.Session.LongestPause, random);
+            _refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
+            _longestPause = (long)options.Session.LongestPause.TotalMilliseconds;
             _attemptTimeout = (long)options.Session.AttemptTimeout.TotalMilliseconds;
             _nextAttempt = now;
         }
@@ -56,6 +94,11 @@ namespace Fastway.Links
         public override bool IsLive
         {
             get { return _session.IsLive && _over == null; }
+        }
+
+        public override bool IsConnected
+        {
+            get { return _transport != null && _transport.IsOpen; }
         }
 
         public override bool IsClosed
@@ -87,6 +130,7 @@ namespace Fastway.Links
                     LoseIfEnded(now);
                     break;
                 }
+                _replyBytes += _wasEstablished ? 0 : count;
                 Take(count, now);
             }
             return GiveStream(into);
@@ -157,6 +201,13 @@ namespace Fastway.Links
         {
             _over = _over ?? new LinkException(LostReason.Closed);
             DropTransport();
+            _session.Forget();
+        }
+
+        /// <summary>The gateway will repeat what it has said.</summary>
+        private bool IsRefusedForGood
+        {
+            get { return _refusal != NoRefusal && Status.WouldBeFinal((byte)_refusal); }
         }
 
         private static Session NewSession(EndPointOptions options, long now)
@@ -223,15 +274,15 @@ namespace Fastway.Links
 
         private void Take(int count, long now)
         {
-            var fault = _session.Receive(count, now, out _stream);
-            if (fault != Fault.None)
+            _fault = _session.Receive(count, now, out _stream);
+            SeeEvents(now);
+            if (_fault != Fault.None)
             {
-                Trouble = fault == Fault.Refused ? Trouble : "the gateway's answer: " + fault;
+                Trouble = _fault == Fault.Refused ? Trouble : "the gateway's answer: " + _fault;
                 // The session may still have to say why.
                 Flush(now);
                 Lose(now);
             }
-            SeeEvents(now);
         }
 
         private int GiveStream(ArraySegment<byte> into)
@@ -261,14 +312,51 @@ namespace Fastway.Links
             {
                 return;
             }
-            if (_session.IsLive)
-            {
-                _pauses.After(now - _liveSince);
-            }
+            var wasOfUse = WasOfUse(now);
+            var isTurnedAway = IsRefusedForGood || FailedToOpen(now);
             _session.TransportLost(now);
             DropTransport();
-            _nextAttempt = now + _pauses.Next();
+            if (wasOfUse)
+            {
+                _pauses.Reset();
+                _nextAttempt = now;
+            }
+            else
+            {
+                _nextAttempt = now + (isTurnedAway ? _refusalPauses : _pauses).Next();
+            }
             SeeEvents(now);
+        }
+
+        /// <summary>
+        /// A transport by which something got through, or that has lived for long, is replaced at once. One that the gateway
+        /// takes and drops again is not: it would be hammered.
+        /// </summary>
+        private bool WasOfUse(long now)
+        {
+            var progress = _session.Progress;
+            var wasOfUse = _wasLive && (progress > _progress || now - _liveSince > _longestPause);
+            _progress = progress;
+            return wasOfUse;
+        }
+
+        /// <summary>
+        /// The port took the connection and gave no reply to the opening. Often enough in a row, that is the end, and at once
+        /// where it has said what ports of another kind say. Silence alone may be the network's.
+        /// </summary>
+        private bool FailedToOpen(long now)
+        {
+            var hasEnded = _transport.HasEnded || _fault != Fault.None;
+            var isChallenged = now >= _attemptEnds && _admission.IsChallenge(_replyBytes);
+            if (!_asks || _wasEstablished || _refusal != NoRefusal || !(hasEnded || isChallenged))
+            {
+                return false;
+            }
+            if (++_failedOpenings >= FailuresBelieved || isChallenged)
+            {
+                _over = _over ?? _admission.NotOpened(_replyBytes);
+            }
+            return true;
         }
 
         private void DropTransport()
@@ -278,7 +366,10 @@ namespace Fastway.Links
                 _transport.Close();
                 _transport = null;
             }
-            _asks = false;
+            _asks = _wasLive = false;
+            _replyBytes = 0;
+            _refusal = NoRefusal;
+            _fault = Fault.None;
             _outputStart = _outputEnd = 0;
         }
 
@@ -297,16 +388,19 @@ namespace Fastway.Links
             {
                 case SessionEventKind.Established:
                     _liveSince = now;
+                    _wasEstablished = _wasLive = true;
                     break;
                 case SessionEventKind.Resumed:
                     _liveSince = now;
+                    _wasLive = true;
                     _changes.Enqueue(LinkChange.Resumed);
                     break;
                 case SessionEventKind.Interrupted:
                     _changes.Enqueue(LinkChange.Interrupted);
                     break;
                 case SessionEventKind.Refused:
-                    Trouble = "refused with status " + happened.Status;
+                    Trouble = SessionEnd.Refused(happened.Status).ToString();
+                    _refusal = happened.Status;
                     break;
                 case SessionEventKind.PeerClosed:
                     if (_session.IsClosed)
@@ -317,9 +411,16 @@ namespace Fastway.Links
                     _over = _over ?? new LinkException(LostReason.ClosedByGateway);
                     break;
                 case SessionEventKind.Ended:
-                    _over = _over ?? new LinkException(ReasonOf(happened.End), happened.End.ToString());
+                    _over = _over ?? FailureOf(happened.End);
                     break;
             }
+        }
+
+        private LinkException FailureOf(SessionEnd end)
+        {
+            return end.Kind == SessionEndKind.Refused && !_wasEstablished
+                ? _admission.Refused(end)
+                : new LinkException(ReasonOf(end), end.Reason);
         }
 
         private static LostReason ReasonOf(SessionEnd end)
@@ -329,7 +430,9 @@ namespace Fastway.Links
                 case SessionEndKind.Refused:
                     return LostReason.SessionRefused;
                 case SessionEndKind.AbortedByPeer:
-                    return LostReason.SessionAborted;
+                    return end.Code == AbortReason.TooSlow ? LostReason.TooSlow
+                        : end.Code == AbortReason.Replaced ? LostReason.Replaced
+                        : LostReason.SessionAborted;
                 case SessionEndKind.Expired:
                     return LostReason.SessionExpired;
                 case SessionEndKind.PeerFault:

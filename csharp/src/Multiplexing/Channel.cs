@@ -34,6 +34,11 @@ namespace Fastway.Multiplexing
 
         public long DialDeadline { get; set; }
 
+        /// <summary>
+        /// It stands beside the connection with its number, and is none itself: it sends and closes, and receives nothing.
+        /// </summary>
+        public bool IsAttached { get; set; }
+
         /// <summary>Somebody can receive; before that the queue must not hold the link.</summary>
         public bool HandedOut { get; set; }
 
@@ -48,7 +53,7 @@ namespace Fastway.Multiplexing
 
         public bool IsDialing
         {
-            get { return ConnId == 0 && Reason == CloseReason.None; }
+            get { return ConnId == 0 && !IsAttached && Reason == CloseReason.None; }
         }
 
         public bool IsOpen

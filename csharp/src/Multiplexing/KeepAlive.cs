@@ -9,6 +9,7 @@ namespace Fastway.Multiplexing
         private readonly long _patience;
         private long _nextPing;
         private long _lastLook;
+        private bool _isStopped;
 
         /// <summary>When the first ping went out that nothing was heard after; or never.</summary>
         private long _unansweredSince = Never;
@@ -34,12 +35,36 @@ namespace Fastway.Multiplexing
             return new KeepAlive(Math.Min(interval, patience), patience);
         }
 
+        /// <summary>
+        /// As in the original: a ping whose answer does not come within the timeout. Without an interval there are no pings.
+        /// </summary>
+        public static KeepAlive Original(double interval, double timeout)
+        {
+            return interval <= 0 ? new KeepAlive(0, 0) : new KeepAlive(AtLeastOne(interval), AtLeastOne(timeout));
+        }
+
         /// <summary>The link begins, or begins anew.</summary>
         public void Start(long now)
         {
             _lastLook = now;
             _nextPing = now + _interval;
             _unansweredSince = Never;
+        }
+
+        /// <summary>No ping is due until they go on; the answer to one that was sent is still waited for.</summary>
+        public void StopPings()
+        {
+            _isStopped = true;
+        }
+
+        /// <summary>Pings are due again, the first one after an interval.</summary>
+        public void GoOn(long now)
+        {
+            if (_isStopped)
+            {
+                _isStopped = false;
+                _nextPing = now + _interval;
+            }
         }
 
         /// <summary>Something came, or nobody listened.</summary>
@@ -51,7 +76,7 @@ namespace Fastway.Multiplexing
         /// <summary>A ping is due, and counts as sent.</summary>
         public bool IsPingDue(long now)
         {
-            if (_interval <= 0 || now < _nextPing)
+            if (_interval <= 0 || _isStopped || now < _nextPing)
             {
                 return false;
             }
@@ -74,6 +99,11 @@ namespace Fastway.Multiplexing
                 _unansweredSince = Never;
             }
             return _patience > 0 && _unansweredSince != Never && now - _unansweredSince >= _patience;
+        }
+
+        private static long AtLeastOne(double milliseconds)
+        {
+            return Math.Max(1, (long)milliseconds);
         }
     }
 }

@@ -1,3 +1,4 @@
+using Fastway.Sessions;
 using Fastway.Wire;
 
 namespace Fastway.Multiplexing
@@ -48,6 +49,15 @@ namespace Fastway.Multiplexing
         {
             var isTooMuch = Output.Count > _settings.SendBufferBytes + _settings.MaxPacket + MostAnswerBytes;
             return isTooMuch ? "more that has to be answered than it takes answers" : null;
+        }
+
+        /// <summary>
+        /// Whether all that came is the status with which a port for sessions answers a plain link (docs/protocol.md §3.6).
+        /// </summary>
+        public bool TakeRefusal()
+        {
+            var status = new byte[1];
+            return Input.Waiting == status.Length && Input.TryTake(status) && status[0] == Status.NotAdmitted;
         }
 
         private bool AnswerChallenge()

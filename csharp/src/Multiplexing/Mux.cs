@@ -16,6 +16,7 @@ namespace Fastway.Multiplexing
         private readonly Dictionary<uint, Channel> _channels = new Dictionary<uint, Channel>();
         private readonly Queue<Channel> _accepts = new Queue<Channel>();
         private readonly DialQueue _dials = new DialQueue();
+        private readonly List<Channel> _attached = new List<Channel>();
         private readonly Unread _unread;
         private readonly byte[] _commandFrame = new byte[Command.MaxFrameBytes];
         private readonly byte[] _header = new byte[Frame.HeaderBytes];
@@ -52,6 +53,12 @@ namespace Fastway.Multiplexing
         public bool IsGreeted
         {
             get { return IsUp || (_greeted && _settings.Role == Role.Server); }
+        }
+
+        /// <summary>A server's first word is the gateway's, and has not come.</summary>
+        public bool AwaitsChallenge
+        {
+            get { return !_greeted; }
         }
 
         /// <summary>Nothing is to be read from the link, because too much waits to be received.</summary>
@@ -104,6 +111,21 @@ namespace Fastway.Multiplexing
             return channel;
         }
 
+        /// <summary>A channel that sends under a number which it did not get by a dial.</summary>
+        public Channel Attach(uint connId, uint remoteId)
+        {
+            var channel = new Channel(connId, remoteId, _pool) { HandedOut = true, IsAttached = true };
+            if (_ended)
+            {
+                End(channel, CloseReason.Link);
+            }
+            else
+            {
+                _attached.Add(channel);
+            }
+            return channel;
+        }
+
         /// <summary>The connection that waits to be accepted the longest; null if there is none.</summary>
         public Channel Accept()
         {
@@ -125,6 +147,10 @@ namespace Fastway.Multiplexing
             if (channel.Reason != CloseReason.None)
             {
                 return SendStatus.Closed;
+            }
+            if (channel.IsAttached && channel.ConnId == Frame.CommandConnId)
+            {
+                return SendStatus.Queued;
             }
             var waiting = Output.Count + _unsentBytes;
             if (waiting > 0 && waiting + Frame.HeaderBytes + message.Count > _settings.SendBufferBytes)
@@ -168,6 +194,7 @@ namespace Fastway.Multiplexing
             {
                 Write(Command.Close(channel.ConnId));
             }
+            _attached.Remove(channel);
             End(channel, CloseReason.Local);
         }
 
@@ -220,8 +247,13 @@ namespace Fastway.Multiplexing
             {
                 End(channel, CloseReason.Link);
             }
+            foreach (var channel in _attached)
+            {
+                End(channel, CloseReason.Link);
+            }
             _dials.Clear();
             _channels.Clear();
+            _attached.Clear();
             Output.Clear();
         }
 

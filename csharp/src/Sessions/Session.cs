@@ -92,6 +92,12 @@ namespace Fastway.Sessions
             }
         }
 
+        /// <summary>The owner is done with the session: nothing that could be used for it stays in memory.</summary>
+        public virtual void Forget()
+        {
+            DropTransport();
+        }
+
         /// <summary>Where to read the transport to; never empty. It overwrites what <see cref="Receive"/> gave.</summary>
         public ArraySegment<byte> ReceiveSpace()
         {
@@ -190,6 +196,10 @@ namespace Fastway.Sessions
 
         /// <summary>Count of what was received: bytes, and one for the close.</summary>
         public abstract ulong Received { get; }
+
+        /// <summary>Count of what got through in either direction, as far as this end knows: it grows only while transports
+        /// are of use.</summary>
+        public abstract ulong Progress { get; }
 
         protected abstract byte[] FirstMessage();
 

@@ -20,17 +20,18 @@ namespace Fastway.Sessions
     /// <summary>Why a session is over.</summary>
     internal sealed class SessionEnd
     {
-        public static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "both ends have closed");
+        public static readonly SessionEnd Closed = new SessionEnd(SessionEndKind.Closed, 0, "", "both ends have closed");
         public static readonly SessionEnd Expired = new SessionEnd(
-            SessionEndKind.Expired, 0, "the session was without a connection for too long");
+            SessionEndKind.Expired, 0, "", "the session was without a connection for too long");
 
-        private readonly string _text;
+        private readonly string _kind;
 
-        private SessionEnd(SessionEndKind kind, int code, string text)
+        private SessionEnd(SessionEndKind kind, int code, string kindInWords, string reason)
         {
             Kind = kind;
             Code = code;
-            _text = text;
+            _kind = kindInWords;
+            Reason = reason;
         }
 
         /// <summary>The kind of the reason.</summary>
@@ -39,41 +40,46 @@ namespace Fastway.Sessions
         /// <summary>The status of a refusal (docs/protocol.md §3.1) or the reason of an abort (§3.2); else 0.</summary>
         public int Code { get; }
 
+        /// <summary>The reason in words, without its kind.</summary>
+        public string Reason { get; }
+
         public static SessionEnd Aborted(byte reason)
         {
-            return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: " + ReasonText(reason));
+            return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: ", ReasonText(reason));
         }
 
         public static SessionEnd AbortedByPeer(byte reason)
         {
-            return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: " + ReasonText(reason));
+            return new SessionEnd(SessionEndKind.AbortedByPeer, reason, "aborted by the gateway: ", ReasonText(reason));
         }
 
         public static SessionEnd Refused(int status)
         {
-            return new SessionEnd(SessionEndKind.Refused, status, "refused: " + StatusText(status));
+            return new SessionEnd(SessionEndKind.Refused, status, "refused: ", StatusText(status));
         }
 
         public static SessionEnd PeerFault(string fault)
         {
-            return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: " + fault);
+            return new SessionEnd(SessionEndKind.PeerFault, 0, "the gateway broke the protocol: ", fault);
         }
 
-        /// <summary>The reason in words.</summary>
+        /// <summary>The kind and the reason in words.</summary>
         public override string ToString()
         {
-            return _text;
+            return _kind + Reason;
         }
 
         private static string ReasonText(byte reason)
         {
             switch (reason)
             {
-                case 0: return "no reason given";
-                case 1: return "the other end broke the protocol";
-                case 2: return "the gateway stops";
-                case 3: return "a bound was exceeded";
-                case 4: return "an operator decided so";
+                case AbortReason.Unspecified: return "no reason given";
+                case AbortReason.PeerFault: return "the other end broke the protocol";
+                case AbortReason.Shutdown: return "the gateway stops";
+                case AbortReason.Overflow: return "a bound was exceeded";
+                case AbortReason.Operator: return "an operator decided so";
+                case AbortReason.TooSlow: return "the receiver was too slow";
+                case AbortReason.Replaced: return "a newer link registered the same server ID";
                 default: return "reason " + reason;
             }
         }
@@ -82,14 +88,14 @@ namespace Fastway.Sessions
         {
             switch (status)
             {
-                case 1: return "no session has this id";
-                case 2: return "the session waited too long, or was ended to make room";
-                case 3: return "the first message was not made with the session's secret";
-                case 4: return "an attempt with this or a higher number came before";
-                case 5: return "the counts do not fit";
-                case 6: return "the gateway is about to stop";
-                case 7: return "the gateway is overloaded";
-                case 8: return "the gateway does not admit this kind of session here";
+                case Status.Unknown: return "no session has this id";
+                case Status.Expired: return "the session waited too long, or was ended to make room";
+                case Status.NotAuthentic: return "the first message was not made with the session's secret";
+                case Status.StaleAttempt: return "an attempt with this or a higher number came before";
+                case Status.DataGap: return "the counts do not fit";
+                case Status.Draining: return "the gateway is about to stop";
+                case Status.Overloaded: return "the gateway is overloaded";
+                case Status.NotAdmitted: return "the gateway does not admit this kind of session here";
                 default: return "status " + status;
             }
         }

@@ -5,8 +5,11 @@ namespace Fastway.Sessions
     {
         public const byte Ok = 0;
         public const byte Unknown = 1;
+        public const byte Expired = 2;
+        public const byte NotAuthentic = 3;
         public const byte StaleAttempt = 4;
         public const byte DataGap = 5;
+        public const byte Draining = 6;
         public const byte Overloaded = 7;
         public const byte NotAdmitted = 8;
 

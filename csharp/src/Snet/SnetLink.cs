@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Threading;
 using Fastway;
 using Fastway.Crypto;
+using Fastway.Links;
 using Fastway.Sessions;
 using Fastway.Sessions.Legacy;
 
@@ -16,13 +17,18 @@ namespace Snet
     {
         /// <summary>Bytes that are read at a time; the session has room for as many.</summary>
         private const int ReadBytes = 16 * 1024;
-        /// <summary>Milliseconds between two attempts to connect: at first, and at most. They are drawn from the upper
-        /// half.</summary>
-        private const int FirstPause = 100;
-        private const int LongestPause = 3000;
+        /// <summary>Between two attempts to connect, after a first one without a pause.</summary>
+        private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+        private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+        /// <summary>After a refusal: the server is there, and all that is wanted is that it says the same again.</summary>
+        private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
+
+        /// <summary>Milliseconds that an address may be silent while there is another one.</summary>
+        private const int AddressPatience = 2000;
 
         private readonly int _size;
         private readonly bool _encrypt;
+        private readonly Func<string, IPAddress[]> _lookUp;
         /// <summary>Held for the session and the socket's place, and while a new connection is made.</summary>
         private readonly object _gate = new object();
         private readonly object _reading = new object();
@@ -35,6 +41,7 @@ namespace Snet
         private readonly byte[] _unread = new byte[ReadBytes];
         private int _unreadStart;
         private int _unreadEnd;
+        /// <summary>The address that has answered. The session is there, so reconnects go nowhere else.</summary>
         private IPEndPoint _target;
         private LegacySession _session;
         private volatile Socket _socket;
@@ -42,10 +49,11 @@ namespace Snet
         private int _readTimeout;
         private int _writeTimeout;
 
-        public SnetLink(int size, bool encrypt)
+        public SnetLink(int size, bool encrypt, Func<string, IPAddress[]> lookUp)
         {
             _size = size;
             _encrypt = encrypt;
+            _lookUp = lookUp;
         }
 
         public int ConnectTimeout { get; set; } = 10000;
@@ -82,24 +90,28 @@ namespace Snet
             get { return _closing.WaitOne(0); }
         }
 
+        /// <exception cref="InvalidOperationException">It was connected before.</exception>
+        public void CheckNotConnected()
+        {
+            if (_session != null)
+            {
+                throw new InvalidOperationException("The stream was connected before.");
+            }
+        }
+
         public void Connect(string host, int port)
         {
             lock (_gate)
             {
-                if (_session != null)
+                CheckNotConnected();
+                var addresses = _lookUp(host);
+                if (addresses.Length == 0)
                 {
-                    throw new InvalidOperationException("The stream was connected before.");
+                    throw new SocketException((int)SocketError.HostNotFound);
                 }
-                _target = new IPEndPoint(Dns.GetHostAddresses(host)[0], port);
-                _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
-                try
+                for (var at = 0; _socket == null; at++)
                 {
-                    _socket = NewTransport();
-                }
-                catch
-                {
-                    _session = null;
-                    throw;
+                    TryAddress(new IPEndPoint(addresses[at], port), at + 1 == addresses.Length);
                 }
             }
         }
@@ -154,6 +166,31 @@ namespace Snet
             _closing.Set();
             Sockets.Close(_socket);
             Sockets.Close(_connecting);
+        }
+
+        /// <summary>Opens the session at an address; only the last one may fail.</summary>
+        private void TryAddress(IPEndPoint target, bool isLast)
+        {
+            _target = target;
+            _session = new LegacySession(_encrypt, _size, ReconnectTimeout, Clock.Now, RandomSource.System);
+            try
+            {
+                _socket = NewTransport(isLast ? ConnectTimeout : Math.Min(ConnectTimeout, AddressPatience));
+            }
+            catch (Exception error)
+            {
+                _session = null;
+                if (isLast || !IsOfTheNetwork(error) || IsClosed)
+                {
+                    throw;
+                }
+            }
+        }
+
+        private static bool IsOfTheNetwork(Exception error)
+        {
+            return error is SocketException || error is IOException || error is TimeoutException
+                || error is ObjectDisposedException;
         }
 
         private int Take(byte[] buffer, int offset, int count)
@@ -254,9 +291,12 @@ namespace Snet
                 Sockets.Close(broken);
                 _session.TransportLost(Clock.Now);
                 var random = new Random();
-                for (var pause = FirstPause; !TryTransport(); pause = Math.Min(2 * pause, LongestPause))
+                var pauses = new Pauses(FirstPause, LongestPause, random);
+                var refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
+                while (!TryTransport())
                 {
-                    if (_session.End != null || _closing.WaitOne(random.Next(pause / 2, pause)))
+                    var pause = (IsRefused() ? refusalPauses : pauses).Next();
+                    if (_session.End != null || _closing.WaitOne((int)pause))
                     {
                         return false;
                     }
@@ -269,36 +309,27 @@ namespace Snet
         {
             try
             {
-                _socket = NewTransport();
+                _socket = NewTransport(ConnectTimeout);
                 return true;
             }
-            catch (SocketException)
+            catch (Exception error) when (IsOfTheNetwork(error))
             {
+                // The session knows for how long it is worth trying again.
+                _session.TransportLost(Clock.Now);
+                _session.Tick(Clock.Now);
+                return false;
             }
-            catch (IOException)
-            {
-            }
-            catch (TimeoutException)
-            {
-            }
-            catch (ObjectDisposedException)
-            {
-            }
-            // Whatever it was: the session knows for how long it is worth trying again.
-            _session.TransportLost(Clock.Now);
-            _session.Tick(Clock.Now);
-            return false;
         }
 
         /// <summary>A socket that carries the session.</summary>
-        private Socket NewTransport()
+        private Socket NewTransport(int timeout)
         {
             var socket = new Socket(_target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             _connecting = socket;
             try
             {
                 ThrowIfClosed();
-                Sockets.Connect(socket, _target, ConnectTimeout);
+                Sockets.Connect(socket, _target, timeout);
                 Greet(socket);
                 SetTimeouts(socket);
                 ThrowIfClosed();
@@ -329,7 +360,7 @@ namespace Snet
                 var count = Sockets.Receive(socket, reply, read, reply.Length - read);
                 if (count == 0)
                 {
-                    throw new EndOfStreamException(_target + " did not answer with a session.");
+                    throw new EndOfStreamException(NoSession());
                 }
                 read += count;
             }
@@ -339,6 +370,12 @@ namespace Snet
                 throw new IOException(_target + " refused the session.");
             }
             ForgetEvents();
+        }
+
+        private string NoSession()
+        {
+            return _target + " did not answer with a session; does the port admit legacy sessions (the gateway's"
+                + " --client-link legacy)?";
         }
 
         private ArraySegment<byte> Feed(byte[] bytes, int count)
@@ -353,10 +390,19 @@ namespace Snet
         /// <summary>Nobody waits for them: reads and writes tell what happens.</summary>
         private void ForgetEvents()
         {
-            SessionEvent ignored;
-            while (_session.PollEvent(out ignored))
+            IsRefused();
+        }
+
+        /// <summary>Takes what has happened, and says whether the server has refused meanwhile.</summary>
+        private bool IsRefused()
+        {
+            var isRefused = false;
+            SessionEvent happened;
+            while (_session.PollEvent(out happened))
             {
+                isRefused |= happened.Kind == SessionEventKind.Refused;
             }
+            return isRefused;
         }
 
         private void SetTimeouts(Socket socket)

@@ -1,5 +1,6 @@
 using System;
 using System.IO;
+using System.Net;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -21,13 +22,17 @@ namespace Snet
         /// <summary>A stream that is not connected.</summary>
         /// <param name="size">How many of the bytes that were sent last are kept to be sent again.</param>
         /// <param name="enableCrypt">Whether the stream is encrypted; the gateway must be set alike.</param>
-        public SnetStream(int size, bool enableCrypt)
+        public SnetStream(int size, bool enableCrypt) : this(size, enableCrypt, Dns.GetHostAddresses)
         {
-            if (size < 1)
+        }
+
+        internal SnetStream(int size, bool enableCrypt, Func<string, IPAddress[]> lookUp)
+        {
+            if (size < 0)
             {
-                throw new ArgumentOutOfRangeException("size", size, "at least one byte has to be kept");
+                throw new ArgumentOutOfRangeException("size", size, "it must not be below 0");
             }
-            _link = new SnetLink(size, enableCrypt);
+            _link = new SnetLink(size, enableCrypt, lookUp);
         }
 
         /// <summary>The session's number; 0 before it is connected.</summary>
@@ -36,7 +41,8 @@ namespace Snet
             get { return _link.Id; }
         }
 
-        /// <summary>Milliseconds that connecting, and the gateway's answer, may take. Default 10,000.</summary>
+        /// <summary>Milliseconds that connecting to one address, and the gateway's answer, may take; while the host has
+        /// another address, at most 2,000. Default 10,000.</summary>
         public int ConnectTimeout
         {
             get { return _link.ConnectTimeout; }
@@ -104,7 +110,7 @@ namespace Snet
             set { throw new NotSupportedException(); }
         }
 
-        /// <summary>Connects and opens the session.</summary>
+        /// <summary>Connects and opens the session, at the first address of the host that answers.</summary>
         /// <exception cref="InvalidOperationException">It was connected before.</exception>
         /// <exception cref="TimeoutException"><see cref="ConnectTimeout"/> is over.</exception>
         /// <exception cref="IOException">The answer was not what a gateway with such sessions says.</exception>
@@ -115,8 +121,10 @@ namespace Snet
         }
 
         /// <summary>Begins to connect; <see cref="EndConnect"/> tells how it went.</summary>
+        /// <exception cref="InvalidOperationException">It was connected before.</exception>
         public IAsyncResult BeginConnect(string host, int port, AsyncCallback callback, object state)
         {
+            _link.CheckNotConnected();
             return Begin(() => Do(() => Connect(host, port)), callback, state);
         }
 

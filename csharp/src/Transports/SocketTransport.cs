@@ -29,6 +29,13 @@ namespace Fastway.Transports
             }
         }
 
+        /// <summary>A connection to the first of some addresses that takes one.</summary>
+        public SocketTransport(IPAddress[] addresses, int port)
+        {
+            _address = Address.Parse("of-the-list:" + port);
+            _found = addresses;
+        }
+
         public override void Step(long now)
         {
             if (IsOpen || HasEnded)
@@ -154,16 +161,28 @@ namespace Fastway.Transports
             }
         }
 
+        /// <summary>An address of a family that this machine does not have fails at once, and leaves it to the next one.</summary>
         private void Begin(long now)
         {
             if (_next == _found.Length)
             {
                 throw new SocketException((int)SocketError.HostNotFound);
             }
-            var target = _found[_next++];
-            _nextAddressAt = now + AddressPatience;
-            _socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            _connecting = _socket.BeginConnect(new IPEndPoint(target, _address.Port), null, null);
+            do
+            {
+                var target = _found[_next++];
+                _nextAddressAt = now + AddressPatience;
+                try
+                {
+                    _socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+                    _connecting = _socket.BeginConnect(new IPEndPoint(target, _address.Port), null, null);
+                }
+                catch (SocketException) when (_next < _found.Length)
+                {
+                    DropSocket();
+                }
+            }
+            while (_connecting == null);
         }
 
         private void Finish(long now)

@@ -24,6 +24,7 @@ namespace Fastway.Transports
         private readonly ByteQueue _read = new ByteQueue(new ChunkPool());
         private readonly ByteQueue _toWrite = new ByteQueue(new ChunkPool());
         private bool _writes;
+        private bool _isWriting;
         private bool _closed;
         private bool _readToEnd;
         private Exception _fault;
@@ -101,9 +102,18 @@ namespace Fastway.Transports
                 if (!_closed)
                 {
                     _closed = true;
-                    _forcedClose = new Timer(CloseNow, null, CloseGrace, Timeout.Infinite);
+                    ForceCloseLater();
                 }
                 Monitor.PulseAll(_gate);
+            }
+        }
+
+        /// <summary>Where nothing waits to be written, the writer closes the stream at once.</summary>
+        private void ForceCloseLater()
+        {
+            if (_isWriting || _toWrite.Count > 0)
+            {
+                _forcedClose = new Timer(CloseNow, null, CloseGrace, Timeout.Infinite);
             }
         }
 
@@ -174,12 +184,14 @@ namespace Fastway.Transports
         {
             lock (_gate)
             {
+                _isWriting = false;
                 while (!_writes && !_closed && _fault == null)
                 {
                     Monitor.Wait(_gate);
                 }
                 var count = _fault == null ? TakeToWrite(block) : 0;
                 _writes = _toWrite.Count > 0;
+                _isWriting = count > 0;
                 return count;
             }
         }

@@ -1,4 +1,6 @@
 using System;
+using System.Diagnostics;
+using System.Threading;
 using System.Threading.Tasks;
 using Fastway.Tests.Support;
 using NUnit.Framework;
@@ -37,6 +39,62 @@ namespace Fastway.Tests.EndPoints
                 Assert.AreEqual(number.ToString(), Receive(conn));
             }
             Assert.IsTrue(echo.IsOpen);
+        }
+
+        /// <summary>The budget itself is over after one read, which is 16 KiB.</summary>
+        [Test]
+        public void A_poll_after_a_long_pause_reads_for_longer_than_the_budget()
+        {
+            var server = Server(_gateway, 1);
+            var client = Client(_gateway, new EndPointOptions { PollBudget = TimeSpan.FromTicks(1) });
+            var conn = client.Dial(1);
+            var from = Accept(server);
+            Send(from, "the link is up");
+            Assert.AreEqual("the link is up", Receive(conn));
+            for (var count = 0; count < 500; count++)
+            {
+                Assert.IsTrue(from.Send(new byte[1000]));
+            }
+            var sent = server.ShutdownAsync();
+            var pause = Stopwatch.StartNew();
+            while (!sent.IsCompleted || pause.ElapsedMilliseconds < 500)
+            {
+                server.Poll();
+                Thread.Sleep(1);
+            }
+            client.Poll();
+            Assert.Greater(client.UnreadBytes, 2 * (16 << 10));
+        }
+
+        [Test]
+        public void A_poll_whose_handlers_take_all_is_not_over_when_the_queue_was_full_once()
+        {
+            const int count = 100;
+            var server = Server(_gateway, 1);
+            var client = Client(_gateway, new EndPointOptions { ReceiveMessages = 10, PollBudget = TimeSpan.FromSeconds(10) });
+            var conn = client.Dial(1);
+            var got = 0;
+            conn.Received += (from, message) => got++;
+            var sender = Accept(server);
+            Until("it is open", () => conn.IsOpen);
+            for (var sent = 0; sent < count; sent++)
+            {
+                Assert.IsTrue(sender.Send(new byte[10]));
+            }
+            var all = server.ShutdownAsync();
+            var polls = 0;
+            while (got < count && polls < count)
+            {
+                server.Poll();
+                if (all.IsCompleted)
+                {
+                    client.Poll();
+                    polls++;
+                }
+                Thread.Sleep(1);
+            }
+            Assert.AreEqual(count, got);
+            Assert.Less(polls, count / 10, "ten of them wait at a time");
         }
 
         [Test]

@@ -22,6 +22,25 @@ namespace Fastway.Tests.EndPoints
         }
 
         [Test]
+        public void Whole_arrays_parts_of_arrays_and_segments_are_sent()
+        {
+            var conn = _client.Dial(7);
+            var accepted = Accept(_server);
+            accepted.Received += (from, message) => Assert.IsTrue(from.Send(message), "what is lent can be sent");
+            var bytes = Encoding.UTF8.GetBytes("<hello>");
+            Assert.IsTrue(conn.Send(bytes));
+            Assert.IsTrue(conn.Send(bytes, 1, 5));
+            Assert.IsTrue(conn.Send(new ArraySegment<byte>(bytes, 1, 2)));
+            Assert.AreEqual(SendStatus.Queued, conn.TrySend(bytes));
+            Assert.IsTrue(conn.SendAsync(bytes).Result);
+            foreach (var expected in new[] { "<hello>", "hello", "he", "<hello>", "<hello>" })
+            {
+                Assert.AreEqual(expected, Receive(conn));
+            }
+            Assert.Throws<ArgumentException>(() => conn.Send(bytes, 5, 5));
+        }
+
+        [Test]
         public void A_client_dials_a_server_and_they_talk()
         {
             var conn = _client.Dial(7);

@@ -1,4 +1,7 @@
 using System;
+using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Threading;
 using Fastway.Tests.Support;
 using NUnit.Framework;
 
@@ -78,6 +81,36 @@ namespace Fastway.Tests.EndPoints
             Assert.AreEqual(CloseReason.Link, conn.CloseReason);
             Assert.IsNull(client.Dial(1));
             Assert.IsFalse(conn.Send(new byte[1]));
+        }
+
+        /// <summary>Whoever hears of a connection's end can ask the link at once, on whichever thread.</summary>
+        [Test]
+        public void The_end_of_the_link_is_there_before_its_connections_tell_of_theirs()
+        {
+            var gateway = StartGateway();
+            Server(gateway, 1);
+            var client = Owned(EndPoint.ConnectClient(gateway.Client, new EndPointOptions { RunsItself = true }));
+            var told = new ConcurrentQueue<LinkException>();
+            var reading = new List<Thread>();
+            for (var count = 0; count < 8; count++)
+            {
+                var conn = client.Dial(1);
+                Until("it is open", () => conn.IsOpen);
+                conn.Closed += ended => told.Enqueue(ended.EndPoint.Failure);
+                reading.Add(new Thread(() =>
+                {
+                    while (conn.Receive() != null)
+                    {
+                    }
+                    told.Enqueue(client.Failure);
+                }));
+            }
+            reading.ForEach(thread => thread.Start());
+            gateway.Kill();
+            reading.ForEach(thread => thread.Join(Patience));
+            Until("all are told", () => told.Count == 16);
+            CollectionAssert.DoesNotContain(told, null);
+            CollectionAssert.AllItemsAreInstancesOfType(told, typeof(LinkException));
         }
 
         [Test]

@@ -52,7 +52,7 @@ namespace Fastway.Tests.Fuzz
                 PendingAccepts = 2,
                 WhenFull = random.Next(2) == 0 ? WhenFull.Hold : WhenFull.Close
             };
-            using (var end = new EndPoint(options, role, 1, "key", new BytesLink(bytes, random), null, 0))
+            using (var end = new EndPoint(options, role, 1, "key", new BytesLink(bytes, random)))
             {
                 var user = new RandomUser(end, random);
                 for (var polls = 0; end.Failure == null; polls++)

@@ -23,7 +23,7 @@ namespace Fastway.Tests.Fuzz
             }
             var options = new EndPointOptions { PendingAccepts = 0, SendBufferBytes = 1000 };
             var link = new BytesLink(bytes.ToArray(), 64 << 10) { TakesNothing = true };
-            using (var end = new EndPoint(options, Role.Client, 0, null, link, null, 0))
+            using (var end = new EndPoint(options, Role.Client, 0, null, link))
             {
                 while (end.Failure == null)
                 {

@@ -172,6 +172,43 @@ namespace Fastway.Tests.Snet
             }
         }
 
+        [Test]
+        public void All_addresses_of_the_host_are_tried()
+        {
+            IPAddress[] addresses = { IPAddress.Parse("127.0.0.2"), IPAddress.Parse("127.0.0.3"), IPAddress.Loopback };
+            using (var server = new SnetServer(true))
+            using (var stream = new SnetStream(1024, true, host => addresses))
+            {
+                stream.Connect("somewhere", server.Port);
+                server.Cut();
+                Exchange(stream, 10, i => { });
+                Assert.AreEqual(2, server.Connections);
+            }
+        }
+
+        [Test]
+        public void The_last_address_says_why_there_is_no_connection()
+        {
+            IPAddress[] addresses = { IPAddress.Parse("127.0.0.2"), IPAddress.Parse("127.0.0.3") };
+            using (var server = new SnetServer(true))
+            using (var stream = new SnetStream(1024, true, host => addresses))
+            {
+                var error = Assert.Throws<SocketException>(() => stream.Connect("somewhere", server.Port));
+                Assert.AreEqual(SocketError.ConnectionRefused, error.SocketErrorCode);
+            }
+        }
+
+        [Test]
+        public void A_stream_that_keeps_nothing_carries_bytes_all_the_same()
+        {
+            using (var server = new SnetServer(true))
+            using (var stream = new SnetStream(0, true))
+            {
+                stream.Connect(Host, server.Port);
+                Exchange(stream, 10, i => { });
+            }
+        }
+
         private static SnetStream Connected(SnetServer server, bool encrypt)
         {
             var stream = new SnetStream(4096, encrypt);

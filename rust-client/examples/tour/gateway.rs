@@ -45,7 +45,15 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
         ensure!(program.exists(), "there is no {}: run the tour by cargo, or give --gateway", program.display());
         return Ok(program);
     };
-    let status = process::Command::new(cargo)
+    let mut command = process::Command::new(cargo);
+    // Build scripts that watch what cargo tells this program of its package would run again, and what they belong to would
+    // be compiled again.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")) {
+            command.env_remove(name);
+        }
+    }
+    let status = command
         .args(["build", "--package", "fastway", "--bin", "fastway", "--package", "fastway-client", "--example", "tour"])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
         .args(["--profile", profile(folder)?])

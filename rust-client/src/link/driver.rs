@@ -20,7 +20,7 @@ use super::outbox::{MAX_SLICES, Outbox};
 use super::overload::Ended;
 use super::receive::Receiver;
 use super::{Closing, Inbox, Link, Waiter};
-use crate::{LinkEnd, lock};
+use crate::{LinkEnd, ProtocolFault, lock};
 
 /// Reads, and writes, in one go; then the other tasks have their turn.
 const TURNS: usize = 4;
@@ -281,6 +281,9 @@ impl<S: Carrier> Driver<S> {
     /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
     /// stream for reasons of its own in the same moment.
     fn gateway_ended(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if self.first_command.is_some() && self.receiver.holds_refusal() {
+            return Err(ProtocolFault::NotAdmitted.into());
+        }
         if self.phase != Phase::Lingering || !self.is_answered() {
             return Err(LinkEnd::Gateway);
         }
@@ -312,11 +315,15 @@ impl<S> Driver<S> {
         self.phase == Phase::Open
     }
 
-    fn finish(&mut self, end: LinkEnd) {
+    fn finish(&mut self, end: &LinkEnd) {
+        // First: whoever learns from a connection that the link has ended finds that it has.
+        if !self.link.publish_end(end) {
+            return;
+        }
         for inbox in std::mem::take(&mut self.conns).into_values() {
             inbox.finish(end.clone().into());
         }
-        self.link.finish(end);
+        self.link.finish();
     }
 }
 
@@ -327,7 +334,7 @@ impl<S: Carrier> Future for Driver<S> {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(end) => {
-                self.finish(end.clone());
+                self.finish(&end);
                 self.stream.ended(&end, cx);
                 Poll::Ready(())
             }
@@ -338,7 +345,7 @@ impl<S: Carrier> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     /// The runtime drops the tasks it has left: nobody shall wait for this one.
     fn drop(&mut self) {
-        self.finish(LinkEnd::RuntimeStopped);
+        self.finish(&LinkEnd::RuntimeStopped);
     }
 }
 

@@ -255,13 +255,15 @@ impl Link {
         }
     }
 
-    /// The task's last act: nobody waits for this link any more.
-    fn finish(&self, end: LinkEnd) {
+    /// The link has ended; says whether that is new. Comes before everything that tells somebody of it: whoever finds
+    /// its dial dropped or its connection gone looks here.
+    fn publish_end(&self, end: &LinkEnd) -> bool {
         tracing::debug!(%end, "the link has ended");
-        // Set first: whoever finds its dial dropped or its connection gone looks here.
-        if self.end.set(end).is_err() {
-            return;
-        }
+        self.end.set(end.clone()).is_ok()
+    }
+
+    /// The task's last act: nobody waits for this link any more.
+    fn finish(&self) {
         let (left, asked_for) = {
             let mut out = lock(&self.out);
             (out.finish(), out.is_closing())
@@ -290,7 +292,8 @@ mod tests {
             let link = Arc::new(Link::new(ClientConfig::default().link));
             let inbox = Arc::new(Inbox::new(ConnId::new(1), link.config.receive_queue));
             link.accepts.push(RawConnection::new(inbox, Arc::clone(&link), 7)).unwrap();
-            link.finish(LinkEnd::Gateway);
+            assert!(link.publish_end(&LinkEnd::Gateway));
+            link.finish();
             assert_eq!(Arc::strong_count(&link), 2);
             link.shut_down(Closing::AtOnce);
             assert_eq!(Arc::strong_count(&link), 1);

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
+use fastway_session::Status;
 use fastway_wire::{Command, ConnId, frame_bytes, split_frame};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -91,6 +92,11 @@ impl Receiver {
         let (bytes, messages) = self.run_of(conn, bytes);
         let copy = self.scarce && bytes < self.capacity / 2;
         Ok(Some(Received::Run(Run { conn, frames: self.block.split_to(bytes), messages, copy })))
+    }
+
+    /// Whether nothing is left but the status byte with which a port for sessions answers a plain link.
+    pub(super) fn holds_refusal(&self) -> bool {
+        self.block.as_ref() == [Status::NotAdmitted as u8]
     }
 
     /// Bytes and count of the whole frames of `conn` at the front, of which the first has `first_bytes`. A bad length

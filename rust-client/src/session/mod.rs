@@ -7,6 +7,7 @@
 //! ```
 
 mod config;
+mod pauses;
 mod redialer;
 mod shared;
 
@@ -23,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 pub use config::{SessionConfig, SessionProtocol};
+use pauses::Pauses;
 use redialer::Redialer;
 pub(crate) use shared::Shared;
 pub use shared::{SessionEvent, SessionEvents};
@@ -63,8 +65,8 @@ pub(crate) async fn open(
     // What has been wanted so far is there.
     supplier.settled().await;
     let shared = Arc::new(Shared::new());
-    let (backoff, attempt_timeout) = (config.backoff.clone(), config.attempt_timeout);
-    let redialer = Redialer { addr, gateway, supplier, shared: Arc::clone(&shared), backoff, attempt_timeout };
+    let (pauses, attempt_timeout) = (Pauses::new(config.backoff.clone()), config.attempt_timeout);
+    let redialer = Redialer { addr, gateway, supplier, shared: Arc::clone(&shared), pauses, attempt_timeout };
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });

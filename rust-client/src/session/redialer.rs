@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastway_session::{Settled, Supplier};
+use fastway_session::{Fault, Settled, Supplier};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Shared;
-use crate::Backoff;
+use super::pauses::{Failure, Pauses};
+use crate::ConnectError;
 use crate::connect::{self, TimeLimit};
 
 /// The task that comes back to the gateway.
@@ -20,7 +21,7 @@ pub(super) struct Redialer {
     pub(super) gateway: Option<SocketAddr>,
     pub(super) supplier: Supplier<TcpStream>,
     pub(super) shared: Arc<Shared>,
-    pub(super) backoff: Backoff,
+    pub(super) pauses: Pauses,
     pub(super) attempt_timeout: Duration,
 }
 
@@ -67,7 +68,7 @@ impl Redialer {
 
     fn interrupted(&mut self) {
         if let Some(lived) = self.shared.interrupted() {
-            self.backoff.after_link(lived);
+            self.pauses.after_link(lived);
         }
     }
 
@@ -76,7 +77,7 @@ impl Redialer {
         let mut at_once = need == Need::Asked;
         for attempt in 0.. {
             if at_once {
-                self.backoff.reset();
+                self.pauses.reset();
             } else if self.pause().await == Outcome::Resumed {
                 break;
             }
@@ -92,16 +93,18 @@ impl Redialer {
     /// Waits for the next delay, but not when it is asked. An attempt that was given up may have come through meanwhile,
     /// and a transport that was thought dead may be alive.
     async fn pause(&mut self) -> Outcome {
-        let delay = self.backoff.next_delay();
+        let delay = self.pauses.next();
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = self.shared.asked.notified() => self.backoff.reset(),
+            () = self.shared.asked.notified() => self.pauses.reset(),
         }
         if self.supplier.is_live() { Outcome::Resumed } else { Outcome::Failed }
     }
 
     async fn attempt_unless_asked(&mut self, attempt: u32) -> Outcome {
         let shared = Arc::clone(&self.shared);
+        // Unless the attempt finds out more: it may run out of time.
+        self.pauses.failed(Failure::Other);
         tokio::select! {
             outcome = timeout(self.attempt_timeout, self.attempt(attempt)) => outcome.unwrap_or(Outcome::Failed),
             () = shared.asked.notified() => Outcome::Asked,
@@ -109,7 +112,14 @@ impl Redialer {
     }
 
     async fn attempt(&mut self, attempt: u32) -> Outcome {
-        let Some(transport) = self.connect(attempt).await else { return Outcome::Failed };
+        let transport = match self.connect(attempt).await {
+            Ok(transport) => transport,
+            Err(error) => {
+                tracing::debug!(%error, "no transport for the session");
+                self.pauses.failed(Failure::of_connect(&error));
+                return Outcome::Failed;
+            }
+        };
         self.gateway = transport.peer_addr().ok().or(self.gateway);
         // From here on the session has given up the older transport, even one that looked alive.
         self.interrupted();
@@ -120,6 +130,9 @@ impl Redialer {
             Settled::Live => Outcome::Resumed,
             Settled::Lost(wanted) => {
                 tracing::debug!(fault = ?wanted.fault, "the session was not resumed");
+                if let Some(Fault::Refused(status)) = wanted.fault {
+                    self.pauses.failed(Failure::of_status(status));
+                }
                 Outcome::Failed
             }
             Settled::Over => Outcome::Over,
@@ -127,11 +140,10 @@ impl Redialer {
     }
 
     /// By turns to the address that it had, which needs no look-up, and to the name: a network may have others.
-    async fn connect(&self, attempt: u32) -> Option<TcpStream> {
+    async fn connect(&self, attempt: u32) -> Result<TcpStream, ConnectError> {
         let known = self.gateway.filter(|_| attempt.is_multiple_of(2));
         let addr = known.map_or_else(|| self.addr.clone(), |gateway| gateway.to_string());
-        let limit = TimeLimit::start(self.attempt_timeout).ok()?;
-        let connected = connect::tcp(addr, &limit).await;
-        connected.inspect_err(|error| tracing::debug!(%error, "no transport for the session")).ok()
+        let limit = TimeLimit::start(self.attempt_timeout)?;
+        connect::tcp(addr, &limit).await
     }
 }

@@ -4,10 +4,13 @@ import { countCards } from "./counts.js";
 import { element, number, show } from "./dom.js";
 import { lasting } from "./format.js";
 import { Graph } from "./graph.js";
+import { Kick } from "./kick.js";
 import { GRAPHS, Samples } from "./samples.js";
 import { Follower } from "./stream.js";
 import { listings } from "./tables.js";
-import { TokenForm, takeFromAddress, token } from "./token.js";
+import { TokenForm, takeFromAddress, takeNextReading, token } from "./token.js";
+import { TroubleList } from "./trouble.js";
+import { Workers } from "./workers.js";
 
 const place = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -16,19 +19,24 @@ const samples = new Samples();
 const graphs = GRAPHS.map((spec, index) => new Graph(spec, index));
 const columns = countCards();
 const counts = columns.flat();
-const tables = listings();
+const kick = new Kick(token);
+const tables = listings((what) => kick.ask(what));
+const troubles = new TroubleList((what) => kick.ask(what));
+const workers = new Workers();
 const uptime = number("uptime");
 const form = new TokenForm(() => follower.start());
 const follower = new Follower("api/events", token, { event: onEvent, lost: onLost, wanted: onWanted });
 
-/** What is shown: the latest stats and tables, how many milliseconds of them, and where in these somebody points (0 to 1). */
-const view = { stats: null, tables: null, span: 60000, pointed: null, drawing: false };
+/** What is shown: the latest stats, trouble and tables, how many milliseconds of them, and where in these somebody points (0 to 1). */
+const view = { stats: null, trouble: null, tables: null, span: 300000, pointed: null, drawing: false };
 
 function start() {
   place("charts").append(...graphs.map(({ card }) => card));
   const stacks = columns.map((cards) => element("div", { class: "stack" }, ...cards.map(({ card }) => card)));
   place("counts").append(...stacks);
-  place("tables").append(...tables.map(({ card }) => card));
+  const [servers, slowest, busiest] = tables.map(({ card }) => card);
+  place("first-tables").append(servers, slowest);
+  place("tables").append(workers.card, busiest);
   graphs.forEach(({ plot }) => followPointer(plot));
   place("window").addEventListener("change", ({ target }) => {
     view.span = Number(target.value) * 1000;
@@ -44,18 +52,24 @@ function start() {
 function onEvent(name, data) {
   form.close();
   place("charts").parentElement.hidden = false;
-  if (name === "stats") {
+  if (name === "history") {
+    samples.addHistory(data);
+  } else if (name === "stats") {
     samples.add(data);
     view.stats = data;
-    connected(data);
+    connected();
+  } else if (name === "trouble") {
+    troubles.update(data.trouble);
+    connected();
   } else if (name === "tables") {
     view.tables = data;
   }
   draw();
 }
 
-function connected({ state, fresh }) {
-  setConnection("live", state === "running" ? "Live" : "Stopping");
+function connected() {
+  const { state, fresh } = view.stats;
+  setConnection("live", state === "running" ? (troubles.word ?? "Live") : "Stopping");
   notify(fresh ? "" : "A worker does not answer: its numbers are as of its last sweep, and the tables are older.", false);
 }
 
@@ -67,17 +81,21 @@ function onLost(error, delay) {
 }
 
 function onWanted() {
+  if (takeNextReading()) return void follower.start();
   setConnection("lost", "Token needed");
   notify("", false);
   place("charts").parentElement.hidden = true;
   form.ask();
 }
 
+/** The badge, and the title of the tab: how the connection is, and then how the gateway is. */
 function setConnection(state, text) {
   const shown = place("connection");
+  const name = `${view.stats?.name ?? "fastway"} ${location.host}`;
   document.body.dataset.state = state;
-  document.title = state === "live" ? `fastway ${location.host}` : `${text} – fastway ${location.host}`;
+  document.title = text === "Live" ? name : `${text} – ${name}`;
   shown.dataset.state = state;
+  shown.dataset.severity = state === "live" ? troubles.severity : "";
   if (shown.textContent !== text) shown.textContent = text;
 }
 
@@ -100,7 +118,9 @@ function draw() {
     showTime(time);
     if (view.stats) {
       showGateway(view.stats);
+      graphs.forEach((graph) => graph.describe(view.stats));
       counts.forEach((card) => card.update(view.stats));
+      workers.update(view.stats);
     }
     tables.forEach((table) => table.update(view.tables));
   });
@@ -112,12 +132,14 @@ function showTime(time) {
   place("when").replaceChildren(element("data", { id: "time", value: time ?? samples.end }, text));
 }
 
-function showGateway({ version, pid, workers, uptime_ms }) {
+function showGateway({ name, host, version, pid, workers, uptime_ms }) {
   const about = place("about");
+  const title = host ? `${name} on ${host}` : name;
+  if (place("gateway").textContent !== title) place("gateway").textContent = title;
   if (!about.contains(uptime)) {
     about.append(element("span"), uptime);
   }
-  const text = `${location.host} · version ${version} · pid ${pid} · ${workers} ${workers === 1 ? "worker" : "workers"} · up `;
+  const text = `fastway ${version} · ${location.host} · pid ${pid} · ${workers} ${workers === 1 ? "worker" : "workers"} · up `;
   if (about.firstChild.textContent !== text) about.firstChild.textContent = text;
   show(uptime, uptime_ms, lasting);
 }

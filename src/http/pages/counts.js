@@ -13,6 +13,7 @@ class Counts {
   #read;
   #rows = new Map();
   #body = element("tbody");
+  #fold = element("button", { type: "button", class: "fold", "aria-expanded": "false" });
   card;
 
   constructor(name, title, note, columns, read) {
@@ -21,10 +22,20 @@ class Counts {
     this.#read = read;
     const head = element("tr", {}, element("th", { scope: "col" }, "reason"), element("td"), ...columns.map(columnHead));
     this.card = card(name, title, note, head, this.#body);
+    this.card.append(this.#fold);
+    this.#fold.addEventListener("click", () => {
+      const open = this.card.toggleAttribute("data-all");
+      this.#fold.setAttribute("aria-expanded", String(open));
+    });
   }
 
   update(stats) {
     const counts = Object.entries(this.#read(stats));
+    const zero = counts.filter(([, values]) => sum(values) === 0).length;
+    const text = zero === counts.length ? `Nothing; all ${zero} reasons` : `${zero} more reasons: 0`;
+    this.#fold.hidden = zero === 0;
+    if (this.#fold.textContent !== text) this.#fold.textContent = text;
+    this.card.classList.toggle("nothing-yet", zero === counts.length);
     const most = Math.max(1, ...counts.map(([, values]) => sum(values)));
     for (const [reason, values] of counts) {
       const { row, bars, numbers } = this.#row(reason);

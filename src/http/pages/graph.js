@@ -20,15 +20,17 @@ export class Graph {
   #half = element("span");
   #start = element("span");
   #empty = element("p", { class: "empty" }, "waiting for the first two seconds");
+  #note;
   plot;
   card;
 
   constructor(spec, index) {
     this.#spec = spec;
     this.#index = index;
-    const title = element("h2", { id: `graph-${spec.name}` }, spec.title, element("small", {}, spec.note));
+    this.#note = element("small", {}, spec.note);
+    const title = element("h2", { id: `graph-${spec.name}` }, spec.title, this.#note);
     this.#values = spec.lines.map((line) => number(`${spec.name}.${line.name}`));
-    const legend = element("dl", { class: "legend" });
+    const legend = element("dl", { class: `legend of-${spec.lines.length}` });
     spec.lines.forEach((line, which) => {
       legend.append(element("dt", { class: line.kind }, line.title), element("dd", {}, this.#values[which]));
     });
@@ -42,12 +44,19 @@ export class Graph {
   #plot() {
     const rule = (y) => drawing("line", { class: "rule", x1: 0, x2: WIDTH, y1: y, y2: y });
     this.#area = drawing("path", { class: `area ${this.#spec.lines[0].kind}` });
-    this.#lines = this.#spec.lines.map((line, which) => drawing("path", { class: `${line.kind}${which ? " second-line" : ""}` }));
+    this.#lines = this.#spec.lines.map((line, which) => drawing("path", { class: `${line.kind}${["", " second-line", " third-line"][which]}` }));
     this.#cursor = drawing("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
     const frame = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     const svg = drawing("svg", frame, rule(0), rule(HEIGHT / 2), rule(HEIGHT), this.#area, ...this.#lines, this.#cursor);
     const reader = { role: "slider", tabindex: "0", "aria-label": `${this.#spec.title} over time`, "aria-valuemin": "0" };
     return element("div", { class: "plot", ...reader }, svg, this.#empty);
+  }
+
+  /** Says what the numbers of now are measured against. */
+  describe(stats) {
+    const detail = this.#spec.detail?.(stats);
+    const text = detail ? `${this.#spec.note}, ${detail}` : this.#spec.note;
+    if (this.#note.textContent !== text) this.#note.textContent = text;
   }
 
   /** Draws the last `span` milliseconds of samples, and the values at a time, or the latest for `null`. */

@@ -1,6 +1,6 @@
 // What the graphs show: a sample for each second, made from the numbers of `/api/stats`.
 
-import { bytes, bytesPerSecond, count, micros, percent, perSecond } from "./format.js";
+import { bytes, bytesPerSecond, count, micros, percent, perSecond, plain } from "./format.js";
 
 /** Seconds that are kept. */
 const KEPT = 900;
@@ -8,8 +8,11 @@ const KEPT = 900;
 const NEAR = 2000;
 
 /** What a counter grew by, per second; `null` as long as there is nothing to compare with. */
-const rate = (counter) => (now, since) =>
-  since && ((counter(now) - counter(since)) * 1000) / (now.uptime_ms - since.uptime_ms);
+const rate = (counter, clock = ({ uptime_ms }) => uptime_ms) => (now, since) =>
+  since && clock(now) > clock(since) ? ((counter(now) - counter(since)) * 1000) / (clock(now) - clock(since)) : null;
+
+/** When the process was looked at: in the history that is later than when workers said how they stood. */
+const measured = ({ process, uptime_ms }) => process.uptime_ms ?? uptime_ms;
 
 const line = (name, title, kind, value) => ({ name, title, kind, value });
 
@@ -64,6 +67,14 @@ export const GRAPHS = [
     lines: sides("to ", (side) => (now) => now[side].waiting_bytes),
   },
   {
+    name: "paused",
+    title: "Paused links",
+    note: "not read: what they send to is full",
+    format: count,
+    least: 4,
+    lines: sides("", (side) => (now) => now[side].held_up.paused_source.now + now[side].held_up.unread_answers.now),
+  },
+  {
     name: "round-trip",
     title: "Round trip",
     note: "average of a few links, last known",
@@ -78,25 +89,26 @@ export const GRAPHS = [
     format: percent,
     least: 10,
     lines: [
-      line("user", "user", "first", rate((stats) => stats.process.user_cpu_ms / 10)),
-      line("system", "system", "second", rate((stats) => stats.process.system_cpu_ms / 10)),
+      line("user", "user", "first", rate((stats) => stats.process.user_cpu_ms / 10, measured)),
+      line("system", "system", "second", rate((stats) => stats.process.system_cpu_ms / 10, measured)),
+      line("busiest", "busiest worker", "third", (now) => now.busiest_worker_permille / 10),
     ],
   },
   {
     name: "memory",
     title: "Memory",
-    note: "",
+    note: "allocated includes untouched",
     format: bytes,
     binary: true,
     least: 1 << 20,
     lines: [
-      line("resident", "resident", "first", (now) => now.process.resident_bytes),
+      line("resident", "in RAM", "first", (now) => now.process.resident_bytes),
       line("allocated", "allocated", "second", (now) => now.allocator?.allocated_bytes),
     ],
   },
   {
     name: "churn",
-    title: "Links that come and go",
+    title: "Links opened and closed",
     note: "per second",
     format: perSecond,
     least: 4,
@@ -104,6 +116,26 @@ export const GRAPHS = [
       line("opened", "opened", "first", rate(({ client, server }) => client.opened + server.opened)),
       line("closed", "closed", "second", rate(({ client, server }) => sum(client.closed) + sum(server.closed))),
     ],
+  },
+  {
+    name: "refusals",
+    title: "Refused",
+    note: "per second",
+    format: perSecond,
+    least: 4,
+    lines: [
+      line("links", "links and sessions", "first", rate(({ refused, sessions }) => sum(refused.links) + sum(sessions.refused))),
+      line("dials", "dials", "second", rate(({ refused }) => sum(refused.dials))),
+    ],
+  },
+  {
+    name: "descriptors",
+    title: "Descriptors",
+    note: "open files and sockets",
+    detail: ({ process }) => (process.max_files === null ? "" : `of ${plain(count(process.max_files))}`),
+    format: count,
+    least: 16,
+    lines: [line("open", "open", "first", (now) => now.process.open_files)],
   },
 ];
 
@@ -113,6 +145,16 @@ export class Samples {
   all = [];
   #last = null;
 
+  /** Adds what was before, as far as it is not known yet: names of fields, and rows of their values. */
+  addHistory({ fields, rows }) {
+    rows.map((row) => nested(fields, row)).forEach((stats) => this.#isNew(stats) && this.add(stats));
+  }
+
+  #isNew({ started_ms, uptime_ms }) {
+    return this.#last?.started_ms !== started_ms || this.#last.uptime_ms < uptime_ms;
+  }
+
+  /** Adds what the gateway says now. */
   add(stats) {
     const last = this.#last;
     // Nothing can be compared with another gateway that had this address before.
@@ -137,6 +179,17 @@ export class Samples {
     const nearest = this.all.reduce((best, one) => (best && distance(best) < distance(one) ? best : one), undefined);
     return nearest && distance(nearest) < NEAR ? nearest : undefined;
   }
+}
+
+/** The object in which `a.b` of the fields is `b` of its `a`. */
+function nested(fields, row) {
+  const object = {};
+  fields.forEach((field, index) => {
+    const path = field.split(".");
+    const name = path.pop();
+    path.reduce((part, step) => (part[step] ??= {}), object)[name] = row[index];
+  });
+  return object;
 }
 
 /** The average round trip of a side; few links are sampled, so it may be some seconds old. */

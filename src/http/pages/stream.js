@@ -52,7 +52,7 @@ export class Follower {
     const silent = new Error("it does not answer");
     let watchdog = setTimeout(() => abort.abort(silent), SILENCE);
     try {
-      const response = await fetch(this.#url, { headers: this.#headers(), cache: "no-store", signal: abort.signal });
+      const response = await fetch(this.#url, { headers: headersOf(this.#token()), cache: "no-store", signal: abort.signal });
       if (!response.ok) throw await refusal(response);
       for await (const { name, data } of eventsOf(response.body)) {
         clearTimeout(watchdog);
@@ -70,14 +70,15 @@ export class Follower {
     }
     throw new Error("it ended the stream");
   }
-
-  #headers() {
-    const token = this.#token();
-    return token ? { Authorization: `Bearer ${token}` } : {};
-  }
 }
 
-async function refusal(response) {
+/** What proves who asks, if anything does. */
+export function headersOf(token) {
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+/** Why the gateway did not do what it was asked. */
+export async function refusal(response) {
   const said = await response.json().catch(() => ({}));
   return new Refused(response.status, said.error ?? `it answered with status ${response.status}`);
 }

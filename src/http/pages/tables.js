@@ -6,7 +6,10 @@ import { bytes, bytesPerSecond, count, lasting, micros, perSecond, plain } from 
 const worded = (name) => name.replaceAll("_", " ");
 const rated = (field, format) => ({ rates }) => (rates ? plain(format(rates[field])) : "–");
 
-/** What is told of a link; what a phone has no room for is `minor`. */
+/** Links of a table that a phone shows (`page.css`). */
+const ON_A_PHONE = 5;
+
+/** What is told of a link; of what is `minor` a phone shows nothing. */
 const LINK = { name: "link", title: "link", text: ({ link }) => String(link), side: true };
 const SERVER = { name: "server", title: "server", text: ({ server }) => String(server), side: true };
 const WHO = { name: "who", title: "side", text: ({ side, server }) => (side === "server" ? `server ${server}` : side), words: true };
@@ -22,6 +25,7 @@ const COMMON = [
   { name: "round-trip", title: "round trip", text: ({ round_trip_us }) => (round_trip_us === null ? "–" : plain(micros(round_trip_us))), minor: true },
   { name: "age", title: "age", text: ({ age_ms }) => lasting(age_ms).text, minor: true },
   { name: "state", title: "state", text: state, words: true, warning: true },
+  { name: "kick", title: "", text: () => "Kick", action: true },
 ];
 
 /** What holds a link up, and for how long it has. */
@@ -31,18 +35,29 @@ function state({ state, held_up, paused_by_link, paused_by_worker }) {
   return reasons.length > 0 ? reasons.join(", ") + by : state;
 }
 
-/** A table of links; `read(tables)` has them. */
+/** For how long a link has been held up, in milliseconds. */
+function held({ held_up }) {
+  return Math.max(0, ...Object.values(held_up));
+}
+
+/** Who has a link, in a sentence. */
+function who({ side, server, peer, conns }) {
+  return `${side === "server" ? `Server ${server}` : "Client"} ${peer}, ${conns} ${conns === 1 ? "connection" : "connections"}.`;
+}
+
+/** A table of links; `read(tables)` has them, and `kick({ link, who })` asks whether to close one. */
 class Listing {
   #columns;
+  #kick;
   #read;
-  #name;
   #body = element("tbody");
   #nothing;
   #scroll;
+  #more = element("p", { class: "more" });
   card;
 
-  constructor({ name, title, note, nothing, columns, read }) {
-    this.#name = name;
+  constructor({ name, title, note, nothing, columns, read }, kick) {
+    this.#kick = kick;
     this.#columns = columns;
     this.#read = read;
     const labelled = { "aria-labelledby": `listing-${name}` };
@@ -51,7 +66,7 @@ class Listing {
     const table = element("table", labelled, element("thead", {}, element("tr", {}, ...head)), this.#body);
     this.#nothing = element("p", { class: "nothing" }, nothing);
     this.#scroll = element("div", { class: "scroll", tabindex: "0", role: "region", ...labelled }, table);
-    this.card = element("section", { class: "card listing", id: name, ...labelled }, heading, this.#scroll, this.#nothing);
+    this.card = element("section", { class: "card listing", id: name, ...labelled }, heading, this.#scroll, this.#more, this.#nothing);
     this.update(null);
   }
 
@@ -59,6 +74,8 @@ class Listing {
     const links = tables ? this.#read(tables) : [];
     this.#scroll.hidden = links.length === 0;
     this.#nothing.hidden = links.length > 0;
+    this.#more.hidden = links.length <= ON_A_PHONE;
+    this.#more.textContent = `${links.length - ON_A_PHONE} more are shown on a wider screen.`;
     // Rows stay where they are, so that what somebody points at or selects does not vanish each second.
     while (this.#body.rows.length > links.length) this.#body.deleteRow(-1);
     links.forEach((link, index) => this.#fill(this.#body.rows[index] ?? this.#add(), link));
@@ -66,11 +83,16 @@ class Listing {
 
   #add() {
     const row = element("tr", {}, ...this.#columns.map((column) => element("td", look(column))));
+    const button = element("button", { type: "button", class: "small" }, "Kick");
+    button.addEventListener("click", () => this.#kick({ link: Number(row.dataset.link), who: row.dataset.who }));
+    row.lastChild.append(button);
     this.#body.append(row);
     return row;
   }
 
   #fill(row, link) {
+    row.dataset.link = link.link;
+    row.dataset.who = who(link);
     this.#columns.forEach((column, index) => {
       const cell = row.cells[index];
       const text = column.text(link);
@@ -81,37 +103,39 @@ class Listing {
   }
 }
 
-function look({ name, words, minor }) {
+function look({ name, title, words, minor }) {
   const classes = [words && "words", minor && "minor"].filter(Boolean).join(" ");
-  return { "data-name": name, class: classes };
+  return { "data-name": name, "data-title": title, class: classes };
 }
 
 /** All tables. */
-export function listings() {
-  return [
-    new Listing({
-      name: "servers",
-      title: "Servers",
-      note: "100 at most; /api/servers has all",
-      nothing: "No game server is registered.",
-      columns: [SERVER, { ...LINK, side: false, minor: true }, ...COMMON],
-      read: ({ servers }) => servers,
-    }),
-    new Listing({
-      name: "busiest",
-      title: "Busiest links",
-      note: "the most bytes in the last second",
-      nothing: "There are no links.",
-      columns: [LINK, WHO, ...COMMON],
-      read: ({ busiest }) => busiest,
-    }),
-    new Listing({
-      name: "slowest",
-      title: "Slowest links",
-      note: "held up for longest, or with the most bytes waiting",
-      nothing: "Nothing waits: every link takes what is sent to it.",
-      columns: [LINK, WHO, ...COMMON],
-      read: ({ slowest }) => slowest,
-    }),
-  ];
+export function listings(kick) {
+  return LISTINGS.map((listing) => new Listing(listing, kick));
 }
+
+const LISTINGS = [
+  {
+    name: "servers",
+    title: "Servers",
+    note: "100 at most; /api/servers has all",
+    nothing: "No game server is registered.",
+    columns: [SERVER, { ...LINK, side: false }, ...COMMON],
+    read: ({ servers }) => [...servers].sort((one, other) => held(other) - held(one)),
+  },
+  {
+    name: "slowest",
+    title: "Slowest links",
+    note: "held up for a second or more",
+    nothing: "No link is held up.",
+    columns: [LINK, WHO, ...COMMON],
+    read: ({ slowest }) => slowest,
+  },
+  {
+    name: "busiest",
+    title: "Busiest links",
+    note: "the most bytes in the last second",
+    nothing: "There are no links.",
+    columns: [LINK, WHO, ...COMMON],
+    read: ({ busiest }) => busiest,
+  },
+];

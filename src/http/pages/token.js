@@ -7,13 +7,39 @@ export function token() {
   return sessionStorage.getItem(KEY);
 }
 
+/** What the address may have meant, as far as it was not tried yet. */
+let readings = [];
+
 /** Takes a token out of the address, where it would be seen and remembered; whether there was one. */
 export function takeFromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given === null) return false;
-  sessionStorage.setItem(KEY, given);
+  const given = /^#token=(.*)$/.exec(location.hash)?.[1];
+  if (given === undefined) return false;
+  readings = readingsOf(given);
+  takeNextReading();
   history.replaceState(null, "", location.pathname + location.search);
   return true;
+}
+
+/** Takes the next reading of the token in the address, the one before having been refused; whether there was one. */
+export function takeNextReading() {
+  const next = readings.shift();
+  if (next === undefined) return false;
+  sessionStorage.setItem(KEY, next);
+  return true;
+}
+
+/**
+ * A token may hold `+`, `%` and `&`. Browsers encode a few characters of an address by themselves, and whoever made the
+ * bookmark may have encoded all of them: nothing but the gateway can tell which reading is the token.
+ */
+function readingsOf(given) {
+  const readings = [given, given.replace(/%(22|3C|3E|60)/gi, decodeURIComponent)];
+  try {
+    readings.push(decodeURIComponent(given));
+  } catch {
+    // It holds a `%` of its own.
+  }
+  return [...new Set(readings)];
 }
 
 /** The form that asks for the token; `entered` is called when there is one. */

@@ -6,6 +6,7 @@
 //! ```
 
 mod carrier;
+mod kept;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,18 +14,25 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, Resume, Session, Status, TransportId,
+    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
+    TransportId,
 };
 use tokio::net::TcpStream;
 
 use self::carrier::Carrier;
+use self::kept::Kept;
 use super::Outbox;
 use crate::pool::LocalPool;
+use crate::routing::Side;
 
 /// Bytes that are sealed before the socket is asked to take them.
 const SEALED_AT_ONCE: usize = 64 << 10;
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
 const PARKED_BYTES: usize = 64 << 10;
+/// The same of a client while too many answers wait for acknowledgements: these stand behind what the peer had sent before
+/// it had the answers. More than most clients have on their way, and far less than a stranger may be given. A server has
+/// proven who it is, and may be read ahead as far as may be kept for it.
+const PARKED_FOR_ACKS_BYTES: usize = 5 * PARKED_BYTES;
 /// Bytes that are read ahead beyond all others for the sake of candidates: each that proves itself while the link is not
 /// read adds a record or two.
 const PROOF_BYTES: usize = 8 * PARKED_BYTES;
@@ -37,9 +45,11 @@ pub struct SessionTransport {
     session: Session,
     kind: LinkKind,
     /// What the peer has not acknowledged.
-    kept: VecDeque<u8>,
+    kept: Kept,
     /// Bytes kept beyond which nothing more is taken from the outbox.
     most_kept: usize,
+    /// Bytes that are read ahead at most while answers wait for acknowledgements.
+    most_ahead_for_acks: usize,
     live: Option<Carrier>,
     /// Replied to, and not proven yet.
     candidate: Option<Carrier>,
@@ -50,6 +60,10 @@ pub struct SessionTransport {
     /// The peer sends nothing behind `ahead`.
     peer_closed: bool,
     farewell: Option<AbortReason>,
+    /// Whether the link is not read until the peer has acknowledged answers to its own requests.
+    awaits_acks: bool,
+    /// Whether the peer has acknowledged something since this was asked last.
+    acknowledged: bool,
     /// Whether the worker has a note that acknowledgements are due.
     pub(crate) listed: bool,
 }
@@ -83,6 +97,7 @@ pub struct Refused {
 impl SessionTransport {
     /// A session whose opening was replied to by `dial`. It keeps up to about `most_kept` bytes to send them again.
     pub fn new(
+        side: Side,
         session: Session,
         kind: LinkKind,
         dial: Dial,
@@ -90,11 +105,16 @@ impl SessionTransport {
         peer: SocketAddr,
         most_kept: usize,
     ) -> Self {
+        let most_ahead_for_acks = match side {
+            Side::Client => PARKED_FOR_ACKS_BYTES,
+            Side::Server => most_kept.max(PARKED_FOR_ACKS_BYTES),
+        };
         Self {
             session,
             kind,
-            kept: VecDeque::new(),
+            kept: Kept::default(),
             most_kept,
+            most_ahead_for_acks,
             live: None,
             candidate: Some(Carrier::new(dial, stream, peer)),
             ahead: VecDeque::new(),
@@ -102,6 +122,8 @@ impl SessionTransport {
             established: false,
             peer_closed: false,
             farewell: None,
+            awaits_acks: false,
+            acknowledged: false,
             listed: false,
         }
     }
@@ -134,6 +156,22 @@ impl SessionTransport {
     /// Bytes that were sent, or are about to be, and are not acknowledged.
     pub fn unacknowledged_bytes(&self) -> usize {
         self.kept.len()
+    }
+
+    /// The link is not read until the peer has acknowledged answers to its own requests, or is read again.
+    pub fn set_awaits_acks(&mut self, awaits: bool) {
+        self.awaits_acks = awaits;
+    }
+
+    /// Whether the peer has acknowledged something since the last call.
+    pub fn take_acknowledged(&mut self) -> bool {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// Answers to the peer's own requests among these.
+    #[inline]
+    pub fn unacknowledged_answers(&self) -> usize {
+        self.kept.unacked_answers()
     }
 
     /// Bytes that it keeps, to send them again or until the link is read.
@@ -169,6 +207,12 @@ impl SessionTransport {
     /// there is enough of it. A candidate can prove itself even then.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         let ahead = self.ahead.len();
+        if ahead >= self.most_ahead() && self.awaits_acks && self.kind == LinkKind::Secure && self.live.is_some() {
+            // The acknowledgements stand behind more than may be read ahead, so they would never be read. The first record
+            // of the next stream brings them.
+            self.drop_stream();
+            return Poll::Ready(());
+        }
         let polled = if ahead < self.most_ahead() {
             self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live])
         } else if ahead < self.most_kept.saturating_add(PROOF_BYTES) {
@@ -182,8 +226,9 @@ impl SessionTransport {
     /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
     /// acknowledgements that wait behind that.
     fn most_ahead(&self) -> usize {
+        let least = if self.awaits_acks { self.most_ahead_for_acks } else { PARKED_BYTES };
         let is_pressed = self.kept.len() > self.most_kept / 2;
-        if is_pressed { self.most_kept.max(PARKED_BYTES) } else { PARKED_BYTES }
+        if is_pressed { self.most_kept.max(least) } else { least }
     }
 
     fn poll_streams(
@@ -250,7 +295,9 @@ impl SessionTransport {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
             Poll::Ready(Ok(count)) => {
                 let bytes = scratch.get_mut(..start + count).unwrap_or_default();
+                let kept = self.kept.len();
                 let received = self.session.receive(id, bytes, now, &mut self.kept);
+                self.acknowledged |= self.kept.len() < kept;
                 let outcome = match received.fault {
                     None | Some(Fault::Over(_)) => Outcome::Goes,
                     Some(_) => Outcome::Faulty,
@@ -306,7 +353,7 @@ impl SessionTransport {
                 Event::Interrupted { transport } => {
                     self.drop_carrier(transport);
                     // It may be all that is kept for a while.
-                    self.kept.shrink_to_fit();
+                    self.kept.shrink();
                     Some(Notice::Interrupted)
                 }
                 Event::GivenUp { transport } => {
@@ -348,7 +395,7 @@ impl SessionTransport {
                 Poll::Ready(false) => break,
                 Poll::Pending => return Poll::Pending,
             }
-            self.take(outbox, pool, SEALED_AT_ONCE);
+            self.kept.take(outbox, pool, SEALED_AT_ONCE, self.most_kept);
             if !self.seal(now, sealed) && !self.say_farewell(outbox, sealed) {
                 break;
             }
@@ -403,19 +450,6 @@ impl SessionTransport {
         self.seal(Instant::now(), sealed)
     }
 
-    /// Moves bytes from the outbox to those that are kept.
-    fn take(&mut self, outbox: &mut Outbox, pool: &mut LocalPool, most: usize) {
-        let mut room = most.min(self.most_kept.saturating_sub(self.kept.len()));
-        while room > 0 {
-            let Some(first) = outbox.first() else { return };
-            let part = first.get(..room).unwrap_or(first);
-            let taken = part.len();
-            self.kept.extend(part);
-            outbox.advance(pool, taken);
-            room -= taken;
-        }
-    }
-
     /// Adds bytes of the gateway's own to the stream, before there is an outbox.
     pub fn say(&mut self, bytes: &[u8]) {
         self.kept.extend(bytes);
@@ -442,13 +476,16 @@ impl SessionTransport {
         &mut self,
         resume: &Resume,
         (stream, peer): (TcpStream, SocketAddr),
-        afford: impl FnOnce() -> bool,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
     ) -> Result<(), Refused> {
-        // The first of it travels with the reply.
-        self.take(outbox, pool, SEALED_AT_ONCE);
-        let dial = match self.session.resume(resume, afford, Instant::now(), &self.kept, &mut rand::rng()) {
+        let (kept, most_kept) = (&mut self.kept, self.most_kept);
+        // Asked when the resume was found authentic: before that, nothing of the session moves for it.
+        let first_flight = move || {
+            kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
+            Some(&*kept)
+        };
+        let dial = match self.session.resume(resume, first_flight, Instant::now(), &mut rand::rng()) {
             Ok(dial) => dial,
             Err(status) => return Err(Refused { stream, status }),
         };
@@ -466,7 +503,7 @@ impl SessionTransport {
     /// Ends this direction behind what waits; it is over when the peer has all.
     pub fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
         self.most_kept = usize::MAX;
-        self.take(outbox, pool, usize::MAX);
+        self.kept.take(outbox, pool, usize::MAX, usize::MAX);
         self.session.close();
     }
 
@@ -492,20 +529,27 @@ impl SessionTransport {
     /// Whether the peer has all that it can be given: the session is over, and its stream is empty.
     pub fn is_finished(&self) -> bool {
         match &self.live {
-            None => self.farewell.is_some() || self.session.end().is_some(),
+            // A peer that comes back in time gets what waits for it, and is told why that was all.
+            None => self.session.end().is_some(),
             Some(live) => self.session.end().is_some() && live.finish(),
         }
     }
 
-    /// The session alone, for a peer that comes once more to learn of its end.
+    /// The session alone, for a peer that comes once more to learn of its end: that all has arrived, or why the gateway
+    /// has aborted it. A legacy session has no words for that.
     pub fn into_ended(self) -> Option<Session> {
-        (self.session.end() == Some(End::Closed)).then_some(self.session)
+        let tells = match self.session.end()? {
+            End::Closed => true,
+            End::Aborted(_) => self.kind == LinkKind::Secure,
+            _ => false,
+        };
+        tells.then_some(self.session)
     }
 
     /// Gives up memory that is not needed now.
     pub fn trim(&mut self) {
         if self.kept.is_empty() {
-            self.kept = VecDeque::new();
+            self.kept.shrink();
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use fastway_session::{HelloError, LinkKind, Status};
+use fastway_session::{HelloError, Status};
 
+use crate::first_bytes::Mistake;
 use crate::handshake::HandshakeFailure;
 
 /// Why a stream did not become a link, nor went on with a session.
@@ -17,8 +18,8 @@ pub(super) enum Failure {
     Dropped,
     #[error("bad first message: {0}")]
     Malformed(#[from] HelloError),
-    #[error("{kind:?} links are not admitted on this port")]
-    NotAdmitted { kind: LinkKind },
+    #[error(transparent)]
+    NotAdmitted(#[from] Mistake),
     #[error("refused: {0}")]
     Refused(Status),
     #[error("the peer did not prove that it has read the reply")]
@@ -89,7 +90,7 @@ impl Failure {
             Self::TooSlow => ArrivalEnd::TooSlow,
             Self::Dropped => ArrivalEnd::Dropped,
             Self::Malformed(_) => ArrivalEnd::Malformed,
-            Self::NotAdmitted { .. } | Self::Refused(Status::NotAdmitted) => ArrivalEnd::NotAdmitted,
+            Self::NotAdmitted(_) | Self::Refused(Status::NotAdmitted) => ArrivalEnd::NotAdmitted,
             Self::Refused(_) => ArrivalEnd::Refused,
             Self::NotProven => ArrivalEnd::NotProven,
             Self::Server(_) => ArrivalEnd::NoServer,

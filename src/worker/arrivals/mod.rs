@@ -18,134 +18,41 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use fastway_service::{AddressPrefix, Progress};
 use fastway_session::{
-    AbortReason, Dial, HandshakeLimits, Handshakes, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume,
-    Session, Status,
+    AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume, Session, Status,
 };
 use fastway_wire::ServerId;
-use rustc_hash::FxHashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, spawn_local, yield_now};
+use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
 pub use self::failure::ArrivalEnd;
 use self::failure::Failure;
 use super::core::Core;
 use super::doors::{admit_client, admit_server};
-use super::inspect::HandshakeInfo;
+use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
+use super::pending::PendingHandshake;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
-use crate::admission::{Permit, Site, site};
-use crate::config::{Config, SessionConfig, SideConfig};
-use crate::handshake;
+use super::turns::Purpose;
+use crate::admission::Permit;
+use crate::config::{LinkKinds, SessionConfig};
+use crate::first_bytes::Mistake;
+use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
 const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 
-/// Streams on the ports that admit sessions, until they are links or turned away.
-#[derive(Debug)]
-pub(super) struct Arrivals {
-    client: Port,
-    server: Port,
-    turn: Rc<Semaphore>,
-}
-
-/// Those of one port.
-#[derive(Debug)]
-pub(super) struct Port {
-    running: Handshakes<u64, Site>,
-    arrivals: FxHashMap<u64, Arrival>,
-    begun: u64,
-}
-
-#[derive(Debug)]
-struct Arrival {
-    task: AbortHandle,
-    peer: SocketAddr,
-    began: Instant,
-}
-
-impl Arrivals {
-    /// Nobody is there. Each of `workers` takes its share of what the limits allow.
-    pub(super) fn new(config: &Config, workers: usize) -> Self {
-        let port = |side: &SideConfig| Port::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server), turn: Rc::new(Semaphore::new(1)) }
-    }
-
-    /// Those of one port.
-    pub(super) fn of(&mut self, side: Side) -> &mut Port {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-
-    /// The turn of an arrival: see [`pass`].
-    fn turn(&self) -> Rc<Semaphore> {
-        Rc::clone(&self.turn)
-    }
-
-    /// Handshakes in progress on a port.
-    pub(super) fn count(&self, side: Side) -> usize {
-        match side {
-            Side::Client => self.client.arrivals.len(),
-            Side::Server => self.server.arrivals.len(),
-        }
-    }
-
-    /// Handshakes in progress.
-    pub(super) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
-        let arrivals = self.client.arrivals.values().chain(self.server.arrivals.values());
-        arrivals
-            .map(move |arrival| HandshakeInfo { peer: arrival.peer, age: now.saturating_duration_since(arrival.began) })
-    }
-}
-
-impl Port {
-    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
-        let sessions = &config.sessions;
-        let share = |limit: usize| limit.div_ceil(workers);
-        let limits = HandshakeLimits {
-            at_once: share(config.limits.max_handshakes),
-            per_address: share(sessions.max_handshakes_per_address),
-            time: side.session.handshake_time,
-            per_second: sessions.max_handshakes_per_second.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX)),
-        };
-        Self { running: Handshakes::new(limits, Instant::now()), arrivals: FxHashMap::default(), begun: 0 }
-    }
-
-    /// Whether there is time for the Diffie-Hellman of an open.
-    fn afford_open(&mut self) -> bool {
-        self.running.afford(Instant::now())
-    }
-
-    /// Whether there is time for that of a resume.
-    pub(super) fn afford_resume(&mut self) -> bool {
-        self.running.afford_resume(Instant::now())
-    }
-
-    fn end(&mut self, number: u64) {
-        self.running.end(number);
-        self.arrivals.remove(&number);
-    }
-
-    /// The next handshake that has taken too long.
-    fn next_late(&mut self) -> Option<Arrival> {
-        let late = self.running.late(Instant::now())?;
-        self.arrivals.remove(&late)
-    }
-}
-
 /// Starts the task of a stream on a port that admits sessions.
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number| async move {
-        let received = receive(&core, newcomer).await;
+        let received = receive(&core, newcomer, number).await;
         core.borrow_mut().arrived(side, peer, number, received);
     });
 }
@@ -155,66 +62,68 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number| async move {
-        let resumed = resume_here(&core, side, link, resume, stream, peer).await;
+        let resumed = resume_here(&core, side, link, resume, stream, peer, number).await;
         core.borrow_mut().arrived(side, peer, number, resumed);
     });
 }
 
-/// Starts a task for a handshake. When there are too many, the oldest is dropped for it.
-fn start<T: Future<Output = ()> + 'static>(
+/// Starts a task for a handshake. When there are too many, another one is dropped for it.
+pub(super) fn start<T: Future<Output = ()> + 'static>(
     core: &Cell,
     side: Side,
     peer: SocketAddr,
     task: impl FnOnce(Cell, u64) -> T,
 ) {
     let mut state = core.borrow_mut();
-    let port = state.arrivals.of(side);
-    port.begun += 1;
-    let (number, began) = (port.begun, Instant::now());
-    let dropped = port.running.begin(number, site(peer.ip()), began).and_then(|oldest| port.arrivals.remove(&oldest));
+    let pending = state.pending.of_mut(side);
+    let number = pending.next();
     let task = spawn_local(task(Rc::clone(core), number)).abort_handle();
-    port.arrivals.insert(number, Arrival { task, peer, began });
-    if let Some(Arrival { task, peer, .. }) = dropped {
-        task.abort();
-        state.arrival_failed(side, peer, &Failure::Dropped);
+    if let Some(PendingHandshake { peer, .. }) = pending.begin(number, task, peer) {
+        state.dropped(side, peer);
     }
 }
 
-/// Waits until it is the turn of an arrival: one for each look at the links that can be read. A handshake takes as long as
-/// many messages, and those who come must not hold up those who are there.
-async fn pass(core: &Cell) {
-    let turn = core.borrow().arrivals.turn();
-    let _in_order = turn.acquire().await;
-    yield_now().await;
+/// Waits until it is the turn of a handshake.
+async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) {
+    let told = {
+        let mut state = core.borrow_mut();
+        state.pending.of_mut(side).advance(number, Progress::Waiting);
+        state.schedule();
+        state.turns.wait(AddressPrefix::from(peer.ip()), purpose, Instant::now())
+    };
+    let _or_the_worker_ends = told.await;
 }
 
 /// Reads what a stream is, and makes of it what it asks for.
-async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
+async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
-    pass(core).await;
+    core.borrow_mut().pending.of_mut(side).advance(number, Progress::Heard);
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
-        LinkKind::Plain => return Err(Failure::NotAdmitted { kind }),
+        LinkKind::Plain => return turn_away(newcomer, kinds).await,
         LinkKind::Secure | LinkKind::Legacy => {}
     }
     let Newcomer { mut stream, peer, permit, .. } = newcomer;
     let request = first_message(&mut stream).await?;
-    if !kinds.admits(kind) {
-        return refuse(core, stream, &request, Status::NotAdmitted).await;
+    if !kinds.admits_request(&request) {
+        return match refuse(core, stream, &request, Status::NotAdmitted).await {
+            Err(Failure::Refused(_)) => Err(Mistake::of_session(kinds, side, kind).into()),
+            other => other,
+        };
     }
-    if !core.borrow().stop.is_reading() {
-        return refuse(core, stream, &request, Status::Draining).await;
-    }
+    let stops = !core.borrow().stop.is_reading();
     match request {
+        // While the gateway stops, too: who is away shall get what waits for him, and know why that was all.
         Request::Resume(resume) => {
             drop(permit);
-            route_resume(core, side, resume, stream, peer).await
+            route_resume(core, side, resume, stream, peer, number).await
         }
+        Request::Open(_) if stops => refuse(core, stream, &request, Status::Draining).await,
         Request::Open(open) => {
             let newcomer = Newcomer { side, stream, peer, permit };
-            open_session(core, newcomer, open).await
+            open_session(core, newcomer, open, number).await
         }
     }
 }
@@ -225,6 +134,17 @@ async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(first[0]),
     }
+}
+
+/// Tells a peer that came without a session that none but these are admitted.
+async fn turn_away(newcomer: Newcomer<TcpStream>, admitted: LinkKinds) -> Result<(), Failure> {
+    let Newcomer { side, stream, .. } = newcomer;
+    let mut first = [0; FIRST_MESSAGE_BYTES];
+    let count = stream.peek(&mut first).await?;
+    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
+    // What matters is the mistake, whether the peer hears of it or not.
+    let _ = say_last(stream, mistake.answer()).await;
+    Err(mistake.into())
 }
 
 async fn first_message(stream: &mut TcpStream) -> Result<Request, Failure> {
@@ -252,16 +172,21 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     Ok(())
 }
 
-async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open) -> Result<(), Failure> {
+async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
-    pass(core).await;
+    let purpose = match open.kind() {
+        LinkKind::Legacy => Purpose::LegacyOpen,
+        LinkKind::Plain | LinkKind::Secure => Purpose::Open,
+    };
+    turn(core, side, peer, number, purpose).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
         Err(status) => return refuse(core, stream, &Request::Open(open), status).await,
     };
+    core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
     let most_kept = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(session, open.kind(), dial, stream, peer, most_kept));
+    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_kept));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     let server = match side {
         Side::Client => None,
@@ -297,11 +222,15 @@ async fn route_resume(
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
+    number: u64,
 ) -> Result<(), Failure> {
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     match shared.sessions.find(resume.name()) {
+        Err(_) if !core.borrow().stop.is_reading() => {
+            refuse(core, stream, &Request::Resume(resume), Status::Draining).await
+        }
         Err(status) => refuse(core, stream, &Request::Resume(resume), status).await,
-        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer).await,
+        Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer, number).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
             shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
@@ -317,8 +246,9 @@ async fn resume_here(
     resume: Resume,
     stream: TcpStream,
     peer: SocketAddr,
+    number: u64,
 ) -> Result<(), Failure> {
-    pass(core).await;
+    turn(core, side, peer, number, Purpose::Resume(link)).await;
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer);
     match resumed {
         Ok(Answered::Taken) => Ok(()),
@@ -363,14 +293,14 @@ impl Core {
         }
         // Until it has proven itself, it takes no place.
         permit.uncount_client();
-        if !self.arrivals.of(side).afford_open() {
-            return Err(Status::Overloaded);
-        }
-        let SessionConfig { legacy_encrypt, legacy_replay_bytes, handshake_time, wait } =
-            self.config.side(side).session;
+        let config = &self.config.side(side).session;
+        let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
-        let limits = Limits { handshake_time, wait, legacy };
-        open.accept(self.config.sessions.key.as_ref(), &limits, Instant::now(), &mut rand::rng())
+        let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
+        let began = Instant::now();
+        let accepted = open.accept(self.config.sessions.key.as_ref(), &limits, began, &mut rand::rng());
+        self.turns.computed(began.elapsed());
+        accepted
     }
 
     /// Counts a stream as a client, if it may be one.
@@ -400,7 +330,7 @@ impl Core {
 
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
-        self.arrivals.of(side).end(number);
+        self.pending.of_mut(side).end(number);
         if let Err(failure) = outcome {
             self.arrival_failed(side, peer, &failure);
         }
@@ -415,15 +345,25 @@ impl Core {
 
     fn arrival_failed(&mut self, side: Side, peer: SocketAddr, failure: &Failure) {
         self.stats.sessions.failed(failure.kind());
-        self.journal.turned_away(side, peer, failure);
+        self.link_log.rejected(side, peer, Rejected::Session(failure.kind()), failure);
     }
 
-    /// Drops the handshakes that take too long.
-    pub(super) fn end_slow_arrivals(&mut self) {
+    /// Accounts for a handshake that made room for another one.
+    fn dropped(&mut self, side: Side, peer: SocketAddr) {
+        match self.config.side(side).kinds.with_sessions() {
+            true => self.arrival_failed(side, peer, &Failure::Dropped),
+            false => self.handshake_failed(peer, HandshakeEnd::Dropped, &Failure::Dropped),
+        }
+    }
+
+    /// Ends the handshakes that take too long.
+    pub(super) fn end_late_handshakes(&mut self) {
         for side in [Side::Client, Side::Server] {
-            while let Some(Arrival { task, peer, .. }) = self.arrivals.of(side).next_late() {
-                task.abort();
-                self.arrival_failed(side, peer, &Failure::TooSlow);
+            while let Some(PendingHandshake { peer, .. }) = self.pending.of_mut(side).end_late() {
+                match self.config.side(side).kinds.with_sessions() {
+                    true => self.arrival_failed(side, peer, &Failure::TooSlow),
+                    false => self.handshake_failed(peer, HandshakeEnd::TooSlow, &HandshakeFailure::TooSlow),
+                }
             }
         }
     }

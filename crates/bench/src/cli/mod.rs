@@ -59,7 +59,7 @@ pub(crate) fn parse(words: &[String], key: Option<String>) -> Result<Invocation,
     let flags = match TopLevel::from_args(&["fastway-bench"], &words) {
         Ok(flags) => flags,
         Err(argh::EarlyExit { output, status: Ok(()) }) => return Ok(Invocation::Print(with_names(output))),
-        Err(argh::EarlyExit { output, status: Err(()) }) => return Err(UsageError(one_line(&output))),
+        Err(argh::EarlyExit { output, status: Err(()) }) => return Err(UsageError(with_hint(one_line(&output)))),
     };
     let (name, kind, run) = match flags.command {
         Command::Echo(flags) => ("echo", echo(&flags), flags.run_flags()),
@@ -92,6 +92,31 @@ fn with_names(help: String) -> String {
 fn one_line(complaint: &str) -> String {
     let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ")
+}
+
+/// What others call our flags.
+const MEANT: [(&str, &str); 11] = [
+    ("--seconds", "--time, as in --time 5s"),
+    ("--duration", "--time, as in --time 5s"),
+    ("--clients", "--links"),
+    ("--players", "--links"),
+    ("--conns", "--connections"),
+    ("--bytes", "--size"),
+    ("--payload", "--size"),
+    ("--runs", "--rounds"),
+    ("--repeat", "--rounds"),
+    ("--output", "--report"),
+    ("--html", "--report"),
+];
+
+/// Names our flag for one that is not known here.
+fn with_hint(complaint: String) -> String {
+    let unknown = complaint.strip_prefix("Unrecognized argument: ").and_then(|rest| rest.split([' ', '=']).next());
+    let meant = MEANT.iter().find(|(theirs, _)| Some(*theirs) == unknown);
+    match meant {
+        Some((_, ours)) => format!("{complaint}; did you mean {ours}?"),
+        None => complaint,
+    }
 }
 
 fn single(work: Work, run: RunFlags, key: Option<String>) -> Result<Bench, UsageError> {

@@ -1,5 +1,6 @@
 //! A link that is spoken to step by step, before the load begins.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::thread;
@@ -60,7 +61,7 @@ impl Dialog {
         patiently(|| {
             let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
-            connect(&socket, &gateway)?;
+            connect(&socket, &gateway).map_err(|error| explained(error.into(), doors.client))?;
             Self::over(socket.into(), doors.players)
         })
     }
@@ -154,10 +155,25 @@ fn patiently(enter: impl Fn() -> io::Result<Dialog>) -> io::Result<Dialog> {
 }
 
 fn socket_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).map_err(|error| explained(error, address))?;
     // A port of the range that is handed out for outgoing connections can be connected to itself.
     match stream.local_addr()? == stream.peer_addr()? {
         true => Err(ErrorKind::ConnectionRefused.into()),
         false => Ok(stream),
     }
+}
+
+/// Says what it means that an address is not available: the system's own words do not.
+fn explained(error: io::Error, address: SocketAddr) -> io::Error {
+    if error.kind() != ErrorKind::AddrNotAvailable {
+        return error;
+    }
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let range = range.split_whitespace().collect::<Vec<_>>().join(" to ");
+    let text = format!(
+        "no source port is left for links to {address}. Each link needs one of the ports {range} \
+         (net.ipv4.ip_local_port_range), and a port stays taken for a minute after its link. Give fewer --links, wait a \
+         minute, or widen that range ({error})"
+    );
+    io::Error::new(ErrorKind::AddrNotAvailable, text)
 }

@@ -29,12 +29,28 @@ impl Machine {
         }
     }
 
+    /// A warning, if others wanted the processors when the run began.
+    pub(crate) fn busy(&self) -> Option<String> {
+        let load: f64 = self.load_average.as_ref()?.parse().ok()?;
+        let cores = u32::try_from(self.cores).unwrap_or(u32::MAX);
+        (load >= f64::from(cores)).then(|| {
+            format!(
+                "The machine was busy: a load average of {load} on {} when the run began. Other programs took the \
+                 processors away in between, so the figures say little; measure again on a quiet machine.",
+                self.cores_in_words()
+            )
+        })
+    }
+
+    fn cores_in_words(&self) -> String {
+        format!("{} core{}", self.cores, if self.cores == 1 { "" } else { "s" })
+    }
+
     /// One line.
     pub(crate) fn describe(&self) -> String {
-        let cores = format!("{} core{}", self.cores, if self.cores == 1 { "" } else { "s" });
         let facts = [
             self.cpu.clone(),
-            Some(cores),
+            Some(self.cores_in_words()),
             self.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
             self.governor.as_ref().map(|governor| format!("governor {governor}")),
             self.load_average.as_ref().map(|load| format!("load average {load} at the start")),
@@ -46,4 +62,26 @@ impl Machine {
 fn model(cpuinfo: &str) -> Option<String> {
     let line = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"))?;
     Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_with_a_load_of_all_its_cores_is_busy() {
+        let machine = |load: &str| Machine {
+            cpu: None,
+            cores: 2,
+            kernel: None,
+            governor: None,
+            load_average: Some(load.to_owned()),
+        };
+        for quiet in ["0.00", "1.99", "odd"] {
+            assert_eq!(machine(quiet).busy(), None, "{quiet}");
+        }
+        let warning = machine("8.03").busy().unwrap();
+        assert!(warning.starts_with("The machine was busy: a load average of 8.03 on 2 cores"), "{warning}");
+        assert!(machine("2.00").busy().is_some());
+    }
 }

@@ -25,11 +25,14 @@ pub(crate) fn comparison(rows: &[Row]) -> String {
         let details: Vec<String> = row.details.iter().map(|(key, value)| format!("{key} {}", number(*value))).collect();
         text.push_str(&format!("\n{} · {}: {}", row.work, row.gateway, details.join(", ")));
     }
-    let busy: Vec<String> = rows.iter().filter(|row| row.generator_busy > AT_ITS_LIMIT).map(label).collect();
-    if !busy.is_empty() {
-        text.push_str(&format!("\n{} {}", busy.join(", "), LIMIT));
-    }
+    at_its_limit(rows).iter().for_each(|limit| text.push_str(&format!("\n{limit}")));
     text.trim_end().to_owned() + "\n"
+}
+
+/// A warning, if the generator could not have done more in some runs.
+pub(crate) fn at_its_limit(rows: &[Row]) -> Option<String> {
+    let busy: Vec<String> = rows.iter().filter(|row| row.generator_busy > AT_ITS_LIMIT).map(label).collect();
+    (!busy.is_empty()).then(|| format!("{} {LIMIT}", busy.join(", ")))
 }
 
 const LIMIT: &str = "(generator): always busy, so frames/s and latency show its own limit; CPU per frame does not.";

@@ -56,7 +56,7 @@ impl Churn {
             allocated_bytes: allocations.by_part().first().copied(),
             generator: Generator { busy: (busy * 1e3).round() / 1e3, ..Generator::default() },
             details: details(&door, leaked(&session, descriptors)),
-            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline },
+            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline, ..Plots::default() },
             ..Findings::default()
         })
     }

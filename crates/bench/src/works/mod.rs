@@ -2,6 +2,7 @@
 
 mod churn;
 mod echo;
+mod explain;
 mod idle;
 mod large;
 mod mixed;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Rate;
 use super::trouble::{Kind, Trouble};
 use crate::load::{Fault, Tally};
-use crate::outcome::{float, micros};
+use crate::outcome::{Plots, float, micros};
 use crate::session::{Findings, Session};
 
 /// How long the open loop goes on undisturbed, and then disturbed, before it is undisturbed again. What the machine itself
@@ -40,7 +40,9 @@ impl Stall {
         let recorded = session.load(self.base.layout(), self.base.traffic(), parts, &mut on_part)?;
         done += trouble.map_or(Ok(0), Trouble::stop)?;
         let (alone, during) = (recorded.tally(|part| !is_disturbed(part)), recorded.tally(is_disturbed));
-        Ok(Findings { details: details(&alone, &during, done), ..recorded.findings(is_disturbed) })
+        let findings = recorded.findings(is_disturbed);
+        let plots = Plots { alone: Some(alone.latency.clone()), ..findings.plots };
+        Ok(Findings { details: details(&alone, &during, done), plots, ..findings })
     }
 }
 

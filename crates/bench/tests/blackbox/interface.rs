@@ -221,6 +221,55 @@ fn a_report_is_well_formed_and_needs_nothing_from_outside() {
 }
 
 #[test]
+fn a_report_explains_its_works_and_says_the_result_in_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateways = [format!("first={}", yardstick()), format!("second={}", yardstick())];
+    let gateways = gateways.each_ref().map(|gateway| ["--gateway", gateway]).concat();
+    let words = ["compare", "--works", "round-trip,stall-floods", "--rounds", "2", "--time", "500ms"];
+    let folder = ["--max-lag", "10s", "--report", dir.path().to_str().unwrap()];
+    bench(&[&words[..], &folder, &gateways].concat()).expect_success();
+    let page = fs::read_to_string(dir.path().join("index.html")).unwrap();
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+    let page = roxmltree::Document::parse_with_options(&page, options).unwrap();
+    let text: String = page.descendants().filter_map(|node| node.text()).collect();
+    for part in [
+        "In all 8 runs every message arrived whole and in order",
+        "second takes ",
+        "Beside a peer that misbehaves, 99 % of the messages over first take at most",
+        "one player with one connection each send messages of 64 bytes",
+        "beside a peer that misbehaves: a player that sends 200,000 messages a second",
+        "half of the messages, and 99 % of them, took at most this long",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // What it links to is there.
+    let links: Vec<&str> = page.descendants().filter_map(|node| node.attribute("href")?.strip_prefix('#')).collect();
+    assert!(links.contains(&"stall-floods"), "{links:?}");
+    for link in links {
+        assert!(page.descendants().any(|node| node.attribute("id") == Some(link)), "{link}");
+    }
+    let stall = fs::read_to_string(dir.path().join("stall-floods-stall.svg")).unwrap();
+    for line in ["first alone", "first beside it", "second alone", "second beside it"] {
+        assert!(stall.contains(line), "{line}");
+    }
+    assert!(dir.path().join("overview.svg").exists());
+}
+
+#[test]
+fn a_run_that_finds_no_source_port_says_so() {
+    // A network of its own with few ports.
+    let script = "echo '40000 40019' > /proc/sys/net/ipv4/ip_local_port_range && ip link set lo up && exec \"$@\"";
+    let prefix = ["unshare", "--map-root-user", "--net", "sh", "-c", script, "sh"];
+    let words = ["echo", "--links", "50", "--time", "100ms", "--gateway"];
+    let exit = Program::start_within(&prefix, &[&words[..], &[&yardstick(), "--sleep"]].concat()).wait();
+    exit.expect_failure(&[
+        "could not be opened: no source port is left for links to 127.0.0.1:",
+        "one of the ports 40000 to 40019 (net.ipv4.ip_local_port_range)",
+        "Give fewer --links",
+    ]);
+}
+
+#[test]
 fn a_gateway_that_dies_is_named_with_its_last_words() {
     // The shell says something, and dies when its time is over, in the middle of the run.
     let command = format!("sh -c 'echo goodbye; exec timeout -s KILL 1 \"$@\"' sh {}", yardstick());
@@ -286,6 +335,9 @@ fn a_faulty_command_line_is_refused_and_says_what_is_accepted() {
         (&["echo", "--size", "1G"], "as in 64, 32K or 1M"),
         (&["echo", "--links", "0"], "--links is 0"),
         (&["echo", "--time", "0"], "--time is 0"),
+        (&["echo", "--seconds", "5"], "--seconds; did you mean --time, as in --time 5s?"),
+        (&["suite", "--runs=3"], "did you mean --rounds?"),
+        (&["idle", "--clients", "3"], "did you mean --links?"),
         (&["rate", "--rate", "0"], "a number above 0"),
         (&["echo", "--client-addr", "127.0.0.1:1"], "--server-addr"),
         (&["echo", "--gateway", "gw"], "where {client} goes"),

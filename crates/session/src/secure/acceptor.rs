@@ -78,18 +78,20 @@ impl SecureSession {
     }
 
     /// See [`crate::Session::resume`]. What comes first costs the least and shows the most.
-    pub(crate) fn resume(
+    pub(crate) fn resume<'b, B: ReplayBuffer + 'b>(
         &mut self,
         resume: &SecureResume<'_>,
-        afford: impl FnOnce() -> bool,
+        afford: impl FnOnce() -> Option<&'b B>,
         now: Instant,
-        buffer: &impl ReplayBuffer,
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
-        // The initiator may have missed the last acknowledgement, and the reply tells it.
-        if self.life.end().is_some_and(|end| end != End::Closed) {
-            return Err(Status::Expired);
-        }
+        let aborted = match self.life.end() {
+            // The initiator may have missed the last acknowledgement, and the reply tells it.
+            None | Some(End::Closed) => None,
+            // It may not have heard of that, and is told behind the reply.
+            Some(End::Aborted(reason)) => Some(reason),
+            Some(_) => return Err(Status::Expired),
+        };
         let Role::Acceptor(acceptor) = &mut self.role else { return Err(Status::Unknown) };
         let ticket = acceptor.ticket(resume.id).ok_or(Status::Unknown)?;
         let mut handshake = start(&Pattern::NnPsk0 { secret: &ticket.secret }, resume.head, rng)?;
@@ -101,9 +103,7 @@ impl SecureSession {
         if !self.outgoing.can_continue_from(count) {
             return Err(Status::DataGap);
         }
-        if !afford() {
-            return Err(Status::Overloaded);
-        }
+        let buffer = afford().ok_or(Status::Overloaded)?;
         acceptor.attempt = resume.attempt;
         acceptor.has_ticket(resume.id);
         let received = self.incoming.received();
@@ -113,7 +113,10 @@ impl SecureSession {
         let id = self.life.name_transport();
         let mut transport = Box::new(Transport::new(Path::accepted(id, resume.attempt, count, received), keys));
         let limit = bytes.len() + FIRST_FLIGHT_BYTES;
-        let filled = transport.fill(&mut self.outgoing, &mut self.incoming, buffer, now, &mut bytes, limit);
+        let filled = match aborted {
+            Some(reason) => transport.abort(reason, &mut bytes),
+            None => transport.fill(&mut self.outgoing, &mut self.incoming, buffer, now, &mut bytes, limit),
+        };
         filled.map_err(|_| Status::NotAuthentic)?;
         self.try_transport(transport, now);
         Ok(Dial { transport: id, bytes })

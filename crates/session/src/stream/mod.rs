@@ -122,7 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             let carrier = match supply {
                 Supply::Dial(transport) => self.dial(transport),
                 Supply::Resume(resume, transport) => {
-                    let answer = self.session.resume(&resume, || true, now(), &self.backlog, &mut rand::rng());
+                    let answer = self.session.resume(&resume, || Some(&self.backlog), now(), &mut rand::rng());
                     Some(match answer {
                         Ok(dial) => Carrier::new(transport, dial),
                         Err(status) => Carrier::refusal(transport, resume.refusal(status)),

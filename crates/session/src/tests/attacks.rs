@@ -370,6 +370,19 @@ fn an_abort_reaches_the_other_end() {
 }
 
 #[test]
+fn who_missed_an_abort_is_told_its_reason_when_he_resumes() {
+    let mut world = established(World::secure(true));
+    world.acceptor().unwrap().write(5000);
+    world.acceptor().unwrap().session.abort(AbortReason::TooSlow);
+    world.cut(0, true);
+    assert_eq!(world.initiator.session.end(), None);
+    world.connect();
+    exchange(&mut world);
+    assert_eq!(world.initiator.session.end(), Some(End::AbortedByPeer(AbortReason::TooSlow)));
+    assert_eq!(world.initiator.read, 100, "nothing more comes of a session that is over");
+}
+
+#[test]
 fn a_cut_is_never_taken_for_an_end() {
     let mut world = established(World::secure(true));
     world.cut(0, true);
@@ -424,14 +437,14 @@ fn what_cannot_be_afforded_is_refused_after_it_was_found_authentic() {
     let _ = initiator.receive(open.transport, &mut reply.bytes.clone(), now, &mut there);
     let resume = initiator.connect(now, &mut rng).unwrap();
     let Request::Resume(genuine) = request_of(&resume.bytes) else { panic!("not a resume") };
-    let refused = acceptor.resume(&genuine, || false, now, &here, &mut rng);
+    let refused = acceptor.resume(&genuine, || None::<&Backlog>, now, &mut rng);
     assert_eq!(refused.unwrap_err(), Status::Overloaded);
     let mut forged = resume.bytes.clone();
     *forged.last_mut().unwrap() ^= 1;
     let Request::Resume(forged) = request_of(&forged) else { panic!("not a resume") };
-    let never = || panic!("a forged resume costs no Diffie-Hellman");
-    assert_eq!(acceptor.resume(&forged, never, now, &here, &mut rng).unwrap_err(), Status::NotAuthentic);
-    assert!(acceptor.resume(&genuine, || true, now, &here, &mut rng).is_ok(), "it may come again");
+    let never = || -> Option<&Backlog> { panic!("a forged resume costs no Diffie-Hellman and moves no byte") };
+    assert_eq!(acceptor.resume(&forged, never, now, &mut rng).unwrap_err(), Status::NotAuthentic);
+    assert!(acceptor.resume(&genuine, || Some(&here), now, &mut rng).is_ok(), "it may come again");
 }
 
 fn request_of(bytes: &[u8]) -> Request {

@@ -292,7 +292,7 @@ impl World {
                 let peer = found.and_then(|found| self.sessions.get_mut(found));
                 let answer = peer
                     .ok_or(Status::Unknown)
-                    .and_then(|peer| peer.session.resume(resume, || true, self.now, &peer.backlog, &mut self.rng));
+                    .and_then(|peer| peer.session.resume(resume, || Some(&peer.backlog), self.now, &mut self.rng));
                 (session, answer.map_err(|status| (status, resume.refusal(status))))
             }
         };

@@ -7,6 +7,9 @@ namespace Fastway.Sessions.Legacy
     /// earnest.</summary>
     internal sealed class LegacySession : Session
     {
+        /// <summary>The least that waits to be sent, however little is kept to be sent again.</summary>
+        private const int LeastWaitingBytes = 4096;
+
         private static readonly byte[] Nothing = new byte[0];
 
         private readonly bool _encrypt;
@@ -16,11 +19,13 @@ namespace Fastway.Sessions.Legacy
         private Shared _shared;
         private ulong _written;
         private ulong _read;
+        /// <summary>What the acceptor had read when the last transport was made.</summary>
+        private ulong _readByPeer;
         private Transport _transport;
         private bool _closing;
 
         public LegacySession(bool encrypt, int replayBytes, long patience, long now, RandomSource random)
-            : base(replayBytes, patience, now, random)
+            : base(Math.Max(replayBytes, LeastWaitingBytes), patience, now, random)
         {
             _encrypt = encrypt;
             _replayBytes = replayBytes;
@@ -46,6 +51,11 @@ namespace Fastway.Sessions.Legacy
         public override ulong Received
         {
             get { return _read; }
+        }
+
+        public override ulong Progress
+        {
+            get { return _read + _readByPeer; }
         }
 
         public override long Timeout
@@ -153,6 +163,7 @@ namespace Fastway.Sessions.Legacy
                 return Over(SessionEnd.Refused(Status.DataGap));
             }
             _transport.Cursor = read;
+            _readByPeer = read;
             return Fault.None;
         }
 

@@ -1,4 +1,3 @@
-using System;
 using Fastway.Crypto;
 
 namespace Fastway.Sessions.Secure
@@ -61,7 +60,6 @@ namespace Fastway.Sessions.Secure
             var ephemeral = Bytes.Slice(message, 0, X25519.KeyBytes);
             MixEphemeral(ephemeral);
             var agreed = MixShared(ephemeral);
-            Array.Clear(_ephemeral, 0, _ephemeral.Length);
             return agreed ? _noise.DecryptAndHash(Bytes.Slice(message, X25519.KeyBytes)) : null;
         }
 
@@ -69,6 +67,13 @@ namespace Fastway.Sessions.Secure
         public byte[][] Split()
         {
             return _noise.Split();
+        }
+
+        /// <summary>Forgets all that the handshake knew, whether it was finished or not. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(_ephemeral);
+            _noise.Wipe();
         }
 
         private void MixEphemeral(byte[] key)
@@ -88,7 +93,7 @@ namespace Fastway.Sessions.Secure
                 return false;
             }
             _noise.MixKey(shared);
-            Array.Clear(shared, 0, shared.Length);
+            Secrets.Wipe(shared);
             return true;
         }
     }

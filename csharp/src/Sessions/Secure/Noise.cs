@@ -1,4 +1,3 @@
-using System;
 using System.Text;
 using Fastway.Crypto;
 
@@ -23,7 +22,7 @@ namespace Fastway.Sessions.Secure
         {
             var bytes = Encoding.ASCII.GetBytes(name);
             _hash = bytes.Length == Sha256.HashBytes ? bytes : Sha256.Hash(bytes);
-            _chainingKey = _hash;
+            _chainingKey = (byte[])_hash.Clone();
             MixHash(prologue);
         }
 
@@ -35,15 +34,16 @@ namespace Fastway.Sessions.Secure
         public void MixKey(byte[] material)
         {
             var keys = Hkdf.Keys(_chainingKey, material, 2);
-            _chainingKey = keys[0];
+            Chain(keys[0]);
             Use(keys[1]);
         }
 
         public void MixKeyAndHash(byte[] material)
         {
             var keys = Hkdf.Keys(_chainingKey, material, 3);
-            _chainingKey = keys[0];
+            Chain(keys[0]);
             MixHash(keys[1]);
+            Secrets.Wipe(keys[1]);
             Use(keys[2]);
         }
 
@@ -79,6 +79,16 @@ namespace Fastway.Sessions.Secure
             return Hkdf.Keys(_chainingKey, Nothing, 2);
         }
 
+        /// <summary>Forgets all that was mixed. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(_chainingKey);
+            if (_cipher != null)
+            {
+                _cipher.Wipe();
+            }
+        }
+
         private byte[] Open(byte[] received)
         {
             var count = received.Length - ChaChaPoly.TagBytes;
@@ -87,16 +97,26 @@ namespace Fastway.Sessions.Secure
             {
                 return null;
             }
-            var payload = new byte[count];
-            Buffer.BlockCopy(bytes, 0, payload, 0, count);
+            var payload = Bytes.Slice(bytes, 0, count);
+            Secrets.Wipe(bytes);
             return payload;
+        }
+
+        private void Chain(byte[] key)
+        {
+            Secrets.Wipe(_chainingKey);
+            _chainingKey = key;
         }
 
         private void Use(byte[] key)
         {
+            if (_cipher != null)
+            {
+                _cipher.Wipe();
+            }
             _cipher = new ChaChaPoly(key);
             _nonce = 0;
-            Array.Clear(key, 0, key.Length);
+            Secrets.Wipe(key);
         }
     }
 }

@@ -5,10 +5,12 @@ namespace Fastway.Sessions.Secure
     /// <summary>Counts of what this end sends. The close counts as one byte behind the last.</summary>
     internal sealed class Outgoing
     {
-        private ulong _acknowledged;
         /// <summary>The furthest that any transport was given.</summary>
         private ulong _sent;
         private bool _closeAcknowledged;
+
+        /// <summary>Count of what the other end is known to have.</summary>
+        public ulong Acknowledged { get; private set; }
 
         /// <summary>Whether the stream ends behind what the owner has written.</summary>
         public bool IsClosed { get; private set; }
@@ -27,26 +29,26 @@ namespace Fastway.Sessions.Secure
         /// <summary>Whether a transport can begin at <paramref name="count"/>.</summary>
         public bool CanContinueFrom(ulong count)
         {
-            return _acknowledged <= count && count <= _sent;
+            return Acknowledged <= count && count <= _sent;
         }
 
         /// <summary>Takes the other end's count, which came by a transport that was given everything before
         /// <paramref name="given"/>, and drops what it has. Says what is wrong with the count, or null.</summary>
         public string Acknowledge(ulong count, ulong given, ReplayBuffer kept)
         {
-            if (count < _acknowledged || count > given)
+            if (count < Acknowledged || count > given)
             {
-                return "it counts " + count + " bytes as received, of " + _acknowledged + " acknowledged and " + given
+                return "it counts " + count + " bytes as received, of " + Acknowledged + " acknowledged and " + given
                     + " sent";
             }
-            var newly = count - _acknowledged;
+            var newly = count - Acknowledged;
             var bytes = (int)Math.Min(newly, (ulong)kept.Count);
             kept.Release(bytes);
             if (newly > (ulong)bytes)
             {
                 _closeAcknowledged = true;
             }
-            _acknowledged = count;
+            Acknowledged = count;
             return null;
         }
 
@@ -54,7 +56,7 @@ namespace Fastway.Sessions.Secure
         /// <paramref name="cursor"/>.</summary>
         public int PlaceOf(ulong cursor)
         {
-            return (int)(cursor - _acknowledged);
+            return (int)(cursor - Acknowledged);
         }
 
         /// <summary>Whether such a transport is to be given the close next.</summary>

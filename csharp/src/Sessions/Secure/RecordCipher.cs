@@ -1,4 +1,3 @@
-using System;
 using Fastway.Crypto;
 
 namespace Fastway.Sessions.Secure
@@ -16,13 +15,19 @@ namespace Fastway.Sessions.Secure
         public RecordCipher(byte[] key)
         {
             _cipher = new ChaChaPoly(key);
-            Array.Clear(key, 0, key.Length);
+            Secrets.Wipe(key);
         }
 
         /// <summary>Whether all nonces are used.</summary>
         public bool IsWornOut
         {
             get { return _used == Nonces; }
+        }
+
+        /// <summary>Forgets the key. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            _cipher.Wipe();
         }
 
         /// <summary>Makes a record of a plaintext that stands behind the place for its length, and returns its

@@ -55,6 +55,11 @@ namespace Fastway.Sessions.Secure
             get { return _incoming.Received; }
         }
 
+        public override ulong Progress
+        {
+            get { return _incoming.Received + _outgoing.Acknowledged; }
+        }
+
         public override long Timeout
         {
             get { return _live == null || End != null ? Life.Expires : Math.Min(_incoming.AckDue, Life.Expires); }
@@ -81,8 +86,27 @@ namespace Fastway.Sessions.Secure
 
         protected override void DropTransport()
         {
-            _live = null;
-            _pending = null;
+            if (_live != null)
+            {
+                _live.Wipe();
+                _live = null;
+            }
+            ForgetHandshake();
+        }
+
+        public override void Forget()
+        {
+            base.Forget();
+            ForgetTicket();
+        }
+
+        private void ForgetHandshake()
+        {
+            if (_pending != null)
+            {
+                _pending.Wipe();
+                _pending = null;
+            }
         }
 
         /// <summary>An open, or a resume as soon as there is a ticket.</summary>
@@ -176,6 +200,13 @@ namespace Fastway.Sessions.Secure
             {
                 return Fault.NotAuthentic;
             }
+            var fault = AgreeOn(payload);
+            Secrets.Wipe(payload);
+            return fault;
+        }
+
+        private Fault AgreeOn(byte[] payload)
+        {
             var isResume = _ticket != null;
             if (payload.Length < Ticket.TotalBytes + (isResume ? 8 : 4))
             {
@@ -190,16 +221,25 @@ namespace Fastway.Sessions.Secure
             {
                 Life.Wait = 1000L * LittleEndian.ReadUInt32(payload, Ticket.TotalBytes);
             }
+            ForgetTicket();
             _ticket = new Ticket(payload);
-            Array.Clear(payload, 0, payload.Length);
             _outgoing.Acknowledge(cursor, cursor, Outbox);
             // The first message has told it.
             _incoming.Tell();
             _live = new SecureTransport(_pending.Split(), cursor, _outgoing, _incoming, Outbox);
-            _pending = null;
+            ForgetHandshake();
             Connected();
             FinishIfDone();
             return End != null ? Fault.Over : Fault.None;
+        }
+
+        private void ForgetTicket()
+        {
+            if (_ticket != null)
+            {
+                _ticket.Wipe();
+                _ticket = null;
+            }
         }
 
         /// <summary>Opens record after record in place, and leaves the stream's bytes one behind the other.</summary>

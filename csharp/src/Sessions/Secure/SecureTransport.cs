@@ -68,6 +68,13 @@ namespace Fastway.Sessions.Secure
             return Sealing.Seal(to, at, record.StreamBytes + trailer);
         }
 
+        /// <summary>Forgets the keys. It is of no use afterwards.</summary>
+        public void Wipe()
+        {
+            Sealing.Wipe();
+            Opening.Wipe();
+        }
+
         /// <summary>Copies what the transport was not given yet, up to <paramref name="most"/> bytes.</summary>
         private int CopyStream(byte[] to, int at, int most)
         {

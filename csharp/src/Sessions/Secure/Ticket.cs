@@ -20,5 +20,11 @@ namespace Fastway.Sessions.Secure
         public byte[] Id { get; }
 
         public byte[] Secret { get; }
+
+        /// <summary>Forgets the secret: a newer ticket takes its place, or the session is over.</summary>
+        public void Wipe()
+        {
+            Secrets.Wipe(Secret);
+        }
     }
 }

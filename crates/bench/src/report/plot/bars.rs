@@ -16,14 +16,15 @@ const THICK: f64 = 20.0;
 #[derive(Clone, Debug)]
 pub(super) struct Bar {
     pub(super) name: String,
+    pub(super) colour: usize,
     pub(super) median: f64,
     pub(super) rounds: Vec<f64>,
     /// To the first bar.
     pub(super) ratio: Option<f64>,
 }
 
-/// Draws the bars; less is better.
-pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
+/// Draws the bars; less is better. `note` says what a bar and a dot are.
+pub(super) fn draw(title: &str, unit: &str, note: &str, bars: &[Bar]) -> String {
     let rows = u32::try_from(bars.len()).unwrap_or(u32::MAX);
     let mut svg = Svg::new(WIDTH, TOP + ROW * f64::from(rows) + 22.0);
     svg.text((LEFT, 22.0), "title", Anchor::Start, title);
@@ -32,11 +33,11 @@ pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
     let scale = Scale::from_zero(most);
     let at = |value: f64| LEFT + scale.place(value).max(0.0) * (RIGHT - LEFT);
     let mut y = TOP;
-    for (index, bar) in bars.iter().enumerate() {
+    for bar in bars {
         svg.text((LEFT, y + 14.0), "label", Anchor::Start, &bar.name);
         let (top, middle) = (y + 20.0, y + 20.0 + THICK / 2.0);
         let figure = format!("{} {unit}", number(bar.median));
-        let class = format!("f{}", index % COLOURS);
+        let class = format!("f{}", bar.colour % COLOURS);
         svg.bar((LEFT, top), ((at(bar.median) - LEFT).max(1.0), THICK), &class, &format!("{}: {figure}", bar.name));
         bar.rounds.iter().for_each(|round| svg.dot((at(*round), middle), "dot"));
         let end = bar.rounds.iter().copied().fold(bar.median, f64::max);
@@ -44,6 +45,6 @@ pub(super) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
         svg.text((at(end) + 10.0, middle + 4.0), "label", Anchor::Start, &format!("{}{ratio}", number(bar.median)));
         y += ROW;
     }
-    svg.text((LEFT, y + 12.0), "note", Anchor::Start, "bar: median · dot: one round");
+    svg.text((LEFT, y + 12.0), "note", Anchor::Start, note);
     svg.finish(title)
 }

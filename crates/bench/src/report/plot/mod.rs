@@ -7,7 +7,7 @@ mod svg;
 
 use hdrhistogram::Histogram;
 
-use super::summary::{cost, median, ratio};
+use super::summary::{Row, cost, median, ratio};
 use super::table::number;
 use crate::load::{STEP, histogram};
 use crate::outcome::{Outcome, float};
@@ -31,19 +31,58 @@ pub(crate) struct Runs<'a> {
 
 /// Everything that can be drawn of a work.
 pub(crate) fn plots(runs: &[Runs<'_>]) -> Vec<Plot> {
-    let drawn = [("latency", latency(runs)), ("throughput", throughput(runs)), ("cpu", costs(runs))];
+    let beside = beside_trouble(runs);
+    let latency = if beside.is_some() { None } else { latency(runs) };
+    let drawn = [("stall", beside), ("latency", latency), ("throughput", throughput(runs)), ("cpu", costs(runs))];
     drawn.into_iter().filter_map(|(kind, svg)| Some(Plot { kind, svg: svg? })).collect()
 }
 
 /// Percentiles, ever further apart: the right half is the slowest hundredth.
 fn latency(runs: &[Runs<'_>]) -> Option<String> {
-    let merged: Vec<(String, Histogram<u64>)> =
-        runs.iter().map(|runs| (runs.gateway.to_owned(), merged(runs))).filter(|(_, all)| !all.is_empty()).collect();
-    let fewest = merged.iter().map(|(_, all)| all.len()).min()?;
+    let of = |(colour, runs): (usize, &Runs<'_>)| Latencies {
+        name: runs.gateway.to_owned(),
+        colour,
+        dashed: false,
+        all: merged(runs, |run| run.plots.latency.as_ref()),
+    };
+    by_percentile("Latency", runs.iter().enumerate().map(of))
+}
+
+/// What the others notice of a peer that misbehaves: percentiles without it and beside it.
+fn beside_trouble(runs: &[Runs<'_>]) -> Option<String> {
+    let both = runs.iter().enumerate().flat_map(|(colour, runs)| {
+        let alone = merged(runs, |run| run.plots.alone.as_ref());
+        let during = merged(runs, |run| run.plots.alone.as_ref().and(run.plots.latency.as_ref()));
+        [(alone, "alone", true), (during, "beside it", false)].map(|(all, when, dashed)| Latencies {
+            name: format!("{} {when}", runs.gateway),
+            colour,
+            dashed,
+            all,
+        })
+    });
+    by_percentile("Latency beside the peer", both)
+}
+
+/// What the latencies of one line come from.
+struct Latencies {
+    name: String,
+    colour: usize,
+    dashed: bool,
+    all: Histogram<u64>,
+}
+
+fn by_percentile(title: &str, latencies: impl Iterator<Item = Latencies>) -> Option<String> {
+    let latencies: Vec<Latencies> = latencies.filter(|latencies| !latencies.all.is_empty()).collect();
+    let fewest = latencies.iter().map(|latencies| latencies.all.len()).min()?;
     // Beyond that, a percentile would be told by a handful of messages.
     let nines = (float(fewest) / 10.0).log10().floor().clamp(1.0, 4.0);
-    let series: Vec<Series> =
-        merged.iter().map(|(name, all)| Series { name: name.clone(), lines: vec![percentiles(all, nines)] }).collect();
+    let series = latencies.into_iter().map(|Latencies { name, colour, dashed, all }| Series {
+        name,
+        colour,
+        dashed,
+        lines: vec![percentiles(&all, nines)],
+    });
+    let series: Vec<Series> = series.collect();
     let values = || series.iter().flat_map(|series| series.lines.iter().flatten()).map(|(_, micros)| *micros);
     let (least, most) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
     let x = Axis {
@@ -52,7 +91,7 @@ fn latency(runs: &[Runs<'_>]) -> Option<String> {
         ticks: percentile_ticks(nines),
     };
     let y = Axis::new(Scale::log(least.max(0.1), most), "log scale", time_label);
-    Some(lines::draw("Latency", &x, &y, &series))
+    Some(lines::draw(title, &x, &y, &series))
 }
 
 /// Points of `(nines, microseconds)`: 1 is the 90th percentile, 2 the 99th.
@@ -68,9 +107,9 @@ fn percentile_ticks(nines: f64) -> Vec<(f64, String)> {
     ticks.into_iter().filter(|(place, _)| *place <= nines).map(|(place, text)| (place, format!("{text} %"))).collect()
 }
 
-fn merged(runs: &Runs<'_>) -> Histogram<u64> {
+fn merged(runs: &Runs<'_>, of: impl Fn(&Outcome) -> Option<&Histogram<u64>>) -> Histogram<u64> {
     let mut all = histogram();
-    for latency in runs.outcomes.iter().filter_map(|run| run.plots.latency.as_ref()) {
+    for latency in runs.outcomes.iter().filter_map(|run| of(run)) {
         // All have the same bounds, so none is refused.
         let _ = all.add(latency);
     }
@@ -79,7 +118,8 @@ fn merged(runs: &Runs<'_>) -> Histogram<u64> {
 
 /// One line for each round.
 fn throughput(runs: &[Runs<'_>]) -> Option<String> {
-    let series: Vec<Series> = runs.iter().map(rates).filter(|series| !series.lines.is_empty()).collect();
+    let series = runs.iter().enumerate().map(|(colour, runs)| rates(colour, runs));
+    let series: Vec<Series> = series.filter(|series| !series.lines.is_empty()).collect();
     let points = || series.iter().flat_map(|series| series.lines.iter().flatten());
     let (time, most) = points().fold((0.0, 0.0), |(time, most), point| (point.0.max(time), point.1.max(most)));
     if most <= 0.0 {
@@ -90,7 +130,7 @@ fn throughput(runs: &[Runs<'_>]) -> Option<String> {
     Some(lines::draw("Throughput", &x, &y, &series))
 }
 
-fn rates(runs: &Runs<'_>) -> Series {
+fn rates(colour: usize, runs: &Runs<'_>) -> Series {
     let line = |run: &&Outcome| {
         // The last step is seldom a whole one.
         let whole = run.plots.timeline.len().saturating_sub(1);
@@ -99,7 +139,7 @@ fn rates(runs: &Runs<'_>) -> Series {
         steps.map(|(step, frames)| (time(step), float(*frames) / STEP.as_secs_f64())).collect::<Vec<_>>()
     };
     let lines = runs.outcomes.iter().map(line).filter(|line| line.len() > 1).collect();
-    Series { name: runs.gateway.to_owned(), lines }
+    Series { name: runs.gateway.to_owned(), colour, dashed: false, lines }
 }
 
 fn costs(runs: &[Runs<'_>]) -> Option<String> {
@@ -107,13 +147,30 @@ fn costs(runs: &[Runs<'_>]) -> Option<String> {
     let bars = runs.iter().enumerate().filter_map(|(index, runs)| {
         let rounds: Vec<f64> = runs.outcomes.iter().filter_map(|run| cost(run)).collect();
         let ratio = ratio(&runs.outcomes, first).filter(|_| index > 0).map(|ratio| ratio.median);
-        Some(Bar { name: runs.gateway.to_owned(), median: median(rounds.iter().copied())?, rounds, ratio })
+        let median = median(rounds.iter().copied())?;
+        Some(Bar { name: runs.gateway.to_owned(), colour: index, median, rounds, ratio })
     });
     let bars: Vec<Bar> = bars.collect();
     let frames = runs.iter().flat_map(|runs| &runs.outcomes).any(|run| run.cpu_us_per_frame.is_some());
     let (title, unit) = if frames { ("CPU time per frame", "µs") } else { ("Memory of a link", "bytes") };
-    (!bars.is_empty()).then(|| bars::draw(title, unit, &bars))
+    (!bars.is_empty()).then(|| bars::draw(title, unit, DOT, &bars))
 }
+
+/// What each work costs with each gateway but the first, in times of what it costs with that one.
+pub(crate) fn overview(rows: &[Row], gateways: &[&str]) -> Option<String> {
+    let first = gateways.first()?;
+    let bars = rows.iter().filter_map(|row| {
+        let ratio = row.ratio?;
+        let colour = gateways.iter().position(|gateway| *gateway == row.gateway)?;
+        let name = format!("{} · {}", row.work, row.gateway);
+        Some(Bar { name, colour, median: ratio.median, rounds: vec![ratio.min, ratio.max], ratio: None })
+    });
+    let bars: Vec<Bar> = bars.collect();
+    let title = format!("Cost in times of {first}");
+    (!bars.is_empty()).then(|| bars::draw(&title, "times", "bar: median · dots: lowest and highest round", &bars))
+}
+
+const DOT: &str = "bar: median · dot: one round";
 
 fn time_label(micros: f64) -> String {
     match micros {

@@ -14,7 +14,7 @@ font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif}
 --c0:#6aa5f5;--c1:#f2924f;--c2:#3fc08b;--c3:#b18cf0;--c4:#ec74b8;--c5:#a3abb5}}\
 .title{font-weight:600;font-size:14px;fill:var(--ink)}.label{fill:var(--ink)}.tick,.note{fill:var(--soft)}\
 .grid{stroke:var(--grid)}.axis{stroke:var(--axis)}\
-.line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.thin{stroke-width:1.5;opacity:.75}\
+.line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.thin{stroke-width:1.5;opacity:.75}.dashed{stroke-dasharray:5 4}\
 .dot{fill:var(--ink);opacity:.55}\
 .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}\
 .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}";

@@ -58,10 +58,16 @@ impl Program {
 
     /// [`Program::start`] with a generator that polls, as it does by default.
     pub(crate) fn start_awake(words: &[&str]) -> Self {
+        Self::start_within(&[], words)
+    }
+
+    /// Has another program run it, whose command line is `prefix` and then this one.
+    pub(crate) fn start_within(prefix: &[&str], words: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut command = Command::new(BENCH);
-        command.args(words).env("FASTWAY_BENCH_TEST", &mark).stdin(Stdio::null());
+        let line = [prefix, &[BENCH], words].concat();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).env("FASTWAY_BENCH_TEST", &mark).stdin(Stdio::null());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child: Some(child), mark }
     }

@@ -104,7 +104,7 @@ impl Ends {
         let acceptor = self.acceptor.as_mut().unwrap();
         let (initiator_read, acceptor_read) = (Some(self.initiator.received()), Some(acceptor.received()));
         let drawn = CHALLENGES[1].to_le_bytes();
-        let reply = acceptor.resume(&resume, || true, self.now, &self.backlogs[1], &mut Fixed::new(&[&drawn])).unwrap();
+        let reply = acceptor.resume(&resume, || Some(&self.backlogs[1]), self.now, &mut Fixed::new(&[&drawn])).unwrap();
         let carried = self.carry(name, CHALLENGES[1], dial, reply, [b"again", b"there"]);
         LegacyVector { initiator_written, initiator_read, acceptor_written, acceptor_read, ..carried }
     }

@@ -38,6 +38,8 @@ pub(super) fn vectors() -> Vec<PlaintextVector> {
         ("abort as the gateway stops", vec![2, 3]),
         ("abort for a bound", vec![3, 3]),
         ("abort by the operator", vec![4, 3]),
+        ("abort as the other end is too slow", vec![5, 3]),
+        ("abort as a newer link took the server ID", vec![6, 3]),
         ("abort for a reason of a later version", vec![200, 3]),
         ("data without a byte", vec![0]),
         ("ack with 7 bytes of count", [&[0; 7][..], &[1]].concat()),

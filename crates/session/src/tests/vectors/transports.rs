@@ -154,7 +154,7 @@ impl Ends {
         let acceptor = self.acceptor.as_mut().unwrap();
         let acceptor_received = acceptor.received();
         let backlog = &self.backlogs[1];
-        let reply = acceptor.resume(&resume, || true, self.now, backlog, &mut drawn.acceptor()).unwrap();
+        let reply = acceptor.resume(&resume, || Some(backlog), self.now, &mut drawn.acceptor()).unwrap();
         let acts = match attempt {
             1 => vec![Act::Wait, Act::Close(By::Initiator), Act::Write(By::Acceptor, b"bye")],
             _ => vec![Act::Wait, Act::Abort(By::Acceptor, AbortReason::Shutdown)],

@@ -1,0 +1,378 @@
+//! What sessions cost, and what attackers cost those who have one: figures to read, without a verdict.
+//!
+//! ```text
+//! cargo bench --bench sessions            runs all measurements, one after the other
+//! cargo bench --bench sessions -- NAME    runs one of them: cpu, memory, herd or attack
+//! ```
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement ends by panicking")]
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastway_client::Backoff;
+use fastway_session::{Backlog, Event, Identity, Session};
+use fastway_testkit::{Client, Gateway, KEY, Link, Tunnel, data, watch};
+use fastway_wire::{Challenge, ConnId, ServerId, split_frame};
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+/// Where the child that plays attackers finds the gateway.
+const TARGET: &str = "FASTWAY_ATTACKED";
+const ATTACKERS: usize = 2000;
+const PLAYERS: usize = 20;
+const PHASE: Duration = Duration::from_secs(10);
+
+fn main() {
+    if let Ok(target) = env::var(TARGET) {
+        return attack(target);
+    }
+    let measurements: [(&str, fn()); 4] = [
+        ("cpu", cpu_of_a_frame_by_plain_links_and_by_secure_sessions),
+        ("memory", memory_of_an_idle_session),
+        ("herd", how_long_players_take_to_come_back_whose_network_fails_at_one_moment),
+        ("attack", latency_of_live_sessions_while_attackers_open_handshakes),
+    ];
+    // Cargo adds options for a harness that this program does not have.
+    let chosen: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for name in &chosen {
+        assert!(measurements.iter().any(|(known, _)| known == name), "no measurement is named {name:?}");
+    }
+    for (name, measure) in measurements {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            println!("{name}:");
+            measure();
+        }
+    }
+}
+
+/// A gateway with an echo server, ID 7, that ends with the process.
+fn gateway_with_echo() -> Gateway {
+    let gateway = Gateway::with_admin(&["--client-link", "plain,secure"]);
+    let mut server = TcpStream::connect(gateway.server_addr()).unwrap();
+    server.set_nodelay(true).unwrap();
+    let mut challenge = [0; 8];
+    server.read_exact(&mut challenge).unwrap();
+    server.write_all(&Challenge::new(challenge).respond(KEY.as_bytes(), ServerId::new(7))).unwrap();
+    thread::spawn(move || echo(server));
+    gateway
+}
+
+/// Sends back every data frame, as many at once as there are.
+fn echo(mut stream: TcpStream) {
+    let (mut input, mut chunk) = (Vec::new(), vec![0; 256 << 10]);
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        input.extend_from_slice(&chunk[..count]);
+        let (mut rest, mut output) = (&input[..], Vec::new());
+        while let Ok(Some((frame, after))) = split_frame(rest, 1 << 20) {
+            if !frame.conn().is_command() {
+                output.extend_from_slice(frame.as_bytes());
+            }
+            rest = after;
+        }
+        let used = input.len() - rest.len();
+        input.drain(..used);
+        if stream.write_all(&output).is_err() {
+            return;
+        }
+    }
+}
+
+/// A player with a connection to the echo server.
+struct Player {
+    client: Client,
+    conn: ConnId,
+    _tunnel: Option<Tunnel>,
+}
+
+impl Player {
+    fn new(gateway: &Gateway, secure: bool) -> Self {
+        let (link, tunnel) = match secure {
+            true => {
+                let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+                (link, Some(tunnel))
+            }
+            false => (Link::connect(gateway.client_addr()), None),
+        };
+        let mut client = Client::over(link);
+        watch::eventually("the echo server is registered", || {
+            client.dial(7);
+            matches!(client.receive(), Some(fastway_testkit::Message::Command(fastway_wire::Command::Accept { .. })))
+        });
+        client.dial(7);
+        let conn = client.expect_accept(7);
+        Self { client, conn, _tunnel: tunnel }
+    }
+
+    /// `window` messages of 64 bytes there and back.
+    fn round(&mut self, window: usize) {
+        let batch = data(self.conn, &[7; 64]).repeat(window);
+        self.client.send_raw(&batch);
+        assert_eq!(self.client.raw(batch.len()), batch);
+    }
+}
+
+fn cpu_of_a_frame_by_plain_links_and_by_secure_sessions() {
+    for window in [32, 1] {
+        for round in 0..3 {
+            let costs = [false, true].map(|secure| {
+                let gateway = gateway_with_echo();
+                let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, secure)).collect();
+                let before = watch::cpu_time(gateway.pid());
+                let frames: usize = thread::scope(|scope| {
+                    let playing = players.iter_mut().map(|player| {
+                        scope.spawn(move || {
+                            let end = Instant::now() + Duration::from_secs(2);
+                            (0..).take_while(|_| Instant::now() < end).map(|_| player.round(window)).count()
+                        })
+                    });
+                    playing.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
+                });
+                let frames = 2 * window * frames;
+                (watch::cpu_time(gateway.pid()) - before).as_secs_f64() * 1e6 / frames as f64
+            });
+            let [plain, secure] = costs;
+            println!(
+                "window {window} round {round}: {plain:.3} and {secure:.3} µs a frame, ratio {:.2}",
+                secure / plain
+            );
+        }
+    }
+}
+
+fn memory_of_an_idle_session() {
+    const LINKS: usize = 1500;
+    watch::raise_descriptor_limit();
+    for round in 0..3 {
+        let costs = [false, true].map(|secure| {
+            let gateway = Gateway::start(&["--client-link", "plain,secure"]);
+            let mut warm: Vec<_> = (0..50).map(|_| idle(&gateway, secure)).collect();
+            thread::sleep(Duration::from_secs(3));
+            let before = gateway.resident_bytes();
+            warm.extend((0..LINKS).map(|_| idle(&gateway, secure)));
+            thread::sleep(Duration::from_secs(3));
+            (gateway.resident_bytes() - before) / LINKS as u64
+        });
+        println!("round {round}: {} bytes an idle plain link, {} an idle secure session", costs[0], costs[1]);
+    }
+}
+
+/// A link that has said a ping and is quiet then; of a session just the stream and the state.
+fn idle(gateway: &Gateway, secure: bool) -> (TcpStream, Option<Session>) {
+    let mut stream = TcpStream::connect(gateway.client_addr()).unwrap();
+    let ping = fastway_wire::Command::Ping.encode();
+    if !secure {
+        stream.write_all(&ping).unwrap();
+        stream.read_exact(&mut [0; 9]).unwrap();
+        return (stream, None);
+    }
+    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let dial = session.connect(Instant::now(), &mut rand::rng()).unwrap();
+    stream.write_all(&dial.bytes).unwrap();
+    let mut buffer = fastway_session::Backlog::new(1 << 10);
+    buffer.push(&ping);
+    let mut heard = 0;
+    while heard < ping.len() {
+        let mut chunk = [0; 2048];
+        let count = stream.read(&mut chunk).unwrap();
+        let mut bytes = [session.unfinished(dial.transport), &chunk[..count]].concat();
+        heard += session.receive(dial.transport, &mut bytes, Instant::now(), &mut buffer).bytes;
+        let mut out = Vec::new();
+        session.send(Instant::now() + Duration::from_secs(1), &mut buffer, &mut out, usize::MAX);
+        stream.write_all(&out).unwrap();
+    }
+    (stream, Some(session))
+}
+
+/// As many as `FASTWAY_HERD` says, at a gateway with the flags in `FASTWAY_HERD_FLAGS`.
+#[tokio::main(flavor = "current_thread")]
+async fn how_long_players_take_to_come_back_whose_network_fails_at_one_moment() {
+    watch::raise_descriptor_limit();
+    let count = env::var("FASTWAY_HERD").map_or(1000, |count| count.parse().unwrap());
+    let flags = env::var("FASTWAY_HERD_FLAGS").unwrap_or_default();
+    let flags: Vec<&str> = ["--client-link", "secure"].into_iter().chain(flags.split_whitespace()).collect();
+    let gateway = Gateway::with_admin(&flags);
+    let players = (0..count).map(|number| Roaming::new(&gateway, number)).collect();
+    let (streams, players) = connect_all("open", &gateway, players).await;
+    drop(streams);
+    let _connected = connect_all("back", &gateway, players).await;
+    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    println!("{} {}", stats["sessions"], stats["client"]["closed"]);
+}
+
+/// Has all of them connect at once, and says how long that took.
+async fn connect_all(
+    what: &str,
+    gateway: &Gateway,
+    players: Vec<Roaming>,
+) -> (Vec<tokio::net::TcpStream>, Vec<Roaming>) {
+    let (count, cpu, began) = (players.len(), watch::cpu_time(gateway.pid()), Instant::now());
+    let mut connecting: JoinSet<_> = players
+        .into_iter()
+        .map(|mut player| async move { player.connect().await.map(|stream| (stream, player)) })
+        .collect();
+    let (mut taken, mut connected) = (Vec::new(), Vec::new());
+    while let Some(joined) = connecting.join_next().await {
+        if let Some(player) = joined.unwrap() {
+            taken.push(began.elapsed());
+            connected.push(player);
+        }
+    }
+    let percent = [0, 10, 50, 90, 99, 100].map(|percent| (percent, taken[(taken.len() - 1) * percent / 100]));
+    let cpu = watch::cpu_time(gateway.pid()) - cpu;
+    println!("{} of {count} are {what}, by percent: {percent:?}; {cpu:?} of CPU", taken.len());
+    connected.into_iter().unzip()
+}
+
+/// A session with the gateway from an address of its own.
+struct Roaming {
+    session: Session,
+    from: SocketAddr,
+    gateway: SocketAddr,
+}
+
+impl Roaming {
+    fn new(gateway: &Gateway, number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
+        let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        Self { session, from: ([127, 1, high, low], 0).into(), gateway: gateway.client_addr() }
+    }
+
+    /// Opens the session, or resumes it, with the pauses of the SDK between attempts; nothing if it is over.
+    async fn connect(&mut self) -> Option<tokio::net::TcpStream> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        while self.session.end().is_none() {
+            backoff.wait().await;
+            if let Some(stream) = self.attempt().await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    async fn attempt(&mut self) -> Option<tokio::net::TcpStream> {
+        let dial = self.session.connect(Instant::now(), &mut rand::rng()).ok()?;
+        let mut stream = self.stream(&dial.bytes).ok()?;
+        let mut nothing = Backlog::new(0);
+        while !self.is_live() {
+            let mut chunk = [0; 2048];
+            let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
+            let mut bytes = [self.session.unfinished(dial.transport), &chunk[..count]].concat();
+            let received = self.session.receive(dial.transport, &mut bytes, Instant::now(), &mut nothing);
+            received.fault.is_none().then_some(())?;
+        }
+        let mut proof = Vec::new();
+        self.session.send(Instant::now(), &mut nothing, &mut proof, usize::MAX);
+        stream.write_all(&proof).await.ok()?;
+        Some(stream)
+    }
+
+    /// A stream on which `first` follows at once: with many players on as many machines none holds up another.
+    fn stream(&self, first: &[u8]) -> std::io::Result<tokio::net::TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&self.from.into())?;
+        socket.connect_timeout(&self.gateway.into(), Duration::from_millis(200))?;
+        let mut stream = TcpStream::from(socket);
+        stream.write_all(first)?;
+        stream.set_nonblocking(true)?;
+        tokio::net::TcpStream::from_std(stream)
+    }
+
+    fn is_live(&mut self) -> bool {
+        let mut events = std::iter::from_fn(|| self.session.poll_event());
+        events.any(|event| matches!(event, Event::Established { .. } | Event::Resumed { .. }))
+    }
+}
+
+fn latency_of_live_sessions_while_attackers_open_handshakes() {
+    let gateway = gateway_with_echo();
+    let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, true)).collect();
+    latencies(&mut players, Duration::from_secs(1));
+    for round in 0..2 {
+        let quiet = percentiles(latencies(&mut players, PHASE));
+        let mut attack = attackers(gateway.client_addr());
+        thread::sleep(Duration::from_secs(2));
+        let cpu = watch::cpu_time(gateway.pid());
+        let attacked = percentiles(latencies(&mut players, PHASE));
+        let cpu = (watch::cpu_time(gateway.pid()) - cpu).as_secs_f64() / PHASE.as_secs_f64();
+        attack.kill().unwrap();
+        attack.wait().unwrap();
+        let stats = gateway.get("/api/stats");
+        let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
+        println!(
+            "round {round}: p50 and p99 in µs: {quiet:?} quiet, {attacked:?} attacked: p99 x {:.2}; {:.0} % of a core",
+            attacked.1 as f64 / quiet.1 as f64,
+            100.0 * cpu
+        );
+        println!("  handshakes {} refused {}", stats["sessions"]["handshakes"], stats["sessions"]["refused"]);
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Round trips of all players, one each 10 ms, in microseconds.
+fn latencies(players: &mut [Player], time: Duration) -> Vec<u128> {
+    thread::scope(|scope| {
+        let playing = players.iter_mut().enumerate().map(|(index, player)| {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_micros(500 * index as u64));
+                let end = Instant::now() + time;
+                let mut taken = Vec::new();
+                while Instant::now() < end {
+                    let began = Instant::now();
+                    player.round(1);
+                    taken.push(began.elapsed().as_micros());
+                    thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
+                }
+                taken
+            })
+        });
+        playing.collect::<Vec<_>>().into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
+    micros.sort_unstable();
+    (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
+}
+
+/// A process of its own that runs when nobody else wants the processor: real attackers bring their own.
+fn attackers(target: SocketAddr) -> Child {
+    let mut child = Command::new("chrt");
+    child.args(["--idle", "0"]).arg(env::current_exe().unwrap());
+    child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// The child: opens handshakes that it never goes on with, each again a second after it was closed or answered.
+fn attack(target: String) {
+    watch::raise_descriptor_limit();
+    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let first: &[u8] = session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes.leak();
+    let stopped = AtomicBool::new(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for attacker in 0..ATTACKERS {
+            let target = target.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_micros(500 * attacker as u64)).await;
+                loop {
+                    if let Ok(mut stream) = tokio::net::TcpStream::connect(&target).await {
+                        let _it_may_be_closed = stream.write_all(first).await;
+                        let silence = tokio::time::timeout(Duration::from_secs(1), async {
+                            while let Ok(1..) = stream.read(&mut [0; 256]).await {}
+                        });
+                        let _closed_or_not = silence.await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            });
+        }
+        while !stopped.load(Relaxed) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+}

@@ -1,0 +1,27 @@
+//! What every service of a fastway process shares. Nothing here does I/O, waits, or reads a clock.
+//!
+//! | | |
+//! |---|---|
+//! | [`AddressPrefix`] | the unit of fairness: the addresses that one peer is taken to hold |
+//! | [`Shares`] | how much of a bounded resource each prefix holds |
+//! | [`FairTable`] | the holders of a bounded resource, and which of them gives way first |
+//! | [`FairQueue`] | work that waits for its turn, taken in rotation by prefix |
+//! | [`PendingHandshakes`] | handshakes in progress, bounded in number and in time |
+//! | [`HandshakePace`] | the share of a worker's time in which handshakes are computed |
+//! | [`HandshakeBudget`] | a bound on handshakes computed in a second |
+
+mod address_prefix;
+mod fair_queue;
+mod fair_table;
+mod handshake_budget;
+mod handshake_pace;
+mod pending_handshakes;
+mod shares;
+
+pub use address_prefix::{AddressPrefix, Network};
+pub use fair_queue::FairQueue;
+pub use fair_table::FairTable;
+pub use handshake_budget::HandshakeBudget;
+pub use handshake_pace::HandshakePace;
+pub use pending_handshakes::{HandshakeLimits, PendingHandshakes, Progress};
+pub use shares::{Share, Shares};

@@ -1,0 +1,204 @@
+//! Handshakes in progress, with bounds on their number and on their time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use crate::{AddressPrefix, FairTable};
+
+/// Bounds on handshakes in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// Handshakes in progress. Beyond that one of the address prefix that has most makes room for the newest.
+    pub at_once: usize,
+    /// Those of one address prefix, or of a 16th of a /48. Beyond that one of its own makes room.
+    pub per_address: usize,
+    /// For how long one may take.
+    pub time: Duration,
+}
+
+/// Handshakes in progress, known to their owner as `K`.
+///
+/// Of an address prefix that has to make room, the handshake goes that has made least [`Progress`]; among equals the
+/// oldest, but among those that wait for their turn the newest: whoever has waited longest is served next.
+#[derive(Debug)]
+pub struct PendingHandshakes<K> {
+    limits: HandshakeLimits,
+    pending: HashMap<K, Pending>,
+    table: FairTable<K, Priority>,
+    /// By age.
+    oldest_first: BTreeSet<(u64, K)>,
+    begun: u64,
+}
+
+/// How far a handshake is. Whoever is further goes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// The peer has sent nothing.
+    Silent,
+    /// The peer has sent something.
+    Heard,
+    /// The peer has sent all that is needed for an answer, and waits for its turn.
+    Waiting,
+    /// The peer was answered, and has to prove that it has read the answer.
+    Answered,
+}
+
+/// By progress, then by age. The lowest goes first.
+type Priority = (Progress, u64);
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    prefix: AddressPrefix,
+    number: u64,
+    since: Instant,
+}
+
+impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
+    /// None is in progress.
+    pub fn new(limits: HandshakeLimits) -> Self {
+        Self { limits, pending: HashMap::new(), table: FairTable::new(1), oldest_first: BTreeSet::new(), begun: 0 }
+    }
+
+    /// A handshake begins. Returns the one that has to end for it, if any.
+    pub fn begin(&mut self, key: K, prefix: AddressPrefix, now: Instant) -> Option<K> {
+        let dropped = if self.table.share(prefix).holders >= self.limits.per_address {
+            self.table.first_to_yield_for(prefix)
+        } else if self.len() >= self.limits.at_once {
+            self.table.first_to_yield()
+        } else {
+            None
+        };
+        dropped.inspect(|dropped| self.end(*dropped));
+
+        self.begun += 1;
+        self.pending.insert(key, Pending { prefix, number: self.begun, since: now });
+        self.table.insert(key, prefix, priority(Progress::Silent, self.begun), 0);
+        self.oldest_first.insert((self.begun, key));
+        dropped
+    }
+
+    /// A handshake has come so far.
+    pub fn advance(&mut self, key: K, progress: Progress) {
+        if let Some(Pending { prefix, number, .. }) = self.pending.get(&key) {
+            self.table.insert(key, *prefix, priority(progress, *number), 0);
+        }
+    }
+
+    /// A handshake has ended, well or not.
+    pub fn end(&mut self, key: K) {
+        if let Some(Pending { number, .. }) = self.pending.remove(&key) {
+            self.table.remove(key);
+            self.oldest_first.remove(&(number, key));
+        }
+    }
+
+    /// Ends the oldest handshake that has taken too long, and says which; call it until there is none.
+    pub fn late(&mut self, now: Instant) -> Option<K> {
+        let (_, oldest) = *self.oldest_first.first()?;
+        let since = self.pending.get(&oldest)?.since;
+        if now.saturating_duration_since(since) < self.limits.time {
+            return None;
+        }
+        self.end(oldest);
+        Some(oldest)
+    }
+
+    /// Handshakes in progress.
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+const fn priority(progress: Progress, number: u64) -> Priority {
+    let newest_first = matches!(progress, Progress::Waiting);
+    (progress, if newest_first { u64::MAX - number } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    const LIMITS: HandshakeLimits = HandshakeLimits { at_once: 4, per_address: 3, time: Duration::from_secs(10) };
+
+    fn prefix(address: &str) -> AddressPrefix {
+        AddressPrefix::from(address.parse::<IpAddr>().unwrap())
+    }
+
+    /// Handshakes that begin at one moment, numbered from 0.
+    fn handshakes(addresses: &[&str]) -> PendingHandshakes<usize> {
+        let (mut handshakes, now) = (PendingHandshakes::new(LIMITS), Instant::now());
+        for (number, address) in addresses.iter().enumerate() {
+            assert_eq!(handshakes.begin(number, prefix(address), now), None);
+        }
+        handshakes
+    }
+
+    fn next(handshakes: &mut PendingHandshakes<usize>, address: &str) -> Option<usize> {
+        handshakes.begin(99, prefix(address), Instant::now())
+    }
+
+    #[test]
+    fn an_address_that_has_most_makes_room_for_others() {
+        let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"]);
+        assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(1), "and not 0, which is older");
+        assert_eq!(handshakes.len(), 4);
+    }
+
+    #[test]
+    fn among_equals_the_oldest_makes_room() {
+        let mut handshakes = handshakes(&["192.0.2.4", "192.0.2.3", "192.0.2.2", "192.0.2.1"]);
+        assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(0));
+    }
+
+    #[test]
+    fn silent_peers_make_room_first() {
+        let mut handshakes = handshakes(&["192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.3"]);
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
+        assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(2), "of the address that has most");
+
+        let mut handshakes = self::handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
+        assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(2), "of addresses that have as much");
+    }
+
+    #[test]
+    fn whoever_has_made_least_progress_makes_room_and_the_longest_wait_is_kept() {
+        use Progress::{Answered, Heard, Silent, Waiting};
+        for (progress, expected) in [
+            ([Waiting, Waiting, Waiting, Heard], 3),
+            ([Silent, Waiting, Heard, Silent], 0),
+            ([Waiting, Waiting, Waiting, Answered], 2),
+            ([Answered, Answered, Answered, Answered], 0),
+        ] {
+            let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+            (0..).zip(progress).for_each(|(key, progress)| handshakes.advance(key, progress));
+            assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(expected), "{progress:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_at_its_own_bound_makes_room_for_itself() {
+        let mut handshakes = handshakes(&["192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.1"]);
+        assert_eq!(next(&mut handshakes, "192.0.2.1"), Some(1));
+    }
+
+    #[test]
+    fn late_ones_are_named_oldest_first() {
+        let (mut handshakes, now) = (PendingHandshakes::new(LIMITS), Instant::now());
+        handshakes.begin(1, prefix("192.0.2.1"), now);
+        handshakes.begin(2, prefix("192.0.2.2"), now + Duration::from_secs(1));
+        handshakes.advance(1, Progress::Heard);
+        assert_eq!(handshakes.late(now + Duration::from_millis(9_999)), None);
+        let later = now + Duration::from_secs(11);
+        assert_eq!([handshakes.late(later), handshakes.late(later), handshakes.late(later)], [Some(1), Some(2), None]);
+        assert!(handshakes.is_empty() && handshakes.oldest_first.is_empty() && handshakes.table.total().holders == 0);
+    }
+}

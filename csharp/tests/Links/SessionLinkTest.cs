@@ -1,0 +1,326 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Fastway.Crypto;
+using Fastway.Links;
+using Fastway.Multiplexing;
+using Fastway.Sessions;
+using Fastway.Tests.Sessions;
+using Fastway.Tests.Sessions.Acceptors;
+using NUnit.Framework;
+
+namespace Fastway.Tests.Links
+{
+    /// <summary>When a session looks for its gateway, and what it makes of the answers, in virtual time.</summary>
+    [TestFixture]
+    public class SessionLinkTest
+    {
+        private static readonly byte[] Challenge = { 0xa7, 1, 2, 3, 4, 5, 6, 7 };
+
+        private readonly List<ScriptedTransport> _made = new List<ScriptedTransport>();
+        private SecureAcceptor _acceptor;
+        private Func<ScriptedTransport> _listens;
+        private SessionLink _link;
+        private long _now;
+        private int _read;
+
+        [SetUp]
+        public void Begin()
+        {
+            _made.Clear();
+            _now = 1000;
+            _read = 0;
+            _acceptor = new SecureAcceptor(new SeededRandom(1).Draw(32), new SeededRandom(2), World.WaitSeconds);
+            _listens = () => ScriptedTransport.To(_acceptor);
+        }
+
+        [Test]
+        public void A_transport_that_was_of_use_is_replaced_at_once_however_often_it_is_lost()
+        {
+            Open(SessionOptions.Secure(null));
+            var began = _now;
+            for (var cut = 1; cut <= 20; cut++)
+            {
+                Exchange();
+                _made.Last().Cut();
+                Step();
+                Step();
+                Assert.AreEqual(1 + cut, _made.Count);
+            }
+            Exchange();
+            Assert.Less(_now - began, 20 * 10);
+        }
+
+        [Test]
+        public void Bytes_that_only_go_out_make_a_transport_one_of_use()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            for (var cut = 1; cut <= 20; cut++)
+            {
+                Write(10);
+                Step();
+                _made.Last().Cut();
+                Run(400);
+                Assert.IsTrue(_link.IsLive, "it is back");
+            }
+        }
+
+        [Test]
+        public void A_transport_that_is_taken_and_dropped_again_is_not_replaced_at_once()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            var made = _made.Count;
+            for (var ms = 0; ms < 10 * 1000; ms++)
+            {
+                if (_link.IsLive)
+                {
+                    _made.Last().Cut();
+                }
+                Run(1);
+            }
+            Assert.Less(_made.Count - made, 40);
+        }
+
+        [Test]
+        public void A_gateway_that_starts_again_is_known_to_have_lost_the_session_within_about_a_second()
+        {
+            Open(SessionOptions.Secure(null));
+            for (var outage = 100; outage <= 5000; outage += 700)
+            {
+                Begin();
+                Open(SessionOptions.Secure(null));
+                Exchange();
+                _listens = ScriptedTransport.Dead;
+                _made.Last().Cut();
+                Run(outage);
+                var after = new SecureAcceptor(new SeededRandom(3).Draw(32), new SeededRandom(4), World.WaitSeconds);
+                _listens = () => ScriptedTransport.To(after);
+                var back = _now;
+                RunToTheEnd();
+                Assert.AreEqual(LostReason.SessionRefused, _link.Failure.Reason);
+                Assert.LessOrEqual(_now - back, 1200, "after an outage of {0} ms", outage);
+            }
+        }
+
+        [Test]
+        public void A_gateway_that_is_overloaded_is_asked_less_and_less_often_and_never_believed()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            _acceptor.Refusal = Status.Overloaded;
+            _made.Last().Cut();
+            var made = _made.Count;
+            Run(10 * 1000);
+            Assert.That(_made.Count - made, Is.InRange(10, 25));
+            Assert.IsNull(_link.Failure);
+            _acceptor.Refusal = 0;
+            Run(1100);
+            Assert.IsTrue(_link.IsLive);
+        }
+
+        [TestCase(false, false, "a secure session", "--client-link")]
+        [TestCase(false, true, "a legacy session", "--client-link")]
+        [TestCase(true, false, "a secure session", "--server-link")]
+        public void A_port_that_closes_without_an_answer_is_told_with_what_to_set(
+            bool isServer, bool isLegacy, string kind, string flag)
+        {
+            _listens = () => ScriptedTransport.Saying();
+            var began = _now;
+            Connect(isServer ? Role.Server : Role.Client, isLegacy ? SessionOptions.Legacy(false) : SessionOptions.Secure(null));
+            RunToTheEnd();
+            Says(LostReason.TurnedAway, kind, flag, "EndPointOptions.Session");
+            Assert.AreEqual(4, _made.Count);
+            Assert.LessOrEqual(_now - began, 200);
+        }
+
+        [TestCase(false)]
+        [TestCase(true)]
+        public void A_server_port_for_plain_links_is_known_by_its_challenge(bool isLegacy)
+        {
+            // A legacy opening is shorter than a server's answer, so such a port waits for more.
+            _listens = () => isLegacy ? ScriptedTransport.Waiting(Challenge) : ScriptedTransport.Saying(Challenge);
+            Connect(Role.Server, isLegacy ? SessionOptions.Legacy(true) : SessionOptions.Secure(null));
+            RunToTheEnd();
+            Says(LostReason.NotAdmitted, "it admits plain links", isLegacy ? "a legacy session" : "a secure session",
+                "--server-link", "EndPointOptions.Session");
+            Assert.LessOrEqual(_made.Count, 4);
+        }
+
+        [Test]
+        public void An_answer_that_is_none_of_a_gateway_is_told()
+        {
+            _listens = () => ScriptedTransport.Saying((byte)'H', (byte)'T', (byte)'T', (byte)'P');
+            Connect(Role.Client, SessionOptions.Secure(null));
+            RunToTheEnd();
+            Says(LostReason.NotAGateway, "a secure session");
+        }
+
+        [Test]
+        public void A_single_end_without_an_answer_is_not_believed()
+        {
+            var dropped = 0;
+            _listens = () => dropped++ < 3 ? ScriptedTransport.Saying() : ScriptedTransport.To(_acceptor);
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Assert.AreEqual(4, _made.Count);
+        }
+
+        [Test]
+        public void A_port_for_other_sessions_is_told_with_what_to_set()
+        {
+            _listens = () => ScriptedTransport.Saying(Status.NotAdmitted);
+            Connect(Role.Client, SessionOptions.Secure(null));
+            RunToTheEnd();
+            Says(LostReason.NotAdmitted, "a secure session", "--client-link", "EndPointOptions.Session");
+            StringAssert.DoesNotContain("--session-key", _link.Failure.Message);
+        }
+
+        [Test]
+        public void A_key_that_is_pinned_may_be_why_a_session_is_not_admitted()
+        {
+            _listens = () => ScriptedTransport.Saying(Status.NotAdmitted);
+            Connect(Role.Client, SessionOptions.Secure(X25519.PublicKey(new SeededRandom(5).Draw(32))));
+            RunToTheEnd();
+            Says(LostReason.NotAdmitted, "--session-key");
+        }
+
+        [Test]
+        public void A_gateway_with_another_key_is_told()
+        {
+            Connect(Role.Client, SessionOptions.Secure(X25519.PublicKey(new SeededRandom(5).Draw(32))));
+            RunToTheEnd();
+            Says(LostReason.WrongGatewayKey, "key that is pinned");
+        }
+
+        [TestCase(AbortReason.Unspecified, LostReason.SessionAborted, "no reason given")]
+        [TestCase(AbortReason.PeerFault, LostReason.SessionAborted, "the other end broke the protocol")]
+        [TestCase(AbortReason.Shutdown, LostReason.SessionAborted, "the gateway stops")]
+        [TestCase(AbortReason.Overflow, LostReason.SessionAborted, "a bound was exceeded")]
+        [TestCase(AbortReason.Operator, LostReason.SessionAborted, "an operator decided so")]
+        [TestCase(AbortReason.TooSlow, LostReason.TooSlow, "the receiver was too slow")]
+        [TestCase(AbortReason.Replaced, LostReason.Replaced, "a newer link registered the same server ID")]
+        [TestCase((byte)7, LostReason.SessionAborted, "reason 7")]
+        [TestCase((byte)200, LostReason.SessionAborted, "reason 200")]
+        public void A_session_that_the_gateway_ends_says_the_real_reason(byte abort, LostReason reason, string words)
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Abort(abort);
+            RunToTheEnd();
+            Says(reason, words);
+        }
+
+        [Test]
+        public void A_reason_that_comes_behind_the_reply_to_a_resume_is_told()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            _made.Last().Cut();
+            Step();
+            for (var ms = 0; ms < 1000 && (_made.Count < 2 || _made.Last().Cable.Session == null); ms++)
+            {
+                _now++;
+                Step(false);
+            }
+            Abort(AbortReason.TooSlow);
+            RunToTheEnd();
+            Says(LostReason.TooSlow, "the receiver was too slow");
+        }
+
+        private void Connect(Role role, SessionOptions session)
+        {
+            var options = new EndPointOptions { Session = session };
+            _link = new SessionLink(options, new Admission(role, session), () =>
+            {
+                var transport = _listens();
+                _made.Add(transport);
+                return transport;
+            }, _now);
+        }
+
+        private void Open(SessionOptions session)
+        {
+            Connect(Role.Client, session);
+            for (var ms = 0; ms < 1000 && _acceptor.Established == null; ms++)
+            {
+                Run(1);
+            }
+            Assert.IsTrue(_link.IsLive);
+        }
+
+        /// <summary>Bytes go in both directions, by the transport that is there.</summary>
+        private void Exchange()
+        {
+            for (var ms = 0; ms < 5 && !_link.IsLive; ms++)
+            {
+                Run(1);
+            }
+            Assert.IsTrue(_link.IsLive);
+            var there = _acceptor.Established.Read.Count + 10;
+            var here = _read + 10;
+            Write(10);
+            _acceptor.Established.Write(new byte[10]);
+            Run(1);
+            Assert.AreEqual(there, _acceptor.Established.Read.Count);
+            Assert.AreEqual(here, _read);
+        }
+
+        private void Write(int bytes)
+        {
+            Assert.AreEqual(bytes, _link.Write(new ArraySegment<byte>(new byte[bytes]), _now));
+            _link.Flush(_now);
+        }
+
+        /// <summary>The acceptor ends the session, for a reason.</summary>
+        private void Abort(byte reason)
+        {
+            var record = new byte[100];
+            record[2] = reason;
+            record[3] = 3;
+            var session = (SecureAcceptorSession)_acceptor.Sessions.Last();
+            var bytes = session.Sealing.Seal(record, 0, 2);
+            _made.Last().Cable.Reply(Bytes.Slice(record, 0, bytes));
+        }
+
+        private void RunToTheEnd()
+        {
+            for (var ms = 0; ms < 60 * 1000 && _link.Failure == null; ms++)
+            {
+                Run(1);
+            }
+            Assert.IsNotNull(_link.Failure);
+        }
+
+        private void Run(int milliseconds)
+        {
+            for (var ms = 0; ms < milliseconds && _link.Failure == null; ms++)
+            {
+                _now++;
+                Step();
+            }
+        }
+
+        private void Step(bool reads = true)
+        {
+            _link.Step(_now);
+            var space = new byte[4096];
+            int count;
+            while (reads && (count = _link.Read(new ArraySegment<byte>(space), _now)) > 0)
+            {
+                _read += count;
+            }
+            _link.Flush(_now);
+        }
+
+        private void Says(LostReason reason, params string[] words)
+        {
+            Assert.AreEqual(reason, _link.Failure.Reason, _link.Failure.Message);
+            foreach (var word in words)
+            {
+                StringAssert.Contains(word, _link.Failure.Message);
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! How long a session waits before its next attempt to come back.
+
+use std::io;
+use std::time::Duration;
+
+use fastway_session::Status;
+
+use crate::{Backoff, ConnectError};
+
+/// Longest pause while nobody listens: whoever restarts a gateway wants its players back at once, and an attempt costs
+/// its machine next to nothing.
+const LONGEST_WHILE_ABSENT: Duration = Duration::from_millis(400);
+/// The pause after a refusal that would be final. Several in a row are believed, so the end of a session is soon known.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// Why an attempt failed, as far as the next pause depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Nobody listens at the address.
+    Absent,
+    /// The gateway refused, and trying again cannot help if it was the gateway that said so.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+/// The pauses before attempts, each drawn from its upper half.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    backoff: Backoff,
+    absent: Backoff,
+    refused: Backoff,
+    last: Failure,
+}
+
+impl Failure {
+    /// What a connect failed with.
+    pub(super) fn of_connect(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Self::Absent
+            }
+            _ => Self::Other,
+        }
+    }
+
+    /// What the gateway has refused a resume with.
+    pub(super) fn of_status(status: Status) -> Self {
+        if status.would_be_final() { Self::Refused } else { Self::Other }
+    }
+}
+
+impl Pauses {
+    /// Pauses that grow as `backoff` does, but for those whose length the kind of failure bounds.
+    pub(super) fn new(backoff: Backoff) -> Self {
+        let absent = backoff.capped(LONGEST_WHILE_ABSENT);
+        Self { backoff, absent, refused: Backoff::new(AFTER_REFUSAL, AFTER_REFUSAL), last: Failure::Other }
+    }
+
+    /// The last attempt has failed for this reason.
+    pub(super) fn failed(&mut self, failure: Failure) {
+        self.last = failure;
+    }
+
+    /// Draws the next pause.
+    pub(super) fn next(&mut self) -> Duration {
+        match self.last {
+            Failure::Absent => self.absent.next_delay(),
+            Failure::Refused => self.refused.next_delay(),
+            Failure::Other => self.backoff.next_delay(),
+        }
+    }
+
+    /// A transport has lived for `lived`, and is gone.
+    pub(super) fn after_link(&mut self, lived: Duration) {
+        self.backoff.after_link(lived);
+        self.absent.after_link(lived);
+        self.last = Failure::Other;
+    }
+
+    /// Starts again with the first pause.
+    pub(super) fn reset(&mut self) {
+        self.backoff.reset();
+        self.absent.reset();
+        self.last = Failure::Other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses() -> Pauses {
+        let mut pauses = Pauses::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(2)));
+        // A long absence before.
+        for _ in 0..10 {
+            pauses.next();
+        }
+        pauses
+    }
+
+    #[test]
+    fn a_gateway_that_is_back_and_knows_no_session_has_said_so_within_a_second() {
+        for _ in 0..100 {
+            let mut pauses = pauses();
+            pauses.failed(Failure::Absent);
+            for _ in 0..10 {
+                pauses.next();
+            }
+            let until_it_answers = pauses.next();
+            pauses.failed(Failure::Refused);
+            let refusals: Duration = (0..3).map(|_| pauses.next()).sum();
+            assert!(until_it_answers + refusals <= Duration::from_millis(700), "{until_it_answers:?}, {refusals:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_failure_waits_as_long_as_before() {
+        let mut pauses = pauses();
+        pauses.failed(Failure::Refused);
+        pauses.next();
+        pauses.failed(Failure::Other);
+        assert!(pauses.next() >= Duration::from_secs(1));
+        pauses.reset();
+        assert!(pauses.next() <= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn settings_below_the_bounds_are_kept() {
+        let mut pauses = Pauses::new(Backoff::new(Duration::from_millis(1), Duration::from_millis(5)));
+        pauses.failed(Failure::Absent);
+        (0..10).for_each(|_| assert!(pauses.next() <= Duration::from_millis(5)));
+    }
+}

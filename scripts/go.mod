@@ -1,0 +1,3 @@
+module fastway/scripts
+
+go 1.26

@@ -1,0 +1,122 @@
+//! What a session keeps until its peer has acknowledged it.
+
+use std::collections::VecDeque;
+
+use fastway_session::ReplayBuffer;
+
+use crate::link::Outbox;
+use crate::pool::LocalPool;
+
+/// Bytes that were sent, or are about to be, and are not acknowledged; and which of them answer the peer's own requests:
+/// these must not become many because the peer acknowledges nothing.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    bytes: VecDeque<u8>,
+    /// Bytes that were here before, and are acknowledged.
+    released: u64,
+    /// Answers, and the count of bytes up to which they reach; the oldest first.
+    answers: VecDeque<(u64, usize)>,
+    unacked_answers: usize,
+}
+
+impl Kept {
+    /// Adds bytes of the gateway's own.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    /// Moves at most `most` bytes from the outbox to here, and keeps no more than `bound`.
+    pub(super) fn take(&mut self, outbox: &mut Outbox, pool: &mut LocalPool, most: usize, bound: usize) {
+        let mut room = most.min(bound.saturating_sub(self.bytes.len()));
+        while room > 0 {
+            let Some(first) = outbox.first() else { return };
+            let part = first.get(..room).unwrap_or(first);
+            let taken = part.len();
+            self.bytes.extend(part);
+            let before = outbox.waiting().answers;
+            outbox.advance(pool, taken);
+            self.note_answers(before - outbox.waiting().answers);
+            room -= taken;
+        }
+    }
+
+    /// The bytes up to here hold so many answers more.
+    fn note_answers(&mut self, answers: usize) {
+        if answers > 0 {
+            self.answers.push_back((self.released + self.bytes.len() as u64, answers));
+            self.unacked_answers += answers;
+        }
+    }
+
+    /// Answers among what is kept.
+    #[inline]
+    pub(super) fn unacked_answers(&self) -> usize {
+        self.unacked_answers
+    }
+
+    /// Gives up room that is not needed now.
+    pub(super) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.answers.shrink_to_fit();
+    }
+}
+
+impl ReplayBuffer for Kept {
+    #[inline]
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn copy(&self, from: usize, to: &mut [u8]) {
+        self.bytes.copy(from, to);
+    }
+
+    fn release(&mut self, count: usize) {
+        let count = count.min(self.bytes.len());
+        self.bytes.release(count);
+        self.released += count as u64;
+        while let Some((_, answers)) = self.answers.pop_front_if(|(end, _)| *end <= self.released) {
+            self.unacked_answers -= answers;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PoolConfig;
+    use crate::pool::Pool;
+    use crate::routing::Cause;
+
+    #[test]
+    fn answers_count_until_they_are_acknowledged() {
+        let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
+        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        outbox.append(&mut pool, &[1; 100], 10, Cause::Itself);
+        outbox.append(&mut pool, &[2; 100], 1, Cause::Others);
+        kept.take(&mut outbox, &mut pool, 150, usize::MAX);
+        assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (150, 0, 10), "a part of a chunk");
+        kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+        assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (200, 10, 0));
+        kept.release(199);
+        assert_eq!((kept.len(), kept.unacked_answers()), (1, 10));
+        outbox.append(&mut pool, &[3; 9], 1, Cause::Itself);
+        kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+        kept.release(1);
+        assert_eq!((kept.len(), kept.unacked_answers()), (9, 1));
+        kept.release(9);
+        assert_eq!((kept.len(), kept.unacked_answers()), (0, 0));
+        assert!(kept.answers.is_empty());
+    }
+
+    #[test]
+    fn no_more_is_taken_than_may_be_kept() {
+        let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
+        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        outbox.append(&mut pool, &[1; 100], 1, Cause::Others);
+        kept.extend(&[0; 30]);
+        kept.take(&mut outbox, &mut pool, usize::MAX, 50);
+        kept.take(&mut outbox, &mut pool, usize::MAX, 50);
+        assert_eq!((kept.len(), outbox.waiting().bytes), (50, 80));
+    }
+}

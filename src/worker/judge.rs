@@ -1,0 +1,64 @@
+//! What follows for others from how much waits for a link.
+//!
+//! No wake-up is lost, because how much waits becomes less in few ways only, and each of them calls [`Core::judge`] before
+//! the worker is given out of hand: a flush ([`Core::flush`]), an acknowledgement, a resume or the loss of a stream
+//! ([`Core::session_news`]), a peer that takes nothing more (`deafen`). What is fed needs no judge, since the link is
+//! flushed in the same turn; it only closes the gate earlier ([`Core::fed`]). A link that is gone opens its gate in
+//! `retire`.
+
+use std::time::Instant;
+
+use super::core::Core;
+use super::gates::GateKey;
+use crate::clock::Millis;
+use crate::link::{CloseReason, State, WaitReason};
+use crate::routing::Slot;
+
+impl Core {
+    /// Holds what waits for a link against its bounds, and acts on what follows: to be called whenever it may have
+    /// become less, after a write was tried.
+    pub(super) fn judge(&mut self, slot: Slot) {
+        let started = self.started;
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        if link.dirty {
+            // It is flushed before the turn ends, and judged then.
+            return;
+        }
+        if link.state != State::Open {
+            return self.remove_if_done(slot);
+        }
+
+        let bounds = self.config.bounds(link.role.side());
+        let was_congested = link.congested;
+        let standing = link.judge(&bounds, || Millis::at(Instant::now(), started));
+        if standing.too_slow {
+            let waiting = link.waiting();
+            self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
+        } else if standing.congested && !was_congested {
+            self.congested(slot);
+        } else if was_congested && !standing.congested {
+            self.uncongested(slot);
+        }
+    }
+
+    /// Too much waits for a server: whoever sends to it is paused from now on.
+    pub(super) fn congested(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        link.congested = true;
+        link.waits.begin(WaitReason::OutboxFull);
+        self.gates.close(GateKey::Server(link.addr));
+    }
+
+    /// There is room for a server again, or it is gone: those who were paused go on, here and on the workers that were
+    /// told of it.
+    pub(super) fn uncongested(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.congested) else { return };
+        link.congested = false;
+        link.waits.end(WaitReason::OutboxFull);
+        let addr = link.addr;
+        if self.gates.open(GateKey::Server(addr)) {
+            self.schedule();
+        }
+        self.tell_room(addr);
+    }
+}

@@ -1,0 +1,198 @@
+//! What a worker logs about links and about those that want to be one.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fastway_wire::ServerId;
+
+use super::arrivals::ArrivalEnd;
+use crate::admission::TurnedAway;
+use crate::handshake::HandshakeEnd;
+use crate::link::{CloseKind, CloseReason, Link};
+use crate::logging::{RateLimit, limited};
+use crate::routing::{LinkId, Role, Side};
+
+/// Lines a second that peers can cause, for each kind of line and each port.
+const LINES_PER_SECOND: u32 = 10;
+
+/// Logs the life of links. Each kind of line has a limit for itself on each port: what strangers cause on one port keeps
+/// no line about the other one out.
+#[derive(Debug)]
+pub(super) struct LinkLog {
+    client: Limits,
+    server: Limits,
+}
+
+/// Why somebody did not get in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rejected {
+    Admission(TurnedAway),
+    ServerHandshake(HandshakeEnd),
+    Session(ArrivalEnd),
+}
+
+/// The limits of one port.
+#[derive(Debug)]
+struct Limits {
+    opened: RateLimit,
+    registered: RateLimit,
+    interrupted: RateLimit,
+    resumed: RateLimit,
+    write_failed: RateLimit,
+    accept_failed: RateLimit,
+    closed: [RateLimit; CloseKind::ALL.len()],
+    rejected: [RateLimit; Rejected::COUNT],
+}
+
+impl Rejected {
+    const COUNT: usize = TurnedAway::ALL.len() + HandshakeEnd::ALL.len() + ArrivalEnd::ALL.len();
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Admission(kind) => kind.index(),
+            Self::ServerHandshake(kind) => TurnedAway::ALL.len() + kind.index(),
+            Self::Session(kind) => TurnedAway::ALL.len() + HandshakeEnd::ALL.len() + kind.index(),
+        }
+    }
+}
+
+impl Default for LinkLog {
+    fn default() -> Self {
+        Self { client: Limits::new(), server: Limits::new() }
+    }
+}
+
+impl Limits {
+    fn new() -> Self {
+        let limit = || RateLimit::new(LINES_PER_SECOND);
+        Self {
+            opened: limit(),
+            registered: limit(),
+            interrupted: limit(),
+            resumed: limit(),
+            write_failed: limit(),
+            accept_failed: limit(),
+            closed: CloseKind::ALL.map(|_| limit()),
+            rejected: std::array::from_fn(|_| limit()),
+        }
+    }
+}
+
+/// One line for the end of a link; the fields are the same at each level, which has to be a constant.
+macro_rules! log_closed {
+    ($limit:expr, $level:ident, $link:expr, $connections:expr, $reason:expr, $($message:tt)+) => {
+        limited!(
+            $limit,
+            $level,
+            [
+                link = $link.addr.id.get(),
+                peer = %$link.peer,
+                server = $link.role.server().map(ServerId::get),
+                kind = $reason.kind().name(),
+                reason = %$reason,
+                duration_ms = u64::try_from($link.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+                connections = $connections,
+                received_bytes = $link.traffic.received_bytes,
+                sent_bytes = $link.traffic.sent_bytes,
+                received_frames = $link.traffic.received_frames,
+                sent_frames = $link.traffic.sent_frames,
+                waiting_bytes = $link.outbox.waiting().bytes
+            ],
+            $($message)+
+        )
+    };
+}
+
+impl LinkLog {
+    pub(super) fn opened(&mut self, role: Role, id: LinkId, peer: SocketAddr) {
+        let (limits, link) = (self.of(role.side()), id.get());
+        match role {
+            Role::Client => limited!(limits.opened, DEBUG, [link, %peer], "client link opened"),
+            Role::Server(server) => {
+                limited!(limits.opened, INFO, [link, %peer, server = server.get()], "server link opened");
+            }
+        }
+    }
+
+    /// Logs that a server can be dialed.
+    pub(super) fn registered(&mut self, server: ServerId, link: &Link) {
+        let (link, peer, server) = (link.addr.id.get(), link.peer, server.get());
+        limited!(self.server.registered, INFO, [link, %peer, server], "server registered");
+    }
+
+    /// Logs that a session has lost its transport.
+    pub(super) fn interrupted(&mut self, link: &Link) {
+        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        limited!(limits.interrupted, DEBUG, [link = id, %peer], "session interrupted");
+    }
+
+    /// Logs that a session goes on.
+    pub(super) fn resumed(&mut self, link: &Link) {
+        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        limited!(limits.resumed, DEBUG, [link = id, %peer], "session resumed");
+    }
+
+    /// Logs that a peer takes no more; the link may still be read.
+    pub(super) fn write_failed(&mut self, link: &Link, error: &io::Error) {
+        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        limited!(limits.write_failed, DEBUG, [link = id, %peer, %error], "the peer takes no more");
+    }
+
+    /// Logs the end of a link, with what it did.
+    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
+        let side = link.role.side();
+        let Some(limit) = self.of(side).closed.get_mut(reason.kind().index()) else { return };
+        match (reason.kind(), side) {
+            (
+                CloseKind::EndOfStream
+                | CloseKind::Shutdown
+                | CloseKind::Lost
+                | CloseKind::Idle
+                | CloseKind::Expired
+                | CloseKind::Aborted,
+                Side::Client,
+            ) => {
+                log_closed!(limit, DEBUG, link, connections, reason, "client link closed");
+            }
+            (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {
+                log_closed!(limit, INFO, link, connections, reason, "{side} link closed");
+            }
+            _ => log_closed!(limit, WARN, link, connections, reason, "{side} link closed"),
+        }
+    }
+
+    pub(super) fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let limits = self.of(side);
+        limited!(limits.accept_failed, ERROR, [%error, pause_ms], "cannot accept on the {side} port");
+    }
+
+    /// Logs something that a stranger caused who did not get in.
+    pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, kind: Rejected, reason: &dyn Display) {
+        let Some(limit) = self.of(side).rejected.get_mut(kind.index()) else { return };
+        limited!(limit, WARN, [%peer, %reason], "{side} turned away");
+    }
+
+    fn of(&mut self, side: Side) -> &mut Limits {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_rejection_has_a_limit_of_its_own() {
+        let admission = TurnedAway::ALL.map(Rejected::Admission);
+        let handshakes = HandshakeEnd::ALL.map(Rejected::ServerHandshake);
+        let sessions = ArrivalEnd::ALL.map(Rejected::Session);
+        let all = admission.into_iter().chain(handshakes).chain(sessions).map(Rejected::index);
+        assert!(all.eq(0..Rejected::COUNT));
+    }
+}

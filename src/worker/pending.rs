@@ -1,0 +1,134 @@
+//! Handshakes in progress on the ports of one worker: the tasks that run them, and their bounds.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
+use rustc_hash::FxHashMap;
+use tokio::task::AbortHandle;
+
+use super::inspect::HandshakeInfo;
+use crate::config::{Config, SideConfig};
+use crate::handshake;
+use crate::routing::Side;
+
+/// Both ports' handshakes.
+#[derive(Debug)]
+pub(super) struct PendingByPort {
+    client: PendingOnPort,
+    server: PendingOnPort,
+}
+
+/// The handshakes of one port, numbered as they begin.
+#[derive(Debug)]
+pub(super) struct PendingOnPort {
+    limits: PendingHandshakes<u64>,
+    tasks: FxHashMap<u64, PendingHandshake>,
+    begun: u64,
+}
+
+/// One handshake.
+#[derive(Debug)]
+pub(super) struct PendingHandshake {
+    task: AbortHandle,
+    pub(super) peer: SocketAddr,
+    began: Instant,
+}
+
+impl PendingByPort {
+    /// None is in progress. Each of `workers` takes its share of what the limits allow.
+    pub(super) fn new(config: &Config, workers: usize) -> Self {
+        let port = |side: &SideConfig| PendingOnPort::new(config, side, workers);
+        Self { client: port(&config.client), server: port(&config.server) }
+    }
+
+    /// The handshakes of a port.
+    pub(super) const fn of(&self, side: Side) -> &PendingOnPort {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// The same, to change them.
+    pub(super) const fn of_mut(&mut self, side: Side) -> &mut PendingOnPort {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// Handshakes in progress.
+    pub(super) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
+        let tasks = self.client.tasks.values().chain(self.server.tasks.values());
+        tasks.map(move |task| HandshakeInfo { peer: task.peer, age: now.saturating_duration_since(task.began) })
+    }
+}
+
+impl PendingOnPort {
+    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
+        let share = |limit: usize| limit.div_ceil(workers);
+        let limits = HandshakeLimits {
+            at_once: share(config.limits.max_handshakes),
+            per_address: share(config.sessions.max_handshakes_per_address),
+            time: time_of(side),
+        };
+        Self { limits: PendingHandshakes::new(limits), tasks: FxHashMap::default(), begun: 0 }
+    }
+
+    /// The number of the next handshake.
+    pub(super) const fn next(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// A handshake has begun. When there are too many, one is ended for it, and returned.
+    pub(super) fn begin(&mut self, number: u64, task: AbortHandle, peer: SocketAddr) -> Option<PendingHandshake> {
+        let began = Instant::now();
+        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), began);
+        self.tasks.insert(number, PendingHandshake { task, peer, began });
+        dropped.and_then(|dropped| self.abort(dropped))
+    }
+
+    /// A handshake has come so far.
+    pub(super) fn advance(&mut self, number: u64, progress: Progress) {
+        self.limits.advance(number, progress);
+    }
+
+    /// A handshake has come to its own end.
+    pub(super) fn end(&mut self, number: u64) {
+        self.limits.end(number);
+        self.tasks.remove(&number);
+    }
+
+    /// Ends the next handshake that has taken too long.
+    pub(super) fn end_late(&mut self) -> Option<PendingHandshake> {
+        let late = self.limits.late(Instant::now())?;
+        self.abort(late)
+    }
+
+    /// Ends all of them.
+    pub(super) fn end_all(&mut self) {
+        for (number, handshake) in self.tasks.drain() {
+            self.limits.end(number);
+            handshake.task.abort();
+        }
+    }
+
+    /// Handshakes in progress.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    fn abort(&mut self, number: u64) -> Option<PendingHandshake> {
+        self.tasks.remove(&number).inspect(|handshake| handshake.task.abort())
+    }
+}
+
+/// For how long a handshake on a port may take.
+fn time_of(side: &SideConfig) -> Duration {
+    match side.kinds.with_sessions() {
+        true => side.session.handshake_limit(),
+        false => handshake::DEADLINE,
+    }
+}

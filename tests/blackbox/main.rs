@@ -1,0 +1,59 @@
+//! The tests that see the gateway from outside: its binary, its wire, its files and signals, its SDK and examples.
+//!
+//! One program, so that it is linked once. A test is named by its file: `cargo test --test blackbox limits::`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod admin_api;
+mod admin_commands;
+mod admin_http;
+mod admin_metrics;
+mod admin_page;
+mod admin_pprof;
+mod allocations;
+mod chaos;
+mod cli;
+mod crosstalk;
+mod ctl;
+mod examples;
+mod fairness;
+mod health;
+mod hostile;
+mod key_files;
+mod leaks;
+mod lifecycle;
+mod limits;
+mod links_shown;
+mod log_delivery;
+mod logs;
+mod manifests;
+mod mux_protocol;
+mod observer;
+mod original_flags;
+mod ownership;
+mod packaging;
+mod planted_files;
+mod process;
+mod rough_ends;
+mod sdk_cancellation;
+mod sdk_connect;
+mod sdk_connections;
+mod sdk_reconnect;
+mod sdk_session;
+mod sdk_session_address;
+mod sdk_session_transfer;
+mod session_attacks;
+mod session_gateway;
+mod session_herd;
+mod session_limits;
+mod session_policy;
+mod session_waiting;
+mod shutdown;
+mod slow_peers;
+mod tour;
+mod wrong_port;

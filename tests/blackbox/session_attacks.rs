@@ -1,0 +1,276 @@
+//! Those who attack sessions meet their own errors: forged and replayed resumes, races, floods, altered bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastway_session::{Fault, Identity, Session, Status};
+use fastway_testkit::{Client, Gateway, Server, Tunnel, seeded, watch};
+use fastway_wire::ConnId;
+use serde_json::{Value, json};
+
+fn gateway(flags: &[&str]) -> Gateway {
+    Gateway::with_admin(&[&["--client-link", "plain,secure,legacy"], flags].concat())
+}
+
+fn playing(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let (mut client, mut server) = (Client::over(link), gateway.server(7));
+    let conn = client.open(&mut server);
+    (client, tunnel, server, conn)
+}
+
+fn sessions(gateway: &Gateway) -> Value {
+    let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    stats["sessions"].clone()
+}
+
+/// A connection of a stranger, who has said `first`.
+fn stranger(addr: SocketAddr, first: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(watch::DEADLINE)).unwrap();
+    stream.write_all(first).unwrap();
+    stream
+}
+
+/// What the gateway answers to a first message before it closes the stream.
+fn answer(addr: SocketAddr, first: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let _a_reset_is_an_end_too = stranger(addr, first).read_to_end(&mut answer);
+    answer
+}
+
+#[test]
+fn forged_resumes_change_nothing_and_are_counted() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    // Somebody on the path has seen this one, and was faster.
+    let (transport, seen) = tunnel.dial().unwrap();
+    let last = seen.len() - 1;
+    for place in [17, 18, 23, 40, last] {
+        let mut forged = seen.clone();
+        forged[place] ^= 1;
+        assert_eq!(answer(gateway.client_addr(), &forged), [Status::NotAuthentic as u8], "byte {place}");
+    }
+    let mut unknown = seen.clone();
+    unknown[1] ^= 1;
+    assert_eq!(answer(gateway.client_addr(), &unknown), [Status::Unknown as u8]);
+    let counted = sessions(&gateway);
+    assert_eq!((&counted["interrupted"], &counted["waiting"]), (&json!(0), &json!(0)), "the live one was disturbed");
+    assert_eq!((&counted["refused"]["not_authentic"], &counted["refused"]["unknown"]), (&json!(5), &json!(1)));
+    assert_eq!(counted["resumes"], json!({ "refused": 6, "not_proven": 0, "resumed": 0 }));
+    tunnel.connect_with((transport, seen)).unwrap();
+    client.exchange(&mut server, conn, b"hello");
+}
+
+#[test]
+fn nothing_of_a_session_moves_for_a_forged_resume() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    tunnel.cut();
+    watch::eventually("it waits", || sessions(&gateway)["waiting"] == json!(1));
+    (0..10).for_each(|number| server.send(conn, &[number; 100]));
+    server.expect_silence();
+    let waiting = || {
+        let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+        links["links"][0]["waiting_packets"].clone()
+    };
+    assert_eq!(waiting(), json!(10));
+    let (transport, seen) = tunnel.dial().unwrap();
+    let mut forged = seen.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(answer(gateway.client_addr(), &forged), [Status::NotAuthentic as u8]);
+    assert_eq!(waiting(), json!(10), "it has not been taken out for a stranger");
+    tunnel.connect_with((transport, seen)).unwrap();
+    (0..10).for_each(|number| client.expect_data(conn, &[number; 100]));
+}
+
+#[test]
+fn a_replayed_resume_is_refused() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    let (transport, seen) = tunnel.dial().unwrap();
+    tunnel.connect_with((transport, seen.clone())).unwrap();
+    client.exchange(&mut server, conn, b"hello");
+    assert_eq!(answer(gateway.client_addr(), &seen), [Status::Unknown as u8], "its ticket was replaced");
+    client.exchange(&mut server, conn, b"hello");
+    assert_eq!(sessions(&gateway)["interrupted"], json!(0));
+}
+
+#[test]
+fn a_session_is_resumed_at_its_own_port_only() {
+    let gateway = gateway(&["--server-link", "secure"]);
+    let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let mut client = Client::over(link);
+    client.expect_silence();
+    let (transport, resume) = tunnel.dial().unwrap();
+    assert_eq!(answer(gateway.server_addr(), &resume), [Status::Unknown as u8]);
+    tunnel.connect_with((transport, resume)).unwrap();
+    client.expect_silence();
+}
+
+#[test]
+fn a_resume_that_was_held_back_delays_and_does_no_more() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    let (transport, seen) = tunnel.dial().unwrap();
+    let mut attacker = stranger(gateway.client_addr(), &seen);
+    let mut status = [0xff];
+    attacker.read_exact(&mut status).unwrap();
+    assert_eq!(status, [0], "who cannot read the reply gets it all the same");
+    assert_eq!(tunnel.connect_with((transport, seen)), Err(Fault::Refused(Status::StaleAttempt)));
+    server.send(conn, b"for the player alone");
+    tunnel.resume();
+    client.expect_data(conn, b"for the player alone");
+    client.exchange(&mut server, conn, b"hello");
+    let counted = sessions(&gateway);
+    assert_eq!(counted["resumes"], json!({ "refused": 1, "not_proven": 1, "resumed": 1 }));
+    assert!(matches!(attacker.read_to_end(&mut Vec::new()), Ok(_) | Err(_)), "its stream is closed");
+}
+
+#[test]
+fn of_two_resumes_at_once_the_later_one_wins() {
+    let gateway = gateway(&["--workers", "2"]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    for _ in 0..10 {
+        let (_, earlier) = tunnel.dial().unwrap();
+        let addr = gateway.client_addr();
+        let raced = thread::spawn(move || answer(addr, &earlier));
+        // The earlier one may come late, or be replied to and replaced.
+        tunnel.resume();
+        client.exchange(&mut server, conn, b"by the later one");
+        raced.join().unwrap();
+    }
+    assert_eq!(tunnel.resumed(), 10);
+}
+
+#[test]
+fn a_flipped_bit_ends_the_transport_and_not_the_session() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing(&gateway);
+    tunnel.stream().write_all(&[&[40, 0][..], &[7; 40]].concat()).unwrap();
+    watch::eventually("the gateway has given the transport up", || sessions(&gateway)["waiting"] == json!(1));
+    server.expect_silence();
+    tunnel.resume();
+    client.exchange(&mut server, conn, b"hello");
+}
+
+/// A relay that keeps what passes through it, both ways.
+fn tapped(gateway: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (addr, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
+    let kept = Arc::clone(&seen);
+    thread::spawn(move || {
+        while let Ok((near, _)) = listener.accept() {
+            let far = TcpStream::connect(gateway).unwrap();
+            for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                let kept = Arc::clone(&kept);
+                thread::spawn(move || {
+                    let mut chunk = [0; 4096];
+                    while let Ok(count @ 1..) = from.read(&mut chunk) {
+                        kept.lock().unwrap().extend_from_slice(&chunk[..count]);
+                        let _it_may_be_closed = to.write_all(&chunk[..count]);
+                    }
+                });
+            }
+        }
+    });
+    (addr, seen)
+}
+
+#[test]
+fn nothing_of_the_content_is_visible_on_the_wire() {
+    const SECRET: &[u8] = b"the princess is in another castle";
+    let gateway = gateway(&["-ClientSnetEncrypt"]);
+    let shows = |seen: &Mutex<Vec<u8>>| {
+        seen.lock().unwrap().windows(12).any(|window| SECRET.windows(12).any(|part| part == window))
+    };
+    for (kind, visible) in [("plain", true), ("secure", false), ("legacy", false)] {
+        let (addr, seen) = tapped(gateway.client_addr());
+        let (mut client, _tunnel) = match kind {
+            "plain" => (Client::connect(addr), None),
+            "secure" => {
+                let (link, tunnel) = Tunnel::secure(addr, Identity::Anyone);
+                (Client::over(link), Some(tunnel))
+            }
+            _ => {
+                let (link, tunnel) = Tunnel::legacy(addr, true);
+                (Client::over(link), Some(tunnel))
+            }
+        };
+        let mut server = gateway.server(7);
+        let conn = client.open(&mut server);
+        client.exchange(&mut server, conn, SECRET);
+        assert!(seen.lock().unwrap().len() > 2 * SECRET.len());
+        assert_eq!(shows(&seen), visible, "{kind}");
+    }
+}
+
+#[test]
+fn half_open_handshakes_are_bounded_in_number_and_time() {
+    let limits = ["--max-handshakes", "20", "--max-handshakes-per-address", "10", "-ClientSnetInitTimeout", "2s"];
+    let gateway = gateway(&limits);
+    let (mut client, _tunnel, mut server, conn) = playing(&gateway);
+    let firsts: [&[u8]; 4] = [&[], &[1], &[2, 0, 0], &[0]];
+    let strangers: Vec<_> = (0..100).map(|index| stranger(gateway.client_addr(), firsts[index % 4])).collect();
+    watch::eventually("the oldest are dropped", || sessions(&gateway)["handshakes"]["failed"]["dropped"] == json!(90));
+    assert_eq!(sessions(&gateway)["handshakes"]["in_progress"], json!(10));
+    client.exchange(&mut server, conn, b"hello");
+    let (_other, _its_tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    watch::eventually("the others are late", || sessions(&gateway)["handshakes"]["failed"]["too_slow"] == json!(9));
+    assert_eq!(sessions(&gateway)["handshakes"]["in_progress"], json!(0));
+    for mut stranger in strangers {
+        assert!(matches!(stranger.read(&mut [0]), Ok(0) | Err(_)), "the gateway has closed it");
+    }
+    client.exchange(&mut server, conn, b"hello");
+}
+
+#[test]
+fn who_never_proves_to_have_read_the_reply_gets_no_session() {
+    let gateway = gateway(&["-ClientSnetInitTimeout", "300ms"]);
+    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let open = session.connect(Instant::now(), &mut rand::rng()).unwrap();
+    let mut stream = stranger(gateway.client_addr(), &open.bytes);
+    let mut reply = Vec::new();
+    let _a_reset_is_an_end_too = stream.read_to_end(&mut reply);
+    assert_eq!(reply.first(), Some(&0), "it was replied to");
+    let counted = sessions(&gateway);
+    assert_eq!((&counted["open"], &counted["opened"]["secure"]), (&json!(0), &json!(0)));
+    assert_eq!(counted["handshakes"]["failed"]["too_slow"], json!(1));
+}
+
+#[test]
+fn handshakes_beyond_what_a_second_may_cost_wait_for_their_turn() {
+    let gateway = gateway(&["--max-handshakes-per-second", "20"]);
+    let (mut client, _tunnel, mut server, conn) = playing(&gateway);
+    let began = Instant::now();
+    let open =
+        || Tunnel::open(gateway.client_addr(), Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now()));
+    let opened: Vec<_> = thread::scope(|scope| {
+        let opening: Vec<_> = (0..21).map(|_| scope.spawn(open)).collect();
+        opening.into_iter().map(|opening| opening.join().unwrap().map_err(|fault| fault.to_string())).collect()
+    });
+    assert!(opened.iter().all(Result::is_ok), "{:?}", opened.iter().filter_map(|it| it.as_ref().err()).next());
+    // Two come at once, and the others 50 ms apart.
+    assert!(began.elapsed() >= Duration::from_millis(900), "after {:?}", began.elapsed());
+    assert_eq!(sessions(&gateway)["refused"]["overloaded"], json!(0));
+    client.exchange(&mut server, conn, b"hello");
+}
+
+#[test]
+fn any_first_bytes_cost_their_own_stream_and_no_more() {
+    let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
+    let (mut client, _tunnel, mut server, conn) = playing(&gateway);
+    let mut random = seeded::Seeded::new(7);
+    for round in 0..200 {
+        let mut bytes = random.bytes(1 + round * 7 % 1500);
+        bytes[0] = [0, 1, 2, 0xff, 9][round % 5];
+        let mut stream = stranger(gateway.client_addr(), &bytes);
+        let _it_may_be_closed = stream.write_all(&bytes);
+    }
+    client.exchange(&mut server, conn, b"hello");
+    gateway.still_serves();
+    watch::eventually("nothing is left of them", || sessions(&gateway)["handshakes"]["in_progress"] == json!(0));
+}
