@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"testing"
-	"time"
 
 	"fastway/internal/gatewaytest"
 )
@@ -67,14 +65,6 @@ func measure(b *testing.B, messages int, work func() error) {
 	}
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(messages), "cpu-ns/msg")
 	b.StopTimer()
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func echo(conn benchConn) error {

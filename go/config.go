@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fastway/internal/wire"
+	"fastway/slab"
 )
 
 // Config tells an endpoint what it may do. The zero value is a good one: every field has a default that suits a game.
@@ -83,10 +84,7 @@ type Config struct {
 
 // Pool is a memory pool: Alloc gives a slice of the given length, Free takes it back. It has to bear calls from several
 // goroutines at a time.
-type Pool interface {
-	Alloc(size int) []byte
-	Free(mem []byte)
-}
+type Pool = slab.Pool
 
 // WhenFull is what happens to a connection whose messages nobody receives.
 type WhenFull uint8

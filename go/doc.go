@@ -29,10 +29,11 @@
 //
 // # Coming from the original
 //
-// Programs written for github.com/funny/fastway/go change import paths and nothing else: fastway for that package,
-// fastway/link, fastway/slab and fastway/snet for the packages that its API speaks of. [DialClient], [DialServer], [NewClient],
-// [NewServer], [EndPointCfg] and the sessions of [EndPoint.Dial] and [EndPoint.Accept] are as they were, with these
-// differences, all of which keep programs alive that would have failed:
+// Programs written for github.com/funny/fastway/go change import paths: fastway for that package, and fastway/link,
+// fastway/link/codec, fastway/slab and fastway/snet for the packages that its API speaks of. All that these export is here, but for
+// NewGateway, Gateway and GatewayCfg: the gateway is a program of its own, which package fastway/fastwaytest runs for tests.
+// [DialClient], [DialServer], [NewClient], [NewServer], [EndPointCfg] and the sessions of [EndPoint.Dial] and [EndPoint.Accept] are
+// as they were, with these differences, all of which keep programs alive that would have failed:
 //
 //   - Send waits when SendChanSize messages wait for the socket; the original closes the whole link.
 //   - Messages that came before the other end closed can still be received; the original drops them.

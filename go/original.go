@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"fastway/internal/wire"
 	"fastway/link"
 )
 
@@ -59,17 +61,36 @@ func (c *ConnInfo) ConnID() uint32 { return c.connID }
 // RemoteID is who is at the other end: a ServerID for a client, a client's ID for a server.
 func (c *ConnInfo) RemoteID() uint32 { return c.remoteID }
 
-// EndPointTimer gives channels that are closed when a time is over.
-var EndPointTimer Timer
+// EndPointTimer gives channels that are closed when a time is over. Nothing in this package waits for it.
+var EndPointTimer = new(Timer)
 
 // Timer is what EndPointTimer is.
-type Timer struct{}
+type Timer struct{ stopped atomic.Bool }
 
 // After gives a channel that is closed after d.
-func (Timer) After(d time.Duration) <-chan struct{} {
+func (t *Timer) After(d time.Duration) <-chan struct{} {
 	over := make(chan struct{})
-	time.AfterFunc(d, func() { close(over) })
+	time.AfterFunc(d, func() {
+		if !t.stopped.Load() {
+			close(over)
+		}
+	})
 	return over
+}
+
+// Stop leaves all channels open that are not closed yet.
+func (t *Timer) Stop() { t.stopped.Store(true) }
+
+// SizeofLen is the size of the length that precedes each packet on the wire.
+const SizeofLen = wire.LenBytes
+
+// ErrServerAuthFailed is found by errors.Is where ErrWrongKey is: in the error of DialServer and NewServer when the gateway has
+// another key. New programs look for ErrWrongKey.
+var ErrServerAuthFailed = errors.New("server auth failed")
+
+// Is finds ErrServerAuthFailed where the key was wrong.
+func (e *ConnectError) Is(target error) bool {
+	return target == ErrServerAuthFailed && errors.Is(e.Err, ErrWrongKey)
 }
 
 // DialClient connects to the client port of a gateway. It is ConnectClient under the original's name.

@@ -22,20 +22,21 @@ import (
 var importPaths = strings.NewReplacer(
 	`"github.com/funny/fastway/go"`, `"fastway"`,
 	`"github.com/funny/link"`, `"fastway/link"`,
+	`"github.com/funny/link/codec"`, `"fastway/link/codec"`,
 	`"github.com/funny/slab"`, `"fastway/slab"`,
 	`"github.com/funny/snet/go"`, `"fastway/snet"`,
 )
 
 func TestAProgramWrittenForTheOriginalRunsWithOtherImportPathsOnly(t *testing.T) {
 	output := runOriginal(t, "original", gatewaytest.Start(t))
-	if strings.Count(output, "goodbye") != 2 {
+	if strings.Count(output, "goodbye") != 3 {
 		t.Errorf("the program said:\n%s", output)
 	}
 }
 
 func TestAProgramWrittenForTheOriginalsSnetRunsWithOtherImportPathsOnly(t *testing.T) {
 	runOriginal(t, "original_snet", gatewaytest.Start(t, "--client-link", "legacy", "--server-link", "legacy",
-		"--client-snet-encrypt", "--server-snet-encrypt", "--client-snet-buffer", "1M"))
+		"--client-snet-encrypt", "--client-snet-buffer", "1M"))
 }
 
 // runOriginal runs a program of tests/interop with our import paths, until it says that all is well.

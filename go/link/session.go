@@ -1,5 +1,24 @@
-// Package link has the session of the original's package of that name: what programs written for it know a virtual
-// connection by. New programs use the connections of package fastway.
+// Package link has sessions, which carry messages over codecs, under the names that github.com/funny/link gives them, for
+// programs that were written for it: [fastway.EndPoint.Dial] and [fastway.EndPoint.Accept] give sessions. New programs use
+// the connections of package fastway.
+//
+// [Dial] and [Server] make sessions of TCP connections. A [Protocol] reads and writes their messages: one of package
+// fastway/link/codec, or one of your own. A [Manager] keeps sessions until they are closed, a [Channel] groups them.
+//
+//	server, err := link.Listen("tcp", "127.0.0.1:0", codec.Json(), 1024, link.HandlerFunc(func(session *link.Session) {
+//		defer session.Close()
+//		for {
+//			msg, err := session.Receive()
+//			if err != nil || session.Send(msg) != nil {
+//				return
+//			}
+//		}
+//	}))
+//	go server.Serve()
+//
+// Where the original lost something or hung, this package does not: a session that ends while it is being added to a manager
+// or a channel leaves it all the same; a session that takes the key of a closed one stays in its channel; the connection is
+// closed when the codec of a dialed one cannot be made.
 package link
 
 import (
@@ -16,13 +35,6 @@ var (
 	SessionBlockedError = errors.New("Session Blocked") //lint:ignore ST1012,ST1005 the original's name and text
 )
 
-// Codec carries the messages of a session.
-type Codec interface {
-	Receive() (interface{}, error)
-	Send(msg interface{}) error
-	Close() error
-}
-
 // observer is a codec that is told when its session has ended and the close callbacks have run.
 type observer interface{ CallbacksRan() }
 
@@ -38,6 +50,10 @@ type Session struct {
 	codec  Codec
 	toSend chan interface{}
 	closed chan struct{}
+	// sending is locked for a Send of the codec and for closing toSend, and read-locked for a send into toSend.
+	sending sync.RWMutex
+	// onEnd is called when the close callbacks have returned.
+	onEnd func()
 
 	mu          sync.Mutex
 	isClosed    atomic.Bool
@@ -54,15 +70,26 @@ type closeCallback struct {
 
 var lastID atomic.Uint64
 
-// NewSession makes a session over a codec. With a sendChanSize above 0 it has a goroutine that sends, so many messages
-// may wait for it, and Send never waits.
+// NewSession makes a session over a codec. With a sendChanSize above 0 it has a goroutine that sends, and so many messages may
+// wait for it: Send never waits then, but closes the session when there are more. With 0, Send is the codec's.
 func NewSession(codec Codec, sendChanSize int) *Session {
+	s := newSession(codec, sendChanSize)
+	s.start()
+	return s
+}
+
+func newSession(codec Codec, sendChanSize int) *Session {
 	s := &Session{id: lastID.Add(1), codec: codec, closed: make(chan struct{})}
 	if sendChanSize > 0 {
 		s.toSend = make(chan interface{}, sendChanSize)
-		go s.sendLoop()
 	}
 	return s
+}
+
+func (s *Session) start() {
+	if s.toSend != nil {
+		go s.sendLoop()
+	}
 }
 
 // ID is the session's number, another one for each session of the process.
@@ -85,12 +112,29 @@ func (s *Session) Receive() (interface{}, error) {
 	return msg, err
 }
 
-// Send sends a message. An error closes the session, but for one of the codec that has a method SessionSurvives.
+// Send sends a message, or leaves that to the session's goroutine. An error closes the session, but for one of the codec that
+// has a method SessionSurvives.
 func (s *Session) Send(msg interface{}) error {
+	if s.toSend == nil {
+		return s.sendNow(msg)
+	}
+	err := s.queue(msg)
+	if err == SessionBlockedError {
+		_ = s.Close()
+	}
+	return err
+}
+
+func (s *Session) sendNow(msg interface{}) error {
 	if s.IsClosed() {
 		return SessionClosedError
 	}
-	err := s.send(msg)
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.IsClosed() {
+		return SessionClosedError
+	}
+	err := s.codec.Send(msg)
 	if endsSession(err) {
 		_ = s.Close()
 	}
@@ -102,9 +146,11 @@ func endsSession(err error) bool {
 	return err != nil && !errors.As(err, &harmless)
 }
 
-func (s *Session) send(msg interface{}) error {
-	if s.toSend == nil {
-		return s.codec.Send(msg)
+func (s *Session) queue(msg interface{}) error {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	if s.IsClosed() {
+		return SessionClosedError
 	}
 	select {
 	case s.toSend <- msg:
@@ -117,8 +163,8 @@ func (s *Session) send(msg interface{}) error {
 func (s *Session) sendLoop() {
 	for {
 		select {
-		case msg := <-s.toSend:
-			if endsSession(s.codec.Send(msg)) {
+		case msg, ok := <-s.toSend:
+			if !ok || endsSession(s.codec.Send(msg)) {
 				_ = s.Close()
 				return
 			}
@@ -131,7 +177,7 @@ func (s *Session) sendLoop() {
 // Close closes the session and its codec. When either side has closed the session before, it gives SessionClosedError;
 // what came and was not received is dropped all the same.
 func (s *Session) Close() error {
-	first := s.Ended()
+	callbacks, first := s.end()
 	var err error
 	if !s.codecClosed.Swap(true) {
 		err = s.codec.Close()
@@ -139,6 +185,7 @@ func (s *Session) Close() error {
 	if !first {
 		return SessionClosedError
 	}
+	s.tell(callbacks)
 	return err
 }
 
@@ -146,33 +193,58 @@ func (s *Session) Close() error {
 // called, but the codec stays open. It is true for the first end.
 func (s *Session) Ended() bool {
 	callbacks, first := s.end()
-	switch {
-	case len(callbacks) > 0:
-		// Who ends the session may hold what a callback needs.
-		go s.call(callbacks)
-	case first:
-		s.call(nil)
+	if first {
+		s.tell(callbacks)
 	}
 	return first
 }
 
 func (s *Session) end() (callbacks []closeCallback, first bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isClosed.Swap(true) {
-		return nil, false
-	}
-	close(s.closed)
+	first = !s.isClosed.Swap(true)
 	callbacks, s.callbacks = s.callbacks, nil
-	return callbacks, true
+	s.mu.Unlock()
+	if first {
+		close(s.closed)
+		s.clearQueue()
+	}
+	return callbacks, first
 }
 
-func (s *Session) call(callbacks []closeCallback) {
-	for _, callback := range callbacks {
-		callback.call()
+// clearQueue closes the queue and gives the codec the unsent messages.
+func (s *Session) clearQueue() {
+	if s.toSend == nil {
+		return
 	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	close(s.toSend)
+	if codec, ok := s.codec.(ClearSendChan); ok {
+		codec.ClearSendChan(s.toSend)
+	}
+}
+
+// tell calls the callbacks in their order, on a goroutine of their own: the caller may hold locks that they need.
+func (s *Session) tell(callbacks []closeCallback) {
+	if len(callbacks) == 0 {
+		s.told()
+		return
+	}
+	go func() {
+		for _, callback := range callbacks {
+			callback.call()
+		}
+		s.told()
+	}()
+}
+
+// told reports that all callbacks have returned.
+func (s *Session) told() {
 	if observer, ok := s.codec.(observer); ok {
 		observer.CallbacksRan()
+	}
+	if s.onEnd != nil {
+		s.onEnd()
 	}
 }
 

@@ -59,3 +59,62 @@ func TestAFailedReceiveClosesTheSessionOnce(t *testing.T) {
 		t.Error("two sessions have one ID")
 	}
 }
+
+func TestCloseCallbacksAreCalledInTheirOrderAfterTheCodecWasClosed(t *testing.T) {
+	codec := &slowCodec{}
+	session := link.NewSession(codec, 0)
+	called := make(chan int, 20)
+	for i := range 10 {
+		callback := func() { called <- i + 100*int(codec.closed.Load()) }
+		session.AddCloseCallback(nil, i, callback)
+		session.RemoveCloseCallback(nil, i)
+		session.AddCloseCallback(nil, i, callback)
+	}
+	if err := session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if number := await(t, "a callback", called); number != 100+i {
+			t.Fatalf("number %d was called as number %d", number, i)
+		}
+	}
+	session.AddCloseCallback(nil, "late", func() { t.Error("a callback was called that came after the close") })
+	if err := session.Close(); err != link.SessionClosedError {
+		t.Errorf("another Close gave %v", err)
+	}
+}
+
+// clearing is a codec with ClearSendChan.
+type clearing struct {
+	slowCodec
+	left chan int
+}
+
+func (c *clearing) ClearSendChan(queue <-chan interface{}) {
+	count := 0
+	for range queue {
+		count++
+	}
+	c.left <- count
+}
+
+func TestACodecIsGivenWhatWasNotSent(t *testing.T) {
+	codec := &clearing{slowCodec{may: make(chan struct{})}, make(chan int, 1)}
+	session := link.NewSession(codec, 10)
+	const messages = 5
+	for i := range messages {
+		if err := session.Send(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	session.Close()
+	left := await(t, "the codec is told", codec.left)
+	close(codec.may)
+	// One may be with the codec.
+	if left != messages && left != messages-1 {
+		t.Errorf("%d messages were left", left)
+	}
+	if err := session.Send("more"); err != link.SessionClosedError {
+		t.Errorf("a send after that gave %v", err)
+	}
+}

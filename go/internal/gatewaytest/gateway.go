@@ -2,16 +2,15 @@
 package gatewaytest
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"fastway/internal/gatewayrun"
 )
 
 // Key is what the servers of the tests prove to know.
@@ -21,13 +20,7 @@ const Key = "the tests' own key"
 const Deadline = 60 * time.Second
 
 // Gateway is a running gateway on loopback; it is ended with its test.
-type Gateway struct {
-	// Client and Server are the addresses of its two ports.
-	Client, Server string
-	cmd            *exec.Cmd
-	exited         chan struct{}
-	log            string
-}
+type Gateway struct{ *gatewayrun.Process }
 
 // Binary is the gateway's program: what FASTWAY_BIN names, or the debug build of this repository.
 func Binary() (string, error) {
@@ -53,87 +46,26 @@ func Start(tb testing.TB, flags ...string) *Gateway {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	gateway, err := run(binary, tb.TempDir(), flags)
+	process, err := gatewayrun.Start(binary, tb.TempDir(), Key, flags...)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	gateway := &Gateway{process}
 	tb.Cleanup(func() {
 		gateway.Kill()
 		if tb.Failed() {
-			log, _ := os.ReadFile(gateway.log)
-			tb.Logf("the gateway's log:\n%s", log)
+			tb.Logf("the gateway's log:\n%s", gateway.Log())
 		}
 	})
 	return gateway
 }
 
-func run(binary, dir string, flags []string) (*Gateway, error) {
-	ours := []string{"--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", Key}
-	cmd := exec.Command(binary, append(ours, flags...)...)
-	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	cmd.Stderr = log
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	// The kernel ends the gateway with the thread that started it.
-	started := make(chan error)
-	gateway := &Gateway{cmd: cmd, exited: make(chan struct{}), log: log.Name()}
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			<-gateway.exited
-		}
-	}()
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	go gateway.wait()
-	if _, scanErr := fmt.Sscanf(line, "listening client=%s server=%s", &gateway.Client, &gateway.Server); scanErr != nil {
-		gateway.Kill()
-		return nil, fmt.Errorf("the gateway said %q (%v): %s", strings.TrimSpace(line), err, gateway.Log())
-	}
-	return gateway, nil
-}
-
-func (g *Gateway) wait() {
-	_ = g.cmd.Wait()
-	close(g.exited)
-}
-
-// Log is what the gateway has logged.
-func (g *Gateway) Log() string {
-	log, err := os.ReadFile(g.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(log)
-}
-
-// Pid is the gateway's process.
-func (g *Gateway) Pid() int { return g.cmd.Process.Pid }
-
 // Signal sends the gateway a signal.
 func (g *Gateway) Signal(tb testing.TB, signal syscall.Signal) {
 	tb.Helper()
-	if err := g.cmd.Process.Signal(signal); err != nil {
+	if err := g.Process.Signal(signal); err != nil {
 		tb.Fatal(err)
 	}
-}
-
-// Kill ends the gateway at once, and waits for it.
-func (g *Gateway) Kill() {
-	_ = g.cmd.Process.Kill()
-	<-g.exited
 }
 
 // Stop ends the gateway in order, and waits for it.
@@ -141,7 +73,7 @@ func (g *Gateway) Stop(tb testing.TB) {
 	tb.Helper()
 	g.Signal(tb, syscall.SIGTERM)
 	select {
-	case <-g.exited:
+	case <-g.Exited():
 	case <-time.After(Deadline):
 		tb.Fatal("the gateway does not stop")
 	}

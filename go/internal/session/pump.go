@@ -84,6 +84,7 @@ func (s *Stream) refill(c *carrier) bool {
 
 // write writes what is unsent, without the lock.
 func (s *Stream) write(c *carrier, sealed bool) (err error) {
+	conn := c.conn
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	if !sealed {
@@ -91,7 +92,7 @@ func (s *Stream) write(c *carrier, sealed bool) (err error) {
 	}
 	if err == nil {
 		var n int
-		n, err = c.conn.Write(c.unsent)
+		n, err = conn.Write(c.unsent)
 		c.unsent = c.unsent[n:]
 	}
 	return err

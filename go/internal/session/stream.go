@@ -259,9 +259,9 @@ func (s *Stream) arm(after time.Duration) {
 
 // receive reads the transport, without the lock.
 func (s *Stream) receive(c *carrier) {
-	room := c.in.room()
+	conn, room := c.conn, c.in.room()
 	s.mu.Unlock()
-	n, err := c.conn.Read(room)
+	n, err := conn.Read(room)
 	s.mu.Lock()
 	c.in.wrote += n
 	if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -448,6 +448,22 @@ func (s *Stream) finish(why error, last *parting) {
 		go s.opts.onEnd()
 	}
 	s.tellLost()
+}
+
+// SetWait changes for how long the session lives without a transport, where the other end does not say so.
+func (s *Stream) SetWait(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Wait = d
+}
+
+// WrapTransport has wrap replace the transport that carries the session, if there is one.
+func (s *Stream) WrapTransport(wrap func(net.Conn) net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live != nil {
+		s.live.conn = wrap(s.live.conn)
+	}
 }
 
 // SetDeadline sets both deadlines.

@@ -1,9 +1,11 @@
-// A player and a game server written for the original Go SDK: chat messages in JSON, dials both ways, and an end.
+// A player and a game server written for the original Go SDK: chat messages in JSON, dials both ways, and an end; and a link.Server
+// that tells everybody of what is said.
 //
 // The test that runs it changes the import paths of a copy, and nothing else.
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +16,7 @@ import (
 
 	fastway "github.com/funny/fastway/go"
 	"github.com/funny/link"
+	"github.com/funny/link/codec"
 	"github.com/funny/slab"
 )
 
@@ -61,7 +64,7 @@ func main() {
 	check(err)
 	client := fastway.NewClient(conn, config())
 	refused(client)
-	play(client)
+	play(client, newNews())
 
 	client.Close()
 	_, err = client.Accept()
@@ -75,6 +78,18 @@ func main() {
 func refused(client *fastway.EndPoint) {
 	_, err := client.Dial(4711)
 	expect(err == fastway.ErrRefused, "a dial of nobody gave %v", err)
+}
+
+// dialServer tries again while the gateway does not know the server yet: the original's DialServer does not wait for that.
+func dialServer(client *fastway.EndPoint) *link.Session {
+	for {
+		session, err := client.Dial(10086)
+		if err != fastway.ErrRefused {
+			check(err)
+			return session
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func serve(server *fastway.EndPoint) {
@@ -105,9 +120,52 @@ func answer(server *fastway.EndPoint, session *link.Session) {
 	}
 }
 
-func play(client *fastway.EndPoint) {
-	session, err := client.Dial(10086)
+// news is a server beside the gateway, whose listeners hear of what is said.
+type news struct {
+	server    *link.Server
+	listeners *link.Channel
+	// reader is one of them.
+	reader *link.Session
+}
+
+func newNews() *news {
+	messages := codec.Json()
+	messages.Register(Message{})
+	protocol := codec.Bufio(codec.FixLen(messages, 2, binary.LittleEndian, 64*1024, 64*1024), 1024, 1024)
+
+	n := &news{listeners: link.NewChannel()}
+	joined := make(chan struct{})
+	server, err := link.Listen("tcp", "127.0.0.1:0", protocol, 1000, link.HandlerFunc(func(session *link.Session) {
+		n.listeners.Put(session.ID(), session)
+		close(joined)
+		_, err := session.Receive()
+		expect(err != nil, "a listener says nothing")
+	}))
 	check(err)
+	n.server = server
+	go n.server.Serve()
+
+	n.reader, err = link.DialTimeout("tcp", n.server.Listener().Addr().String(), time.Minute, protocol, 0)
+	check(err)
+	<-joined
+	return n
+}
+
+func (n *news) tell(text string) {
+	n.listeners.Fetch(func(session *link.Session) { check(session.Send(&Message{From: "news", Text: text})) })
+	say(n.reader, "news", text)
+}
+
+func (n *news) end() {
+	n.server.Stop()
+	_, err := n.reader.Receive()
+	expect(err != nil, "a stopped server has closed its sessions")
+	expect(n.listeners.Len() == 0, "who is gone has left the channel")
+	n.reader.Close()
+}
+
+func play(client *fastway.EndPoint, news *news) {
+	session := dialServer(client)
 	dialed, err := client.Accept()
 	check(err)
 	expect(dialed.State.(*fastway.ConnInfo).RemoteID() == 10086, "server 10086 dialed")
@@ -119,7 +177,9 @@ func play(client *fastway.EndPoint) {
 		check(session.Send(&Message{From: "player", Text: text}))
 		say(session, "server", text)
 		say(dialed, "dialed", text)
+		news.tell(text)
 	}
+	news.end()
 	check(session.Close())
 	expect(session.IsClosed(), "a closed session says so")
 	expect(errors.Is(session.Send(&Message{}), link.SessionClosedError), "a closed session sends nothing")

@@ -28,6 +28,8 @@ const (
 	typeReconnect = 0xff
 	replayBytes   = 16 << 20
 	patience      = 60 * time.Second
+	// refusalsBelieved is how many refusals in a row end a session.
+	refusalsBelieved = 4
 )
 
 var (
@@ -83,15 +85,23 @@ func client(addr string, t transfer) error {
 		return err
 	}
 	redial := func() error {
+		refusals := 0
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 			conn, err := net.Dial("tcp", addr)
 			if err != nil {
 				return err
 			}
-			if err = s.reconnect(conn); err == nil || errors.Is(err, errRefused) {
-				return err
+			if err = s.reconnect(conn); err == nil {
+				return nil
 			}
 			conn.Close()
+			if errors.Is(err, errRefused) {
+				// The original refuses a session that it does not know yet: its end of a new one comes after ours.
+				if refusals++; refusals == refusalsBelieved {
+					return err
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
 		}
 		return errors.New("no connection within the patience")
 	}
