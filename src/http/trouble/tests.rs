@@ -169,7 +169,7 @@ fn what_is_refused_now_is_trouble() {
         assert!(summary.contains(part), "{summary}");
     }
     let mut before = sample(1);
-    before.total.stats.turned_away = [9, 9, 9];
+    before.total.stats.turned_away = [9; 4];
     assert_eq!(kinds(&judge(&before, &[], |_| {})), [], "what was refused long ago");
 }
 

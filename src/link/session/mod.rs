@@ -480,12 +480,18 @@ impl SessionTransport {
         pool: &mut LocalPool,
     ) -> Result<(), Refused> {
         let (kept, most_kept) = (&mut self.kept, self.most_kept);
+        let (now, random) = (Instant::now(), &mut rand::rng());
         // Asked when the resume was found authentic: before that, nothing of the session moves for it.
-        let first_flight = move || {
-            kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
-            Some(&*kept)
-        };
-        let dial = match self.session.resume(resume, first_flight, Instant::now(), &mut rand::rng()) {
+        let dial = self.session.resume(
+            resume,
+            move || {
+                kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
+                Some(&*kept)
+            },
+            now,
+            random,
+        );
+        let dial = match dial {
             Ok(dial) => dial,
             Err(status) => return Err(Refused { stream, status }),
         };
