@@ -18,6 +18,17 @@ namespace Original
 
         public static int Main(string[] args)
         {
+            var code = Run(args);
+            if (args.Length > 3)
+            {
+                // Threads of an end point that was closed a moment ago may still run, and a return from Main ends them.
+                Environment.Exit(code);
+            }
+            return code;
+        }
+
+        private static int Run(string[] args)
+        {
             var stream = Connect(args[0], int.Parse(args[1]), args.Length > 3 ? args[3] : "");
             var endPoint = new EndPoint(stream, 1000, 5000, OnTimeout);
             var conn = endPoint.Dial(uint.Parse(args[2]));

@@ -9,6 +9,10 @@ namespace Fastway.Transports
     /// A stream that somebody else has connected. Streams can only be waited for, so a thread reads it and another one
     /// writes it.
     /// </summary>
+    /// <remarks>
+    /// When the program ends, the runtime breaks the read off. That must wake nobody: Mono aborts when a thread that it ends
+    /// takes a lock, or starts a timer, while it shuts down.
+    /// </remarks>
     internal sealed class StreamTransport : Transport
     {
         private const int BlockBytes = 64 << 10;
@@ -111,7 +115,7 @@ namespace Fastway.Transports
         /// <summary>Where nothing waits to be written, the writer closes the stream at once.</summary>
         private void ForceCloseLater()
         {
-            if (_isWriting || _toWrite.Count > 0)
+            if ((_isWriting || _toWrite.Count > 0) && !Environment.HasShutdownStarted)
             {
                 _forcedClose = new Timer(CloseNow, null, CloseGrace, Timeout.Infinite);
             }
@@ -137,12 +141,19 @@ namespace Fastway.Transports
             catch (Exception error)
             {
                 // Whatever a stream throws, it is over.
-                Fail(error);
+                if (!Environment.HasShutdownStarted)
+                {
+                    Fail(error);
+                }
             }
         }
 
         private bool TakeRead(byte[] block, int count)
         {
+            if (count == 0 && Environment.HasShutdownStarted)
+            {
+                return false;
+            }
             lock (_gate)
             {
                 _read.Add(block, 0, count);
