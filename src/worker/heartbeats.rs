@@ -1,7 +1,7 @@
 //! Which workers answer.
 //!
-//! The ticker notes when it asks a worker to sweep; the worker takes the note away when it does. A note that stays is a
-//! worker that is stuck. A pause of the whole process is none: nobody is asked during it.
+//! The ticker records when it asks a worker to sweep, and the worker clears the record when it does. A worker whose
+//! record stays is stuck. A pause of the whole process does not count, since the ticker pauses with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
