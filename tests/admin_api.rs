@@ -398,6 +398,24 @@ fn events_name_a_server_that_is_stuck_and_those_who_wait_for_it() {
 }
 
 #[test]
+fn events_name_what_is_wrong_while_nobody_can_be_accepted() {
+    let gateway = Gateway::with_admin(&NEVER_IDLE);
+    let mut stream = Stream::open(&gateway);
+    assert_eq!(stream.find("trouble")["trouble"], json!([]));
+    gateway.leave_descriptors(0);
+    // The first ones find numbers that are free between those that are taken.
+    let _waiting: Vec<_> = (0..400).map(|_| std::net::TcpStream::connect(gateway.client_addr()).unwrap()).collect();
+    watch::eventually("accepting is said to be paused", || {
+        let trouble = stream.find("trouble")["trouble"].clone();
+        let kinds: Vec<&Value> = trouble.as_array().unwrap().iter().map(|trouble| &trouble["kind"]).collect();
+        kinds.contains(&&json!("accept_paused"))
+    });
+    // What the process takes is known without a free descriptor.
+    let stats = stream.find("stats");
+    assert!(stats["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20, "{stats}");
+}
+
+#[test]
 fn links_that_are_not_held_up_are_not_among_the_slowest() {
     let (gateway, mut client, mut server, conn) = playing();
     let mut stream = Stream::open(&gateway);

@@ -64,6 +64,13 @@ impl Metrics {
         let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
         self.gauge("fastway_build_info", "1, with the version of the gateway", [(version, 1.0)]);
         self.gauge("fastway_workers", "threads that carry links", [plain(sample.report.workers.len() as u64)]);
+        let cpu = sample
+            .report
+            .workers
+            .iter()
+            .enumerate()
+            .map(|(worker, report)| (labels(&[("worker", &worker.to_string())]), report.cpu.as_secs_f64()));
+        self.counter("fastway_worker_cpu_seconds_total", "CPU time of each worker's thread", cpu);
         let fresh = "1 if all workers answered this scrape; otherwise numbers are as of their last answers or sweeps";
         self.gauge("fastway_workers_answered", fresh, [plain(u64::from(sample.fresh))]);
         self.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);

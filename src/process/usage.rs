@@ -1,7 +1,9 @@
 //! What the process takes of the machine, as the kernel counts it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
@@ -32,13 +34,32 @@ impl Usage {
     /// # Errors
     /// There is no `/proc`.
     pub fn now() -> io::Result<Self> {
-        let stat = fs::read_to_string("/proc/self/stat")?;
-        let usage = parse(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/stat is odd"))?;
+        let usage =
+            parse(&stat()?).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/stat is odd"))?;
         // Since Linux 6.2 the size of the directory is the number of descriptors.
         let open_files = fs::metadata("/proc/self/fd")?.len();
         let max_files = getrlimit(Resource::Nofile).current;
         Ok(Self { open_files: Some(open_files).filter(|count| *count > 0), max_files, ..usage })
     }
+}
+
+/// The text of `/proc/self/stat`. The file stays open: a process without a free descriptor must still be seen.
+fn stat() -> io::Result<String> {
+    static STAT: OnceLock<File> = OnceLock::new();
+    /// It has 52 fields of at most 20 digits.
+    const MOST: usize = 2048;
+
+    let file = match STAT.get() {
+        Some(file) => file,
+        None => {
+            let file = File::open("/proc/self/stat")?;
+            STAT.get_or_init(|| file)
+        }
+    };
+    let mut text = vec![0; MOST];
+    let read = file.read_at(&mut text, 0)?;
+    text.truncate(read);
+    String::from_utf8(text).map_err(io::Error::other)
 }
 
 /// `proc(5)`: `id (name) state` and further numbers. The name may hold anything.

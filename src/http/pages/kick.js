@@ -3,11 +3,14 @@
 import { headersOf, refusal } from "./stream.js";
 
 const place = (id) => document.getElementById(id);
+/** For how long it is said that a link was kicked, in milliseconds. */
+const SAID = 15000;
 
 export class Kick {
   #token;
   #dialog = place("kick");
   #link = null;
+  #said = 0;
 
   /** `token()` says what proves who asks, if anything does. */
   constructor(token) {
@@ -39,6 +42,8 @@ export class Kick {
       this.#dialog.close();
       place("done").textContent = `Link ${link} was kicked.`;
       place("done").hidden = false;
+      clearTimeout(this.#said);
+      this.#said = setTimeout(() => (place("done").hidden = true), SAID);
     }
   }
 

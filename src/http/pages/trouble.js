@@ -21,11 +21,6 @@ export class TroubleList {
     return this.#place.dataset.severity;
   }
 
-  /** How many things are wrong. */
-  get count() {
-    return this.#list.children.length;
-  }
-
   /** What is wrong, in one word; `null`: nothing. */
   get word() {
     return WORDS[this.severity] ?? null;

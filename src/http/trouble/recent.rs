@@ -129,7 +129,8 @@ impl RefusalsLog {
         while self.0.get(1).is_some_and(|(at, _)| uptime.saturating_sub(*at) >= SPAN) {
             self.0.pop_front();
         }
-        let (since, before) = self.0.front().copied().unwrap_or_default();
+        let start = (uptime <= SPAN).then(Default::default);
+        let (since, before) = self.0.front().copied().or(start).unwrap_or((uptime, refusals));
         self.0.push_back((uptime, refusals));
         Recent { span: uptime.saturating_sub(since), refusals: refusals.since(&before) }
     }
@@ -175,5 +176,11 @@ mod tests {
         assert!((14..24).all(|second| add(second, 6).0 == 10));
         assert_eq!(add(24, 6), (10, 0));
         assert!(log.0.len() <= 12, "{}", log.0.len());
+    }
+
+    #[test]
+    fn what_was_refused_before_anybody_looked_is_not_recent() {
+        let Recent { refusals, .. } = RefusalsLog::default().add(Duration::from_secs(3600), accepted(7));
+        assert_eq!(refusals.accept, 0);
     }
 }
