@@ -16,7 +16,7 @@ const SPAN: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::http) struct Refusals {
     pub(super) accept: u64,
-    limits: [u64; LIMITS.len()],
+    limits: [u64; KINDS],
 }
 
 /// What was refused within a time.
@@ -40,7 +40,9 @@ pub(super) struct Limit {
     count: fn(&Sample) -> u64,
 }
 
-const LIMITS: [Limit; 10] = [
+const KINDS: usize = 10;
+
+static LIMITS: [Limit; KINDS] = [
     Limit {
         kind: "max_links",
         what: "clients were turned away: --max-links is reached",
@@ -113,10 +115,9 @@ impl Refusals {
     }
 
     /// What each limit refused.
-    pub(super) fn limits(&self) -> [(&'static Limit, u64); LIMITS.len()] {
-        static ALL: [Limit; LIMITS.len()] = LIMITS;
+    pub(super) fn limits(&self) -> [(&'static Limit, u64); KINDS] {
         let mut counts = self.limits.iter().copied();
-        ALL.each_ref().map(|limit| (limit, counts.next().unwrap_or(0)))
+        LIMITS.each_ref().map(|limit| (limit, counts.next().unwrap_or(0)))
     }
 
     fn since(&self, before: &Self) -> Self {

@@ -33,7 +33,8 @@ ul{margin:8px 0 0;padding-left:22px}li{margin:4px 0}.warn{margin-top:16px;paddin
 border-left-width:5px;border-radius:8px;background:var(--warn-bg);color:var(--ink)}\
 .short{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:24px;align-items:start}\
 .explained{max-width:80ch;color:var(--ink)}dl{margin:20px 0 0;display:grid;grid-template-columns:auto 1fr;gap:2px 16px}\
-dt{font-weight:600}dd{margin:0;color:var(--soft)}a{color:inherit}small{font-size:13px}.details{width:auto}";
+dt{font-weight:600}dd{margin:0;color:var(--soft)}a{color:inherit}small{font-size:13px}.details{width:fit-content;max-width:100%}\
+.details :is(th,td):nth-child(2){text-align:right}";
 
 /// Writes the report into `folder`, which is made if it is not there.
 pub(crate) fn write(
@@ -136,7 +137,7 @@ fn details(rows: &[&Row]) -> String {
     let line = |key: &String| {
         let value = |row: &&Row| row.details.get(key).map_or_else(|| "–".to_owned(), |value| number(*value));
         let cells: String = rows.iter().map(|row| format!("<td>{}</td>", value(row))).collect();
-        format!("<tr><td>{}</td>{cells}</tr>\n", escape(&key.replace('_', " ")))
+        format!("<tr><td>{}</td>{cells}</tr>\n", escape(&key.replace("_us", " µs").replace('_', " ")))
     };
     let lines: String = keys.into_iter().map(line).collect();
     format!(
