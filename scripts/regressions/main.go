@@ -1,6 +1,6 @@
 // Regressions checks that every test named in tests/REGRESSIONS.md exists: go -C scripts run ./regressions
 //
-// Each row of the table is a fault: | id | the fault in a sentence | the tests that guard it, separated by commas |.
+// Each row of the table is a fault: | subject | the fault in a sentence | the tests that guard it, separated by commas |.
 // A test is named as
 //
 //	module::test, module::tests::test   in Rust, with as many modules as tell it apart; module::* for all of a module
