@@ -98,9 +98,15 @@ func whyNoChallenge(ctx context.Context, address string, cfg *Config) error {
 	switch {
 	case err == nil && string(answer) == string(pingFrame):
 		return fmt.Errorf("%w: it is a gateway's client port, and a server registers at the server port (--server-addr)", ErrNotAGateway)
-	case n == 0 && session.EndedByPeer(err) && cfg.Session.Protocol == NoSession:
+	case isRefusalOfPlain(answer[:n]) && session.EndedByPeer(err) && cfg.Session.Protocol == NoSession:
 		return fmt.Errorf("%w: this server port admits sessions only (--server-link), and %s", ErrNotAdmitted, cfg.asked())
 	default:
 		return nil
 	}
+}
+
+// isRefusalOfPlain says whether this is all that a port for sessions has to say to a plain link: its status, or nothing from
+// a gateway that has no words for it.
+func isRefusalOfPlain(answer []byte) bool {
+	return len(answer) == 0 || len(answer) == 1 && session.Status(answer[0]) == session.StatusNotAdmitted
 }
