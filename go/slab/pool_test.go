@@ -131,7 +131,7 @@ func TestAPoolBearsSeveralGoroutines(t *testing.T) {
 			group.Add(1)
 			go func() {
 				defer group.Done()
-				for round := range 2000 {
+				for round := range 500 {
 					mem := pool.Alloc(largest)
 					mark := byte(worker + round)
 					mem[0], mem[largest-1] = mark, mark
