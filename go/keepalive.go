@@ -57,7 +57,7 @@ func (ep *EndPoint) tick() {
 	before := ep.counters.receivedBytes.Load()
 	ep.out.ping()
 	if ep.cfg.silence.goOn != nil {
-		ep.checkLater(before)
+		ep.checkLater(before, ep.cfg.silence.after)
 		return
 	}
 	ep.keep.again(ep.cfg.PingInterval)
@@ -70,15 +70,23 @@ type silenceCheck struct {
 	goOn func() bool
 }
 
-// checkLater looks whether anything has come after the ping, before which so many bytes had.
-func (ep *EndPoint) checkLater(before uint64) {
-	check := ep.cfg.silence
-	time.AfterFunc(check.after, func() {
+// checkLater looks whether anything comes after the ping, before which so many bytes had come, in the time that is left for
+// it. With an answer the next ping comes after PingInterval, also where PingTimeout is longer.
+func (ep *EndPoint) checkLater(before uint64, left time.Duration) {
+	interval := ep.cfg.PingInterval
+	wait := min(left, interval)
+	time.AfterFunc(wait, func() {
 		silent := ep.counters.receivedBytes.Load() == before && !ep.unread.isHeld()
-		if silent && ep.end.Load() == nil && !check.goOn() {
+		switch {
+		case ep.end.Load() != nil:
+			return
+		case silent && left > wait:
+			ep.checkLater(before, left-wait)
+			return
+		case silent && !ep.cfg.silence.goOn():
 			ep.keep.stop()
 		}
-		ep.keep.again(max(ep.cfg.PingInterval-check.after, 0))
+		ep.keep.again(max(interval-ep.cfg.silence.after, 0))
 	})
 }
 

@@ -339,6 +339,20 @@ func TestPingsStopAndTheLinkLivesWhenTheTimeoutCallbackReturnsFalse(t *testing.T
 	}
 }
 
+// With the PingTimeout as the time between pings, a gateway would close the link as idle.
+func TestPingsComeAtTheirIntervalWhenTheTimeoutIsLonger(t *testing.T) {
+	ours, theirs := net.Pipe()
+	theirs.SetDeadline(time.Now().Add(gatewaytest.Deadline))
+	client := NewClient(ours, EndPointCfg{
+		PingInterval: time.Millisecond, PingTimeout: 24 * time.Hour, TimeoutCallback: func() bool { return true },
+	})
+	t.Cleanup(func() {
+		theirs.Close()
+		<-client.Done()
+	})
+	expectAnsweredPings(&fakeGateway{t, theirs}, 5)
+}
+
 func TestAKeepAliveThatReconnectsItsSnetConnectionOutlivesTwoBlackHoles(t *testing.T) {
 	proxy := chaostest.Start(t, gatewaytest.Start(t, "--client-link", "legacy").Client)
 	conn, err := snet.Dial(snet.Config{}, func() (net.Conn, error) { return net.Dial("tcp", proxy.Addr) })
