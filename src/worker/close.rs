@@ -134,9 +134,9 @@ impl Core {
         self.apply_effects();
     }
 
-    /// Whether nothing is left to do. As long as sessions wait, on whichever worker, this one accepts for them, and says
-    /// to others that the gateway stops.
+    /// Whether nothing is left to do. As long as there are sessions, on whichever worker, this one accepts for them: each
+    /// may lose its transport at any time. To others it says that the gateway stops.
     pub(super) fn is_over(&self) -> bool {
-        self.stop.is_draining() && self.links.is_empty() && !self.shared.sessions.some_wait()
+        self.stop.is_draining() && self.links.is_empty() && self.shared.sessions.is_empty()
     }
 }

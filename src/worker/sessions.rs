@@ -65,9 +65,9 @@ impl Sessions {
         self.lock().remove(link);
     }
 
-    /// Whether sessions wait for a transport.
-    pub(super) fn some_wait(&self) -> bool {
-        self.lock().waiting().holders > 0
+    /// Whether there is none, but for those that are over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().len() == 0
     }
 
     /// Sessions that are there, and what waits.

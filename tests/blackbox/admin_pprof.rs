@@ -75,7 +75,7 @@ fn one_cpu_profile_is_taken_at_a_time_and_it_ends_when_nobody_waits_for_it() {
     let mut gateway = Gateway::with_admin(&[]);
     let mut http = gateway.http();
     http.send("GET /debug/pprof/profile?seconds=300", &[], b"");
-    gateway.wait_log_with(&["a CPU profile is taken over HTTP", "time=300s"]);
+    gateway.wait_log_with(&["a CPU profile is taken over HTTP", "seconds=300.0"]);
     let refused = gateway.get("/debug/pprof/profile?seconds=1");
     assert_eq!(refused.status, 409);
     assert!(error_of(&refused).contains("a CPU profile is being taken already"));

@@ -151,6 +151,7 @@ fn a_stop_that_delivers_everything_warns_of_nothing() {
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
     server.send(conn, b"the last words");
+    server.expect_silence();
     gateway.signal(Signal::TERM);
     client.expect_data(conn, b"the last words");
     client.expect_close(conn);
