@@ -92,7 +92,12 @@ impl PendingOnPort {
 
     /// A handshake has come so far.
     pub(super) fn advance(&mut self, number: u64, progress: Progress) {
-        self.limits.advance(number, progress);
+        self.limits.advance(number, progress, Instant::now());
+    }
+
+    /// Whether another peer may be answered; see [`PendingHandshakes::may_answer`].
+    pub(super) fn may_answer(&self, now: Instant) -> bool {
+        self.limits.may_answer(now)
     }
 
     /// A handshake has come to its own end.

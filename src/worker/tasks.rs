@@ -82,7 +82,7 @@ async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: V
 fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
     let mut core = core.borrow_mut();
     core.end_turn(cx.waker());
-    if core.turns.anybody_waits() && core.turns.give(Instant::now()) && core.turns.anybody_waits() {
+    if core.give_turns() {
         // The links that became readable come first.
         run_again(cx);
     }

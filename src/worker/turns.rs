@@ -79,18 +79,19 @@ impl Turns {
         told
     }
 
-    /// Gives the turns of a round. False if the budgets allow none: it is tried again at the next tick.
-    pub(super) fn give(&mut self, now: Instant) -> bool {
+    /// Gives the turns of a round, to opens only if `may_open`. False if none may be given: it is tried again when a
+    /// handshake has ended, and at the next tick.
+    pub(super) fn give(&mut self, now: Instant, may_open: bool) -> bool {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
         while left > 0 && passed_over < QUEUES {
             let queue = match self.next {
-                0 => &mut self.resumes,
-                1 => &mut self.opens,
-                _ => &mut self.legacy_opens,
+                0 => Some(&mut self.resumes),
+                1 => Some(&mut self.opens).filter(|_| may_open),
+                _ => Some(&mut self.legacy_opens).filter(|_| may_open),
             };
-            match queue.give(now) {
+            match queue.and_then(|queue| queue.give(now)) {
                 Some(()) => (left, passed_over) = (left - 1, 0),
                 None => passed_over += 1,
             }
@@ -148,7 +149,7 @@ mod tests {
     ) -> Vec<&'static str> {
         let mut order = Vec::new();
         loop {
-            turns.give(now);
+            turns.give(now, true);
             let told: Vec<_> =
                 waiting.iter_mut().filter_map(|(name, told)| told.try_recv().is_ok().then_some(*name)).collect();
             if told.is_empty() {

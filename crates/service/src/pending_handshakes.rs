@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::{AddressPrefix, FairTable};
 
+/// What a peer that was answered may take to prove that it has read the answer: a round trip, and what a slow peer needs
+/// to compute.
+const TIME_TO_PROVE: Duration = Duration::from_secs(1);
+
 /// Bounds on handshakes in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
@@ -28,6 +32,8 @@ pub struct PendingHandshakes<K> {
     table: FairTable<K, Priority>,
     /// By age.
     oldest_first: BTreeSet<(u64, K)>,
+    /// Those whose peers were answered, by when that was.
+    answered: BTreeSet<(Instant, K)>,
     begun: u64,
 }
 
@@ -52,12 +58,20 @@ struct Pending {
     prefix: AddressPrefix,
     number: u64,
     since: Instant,
+    answered: Option<Instant>,
 }
 
 impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
     /// None is in progress.
     pub fn new(limits: HandshakeLimits) -> Self {
-        Self { limits, pending: HashMap::new(), table: FairTable::new(1), oldest_first: BTreeSet::new(), begun: 0 }
+        Self {
+            limits,
+            pending: HashMap::new(),
+            table: FairTable::new(1),
+            oldest_first: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            begun: 0,
+        }
     }
 
     /// A handshake begins. Returns the one that has to end for it, if any.
@@ -72,24 +86,37 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
         dropped.inspect(|dropped| self.end(*dropped));
 
         self.begun += 1;
-        self.pending.insert(key, Pending { prefix, number: self.begun, since: now });
+        self.pending.insert(key, Pending { prefix, number: self.begun, since: now, answered: None });
         self.table.insert(key, prefix, priority(Progress::Silent, self.begun), 0);
         self.oldest_first.insert((self.begun, key));
         dropped
     }
 
     /// A handshake has come so far.
-    pub fn advance(&mut self, key: K, progress: Progress) {
-        if let Some(Pending { prefix, number, .. }) = self.pending.get(&key) {
-            self.table.insert(key, *prefix, priority(progress, *number), 0);
+    pub fn advance(&mut self, key: K, progress: Progress, now: Instant) {
+        let Some(pending) = self.pending.get_mut(&key) else { return };
+        self.table.insert(key, pending.prefix, priority(progress, pending.number), 0);
+        if progress == Progress::Answered && pending.answered.is_none() {
+            pending.answered = Some(now);
+            self.answered.insert((now, key));
         }
+    }
+
+    /// Whether another peer may be answered. Those that were answered within the last second take half of the table at
+    /// most: they take themselves to be let in, and must not be dropped for newcomers before they can have proven it.
+    pub fn may_answer(&self, now: Instant) -> bool {
+        let is_recent = |(at, _): &&(Instant, K)| now.saturating_duration_since(*at) < TIME_TO_PROVE;
+        self.answered.iter().rev().take_while(is_recent).count() < self.limits.at_once.div_ceil(2)
     }
 
     /// A handshake has ended, well or not.
     pub fn end(&mut self, key: K) {
-        if let Some(Pending { number, .. }) = self.pending.remove(&key) {
+        if let Some(Pending { number, answered, .. }) = self.pending.remove(&key) {
             self.table.remove(key);
             self.oldest_first.remove(&(number, key));
+            if let Some(at) = answered {
+                self.answered.remove(&(at, key));
+            }
         }
     }
 
@@ -161,11 +188,11 @@ mod tests {
     #[test]
     fn silent_peers_make_room_first() {
         let mut handshakes = handshakes(&["192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.3"]);
-        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard, Instant::now()));
         assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(2), "of the address that has most");
 
         let mut handshakes = self::handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard));
+        [0, 1, 3].into_iter().for_each(|heard| handshakes.advance(heard, Progress::Heard, Instant::now()));
         assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(2), "of addresses that have as much");
     }
 
@@ -179,9 +206,26 @@ mod tests {
             ([Answered, Answered, Answered, Answered], 0),
         ] {
             let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-            (0..).zip(progress).for_each(|(key, progress)| handshakes.advance(key, progress));
+            (0..).zip(progress).for_each(|(key, progress)| handshakes.advance(key, progress, Instant::now()));
             assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(expected), "{progress:?}");
         }
+    }
+
+    #[test]
+    fn peers_that_were_answered_within_a_second_take_half_of_the_table_at_most() {
+        let (mut handshakes, now) = (PendingHandshakes::new(LIMITS), Instant::now());
+        for (key, address) in ["192.0.2.1", "192.0.2.2", "192.0.2.3"].into_iter().enumerate() {
+            handshakes.begin(key, prefix(address), now);
+        }
+        handshakes.advance(0, Progress::Answered, now);
+        assert!(handshakes.may_answer(now));
+        handshakes.advance(1, Progress::Answered, now);
+        assert!(!handshakes.may_answer(now + TIME_TO_PROVE - Duration::from_millis(1)));
+        assert!(handshakes.may_answer(now + TIME_TO_PROVE), "whoever proves nothing holds nobody up for longer");
+        handshakes.end(0);
+        assert!(handshakes.may_answer(now), "it has proven itself");
+        handshakes.end(1);
+        assert!(handshakes.answered.is_empty());
     }
 
     #[test]
@@ -195,7 +239,7 @@ mod tests {
         let (mut handshakes, now) = (PendingHandshakes::new(LIMITS), Instant::now());
         handshakes.begin(1, prefix("192.0.2.1"), now);
         handshakes.begin(2, prefix("192.0.2.2"), now + Duration::from_secs(1));
-        handshakes.advance(1, Progress::Heard);
+        handshakes.advance(1, Progress::Heard, now);
         assert_eq!(handshakes.late(now + Duration::from_millis(9_999)), None);
         let later = now + Duration::from_secs(11);
         assert_eq!([handshakes.late(later), handshakes.late(later), handshakes.late(later)], [Some(1), Some(2), None]);

@@ -331,9 +331,22 @@ impl Core {
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
         self.pending.of_mut(side).end(number);
+        if self.turns.anybody_waits() {
+            self.schedule();
+        }
         if let Err(failure) = outcome {
             self.arrival_failed(side, peer, &failure);
         }
+    }
+
+    /// Gives handshakes their turns; true if there are more to be given after the next look at the links.
+    pub(super) fn give_turns(&mut self) -> bool {
+        if !self.turns.anybody_waits() {
+            return false;
+        }
+        let now = Instant::now();
+        let may_open = [Side::Client, Side::Server].into_iter().all(|side| self.pending.of(side).may_answer(now));
+        self.turns.give(now, may_open) && self.turns.anybody_waits()
     }
 
     fn refused(&mut self, request: &Request, status: Status) {
