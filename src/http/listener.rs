@@ -19,7 +19,7 @@ use super::connections::Connections;
 use crate::acceptors::{self, Backoff};
 use crate::admin::Caller;
 use crate::gateway::{Observer, StartError};
-use crate::process::SpareDescriptor;
+use crate::process::{SpareDescriptor, Usage};
 
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;
@@ -74,6 +74,9 @@ impl HttpListener {
         if config.token.is_empty() && !addr.ip().to_canonical().is_loopback() {
             return Err(HttpError::Open { addr });
         }
+
+        // Has it open its file while there are descriptors; whether there is one is told when somebody looks.
+        let _opened = Usage::now();
         Ok(Self { listener, addr, config })
     }
 

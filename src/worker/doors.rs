@@ -108,6 +108,8 @@ async fn accept(core: Cell, side: Side, listener: TcpListener) {
             // Whoever waits is told at once, and may try another gateway.
             Err(error) if spare.release_after(&error) => {
                 turn_away_next(&core, side, &listener, &error).await;
+                spare.keep();
+                yield_now().await;
             }
             Err(error) => {
                 let pause = backoff.after(&error);
@@ -126,7 +128,6 @@ async fn turn_away_next(core: &Cell, side: Side, listener: &TcpListener, error: 
     if let Poll::Ready(Ok((_closed, peer))) = next {
         core.borrow_mut().turned_away(side, peer, TurnedAway::Descriptors, error);
     }
-    yield_now().await;
 }
 
 /// Waits for the first sweep after `time`, or not at all.
