@@ -250,10 +250,11 @@ fn a_stop_tells_those_who_are_there_and_those_who_come() {
 
 #[test]
 fn a_player_who_is_away_when_the_gateway_stops_gets_his_bytes_and_the_reason_within_the_grace() {
-    let flags = [&ADMITTED[..], &["--shutdown-grace", "20s"]].concat();
+    let flags = [&ADMITTED[..], &["--shutdown-grace", "20s", "--admin-addr", "127.0.0.1:0"]].concat();
     on_every_setup(&flags, |gateway| {
         let (mut client, tunnel, mut server, conn) = playing(gateway);
         tunnel.cut();
+        expect_interrupted(gateway);
         server.send(conn, b"while he is away");
         server.expect_silence();
         gateway.signal(Signal::TERM);
