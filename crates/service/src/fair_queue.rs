@@ -3,10 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use crate::shares::PREFIXES_PER_NETWORK;
 use crate::{AddressPrefix, Network};
-
-/// Prefixes of a /48 that have their turn before the next network has; see [`crate::Shares`].
-const PREFIXES_PER_TURN: usize = 16;
 
 /// Work of many peers, of which one piece is taken at a time.
 ///
@@ -37,7 +35,7 @@ impl<G: Copy + Eq + Hash, T> FairQueue<G, T> {
     pub fn pop(&mut self) -> Option<T> {
         let prefixes = self.networks.front()?;
         if self.turns_left == 0 {
-            self.turns_left = prefixes.len().min(PREFIXES_PER_TURN);
+            self.turns_left = prefixes.len().min(PREFIXES_PER_NETWORK);
         }
         let groups = prefixes.front()?;
         let work = groups.front()?.pop_front()?;

@@ -8,7 +8,7 @@ use std::ops::{AddAssign, SubAssign};
 use crate::{AddressPrefix, Network};
 
 /// A /48 may hold as much as this many of its /64s. A provider hands out /48s, and whoever has one has 65,536 /64s.
-const PREFIXES_PER_NETWORK: usize = 16;
+pub(crate) const PREFIXES_PER_NETWORK: usize = 16;
 
 /// Part of a resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
