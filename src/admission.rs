@@ -125,6 +125,11 @@ impl Admission {
         Ok(permit)
     }
 
+    /// Clients that are in.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Relaxed)
+    }
+
     /// Lets a stream in that counts as no client yet: see [`Permit::count_client`].
     pub fn seat(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
         let worker = worker.unwrap_or_else(|| self.least_loaded());

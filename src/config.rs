@@ -7,8 +7,13 @@ use std::time::Duration;
 
 use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
-use crate::link::Bounds;
+use crate::link::{Bounds, SlowBounds};
 use crate::routing::Side;
+
+/// How many times its bound on bytes may wait for a client before it is closed without any grace.
+const HARD_BOUND: usize = 16;
+/// Part of the memory for all links that may wait for one client at most.
+const CLIENT_SHARE: usize = 8;
 
 /// Everything a gateway needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -53,9 +58,17 @@ impl Config {
     /// How much may wait for a link on one port.
     #[inline]
     pub fn bounds(&self, side: Side) -> Bounds {
-        let SideConfig { send_queue_packets, send_queue_bytes, .. } = *self.side(side);
-        let grace = (side == Side::Client).then_some(self.client_slow_grace);
-        Bounds { packets: send_queue_packets, bytes: send_queue_bytes, grace }
+        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *self.side(side);
+        match side {
+            Side::Client => {
+                // One client alone must not make the memory for all of them short.
+                let most = self.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
+                let bytes = send_queue_bytes.min(most);
+                let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
+                Bounds { packets, bytes, slow: Some(SlowBounds { grace: self.client_slow_grace, hard_bytes }) }
+            }
+            Side::Server => Bounds { packets, bytes: send_queue_bytes, slow: None },
+        }
     }
 }
 
@@ -224,6 +237,32 @@ pub struct Limits {
     pub max_dials_per_second: Option<u32>,
     /// Bytes read from one client link in a second; beyond it the gateway reads slower.
     pub max_bytes_per_second: Option<u64>,
+    /// Memory that is held for all links. From half of it on readers are paused, and clients that let it grow are closed.
+    pub max_buffered_bytes: MemoryLimit,
+}
+
+/// How much memory may be held for all links: frames received in part, what waits for peers, and what they have not
+/// acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// A quarter of what the machine has, or the control group that the process is in; 16 MiB at least. A gateway finds the
+    /// number when it is bound.
+    #[default]
+    Auto,
+    /// Any amount.
+    Unlimited,
+    /// This many bytes.
+    Bytes(usize),
+}
+
+impl MemoryLimit {
+    /// The most bytes; `None`: any number.
+    pub const fn most(self) -> Option<usize> {
+        match self {
+            Self::Auto | Self::Unlimited => None,
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
 }
 
 /// How many client links there may be.
@@ -353,6 +392,7 @@ impl Default for Limits {
             max_links_per_address: None,
             max_dials_per_second: None,
             max_bytes_per_second: None,
+            max_buffered_bytes: MemoryLimit::default(),
         }
     }
 }

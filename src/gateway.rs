@@ -18,11 +18,11 @@ pub use crate::observer::{
     ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer,
 };
 use crate::pool::{ClassReport, Pool};
-use crate::process::DescriptorShare;
+use crate::process::{DescriptorShare, fit_memory};
 use crate::routing::WorkerId;
 use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
 pub use crate::worker::{
-    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo, Undelivered,
+    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered,
 };
 
 /// A gateway that is bound to its ports and does not serve yet.
@@ -74,6 +74,8 @@ pub struct Report {
     pub sessions: usize,
     /// Sessions that wait for a transport.
     pub waiting: Share,
+    /// Memory that is held for all clients' links.
+    pub memory: MemoryReport,
     /// The buffer pool, by size class.
     pub pool: Vec<ClassReport>,
 }
@@ -93,8 +95,12 @@ impl Gateway {
     /// A port is not to be had.
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         DescriptorShare::fit(&mut config);
+        fit_memory(&mut config);
         if let Some(links) = config.limits.max_links.most() {
             info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");
+        }
+        if let Some(bytes) = config.limits.max_buffered_bytes.most() {
+            info!(bytes, "limit of memory held for all links");
         }
         let client = Port::bind("client-addr", &config.client.addr, &config)?;
         let server = Port::bind("server-addr", &config.server.addr, &config)?;
@@ -122,6 +128,7 @@ impl Gateway {
             Pool::new(&self.config.pool),
             mailboxes.clone(),
             self.config.sessions.waiting,
+            self.config.limits.max_buffered_bytes.most(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();

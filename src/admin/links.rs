@@ -122,6 +122,7 @@ impl fmt::Display for Shown<'_> {
         match self.0.paused_by {
             Some(PausedBy::Server(link)) => write!(out, " paused_by_link={link}"),
             Some(PausedBy::Worker(worker)) => write!(out, " paused_by_worker={worker}"),
+            Some(PausedBy::Memory) => write!(out, " paused_by_memory"),
             None => Ok(()),
         }
     }

@@ -129,6 +129,9 @@ fn state(link: &LinkInfo) -> (String, Duration) {
         (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Worker(by))) => {
             (format!("not read: the way to worker {by} is full"), lasting)
         }
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Memory)) => {
+            ("not read: too much is held for all links (--max-buffered-bytes)".to_owned(), lasting)
+        }
         (Some((reason, lasting)), _) => (words(reason).to_owned(), lasting),
         (None, _) if link.closing => ("closes: gets what waits for it".to_owned(), link.silent),
         (None, _) => ("waits for bytes".to_owned(), link.silent),

@@ -14,7 +14,7 @@ use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::values;
-use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::{Name, PidFilePlace};
 
@@ -139,6 +139,9 @@ pub struct LimitFlags {
     /// bytes read from one client; then it is read slower (default 0)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
     pub max_bytes_per_second: Option<usize>,
+    /// memory held for all links; auto: a quarter (default auto)
+    #[argh(option, arg_name = "SIZE", from_str_fn(values::memory_limit))]
+    pub max_buffered_bytes: Option<MemoryLimit>,
 }
 
 /// Sessions (resumable links):

@@ -69,6 +69,7 @@ fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_links_per_address, flags.max_links_per_address.map(|n| limit(n as usize)));
     set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
+    set(&mut limits.max_buffered_bytes, flags.max_buffered_bytes);
 }
 
 pub(super) fn set<T>(slot: &mut T, value: Option<T>) {

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
-use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use crate::logging::LogFormat;
 use crate::process::{Name, PidFilePlace};
 
@@ -61,6 +61,18 @@ pub(super) fn link_limit(text: &str) -> Parsed<LinkLimit> {
             Ok(0) => Ok(LinkLimit::Unlimited),
             Ok(links) => Ok(LinkLimit::Links(links as usize)),
             Err(accepted) => Err(format!("auto, or {accepted}")),
+        },
+    }
+}
+
+/// `--max-buffered-bytes`.
+pub(super) fn memory_limit(text: &str) -> Parsed<MemoryLimit> {
+    match text {
+        "auto" => Ok(MemoryLimit::Auto),
+        _ => match size(text) {
+            Ok(0) => Ok(MemoryLimit::Unlimited),
+            Ok(bytes) => Ok(MemoryLimit::Bytes(bytes)),
+            Err(accepted) => Err(format!("auto, 0 (no limit), or {accepted}")),
         },
     }
 }

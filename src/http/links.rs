@@ -114,6 +114,7 @@ pub(super) struct LinkView {
     held_up: BTreeMap<&'static str, u64>,
     paused_by_link: Option<u32>,
     paused_by_worker: Option<usize>,
+    paused_by_memory: bool,
 }
 
 impl LinkView {
@@ -132,7 +133,7 @@ impl LinkView {
         let (paused_by_link, paused_by_worker) = match link.paused_by {
             Some(PausedBy::Server(link)) => (Some(link.get()), None),
             Some(PausedBy::Worker(worker)) => (None, Some(worker)),
-            None => (None, None),
+            Some(PausedBy::Memory) | None => (None, None),
         };
         Self {
             link: link.id.get(),
@@ -156,6 +157,7 @@ impl LinkView {
             held_up: link.held_up().map(|(reason, lasting)| (reason.name(), millis(lasting))).collect(),
             paused_by_link,
             paused_by_worker,
+            paused_by_memory: link.paused_by == Some(PausedBy::Memory),
         }
     }
 }

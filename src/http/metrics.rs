@@ -15,6 +15,7 @@ use super::reply::{Failure, Reply, content};
 use super::sample::Sample;
 use super::stats::dials_refused;
 use crate::admission::TurnedAway;
+use crate::gateway::MemoryReport;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::pool::ClassReport;
@@ -123,14 +124,20 @@ impl Metrics {
     }
 
     fn queues(&mut self, sample: &Sample) {
-        let gauges: [(&str, &str, OfSide); 3] = [
+        let gauges: [(&str, &str, OfSide); 4] = [
             ("fastway_queue_packets", "packets that wait for peers", |_, report| report.waiting_packets),
             ("fastway_queue_bytes", "bytes that wait for peers", |_, report| report.waiting_bytes),
             ("fastway_partial_bytes", "bytes of messages received in part", |_, report| report.partial_bytes),
+            ("fastway_buffered_bytes", "memory held for links, in bytes", |_, report| report.held_bytes),
         ];
         for (name, help, gauge) in gauges {
             self.gauge(name, help, by_side(sample, gauge));
         }
+        let MemoryReport { most_bytes, readers_paused, .. } = sample.report.memory;
+        let most = most_bytes.map(|bytes| plain(bytes as u64));
+        self.gauge("fastway_max_buffered_bytes", "memory that may be held for links, in bytes", most);
+        let help = "1 while so much is held for clients that game servers are not read";
+        self.gauge("fastway_readers_paused_for_memory", help, [plain(u64::from(readers_paused))]);
         let held_up = |value: fn(&HeldUp) -> f64| {
             let names = WaitReason::ALL.map(WaitReason::name);
             let of_side = move |side: Side| {

@@ -152,6 +152,7 @@ impl Default for Sample {
             servers: 0,
             sessions: 0,
             waiting: Default::default(),
+            memory: Default::default(),
             pool: Vec::new(),
         };
         Self {

@@ -14,6 +14,7 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::Sample;
 use crate::admission::TurnedAway;
+use crate::gateway::MemoryReport;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::routing::{RouterStats, Side};
@@ -67,10 +68,19 @@ pub(super) struct StatsView {
     stray_runs: u64,
     accept_errors: u64,
     log: LogView,
+    memory: MemoryView,
     pool: Vec<PoolView>,
     process: ProcessView,
     #[serde(skip_serializing_if = "Option::is_none")]
     allocator: Option<AllocatorView>,
+}
+
+/// The memory that is held for clients' links.
+#[derive(Debug, Serialize)]
+struct MemoryView {
+    held_bytes: usize,
+    most_bytes: Option<usize>,
+    readers_paused: bool,
 }
 
 /// A worker.
@@ -103,6 +113,7 @@ struct SideView {
     waiting_packets: u64,
     waiting_bytes: u64,
     partial_bytes: u64,
+    held_bytes: u64,
     held_up: ByName<HeldUpView>,
     round_trips: RoundTripsView,
 }
@@ -215,6 +226,7 @@ impl StatsView {
             stray_runs: total.routing.stray,
             accept_errors: total.stats.accept_errors,
             log: LogView { dropped_lines: sample.dropped_lines },
+            memory: sample.report.memory.into(),
             pool: sample.pool(),
             process: sample.process(),
             allocator: sample.allocator(),
@@ -260,6 +272,7 @@ impl SideView {
             waiting_packets: report.waiting_packets,
             waiting_bytes: report.waiting_bytes,
             partial_bytes: report.partial_bytes,
+            held_bytes: report.held_bytes,
             held_up: by_name(WaitReason::ALL.map(WaitReason::name), report.held_up.map(HeldUpView::from)),
             round_trips: RoundTripsView::from(&stats.round_trips),
         }
@@ -308,6 +321,12 @@ impl Sample {
             mapped_bytes: allocator.mapped,
             retained_bytes: allocator.retained,
         })
+    }
+}
+
+impl From<MemoryReport> for MemoryView {
+    fn from(MemoryReport { held_bytes, most_bytes, readers_paused }: MemoryReport) -> Self {
+        Self { held_bytes, most_bytes, readers_paused }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) use self::held_up::{Collector, HeldUpLinks};
 pub(super) use self::recent::{Recent, Refusals, RefusalsLog};
 use super::links::millis;
 use super::sample::Sample;
-use crate::gateway::LinkInfo;
+use crate::gateway::{LinkInfo, MemoryReport, PausedBy};
 use crate::link::WaitReason;
 use crate::routing::Side;
 
@@ -75,6 +75,7 @@ pub(super) fn troubles(now: &Situation<'_>) -> Vec<Trouble> {
     all.extend(no_server(now.sample));
     all.extend(accept_fails(now));
     all.extend(descriptors(now.sample));
+    all.extend(memory(now.sample));
     all.extend(limits(now.recent));
     all.extend(paused_clients(now.links));
     all.extend(slow_clients(now.links));
@@ -141,6 +142,8 @@ fn stuck_server(link: &LinkInfo, links: &HeldUpLinks) -> Option<Trouble> {
             format!("{who} does not read the answers to its own requests, so it is not read."),
             format!("Look at that server's process, or close its link: kick {number}."),
         ),
+        // For memory all servers are paused, which is a trouble of its own.
+        WaitReason::PausedSource if link.paused_by == Some(PausedBy::Memory) => return None,
         WaitReason::PausedSource if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_paused",
@@ -195,6 +198,15 @@ fn descriptors(sample: &Sample) -> Option<Trouble> {
     let summary = format!("{open} of {most} descriptors are open. Without any, nobody can connect.");
     let advice = "Raise the limit of open files (LimitNOFILE=, ulimit -Hn), or lower --max-links.";
     near.then(|| Trouble::warning("descriptors_low", summary, advice))
+}
+
+fn memory(sample: &Sample) -> Option<Trouble> {
+    let MemoryReport { held_bytes, most_bytes, readers_paused } = sample.report.memory;
+    let (held, most) = (size(held_bytes as u64), size(most_bytes? as u64));
+    let summary =
+        format!("{held} are held for clients' links, and {most} may be: game servers are not read meanwhile.");
+    let advice = "Clients that have stalled are closed for it. An attack, or --max-buffered-bytes is too low.";
+    readers_paused.then(|| Trouble::new(Severity::Critical, "memory_short", summary, advice))
 }
 
 /// What was refused lately because of a limit.

@@ -49,6 +49,12 @@ impl Inbox {
         self.received
     }
 
+    /// Memory that the chunks take, in bytes.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::capacity).sum()
+    }
+
     /// Takes input up to the end of the frame in the making.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A physical link: the byte stream to one peer, what was received of it in part, and what waits for it.
 
+mod age;
 mod inbox;
 mod outbox;
 mod pressure;
@@ -13,10 +14,11 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use age::{Held, HeldSince};
 use fastway_session::Session;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, ReadPause, Standing};
+pub use pressure::{Bounds, ReadPause, SlowBounds, Standing};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{Notice, Refused, SessionTransport};
@@ -60,10 +62,15 @@ pub struct Link {
     /// Wakes the link's task.
     waker: Waker,
     pub(crate) outbox: Outbox,
+    /// Memory that the inbox takes, in bytes, beside what a flush touches.
+    partial_bytes: usize,
+    /// Bytes of this link, a client's, in the account of the process.
+    pub(crate) accounted_bytes: usize,
     pub(crate) waits: Waits,
     pub(crate) traffic: Traffic,
     pub(crate) watch: Watch,
     pub(crate) inbox: Inbox,
+    held_since: Option<Box<HeldSince>>,
     pub(crate) peer: SocketAddr,
     pub(crate) opened: Instant,
     permit: Permit,
@@ -131,6 +138,9 @@ impl Link {
             transport,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            partial_bytes: 0,
+            accounted_bytes: 0,
+            held_since: None,
             waker: Waker::noop().clone(),
             state: State::Open,
             read_limit: match role.side() {
@@ -255,6 +265,7 @@ impl Link {
     /// Has the time begin anew for which more may wait for a client than its bounds allow: its session has lost its
     /// transport or has another one.
     pub(crate) fn restart_grace(&mut self) {
+        self.held_since = None;
         self.watch.over_since = None;
         self.waits.end(WaitReason::OutboxFull);
     }
@@ -297,6 +308,46 @@ impl Link {
             waiting.answers += session.unacknowledged_answers();
         }
         waiting
+    }
+
+    /// Notes how much of a frame is there in part.
+    #[inline]
+    pub(crate) fn note_partial(&mut self) {
+        self.partial_bytes = self.inbox.held_bytes();
+    }
+
+    /// Memory that is held for the link, in bytes. A session that waits for a stream is bounded with others like it, so it
+    /// counts for nothing here.
+    #[inline]
+    pub(crate) fn held_bytes(&self) -> usize {
+        let session = match self.session() {
+            None => 0,
+            Some(session) if session.is_waiting() => return 0,
+            Some(session) => session.held_bytes(),
+        };
+        self.partial_bytes + self.outbox.held_bytes() + session
+    }
+
+    /// Notes since when the link has held what it holds; each sweep does.
+    pub(crate) fn look_at_held(&mut self, now: Millis) {
+        if self.accounted_bytes == 0 {
+            self.held_since = None;
+            return;
+        }
+        let unacked = self.session().map_or(0, SessionTransport::unacknowledged_bytes) as u64;
+        let held = Held {
+            received_frames: self.traffic.received_frames,
+            is_partial: !self.inbox.is_empty(),
+            queued_bytes: self.traffic.sent_bytes + self.outbox.waiting().bytes as u64,
+            taken_bytes: self.traffic.sent_bytes.saturating_sub(unacked),
+        };
+        let since = self.held_since.get_or_insert_default();
+        **since = since.look(held, now);
+    }
+
+    /// Since when, to within a sweep, the oldest bytes have been held for the link.
+    pub(crate) fn held_since(&self) -> Option<Millis> {
+        self.held_since.as_deref().and_then(|since| since.oldest())
     }
 
     /// Whether its session waits for a stream.

@@ -17,6 +17,8 @@ const KEPT_SEGMENTS: usize = 8;
 pub struct Outbox {
     segments: VecDeque<Segment>,
     waiting: Waiting,
+    /// Size of all chunks.
+    chunk_bytes: usize,
 }
 
 /// How much waits in an outbox.
@@ -69,7 +71,7 @@ impl Outbox {
             let mut chunk = pool.take(size.max(rest.len()).min(pool.max_chunk_bytes()));
             let taken = chunk.fill(rest);
             rest = rest.get(taken..).unwrap_or_default();
-            self.segments.push_back(Segment { chunk, sent: 0, packets: 0, answers: 0 });
+            self.push(chunk);
         }
     }
 
@@ -78,9 +80,15 @@ impl Outbox {
         let mut bytes = 0;
         for chunk in chunks {
             bytes += chunk.filled().len();
-            self.segments.push_back(Segment { chunk, sent: 0, packets: 0, answers: 0 });
+            self.push(chunk);
         }
         self.count(bytes, 1, 0);
+    }
+
+    #[inline]
+    fn push(&mut self, chunk: Chunk) {
+        self.chunk_bytes += chunk.capacity();
+        self.segments.push_back(Segment { chunk, sent: 0, packets: 0, answers: 0 });
     }
 
     fn count(&mut self, bytes: usize, packets: usize, answers: usize) {
@@ -97,6 +105,12 @@ impl Outbox {
     #[inline]
     pub fn waiting(&self) -> Waiting {
         self.waiting
+    }
+
+    /// Memory that the chunks take, in bytes.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        self.chunk_bytes
     }
 
     /// Whether nothing waits.
@@ -167,6 +181,7 @@ impl Outbox {
             self.waiting.bytes -= first.unsent().len();
             self.waiting.packets -= first.packets;
             self.waiting.answers -= first.answers;
+            self.chunk_bytes -= first.chunk.capacity();
             pool.give(first.chunk);
         }
     }
@@ -265,8 +280,11 @@ mod tests {
                 }
             }
             prop_assert_eq!(outbox.waiting().bytes, expected.len());
+            let held: usize = outbox.segments.iter().map(|segment| segment.chunk.capacity()).sum();
+            prop_assert_eq!(outbox.held_bytes(), held);
             prop_assert_eq!(drain(&mut outbox, &mut pool, at_a_time), expected);
             prop_assert_eq!(outbox.waiting(), Waiting::default());
+            prop_assert_eq!(outbox.held_bytes(), 0);
         }
     }
 }

@@ -13,9 +13,6 @@ use std::time::Duration;
 use super::Waiting;
 use crate::clock::Millis;
 
-/// How many times its bound on bytes may wait for a client before it is closed without any grace.
-const HARD_BOUND: usize = 16;
-
 /// Why a link is not read: a set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadPause(u8);
@@ -52,8 +49,17 @@ pub struct Bounds {
     pub packets: usize,
     /// Bytes, those that are sent and not acknowledged included.
     pub bytes: usize,
-    /// For how long more may wait for a client, which is closed then. `None`: a server, whose sources wait instead.
-    pub grace: Option<Duration>,
+    /// When more makes a client too slow. `None`: a server, whose sources wait instead.
+    pub slow: Option<SlowBounds>,
+}
+
+/// When a client for which more waits than its bounds is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowBounds {
+    /// When more has waited for longer than this.
+    pub grace: Duration,
+    /// When more bytes than this wait, at once.
+    pub hard_bytes: usize,
 }
 
 impl Bounds {
@@ -98,7 +104,7 @@ impl Standing {
     pub fn judge(self, bounds: &Bounds, waiting: Waiting, interrupted: bool, now: impl FnOnce() -> Millis) -> Self {
         let few_replies = waiting.answers <= bounds.packets / 2;
         let unread_replies = bounds.has_unread_replies(waiting) || self.unread_replies && !few_replies;
-        let Some(grace) = bounds.grace else {
+        let Some(SlowBounds { grace, hard_bytes }) = bounds.slow else {
             let congested = bounds.is_exceeded(waiting) || self.congested && !bounds.has_room(waiting);
             return Self { unread_replies, congested, ..Self::default() };
         };
@@ -109,8 +115,7 @@ impl Standing {
         }
         let now = now();
         let since = self.over_since.unwrap_or(now);
-        let far_over = waiting.bytes > bounds.bytes.saturating_mul(HARD_BOUND);
-        let too_slow = far_over || now.since(since) > grace;
+        let too_slow = waiting.bytes > hard_bytes || now.since(since) > grace;
         Self { unread_replies, over_since: Some(since), too_slow, ..Self::default() }
     }
 }
@@ -119,8 +124,9 @@ impl Standing {
 mod tests {
     use super::*;
 
-    const SERVER: Bounds = Bounds { packets: 100, bytes: 1000, grace: None };
-    const CLIENT: Bounds = Bounds { grace: Some(Duration::from_secs(5)), ..SERVER };
+    const SERVER: Bounds = Bounds { packets: 100, bytes: 1000, slow: None };
+    const CLIENT: Bounds =
+        Bounds { slow: Some(SlowBounds { grace: Duration::from_secs(5), hard_bytes: 16_000 }), ..SERVER };
 
     fn waiting(packets: usize, bytes: usize, answers: usize) -> Waiting {
         Waiting { bytes, packets, answers }

@@ -52,6 +52,16 @@ pub enum CloseReason {
         /// Bytes that waited.
         bytes: usize,
     },
+    /// All links together held too much, and this one a large part of it for long.
+    #[error(
+        "the links of all clients hold too much (--max-buffered-bytes): {bytes} bytes of this one, the oldest for {age:?}"
+    )]
+    Memory {
+        /// Bytes that were held for the link.
+        bytes: usize,
+        /// For how long the oldest of them had been.
+        age: Duration,
+    },
     /// Another link registered the same server ID.
     #[error("a newer link registered the same server ID")]
     Replaced,
@@ -84,6 +94,8 @@ pub enum CloseKind {
     Stalled,
     /// [`CloseReason::TooSlow`]
     TooSlow,
+    /// [`CloseReason::Memory`]
+    Memory,
     /// [`CloseReason::Replaced`]
     Replaced,
     /// [`CloseReason::Shutdown`]
@@ -102,13 +114,14 @@ pub enum CloseKind {
 
 impl CloseKind {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::EndOfStream,
         Self::Lost,
         Self::BadBytes,
         Self::Idle,
         Self::Stalled,
         Self::TooSlow,
+        Self::Memory,
         Self::Replaced,
         Self::Shutdown,
         Self::Kicked,
@@ -132,6 +145,7 @@ impl CloseKind {
             Self::Idle => "idle",
             Self::Stalled => "stalled",
             Self::TooSlow => "too_slow",
+            Self::Memory => "memory",
             Self::Replaced => "replaced",
             Self::Shutdown => "shutdown",
             Self::Kicked => "kicked",
@@ -150,7 +164,7 @@ impl CloseReason {
             Self::Frame(_) | Self::Command(_) | Self::Violation(_) => AbortReason::PeerFault,
             Self::Shutdown => AbortReason::Shutdown,
             Self::TooSlow { .. } => AbortReason::TooSlow,
-            Self::PushedOut => AbortReason::Overflow,
+            Self::PushedOut | Self::Memory { .. } => AbortReason::Overflow,
             Self::Replaced => AbortReason::Replaced,
             Self::Kicked => AbortReason::Operator,
             _ => AbortReason::Unspecified,
@@ -166,6 +180,7 @@ impl CloseReason {
             Self::Idle { .. } => CloseKind::Idle,
             Self::Stalled { .. } => CloseKind::Stalled,
             Self::TooSlow { .. } => CloseKind::TooSlow,
+            Self::Memory { .. } => CloseKind::Memory,
             Self::Replaced => CloseKind::Replaced,
             Self::Shutdown => CloseKind::Shutdown,
             Self::Kicked => CloseKind::Kicked,

@@ -256,7 +256,8 @@ impl Observer {
     fn report_of(&self, workers: Vec<WorkerReport>) -> Report {
         let (sessions, waiting) = self.shared.sessions.load();
         let (servers, pool) = (self.shared.registry.servers(), self.shared.pool.report());
-        Report { workers, servers, sessions, waiting, pool }
+        let memory = self.shared.memory.report();
+        Report { workers, servers, sessions, waiting, memory, pool }
     }
 }
 

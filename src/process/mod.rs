@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod files;
+mod memory;
 mod pid_file;
 mod signals;
 mod trust;
@@ -10,6 +11,7 @@ mod usage;
 pub use descriptors::raise_descriptor_limit;
 pub(crate) use descriptors::{DescriptorShare, SpareDescriptor};
 pub use files::{Files, Name, NameError};
+pub(crate) use memory::fit_memory;
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
 pub use trust::{Stranger, check_directory, create_anew, read_text};

@@ -64,6 +64,7 @@ impl Core {
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.try_remove(slot.index()) {
             self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
+            self.account(-link.accounted_bytes.cast_signed());
             let (addr, side, is_session) = (link.addr, link.role.side(), link.session().is_some());
             let ended = link.dismantle(&mut self.pool);
             if is_session {

@@ -28,7 +28,7 @@ use super::turns::Turns;
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{CloseReason, Link, Transport, WaitReport};
+use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;
 use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -80,10 +80,32 @@ pub(super) struct Core {
     /// Room for those that a gate lets through.
     released: Vec<LinkAddr>,
     pub(super) parcels: Vec<Outgoing>,
+    /// Bytes that clients' links hold beyond what the account of the process says.
+    pub(super) untold_bytes: isize,
+    /// Bytes that a client's link may hold when the account is short.
+    pub(super) memory_share: usize,
+    pub(super) bounds: SideBounds,
     /// The full thing that the link read last sends to, if any.
     pub(super) full: Option<GateKey>,
     pump: Waker,
     scheduled: bool,
+}
+
+/// How much may wait for one link, a client's or a server's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SideBounds {
+    pub(super) client: Bounds,
+    pub(super) server: Bounds,
+}
+
+impl SideBounds {
+    #[inline]
+    pub(super) const fn of(&self, side: Side) -> &Bounds {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
 }
 
 impl Core {
@@ -124,6 +146,9 @@ impl Core {
             flushing: Vec::new(),
             released: Vec::new(),
             parcels: (0..workers).map(|_| Outgoing::default()).collect(),
+            untold_bytes: 0,
+            memory_share: 0,
+            bounds: SideBounds { client: config.bounds(Side::Client), server: config.bounds(Side::Server) },
             full: None,
             pump: Waker::noop().clone(),
             scheduled: false,
@@ -198,7 +223,7 @@ impl Core {
             self.dirty.push(slot);
         }
         if link.role.side() == Side::Server {
-            let is_new = !link.congested && self.config.bounds(Side::Server).is_exceeded(link.waiting());
+            let is_new = !link.congested && self.bounds.server.is_exceeded(link.waiting());
             if is_new || link.congested {
                 self.full = Some(GateKey::Server(link.addr));
             }

@@ -19,6 +19,8 @@ pub enum GateKey {
     Server(LinkAddr),
     /// The way to another worker.
     Worker(WorkerId),
+    /// The account of all bytes that are held for clients.
+    Memory,
 }
 
 /// The gates before which links of one worker wait.

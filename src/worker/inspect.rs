@@ -64,6 +64,8 @@ pub enum PausedBy {
     Server(LinkId),
     /// Room on the way to this worker.
     Worker(usize),
+    /// Memory: too much is held for the links of all clients (`--max-buffered-bytes`).
+    Memory,
 }
 
 /// A virtual connection.
@@ -222,6 +224,7 @@ impl Core {
         let by = |key| match key {
             GateKey::Server(link) => PausedBy::Server(link.id),
             GateKey::Worker(worker) => PausedBy::Worker(worker.index()),
+            GateKey::Memory => PausedBy::Memory,
         };
         self.gates.waiting().map(|(link, key)| (link, by(key))).collect()
     }

@@ -18,6 +18,7 @@ impl Core {
     /// Holds what waits for a link against its bounds, and acts on what follows: to be called whenever it may have
     /// become less, after a write was tried.
     pub(super) fn judge(&mut self, slot: Slot) {
+        self.account_for_held(slot);
         let started = self.started;
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         if link.dirty {
@@ -28,9 +29,9 @@ impl Core {
             return self.remove_if_done(slot);
         }
 
-        let bounds = self.config.bounds(link.role.side());
+        let bounds = self.bounds.of(link.role.side());
         let was_congested = link.congested;
-        let standing = link.judge(&bounds, || Millis::at(Instant::now(), started));
+        let standing = link.judge(bounds, || Millis::at(Instant::now(), started));
         if standing.too_slow {
             let waiting = link.waiting();
             self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });

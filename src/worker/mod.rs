@@ -18,6 +18,7 @@ mod judge;
 mod link_log;
 mod load;
 mod mail;
+mod memory;
 mod pending;
 mod post;
 mod question;
@@ -39,6 +40,7 @@ pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, Roun
 pub use inspect::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
 pub use mail::{Mailboxes, Message};
+pub use memory::MemoryReport;
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
 pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};

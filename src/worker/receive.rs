@@ -102,6 +102,9 @@ impl Core {
     /// How many bytes may be read from a link now; `None`: it is not to be read.
     #[inline]
     fn read_limit(&mut self, addr: LinkAddr) -> Option<usize> {
+        if self.waits_for_memory(addr) {
+            return None;
+        }
         let most = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
@@ -148,11 +151,13 @@ impl Core {
         let mut frames = 0;
         if let Some(link) = self.link(addr) {
             frames = link.traffic.received_frames - before;
+            link.note_partial();
             if side == Side::Client {
                 link.read_limit.adapt(input.len(), frames);
             }
         }
         self.stats.received(side, input.len(), frames);
+        self.account_for_held(addr.slot);
         self.hold(addr, side);
         routed
     }
@@ -171,7 +176,7 @@ impl Core {
     fn hold(&mut self, addr: LinkAddr, side: Side) {
         // A gate that is open again by now would be closed for this link alone, and nobody would open it.
         let full = self.take_full().filter(|key| self.gates.is_closed(*key));
-        let bounds = self.config.bounds(side);
+        let bounds = *self.bounds.of(side);
         let Some(link) = self.link(addr) else { return };
         if bounds.has_unread_replies(link.waiting()) {
             link.pause_for_replies(true);

@@ -275,6 +275,8 @@ pub struct SideReport {
     pub waiting_bytes: u64,
     /// Bytes of frames that were received in part.
     pub partial_bytes: u64,
+    /// Memory that the links hold, in bytes, but for sessions that wait.
+    pub held_bytes: u64,
     /// What is, and what was held up, by [`WaitReason`].
     pub held_up: [HeldUp; WaitReason::ALL.len()],
 }
@@ -332,6 +334,7 @@ impl SideReport {
         self.waiting_packets += waiting.packets as u64;
         self.waiting_bytes += waiting.bytes as u64;
         self.partial_bytes += link.inbox.received() as u64;
+        self.held_bytes += link.held_bytes() as u64;
         self.count_waits(&link.waits.report(now));
     }
 
@@ -345,11 +348,12 @@ impl SideReport {
     }
 
     fn add(&mut self, other: &Self) {
-        let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_up } = other;
+        let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_bytes, held_up } = other;
         add_each(&mut self.links, links);
         self.waiting_packets += waiting_packets;
         self.waiting_bytes += waiting_bytes;
         self.partial_bytes += partial_bytes;
+        self.held_bytes += held_bytes;
         for (sum, other) in self.held_up.iter_mut().zip(held_up) {
             sum.now += other.now;
             sum.count += other.count;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::heartbeats::Heartbeats;
 use super::mail::{Mailboxes, Message};
+use super::memory::Memory;
 use super::report::WorkerReport;
 use super::sessions::Sessions;
 use crate::admission::Admission;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) sessions: Sessions,
     pub(crate) heartbeats: Heartbeats,
+    pub(crate) memory: Memory,
     reports: Box<[Mutex<WorkerReport>]>,
 }
 
@@ -30,11 +32,13 @@ impl Shared {
         pool: Arc<Pool>,
         mailboxes: Mailboxes,
         waiting: WaitingLimits,
+        max_buffered_bytes: Option<usize>,
     ) -> Arc<Self> {
+        let memory = Memory::new(max_buffered_bytes.unwrap_or(usize::MAX), mailboxes.workers().count());
         let reports = mailboxes.workers().map(|_| Mutex::default()).collect();
         let sessions = Sessions::new(waiting);
         let heartbeats = Heartbeats::new(mailboxes.workers().count(), Instant::now());
-        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, heartbeats, reports })
+        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, heartbeats, memory, reports })
     }
 
     /// Publishes what a worker has done so far.

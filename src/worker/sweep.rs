@@ -44,6 +44,7 @@ impl Core {
         self.load.measure(elapsed);
         let allowance = self.next_allowance(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
+        self.share_out_memory();
         for index in 0..self.links.capacity() {
             let slot = Slot::from_index(index);
             if !lost.is_zero() {
@@ -180,6 +181,7 @@ impl Core {
             return Some(lost.into());
         }
         link.trim();
+        link.look_at_held(now);
         let (quiet, stuck) = link.watch_times(now);
         if link.is_interrupted() {
             return None;

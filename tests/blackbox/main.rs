@@ -32,6 +32,7 @@ mod links_shown;
 mod log_delivery;
 mod logs;
 mod manifests;
+mod memory;
 mod mux_protocol;
 mod observer;
 mod original_flags;

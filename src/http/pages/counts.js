@@ -73,6 +73,7 @@ class Totals {
     ["links opened", "opened", amount],
     ["packets that wait now", "waiting_packets", amount],
     ["bytes received in part", "partial_bytes", bytes],
+    ["memory held for links", "held_bytes", bytes],
   ].map((row) => this.#row(...row));
   card;
 

@@ -97,6 +97,8 @@ impl Collector {
                 (WaitReason::PausedSource, Some(PausedBy::Worker(_))) => {
                     self.paused_by_worker = Some(Group::with(self.paused_by_worker.take(), link, lasting));
                 }
+                // All of them wait for memory, which is a trouble of its own.
+                (WaitReason::PausedSource, Some(PausedBy::Memory)) => {}
                 (WaitReason::OutboxFull | WaitReason::SlowWrite | WaitReason::UnreadAnswers, _) => {
                     self.slow_clients = Some(Group::with(self.slow_clients.take(), link, lasting));
                     // A link counts once, whatever else holds it up.

@@ -40,7 +40,7 @@ pub(super) struct Limit {
     count: fn(&Sample) -> u64,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 static LIMITS: [Limit; KINDS] = [
     Limit {
@@ -99,6 +99,12 @@ static LIMITS: [Limit; KINDS] = [
         what: "links were closed because they took too little",
         advice: "Their network or device is slow, or a server sends too much.",
         count: |sample| closed(sample, CloseKind::TooSlow) + closed(sample, CloseKind::Stalled),
+    },
+    Limit {
+        kind: "clients_closed_for_memory",
+        what: "links were closed because too much was held for all of them",
+        advice: "The log has their addresses. An attack, or --max-buffered-bytes is too low.",
+        count: |sample| closed(sample, CloseKind::Memory),
     },
     Limit {
         kind: "log_lines_dropped",

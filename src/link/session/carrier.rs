@@ -30,6 +30,11 @@ impl Carrier {
         self.sealed.is_empty()
     }
 
+    /// Memory that its buffer takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.sealed.capacity()
+    }
+
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(space);
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);

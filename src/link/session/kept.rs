@@ -54,6 +54,11 @@ impl Kept {
         self.unacked_answers
     }
 
+    /// Memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Gives up room that is not needed now.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();

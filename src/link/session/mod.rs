@@ -179,6 +179,18 @@ impl SessionTransport {
         self.kept.len() + self.session.kept_bytes() + self.ahead.len()
     }
 
+    /// Memory that its buffers take, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let carriers = [&self.live, &self.candidate].into_iter().flatten();
+        let sealed: usize = carriers.map(Carrier::held_bytes).sum();
+        self.kept.held_bytes() + self.session.kept_bytes() + self.ahead.capacity() + sealed
+    }
+
+    /// Whether bytes are there that were read before the link was.
+    pub fn has_read_ahead(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
     /// The stream that carries it.
     pub fn stream(&self) -> Option<&TcpStream> {
         self.live.as_ref().map(|live| &live.stream)

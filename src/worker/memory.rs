@@ -1,0 +1,177 @@
+//! The worker's part in the account of all bytes that are held for clients' links, and what follows when they are many:
+//! readers are paused, and links are closed.
+//!
+//! No wake-up is lost: a reader that finds the account short waits before [`GateKey::Memory`]; whoever finds that it is
+//! short no longer says so to all workers, by messages that come after what the reader saw.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fastway_service::{AddressPrefix, ByteAccount, ByteHolder};
+
+use super::core::Core;
+use super::gates::GateKey;
+use super::mail::Message;
+use crate::link::{CloseReason, Link, State};
+use crate::routing::{LinkAddr, Side, Slot, WorkerId};
+
+/// Bytes by which a worker's own count may differ from what it has told the others.
+const UNTOLD_BYTES: isize = 64 << 10;
+
+/// How the memory that is held for all clients' links stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// Bytes held, to within 64 KiB for each worker.
+    pub held_bytes: usize,
+    /// The most that may be; `None`: no limit.
+    pub most_bytes: Option<usize>,
+    /// Whether it is so much that game servers, and clients that hold much, are not read.
+    pub readers_paused: bool,
+}
+
+/// The account of the process, and who holds what in it.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) account: ByteAccount,
+    /// For each worker the links that hold something, as its last sweep found them.
+    holders: Mutex<Box<[Vec<ByteHolder<LinkAddr>>]>>,
+}
+
+impl Memory {
+    pub(super) fn new(bound: usize, workers: usize) -> Self {
+        Self { account: ByteAccount::new(bound), holders: Mutex::new(vec![Vec::new(); workers].into()) }
+    }
+
+    /// How the account stands.
+    pub(crate) fn report(&self) -> MemoryReport {
+        let most_bytes = Some(self.account.bound()).filter(|bound| *bound < usize::MAX);
+        MemoryReport { held_bytes: self.account.held(), most_bytes, readers_paused: self.account.is_short() }
+    }
+
+    /// A panic of another thread cannot leave a list half written.
+    fn holders(&self) -> MutexGuard<'_, Box<[Vec<ByteHolder<LinkAddr>>]>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the list of a worker and says which links of it have to be closed now. The bytes of those are off the
+    /// account at once, so that another worker that looks meanwhile closes no more than needed; true: readers go on.
+    fn first_to_close(
+        &self,
+        worker: WorkerId,
+        mine: Vec<ByteHolder<LinkAddr>>,
+        links: usize,
+    ) -> (Vec<ByteHolder<LinkAddr>>, bool) {
+        let mut lists = self.holders();
+        let Some(list) = lists.get_mut(worker.index()) else { return Default::default() };
+        *list = mine;
+        let all = lists.concat();
+        let closed = self.account.first_to_close(&all, links);
+        let Some(list) = lists.get_mut(worker.index()) else { return Default::default() };
+        let closed: Vec<_> = list.extract_if(.., |holder| closed.contains(&holder.key)).collect();
+        let freed: usize = closed.iter().map(|holder| holder.bytes).sum();
+        let goes_on = self.account.add(-freed.cast_signed());
+        (closed, goes_on)
+    }
+}
+
+impl Core {
+    /// Takes what is held for a client's link into account: to be called when it may have changed.
+    #[inline]
+    pub(super) fn account_for_held(&mut self, slot: Slot) {
+        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Client) else {
+            return;
+        };
+        let held = link.held_bytes();
+        if held != link.accounted_bytes {
+            let change = held.wrapping_sub(link.accounted_bytes).cast_signed();
+            link.accounted_bytes = held;
+            self.account(change);
+        }
+    }
+
+    /// Counts bytes more, or fewer, and tells the others from time to time.
+    pub(super) fn account(&mut self, change: isize) {
+        self.untold_bytes += change;
+        if self.untold_bytes.abs() >= UNTOLD_BYTES {
+            self.tell_account();
+        }
+    }
+
+    fn tell_account(&mut self) {
+        let change = std::mem::take(&mut self.untold_bytes);
+        if self.shared.memory.account.add(change) {
+            self.resume_readers();
+        }
+    }
+
+    fn resume_readers(&self) {
+        for worker in self.shared.mailboxes.workers() {
+            self.shared.mailboxes.send(worker, Message::Room(GateKey::Memory));
+        }
+    }
+
+    /// Whether a link must not be read now, because its bytes or what they make others hold would be too many; it waits
+    /// before the gate then. Servers feed clients, so all of them wait; a client does only when it holds more than an equal
+    /// share itself. Bytes that were read ahead are held already, and may be taken.
+    #[inline]
+    pub(super) fn waits_for_memory(&mut self, addr: LinkAddr) -> bool {
+        if !self.shared.memory.account.is_short() {
+            return false;
+        }
+        let share = self.memory_share;
+        let Some(link) = self.link(addr).filter(|link| link.state == State::Open && link.pause.is_empty()) else {
+            return false;
+        };
+        let feeds_others = link.role.side() == Side::Server || link.accounted_bytes > share;
+        if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
+            return false;
+        }
+        link.hold();
+        self.gates.close(GateKey::Memory);
+        self.gates.wait(GateKey::Memory, addr);
+        self.stats.held += 1;
+        true
+    }
+
+    /// Part of the sweep: says which links hold what, and closes those that have to go.
+    pub(super) fn share_out_memory(&mut self) {
+        self.tell_account();
+        let links = self.shared.admission.clients();
+        self.memory_share = self.shared.memory.account.equal_share(links);
+        self.bounds.server.bytes = self.server_share();
+
+        let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };
+        let (closed, goes_on) = self.shared.memory.first_to_close(self.me, mine, links);
+        if goes_on {
+            self.resume_readers();
+        }
+        for ByteHolder { key, bytes, age, .. } in closed {
+            if let Some(link) = self.link(key) {
+                link.accounted_bytes = 0;
+                self.close(key.slot, &CloseReason::Memory { bytes, age });
+            }
+        }
+    }
+
+    fn holders(&self) -> Vec<ByteHolder<LinkAddr>> {
+        let links = self.links.iter().map(|(_, link)| link);
+        let clients = links.filter(|link| link.role.side() == Side::Client && link.state == State::Open);
+        let holders = clients.filter(|link| link.accounted_bytes > 0).map(|link| self.holder(link));
+        holders.collect()
+    }
+
+    fn holder(&self, link: &Link) -> ByteHolder<LinkAddr> {
+        ByteHolder {
+            key: link.addr,
+            prefix: AddressPrefix::from(link.peer.ip()),
+            bytes: link.accounted_bytes,
+            age: link.held_since().map(|since| self.now.since(since)).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes that may wait for one server: servers have an account of their own, of which each may use an equal share.
+    fn server_share(&self) -> usize {
+        let most = self.config.server.send_queue_bytes;
+        let servers = self.shared.registry.servers().max(1);
+        most.min(self.shared.memory.account.bound() / 2 / servers)
+    }
+}

@@ -1,0 +1,147 @@
+//! The memory that is held for all links has a bound, and whoever wastes it gives way first.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use fastway_session::Identity;
+use fastway_testkit::{Client, Gateway, Link, Message, Tunnel, data, on_every_server_link, on_every_setup, watch};
+use fastway_wire::{Command, ConnId};
+use serde_json::Value;
+
+const KIB: usize = 1 << 10;
+const MIB: u64 = 1 << 20;
+const ADMIN: &str = "--admin-addr=127.0.0.1:0";
+
+/// The memory of links as the gateway tells it.
+fn memory(gateway: &Gateway) -> Value {
+    let stats: Value = serde_json::from_str(gateway.get("/api/stats").text()).unwrap();
+    stats["memory"].clone()
+}
+
+fn held_bytes(gateway: &Gateway) -> u64 {
+    memory(gateway)["held_bytes"].as_u64().unwrap()
+}
+
+fn closed_for_memory(gateway: &Gateway) -> u64 {
+    let stats: Value = serde_json::from_str(gateway.get("/api/stats").text()).unwrap();
+    stats["client"]["closed"]["memory"].as_u64().unwrap()
+}
+
+/// A stranger who sends all but the end of a message of 512 KiB, as far as the gateway takes it.
+fn half_a_frame(gateway: &Gateway) -> Link {
+    let mut frame = data(ConnId::new(1), &vec![b'x'; 500 * KIB]);
+    frame.truncate(480 * KIB);
+    let link = Link::connect_from(([127, 0, 0, 9], 0).into(), gateway.client_addr());
+    let mut sender = link.sender();
+    thread::spawn(move || {
+        // It ends when the gateway has taken all, or has closed the link.
+        let _given_up = sender.try_send_raw(&frame);
+    });
+    link
+}
+
+#[test]
+fn half_frames_of_strangers_stay_below_the_bound_and_players_go_on() {
+    let flags = [ADMIN, "--max-buffered-bytes=8M", "--client-idle-timeout=1h"];
+    on_every_setup(&flags, |gateway| {
+        let (mut player, mut server) = (gateway.client(), gateway.server(7));
+        let conn = player.open(&mut server);
+
+        // 19 MiB, of which 8 may be held.
+        let strangers: Vec<Link> = (0..40).map(|_| half_a_frame(gateway)).collect();
+        let mut most = 0;
+        watch::eventually("links are closed until readers go on", || {
+            most = most.max(held_bytes(gateway));
+            closed_for_memory(gateway) > 20 && memory(gateway)["readers_paused"] == false
+        });
+        assert!(most <= 8 * MIB, "{most} bytes were held");
+        assert!(held_bytes(gateway) <= 4 * MIB);
+        gateway.wait_log_with(&["link closed", "127.0.0.9", "--max-buffered-bytes", "the oldest for"]);
+        player.exchange(&mut server, conn, &[b'p'; 100 * KIB]);
+        gateway.still_serves();
+        drop(strangers);
+    });
+}
+
+#[test]
+fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothing() {
+    let flags = [ADMIN, "--max-buffered-bytes=32M", "--client-send-bytes=4M", "--client-slow-grace=1h"];
+    on_every_server_link(&flags, |gateway| {
+        let mut server = gateway.server(7);
+        let mut player = gateway.client();
+        let used = player.open(&mut server);
+        let mut deaf: Vec<Client> = (0..30).map(|_| gateway.narrow_client()).collect();
+        let conns: Vec<ConnId> = deaf.iter_mut().map(|client| client.open(&mut server)).collect();
+
+        // 4.5 MiB for each. The system takes 0.5 to 3 MiB of it, so that no client has more than may wait for it, and all
+        // together have more than is held without a pause.
+        let mut sender = server.sender();
+        let done = AtomicBool::new(false);
+        let mut most = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..72 {
+                    conns.iter().for_each(|conn| sender.send(*conn, &[b's'; 64 * KIB]));
+                }
+                sender.send(used, b"the end");
+                done.store(true, Relaxed);
+            });
+            player.expect_data(used, b"the end");
+            most = most.max(held_bytes(gateway));
+        });
+        assert!(done.load(Relaxed), "the server was paused, and went on");
+        watch::eventually("readers go on", || memory(gateway)["readers_paused"] == false);
+        assert!(most <= 32 * MIB, "{most} bytes are held");
+        assert!(closed_for_memory(gateway) >= 5, "{}", closed_for_memory(gateway));
+        player.send(used, b"as ever");
+        while let Message::Command(message) = server.receive().expect("the server lives") {
+            assert!(matches!(message, Command::Close { conn } if conns.contains(&conn)), "{message:?}");
+        }
+        server.send(used, b"as ever");
+        player.expect_data(used, b"as ever");
+        drop(deaf);
+    });
+}
+
+#[test]
+fn memory_without_a_bound_is_counted_all_the_same() {
+    let gateway = Gateway::with_admin(&["--max-buffered-bytes=0"]);
+    let stranger = half_a_frame(&gateway);
+    watch::eventually("the beginning of the frame is there", || held_bytes(&gateway) >= 480 * KIB as u64);
+    assert_eq!(memory(&gateway)["most_bytes"], Value::Null);
+    drop(stranger);
+    watch::eventually("nothing is held for a link that is gone", || held_bytes(&gateway) == 0);
+}
+
+#[test]
+fn what_sessions_have_not_acknowledged_counts_as_held() {
+    let flags = [ADMIN, "--client-link=plain,secure", "--max-buffered-bytes=16M", "--client-slow-grace=1h"];
+    on_every_setup(&flags, |gateway| {
+        let mut server = gateway.server(7);
+        let mut player = gateway.client();
+        let used = player.open(&mut server);
+        let mut open = || {
+            let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+            let mut client = Client::over(link);
+            let conn = client.open(&mut server);
+            let deafened = tunnel.deafen();
+            (conn, (client, tunnel, deafened))
+        };
+        let (conns, sessions): (Vec<ConnId>, Vec<_>) = (0..20).map(|_| open()).unzip();
+
+        let mut sender = server.sender();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..16 {
+                    conns.iter().for_each(|conn| sender.send(*conn, &[b's'; 64 * KIB]));
+                }
+                sender.send(used, b"the end");
+            });
+            player.expect_data(used, b"the end");
+        });
+        watch::eventually("readers go on", || memory(gateway)["readers_paused"] == false);
+        assert!(closed_for_memory(gateway) >= 5, "{}", closed_for_memory(gateway));
+        gateway.still_serves();
+        drop(sessions);
+    });
+}
