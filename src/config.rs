@@ -55,6 +55,11 @@ impl Config {
         }
     }
 
+    /// The least memory for all links that lets one message wait for a client, in bytes.
+    pub(crate) const fn least_buffered_bytes(&self) -> usize {
+        (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)
+    }
+
     /// How much may wait for a link on one port.
     #[inline]
     pub fn bounds(&self, side: Side) -> Bounds {

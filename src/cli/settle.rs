@@ -111,7 +111,19 @@ fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
     at_most(Bound("--mem-pool-min-chunk", pool.min_chunk), largest_chunk, line)?;
     at_most(largest_chunk, Bound("--mem-pool-page-size", pool.page_bytes), line)?;
     at_most(packet, Bound("--client-send-bytes", config.client.send_queue_bytes), line)?;
-    at_most(packet, Bound("--server-send-bytes", config.server.send_queue_bytes), line)
+    at_most(packet, Bound("--server-send-bytes", config.server.send_queue_bytes), line)?;
+    match config.limits.max_buffered_bytes.most() {
+        Some(bytes) => one_message_fits(config, bytes, line),
+        None => Ok(()),
+    }
+}
+
+/// A part of the memory for all links may wait for one client: it must hold a message.
+fn one_message_fits(config: &Config, buffered_bytes: usize, line: &CommandLine) -> Result<(), UsageError> {
+    let least = config.least_buffered_bytes();
+    let Some(given) = line.given("--max-buffered-bytes").filter(|_| buffered_bytes < least) else { return Ok(()) };
+    let packet = Bound("--max-packet", config.max_packet as usize).show(line);
+    Err(given.invalid(&format!("at least {least} bytes, so that an eighth of it holds a message (the {packet}), or 0")))
 }
 
 /// A flag and the size that holds for it.

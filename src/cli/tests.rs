@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{LinkKinds, LinkLimit, PoolStrategy, Secret};
+use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -101,7 +101,7 @@ fn every_flag_lands_where_it_belongs() {
          -ClientSendChanSize=5 --client-send-bytes=6M --client-slow-grace=7s -ClientIdleTimeout=1m30s \
          -ServerAddr=[::]:2 -ServerAuthKey=k -ServerBufferSize=65K -ServerSendChanSize=8 --server-send-bytes=9M \
          -ServerIdleTimeout=500ms --max-handshakes=10 --max-links=11 --max-links-per-address=12 \
-         --max-dials-per-second=13 --max-bytes-per-second=14K --shutdown-grace=15s --allow-anonymous-servers",
+         --max-dials-per-second=13 --max-bytes-per-second=14K --max-buffered-bytes=16M --shutdown-grace=15s --allow-anonymous-servers",
     );
     assert_eq!((config.workers, config.reuse_port, config.max_packet), (3, true, 1 << 20));
     let pool = &config.pool;
@@ -123,6 +123,7 @@ fn every_flag_lands_where_it_belongs() {
         (10, LinkLimit::Links(11), Some(12))
     );
     assert_eq!((limits.max_dials_per_second, limits.max_bytes_per_second), (Some(13), Some(14 << 10)));
+    assert_eq!(limits.max_buffered_bytes, MemoryLimit::Bytes(16 << 20));
     assert_eq!((config.shutdown_grace, config.allow_anonymous_servers), (Duration::from_secs(15), true));
 }
 
@@ -130,11 +131,12 @@ fn every_flag_lands_where_it_belongs() {
 fn zero_means_never_and_no_limit() {
     let config = config(
         "-ClientIdleTimeout=0 -ServerIdleTimeout=0s -ClientMaxConn=0 --max-links=0 --max-links-per-address=0 \
-         --max-dials-per-second=0 --max-bytes-per-second=0",
+         --max-dials-per-second=0 --max-bytes-per-second=0 --max-buffered-bytes=0",
     );
     assert_eq!((config.client.idle_timeout, config.server.idle_timeout, config.client_max_conns), (None, None, None));
     assert_eq!((config.limits.max_links, config.limits.max_links_per_address), (LinkLimit::Unlimited, None));
     assert_eq!((config.limits.max_dials_per_second, config.limits.max_bytes_per_second), (None, None));
+    assert_eq!(config.limits.max_buffered_bytes, MemoryLimit::Unlimited);
 }
 
 #[test]
@@ -276,6 +278,12 @@ fn sizes_must_agree() {
             "'1M' for --client-send-bytes: expected at least the 2M of -MaxPacket",
         ),
         ("-MemPoolMinChunk=128K", "'128K' for -MemPoolMinChunk: expected at most the 64K of --mem-pool-max-chunk"),
+        (
+            "--max-buffered-bytes=4M",
+            "'4M' for --max-buffered-bytes: expected at least 4194336 bytes, so that an eighth of it holds a message (the \
+             512K of --max-packet), or 0",
+        ),
+        ("--max-buffered-bytes=lots", "expected auto, 0 (no limit), or a size such as 524288, 512K, 1M or 1G"),
         ("-MemPoolPageSize=100", "'100' for -MemPoolPageSize: expected at least the 64K of --mem-pool-max-chunk"),
     ];
     for (line, expected) in cases {

@@ -14,8 +14,9 @@ const LEAST: usize = 16 << 20;
 pub(crate) fn fit_memory(config: &mut Config) {
     if config.limits.max_buffered_bytes == MemoryLimit::Auto {
         let memory = [machine_memory(), group_memory()].into_iter().flatten().min();
+        let least = config.least_buffered_bytes().max(LEAST);
         config.limits.max_buffered_bytes = memory.map_or(MemoryLimit::Unlimited, |memory| {
-            MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / SHARE).max(LEAST))
+            MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / SHARE).max(least))
         });
     }
 }

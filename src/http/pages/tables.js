@@ -29,8 +29,8 @@ const COMMON = [
 ];
 
 /** What holds a link up, and for how long it has. */
-function state({ state, held_up, paused_by_link, paused_by_worker }) {
-  const by = paused_by_link !== null ? ` by link ${paused_by_link}` : paused_by_worker !== null ? ` by worker ${paused_by_worker}` : "";
+function state({ state, held_up, paused_by_link, paused_by_worker, paused_by_memory }) {
+  const by = paused_by_link !== null ? ` by link ${paused_by_link}` : paused_by_worker !== null ? ` by worker ${paused_by_worker}` : paused_by_memory ? " for memory" : "";
   const reasons = Object.entries(held_up).map(([reason, millis]) => `${worded(reason)} ${plain(micros(millis * 1000))}`);
   return reasons.length > 0 ? reasons.join(", ") + by : state;
 }

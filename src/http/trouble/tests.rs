@@ -4,8 +4,8 @@ use fastway_wire::ServerId;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::PausedBy;
-use crate::link::{Traffic, WaitReport, Waiting};
+use crate::gateway::{MemoryReport, PausedBy};
+use crate::link::{CloseKind, Traffic, WaitReport, Waiting};
 use crate::routing::{LinkId, Role};
 
 const fn seconds(count: u64) -> Duration {
@@ -171,6 +171,20 @@ fn what_is_refused_now_is_trouble() {
     let mut before = sample(1);
     before.total.stats.turned_away = [9; 4];
     assert_eq!(kinds(&judge(&before, &[], |_| {})), [], "what was refused long ago");
+}
+
+#[test]
+fn readers_that_are_paused_for_memory_are_critical_once_for_all() {
+    let mut now = sample(1);
+    now.report.memory = MemoryReport { held_bytes: 5 << 20, most_bytes: Some(8 << 20), readers_paused: true };
+    let mut waits = server(7, &[(WaitReason::PausedSource, seconds(9))]);
+    waits.paused_by = Some(PausedBy::Memory);
+    let troubles = judge(&now, &[waits, paused(1, PausedBy::Memory, seconds(9))], |_| {});
+    assert_eq!(kinds(&troubles), [("critical".to_owned(), "memory_short".to_owned())]);
+    let summary = troubles[0]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("5.0 MiB are held") && summary.contains("8.0 MiB may be"), "{summary}");
+    let troubles = judge(&sample(1), &[], |sample| sample.total.stats.client.closed[CloseKind::Memory.index()] += 3);
+    assert_eq!(kinds(&troubles), [("warning".to_owned(), "clients_closed_for_memory".to_owned())]);
 }
 
 #[test]
