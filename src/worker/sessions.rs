@@ -12,7 +12,7 @@ use super::ended::Ended;
 use super::mail::Message;
 use super::session_table::SessionTable;
 use crate::config::{SessionConfig, WaitingLimits};
-use crate::link::{CloseReason, Notice, Refused, State};
+use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
@@ -91,7 +91,8 @@ pub(super) enum Answered {
 pub enum ResumeEnd {
     /// The session goes on by it.
     Resumed,
-    /// It was replied to, and never proven, or a newer one came before that.
+    /// It was replied to, and never proven: its peer left or took too long, another resume was proven before, or there were
+    /// too many.
     NotProven,
     /// It was refused.
     Refused,
@@ -230,7 +231,8 @@ impl Core {
         }
     }
 
-    /// Has a link's session go on by a new stream, once that is proven.
+    /// Has a link's session go on by a new stream, once that is proven. While it keeps the guard, the handshake
+    /// is in progress.
     ///
     /// # Errors
     /// It is refused.
@@ -241,6 +243,7 @@ impl Core {
         resume: &Resume,
         stream: TcpStream,
         peer: std::net::SocketAddr,
+        handshake: HandshakeGuard,
     ) -> Result<Answered, Refused> {
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
@@ -250,7 +253,7 @@ impl Core {
             return Err(Refused { stream, status: Status::Unknown });
         };
         let began = Instant::now();
-        let resumed = session.resume(resume, (stream, peer), outbox, &mut self.pool);
+        let resumed = session.resume(resume, (stream, peer), handshake, outbox, &mut self.pool);
         self.turns.computed(began.elapsed());
         resumed?;
         self.shared.sessions.rename(addr, session.names());

@@ -1,13 +1,13 @@
 //! Those who attack sessions meet their own errors: forged and replayed resumes, races, floods, altered bytes.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::{Fault, Identity, Session, Status};
-use fastway_testkit::{Client, Gateway, Server, Tunnel, seeded, watch};
+use fastway_session::{Fault, Identity, MAX_CANDIDATES, Session, Status};
+use fastway_testkit::{Client, Gateway, Server, Tunnel, connect_from, seeded, watch};
 use fastway_wire::ConnId;
 use serde_json::{Value, json};
 
@@ -97,6 +97,139 @@ fn a_replayed_resume_is_refused() {
     assert_eq!(answer(gateway.client_addr(), &seen), [Status::Unknown as u8], "its ticket was replaced");
     client.exchange(&mut server, conn, b"hello");
     assert_eq!(sessions(&gateway)["interrupted"], json!(0));
+}
+
+/// Bytes of the gateway's reply to the reconnect of a legacy session.
+const LEGACY_REPLY_BYTES: usize = 24;
+
+/// The player with a legacy session, at 127.0.0.1, and the server that he plays on.
+fn playing_legacy(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
+    let (link, tunnel) = Tunnel::legacy(gateway.client_addr(), false);
+    let (mut client, mut server) = (Client::over(link), gateway.server(7));
+    let conn = client.open(&mut server);
+    (client, tunnel, server, conn)
+}
+
+/// Repeats a reconnect that was seen on the wire from 127.0.0.`last`; it has been answered.
+fn repeat(gateway: &Gateway, reconnect: &[u8], last: u8) -> TcpStream {
+    let mut stream = connect_from((Ipv4Addr::new(127, 0, 0, last), 0).into(), gateway.client_addr());
+    stream.set_read_timeout(Some(watch::DEADLINE)).unwrap();
+    stream.write_all(reconnect).unwrap();
+    let mut reply = [0; LEGACY_REPLY_BYTES];
+    stream.read_exact(&mut reply).unwrap();
+    assert_ne!(reply, [0; LEGACY_REPLY_BYTES], "it is the reconnect of the session");
+    stream
+}
+
+/// Waits until the gateway has closed a stream on which it has nothing more to say.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+/// While the player's own reconnect waits for its proof, the gateway answers its repetitions from these addresses. He
+/// is in all the same, at once, and all of the others are closed.
+fn the_player_gets_in_while_his_reconnect_is_repeated_from(addresses: &[u8]) {
+    let gateway = gateway(&["--workers", "2"]);
+    let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
+    client.exchange(&mut server, conn, b"before");
+    tunnel.cut();
+    watch::eventually("the session waits", || sessions(&gateway)["waiting"] == json!(1));
+    server.send(conn, b"while he is away");
+
+    let dial = tunnel.dial().unwrap();
+    let reconnect = dial.1.clone();
+    let mut repeated = Vec::new();
+    let meanwhile = || repeated.extend(addresses.iter().map(|last| repeat(&gateway, &reconnect, *last)));
+    tunnel.connect_slowly(dial, meanwhile).unwrap();
+
+    client.expect_data(conn, b"while he is away");
+    client.exchange(&mut server, conn, b"after");
+    assert_eq!(tunnel.resumed(), 1, "at the first attempt");
+    assert!(repeated.iter().all(is_closed), "the proof has ended the others");
+    let counted = sessions(&gateway);
+    assert_eq!(counted["resumes"], json!({ "refused": 0, "not_proven": addresses.len(), "resumed": 1 }));
+    watch::eventually("nothing is in progress", || sessions(&gateway)["handshakes"]["in_progress"] == json!(0));
+}
+
+#[test]
+fn a_reconnect_that_is_repeated_from_elsewhere_keeps_nobody_out() {
+    the_player_gets_in_while_his_reconnect_is_repeated_from(&[2; 100]);
+    let many = (2..16).cycle().take(100).collect::<Vec<_>>();
+    the_player_gets_in_while_his_reconnect_is_repeated_from(&many);
+}
+
+#[test]
+fn fifteen_repetitions_of_a_reconnect_from_the_players_own_address_do_not_keep_him_out() {
+    the_player_gets_in_while_his_reconnect_is_repeated_from(&[1; MAX_CANDIDATES - 1]);
+}
+
+#[test]
+fn a_reconnect_that_was_repeated_before_keeps_nobody_out() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
+    client.exchange(&mut server, conn, b"before");
+    tunnel.cut();
+    watch::eventually("the session waits", || sessions(&gateway)["waiting"] == json!(1));
+    let dial = tunnel.dial().unwrap();
+    let repeated = [1, 2, 3].map(|last| [(); MAX_CANDIDATES].map(|()| repeat(&gateway, &dial.1, last)));
+    tunnel.connect_with(dial).unwrap();
+    client.exchange(&mut server, conn, b"after");
+    assert!(repeated.iter().flatten().all(is_closed));
+}
+
+#[test]
+fn what_repeated_reconnects_of_a_legacy_session_hold_is_bounded() {
+    let gateway = gateway(&["--workers", "1", "--max-handshakes-per-address", "8", "-ClientSnetInitTimeout", "60s"]);
+    let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
+    let (_, reconnect) = tunnel.dial().unwrap();
+    let in_progress = || sessions(&gateway)["handshakes"]["in_progress"].clone();
+
+    // The bound of an address.
+    let here = [(); 2 * MAX_CANDIDATES].map(|()| repeat(&gateway, &reconnect, 2));
+    watch::eventually("only as many wait as an address may have", || in_progress() == json!(8));
+    assert!(here[1..here.len() - 8].iter().all(is_closed), "the first one does not count");
+
+    // The bound of a session.
+    let there = [3, 4].map(|last| [(); 8].map(|()| repeat(&gateway, &reconnect, last)));
+    watch::eventually("no more wait than a session may have", || in_progress() == json!(MAX_CANDIDATES));
+    tunnel.try_connect().unwrap();
+    client.exchange(&mut server, conn, b"after");
+    assert!(here.iter().chain(there.iter().flatten()).all(is_closed));
+    watch::eventually("nothing is in progress", || in_progress() == json!(0));
+}
+
+#[test]
+fn reconnects_of_a_legacy_session_that_are_not_proven_end_with_the_time_of_a_handshake() {
+    let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
+    let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
+    let (_, reconnect) = tunnel.dial().unwrap();
+    let repeated = [1, 1, 2, 2, 3].map(|last| repeat(&gateway, &reconnect, last));
+    assert!(repeated.iter().all(is_closed));
+    let counted = sessions(&gateway);
+    assert_eq!(counted["resumes"], json!({ "refused": 0, "not_proven": 5, "resumed": 0 }));
+    tunnel.resume();
+    client.exchange(&mut server, conn, b"after");
+}
+
+#[test]
+fn a_wrong_proof_ends_its_own_reconnect_and_no_other() {
+    let gateway = gateway(&[]);
+    let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
+    let dial = tunnel.dial().unwrap();
+    let reconnect = dial.1.clone();
+    let meanwhile = || {
+        for _ in 0..3 * MAX_CANDIDATES {
+            let mut guessing = repeat(&gateway, &reconnect, 1);
+            guessing.write_all(&[7; 16]).unwrap();
+            assert!(is_closed(&guessing));
+        }
+    };
+    tunnel.connect_slowly(dial, meanwhile).unwrap();
+    client.exchange(&mut server, conn, b"after");
+    assert_eq!(tunnel.resumed(), 1);
 }
 
 #[test]

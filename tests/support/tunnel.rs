@@ -144,7 +144,7 @@ impl Tunnel {
     /// # Errors
     /// The gateway refuses, or closes the transport.
     pub fn try_connect(&self) -> Result<(), Fault> {
-        self.shared.connect(self.dial()?)
+        self.connect_with(self.dial()?)
     }
 
     /// The first message of a resume, which is not sent.
@@ -166,7 +166,15 @@ impl Tunnel {
     /// # Errors
     /// The gateway refuses, or closes the transport.
     pub fn connect_with(&self, dial: (TransportId, Vec<u8>)) -> Result<(), Fault> {
-        self.shared.connect(dial)
+        self.connect_slowly(dial, || {})
+    }
+
+    /// The same, with something that happens after the gateway has answered and before it gets the proof.
+    ///
+    /// # Errors
+    /// The gateway refuses, or closes the transport.
+    pub fn connect_slowly(&self, dial: (TransportId, Vec<u8>), meanwhile: impl FnOnce()) -> Result<(), Fault> {
+        self.shared.connect(dial, meanwhile)
     }
 
     /// Cuts the transport.
@@ -268,8 +276,8 @@ impl Shared {
         self.state.lock().expect("no panic")
     }
 
-    /// Sends a first message on a new transport, and reads the answer.
-    fn connect(&self, (id, first): (TransportId, Vec<u8>)) -> Result<(), Fault> {
+    /// Sends a first message on a new transport, reads the answer, and sends the proof when `meanwhile` has run.
+    fn connect(&self, (id, first): (TransportId, Vec<u8>), meanwhile: impl FnOnce()) -> Result<(), Fault> {
         let mut stream = self.new_stream();
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream.set_read_timeout(Some(DEADLINE)).expect("a read deadline");
@@ -286,6 +294,7 @@ impl Shared {
             }
             state.receive(id, &chunk[..count])?;
         }
+        meanwhile();
         stream.set_read_timeout(Some(TICK)).expect("a read deadline");
         state.carrier = Some(Carrier { id, stream });
         state.flush();

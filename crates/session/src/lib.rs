@@ -40,7 +40,7 @@ pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Re
 pub use secure::message::SESSION_ID_BYTES;
 pub use secure::noise::KEY_BYTES;
 pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};
-pub use session::{Dial, MIN_READ_BYTES, Received, Session};
+pub use session::{Dial, MAX_CANDIDATES, MIN_READ_BYTES, Received, Session};
 pub use status::{AbortReason, End, Fault, Status};
 #[cfg(feature = "tokio")]
 pub use stream::{SessionStream, Settled, Supplier, Wanted};

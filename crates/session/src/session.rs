@@ -51,6 +51,11 @@ pub struct Received {
     pub fault: Option<Fault>,
 }
 
+/// Candidates of a legacy session, see [`Session::resume`], that its owner should keep at most. An initiator gets in if his
+/// proof comes before that many further resumes: at a round trip of 100 ms an attacker has to repeat one 160 times a second to
+/// keep him out.
+pub const MAX_CANDIDATES: usize = 16;
+
 /// The least that a buffer to read into must hold: a whole record.
 pub const MIN_READ_BYTES: usize = MAX_RECORD_BYTES;
 
@@ -79,6 +84,11 @@ impl Session {
 
     /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has
     /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed.
+    ///
+    /// A transport that waits for its proof is a candidate. In a secure session a newer candidate replaces the one before,
+    /// since only the initiator can make one. In a legacy session it does not, since an attacker can record a resume and
+    /// repeat it: each candidate has a challenge of its own, and the first proof ends all others. The owner bounds their
+    /// number, to [`MAX_CANDIDATES`] for instance, and gives candidates up by [`Self::transport_lost`].
     ///
     /// `afford` is asked once everything else is right, so after the resume was found authentic: `None` if there is no
     /// time for a Diffie-Hellman, else the owner's buffer, of which the first bytes travel with the reply. A legacy

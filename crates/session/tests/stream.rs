@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, End, Fault, Identity, KeyPair, LegacyConfig, Limits, Reception, Request, Session, SessionStream,
-    Settled, Status, Supplier, Wanted,
+    AbortReason, Backlog, Dial, End, Fault, Identity, KeyPair, LegacyConfig, Limits, MAX_CANDIDATES, Reception,
+    Request, Session, SessionStream, Settled, Status, Supplier, Wanted,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -313,4 +313,43 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     assert_eq!(wanted, Some(Wanted { fault: None }));
     initiator.abort(AbortReason::Unspecified);
     assert_eq!(supplier.settled().await, Settled::Over);
+}
+
+/// Reads the reply of an acceptor to the first message of a legacy session's transport, and sends the proof.
+async fn prove(initiator: &mut Session, dial: &Dial, transport: &mut DuplexStream) {
+    let (mut reply, mut proof, mut nothing) = ([0; 24], Vec::new(), Backlog::new(0));
+    transport.read_exact(&mut reply).await.unwrap();
+    assert_eq!(initiator.receive(dial.transport, &mut reply, Instant::now(), &mut nothing).fault, None);
+    initiator.send(Instant::now(), &mut nothing, &mut proof, usize::MAX);
+    transport.write_all(&proof).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_acceptor_holds_no_more_than_a_few_unproven_transports_of_a_legacy_session() {
+    let (kind, now) = (Kind::Legacy { encrypt: false }, Instant::now());
+    let mut initiator = kind.session();
+    let dial = initiator.connect(now, &mut rand::rng()).unwrap();
+    let Some(Request::Open(open)) = Reception::default().receive(&dial.bytes).unwrap() else { panic!() };
+    let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: kind.legacy() };
+    let (session, reply) = open.accept(None, &limits, now, &mut rand::rng()).unwrap();
+    let (near, mut far) = tokio::io::duplex(4096);
+    let (mut acceptor, supplier) = SessionStream::acceptor(session, reply, near, BOUND);
+    let reading = tokio::spawn(async move { acceptor.read_u8().await.unwrap() });
+    prove(&mut initiator, &dial, &mut far).await;
+
+    let dial = initiator.connect(now, &mut rand::rng()).unwrap();
+    let mut repeated = Vec::new();
+    for _ in 0..3 * MAX_CANDIDATES {
+        let Some(Request::Resume(resume)) = Reception::default().receive(&dial.bytes).unwrap() else { panic!() };
+        let (near, far) = tokio::io::duplex(4096);
+        supplier.resume(resume, near).await.unwrap();
+        repeated.push(far);
+    }
+    let mut newest = repeated.split_off(repeated.len() - MAX_CANDIDATES);
+    for older in &mut repeated {
+        assert!(matches!(older.read_to_end(&mut Vec::new()).await, Ok(24)), "it is closed behind the reply");
+    }
+    prove(&mut initiator, &dial, &mut newest[0]).await;
+    newest[0].write_all(&[7]).await.unwrap();
+    assert_eq!(reading.await.unwrap(), 7);
 }

@@ -23,8 +23,9 @@ type legacy struct {
 	// given is the furthest that any transport was given.
 	given    uint64
 	refusals int
-	// candidate is the transport that can be proven.
-	candidate *transport
+	// generation counts the transports that were proven. A transport can be proven while the generation is still that of its
+	// reply: the first proof ends all other attempts. A newer attempt does not, as an attacker can repeat a recorded reconnect.
+	generation uint64
 }
 
 func newLegacy(encrypt bool, replayBytes int) *legacy {
@@ -216,8 +217,7 @@ func (l *legacy) challenge(reply []byte, random io.Reader) ([]byte, *transport, 
 		return nil, nil, err
 	}
 	reply = binary.LittleEndian.AppendUint64(reply, challenge)
-	l.candidate = &transport{position: l.read, proof: l.digest(reply[16:])}
-	return reply, l.candidate, nil
+	return reply, &transport{position: l.read, proof: l.digest(reply[16:]), generation: l.generation}, nil
 }
 
 func (l *legacy) resume(h *hello, random io.Reader) ([]byte, *transport, error) {
@@ -236,12 +236,12 @@ func (l *legacy) resume(h *hello, random io.Reader) ([]byte, *transport, error) 
 
 func (l *legacy) prove(t *transport, proof []byte, _ time.Time) ([]byte, error) {
 	switch {
-	case t != l.candidate:
+	case t.generation != l.generation:
 		return nil, errReplaced
 	case subtle.ConstantTimeCompare(proof, t.proof) != 1:
 		return nil, ErrNotAuthentic
 	}
-	l.candidate = nil
+	l.generation++
 	if !l.canContinueFrom(t.cursor) {
 		// More was sent by the older transport in the meantime than is kept.
 		return nil, &endError{&RefusedError{StatusDataGap}}

@@ -295,6 +295,71 @@ func TestASessionIsFoundByItsNewestNameWhoeverTakesNoteOfItLast(t *testing.T) {
 	}
 }
 
+func TestALegacyReconnectThatIsRepeatedKeepsNobodyOut(t *testing.T) {
+	initiator := newLegacy(true, legacyReplay)
+	h, dialed := sayHello(t, initiator)
+	acceptor, reply, tr, err := acceptLegacy(h, true, legacyReplay, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prove := func(tr, with *transport) error {
+		_, err := acceptor.prove(tr, with.proof, time.Now())
+		return err
+	}
+	agree := func(reply []byte) *transport {
+		t.Helper()
+		own, err := dialed.agree(reply, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return own
+	}
+	if err := prove(tr, agree(reply)); err != nil {
+		t.Fatal(err)
+	}
+
+	h, dialed = sayHello(t, initiator)
+	var replies [][]byte
+	var tried []*transport
+	for range 41 {
+		reply, tr, err := acceptor.resume(h, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies, tried = append(replies, reply), append(tried, tr)
+	}
+	const middle = 20
+	own := agree(replies[middle])
+	for i, tr := range tried {
+		if err := prove(tr, own); i != middle && !errors.Is(err, ErrNotAuthentic) {
+			t.Fatalf("the proof of another transport gave %v for transport %d before that", err, i)
+		} else if i == middle && err != nil {
+			t.Fatalf("whoever has the key is not let in: %v", err)
+		} else if i == middle {
+			break
+		}
+	}
+	for _, i := range []int{middle - 1, middle, middle + 1} {
+		if err := prove(tried[i], agree(replies[i])); !errors.Is(err, errReplaced) {
+			t.Fatalf("the proof of transport %d came too late and gave %v", i, err)
+		}
+	}
+}
+
+// sayHello makes a first message and takes it apart.
+func sayHello(t *testing.T, initiator *legacy) (*hello, answer) {
+	t.Helper()
+	message, dialed, err := initiator.hello(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := parseHello(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, dialed
+}
+
 func (e *ends) awaitResumed(failed chan<- error) {
 	for {
 		select {

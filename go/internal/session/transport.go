@@ -19,8 +19,9 @@ type transport struct {
 	owesProof bool
 	// keys are a secure one's.
 	keys *transportKeys
-	// proof is what a legacy one begins with, or has to begin with.
-	proof []byte
+	// proof is what a legacy one begins with, or has to begin with; generation is the acceptor's when it replied.
+	proof      []byte
+	generation uint64
 }
 
 // protocol is one end of a session, without its transports' I/O. The lock of its stream guards it.

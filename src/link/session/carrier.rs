@@ -9,6 +9,7 @@ use fastway_session::{Dial, TransportId};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// A TCP stream under a session.
 #[derive(Debug)]
@@ -16,14 +17,30 @@ pub(super) struct Carrier {
     pub(super) id: TransportId,
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
+    /// Of a candidate that counts as a handshake in progress.
+    handshake: Option<HandshakeGuard>,
     /// What was sealed and the socket has not taken, from `taken` on.
     sealed: Vec<u8>,
     taken: usize,
 }
 
+/// A handshake is in progress while its guard lives. The task that counts it waits at the other end; when that is closed, the
+/// handshake has to end: it is late, or makes room for another one.
+pub type HandshakeGuard = oneshot::Sender<()>;
+
 impl Carrier {
-    pub(super) fn new(dial: Dial, stream: TcpStream, peer: SocketAddr) -> Self {
-        Self { id: dial.transport, stream, peer, sealed: dial.bytes, taken: 0 }
+    pub(super) fn new(dial: Dial, stream: TcpStream, peer: SocketAddr, handshake: Option<HandshakeGuard>) -> Self {
+        Self { id: dial.transport, stream, peer, handshake, sealed: dial.bytes, taken: 0 }
+    }
+
+    /// The stream is proven: its handshake is over.
+    pub(super) fn proven(self) -> Self {
+        Self { handshake: None, ..self }
+    }
+
+    /// Whether its handshake has to end. If not, the task of `cx` is woken when it has to.
+    pub(super) fn is_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
+        self.handshake.as_mut().is_some_and(|handshake| handshake.poll_closed(cx).is_ready())
     }
 
     pub(super) fn is_flushed(&self) -> bool {

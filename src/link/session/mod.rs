@@ -2,9 +2,14 @@
 //!
 //! ```text
 //!              resume ──▶ candidate ──its proof──▶ live ──lost──▶ none: the link waits
-//!                            └── lost, late, or a newer one ──▶ dropped
+//!                            └── lost, late, another one is proven, or one too many ──▶ dropped
 //! ```
+//!
+//! A secure session has at most one candidate: a newer resume replaces it. An attacker can record the resume of a legacy session
+//! and repeat it, so a legacy session has several candidates, up to a bound ([`candidates`]). All but the first of them count
+//! as handshakes in progress, which bounds the candidates of all sessions together.
 
+mod candidates;
 mod carrier;
 mod kept;
 
@@ -13,6 +18,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use fastway_service::AddressPrefix;
 use fastway_session::{
     AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
     TransportId,
@@ -20,6 +26,7 @@ use fastway_session::{
 use tokio::net::TcpStream;
 
 use self::carrier::Carrier;
+pub use self::carrier::HandshakeGuard;
 use self::kept::Kept;
 use super::Outbox;
 use crate::pool::LocalPool;
@@ -51,8 +58,8 @@ pub struct SessionTransport {
     /// Bytes that are read ahead at most while answers wait for acknowledgements.
     most_ahead_for_acks: usize,
     live: Option<Carrier>,
-    /// Replied to, and not proven yet.
-    candidate: Option<Carrier>,
+    /// Replied to, and not proven yet; the oldest first.
+    candidates: Vec<Carrier>,
     /// Bytes of the stream that were read before there was a link, or while it was not read.
     ahead: VecDeque<u8>,
     notices: VecDeque<Notice>,
@@ -116,7 +123,7 @@ impl SessionTransport {
             most_kept,
             most_ahead_for_acks,
             live: None,
-            candidate: Some(Carrier::new(dial, stream, peer)),
+            candidates: vec![Carrier::new(dial, stream, peer, None)],
             ahead: VecDeque::new(),
             notices: VecDeque::new(),
             established: false,
@@ -150,7 +157,7 @@ impl SessionTransport {
 
     /// Whether it has no stream, and none that could become one.
     pub fn is_abandoned(&self) -> bool {
-        self.live.is_none() && self.candidate.is_none()
+        self.live.is_none() && self.candidates.is_empty()
     }
 
     /// Bytes that were sent, or are about to be, and are not acknowledged.
@@ -212,7 +219,7 @@ impl SessionTransport {
             let space = limit.min(scratch.len());
             return Poll::Ready(self.take_early(scratch.get_mut(..space).unwrap_or_default()));
         }
-        self.poll_streams(cx, scratch, limit, &[Place::Candidate, Place::Live])
+        self.poll_streams(cx, scratch, limit, true)
     }
 
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
@@ -226,9 +233,9 @@ impl SessionTransport {
             return Poll::Ready(());
         }
         let polled = if ahead < self.most_ahead() {
-            self.poll_streams(cx, scratch, PARKED_BYTES, &[Place::Candidate, Place::Live])
+            self.poll_streams(cx, scratch, PARKED_BYTES, true)
         } else if ahead < self.most_kept.saturating_add(PROOF_BYTES) {
-            self.poll_streams(cx, scratch, MIN_READ_BYTES, &[Place::Candidate])
+            self.poll_streams(cx, scratch, MIN_READ_BYTES, false)
         } else {
             Poll::Pending
         };
@@ -243,30 +250,25 @@ impl SessionTransport {
         if is_pressed { self.most_kept.max(least) } else { least }
     }
 
+    /// Reads the first stream that has something: a candidate, or the live one if that is to be read.
     fn poll_streams(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
         limit: usize,
-        places: &[Place],
+        reads_live: bool,
     ) -> Poll<usize> {
         let now = Instant::now();
-        for place in places {
-            let Some(mut carrier) = self.at(*place).take() else { continue };
-            let read = self.read(&mut carrier, cx, scratch, limit, now);
-            *self.at(*place) = Some(carrier);
-            if let Poll::Ready(read) = read {
-                return Poll::Ready(self.account(read, now));
-            }
-        }
-        Poll::Pending
-    }
-
-    fn at(&mut self, place: Place) -> &mut Option<Carrier> {
-        match place {
-            Place::Candidate => &mut self.candidate,
-            Place::Live => &mut self.live,
-        }
+        let Self { session, kept, candidates, live, .. } = self;
+        let unacknowledged = kept.len();
+        let mut streams = candidates.iter_mut().chain(live.as_mut().filter(|_| reads_live));
+        let read = streams.find_map(|carrier| match read(session, kept, carrier, cx, scratch, limit, now) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
+        });
+        let Some(read) = read else { return Poll::Pending };
+        self.acknowledged |= self.kept.len() < unacknowledged;
+        Poll::Ready(self.account(read, now))
     }
 
     /// Takes bytes that were read ahead.
@@ -281,42 +283,6 @@ impl SessionTransport {
             self.ahead = VecDeque::new();
         }
         count
-    }
-
-    fn read(
-        &mut self,
-        carrier: &mut Carrier,
-        cx: &mut Context<'_>,
-        scratch: &mut [u8],
-        limit: usize,
-        now: Instant,
-    ) -> Poll<Read> {
-        let id = carrier.id;
-        if let Poll::Ready(Err(_)) = carrier.poll_flush(cx) {
-            return Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost });
-        }
-        let unfinished = self.session.unfinished(id);
-        let start = unfinished.len();
-        if let Some(front) = scratch.get_mut(..start) {
-            front.copy_from_slice(unfinished);
-        }
-        let end = scratch.len().min(start + limit);
-        let space = scratch.get_mut(start..end).unwrap_or_default();
-        match carrier.poll_read(cx, space) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
-            Poll::Ready(Ok(count)) => {
-                let bytes = scratch.get_mut(..start + count).unwrap_or_default();
-                let kept = self.kept.len();
-                let received = self.session.receive(id, bytes, now, &mut self.kept);
-                self.acknowledged |= self.kept.len() < kept;
-                let outcome = match received.fault {
-                    None | Some(Fault::Over(_)) => Outcome::Goes,
-                    Some(_) => Outcome::Faulty,
-                };
-                Poll::Ready(Read { id, bytes: received.bytes, outcome })
-            }
-        }
     }
 
     fn account(&mut self, read: Read, now: Instant) -> usize {
@@ -341,9 +307,17 @@ impl SessionTransport {
 
     fn drop_carrier(&mut self, id: TransportId) {
         self.live.take_if(|live| live.id == id);
-        if self.candidate.take_if(|candidate| candidate.id == id).is_some() {
+        if self.take_candidate(id).is_some() {
             self.notices.push_back(Notice::GivenUp);
         }
+    }
+
+    fn take_candidate(&mut self, id: TransportId) -> Option<Carrier> {
+        let taken = self.candidates.extract_if(.., |candidate| candidate.id == id).next();
+        if self.candidates.is_empty() {
+            self.candidates = Vec::new();
+        }
+        taken
     }
 
     /// Gives the stream up that carries it: nothing comes by it any more.
@@ -383,9 +357,9 @@ impl SessionTransport {
         }
     }
 
-    /// The candidate takes the place of the live stream, which is closed by that.
+    /// A candidate takes the place of the live stream, which is closed by that.
     fn promote(&mut self, id: TransportId) -> Option<SocketAddr> {
-        let proven = self.candidate.take_if(|candidate| candidate.id == id)?;
+        let proven = self.take_candidate(id)?.proven();
         let peer = proven.peer;
         self.live = Some(proven);
         Some(peer)
@@ -480,7 +454,8 @@ impl SessionTransport {
         self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY)
     }
 
-    /// Replies to a resume on a new stream. The older one goes on until the new one is proven.
+    /// Replies to a resume on a new stream. The older one goes on until the new one is proven. The guard of the
+    /// handshake is kept if there are other candidates, and dropped otherwise.
     ///
     /// # Errors
     /// It has to be refused; the session is as before.
@@ -488,6 +463,7 @@ impl SessionTransport {
         &mut self,
         resume: &Resume,
         (stream, peer): (TcpStream, SocketAddr),
+        handshake: HandshakeGuard,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
     ) -> Result<(), Refused> {
@@ -508,8 +484,19 @@ impl SessionTransport {
             Err(status) => return Err(Refused { stream, status }),
         };
         self.settle();
-        self.candidate = Some(Carrier::new(dial, stream, peer));
+        let handshake = Some(handshake).filter(|_| !self.candidates.is_empty());
+        self.candidates.push(Carrier::new(dial, stream, peer, handshake));
+        self.bound_candidates(now);
         Ok(())
+    }
+
+    /// Gives up a candidate if there is one too many.
+    fn bound_candidates(&mut self, now: Instant) {
+        let named = |candidate: &Carrier| (candidate.id, AddressPrefix::from(candidate.peer.ip()));
+        let candidates: Vec<_> = self.candidates.iter().map(named).collect();
+        if let Some(one_too_many) = candidates::first_to_yield(&candidates) {
+            self.lost(one_too_many, now);
+        }
     }
 
     /// Time has passed.
@@ -572,11 +559,40 @@ impl SessionTransport {
     }
 }
 
-/// One of a session's two streams.
-#[derive(Clone, Copy)]
-enum Place {
-    Candidate,
-    Live,
+/// Reads one stream of a session.
+fn read(
+    session: &mut Session,
+    kept: &mut Kept,
+    carrier: &mut Carrier,
+    cx: &mut Context<'_>,
+    scratch: &mut [u8],
+    limit: usize,
+    now: Instant,
+) -> Poll<Read> {
+    let id = carrier.id;
+    if carrier.is_cancelled(cx) || matches!(carrier.poll_flush(cx), Poll::Ready(Err(_))) {
+        return Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost });
+    }
+    let unfinished = session.unfinished(id);
+    let start = unfinished.len();
+    if let Some(front) = scratch.get_mut(..start) {
+        front.copy_from_slice(unfinished);
+    }
+    let end = scratch.len().min(start + limit);
+    let space = scratch.get_mut(start..end).unwrap_or_default();
+    match carrier.poll_read(cx, space) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
+        Poll::Ready(Ok(count)) => {
+            let bytes = scratch.get_mut(..start + count).unwrap_or_default();
+            let received = session.receive(id, bytes, now, kept);
+            let outcome = match received.fault {
+                None | Some(Fault::Over(_)) => Outcome::Goes,
+                Some(_) => Outcome::Faulty,
+            };
+            Poll::Ready(Read { id, bytes: received.bytes, outcome })
+        }
+    }
 }
 
 /// What reading a stream gave.

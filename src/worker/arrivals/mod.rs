@@ -3,7 +3,7 @@
 //! ```text
 //!   stream ──first byte──┬─ plain ───────────────────────────────▶ link
 //!                        ├─ open ────reply──▶ proof ─────────────▶ link with a session
-//!                        ├─ resume ──▶ the worker of its link ───▶ reply there
+//!                        ├─ resume ──▶ the worker of its link ───▶ reply there, then proof
 //!                        └─ not admitted, refused, late, too many ▶ closed
 //! ```
 
@@ -25,6 +25,7 @@ use fastway_session::{
 use fastway_wire::ServerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
@@ -249,9 +250,14 @@ async fn resume_here(
     number: u64,
 ) -> Result<(), Failure> {
     turn(core, side, peer, number, Purpose::Resume(link)).await;
-    let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer);
+    let (handshake, over) = oneshot::channel();
+    let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer, handshake);
     match resumed {
-        Ok(Answered::Taken) => Ok(()),
+        Ok(Answered::Taken) => {
+            core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
+            let _proven_or_given_up = over.await;
+            Ok(())
+        }
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
         Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
     }

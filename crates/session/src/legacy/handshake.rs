@@ -28,7 +28,7 @@ impl LegacySession {
         shared.writing.apply(&mut sealed_id);
         let key = shared.key;
 
-        let role = Role::Acceptor { candidate: None, handshake_time: limits.handshake_time };
+        let role = Role::Acceptor { candidates: Vec::new(), handshake_time: limits.handshake_time };
         let mut session = Self::new(role, limits.legacy, Life::new(now, limits.handshake_time, limits.wait));
         session.shared = Some(shared);
         let transport = session.try_transport(0, proof(challenge, key), now);
@@ -61,13 +61,9 @@ impl LegacySession {
 
     fn try_transport(&mut self, cursor: u64, proof: [u8; DIGEST_BYTES], now: Instant) -> TransportId {
         let id = self.life.name_transport();
-        if let Role::Acceptor { candidate, handshake_time } = &mut self.role {
+        if let Role::Acceptor { candidates, handshake_time } = &mut self.role {
             let transport = Transport { id, cursor, position: self.read, proof: None };
-            let expires = now + *handshake_time;
-            let newest = Candidate { transport, proof, expires, unfinished: Vec::new() };
-            if let Some(older) = candidate.replace(newest) {
-                self.life.tell(Event::GivenUp { transport: older.transport.id });
-            }
+            candidates.push(Candidate { transport, proof, expires: now + *handshake_time, unfinished: Vec::new() });
         }
         id
     }
@@ -104,32 +100,38 @@ impl LegacySession {
                 let pending = pending.take_if(|pending| pending.id == from).ok_or(Fault::Replaced)?;
                 self.read_reply(pending, bytes)
             }
-            Role::Acceptor { candidate, .. } => {
-                let candidate = candidate.take_if(|candidate| candidate.transport.id == from).ok_or(Fault::Replaced)?;
-                self.read_proof(candidate, bytes, now)
+            Role::Acceptor { candidates, .. } => {
+                let tried = candidates.iter_mut().find(|candidate| candidate.transport.id == from);
+                let tried = tried.ok_or(Fault::Replaced)?;
+                let Some(proof) = bytes.first_chunk::<DIGEST_BYTES>() else {
+                    tried.unfinished = bytes.to_vec();
+                    return Ok(None);
+                };
+                let is_proven = tried.proof.ct_eq(proof).into();
+                self.conclude(from, is_proven, now).map(|()| Some(DIGEST_BYTES))
             }
         }
     }
 
-    fn read_proof(&mut self, mut tried: Candidate, bytes: &[u8], now: Instant) -> Result<Option<usize>, Fault> {
-        let Some(proof) = bytes.first_chunk::<DIGEST_BYTES>() else {
-            tried.unfinished = bytes.to_vec();
-            if let Role::Acceptor { candidate, .. } = &mut self.role {
-                *candidate = Some(tried);
-            }
-            return Ok(None);
-        };
-        if !bool::from(tried.proof.ct_eq(proof)) {
-            return Err(Fault::NotAuthentic);
-        }
-        if !self.can_continue_from(tried.transport.cursor) {
+    /// Acceptor: the proof of a candidate has come. If it is right, the session goes on by that transport, and all others
+    /// are given up; if it is not, that one is.
+    fn conclude(&mut self, from: TransportId, is_proven: bool, now: Instant) -> Result<(), Fault> {
+        let Role::Acceptor { candidates, .. } = &mut self.role else { return Err(Fault::Replaced) };
+        let tried = candidates.extract_if(.., |candidate| candidate.transport.id == from).next();
+        let Candidate { transport, .. } = tried.filter(|_| is_proven).ok_or(Fault::NotAuthentic)?;
+        let others = std::mem::take(candidates);
+
+        if !self.can_continue_from(transport.cursor) {
             // More was sent by the older transport in the meantime than is kept.
-            self.life.interrupted(tried.transport.id, now);
+            self.life.interrupted(transport.id, now);
             self.life.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
-        self.carry_by(tried.transport);
-        Ok(Some(DIGEST_BYTES))
+        self.carry_by(transport);
+        for Candidate { transport, .. } in others {
+            self.life.tell(Event::GivenUp { transport: transport.id });
+        }
+        Ok(())
     }
 
     fn read_reply(&mut self, mut pending: Pending, bytes: &[u8]) -> Result<Option<usize>, Fault> {

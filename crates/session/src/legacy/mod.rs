@@ -46,8 +46,16 @@ struct Shared {
 }
 
 enum Role {
-    Initiator { pending: Option<Pending>, refusals: u8 },
-    Acceptor { candidate: Option<Candidate>, handshake_time: Duration },
+    Initiator {
+        pending: Option<Pending>,
+        refusals: u8,
+    },
+    /// The oldest candidate comes first. A newer one replaces none: an attacker who repeats a recorded reconnect would keep
+    /// the initiator out.
+    Acceptor {
+        candidates: Vec<Candidate>,
+        handshake_time: Duration,
+    },
 }
 
 /// An initiator's transport that waits for the reply.
@@ -58,7 +66,7 @@ struct Pending {
     unfinished: Vec<u8>,
 }
 
-/// An acceptor's transport that waits for the proof.
+/// An acceptor's transport that waits for the proof, which answers a challenge of its own.
 struct Candidate {
     transport: Transport,
     proof: [u8; DIGEST_BYTES],
@@ -97,8 +105,11 @@ impl LegacySession {
     pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.role {
             Role::Initiator { pending: Some(pending), .. } if pending.id == of => &pending.unfinished,
-            Role::Acceptor { candidate: Some(candidate), .. } if candidate.transport.id == of => &candidate.unfinished,
-            _ => &[],
+            Role::Acceptor { candidates, .. } => {
+                let found = candidates.iter().find(|candidate| candidate.transport.id == of);
+                found.map_or(&[], |candidate| &candidate.unfinished)
+            }
+            Role::Initiator { .. } => &[],
         }
     }
 
@@ -151,9 +162,7 @@ impl LegacySession {
         }
         match &mut self.role {
             Role::Initiator { pending, .. } => drop(pending.take_if(|pending| pending.id == id)),
-            Role::Acceptor { candidate, .. } => {
-                drop(candidate.take_if(|candidate| candidate.transport.id == id));
-            }
+            Role::Acceptor { candidates, .. } => candidates.retain(|candidate| candidate.transport.id != id),
         }
     }
 
@@ -209,7 +218,7 @@ impl LegacySession {
     /// See [`crate::Session::timeout`].
     pub(crate) fn timeout(&self) -> Option<Instant> {
         let candidate = match &self.role {
-            Role::Acceptor { candidate, .. } => candidate.as_ref().map(|candidate| candidate.expires),
+            Role::Acceptor { candidates, .. } => candidates.first().map(|oldest| oldest.expires),
             Role::Initiator { .. } => None,
         };
         [candidate, self.life.expires()].into_iter().flatten().min()
@@ -217,10 +226,10 @@ impl LegacySession {
 
     /// See [`crate::Session::tick`].
     pub(crate) fn tick(&mut self, now: Instant) {
-        if let Role::Acceptor { candidate, .. } = &mut self.role
-            && let Some(late) = candidate.take_if(|candidate| candidate.expires <= now)
-        {
-            self.life.tell(Event::GivenUp { transport: late.transport.id });
+        if let Role::Acceptor { candidates, .. } = &mut self.role {
+            for late in candidates.extract_if(.., |candidate| candidate.expires <= now) {
+                self.life.tell(Event::GivenUp { transport: late.transport.id });
+            }
         }
         self.life.tick(now);
     }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use wakers::{Half, Wakers};
 
-use crate::session::MIN_READ_BYTES;
+use crate::session::{MAX_CANDIDATES, MIN_READ_BYTES};
 use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session};
 
 /// Bytes that a transport is read into.
@@ -42,7 +42,7 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct SessionStream<T> {
     session: Session,
     backlog: Backlog,
-    /// Transports in use or on trial, at most a few.
+    /// Transports in use or on trial, at most a few; the oldest first.
     carriers: Vec<Carrier<T>>,
     supplies: Supplies<T>,
     scratch: Box<[u8]>,
@@ -130,6 +130,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 }
             };
             self.carriers.extend(carrier);
+            self.bound_candidates();
+        }
+    }
+
+    /// Gives the oldest candidate up when there is one too many.
+    fn bound_candidates(&mut self) {
+        let mut candidates = self.carriers.iter().filter_map(|carrier| carrier.id.filter(|_| !carrier.is_live));
+        let Some(oldest) = candidates.next() else { return };
+        if candidates.count() >= MAX_CANDIDATES {
+            self.session.transport_lost(oldest, now());
+            self.carriers.retain(|carrier| carrier.id != Some(oldest));
         }
     }
 

@@ -546,6 +546,81 @@ fn a_legacy_reconnect_by_somebody_else_touches_nothing() {
     assert_undisturbed(&mut world);
 }
 
+/// How many of the acceptor's candidates were given up.
+fn given_up(world: &mut World) -> usize {
+    let events = &world.acceptor().unwrap().events;
+    events.iter().filter(|event| matches!(event, Event::GivenUp { .. })).count()
+}
+
+#[test]
+fn a_legacy_reconnect_that_is_repeated_while_it_is_proven_keeps_nobody_out() {
+    let mut world = established(World::legacy(LEGACY));
+    world.cut(0, true);
+    let own = world.connect().unwrap();
+    let reconnect = world.recorded.last().unwrap().clone();
+    let mut replies: Vec<_> = (0..20).map(|_| stranger(&mut world, reconnect.clone())).collect();
+    world.deliver(own, Side::Acceptor, usize::MAX);
+    replies.push(world.conns[own].to_initiator.iter().copied().collect());
+    replies.extend((0..20).map(|_| stranger(&mut world, reconnect.clone())));
+    assert_eq!(given_up(&mut world), 0);
+    replies.sort();
+    replies.dedup();
+    assert_eq!(replies.len(), 41, "each has a challenge of its own");
+
+    world.initiator.write(10);
+    exchange(&mut world);
+    assert_eq!(given_up(&mut world), 40, "the proof ends all others");
+    assert_eq!((world.acceptor().unwrap().read, world.initiator.session.end()), (110, None));
+    assert_undisturbed(&mut world);
+}
+
+#[test]
+fn the_proof_of_one_legacy_reconnect_proves_no_other_one() {
+    let mut world = established(World::legacy(LEGACY));
+    let own = world.connect().unwrap();
+    let reconnect = world.recorded.last().unwrap().clone();
+    world.deliver(own, Side::Acceptor, usize::MAX);
+    world.deliver(own, Side::Initiator, usize::MAX);
+    world.flush(usize::MAX);
+    let proof = world.conns[own].to_acceptor.clone();
+    assert_eq!(proof.len(), 16);
+
+    let faster = world.dial(None, reconnect.clone());
+    world.deliver(faster, Side::Acceptor, usize::MAX);
+    world.conns[faster].to_acceptor.extend(proof.clone());
+    world.deliver(faster, Side::Acceptor, usize::MAX);
+    assert_eq!(given_up(&mut world), 0, "a wrong proof is a fault of its own transport");
+    let slower = world.dial(None, reconnect);
+    world.deliver(slower, Side::Acceptor, usize::MAX);
+    world.deliver(own, Side::Acceptor, usize::MAX);
+    assert!(matches!(world.acceptor().unwrap().events[..], [.., Event::Resumed { .. }, Event::GivenUp { .. }]));
+    world.conns[slower].to_acceptor.extend(proof);
+    world.deliver(slower, Side::Acceptor, usize::MAX);
+    assert_undisturbed(&mut world);
+}
+
+#[test]
+fn legacy_reconnects_that_are_not_proven_are_given_up_each_in_its_time() {
+    let mut world = established(World::legacy(LEGACY));
+    world.connect();
+    let reconnect = world.recorded.last().unwrap().clone();
+    for seconds in [0, 1, 1] {
+        world.pass(Duration::from_secs(seconds));
+        stranger(&mut world, reconnect.clone());
+    }
+    let (now, step) = (world.now, Duration::from_secs(1));
+    let timeout = |world: &mut World| world.acceptor().unwrap().session.timeout().unwrap() - now;
+    for (after, expected) in [(8, 1), (9, 2), (10, 3)] {
+        assert_eq!(timeout(&mut world), after * step);
+        let left = now + after * step - world.now;
+        world.pass(left - Duration::from_millis(1));
+        assert_eq!(given_up(&mut world), expected - 1);
+        world.pass(Duration::from_millis(1));
+        assert_eq!(given_up(&mut world), expected);
+    }
+    assert_eq!(world.acceptor().unwrap().session.timeout(), None, "the live transport was left alone");
+}
+
 #[test]
 fn a_replaced_transport_is_told_apart() {
     let mut world = established(World::secure(true));

@@ -76,6 +76,15 @@ fn deliver(bytes: std::ops::Range<u16>) -> impl Strategy<Value = Step> {
     (any::<u8>(), any::<bool>(), bytes).prop_map(step)
 }
 
+/// Somebody repeats and alters first messages that he has seen, but nothing that a transport carries then.
+fn with_replays() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => network(),
+        6 => any::<(u8, u8)>().prop_map(|(which, rubbish)| Step::Replay { which, rubbish }),
+        1 => any::<(u8, u16)>().prop_map(|(which, bit)| Step::Forge { which, bit }),
+    ]
+}
+
 fn with_ends() -> impl Strategy<Value = Step> {
     prop_oneof![
         40 => network(),
@@ -226,5 +235,10 @@ proptest! {
     #[test]
     fn a_legacy_stream_survives_any_network(encrypt: bool, steps in prop::collection::vec(network(), 0..50)) {
         run(World::legacy(LegacyConfig { encrypt, ..LEGACY }), &steps);
+    }
+
+    #[test]
+    fn a_legacy_stream_survives_whoever_repeats_first_messages(steps in prop::collection::vec(with_replays(), 0..50)) {
+        run(World::legacy(LEGACY), &steps);
     }
 }
