@@ -188,8 +188,7 @@ impl SessionTransport {
 
     /// Memory that its buffers take, in bytes.
     pub fn held_bytes(&self) -> usize {
-        let carriers = [&self.live, &self.candidate].into_iter().flatten();
-        let sealed: usize = carriers.map(Carrier::held_bytes).sum();
+        let sealed: usize = self.live.iter().chain(&self.candidates).map(Carrier::held_bytes).sum();
         self.kept.held_bytes() + self.session.kept_bytes() + self.ahead.capacity() + sealed
     }
 
