@@ -16,6 +16,8 @@ use crate::routing::{LinkAddr, Side, Slot, WorkerId};
 
 /// Bytes by which a worker's own count may differ from what it has told the others.
 const UNTOLD_BYTES: isize = 64 << 10;
+/// Part of the bound that may wait for all servers together: clients keep below three quarters.
+const SERVERS_PART: usize = 4;
 
 /// How the memory that is held for all clients' links stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +112,7 @@ impl Core {
     }
 
     /// Whether a link must not be read now, because its bytes or what they make others hold would be too many; it waits
-    /// before the gate then. Servers feed clients, so all of them wait; a client does only when it holds more than an equal
+    /// before the gate then. Servers feed clients, so all of them wait; a client does only when it holds more than a small
     /// share itself. Bytes that were read ahead are held already, and may be taken.
     #[inline]
     pub(super) fn waits_for_memory(&mut self, addr: LinkAddr) -> bool {
@@ -136,7 +138,7 @@ impl Core {
     pub(super) fn share_out_memory(&mut self) {
         self.tell_account();
         let links = self.shared.admission.clients();
-        self.memory_share = self.shared.memory.account.equal_share(links);
+        self.memory_share = self.shared.memory.account.pause_share(links);
         self.bounds.server.bytes = self.server_share();
 
         let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };
@@ -168,10 +170,10 @@ impl Core {
         }
     }
 
-    /// Bytes that may wait for one server: servers have an account of their own, of which each may use an equal share.
+    /// Bytes that may wait for one server: all servers together have a quarter of the bound, each an equal share of it.
     fn server_share(&self) -> usize {
         let most = self.config.server.send_queue_bytes;
         let servers = self.shared.registry.servers().max(1);
-        most.min(self.shared.memory.account.bound() / 2 / servers)
+        most.min(self.shared.memory.account.bound() / SERVERS_PART / servers)
     }
 }

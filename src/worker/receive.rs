@@ -14,7 +14,8 @@ use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;
-/// Bytes that one read takes from a client of a server that is full, so that those who feed it stop soon.
+/// Bytes that one read takes from a client of a server that is full, and from any while memory is short, so that those who
+/// feed it stop soon.
 const CONGESTED_READ_BYTES: usize = 4 << 10;
 /// Connections of a client that are looked at for whether their server is full.
 const SERVERS_LOOKED_AT: usize = 16;
@@ -105,7 +106,8 @@ impl Core {
         if self.waits_for_memory(addr) {
             return None;
         }
-        let most = if self.feeds_something_full(addr) { CONGESTED_READ_BYTES } else { self.scratch.len() };
+        let is_congested = self.shared.memory.account.is_short() || self.feeds_something_full(addr);
+        let most = if is_congested { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
         let link = self.link(addr)?;

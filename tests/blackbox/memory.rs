@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use fastway_session::Identity;
-use fastway_testkit::{Client, Gateway, Link, Message, Tunnel, data, on_every_server_link, on_every_setup, watch};
+use fastway_testkit::{Client, Gateway, Link, Message, Tunnel, data, on_every_setup, watch};
 use fastway_wire::{Command, ConnId};
 use serde_json::Value;
 
@@ -66,11 +66,11 @@ fn half_frames_of_strangers_stay_below_the_bound_and_players_go_on() {
 #[test]
 fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothing() {
     let flags = [ADMIN, "--max-buffered-bytes=32M", "--client-send-bytes=4M", "--client-slow-grace=1h"];
-    on_every_server_link(&flags, |gateway| {
+    on_every_setup(&flags, |gateway| {
         let mut server = gateway.server(7);
         let mut player = gateway.client();
         let used = player.open(&mut server);
-        let mut deaf: Vec<Client> = (0..30).map(|_| gateway.narrow_client()).collect();
+        let mut deaf: Vec<Client> = (0..16).map(|_| gateway.narrow_client()).collect();
         let conns: Vec<ConnId> = deaf.iter_mut().map(|client| client.open(&mut server)).collect();
 
         // 4.5 MiB for each. The system takes 0.5 to 3 MiB of it, so that no client has more than may wait for it, and all
@@ -92,7 +92,7 @@ fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothin
         assert!(done.load(Relaxed), "the server was paused, and went on");
         watch::eventually("readers go on", || memory(gateway)["readers_paused"] == false);
         assert!(most <= 32 * MIB, "{most} bytes are held");
-        assert!(closed_for_memory(gateway) >= 5, "{}", closed_for_memory(gateway));
+        assert!(closed_for_memory(gateway) >= 2, "{}", closed_for_memory(gateway));
         player.send(used, b"as ever");
         while let Message::Command(message) = server.receive().expect("the server lives") {
             assert!(matches!(message, Command::Close { conn } if conns.contains(&conn)), "{message:?}");

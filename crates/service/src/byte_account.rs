@@ -14,12 +14,12 @@ const STALLED: Duration = Duration::from_secs(1);
 ///
 /// ```text
 ///   0 ......... 3/8 ......... 1/2 ..................... bound
-///               │             └ readers are paused, and holders that have stalled are closed
+///               │             └ the account is short: readers are paused, and holders that have stalled are closed
 ///               └ readers go on
 /// ```
 ///
-/// Paused readers add nothing, so what is held stays near half of the bound. Beyond the bound itself the largest holders
-/// are closed as well.
+/// Paused readers add nothing, and those who hold little add an eighth of the bound at most, so what is held stays below the
+/// bound. Should it exceed that all the same, the largest holders are closed as well.
 #[derive(Debug)]
 pub struct ByteAccount {
     held: AtomicUsize,
@@ -62,9 +62,14 @@ impl ByteAccount {
         self.short.load(Relaxed)
     }
 
-    /// Bytes that each of so many links may hold however much the others do: nobody who holds no more is paused or closed.
-    /// When readers are paused, somebody holds more.
-    pub fn equal_share(&self, links: usize) -> usize {
+    /// Bytes that each of so many links may still take in while the account is short.
+    pub fn pause_share(&self, links: usize) -> usize {
+        self.bound / 8 / links.max(1)
+    }
+
+    /// Bytes that each of so many links may hold however much the others do: nobody who holds no more is closed. When the
+    /// account is short, somebody holds more.
+    fn equal_share(&self, links: usize) -> usize {
         self.low_water() / links.max(1)
     }
 
@@ -209,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn when_readers_are_paused_somebody_holds_more_than_an_equal_share() {
+    fn when_the_account_is_short_somebody_holds_more_than_an_equal_share() {
         for links in 1..50 {
             let even = BOUND.div_ceil(2 * links) + 1;
             let holders: Vec<_> = (0..).take(links).map(|key| holder(key, 1, even, 5)).collect();
