@@ -24,6 +24,8 @@ pub enum Spoken {
     Http,
     /// The header of a load balancer's PROXY protocol.
     Proxy,
+    /// Not a byte, where a session begins with the peer's.
+    Nothing,
 }
 
 /// A peer came with something that its port does not admit.
@@ -48,6 +50,11 @@ impl Mistake {
     pub fn of_sessionless(admitted: LinkKinds, side: Side, first: &[u8]) -> Self {
         let (spoken, answer) = recognize(first).unwrap_or((Spoken::Plain, vec![Status::NotAdmitted as u8]));
         Self { admitted, side, spoken, answer }
+    }
+
+    /// The mistake of a peer that says nothing, where sessions alone are admitted. It is answered as plain links are.
+    pub fn of_silence(admitted: LinkKinds, side: Side) -> Self {
+        Self { admitted, side, spoken: Spoken::Nothing, answer: vec![Status::NotAdmitted as u8] }
     }
 
     /// The mistake of a peer that asks for a kind of session that is not admitted. It is refused as sessions are.
@@ -79,6 +86,11 @@ impl Spoken {
         if is_secure { Some(Self::Secure) } else { of_others(answer) }
     }
 
+    /// Whether this is all of the first message of a new legacy session. Part of an answer to the challenge may look alike.
+    pub fn is_legacy_open(bytes: &[u8]) -> bool {
+        bytes.len() == SHORTEST_SESSION_BYTES && bytes.first() == Some(&0)
+    }
+
     const fn of_kind(kind: LinkKind) -> Self {
         match kind {
             LinkKind::Plain => Self::Plain,
@@ -97,6 +109,7 @@ impl fmt::Display for Spoken {
             Self::Tls => "TLS",
             Self::Http => "HTTP",
             Self::Proxy => "a PROXY header",
+            Self::Nothing => "nothing: a plain link of a game server waits for a challenge",
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastway_wire::{CHALLENGE_BYTES, Challenge, HandshakeError, RESPONSE_BYTES, ServerId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::select;
 
 use crate::config::Secret;
 use crate::first_bytes::Spoken;
@@ -75,19 +76,35 @@ impl HandshakeFailure {
     }
 }
 
-/// Asks a server who it is. It waits for the answer as long as its caller does.
+/// How long what may be another protocol's first message has to grow into an answer to the challenge.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks a server who it is. It waits for the answer as long as its caller does; `pause` is over after [`PAUSE`].
 ///
 /// # Errors
-/// The peer left, or does not know the key.
+/// The peer left, or does not know the key, or is no server.
 pub async fn greet(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     key: &Secret,
     challenge: [u8; CHALLENGE_BYTES],
+    pause: impl AsyncFn(),
 ) -> Result<ServerId, HandshakeFailure> {
     let challenge = Challenge::new(challenge);
-    let mut response = [0; RESPONSE_BYTES];
     stream.write_all(challenge.as_bytes()).await?;
-    stream.read_exact(&mut response).await?;
+    let mut response = [0; RESPONSE_BYTES];
+    let mut received = 0;
+    while received < RESPONSE_BYTES {
+        let (so_far, rest) = response.split_at_mut(received);
+        select! {
+            biased;
+            read = stream.read(rest) => match read? {
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                read => received += read,
+            },
+            // Its initiator waits for a reply that is longer than a challenge, and would wait for as long as we do.
+            () = pause(), if Spoken::is_legacy_open(so_far) => return Err(HandshakeFailure::Mistaken(Spoken::Legacy)),
+        }
+    }
     let verified = challenge.verify(key.expose(), &response);
     verified.map_err(|wrong| Spoken::instead_of_a_proof(&response).map_or(wrong.into(), HandshakeFailure::Mistaken))
 }

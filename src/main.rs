@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{self, ExitCode};
+use std::thread;
 
 use anyhow::Context;
 use fastway::admin::{self, AdminThread, CommandFile, Registry};
@@ -133,7 +134,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     let observed = (running.observer(), admin.caller());
     let http = listener.map(|listener| listener.start(observed.0, observed.1)).transpose();
     let http = http.context("cannot start the thread that answers HTTP")?;
-    announce(&line);
+    announce(line).context("cannot start the thread that says where the gateway listens")?;
     tokio::select! {
         () = until_stopped(&mut signals, &admin) => {}
         failed = running.ended() => return failed.context("a worker ended by itself"),
@@ -179,12 +180,16 @@ fn listening(gateway: &Gateway, admin: Option<&HttpListener>) -> String {
     format!("listening client={} server={}{admin}", gateway.client_addr(), gateway.server_addr())
 }
 
-/// Tells scripts where the gateway listens.
-fn announce(line: &str) {
-    if let Err(error) = writeln!(io::stdout(), "{line}") {
-        warn!(%error, line, "nobody reads stdout");
-    }
+/// Tells scripts where the gateway listens. On a thread of its own: a stdout that is full, and whose reader stalls, must not
+/// keep signals from being heard.
+fn announce(line: String) -> io::Result<()> {
     info!(pid = process::id(), "{line}");
+    let say = move || {
+        if let Err(error) = writeln!(io::stdout(), "{line}") {
+            warn!(%error, line, "nobody reads stdout");
+        }
+    };
+    thread::Builder::new().name("stdout".to_owned()).spawn(say).map(drop)
 }
 
 async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fastway_session::Status;
 use fastway_wire::{CHALLENGE_BYTES, Challenge, ServerId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
@@ -126,19 +127,44 @@ where
     config.check()?;
     let port = GatewayPort::Server;
     let answered = limit.wait(ConnectStep::Challenge, answer_challenge(&mut stream, key, server)).await?;
-    answered.map_err(|error| ConnectError::TurnedAway { port, end: ended(error) })?;
+    answered.map_err(|unchallenged| match unchallenged {
+        Unchallenged::NotAdmitted => ConnectError::SessionNeeded { port },
+        Unchallenged::Lost(error) => ConnectError::TurnedAway { port, end: ended(error) },
+    })?;
     greet(stream, config, port, limit).await.map_err(|error| judge_after_proof(server, error))
+}
+
+/// Why a server was not asked to prove itself.
+enum Unchallenged {
+    /// The gateway admits sessions alone on that port.
+    NotAdmitted,
+    /// The stream ended or failed.
+    Lost(io::Error),
+}
+
+impl From<io::Error> for Unchallenged {
+    fn from(error: io::Error) -> Self {
+        Self::Lost(error)
+    }
 }
 
 async fn answer_challenge<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     key: &[u8],
     server: ServerId,
-) -> io::Result<()> {
+) -> Result<(), Unchallenged> {
     let mut challenge = [0; CHALLENGE_BYTES];
-    stream.read_exact(&mut challenge).await?;
+    let mut received = 0;
+    while received < CHALLENGE_BYTES {
+        let (so_far, rest) = challenge.split_at_mut(received);
+        match stream.read(rest).await? {
+            0 if *so_far == [Status::NotAdmitted as u8] => return Err(Unchallenged::NotAdmitted),
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            read => received += read,
+        }
+    }
     stream.write_all(&Challenge::new(challenge).respond(key, server)).await?;
-    stream.flush().await
+    Ok(stream.flush().await?)
 }
 
 /// Starts the link and waits until the gateway has said something that only a gateway says. It says nothing by itself, not

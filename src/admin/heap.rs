@@ -1,7 +1,5 @@
 //! `lookup heap`, `heapprof start` and `heapprof stop`: who holds memory.
 
-use std::collections::HashMap;
-use std::ffi::c_void;
 use std::path::PathBuf;
 
 use jemalloc_pprof::{JemallocProfCtl, PROF_CTL, StackProfile};
@@ -9,6 +7,7 @@ use tokio::sync::MutexGuard;
 
 use super::output::write_bytes;
 use super::profile::{Frame, ProfileBuilder};
+use super::symbols::Symbols;
 use super::{CommandError, RegisterError, Registry, Verbosity};
 
 /// Adds `lookup heap`, which writes the memory held by each call path to `path`, for `go tool pprof`; and the commands
@@ -66,10 +65,7 @@ pub(crate) fn heap_profile(when_off: WhenOff) -> Result<(Vec<u8>, bool), Command
     }
     sampler.activate().map_err(CommandError::failed)?;
     let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
-    let profile = profile(&samples);
-    // The symbols of the whole program, which nobody needs before the next profile.
-    backtrace::clear_symbol_cache();
-    Ok((profile, was_on))
+    Ok((profile(&samples), was_on))
 }
 
 /// jemalloc's sampler.
@@ -82,28 +78,15 @@ fn sampler() -> Result<MutexGuard<'static, JemallocProfCtl>, CommandError> {
 /// Gives the call paths their names.
 fn profile(samples: &StackProfile) -> Vec<u8> {
     let mut profile = ProfileBuilder::new(&[("inuse_space", "bytes")]);
-    let mut known: HashMap<usize, Vec<Frame>> = HashMap::new();
+    let mut symbols = Symbols::alone();
     for (stack, _) in samples.iter() {
-        let addresses = stack.addrs.iter().rev();
-        let frames = addresses.flat_map(|address| known.entry(*address).or_insert_with(|| resolve(*address)).clone());
-        let frames: Vec<Frame> = frames.collect();
+        let mut frames = Vec::new();
+        stack.addrs.iter().rev().for_each(|address| frames.extend_from_slice(symbols.of_call(*address)));
         let own = frames.iter().rposition(is_of_allocator).map_or(0, |last| last + 1);
         #[expect(clippy::cast_possible_truncation, reason = "bytes that fit into memory")]
         profile.add(frames.get(own..).unwrap_or_default(), &[stack.weight as i64]);
     }
     profile.encode()
-}
-
-/// The function at a return address, behind those that the compiler has put into it.
-fn resolve(return_address: usize) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    // The call is before the address to return to.
-    backtrace::resolve(return_address.wrapping_sub(1) as *mut c_void, |symbol| {
-        let name = symbol.name().map_or_else(|| format!("{return_address:#x}"), |name| format!("{name:#}"));
-        let file = symbol.filename().map(|file| file.display().to_string()).unwrap_or_default();
-        frames.push(Frame { name, file, line: symbol.lineno().unwrap_or_default() });
-    });
-    frames
 }
 
 /// Whether a function only passes on what somebody else allocates. Otherwise the allocator would have all memory.
@@ -129,11 +112,5 @@ mod tests {
         for other in ["fastway::pool::Pool::take", "alloc::vec::Vec<T>::push", "main"] {
             assert!(!is_of_allocator(&frame(other)), "{other}");
         }
-    }
-
-    #[test]
-    fn an_address_has_the_name_of_its_function() {
-        let here = resolve as fn(usize) -> Vec<Frame> as usize + 2;
-        assert!(resolve(here).iter().any(|frame| frame.name.contains("heap::resolve") && frame.line > 0));
     }
 }

@@ -1,8 +1,11 @@
 //! Profiles in the format of `go tool pprof`.
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pprof::protos::{Function, Line, Location, Mapping, Message, Profile, Sample, ValueType};
+use prost::Message;
+
+use super::profile_format::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 
 /// The one mapping of our profiles.
 const MAPPING: u64 = 1;
@@ -39,16 +42,40 @@ impl ProfileBuilder {
         let mut new = Self { profile: Profile::default(), texts: HashMap::new(), locations: HashMap::new() };
         // The first text has to be the empty one.
         new.text("");
-        let types = values.iter().map(|(name, unit)| ValueType { ty: new.text(name), unit: new.text(unit) }).collect();
-        new.profile.sample_type = types;
-        declare_symbolized(&mut new.profile);
+        new.profile.sample_type = values.iter().map(|value| new.value_type(*value)).collect();
+        // Otherwise `go tool pprof` looks names up again when it is given the program as well, by addresses that the
+        // profile does not have.
+        new.profile.mapping.push(Mapping {
+            id: MAPPING,
+            memory_limit: u64::MAX,
+            has_functions: true,
+            has_filenames: true,
+            has_line_numbers: true,
+            has_inline_frames: true,
+        });
         new
+    }
+
+    /// Says when the samples were taken, and after how much of what each.
+    pub(super) fn span(&mut self, started: SystemTime, span: Duration, period: ((&str, &str), Duration)) {
+        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        self.profile.time_nanos = nanoseconds(started.duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.profile.duration_nanos = nanoseconds(span);
+        self.profile.period_type = Some(self.value_type(period.0));
+        self.profile.period = nanoseconds(period.1);
     }
 
     /// Adds a sample; `stack` begins with the innermost frame.
     pub(super) fn add(&mut self, stack: &[Frame], values: &[i64]) {
         let location_id = stack.iter().map(|frame| self.location(frame)).collect();
-        self.profile.sample.push(Sample { location_id, value: values.to_vec(), ..Sample::default() });
+        self.profile.sample.push(Sample { location_id, value: values.to_vec(), label: Vec::new() });
+    }
+
+    /// [`ProfileBuilder::add`] with a label, for `go tool pprof -tagfocus`.
+    pub(super) fn add_labelled(&mut self, stack: &[Frame], values: &[i64], (key, text): (&str, &str)) {
+        self.add(stack, values);
+        let label = Label { key: self.text(key), text: self.text(text) };
+        self.profile.sample.last_mut().into_iter().for_each(|sample| sample.label.push(label));
     }
 
     /// The profile's bytes.
@@ -66,31 +93,19 @@ impl ProfileBuilder {
         let id = self.locations.len() as u64 + 1;
         let (name, filename) = (self.text(&frame.name), self.text(&frame.file));
         // Without a system name: `pprof` takes one that equals the name for mangled and cuts what it thinks is C++.
-        self.profile.function.push(Function { id, name, filename, ..Function::default() });
+        self.profile.function.push(Function { id, name, filename });
         let line = vec![Line { function_id: id, line: frame.line.into() }];
-        self.profile.location.push(Location { id, mapping_id: MAPPING, line, ..Location::default() });
+        self.profile.location.push(Location { id, mapping_id: MAPPING, line });
         self.locations.insert(frame.clone(), id);
         id
+    }
+
+    fn value_type(&mut self, (name, unit): (&str, &str)) -> ValueType {
+        ValueType { name: self.text(name), unit: self.text(unit) }
     }
 
     fn text(&mut self, text: &str) -> i64 {
         let next = i64::try_from(self.texts.len()).unwrap_or(i64::MAX);
         *self.texts.entry(text.to_owned()).or_insert(next)
     }
-}
-
-/// Says that all functions have their names already. Otherwise `go tool pprof` looks them up again when it is given
-/// the program as well, by addresses that the profile does not have.
-pub(super) fn declare_symbolized(profile: &mut Profile) {
-    let named = Mapping {
-        id: MAPPING,
-        memory_limit: u64::MAX,
-        has_functions: true,
-        has_filenames: true,
-        has_line_numbers: true,
-        has_inline_frames: true,
-        ..Mapping::default()
-    };
-    profile.mapping.push(named);
-    profile.location.iter_mut().for_each(|location| location.mapping_id = MAPPING);
 }

@@ -24,7 +24,7 @@ use super::tasks::{Cell, drive};
 use crate::acceptors::{Backoff, plain};
 use crate::admission::{Permit, TurnedAway};
 use crate::clock::Millis;
-use crate::handshake::{self, HandshakeEnd};
+use crate::handshake::{self, HandshakeEnd, PAUSE};
 use crate::link::Transport;
 use crate::process::SpareDescriptor;
 use crate::routing::{LinkAddr, Role, Side, WorkerId};
@@ -131,7 +131,7 @@ async fn turn_away_next(core: &Cell, side: Side, listener: &TcpListener, error: 
 }
 
 /// Waits for the first sweep after `time`, or not at all.
-async fn sweeps_until(core: &Cell, time: Instant) {
+pub(super) async fn sweeps_until(core: &Cell, time: Instant) {
     while Instant::now() < time {
         let sweep = Rc::clone(&core.borrow().next_sweep);
         sweep.notified().await;
@@ -193,7 +193,8 @@ pub(super) fn admit_client(core: &Cell, transport: Transport, peer: SocketAddr, 
 /// The task of a server's link: handshake, registration, then the link itself.
 async fn greet(core: Cell, mut stream: TcpStream, peer: SocketAddr, permit: Permit, number: u64) {
     let key = core.borrow().config.server_auth_key.clone();
-    let greeted = handshake::greet(&mut stream, &key, rand::random()).await;
+    let pause = async || sweeps_until(&core, Instant::now() + PAUSE).await;
+    let greeted = handshake::greet(&mut stream, &key, rand::random(), pause).await;
     core.borrow_mut().pending.of_mut(Side::Server).end(number);
     let id = match greeted {
         Ok(id) => id,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use fastway_testkit::http::Answer;
 use fastway_testkit::{Client, Gateway, Server, pprof, watch};
@@ -68,6 +69,42 @@ fn a_cpu_profile_has_our_functions() {
             table.contains("poll_link")
         });
     });
+}
+
+#[test]
+fn cpu_profiles_hold_the_cpu_time_that_was_used_and_its_memory_is_given_back() {
+    /// Enough for a hundred samples.
+    const USED: Duration = Duration::from_secs(1);
+    /// Bytes that a profile may leave behind.
+    const LEFT: u64 = 20 << 20;
+
+    let (gateway, mut client, mut server, conn) = playing(&[]);
+    let cpu_time = || watch::cpu_time(gateway.pid());
+    let mut use_cpu = || {
+        let end = cpu_time() + USED;
+        while cpu_time() < end {
+            (0..100).for_each(|_| client.exchange(&mut server, conn, b"busy"));
+        }
+    };
+    use_cpu();
+    let before = gateway.resident_bytes();
+    for cycle in 0..2 {
+        let started = gateway.ctl(&["cpuprof", "start"]);
+        assert_eq!(started.code, Some(0), "{}", started.stderr);
+        let from = cpu_time();
+        use_cpu();
+        let used = cpu_time() - from;
+        // The profile ends before its names are looked up.
+        assert_eq!(gateway.ctl(&["cpuprof", "stop"]).code, Some(0));
+
+        let held = pprof::cpu_total(gateway.file("fastway.cpu.prof"));
+        // A thread may have used 10 ms and a tick of the kernel since its last sample, the kernel itself counts in ticks of
+        // 10 ms, and to start and stop costs CPU time, too.
+        let range = used * 3 / 4..used * 5 / 4;
+        assert!(range.contains(&held), "profile {cycle} holds {held:?} of {used:?}");
+    }
+    // The allocator gives memory back within some seconds.
+    watch::eventually("the memory of the profiles is given back", || gateway.resident_bytes() < before + LEFT);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Where the log goes: a reader that stalls holds nobody up, one that reads gets every line in its order.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{self, Command, Stdio};
 use std::sync::mpsc;
 use std::{env, thread};
 
-use fastway_testkit::process::{Signal, narrow_pipe};
+use fastway_testkit::process::{Process, Signal, gateway_binary, narrow_pipe};
 use fastway_testkit::{Client, Gateway, Link, Server, watch};
+use rustix::fs::OFlags;
 use serde_json::Value;
 
 /// What a line of the log says when others before it are missing.
@@ -33,6 +36,24 @@ fn play(gateway: &Gateway) -> (Vec<Client>, Vec<Server>) {
         }
     }
     (clients, servers)
+}
+
+#[test]
+fn a_stdout_that_is_full_holds_up_neither_players_nor_the_end() {
+    let (unread, stdout) = narrow_pipe();
+    let stdout_path = format!("/proc/{}/fd/{}", process::id(), stdout.as_raw_fd());
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let mut filled = File::options().write(true).custom_flags(without_waiting).open(&stdout_path).unwrap();
+    while filled.write(b"x").is_ok() {}
+
+    let mut command = Command::new("sh");
+    command.args(["-c", "out=$1; shift; exec \"$@\" >\"$out\"", "sh", &stdout_path]).arg(gateway_binary());
+    command.args(["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0"]);
+    let mut gateway = Process::start_program(command);
+    gateway.wait_log_with(&["listening client="]);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_exit().code, Some(0));
+    drop(unread);
 }
 
 #[test]

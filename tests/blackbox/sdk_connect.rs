@@ -79,6 +79,14 @@ async fn a_client_at_the_server_port_is_told_to_take_the_other_one() {
 }
 
 #[tokio::test]
+async fn a_plain_server_at_a_port_for_sessions_is_told_to_ask_for_one() {
+    let gateway = Gateway::start(&["--server-link", "secure"]);
+    let error = server(gateway.server_addr(), KEY).await.unwrap_err();
+    assert!(matches!(error, ConnectError::SessionNeeded { port: GatewayPort::Server }), "{error}");
+    assert!(error.to_string().contains("(its --server-link)"), "{error}");
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_named() {
     let gateway = Gateway::start(&[]);
     let error = server(gateway.server_addr(), "wrong").await.unwrap_err();

@@ -73,6 +73,29 @@ fn a_session_at_a_plain_server_port_is_named() {
 }
 
 #[test]
+fn a_legacy_session_at_a_plain_server_port_is_named() {
+    let mut gateway = Gateway::start(&[]);
+    let session =
+        Session::legacy(LegacyConfig { encrypt: false, replay_bytes: 1 << 10 }, watch::DEADLINE, Instant::now());
+    assert!(Tunnel::open(gateway.server_addr(), session).is_err());
+    gateway.wait_log_with(&["the peer came with a legacy session", "(--server-link)"]);
+}
+
+#[test]
+fn a_plain_game_server_at_a_port_for_sessions_is_told_so() {
+    for kinds in ["secure", "legacy", "secure,legacy"] {
+        let mut gateway = Gateway::start(&["--server-link", kinds]);
+        let mut server = Link::connect(gateway.server_addr());
+        assert_eq!(server.raw_until_eof(), [Status::NotAdmitted as u8], "{kinds}");
+        gateway.wait_log_with(&[
+            "this port admits",
+            "(--server-link)",
+            "a plain link of a game server waits for a challenge",
+        ]);
+    }
+}
+
+#[test]
 fn a_port_may_demand_that_its_key_is_pinned() {
     let dir = tempfile::tempdir().unwrap();
     let made = Process::run_in(dir.path(), &["keygen", "key"]);

@@ -1,6 +1,8 @@
 //! What the gateway asks of the kernel and of its allocator that no safe interface offers: the only unsafe code of the
 //! project.
 
+pub mod cpu_samples;
+
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -46,6 +48,9 @@ pub fn round_trip_time(socket: impl AsFd) -> io::Result<Duration> {
 
 /// What jemalloc is told before `main`: it is able to take heap profiles, and does not until it is asked to. Once it
 /// is, about one allocation in 512 KiB is noted with its stack. The environment (`_RJEM_MALLOC_CONF`) has the last word.
+///
+/// jemalloc has such a variable of its own, for programs that have none. The linker takes the one that comes first, and
+/// a crate comes before those that it depends on: hence the `use` below.
 // SAFETY: the name is the one under which `tikv-jemallocator` looks for a pointer to a C string, the type is such a
 // pointer and never null, and nothing else of this program has that name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
@@ -55,6 +60,8 @@ pub static MALLOC_CONF: Option<&'static libc::c_char> = {
     // SAFETY: a C string has at least one character, its end, and this one lives for ever.
     Some(unsafe { &*TEXT.as_ptr() })
 };
+
+use tikv_jemalloc_sys as _;
 
 #[cfg(test)]
 mod tests {

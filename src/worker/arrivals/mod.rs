@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastway_service::{AddressPrefix, Progress};
 use fastway_session::{
@@ -25,6 +25,7 @@ use fastway_session::{
 use fastway_wire::ServerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::select;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
@@ -32,7 +33,7 @@ use self::early::EarlyStream;
 pub use self::failure::ArrivalEnd;
 use self::failure::Failure;
 use super::core::Core;
-use super::doors::{admit_client, admit_server};
+use super::doors::{admit_client, admit_server, sweeps_until};
 use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
 use super::pending::PendingHandshake;
@@ -42,12 +43,16 @@ use super::turns::Purpose;
 use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
 use crate::first_bytes::Mistake;
-use crate::handshake::{self, HandshakeEnd, HandshakeFailure};
+use crate::handshake::{self, HandshakeEnd, HandshakeFailure, PAUSE};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
 const FIRST_MESSAGE_BYTES: usize = 2 << 10;
+
+/// How long a peer of the server port may say nothing: initiators of sessions speak at once, and a first packet that was
+/// lost has been sent again by then.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task of a stream on a port that admits sessions.
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
@@ -99,7 +104,15 @@ async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: P
 async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
-    let kind = LinkKind::of(first_byte(&newcomer.stream).await?);
+    let first = select! {
+        biased;
+        first = first_byte(&newcomer.stream) => first?,
+        // A plain link of a server waits for the gateway's first word, and on this port the gateway waits for the peer's.
+        () = sweeps_until(core, Instant::now() + SILENCE), if side == Side::Server => {
+            return tell_last(newcomer.stream, Mistake::of_silence(kinds, side)).await;
+        }
+    };
+    let kind = LinkKind::of(first);
     core.borrow_mut().pending.of_mut(side).advance(number, Progress::Heard);
     match kind {
         LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
@@ -142,8 +155,11 @@ async fn turn_away(newcomer: Newcomer<TcpStream>, admitted: LinkKinds) -> Result
     let Newcomer { side, stream, .. } = newcomer;
     let mut first = [0; FIRST_MESSAGE_BYTES];
     let count = stream.peek(&mut first).await?;
-    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
-    // What matters is the mistake, whether the peer hears of it or not.
+    tell_last(stream, Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default())).await
+}
+
+/// Tells a peer of its mistake. What matters is the mistake, whether the peer hears of it or not.
+async fn tell_last(stream: TcpStream, mistake: Mistake) -> Result<(), Failure> {
     let _ = say_last(stream, mistake.answer()).await;
     Err(mistake.into())
 }
@@ -213,7 +229,8 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
 async fn greet(core: &Cell, session: &mut SessionTransport) -> Result<ServerId, Failure> {
     let key = core.borrow().config.server_auth_key.clone();
     let mut stream = EarlyStream { core, session };
-    handshake::greet(&mut stream, &key, rand::random()).await.map_err(Failure::Server)
+    let pause = async || sweeps_until(core, Instant::now() + PAUSE).await;
+    handshake::greet(&mut stream, &key, rand::random(), pause).await.map_err(Failure::Server)
 }
 
 /// Takes a resume to the worker that owns the link of its session.
