@@ -95,7 +95,7 @@ fn the_chat_says_what_is_wrong_when_the_gateway_has_no_room_or_is_gone() {
     let mut gateway = Gateway::start(&[]);
     let (player_port, server_port) = (gateway.client_addr().to_string(), gateway.server_addr().to_string());
     for (args, complaint) in [
-        (["join", &player_port, "ann"].as_slice(), "server 1 is not there"),
+        (["join", &player_port, "ann"].as_slice(), "server 2 is not there"),
         (&["join", &server_port, "ann"], "client port"),
         (&["join", "127.0.0.1:1", "ann"], "no connection to the gateway at 127.0.0.1:1"),
         (&["join", &player_port], "usage: chat server"),
@@ -119,11 +119,11 @@ fn the_chat_server_dials_its_players() {
     let gateway = Gateway::start(&[]);
     let _room = open_room(&gateway);
     let mut player = gateway.client();
-    player.dial(1);
-    let talk = player.expect_accept(1);
+    player.dial(2);
+    let talk = player.expect_accept(2);
     player.send(talk, b"a player made by hand");
     let (delivery, from) = player.expect_connect();
-    assert_eq!(from, 1);
+    assert_eq!(from, 2);
     player.expect_data(delivery, b"* you are the first here");
 }
 
