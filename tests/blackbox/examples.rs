@@ -152,20 +152,6 @@ fn join(gateway: &Gateway, room: &Process, name: &str) -> Process {
 }
 
 #[test]
-fn the_readmes_show_the_examples_as_they_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for readme in ["README.md", "README.zh.md"] {
-        let shown = fs::read_to_string(root.join(readme)).unwrap();
-        let shown: Vec<String> =
-            shown.split("```rust\n").skip(1).map(|text| code(text.split("```").next().unwrap())).collect();
-        for example in ["echo-server", "echo-client"] {
-            let text = fs::read_to_string(root.join(format!("rust-client/examples/{example}.rs"))).unwrap();
-            assert!(shown.contains(&code(&text)), "{readme} does not show {example}.rs as it is; it shows {shown:#?}");
-        }
-    }
-}
-
-#[test]
 fn the_page_about_the_sdk_shows_what_the_documentation_compiles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/sdk.md")).unwrap();
@@ -182,10 +168,4 @@ fn the_page_about_the_sdk_shows_what_the_documentation_compiles() {
 fn documentation(source: &Path) -> String {
     let source = fs::read_to_string(source).unwrap();
     source.lines().filter_map(|line| line.trim_start().strip_prefix("/// ")).map(|line| format!("{line}\n")).collect()
-}
-
-/// What is neither comment nor blank: comments are in the language of their page.
-fn code(text: &str) -> String {
-    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());
-    lines.filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
 }
