@@ -22,6 +22,7 @@ deny_version=0.20.2
 staticcheck_version=v0.8.2
 big_test=crosstalk::a_thousand_players_exchange_a_hundred_thousand_messages_with_two_servers
 address_test=sdk_session_address::a_player_whose_address_changes_plays_on
+readme_tests=readme::the_blocks_of_
 # What tests are run by.
 testrun=$target/testrun/testrun
 
@@ -102,15 +103,25 @@ check_regressions() {
 test_rust() {
     local skipped=()
     if ! makes_namespaces; then
-        skipped=(-- --skip "$address_test")
+        skipped+=(--skip "$address_test")
         not_checked+=("$address_test (no network namespace can be made here)")
     fi
-    run_tests rust rust cargo test --locked --workspace --tests --no-fail-fast "${skipped[@]}"
+    if ! unshares_namespaces; then
+        skipped+=(--skip "$readme_tests")
+        not_checked+=("${readme_tests}… (no namespaces of network, processes and mounts can be made here)")
+    fi
+    run_tests rust rust cargo test --locked --workspace --tests --no-fail-fast -- "${skipped[@]}"
 }
 
 makes_namespaces() {
     local name=fastway-$run_id
     ip netns add "$name" && ip netns exec "$name" true && ip netns del "$name"
+}
+
+# As tests/blackbox/readme/shell.rs does, for root or anybody.
+unshares_namespaces() {
+    local isolated=(--net --pid --mount-proc --fork --kill-child=KILL ip link set lo up)
+    unshare "${isolated[@]}" || unshare --map-root-user "${isolated[@]}"
 }
 
 check_locks() {

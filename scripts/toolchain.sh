@@ -7,6 +7,7 @@ check_toolchain() {
     need go "Go 1.26 or later: the Go SDK, and CPU profiles with \`go tool pprof\`"
     need cc "a C compiler, which jemalloc is built with (Debian: apt-get install build-essential)"
     need valgrind "valgrind, which counts instructions (Debian: apt-get install valgrind)"
+    need curl "curl, which the README's commands use (Debian: apt-get install curl)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
     need_systemd_analyze

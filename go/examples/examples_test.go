@@ -155,7 +155,7 @@ func TestChat(t *testing.T) {
 
 func TestHTTP(t *testing.T) {
 	gateway := gatewaytest.Start(t)
-	start(t, "http", "server", gateway.Server).expect("ready as server 1")
+	start(t, "http", "server", gateway.Server).expect("ready as server 3")
 	get := start(t, "http", "get", gateway.Client, "/hello")
 	get.expect("you asked for /hello, and are client-")
 	get.expectEnd()

@@ -40,6 +40,7 @@ mod ownership;
 mod packaging;
 mod planted_files;
 mod process;
+mod readme;
 mod rough_ends;
 mod sdk_cancellation;
 mod sdk_connect;

@@ -16,7 +16,7 @@ namespace Chat
     /// </remarks>
     public static class Program
     {
-        private const uint Room = 1;
+        private const uint Room = 2;
         private const int LineChars = 1000;
 
         public static void Main(string[] args)

@@ -22,7 +22,8 @@ import (
 	"fastway"
 )
 
-const serverID = 1
+// serverID differs from those of the other examples: all of them may run beside each other.
+const serverID = 2
 
 func main() {
 	log.SetFlags(0)

@@ -21,7 +21,7 @@ import (
 	"fastway"
 )
 
-const serverID = 1
+const serverID = 3
 
 func main() {
 	log.SetFlags(0)

@@ -17,7 +17,7 @@ import (
 	"fastway"
 )
 
-const serverID = 1
+const serverID = 4
 
 func main() {
 	log.SetFlags(0)

@@ -18,8 +18,8 @@ use std::env;
 use anyhow::bail;
 use fastway_client::ServerId;
 
-/// What the room is registered as.
-const ROOM: ServerId = ServerId::new(1);
+/// What the room is registered as. The echo example is server 1: both may run beside each other.
+const ROOM: ServerId = ServerId::new(2);
 
 /// Longest name, and longest line, in characters.
 const NAME_CHARS: usize = 32;

@@ -10,7 +10,7 @@ namespace Fastway.Samples
     /// </summary>
     public sealed class FastwayChat : MonoBehaviour
     {
-        private const uint Room = 1;
+        private const uint Room = 2;
 
         [SerializeField] private string gateway = "127.0.0.1:10010";
         [SerializeField] private string playerName = "somebody";
