@@ -29,6 +29,12 @@ func (b *Backoff) Next() time.Duration {
 	return half + rand.N(ceiling-half+1)
 }
 
+// longest is the longest delay.
+func (b *Backoff) longest() time.Duration {
+	_, longest := b.bounds()
+	return longest
+}
+
 func (b *Backoff) bounds() (first, longest time.Duration) {
 	first, longest = b.First, b.Longest
 	orElse(&first, 100*time.Millisecond)
@@ -49,15 +55,14 @@ func (b Backoff) nth(n int) time.Duration {
 // whileAbsent is for attempts that find nobody who listens: so a gateway that is being restarted looks, and its machine
 // hardly notices them.
 func (b Backoff) whileAbsent() Backoff {
-	_, longest := b.bounds()
-	b.Longest = min(longest, session.LongestAbsence)
+	b.Longest = min(b.longest(), session.LongestAbsence)
 	return b
 }
 
 // AfterLink takes note that a link has lived so long, and is gone. Only after one that outlived the longest delay the
 // delays start again: a gateway may take every link and drop it at once.
 func (b *Backoff) AfterLink(lived time.Duration) {
-	if _, longest := b.bounds(); lived > longest {
+	if lived > b.longest() {
 		b.Reset()
 	}
 }

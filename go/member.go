@@ -2,6 +2,7 @@ package fastway
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -194,10 +195,14 @@ func (m *member) failed(why error) bool {
 		return false
 	}
 	m.set(func(h *GatewayHealth) { h.Failures++ })
-	if session.NobodyListens(why) {
+	var refused *SessionError
+	switch {
+	case session.NobodyListens(why):
 		m.absent = true
 		m.retryIn(m.absence.Next(), why, 0)
-	} else {
+	case errors.As(why, &refused) && refused.RetryAfter > 0:
+		m.retryIn(session.AfterOverload(refused.RetryAfter, m.backoff.longest()), why, 0)
+	default:
 		m.retryIn(m.backoff.Next(), why, 0)
 	}
 	return true

@@ -48,7 +48,8 @@ type SessionConfig struct {
 	// Backoff is the pause before each attempt to resume, the first as well, so that players who lost the same router do
 	// not come back in one moment; Reconnect skips it. It begins anew after a physical connection that brought something,
 	// or lived longer than the pause before it. While nobody listens at the gateway's address the pauses stay below 400 ms,
-	// and after a refusal below 100 ms: a restart is soon known. Default from 100 ms to 5 s.
+	// and after a refusal below 100 ms: a restart is soon known. A gateway that is overloaded says when to come again: the
+	// pause is as long as that, if that is not above Longest, and up to half of it more. Default from 100 ms to 5 s.
 	Backoff Backoff
 	// OnEvent is told what happens to the session, in order and without a lock held. What is to be resumed next waits for
 	// it.
@@ -117,7 +118,8 @@ var (
 type SessionEnd uint8
 
 const (
-	// SessionRefused: the gateway does not know the session any more, or does not admit it; Status says which.
+	// SessionRefused: the gateway does not know the session any more, does not admit it, or was overloaded for as long as
+	// the session waits; Status says which.
 	SessionRefused SessionEnd = iota + 1
 	// SessionExpired: it was without a physical connection for too long.
 	SessionExpired
@@ -133,6 +135,9 @@ type SessionError struct {
 	End SessionEnd
 	// Status is the gateway's, for SessionRefused, and Reason for SessionAborted (docs/protocol.md §3).
 	Status, Reason uint8
+	// RetryAfter is how long to wait before the next attempt, if the gateway is overloaded and has said so; at most 65 s. Wait
+	// a little longer, and not always as much: others were told the same.
+	RetryAfter time.Duration
 	// Err says it in words.
 	Err error
 }
@@ -148,7 +153,7 @@ func sessionError(err error) error {
 	var broken *session.ProtocolError
 	switch {
 	case errors.As(err, &refused):
-		return &SessionError{End: SessionRefused, Status: uint8(refused.Status), Err: err}
+		return &SessionError{End: SessionRefused, Status: uint8(refused.Status), RetryAfter: refused.RetryAfter, Err: err}
 	case errors.As(err, &aborted):
 		return &SessionError{End: SessionAborted, Reason: uint8(aborted.Reason), Err: err}
 	case errors.As(err, &broken):
@@ -178,6 +183,7 @@ func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config
 		Wait:           cfg.Session.WaitTimeout,
 		Dial:           func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, address) },
 		Pause:          cfg.Session.Backoff.nth,
+		LongestPause:   cfg.Session.Backoff.longest(),
 		OnEvent:        events.tell,
 	}
 	switch cfg.Session.Protocol {

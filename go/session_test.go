@@ -271,6 +271,45 @@ func TestALinkThatIsNotAdmittedSaysWhatThePortAdmitsAndWhatCame(t *testing.T) {
 	}
 }
 
+func TestAnOverloadedGatewayIsAnErrorThatSaysWhenToComeAgain(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		refusal    []byte
+		retryAfter time.Duration
+	}{
+		{"with a time", []byte{byte(session.StatusOverloaded), 0xd2, 4}, 1234 * time.Millisecond},
+		{"of an older version", []byte{byte(session.StatusOverloaded)}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				if _, err := conn.Read(make([]byte, 1024)); err == nil {
+					_, _ = conn.Write(c.refusal)
+				}
+			}()
+			cfg := patientConfig()
+			cfg.Session.Protocol = SecureSession
+			_, err = ConnectClient(patient(t), listener.Addr().String(), cfg)
+			var refused *SessionError
+			if !errors.As(err, &refused) || refused.Status != uint8(session.StatusOverloaded) || refused.RetryAfter != c.retryAfter {
+				t.Fatalf("the error is %v", err)
+			}
+			if !strings.Contains(err.Error(), "the gateway is overloaded") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestALinkWhoseSessionWasAbortedSaysWhy(t *testing.T) {
 	end := lostLink(&session.AbortedError{Reason: session.AbortOverflow})
 	var over *SessionError

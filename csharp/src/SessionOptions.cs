@@ -34,7 +34,11 @@ namespace Fastway
         /// </summary>
         public TimeSpan FirstPause { get; set; }
 
-        /// <summary>The longest pause, and so about the time in which a gateway that is back is noticed. Default 1 s.</summary>
+        /// <summary>
+        /// The longest pause, and so about the time in which a gateway that is back is noticed. A gateway that is overloaded
+        /// says when to come again: the pause is as long as that, if that is not above this one, and up to half of it more.
+        /// Default 1 s.
+        /// </summary>
         public TimeSpan LongestPause { get; set; }
 
         /// <summary>Bounds one attempt: the look-up, the connection and the answer. Default 3 s.</summary>

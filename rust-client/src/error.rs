@@ -100,6 +100,8 @@ pub enum ConnectError {
         port: GatewayPort,
         /// What it answered; nothing if it ended the connection.
         fault: Option<SessionFault>,
+        /// When it may be asked again, if it is overloaded and has said so.
+        retry_after: Option<Duration>,
     },
     /// A session was asked for over a stream that was handed in: it could never come back.
     #[error("a session needs an address to come back to: use `connect`, or take the session out of the config")]
@@ -112,6 +114,17 @@ pub enum ConnectError {
         /// What was wrong with its first words.
         fault: ProtocolFault,
     },
+}
+
+impl ConnectError {
+    /// How long to wait before the next attempt, if the gateway is overloaded and has said so (at most 65 s). Wait a little
+    /// longer, and not always as much, so that those who were told the same do not come in one moment.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoSession { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// A step on the way to a link.

@@ -22,6 +22,7 @@ use super::load::ThreadLoad;
 use super::mail::Outgoing;
 use super::pending::PendingByPort;
 use super::report::Stats;
+use super::retry_after::RetryTimes;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::turns::Turns;
@@ -50,6 +51,7 @@ pub(super) struct Core {
     pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
     pub(super) pending: PendingByPort,
     pub(super) turns: Turns,
+    pub(super) retry_times: RetryTimes,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that are over, and are found for a while.
@@ -126,6 +128,7 @@ impl Core {
             told_full: FxHashSet::default(),
             pending: PendingByPort::new(&config, workers),
             turns: Turns::new(share_per_second(&config, workers), started),
+            retry_times: RetryTimes::new(started),
             acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
             sealed: Vec::new(),

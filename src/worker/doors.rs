@@ -180,7 +180,7 @@ fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let Newcomer { side, stream, peer, permit } = newcomer;
     match side {
         Side::Client => admit_client(core, Transport::Tcp(stream), peer, permit),
-        Side::Server => arrivals::start(core, side, peer, |core, number| greet(core, stream, peer, permit, number)),
+        Side::Server => arrivals::start(core, side, peer, |core, number, _| greet(core, stream, peer, permit, number)),
     }
 }
 

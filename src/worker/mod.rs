@@ -24,6 +24,7 @@ mod post;
 mod question;
 mod receive;
 mod report;
+mod retry_after;
 mod session_table;
 mod sessions;
 mod shared;

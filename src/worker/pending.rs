@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
 use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::inspect::HandshakeInfo;
@@ -29,10 +30,21 @@ pub(super) struct PendingOnPort {
 
 /// One handshake.
 #[derive(Debug)]
-pub(super) struct PendingHandshake {
+struct PendingHandshake {
     task: AbortHandle,
-    pub(super) peer: SocketAddr,
+    peer: SocketAddr,
     began: Instant,
+    /// Tells the task, while it listens, that it gets no turn.
+    no_turn: oneshot::Sender<NoTurn>,
+}
+
+/// Why a handshake gets no turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NoTurn {
+    /// Another one took its place.
+    Dropped,
+    /// It has taken as long as a handshake may take.
+    TooSlow,
 }
 
 impl PendingByPort {
@@ -82,12 +94,30 @@ impl PendingOnPort {
         self.begun
     }
 
-    /// A handshake has begun. When there are too many, one is ended for it, and returned.
-    pub(super) fn begin(&mut self, number: u64, task: AbortHandle, peer: SocketAddr) -> Option<PendingHandshake> {
+    /// A handshake has begun. When there are too many, one is ended for it, whose peer is returned; but not of one
+    /// that is told, and answers for itself.
+    pub(super) fn begin(
+        &mut self,
+        number: u64,
+        task: AbortHandle,
+        no_turn: oneshot::Sender<NoTurn>,
+        peer: SocketAddr,
+    ) -> Option<SocketAddr> {
         let began = Instant::now();
         let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), began);
-        self.tasks.insert(number, PendingHandshake { task, peer, began });
-        dropped.and_then(|dropped| self.abort(dropped))
+        self.tasks.insert(number, PendingHandshake { task, peer, began, no_turn });
+        dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
+    }
+
+    /// A handshake waits for its turn. If it has to end before that, it is told, and answers for itself: its peer shall
+    /// know when to come again.
+    pub(super) fn wait(&mut self, number: u64) -> oneshot::Receiver<NoTurn> {
+        self.advance(number, Progress::Waiting);
+        let (tell, told) = oneshot::channel();
+        if let Some(handshake) = self.tasks.get_mut(&number) {
+            handshake.no_turn = tell;
+        }
+        told
     }
 
     /// A handshake has come so far.
@@ -106,10 +136,15 @@ impl PendingOnPort {
         self.tasks.remove(&number);
     }
 
-    /// Ends the next handshake that has taken too long.
-    pub(super) fn end_late(&mut self) -> Option<PendingHandshake> {
-        let late = self.limits.late(Instant::now())?;
-        self.abort(late)
+    /// Ends the next handshake that has taken too long and is not told, and those before it that are. Returns its peer.
+    pub(super) fn end_late(&mut self) -> Option<SocketAddr> {
+        let now = Instant::now();
+        while let Some(late) = self.limits.late(now) {
+            if let Some(peer) = self.end_early(late, NoTurn::TooSlow) {
+                return Some(peer);
+            }
+        }
+        None
     }
 
     /// Ends all of them.
@@ -125,8 +160,14 @@ impl PendingOnPort {
         self.tasks.len()
     }
 
-    fn abort(&mut self, number: u64) -> Option<PendingHandshake> {
-        self.tasks.remove(&number).inspect(|handshake| handshake.task.abort())
+    /// Ends a handshake, and returns its peer unless it was told and answers for itself.
+    fn end_early(&mut self, number: u64, why: NoTurn) -> Option<SocketAddr> {
+        let PendingHandshake { task, peer, no_turn, .. } = self.tasks.remove(&number)?;
+        if no_turn.send(why).is_ok() {
+            return None;
+        }
+        task.abort();
+        Some(peer)
     }
 }
 

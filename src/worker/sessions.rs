@@ -231,6 +231,17 @@ impl Core {
         }
     }
 
+    /// A resume waits for its turn. If it is genuine, its session does not expire while it waits, nor before its peer can be
+    /// here again if it gets no turn: from then on there is as much time left as after a cut.
+    pub(super) fn keep_for_resume(&mut self, side: Side, addr: LinkAddr, resume: &Resume) {
+        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
+        let until = Instant::now() + handshake_time.unwrap_or(wait) + wait;
+        let link = self.link(addr).filter(|link| link.role.side() == side);
+        if let Some((session, ..)) = link.and_then(|link| link.session_parts()) {
+            session.keep_for_resume(resume, until);
+        }
+    }
+
     /// Has a link's session go on by a new stream, once that is proven. While it keeps the guard, the handshake
     /// is in progress.
     ///

@@ -53,6 +53,7 @@ mod session_attacks;
 mod session_gateway;
 mod session_herd;
 mod session_limits;
+mod session_overload;
 mod session_policy;
 mod session_waiting;
 mod shutdown;

@@ -81,3 +81,31 @@ async fn all_players_come_back_at_once_and_lose_nothing() {
     let back = timeout(watch::DEADLINE, away.join_all()).await.expect("they come back in time");
     assert_eq!(back.len(), players);
 }
+
+/// How a player's session went on after its network failed.
+async fn come_back_or_be_lost(player: Player) -> SessionEvent {
+    let mut events = player.client.session_events();
+    player.client.reconnect_now();
+    loop {
+        match events.next().await {
+            Some(SessionEvent::Interrupted) => {}
+            other => return other.unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_players_come_back_even_if_that_takes_longer_than_their_sessions_wait() {
+    const PLAYERS: usize = 150;
+    let slow = ["--client-link", "secure", "--max-handshakes-per-second", "20", "--max-handshakes", "32"];
+    let gateway = Gateway::start(&[&slow[..], &["-ClientSnetWaitTimeout", "5s"]].concat());
+    echo_server(&gateway).await;
+    let mut players = Vec::new();
+    for _ in 0..PLAYERS {
+        players.push(Player::join(&gateway).await);
+    }
+    let away: JoinSet<_> = players.into_iter().map(come_back_or_be_lost).collect();
+    for ended in timeout(watch::DEADLINE, away.join_all()).await.expect("they come back in time") {
+        assert!(matches!(ended, SessionEvent::Resumed { .. }), "{ended:?}");
+    }
+}

@@ -289,8 +289,8 @@ impl Shared {
             let mut chunk = [0; 4096];
             let count = stream.read(&mut chunk).unwrap_or(0);
             if count == 0 {
-                state.session.transport_lost(id, Instant::now());
-                return Err(Fault::Replaced);
+                let refused = state.session.transport_lost(id, Instant::now());
+                return Err(refused.unwrap_or(Fault::Replaced));
             }
             state.receive(id, &chunk[..count])?;
         }

@@ -58,12 +58,24 @@ pub(crate) struct Life {
     /// For how long the session lives without a transport.
     pub(crate) wait: Duration,
     expires: Option<Instant>,
+    /// Without a transport, it does not expire before this.
+    postponed: Option<Instant>,
+    /// The last answer to this end was that the other one is overloaded.
+    is_overloaded: bool,
 }
 
 impl Life {
     /// A session that must be established within `patience`, and then waits for up to `wait` each time.
     pub(crate) fn new(now: Instant, patience: Duration, wait: Duration) -> Self {
-        Self { events: VecDeque::new(), end: None, transports: 0, wait, expires: Some(now + patience) }
+        Self {
+            events: VecDeque::new(),
+            end: None,
+            transports: 0,
+            wait,
+            expires: Some(now + patience),
+            postponed: None,
+            is_overloaded: false,
+        }
     }
 
     pub(crate) fn name_transport(&mut self) -> TransportId {
@@ -92,6 +104,19 @@ impl Life {
     /// A transport carries the session.
     pub(crate) fn connected(&mut self) {
         self.expires = None;
+        self.postponed = None;
+        self.is_overloaded = false;
+    }
+
+    /// A session without a transport, now or soon, does not expire before `until`.
+    pub(crate) fn postpone(&mut self, until: Instant) {
+        self.postponed = self.postponed.max(Some(until));
+    }
+
+    /// The other end has refused (initiator).
+    pub(crate) fn refused(&mut self, status: Status) {
+        self.is_overloaded = status == Status::Overloaded;
+        self.tell(Event::Refused(status));
     }
 
     pub(crate) fn interrupted(&mut self, transport: TransportId, now: Instant) {
@@ -115,13 +140,19 @@ impl Life {
         }
     }
 
+    /// When the wait time is over, postponed or not.
     pub(crate) fn expires(&self) -> Option<Instant> {
+        self.expires.map(|at| self.postponed.map_or(at, |postponed| postponed.max(at)))
+    }
+
+    /// When it would be over if nothing had postponed it.
+    pub(crate) fn expires_at_first(&self) -> Option<Instant> {
         self.expires
     }
 
     pub(crate) fn tick(&mut self, now: Instant) {
-        if self.expires.is_some_and(|at| at <= now) {
-            self.finish(End::Expired);
+        if self.expires().is_some_and(|at| at <= now) {
+            self.finish(if self.is_overloaded { End::Refused(Status::Overloaded) } else { End::Expired });
         }
     }
 }

@@ -137,6 +137,14 @@ enum ResumeKind {
 }
 
 impl Request {
+    /// The kind of the session.
+    pub const fn kind(&self) -> LinkKind {
+        match self {
+            Self::Open(open) => open.kind(),
+            Self::Resume(resume) => resume.kind(),
+        }
+    }
+
     fn secure(hello: Vec<u8>) -> Self {
         match secure::Hello::decode(&hello) {
             Ok(Some(secure::Hello::Resume { id, .. })) => Self::Resume(Resume(ResumeKind::Secure { id, hello })),
@@ -202,6 +210,11 @@ impl Open {
     pub fn refusal(&self, status: Status) -> Vec<u8> {
         refusal(self.kind(), status, &[])
     }
+
+    /// The same for [`Status::Overloaded`]; whoever opened may come again after that time.
+    pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
+        overloaded(self.kind(), retry_after, &[])
+    }
 }
 
 impl Resume {
@@ -226,6 +239,11 @@ impl Resume {
         refusal(self.kind(), status, &legacy::REFUSAL)
     }
 
+    /// The same for [`Status::Overloaded`]; the initiator may come again after that time.
+    pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
+        overloaded(self.kind(), retry_after, &legacy::REFUSAL)
+    }
+
     pub(crate) fn as_secure(&self) -> Option<SecureResume<'_>> {
         let ResumeKind::Secure { hello, .. } = &self.0 else { return None };
         match secure::Hello::decode(hello) {
@@ -244,10 +262,18 @@ impl Resume {
     }
 }
 
-/// A legacy refusal has no reason.
+/// A legacy refusal has no reason. One that is due to overload says when to come again.
 fn refusal(kind: LinkKind, status: Status, legacy: &[u8]) -> Vec<u8> {
+    match (kind, status) {
+        (_, Status::Overloaded) => overloaded(kind, Duration::ZERO, legacy),
+        (LinkKind::Legacy, _) => legacy.to_vec(),
+        (LinkKind::Secure | LinkKind::Plain, status) => vec![status as u8],
+    }
+}
+
+fn overloaded(kind: LinkKind, retry_after: Duration, legacy: &[u8]) -> Vec<u8> {
     match kind {
         LinkKind::Legacy => legacy.to_vec(),
-        LinkKind::Secure | LinkKind::Plain => vec![status as u8],
+        LinkKind::Secure | LinkKind::Plain => secure::overloaded(retry_after).to_vec(),
     }
 }

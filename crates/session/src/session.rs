@@ -116,6 +116,24 @@ impl Session {
         }
     }
 
+    /// Acceptor: a resume that names this session waits for its turn, or is to be refused as overloaded. If it is genuine,
+    /// and newer than any before, a session without a transport does not expire before `until`: its initiator is there.
+    /// That takes hashing alone. In a legacy session a reconnect has no number, and the wait gets at most twice as long.
+    pub fn postpone_expiry(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) {
+        match &mut self.0 {
+            Protocol::Secure(session) => {
+                if let Some(resume) = resume.as_secure() {
+                    session.postpone_expiry(&resume, until, rng);
+                }
+            }
+            Protocol::Legacy(session) => {
+                if let Some(reconnect) = resume.as_legacy() {
+                    session.postpone_expiry(&reconnect, until);
+                }
+            }
+        }
+    }
+
     /// What was received of a message in part. It must stand in front of what is read next from that transport: copy it
     /// to the front of the buffer, read behind it, and hand both to [`Self::receive`].
     pub fn unfinished(&self, of: TransportId) -> &[u8] {
@@ -160,11 +178,24 @@ impl Session {
         }
     }
 
-    /// A transport has ended or failed. One that was replaced changes nothing.
-    pub fn transport_lost(&mut self, id: TransportId, now: Instant) {
+    /// A transport has ended or failed. One that was replaced changes nothing. The fault, if there is one, is what the end
+    /// makes of the bytes before it: an acceptor of an older version that is overloaded sends one byte and closes.
+    pub fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
         match &mut self.0 {
             Protocol::Secure(session) => session.transport_lost(id, now),
-            Protocol::Legacy(session) => session.transport_lost(id, now),
+            Protocol::Legacy(session) => {
+                session.transport_lost(id, now);
+                None
+            }
+        }
+    }
+
+    /// Initiator: how long the acceptor wants it to wait before it calls [`Self::connect`] again, if the last attempt was
+    /// refused with [`Status::Overloaded`] and that was said. It is not authenticated: bound it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.0 {
+            Protocol::Secure(session) => session.retry_after(),
+            Protocol::Legacy(_) => None,
         }
     }
 

@@ -24,7 +24,7 @@ pub enum Status {
     /// The gateway is about to stop.
     #[error("the gateway is about to stop")]
     Draining = 6,
-    /// A bound on handshakes or sessions is reached.
+    /// A bound on links or handshakes is reached: come again after the time that is said behind it.
     #[error("the gateway is overloaded")]
     Overloaded = 7,
     /// The policy of the port does not admit this kind of session, or its pattern is unknown.

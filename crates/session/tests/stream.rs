@@ -283,7 +283,16 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     let dialing = async {
         let (near, mut far) = tokio::io::duplex(4096);
         supplier.dial(near).await.unwrap();
+        let mut opening = [0; 256];
+        assert!(far.read(&mut opening).await.unwrap() > 0);
         far.write_all(&[Status::Overloaded as u8]).await.unwrap();
+        // An acceptor of an older version says no more.
+        drop(far);
+        let refused_of_old = supplier.settled().await;
+        let (near, mut far) = tokio::io::duplex(4096);
+        supplier.dial(near).await.unwrap();
+        far.write_all(&[Status::Overloaded as u8]).await.unwrap();
+        far.write_all(&1234_u16.to_le_bytes()).await.unwrap();
         let refused = supplier.settled().await;
         let (near, far) = tokio::io::duplex(4096);
         supplier.dial(near).await.unwrap();
@@ -291,7 +300,6 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
         let cut = supplier.settled().await;
         let (near, mut far) = tokio::io::duplex(4096);
         supplier.dial(near).await.unwrap();
-        let mut opening = [0; 256];
         let length = far.read(&mut opening).await.unwrap();
         let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
         let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: Kind::Secure.legacy() };
@@ -301,16 +309,18 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
         let live = supplier.settled().await;
         // The one that carries it is lost: that is wanted, and not what became of an older one.
         drop(far);
-        (refused, cut, live, supplier.wanted().await)
+        ([refused_of_old, refused], cut, live, supplier.wanted().await)
     };
     let (refused, cut, live, wanted) = tokio::select! {
         told = dialing => told,
         _ = initiator.read_u8() => panic!("nothing was sent"),
     };
     let fault = Some(Fault::Refused(Status::Overloaded));
-    assert_eq!(refused, Settled::Lost(Wanted { fault }));
-    assert_eq!((cut, live), (Settled::Lost(Wanted { fault: None }), Settled::Live));
-    assert_eq!(wanted, Some(Wanted { fault: None }));
+    let told = [None, Some(Duration::from_millis(1234))];
+    assert_eq!(refused, told.map(|retry_after| Settled::Lost(Wanted { fault, retry_after })));
+    let without_fault = Wanted { fault: None, retry_after: None };
+    assert_eq!((cut, live), (Settled::Lost(without_fault), Settled::Live));
+    assert_eq!(wanted, Some(without_fault));
     initiator.abort(AbortReason::Unspecified);
     assert_eq!(supplier.settled().await, Settled::Over);
 }

@@ -26,6 +26,16 @@ namespace Fastway.Links
             return length / 2 + (long)(_random.NextDouble() * (length - length / 2));
         }
 
+        /// <summary>
+        /// The pause after an overloaded gateway has said when to come again: never shorter than that, which the longest pause
+        /// bounds, and up to half of it more, so that not everybody comes back at once.
+        /// </summary>
+        public long AfterOverload(int retryAfter)
+        {
+            var least = Math.Min(retryAfter, _longest);
+            return least + (long)(_random.NextDouble() * least / 2);
+        }
+
         /// <summary>Forgets what has failed.</summary>
         public void Reset()
         {

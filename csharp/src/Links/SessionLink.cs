@@ -74,6 +74,9 @@ namespace Fastway.Links
         /// <summary>The status with which the gateway has refused the first message.</summary>
         private int _refusal = NoRefusal;
 
+        /// <summary>Milliseconds after which the gateway wants to be asked again, if it said so with its refusal; else 0.</summary>
+        private int _retryAfter;
+
         /// <summary>Why it is over; it becomes the failure when the stream was read to its end.</summary>
         private LinkException _over;
 
@@ -313,19 +316,25 @@ namespace Fastway.Links
                 return;
             }
             var wasOfUse = WasOfUse(now);
-            var isTurnedAway = IsRefusedForGood || FailedToOpen(now);
             _session.TransportLost(now);
+            // The end may be what makes a refusal of the bytes before it.
+            SeeEvents(now);
+            var isTurnedAway = IsRefusedForGood || FailedToOpen(now);
+            var retryAfter = _retryAfter;
             DropTransport();
             if (wasOfUse)
             {
                 _pauses.Reset();
                 _nextAttempt = now;
             }
+            else if (retryAfter > 0)
+            {
+                _nextAttempt = now + _pauses.AfterOverload(retryAfter);
+            }
             else
             {
                 _nextAttempt = now + (isTurnedAway ? _refusalPauses : _pauses).Next();
             }
-            SeeEvents(now);
         }
 
         /// <summary>
@@ -369,6 +378,7 @@ namespace Fastway.Links
             _asks = _wasLive = false;
             _replyBytes = 0;
             _refusal = NoRefusal;
+            _retryAfter = 0;
             _fault = Fault.None;
             _outputStart = _outputEnd = 0;
         }
@@ -401,6 +411,7 @@ namespace Fastway.Links
                 case SessionEventKind.Refused:
                     Trouble = SessionEnd.Refused(happened.Status).ToString();
                     _refusal = happened.Status;
+                    _retryAfter = happened.RetryAfter;
                     break;
                 case SessionEventKind.PeerClosed:
                     if (_session.IsClosed)

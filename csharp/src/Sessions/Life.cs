@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 
 namespace Fastway.Sessions
@@ -10,6 +11,8 @@ namespace Fastway.Sessions
 
         private readonly Queue<SessionEvent> _events = new Queue<SessionEvent>();
         private bool _established;
+        /// <summary>The last answer was that the acceptor is overloaded.</summary>
+        private bool _isOverloaded;
 
         /// <summary>A session that must be established within <paramref name="patience"/>, and then waits for as long each
         /// time, unless the acceptor says otherwise.</summary>
@@ -39,6 +42,7 @@ namespace Fastway.Sessions
         public void Connected()
         {
             Expires = Never;
+            _isOverloaded = false;
             Tell(_established ? SessionEventKind.Resumed : SessionEventKind.Established);
             _established = true;
         }
@@ -52,9 +56,16 @@ namespace Fastway.Sessions
             Tell(SessionEventKind.Interrupted);
         }
 
-        public void Refused(int status)
+        /// <summary>The acceptor has refused. One that says when to come again, after so many milliseconds, keeps the session
+        /// for an initiator that it had no room for.</summary>
+        public void Refused(int status, int retryAfter, long now)
         {
-            Tell(new SessionEvent { Kind = SessionEventKind.Refused, Status = status });
+            _isOverloaded = status == Status.Overloaded;
+            if (retryAfter > 0 && _established && Expires != Never)
+            {
+                Expires = Math.Max(Expires, now + retryAfter + Wait);
+            }
+            Tell(new SessionEvent { Kind = SessionEventKind.Refused, Status = status, RetryAfter = retryAfter });
         }
 
         public void PeerClosed()
@@ -77,7 +88,7 @@ namespace Fastway.Sessions
         {
             if (Expires <= now)
             {
-                Finish(SessionEnd.Expired);
+                Finish(_isOverloaded ? SessionEnd.Refused(Status.Overloaded) : SessionEnd.Expired);
             }
         }
 

@@ -83,6 +83,7 @@ namespace Fastway.Sessions
         /// <summary>The transport has ended or failed. Without one, nothing happens.</summary>
         public void TransportLost(long now)
         {
+            ReadLastWords();
             Inbox.Forget();
             var wasLive = IsLive;
             DropTransport();
@@ -206,6 +207,11 @@ namespace Fastway.Sessions
         /// <summary>Forgets the transport, live or not.</summary>
         protected abstract void DropTransport();
 
+        /// <summary>Reads what is unread in the inbox and means something because nothing follows it.</summary>
+        protected virtual void ReadLastWords()
+        {
+        }
+
         /// <summary>Reads what is unread in the inbox, as far as it goes.</summary>
         protected abstract Fault Read(long now);
 
@@ -221,7 +227,14 @@ namespace Fastway.Sessions
         /// <summary>Counts a refusal, and ends the session when there were enough in a row to be believed.</summary>
         protected void Refused(byte status)
         {
-            Life.Refused(status);
+            Refused(status, 0, 0);
+        }
+
+        /// <summary>The same for an overloaded acceptor that says after how many milliseconds it wants to be asked
+        /// again.</summary>
+        protected void Refused(byte status, int retryAfter, long now)
+        {
+            Life.Refused(status, retryAfter, now);
             if (Status.WouldBeFinal(status))
             {
                 _refusals++;

@@ -25,6 +25,8 @@ namespace Fastway.Sessions
         public SessionEventKind Kind;
         /// <summary>What a refusal says.</summary>
         public int Status;
+        /// <summary>Milliseconds after which an overloaded acceptor wants to be asked again; 0 if it did not say.</summary>
+        public int RetryAfter;
         /// <summary>Why the session is over.</summary>
         public SessionEnd End;
     }

@@ -120,6 +120,81 @@ namespace Fastway.Tests.Links
             Assert.IsTrue(_link.IsLive);
         }
 
+        [Test]
+        public void A_gateway_that_is_overloaded_is_asked_again_no_earlier_than_it_says()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Overload(700);
+            _made.Last().Cut();
+            RunToTheNextAttempt();
+            var before = _now;
+            for (var attempt = 1; attempt <= 5; attempt++)
+            {
+                RunToTheNextAttempt();
+                Assert.That(_now - before, Is.InRange(700, 700 + 350 + 5), "attempt {0}", attempt);
+                before = _now;
+            }
+            _acceptor.Refusal = 0;
+            Run(1100);
+            Assert.IsTrue(_link.IsLive);
+            Exchange();
+        }
+
+        [Test]
+        public void A_gateway_cannot_send_a_session_away_for_longer_than_its_longest_pause()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Overload(ushort.MaxValue);
+            _made.Last().Cut();
+            Run(10);
+            var made = _made.Count;
+            Run(10 * 1500);
+            Assert.That(_made.Count - made, Is.InRange(9, 15));
+        }
+
+        [Test]
+        public void A_session_outlives_its_wait_time_while_the_gateway_says_when_to_come_again()
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Overload(900);
+            _made.Last().Cut();
+            Run(3 * 1000 * (int)World.WaitSeconds);
+            Assert.IsNull(_link.Failure);
+        }
+
+        [TestCase(true)]
+        [TestCase(false)]
+        public void A_session_that_an_overloaded_gateway_kept_out_until_its_end_says_so(bool saysWhen)
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            Overload(900);
+            _acceptor.RefusalTail = saysWhen ? _acceptor.RefusalTail : new byte[0];
+            _made.Last().Cut();
+            Run(10);
+            _listens = ScriptedTransport.Dead;
+            RunToTheEnd(2 * 1000 * (int)World.WaitSeconds);
+            Says(LostReason.SessionRefused, "the gateway is overloaded");
+        }
+
+        [TestCase(new byte[] { 7 })]
+        [TestCase(new byte[] { 7, 44, 1 })]
+        public void An_overloaded_gateway_is_not_taken_for_one_that_opens_no_sessions(byte[] refusal)
+        {
+            _listens = () => ScriptedTransport.Saying(refusal);
+            Connect(Role.Client, SessionOptions.Secure(null));
+            Run(10 * 1000);
+            Assert.Greater(_made.Count, 5);
+            Assert.IsNull(_link.Failure);
+            StringAssert.Contains("the gateway is overloaded", _link.Trouble);
+            _listens = () => ScriptedTransport.To(_acceptor);
+            Run(2000);
+            Assert.IsTrue(_link.IsLive);
+        }
+
         [TestCase(false, false, "a secure session", "--client-link")]
         [TestCase(false, true, "a legacy session", "--client-link")]
         [TestCase(true, false, "a secure session", "--server-link")]
@@ -284,9 +359,27 @@ namespace Fastway.Tests.Links
             _made.Last().Cable.Reply(Bytes.Slice(record, 0, bytes));
         }
 
-        private void RunToTheEnd()
+        /// <summary>The acceptor refuses, and says when to come again.</summary>
+        private void Overload(ushort retryAfter)
         {
-            for (var ms = 0; ms < 60 * 1000 && _link.Failure == null; ms++)
+            _acceptor.Refusal = Status.Overloaded;
+            _acceptor.RefusalTail = new byte[2];
+            LittleEndian.Write(retryAfter, _acceptor.RefusalTail, 0);
+        }
+
+        private void RunToTheNextAttempt()
+        {
+            var made = _made.Count;
+            for (var ms = 0; ms < 10 * 1000 && _made.Count == made; ms++)
+            {
+                Run(1);
+            }
+            Assert.AreEqual(made + 1, _made.Count);
+        }
+
+        private void RunToTheEnd(int most = 60 * 1000)
+        {
+            for (var ms = 0; ms < most && _link.Failure == null; ms++)
             {
                 Run(1);
             }

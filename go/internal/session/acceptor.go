@@ -24,7 +24,7 @@ func acceptSecure(h *hello, keys *KeyPair, wait time.Duration, replayBytes int, 
 	case h.pattern == patternNK && keys != nil:
 		cfg = nkResponder(keys)
 	case h.pattern != patternNN:
-		return nil, nil, nil, &RefusedError{StatusNotAdmitted}
+		return nil, nil, nil, &RefusedError{Status: StatusNotAdmitted}
 	}
 	given, err := newTicket(random)
 	if err != nil {
@@ -48,7 +48,7 @@ func reply(cfg noise.Config, h *hello, random io.Reader, answer func([]byte) ([]
 	}
 	payload, _, err := shake.read(h.message)
 	if err != nil {
-		return nil, nil, &RefusedError{StatusNotAuthentic}
+		return nil, nil, &RefusedError{Status: StatusNotAuthentic}
 	}
 	payload, err = answer(payload)
 	if err != nil {
@@ -72,7 +72,7 @@ func newTicket(random io.Reader) (*ticket, error) {
 func (s *secure) resume(h *hello, random io.Reader) ([]byte, *transport, error) {
 	used := s.ticketOf(h.id)
 	if used == nil {
-		return nil, nil, &RefusedError{StatusUnknown}
+		return nil, nil, &RefusedError{Status: StatusUnknown}
 	}
 	t := &transport{attempt: h.attempt, position: s.in.received, told: s.in.received}
 	reply, keys, err := reply(nnPsk0(&used.secret), h, random, func(payload []byte) ([]byte, error) {
@@ -99,12 +99,12 @@ func (s *secure) admit(t *transport, used *ticket, payload []byte, random io.Rea
 	a := &s.acceptor
 	switch {
 	case len(payload) < countBytes:
-		return nil, &RefusedError{StatusNotAuthentic}
+		return nil, &RefusedError{Status: StatusNotAuthentic}
 	case t.attempt <= a.attempt:
-		return nil, &RefusedError{StatusStaleAttempt}
+		return nil, &RefusedError{Status: StatusStaleAttempt}
 	}
 	if t.cursor = binary.LittleEndian.Uint64(payload); !s.out.canContinueFrom(t.cursor) {
-		return nil, &RefusedError{StatusDataGap}
+		return nil, &RefusedError{Status: StatusDataGap}
 	}
 	a.attempt = t.attempt
 	if used == a.next {

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Status is what an acceptor answers to an open or a resume (docs/protocol.md §3.1). It is not authenticated.
@@ -85,7 +86,11 @@ type LengthError struct{ Len int }
 func (e *LengthError) Error() string { return fmt.Sprintf("a message claims %d bytes", e.Len) }
 
 // RefusedError says that the acceptor has refused an open or a resume.
-type RefusedError struct{ Status Status }
+type RefusedError struct {
+	Status Status
+	// RetryAfter is when an overloaded acceptor wants to be asked again; 0 if it did not say.
+	RetryAfter time.Duration
+}
 
 func (e *RefusedError) Error() string { return "refused: " + e.Status.String() }
 
@@ -100,9 +105,9 @@ func (e *legacyRefusal) Error() string { return e.text }
 func (e *legacyRefusal) Unwrap() error { return &e.RefusedError }
 
 var (
-	errLegacyNotOpened = &legacyRefusal{RefusedError{StatusNotAdmitted},
+	errLegacyNotOpened = &legacyRefusal{RefusedError{Status: StatusNotAdmitted},
 		"refused, without a reason since a legacy session has no words for one: it is not admitted here, or the gateway is overloaded or about to stop"}
-	errLegacyNotResumed = &legacyRefusal{RefusedError{StatusUnknown},
+	errLegacyNotResumed = &legacyRefusal{RefusedError{Status: StatusUnknown},
 		"refused, without a reason since a legacy session has no words for one: the gateway has ended the session, or was restarted"}
 )
 

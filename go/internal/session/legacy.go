@@ -165,7 +165,7 @@ func (a *reconnectAnswer) agree(reply []byte, err error, _ time.Time) (*transpor
 		return nil, l.refused()
 	}
 	if written < l.read || !l.canContinueFrom(read) {
-		return nil, &endError{&RefusedError{StatusDataGap}}
+		return nil, &endError{&RefusedError{Status: StatusDataGap}}
 	}
 	l.refusals = 0
 	return &transport{cursor: read, position: l.read, owesProof: true, proof: l.digest(reply[16:])}, nil
@@ -195,7 +195,7 @@ func acceptLegacy(h *hello, encrypt bool, replayBytes int, random io.Reader) (*l
 	}
 	secret, ok := dhShared(private, h.public)
 	if !ok {
-		return nil, nil, nil, &RefusedError{StatusNotAuthentic}
+		return nil, nil, nil, &RefusedError{Status: StatusNotAuthentic}
 	}
 	l := newLegacy(encrypt, replayBytes)
 	l.share(secret)
@@ -223,9 +223,9 @@ func (l *legacy) challenge(reply []byte, random io.Reader) ([]byte, *transport, 
 func (l *legacy) resume(h *hello, random io.Reader) ([]byte, *transport, error) {
 	switch {
 	case subtle.ConstantTimeCompare(h.digest, l.digest(h.digestCover)) != 1:
-		return nil, nil, &RefusedError{StatusNotAuthentic}
+		return nil, nil, &RefusedError{Status: StatusNotAuthentic}
 	case h.written < l.read || !l.canContinueFrom(h.read):
-		return nil, nil, &RefusedError{StatusDataGap}
+		return nil, nil, &RefusedError{Status: StatusDataGap}
 	}
 	reply, t, err := l.challenge(three(l.given, l.read), random)
 	if err == nil {
@@ -244,7 +244,7 @@ func (l *legacy) prove(t *transport, proof []byte, _ time.Time) ([]byte, error) 
 	l.generation++
 	if !l.canContinueFrom(t.cursor) {
 		// More was sent by the older transport in the meantime than is kept.
-		return nil, &endError{&RefusedError{StatusDataGap}}
+		return nil, &endError{&RefusedError{Status: StatusDataGap}}
 	}
 	return nil, nil
 }

@@ -154,7 +154,7 @@ func (l *Listener) answer(ctx context.Context, conn net.Conn, stop func() bool) 
 	case err != nil:
 		return err
 	case h.kind != l.opts.Admits:
-		return refuse(conn, h, &RefusedError{StatusNotAdmitted})
+		return refuse(conn, h, &RefusedError{Status: StatusNotAdmitted})
 	case h.resumes:
 		return l.resume(conn, h, stop)
 	default:
@@ -181,7 +181,7 @@ func readHello(conn net.Conn) (*hello, error) {
 func refuse(conn net.Conn, h *hello, why error) error {
 	var refused *RefusedError
 	if errors.As(why, &refused) {
-		said := []byte{byte(refused.Status)}
+		said := refusal(refused)
 		if h.kind == LegacyKind {
 			said = make([]byte, legacyReplyBytes)
 		}
@@ -226,7 +226,7 @@ func (l *Listener) resume(conn net.Conn, h *hello, stop func() bool) error {
 	s := l.byName[h.id]
 	l.mu.Unlock()
 	if s == nil {
-		return refuse(conn, h, &RefusedError{StatusUnknown})
+		return refuse(conn, h, &RefusedError{Status: StatusUnknown})
 	}
 	s.mu.Lock()
 	reply, t, err := s.proto.resume(h, rand.Reader)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 )
@@ -154,6 +155,8 @@ func resumeHead(id string, attempt uint32, messageBytes int) []byte {
 const (
 	// challengeBytes is what a server port sends first to plain links.
 	challengeBytes = 8
+	// retryAfterBytes are milliseconds.
+	retryAfterBytes = 2
 	// soon is how long the rest of a message may take that is written at once.
 	soon = time.Second
 )
@@ -168,10 +171,40 @@ func readSoon(r io.Reader, rest []byte) (n int, err error) {
 }
 
 // isChallenge tells whether a challenge began with what looked like a refusal, behind which nothing comes.
-func isChallenge(r io.Reader) bool {
-	var rest [challengeBytes - 1]byte
-	_, err := readSoon(r, rest[:])
+func isChallenge(r io.Reader, refused *RefusedError) bool {
+	rest := make([]byte, challengeBytes-refusalBytes(refused.Status))
+	_, err := readSoon(r, rest)
 	return err == nil
+}
+
+// refusalBytes is the length of a refusal. An acceptor that is overloaded says when to come again.
+func refusalBytes(status Status) int {
+	if status == StatusOverloaded {
+		return 1 + retryAfterBytes
+	}
+	return 1
+}
+
+// readRefusal reads what is behind the status of a refusal. An older acceptor that is overloaded says nothing more.
+func readRefusal(r io.Reader, status Status) *RefusedError {
+	refused := &RefusedError{Status: status}
+	if status != StatusOverloaded {
+		return refused
+	}
+	var millis [retryAfterBytes]byte
+	if _, err := readSoon(r, millis[:]); err == nil {
+		refused.RetryAfter = time.Duration(binary.LittleEndian.Uint16(millis[:])) * time.Millisecond
+	}
+	return refused
+}
+
+// refusal is what a secure acceptor says before it closes the transport.
+func refusal(refused *RefusedError) []byte {
+	said := []byte{byte(refused.Status)}
+	if refused.Status == StatusOverloaded {
+		said = binary.LittleEndian.AppendUint16(said, uint16(min(refused.RetryAfter.Milliseconds(), math.MaxUint16)))
+	}
+	return said
 }
 
 // readSecureReply reads a reply and no byte more. A refusal is a *RefusedError.
@@ -181,7 +214,7 @@ func readSecureReply(r io.Reader) (message []byte, err error) {
 		return nil, err
 	}
 	if status := Status(head[0]); status != StatusOK {
-		return nil, &RefusedError{status}
+		return nil, readRefusal(r, status)
 	}
 	if _, err := io.ReadFull(r, head[1:]); err != nil {
 		return nil, err

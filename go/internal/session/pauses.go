@@ -20,6 +20,8 @@ const (
 type pauses struct {
 	// grow draws the pause before the n-th attempt in a row.
 	grow func(n int) time.Duration
+	// longest bounds what an acceptor may ask for.
+	longest time.Duration
 	// failed counts what may get worse with more attempts; absent counts those that found nobody.
 	failed, absent int
 	// last was drawn last.
@@ -30,6 +32,8 @@ type pauses struct {
 func (p *pauses) next(why error) time.Duration {
 	var refused *RefusedError
 	switch {
+	case errors.As(why, &refused) && refused.RetryAfter > 0:
+		p.last = AfterOverload(refused.RetryAfter, p.longest)
 	case errors.As(why, &refused) && refused.Status.wouldBeFinal():
 		p.last = jittered(longestRefusal)
 	case NobodyListens(why):
@@ -51,6 +55,13 @@ func (p *pauses) lost(brought bool, lived time.Duration) {
 }
 
 func (p *pauses) reset() { p.failed, p.absent, p.last = 0, 0, 0 }
+
+// AfterOverload draws the pause after an overloaded acceptor has said when to come again: never shorter than that, but that
+// is bounded by longest, and up to half of it more, so that not everybody comes back in one moment.
+func AfterOverload(retryAfter, longest time.Duration) time.Duration {
+	least := min(retryAfter, longest)
+	return least + rand.N(least/2+1)
+}
 
 // jittered draws from the upper half: those who lost the same gateway do not come back in one moment.
 func jittered(longest time.Duration) time.Duration { return longest/2 + rand.N(longest/2) }

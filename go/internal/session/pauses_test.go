@@ -69,7 +69,7 @@ func TestPausesGrowByWhatTheAttemptsSay(t *testing.T) {
 		counted = append(counted, n)
 		return time.Duration(n) * time.Hour
 	}}
-	overloaded, unknown := &RefusedError{StatusOverloaded}, &RefusedError{StatusUnknown}
+	overloaded, unknown := &RefusedError{Status: StatusOverloaded}, &RefusedError{Status: StatusUnknown}
 	for _, step := range []struct {
 		why               error
 		shortest, longest time.Duration

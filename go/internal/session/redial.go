@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"time"
 )
@@ -154,6 +155,14 @@ func (s *Stream) attempted(c *carrier, err error) error {
 	}
 	if why := endOf(err); why != nil {
 		s.finish(why, nil)
+	}
+	var refused *RefusedError
+	if s.end == nil && errors.As(err, &refused) {
+		s.refused = refused
+		if refused.RetryAfter > 0 {
+			// The acceptor keeps the session for an initiator that it had no room for.
+			s.expiry.Reset(refused.RetryAfter + s.waitTime())
+		}
 	}
 	if s.end == nil && c != nil {
 		s.carryBy(c)

@@ -70,7 +70,7 @@ type secureAnswer struct {
 func (a *secureAnswer) read(r io.Reader) ([]byte, error) {
 	reply, err := readSecureReply(r)
 	var refused *RefusedError
-	if a.opens && errors.As(err, &refused) && isChallenge(r) {
+	if a.opens && errors.As(err, &refused) && isChallenge(r, refused) {
 		return nil, ErrChallenge
 	}
 	return reply, err
@@ -127,7 +127,7 @@ func (s *secure) agreed(payload []byte) (cursor uint64, err error) {
 		cursor = binary.LittleEndian.Uint64(number)
 	}
 	if !s.out.canContinueFrom(cursor) {
-		return 0, &endError{&RefusedError{StatusDataGap}}
+		return 0, &endError{&RefusedError{Status: StatusDataGap}}
 	}
 	s.ticket = next
 	return cursor, s.out.acknowledge(cursor, cursor)

@@ -27,6 +27,8 @@ type Options struct {
 	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none. While nobody listens, and
 	// after a refusal, a shorter pause may be enough.
 	Pause func(n int) time.Duration
+	// LongestPause bounds what an overloaded acceptor may ask for. Default 5 s.
+	LongestPause time.Duration
 	// OnEvent is told what happens, in order, without a lock held.
 	OnEvent func(Event)
 	// onWait and onEnd are the listener's.
@@ -90,6 +92,8 @@ type Stream struct {
 	armed  bool
 	expiry *time.Timer
 	pauses pauses
+	// refused is the last refusal since a transport carried the session, if there was one.
+	refused *RefusedError
 	// redialing: a goroutine sees to the next transport, and to the events.
 	redialing     bool
 	cancelAttempt context.CancelFunc
@@ -117,7 +121,7 @@ type carrier struct {
 var _ net.Conn = (*Stream)(nil)
 
 func newStream(proto protocol, opts Options) *Stream {
-	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1), pauses: pauses{grow: opts.Pause}}
+	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1), pauses: pauses{grow: opts.Pause, longest: opts.LongestPause}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.news = sync.NewCond(&s.mu)
 	s.acks = time.AfterFunc(time.Hour, s.onAcks)
@@ -134,6 +138,7 @@ func (opts Options) withDefaults() Options {
 	orElse(&opts.ReadAheadBytes, 1<<20)
 	orElse(&opts.HandshakeTime, 10*time.Second)
 	orElse(&opts.Wait, 60*time.Second)
+	orElse(&opts.LongestPause, 5*time.Second)
 	if opts.Pause == nil {
 		opts.Pause = func(int) time.Duration { return 0 }
 	}
@@ -408,7 +413,11 @@ func (s *Stream) waitTime() time.Duration {
 func (s *Stream) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live == nil {
+	switch {
+	case s.live != nil:
+	case s.refused != nil && s.refused.Status == StatusOverloaded:
+		s.finish(fmt.Errorf("%w: %w", ErrExpired, s.refused), nil)
+	default:
 		s.finish(ErrExpired, nil)
 	}
 }
@@ -419,6 +428,7 @@ func (s *Stream) carryBy(c *carrier) {
 		go s.live.conn.Close()
 	}
 	s.expiry.Stop()
+	s.refused = nil
 	s.live, c.since = c, time.Now()
 	s.local, s.remote = c.conn.LocalAddr(), c.conn.RemoteAddr()
 	_ = c.conn.SetReadDeadline(s.readBy.at)

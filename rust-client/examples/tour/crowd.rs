@@ -186,7 +186,10 @@ async fn connect(stage: &Stage) -> Result<Client, ConnectError> {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
     loop {
         match Client::connect(&stage.doors.client, stage.config()).await {
-            Err(ConnectError::NoSession { fault: OVERLOADED, .. }) => backoff.wait().await,
+            Err(error @ ConnectError::NoSession { fault: OVERLOADED, .. }) => {
+                tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
+                backoff.wait().await;
+            }
             outcome => return outcome,
         }
     }

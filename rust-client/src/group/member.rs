@@ -175,7 +175,10 @@ impl Keeper {
     }
 
     fn failed(&mut self, error: ConnectError) -> Duration {
-        let retry_in = self.backoff.next_delay();
+        let retry_in = match error.retry_after() {
+            Some(retry_after) => self.backoff.after_overload(retry_after),
+            None => self.backoff.next_delay(),
+        };
         lock(&self.status).failures += 1;
         tracing::warn!(gateway = %self.gateway, %error, ?retry_in, "the gateway cannot be reached");
         self.tell(GroupEventKind::Failed { error: Arc::new(error), retry_in });

@@ -31,7 +31,8 @@ pub struct SessionConfig {
     pub protocol: SessionProtocol,
     /// How long to wait before each attempt to come back. The first delay has to pass as well, so that players who lost
     /// a router together do not come back in the same moment. While nobody listens at the gateway's address, delays stay
-    /// below 400 ms, and after a refusal below 100 ms. Default: from 50 ms to 2 s.
+    /// below 400 ms, and after a refusal below 100 ms. A gateway that is overloaded says when to come again: the delay is
+    /// as long as that, if that is not above the longest one, and up to half of it more. Default: from 50 ms to 2 s.
     pub backoff: Backoff,
     /// Longest time of one attempt: the TCP connection and the gateway's reply. Default 3 s.
     pub attempt_timeout: Duration,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fastway_session::{AbortReason, Fault, SessionStream, Settled, Status};
+use fastway_session::{AbortReason, Fault, SessionStream, Settled, Status, Wanted};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ pub(crate) async fn open(
         flushed = limit.wait(ConnectStep::Session, poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx))) => {
             flushed?.map_err(|error| ConnectError::TurnedAway { port, end: error.into() })
         }
-        Settled::Lost(wanted) = supplier.settled() => Err(explain(wanted.fault, config, port)),
+        Settled::Lost(wanted) = supplier.settled() => Err(explain(wanted, config, port)),
     };
     opened?;
     // What has been wanted so far is there.
@@ -73,12 +73,12 @@ pub(crate) async fn open(
     Ok(SessionLink { stream, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
 }
 
-fn explain(fault: Option<Fault>, config: &SessionConfig, port: GatewayPort) -> ConnectError {
+fn explain(Wanted { fault, retry_after }: Wanted, config: &SessionConfig, port: GatewayPort) -> ConnectError {
     match (fault, config.gateway_key()) {
         (Some(Fault::NotAuthentic | Fault::Refused(Status::NotAuthentic)), Some(key)) => {
             ConnectError::WrongGatewayKey { key }
         }
-        (fault, _) => ConnectError::NoSession { port, fault },
+        (fault, _) => ConnectError::NoSession { port, fault, retry_after },
     }
 }
 

@@ -20,11 +20,16 @@ pub(super) enum Failure {
     Absent,
     /// The gateway refused, and trying again cannot help if it was the gateway that said so.
     Refused,
+    /// The gateway has no room, and says when to come again.
+    Overloaded {
+        /// How long to wait at least.
+        retry_after: Duration,
+    },
     /// Anything else.
     Other,
 }
 
-/// The pauses before attempts, each drawn from its upper half.
+/// The pauses before attempts, each drawn from its upper half; after an overload, from what the gateway says up to half more.
 #[derive(Debug)]
 pub(super) struct Pauses {
     backoff: Backoff,
@@ -44,9 +49,13 @@ impl Failure {
         }
     }
 
-    /// What the gateway has refused a resume with.
-    pub(super) fn of_status(status: Status) -> Self {
-        if status.would_be_final() { Self::Refused } else { Self::Other }
+    /// What the gateway has refused a resume with, and when it wants to be asked again, if it has said that.
+    pub(super) fn of_refusal(status: Status, retry_after: Option<Duration>) -> Self {
+        match retry_after {
+            Some(retry_after) => Self::Overloaded { retry_after },
+            None if status.would_be_final() => Self::Refused,
+            None => Self::Other,
+        }
     }
 }
 
@@ -67,6 +76,7 @@ impl Pauses {
         match self.last {
             Failure::Absent => self.absent.next_delay(),
             Failure::Refused => self.refused.next_delay(),
+            Failure::Overloaded { retry_after } => self.backoff.after_overload(retry_after),
             Failure::Other => self.backoff.next_delay(),
         }
     }
@@ -123,6 +133,21 @@ mod tests {
         assert!(pauses.next() >= Duration::from_secs(1));
         pauses.reset();
         assert!(pauses.next() <= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn after_an_overload_the_pause_is_as_long_as_the_gateway_says_and_up_to_half_longer() {
+        let mut pauses = pauses();
+        let seconds = Duration::from_secs;
+        for (told, least) in [(seconds(0), seconds(0)), (seconds(1), seconds(1)), (seconds(65), seconds(2))] {
+            pauses.failed(Failure::of_refusal(Status::Overloaded, Some(told)));
+            for _ in 0..100 {
+                let pause = pauses.next();
+                assert!(pause >= least.max(Duration::from_millis(1)), "{told:?}: {pause:?}");
+                assert!(pause <= least.mul_f64(1.5).max(Duration::from_millis(2)), "{told:?}: {pause:?}");
+            }
+        }
+        assert_eq!(Failure::of_refusal(Status::Overloaded, None), Failure::Other, "a gateway that says nothing of it");
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Redialer {
             Settled::Lost(wanted) => {
                 tracing::debug!(fault = ?wanted.fault, "the session was not resumed");
                 if let Some(Fault::Refused(status)) = wanted.fault {
-                    self.pauses.failed(Failure::of_status(status));
+                    self.pauses.failed(Failure::of_refusal(status, wanted.retry_after));
                 }
                 Outcome::Failed
             }

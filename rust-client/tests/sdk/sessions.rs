@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::FakeGateway;
 use crate::support::acceptor::{Accepted, Acceptor, kinds, secure};
 use fastway_client::{
-    AbortReason, Client, ClientConfig, CloseReason, ConnectError, Connection, DialError, GatewayPort, LinkEnd,
+    AbortReason, Backoff, Client, ClientConfig, CloseReason, ConnectError, Connection, DialError, GatewayPort, LinkEnd,
     PublicKey, SendError, ServerId, SessionConfig, SessionEnd, SessionEvent, SessionFault, SessionStatus,
 };
 use fastway_testkit::chaos::Direction::{ToClient, ToServer};
@@ -165,6 +165,84 @@ async fn a_refused_resume_is_tried_a_few_times_and_then_everything_ends_with_the
     assert!(client.session_events().next().await.is_none());
 }
 
+const OVERLOADED: u8 = SessionStatus::Overloaded as u8;
+const RETRY_AFTER_300_MS: [u8; 3] = [OVERLOADED, 44, 1];
+
+/// A session whose delays may be as long as a gateway asks for.
+fn patient() -> SessionConfig {
+    let mut session = secure();
+    session.backoff = Backoff::new(Duration::from_millis(2), Duration::from_secs(2));
+    session
+}
+
+/// Waits until so many resumes have come.
+async fn resumed_times(acceptor: &Acceptor, times: usize) {
+    let came = async {
+        while acceptor.resumes() < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, came).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_overloaded_gateway_is_asked_again_no_earlier_than_it_says_and_the_session_goes_on() {
+    let (acceptor, client, mut accepted, mut connection) = connected(config(patient())).await;
+    acceptor.refuse_with(&RETRY_AFTER_300_MS);
+    acceptor.proxy.cut();
+    resumed_times(&acceptor, 4).await;
+    let times = acceptor.resume_times();
+    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().all(|pause| *pause >= Duration::from_millis(300)), "{pauses:?}");
+    acceptor.admit();
+    exchange(&mut accepted.gateway, &mut connection).await;
+    assert!(client.end().is_none());
+}
+
+#[tokio::test]
+async fn an_overloaded_gateway_of_an_older_version_is_asked_again_as_ever() {
+    let (acceptor, client, mut accepted, mut connection) = connected(config(secure())).await;
+    acceptor.refuse_with(&[OVERLOADED]);
+    acceptor.proxy.cut();
+    // More than are believed of those that would be final.
+    resumed_times(&acceptor, 8).await;
+    acceptor.admit();
+    exchange(&mut accepted.gateway, &mut connection).await;
+    assert!(client.end().is_none());
+}
+
+#[tokio::test]
+async fn a_gateway_cannot_send_a_session_away_for_longer_than_its_longest_delay() {
+    let (acceptor, _client, mut accepted, mut connection) = connected(config(secure())).await;
+    acceptor.refuse_with(&[OVERLOADED, 0xff, 0xff]);
+    acceptor.proxy.cut();
+    let began = Instant::now();
+    resumed_times(&acceptor, 3).await;
+    acceptor.admit();
+    exchange(&mut accepted.gateway, &mut connection).await;
+    assert!(began.elapsed() < Duration::from_secs(65));
+}
+
+#[tokio::test]
+async fn a_session_that_an_overloaded_gateway_kept_out_for_too_long_says_so() {
+    let session = secure();
+    let mut acceptor = Acceptor::start_with_wait(&session, Duration::from_secs(1)).await;
+    let addr = acceptor.addr();
+    let greeting = async {
+        let mut accepted = acceptor.accept().await;
+        accepted.gateway.answer_pings(1).await;
+        accepted
+    };
+    let (client, _accepted) = tokio::join!(Client::connect(addr, config(session)), greeting);
+    acceptor.refuse_with(&[OVERLOADED]);
+    acceptor.proxy.cut();
+    let end = timeout(DEADLINE, client.unwrap().closed()).await.unwrap();
+    assert_eq!(
+        end.to_string(),
+        "the session with the gateway is lost: the session cannot be resumed: the gateway is overloaded"
+    );
+}
+
 #[tokio::test]
 async fn an_attempt_that_gets_no_reply_is_given_up_for_the_next() {
     let mut session = secure();
@@ -264,11 +342,15 @@ async fn somebody_in_between_who_alters_the_reply_is_found_out() {
 #[tokio::test]
 async fn a_gateway_that_opens_no_session_is_an_error_with_its_reason() {
     let acceptor = Acceptor::start(&secure()).await;
-    acceptor.refuse(SessionStatus::Overloaded);
-    let error = Client::connect(acceptor.addr(), config(secure())).await.unwrap_err();
-    let overloaded = SessionFault::Refused(SessionStatus::Overloaded);
-    let told = matches!(&error, ConnectError::NoSession { port: GatewayPort::Client, fault: Some(fault) } if *fault == overloaded);
-    assert!(told && error.to_string().ends_with("the gateway is overloaded; try again later"), "{error}");
+    // A gateway of an older version does not say when to come again.
+    for (refusal, retry_after) in [(&[OVERLOADED][..], None), (&RETRY_AFTER_300_MS, Some(Duration::from_millis(300)))] {
+        acceptor.refuse_with(refusal);
+        let error = Client::connect(acceptor.addr(), config(secure())).await.unwrap_err();
+        let overloaded = SessionFault::Refused(SessionStatus::Overloaded);
+        let told = matches!(&error, ConnectError::NoSession { port: GatewayPort::Client, fault: Some(fault), .. } if *fault == overloaded);
+        assert!(told && error.to_string().ends_with("the gateway is overloaded; try again later"), "{error}");
+        assert_eq!(error.retry_after(), retry_after);
+    }
     acceptor.refuse(SessionStatus::NotAdmitted);
     let error = Client::connect(acceptor.addr(), config(secure())).await.unwrap_err();
     assert!(error.to_string().contains("it does not admit this kind of session there"), "{error}");

@@ -453,6 +453,11 @@ impl SessionTransport {
         self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY)
     }
 
+    /// If a resume is genuine, the session waits for it until then.
+    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant) {
+        self.session.postpone_expiry(resume, until, &mut rand::rng());
+    }
+
     /// Replies to a resume on a new stream. The older one goes on until the new one is proven. The guard of the
     /// handshake is kept if there are other candidates, and dropped otherwise.
     ///

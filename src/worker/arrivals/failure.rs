@@ -6,6 +6,7 @@ use fastway_session::{HelloError, Status};
 
 use crate::first_bytes::Mistake;
 use crate::handshake::HandshakeFailure;
+use crate::worker::pending::NoTurn;
 
 /// Why a stream did not become a link, nor went on with a session.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,15 @@ impl ArrivalEnd {
             Self::Refused => "refused",
             Self::NotProven => "not_proven",
             Self::NoServer => "no_server",
+        }
+    }
+}
+
+impl From<NoTurn> for Failure {
+    fn from(no_turn: NoTurn) -> Self {
+        match no_turn {
+            NoTurn::Dropped => Self::Dropped,
+            NoTurn::TooSlow => Self::TooSlow,
         }
     }
 }

@@ -11,7 +11,7 @@ mod early;
 mod failure;
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use fastway_session::{
     AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Reception, Request, Resume, Session, Status,
 };
 use fastway_wire::ServerId;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -36,7 +37,8 @@ use super::core::Core;
 use super::doors::{admit_client, admit_server, sweeps_until};
 use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
-use super::pending::PendingHandshake;
+use super::pending::NoTurn;
+use super::retry_after::when_full;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
 use super::turns::Purpose;
@@ -57,8 +59,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Starts the task of a stream on a port that admits sessions.
 pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
-    start(core, side, peer, |core, number| async move {
-        let received = receive(&core, newcomer, number).await;
+    start(core, side, peer, |core, number, no_turn| async move {
+        let received = receive(&core, newcomer, number, no_turn).await;
         core.borrow_mut().arrived(side, peer, number, received);
     });
 }
@@ -67,63 +69,85 @@ pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
 pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::TcpStream>) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    start(core, side, peer, |core, number| async move {
-        let resumed = resume_here(&core, side, link, resume, stream, peer, number).await;
+    start(core, side, peer, |core, number, mut no_turn| async move {
+        let resumed = match no_turn.try_recv() {
+            Ok(no_turn) => {
+                let mut core = core.borrow_mut();
+                core.keep_for_resume(side, link, &resume);
+                Err(core.refuse_turn(side, &stream, &Request::Resume(resume), no_turn))
+            }
+            Err(_) => resume_here(&core, side, link, resume, stream, peer, number).await,
+        };
         core.borrow_mut().arrived(side, peer, number, resumed);
     });
 }
 
-/// Starts a task for a handshake. When there are too many, another one is dropped for it.
+/// Starts a task for a handshake. When there are too many, another one is dropped for it. A task is told so if it listens.
 pub(super) fn start<T: Future<Output = ()> + 'static>(
     core: &Cell,
     side: Side,
     peer: SocketAddr,
-    task: impl FnOnce(Cell, u64) -> T,
+    task: impl FnOnce(Cell, u64, oneshot::Receiver<NoTurn>) -> T,
 ) {
     let mut state = core.borrow_mut();
     let pending = state.pending.of_mut(side);
     let number = pending.next();
-    let task = spawn_local(task(Rc::clone(core), number)).abort_handle();
-    if let Some(PendingHandshake { peer, .. }) = pending.begin(number, task, peer) {
+    let (tell, no_turn) = oneshot::channel();
+    let task = spawn_local(task(Rc::clone(core), number, no_turn)).abort_handle();
+    if let Some(peer) = pending.begin(number, task, tell, peer) {
         state.dropped(side, peer);
     }
 }
 
 /// Waits until it is the turn of a handshake.
-async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) {
-    let told = {
-        let mut state = core.borrow_mut();
-        state.pending.of_mut(side).advance(number, Progress::Waiting);
+///
+/// # Errors
+/// It has lost its place, and gets no turn.
+async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) -> Result<(), NoTurn> {
+    let (given, no_turn) = {
+        let (mut state, now) = (core.borrow_mut(), Instant::now());
+        let no_turn = state.pending.of_mut(side).wait(number);
         state.schedule();
-        state.turns.wait(AddressPrefix::from(peer.ip()), purpose, Instant::now())
+        if !state.turns.anybody_waits() {
+            state.retry_times.restart(now);
+        }
+        (state.turns.wait(AddressPrefix::from(peer.ip()), purpose, now), no_turn)
     };
-    let _or_the_worker_ends = told.await;
+    select! {
+        // A turn is of no use any more where the place is lost.
+        biased;
+        Ok(no_turn) = no_turn => Err(no_turn),
+        _or_the_worker_ends = given => {
+            core.borrow_mut().retry_times.turn_given(Instant::now());
+            Ok(())
+        }
+    }
 }
 
 /// Reads what a stream is, and makes of it what it asks for.
-async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Result<(), Failure> {
+async fn receive(
+    core: &Cell,
+    mut newcomer: Newcomer<TcpStream>,
+    number: u64,
+    no_turn: oneshot::Receiver<NoTurn>,
+) -> Result<(), Failure> {
     let side = newcomer.side;
     let kinds = core.borrow().config.side(side).kinds;
     let first = select! {
         biased;
-        first = first_byte(&newcomer.stream) => first?,
-        // A plain link of a server waits for the gateway's first word, and on this port the gateway waits for the peer's.
-        () = sweeps_until(core, Instant::now() + SILENCE), if side == Side::Server => {
-            return tell_last(newcomer.stream, Mistake::of_silence(kinds, side)).await;
-        }
+        Ok(no_turn) = no_turn => return refuse_unread(core, newcomer, no_turn),
+        first = first_words(core, &mut newcomer, number) => first?,
     };
-    let kind = LinkKind::of(first);
-    core.borrow_mut().pending.of_mut(side).advance(number, Progress::Heard);
-    match kind {
-        LinkKind::Plain if kinds.admits(kind) => return admit_plain(core, newcomer),
-        LinkKind::Plain => return turn_away(newcomer, kinds).await,
-        LinkKind::Secure | LinkKind::Legacy => {}
-    }
-    let Newcomer { mut stream, peer, permit, .. } = newcomer;
-    let request = first_message(&mut stream).await?;
+    let request = match first {
+        FirstWords::None => return tell_last(newcomer.stream, Mistake::of_silence(kinds, side)).await,
+        FirstWords::Plain if kinds.admits(LinkKind::Plain) => return admit_plain(core, newcomer),
+        FirstWords::Plain => return turn_away(newcomer, kinds).await,
+        FirstWords::Session(request) => request,
+    };
+    let Newcomer { stream, peer, permit, .. } = newcomer;
     if !kinds.admits_request(&request) {
         return match refuse(core, stream, &request, Status::NotAdmitted).await {
-            Err(Failure::Refused(_)) => Err(Mistake::of_session(kinds, side, kind).into()),
+            Err(Failure::Refused(_)) => Err(Mistake::of_session(kinds, side, request.kind()).into()),
             other => other,
         };
     }
@@ -139,6 +163,59 @@ async fn receive(core: &Cell, newcomer: Newcomer<TcpStream>, number: u64) -> Res
             let newcomer = Newcomer { side, stream, peer, permit };
             open_session(core, newcomer, open, number).await
         }
+    }
+}
+
+/// What a stream begins with.
+enum FirstWords {
+    /// Nothing for so long that the peer waits for the gateway to begin, as a plain link of a server does.
+    None,
+    /// Something that is not read here.
+    Plain,
+    Session(Request),
+}
+
+async fn first_words(core: &Cell, newcomer: &mut Newcomer<TcpStream>, number: u64) -> Result<FirstWords, Failure> {
+    let Newcomer { side, stream, .. } = newcomer;
+    let first = select! {
+        biased;
+        first = first_byte(stream) => first?,
+        () = sweeps_until(core, Instant::now() + SILENCE), if *side == Side::Server => return Ok(FirstWords::None),
+    };
+    let kind = LinkKind::of(first);
+    core.borrow_mut().pending.of_mut(*side).advance(number, Progress::Heard);
+    match kind {
+        LinkKind::Plain => Ok(FirstWords::Plain),
+        LinkKind::Secure | LinkKind::Legacy => first_message(stream).await.map(FirstWords::Session),
+    }
+}
+
+/// Ends a stream that has lost its place. What it asks for may have come and not been read, as when many come at once: then
+/// it is told when to come again. A resume leaves this worker's places for those of its session's worker, if that is another.
+fn refuse_unread(core: &Cell, newcomer: Newcomer<TcpStream>, no_turn: NoTurn) -> Result<(), Failure> {
+    let Newcomer { side, stream, peer, .. } = newcomer;
+    let mut space = [0; FIRST_MESSAGE_BYTES];
+    let count = (&*SockRef::from(&stream)).read(&mut space).unwrap_or_default();
+    let mut core = core.borrow_mut();
+    let request = match Reception::default().receive(space.get(..count).unwrap_or_default()) {
+        Ok(Some(request)) if core.config.side(side).kinds.admits_request(&request) => request,
+        _ => return Err(no_turn.into()),
+    };
+    match request {
+        Request::Open(_) => Err(core.refuse_turn(side, &stream, &request, no_turn)),
+        Request::Resume(resume) => match core.shared.sessions.find(resume.name()) {
+            Ok(link) if link.worker == core.me => {
+                core.keep_for_resume(side, link, &resume);
+                Err(core.refuse_turn(side, &stream, &Request::Resume(resume), no_turn))
+            }
+            Ok(link) => {
+                let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
+                core.shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
+                Ok(())
+            }
+            // There is nothing to come again for.
+            Err(_) => Err(no_turn.into()),
+        },
     }
 }
 
@@ -195,7 +272,9 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
         LinkKind::Legacy => Purpose::LegacyOpen,
         LinkKind::Plain | LinkKind::Secure => Purpose::Open,
     };
-    turn(core, side, peer, number, purpose).await;
+    if let Err(no_turn) = turn(core, side, peer, number, purpose).await {
+        return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
+    }
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
     let (session, dial) = match opened {
         Ok(opened) => opened,
@@ -266,7 +345,10 @@ async fn resume_here(
     peer: SocketAddr,
     number: u64,
 ) -> Result<(), Failure> {
-    turn(core, side, peer, number, Purpose::Resume(link)).await;
+    core.borrow_mut().keep_for_resume(side, link, &resume);
+    if let Err(no_turn) = turn(core, side, peer, number, Purpose::Resume(link)).await {
+        return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Resume(resume), no_turn));
+    }
     let (handshake, over) = oneshot::channel();
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer, handshake);
     match resumed {
@@ -282,13 +364,21 @@ async fn resume_here(
 
 /// Says no.
 async fn refuse(core: &Cell, stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
-    let answer = match request {
-        Request::Open(open) => open.refusal(status),
-        Request::Resume(resume) => resume.refusal(status),
+    let answer = match (request, status) {
+        (request, Status::Overloaded) => overloaded(request, when_full(&mut rand::rng())),
+        (Request::Open(open), status) => open.refusal(status),
+        (Request::Resume(resume), status) => resume.refusal(status),
     };
     core.borrow_mut().refused(request, status);
     say_last(stream, &answer).await?;
     Err(Failure::Refused(status))
+}
+
+fn overloaded(request: &Request, retry_after: Duration) -> Vec<u8> {
+    match request {
+        Request::Open(open) => open.overloaded(retry_after),
+        Request::Resume(resume) => resume.overloaded(retry_after),
+    }
 }
 
 /// Says something. If the peer has sent more than it should, waits until it has heard it: a stream that is dropped with
@@ -362,6 +452,23 @@ impl Core {
         }
     }
 
+    /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
+    /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
+    fn refuse_turn(&mut self, side: Side, stream: &TcpStream, request: &Request, no_turn: NoTurn) -> Failure {
+        if request.kind() == LinkKind::Secure {
+            let longest = match request {
+                Request::Open(_) => Duration::MAX,
+                // A session that waits must not expire before its peer is back.
+                Request::Resume(_) => self.config.side(side).session.wait / 2,
+            };
+            let waiting = self.pending.of(side).len();
+            let retry_after = self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng());
+            let _it_may_be_gone = SockRef::from(stream).send(&overloaded(request, retry_after));
+            self.refused(request, Status::Overloaded);
+        }
+        no_turn.into()
+    }
+
     /// Gives handshakes their turns; true if there are more to be given after the next look at the links.
     pub(super) fn give_turns(&mut self) -> bool {
         if !self.turns.anybody_waits() {
@@ -395,7 +502,7 @@ impl Core {
     /// Ends the handshakes that take too long.
     pub(super) fn end_late_handshakes(&mut self) {
         for side in [Side::Client, Side::Server] {
-            while let Some(PendingHandshake { peer, .. }) = self.pending.of_mut(side).end_late() {
+            while let Some(peer) = self.pending.of_mut(side).end_late() {
                 match self.config.side(side).kinds.with_sessions() {
                     true => self.arrival_failed(side, peer, &Failure::TooSlow),
                     false => self.handshake_failed(peer, HandshakeEnd::TooSlow, &HandshakeFailure::TooSlow),

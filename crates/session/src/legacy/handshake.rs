@@ -59,6 +59,15 @@ impl LegacySession {
         Ok(Dial { transport, bytes: three(self.written, self.read, challenge).to_vec() })
     }
 
+    /// See [`crate::Session::postpone_expiry`]. A reconnect can be recorded and sent again, so the wait gets no longer than
+    /// twice as long.
+    pub(crate) fn postpone_expiry(&mut self, reconnect: &Reconnect, until: Instant) {
+        let is_genuine = self.shared.as_ref().is_some_and(|shared| reconnect.is_made_with(shared.key));
+        if let Some(expires) = self.life.expires_at_first().filter(|_| is_genuine) {
+            self.life.postpone(until.min(expires + self.life.wait));
+        }
+    }
+
     fn try_transport(&mut self, cursor: u64, proof: [u8; DIGEST_BYTES], now: Instant) -> TransportId {
         let id = self.life.name_transport();
         if let Role::Acceptor { candidates, handshake_time } = &mut self.role {
@@ -174,7 +183,7 @@ impl LegacySession {
     }
 
     fn refused(&mut self, status: Status) -> Fault {
-        self.life.tell(Event::Refused(status));
+        self.life.refused(status);
         if let Role::Initiator { refusals, .. } = &mut self.role {
             *refusals += 1;
             if *refusals >= REFUSALS_BELIEVED {

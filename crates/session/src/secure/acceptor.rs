@@ -34,6 +34,8 @@ pub(crate) struct Acceptor {
     next: Option<Ticket>,
     /// Highest attempt of an authentic resume.
     attempt: u32,
+    /// Highest attempt for which the end of the wait was postponed.
+    postponed_for: u32,
     /// A transport that was replied to and has not proven itself.
     pub(super) candidate: Option<Box<Transport>>,
     candidate_expires: Option<Instant>,
@@ -67,6 +69,7 @@ impl SecureSession {
             current: ticket,
             next: None,
             attempt: 0,
+            postponed_for: 0,
             candidate: None,
             candidate_expires: None,
             handshake_time: limits.handshake_time,
@@ -93,10 +96,7 @@ impl SecureSession {
             Some(_) => return Err(Status::Expired),
         };
         let Role::Acceptor(acceptor) = &mut self.role else { return Err(Status::Unknown) };
-        let ticket = acceptor.ticket(resume.id).ok_or(Status::Unknown)?;
-        let mut handshake = start(&Pattern::NnPsk0 { secret: &ticket.secret }, resume.head, rng)?;
-        let payload = handshake.read(resume.message).map_err(|Failed| Status::NotAuthentic)?;
-        let count = decode_received(&payload).map_err(|_| Status::NotAuthentic)?;
+        let (handshake, count) = acceptor.authenticate(resume, rng)?;
         if resume.attempt <= acceptor.attempt {
             return Err(Status::StaleAttempt);
         }
@@ -120,6 +120,17 @@ impl SecureSession {
         filled.map_err(|_| Status::NotAuthentic)?;
         self.try_transport(transport, now);
         Ok(Dial { transport: id, bytes })
+    }
+
+    /// See [`crate::Session::postpone_expiry`].
+    pub(crate) fn postpone_expiry(&mut self, resume: &SecureResume<'_>, until: Instant, rng: &mut impl CryptoRng) {
+        let Role::Acceptor(acceptor) = &mut self.role else { return };
+        // One that was seen before may be somebody's who recorded it.
+        let is_new = resume.attempt > acceptor.attempt.max(acceptor.postponed_for);
+        if is_new && acceptor.authenticate(resume, rng).is_ok() {
+            acceptor.postponed_for = resume.attempt;
+            self.life.postpone(until);
+        }
     }
 
     fn try_transport(&mut self, transport: Box<Transport>, now: Instant) {
@@ -154,6 +165,16 @@ pub(crate) struct SecureResume<'a> {
 impl Acceptor {
     fn ticket(&self, id: SessionId) -> Option<&Ticket> {
         [Some(&self.current), self.next.as_ref()].into_iter().flatten().find(|ticket| ticket.id == id)
+    }
+
+    /// Checks that a resume was made with the secret of its ticket, which takes hashing alone. Returns what to go on with,
+    /// and how much the initiator has received.
+    fn authenticate(&self, resume: &SecureResume<'_>, rng: &mut impl CryptoRng) -> Result<(Handshake, u64), Status> {
+        let ticket = self.ticket(resume.id).ok_or(Status::Unknown)?;
+        let mut handshake = start(&Pattern::NnPsk0 { secret: &ticket.secret }, resume.head, rng)?;
+        let payload = handshake.read(resume.message).map_err(|Failed| Status::NotAuthentic)?;
+        let count = decode_received(&payload).map_err(|_| Status::NotAuthentic)?;
+        Ok((handshake, count))
     }
 
     /// The initiator has shown that it has this ticket: the one before is void.

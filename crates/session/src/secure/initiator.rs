@@ -25,6 +25,8 @@ pub(crate) struct Initiator {
     ticket: Option<Ticket>,
     attempt: u32,
     refusals: u8,
+    /// When the acceptor wants the next attempt, if the last one was refused and that was said.
+    pub(super) retry_after: Option<Duration>,
     pub(super) pending: Option<Pending>,
 }
 
@@ -49,7 +51,7 @@ struct Agreed {
 impl SecureSession {
     /// A session to be opened by [`Self::connect`], within `patience`.
     pub(crate) fn initiator(identity: Identity, patience: Duration, now: Instant) -> Self {
-        let role = Initiator { identity, ticket: None, attempt: 0, refusals: 0, pending: None };
+        let role = Initiator { identity, ticket: None, attempt: 0, refusals: 0, retry_after: None, pending: None };
         Self::new(Role::Initiator(role), Life::new(now, patience, patience))
     }
 
@@ -61,10 +63,12 @@ impl SecureSession {
         if let Some(live) = self.live.take() {
             self.dropped(&live.path, now);
         }
+        let _older = self.give_up_pending(|_| true);
         let received = self.incoming.received();
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
         let transport = self.life.name_transport();
         let (handshake, bytes) = initiator.first_message(received, rng).map_err(|Failed| Fault::NotAuthentic)?;
+        initiator.retry_after = None;
         let attempt = initiator.attempt;
         initiator.pending = Some(Pending { id: transport, attempt, handshake, unfinished: Vec::new() });
         Ok(Dial { transport, bytes })
@@ -76,6 +80,7 @@ impl SecureSession {
         &mut self,
         mut pending: Pending,
         bytes: &[u8],
+        now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Result<Option<(Box<Transport>, usize)>, Fault> {
         let (message, taken) = match Reply::decode(bytes).map_err(|len| Fault::BadLength { len })? {
@@ -85,6 +90,16 @@ impl SecureSession {
                 return Ok(None);
             }
             Some(Reply::Refused(status)) => return Err(self.read_refusal(status)),
+            Some(Reply::Overloaded { retry_after }) => {
+                if let Role::Initiator(initiator) = &mut self.role {
+                    initiator.retry_after = Some(retry_after);
+                }
+                if self.established {
+                    // The acceptor keeps the session for an initiator that it had no room for.
+                    self.life.postpone(now + retry_after + self.life.wait);
+                }
+                return Err(self.refused(Status::Overloaded));
+            }
             Some(Reply::Message { message, taken }) => (message, taken),
         };
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
@@ -115,13 +130,15 @@ impl SecureSession {
     }
 
     fn read_refusal(&mut self, status: u8) -> Fault {
-        match Status::from_byte(status) {
-            None => Fault::RefusedOtherwise(status),
-            Some(status) => {
-                self.refused(status);
-                Fault::Refused(status)
-            }
-        }
+        Status::from_byte(status).map_or(Fault::RefusedOtherwise(status), |status| self.refused(status))
+    }
+
+    /// Forgets the transport whose reply is not there yet. The fault is the refusal of an acceptor of an older version,
+    /// which says no more than that it is overloaded.
+    pub(super) fn give_up_pending(&mut self, is_meant: impl FnOnce(&Pending) -> bool) -> Option<Fault> {
+        let Role::Initiator(initiator) = &mut self.role else { return None };
+        let pending = initiator.pending.take_if(|pending| is_meant(pending))?;
+        Reply::is_overloaded(&pending.unfinished).then(|| self.refused(Status::Overloaded))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Layout of the handshake messages (`docs/protocol.md` §3.1).
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use super::noise::KEY_BYTES;
-use crate::{HelloError, SessionError, SessionId};
+use crate::{HelloError, SessionError, SessionId, Status};
 
 /// First byte of a transport that opens a session.
 pub(crate) const OPEN: u8 = 0x01;
@@ -22,6 +24,8 @@ const OPEN_HEAD_BYTES: usize = 2 + LEN_BYTES;
 const RESUME_HEAD_BYTES: usize = 1 + SESSION_ID_BYTES + 4 + LEN_BYTES;
 /// `status | len`
 const REPLY_HEAD_BYTES: usize = 1 + LEN_BYTES;
+/// `status | retry-after`
+const OVERLOADED_BYTES: usize = 1 + 2;
 
 /// What it takes to resume a session.
 #[derive(Clone)]
@@ -112,7 +116,14 @@ impl<'a> Hello<'a> {
 /// A reply that goes on with a handshake.
 pub(crate) fn reply(message: &[u8]) -> Vec<u8> {
     let len = u16::try_from(message.len()).unwrap_or_default().to_le_bytes();
-    [&[crate::Status::OK][..], &len, message].concat()
+    [&[Status::OK][..], &len, message].concat()
+}
+
+/// The refusal that says when to come again; at most 65 s from now.
+pub(crate) fn overloaded(retry_after: Duration) -> [u8; OVERLOADED_BYTES] {
+    let millis = u16::try_from(retry_after.as_millis()).unwrap_or(u16::MAX);
+    let [m0, m1] = millis.to_le_bytes();
+    [Status::Overloaded as u8, m0, m1]
 }
 
 /// The acceptor's reply, taken apart.
@@ -124,13 +135,22 @@ pub(crate) enum Reply<'a> {
         taken: usize,
     },
     Refused(u8),
+    /// A refusal that says when to come again.
+    Overloaded {
+        retry_after: Duration,
+    },
 }
 
 impl<'a> Reply<'a> {
     /// Takes the reply at the front of `input` apart, if all of it is there; else the length that it claims in vain.
     pub(crate) fn decode(input: &'a [u8]) -> Result<Option<Self>, u16> {
         let Some(status) = input.first() else { return Ok(None) };
-        if *status != crate::Status::OK {
+        if Self::is_overloaded(input) {
+            let Some(([_, m0, m1], _)) = input.split_first_chunk::<OVERLOADED_BYTES>() else { return Ok(None) };
+            let retry_after = Duration::from_millis(u16::from_le_bytes([*m0, *m1]).into());
+            return Ok(Some(Self::Overloaded { retry_after }));
+        }
+        if *status != Status::OK {
             return Ok(Some(Self::Refused(*status)));
         }
         let Some(([_, l0, l1], rest)) = input.split_first_chunk::<REPLY_HEAD_BYTES>() else { return Ok(None) };
@@ -140,6 +160,12 @@ impl<'a> Reply<'a> {
         }
         let message = rest.get(..usize::from(len));
         Ok(message.map(|message| Self::Message { message, taken: REPLY_HEAD_BYTES + message.len() }))
+    }
+
+    /// Whether a reply that may be there in part says that the acceptor is overloaded. One of an older version ends there,
+    /// and does not say when to come again.
+    pub(crate) fn is_overloaded(input: &[u8]) -> bool {
+        input.first() == Some(&(Status::Overloaded as u8))
     }
 }
 

@@ -9,7 +9,7 @@ mod stream;
 mod transport;
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use acceptor::{Acceptor, SecureResume};
 pub(crate) use initiator::Initiator;
@@ -79,7 +79,7 @@ impl SecureSession {
         match self.take(from) {
             None => Received { bytes: 0, fault: Some(Fault::Replaced) },
             Some(Reading::Transport(transport)) => self.read_records(transport, bytes, 0, now, buffer),
-            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, buffer) {
+            Some(Reading::Pending(pending)) => match self.read_reply(pending, bytes, now, buffer) {
                 Ok(None) => Received { bytes: 0, fault: None },
                 Ok(Some((transport, taken))) => self.read_records(transport, bytes, taken, now, buffer),
                 Err(fault) => Received { bytes: 0, fault: Some(fault) },
@@ -222,10 +222,12 @@ impl SecureSession {
     }
 
     /// See [`crate::Session::transport_lost`].
-    pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) {
+    pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
+        let refused = self.give_up_pending(|pending| pending.id == id);
         if let Some(Reading::Transport(transport)) = self.take(id) {
             self.dropped(&transport.path, now);
         }
+        refused
     }
 
     /// See [`crate::Session::send`].
@@ -313,14 +315,23 @@ impl SecureSession {
         self.incoming.lie(more);
     }
 
+    /// See [`crate::Session::retry_after`].
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match &self.role {
+            Role::Initiator(initiator) => initiator.retry_after,
+            Role::Acceptor(_) => None,
+        }
+    }
+
     /// Counts a refusal (initiator).
-    fn refused(&mut self, status: Status) {
-        self.life.tell(Event::Refused(status));
+    fn refused(&mut self, status: Status) -> Fault {
+        self.life.refused(status);
         if let Role::Initiator(initiator) = &mut self.role
             && initiator.believes(status)
         {
             self.life.finish(End::Refused(status));
         }
+        Fault::Refused(status)
     }
 }
 

@@ -61,7 +61,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     /// transport. To be called within a tokio runtime.
     pub fn initiator(session: Session, bound: usize) -> (Self, Supplier<T>) {
         let (stream, supplier) = Self::new(session, bound);
-        stream.supplies.want(None);
+        stream.supplies.want(Wanted { fault: None, retry_after: None });
         (stream, supplier)
     }
 
@@ -238,10 +238,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
 
     fn lost(&mut self, carrier: &Carrier<T>) {
         if let Some(id) = carrier.id {
-            self.session.transport_lost(id, now());
+            let refused = self.session.transport_lost(id, now());
             self.act();
             if self.supplies.live_transport().is_none() {
-                self.supplies.want(self.fault.take());
+                let fault = self.fault.take().or(refused);
+                self.supplies.want(Wanted { fault, retry_after: self.session.retry_after() });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How a stream gets its transports, and tells when it needs one.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -12,6 +13,8 @@ pub struct Wanted {
     /// What was wrong with the last one; nothing if there was none, or if it was cut. After a refusal it is worth waiting
     /// a little.
     pub fault: Option<Fault>,
+    /// When the acceptor wants the next one, if it has refused and said so ([`crate::Session::retry_after`]).
+    pub retry_after: Option<Duration>,
 }
 
 /// What became of a transport that was dialed.
@@ -47,6 +50,7 @@ struct Needs {
     /// Grows each time that a transport is needed.
     wanted: u64,
     fault: Option<Fault>,
+    retry_after: Option<Duration>,
     /// Transports that were dialed and taken, and which of them was lost last.
     dialed: u64,
     lost: u64,
@@ -61,7 +65,7 @@ impl<T> Supplier<T> {
         let news = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
         let needs = *news.ok()?;
         self.seen = needs.wanted;
-        needs.end.is_none().then_some(Wanted { fault: needs.fault })
+        needs.end.is_none().then(|| needs.want())
     }
 
     /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is
@@ -85,7 +89,7 @@ impl<T> Supplier<T> {
         match (needs.end, needs.live) {
             (Some(_), _) => Settled::Over,
             (None, Some(_)) => Settled::Live,
-            (None, None) => Settled::Lost(Wanted { fault: needs.fault }),
+            (None, None) => Settled::Lost(needs.want()),
         }
     }
 
@@ -121,6 +125,10 @@ impl<T> Supplier<T> {
 }
 
 impl Needs {
+    const fn want(&self) -> Wanted {
+        Wanted { fault: self.fault, retry_after: self.retry_after }
+    }
+
     fn has_settled(&self, dialed: u64) -> bool {
         self.dialed >= dialed && (self.live.is_some() || self.lost >= dialed)
     }
@@ -138,11 +146,11 @@ impl<T> Supplies<T> {
         self.transports.poll_recv(cx)
     }
 
-    pub(super) fn want(&self, fault: Option<Fault>) {
+    pub(super) fn want(&self, Wanted { fault, retry_after }: Wanted) {
         self.needs.send_modify(|needs| {
             needs.wanted += 1;
             needs.lost = needs.dialed;
-            needs.fault = fault;
+            (needs.fault, needs.retry_after) = (fault, retry_after);
         });
     }
 

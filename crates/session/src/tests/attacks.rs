@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A session that is established, with 100 bytes through in each direction.
-fn established(mut world: World) -> World {
+pub(super) fn established(mut world: World) -> World {
     world.connect();
     exchange(&mut world);
     for side in [Side::Initiator, Side::Acceptor] {
@@ -20,7 +20,7 @@ fn established(mut world: World) -> World {
     world
 }
 
-fn exchange(world: &mut World) {
+pub(super) fn exchange(world: &mut World) {
     for _ in 0..4 {
         world.flush(usize::MAX);
         for conn in 0..world.conns.len() {
@@ -31,7 +31,7 @@ fn exchange(world: &mut World) {
 }
 
 /// The session still carries bytes, by the transport that it had.
-fn assert_undisturbed(world: &mut World) {
+pub(super) fn assert_undisturbed(world: &mut World) {
     let events = [world.initiator.events.len(), world.acceptor().unwrap().events.len()];
     let read = world.acceptor().unwrap().read;
     world.initiator.write(10);
@@ -447,7 +447,7 @@ fn what_cannot_be_afforded_is_refused_after_it_was_found_authentic() {
     assert!(acceptor.resume(&genuine, || Some(&here), now, &mut rng).is_ok(), "it may come again");
 }
 
-fn request_of(bytes: &[u8]) -> Request {
+pub(super) fn request_of(bytes: &[u8]) -> Request {
     Reception::default().receive(bytes).unwrap().unwrap()
 }
 

@@ -5,5 +5,6 @@ mod fixed;
 mod histories;
 pub(crate) mod ledger;
 mod noise;
+mod overload;
 mod vectors;
 mod world;

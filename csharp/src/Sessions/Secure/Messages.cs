@@ -8,6 +8,9 @@ namespace Fastway.Sessions.Secure
     {
         /// <summary><c>status | len</c></summary>
         public const int ReplyHeadBytes = 1 + LenBytes;
+        /// <summary><c>status | retry-after</c>, the refusal of an acceptor that is overloaded. An older one sends the status
+        /// alone.</summary>
+        public const int OverloadedBytes = 1 + 2;
         /// <summary>Most bytes of a noise message.</summary>
         public const int MaxNoiseBytes = 1024;
 

@@ -140,7 +140,7 @@ namespace Fastway.Sessions.Secure
         {
             if (_pending != null)
             {
-                var fault = ReadReply();
+                var fault = ReadReply(now);
                 if (fault != Fault.None)
                 {
                     return fault;
@@ -154,7 +154,7 @@ namespace Fastway.Sessions.Secure
         }
 
         /// <summary>Reads the reply, if all of it is there.</summary>
-        private Fault ReadReply()
+        private Fault ReadReply(long now)
         {
             if (Inbox.Unread == 0)
             {
@@ -163,7 +163,7 @@ namespace Fastway.Sessions.Secure
             var status = Inbox.Bytes[Inbox.Start];
             if (status != Status.Ok)
             {
-                return ReadRefusal(status);
+                return ReadRefusal(status, now);
             }
             if (Inbox.Unread < Messages.ReplyHeadBytes)
             {
@@ -184,13 +184,32 @@ namespace Fastway.Sessions.Secure
         }
 
         /// <summary>A status of a later version is no reason to believe anything.</summary>
-        private Fault ReadRefusal(byte status)
+        private Fault ReadRefusal(byte status, long now)
         {
+            var retryAfter = 0;
+            if (status == Status.Overloaded)
+            {
+                if (Inbox.Unread < Messages.OverloadedBytes)
+                {
+                    return Fault.None;
+                }
+                retryAfter = LittleEndian.ReadUInt16(Inbox.Bytes, Inbox.Start + 1);
+            }
             if (Status.IsKnown(status))
             {
-                Refused(status);
+                Refused(status, retryAfter, now);
             }
             return End != null ? Fault.Over : Fault.Refused;
+        }
+
+        /// <summary>An acceptor of an older version that is overloaded does not say when to come again.</summary>
+        protected override void ReadLastWords()
+        {
+            if (_pending != null && Inbox.Unread > 0 && Inbox.Unread < Messages.OverloadedBytes
+                && Inbox.Bytes[Inbox.Start] == Status.Overloaded)
+            {
+                Refused(Status.Overloaded);
+            }
         }
 
         private Fault Agree(byte[] message)

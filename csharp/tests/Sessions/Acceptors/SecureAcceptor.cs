@@ -21,6 +21,9 @@ namespace Fastway.Tests.Sessions.Acceptors
         /// <summary>Every resume is refused with it, unless it is 0.</summary>
         public byte Refusal { get; set; }
 
+        /// <summary>Follows the refusal.</summary>
+        public byte[] RefusalTail { get; set; } = new byte[0];
+
         protected override void Greet(Cable cable)
         {
             var hello = Hello.Read(cable.Unfinished);
@@ -62,7 +65,7 @@ namespace Fastway.Tests.Sessions.Acceptors
                 one => ((SecureAcceptorSession)one).SecretOf(hello.Session) != null);
             if (session == null || Refusal != 0)
             {
-                cable.End(Refusal != 0 ? Refusal : Status.Unknown);
+                cable.End(Bytes.Concat(new[] { Refusal != 0 ? Refusal : Status.Unknown }, RefusalTail));
                 return;
             }
             var responder = new Responder(

@@ -44,11 +44,18 @@ pub struct Accepted {
 /// The end of a session.
 pub struct Ending(mpsc::UnboundedReceiver<Option<End>>);
 
+/// What is answered in place of a reply.
+#[derive(Clone)]
+enum Refusal {
+    Status(SessionStatus),
+    Bytes(Vec<u8>),
+}
+
 #[derive(Default)]
 struct Shared {
     supplier: Option<Supplier<TcpStream>>,
-    refusal: Option<SessionStatus>,
-    resumes: usize,
+    refusal: Option<Refusal>,
+    resumes: Vec<Instant>,
     is_closing: bool,
 }
 
@@ -80,13 +87,18 @@ fn hasty(mut config: SessionConfig) -> SessionConfig {
 impl Acceptor {
     /// Sessions of this kind.
     pub async fn start(config: &SessionConfig) -> Self {
+        Self::start_with_wait(config, Duration::from_secs(60)).await
+    }
+
+    /// The same, which go without a transport for so long.
+    pub async fn start_with_wait(config: &SessionConfig, wait: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Proxy::to(listener.local_addr().unwrap());
         let (accepting, accepted) = mpsc::unbounded_channel();
         let shared = Arc::default();
         let encrypt = matches!(config.protocol, SessionProtocol::Legacy { encrypt: true });
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, encrypt, Arc::clone(&shared), accepting));
+        tasks.spawn(serve(listener, encrypt, wait, Arc::clone(&shared), accepting));
         Self { proxy, accepted, shared, _tasks: tasks }
     }
 
@@ -102,7 +114,17 @@ impl Acceptor {
 
     /// From now on resumes and opens are refused.
     pub fn refuse(&self, status: SessionStatus) {
-        self.shared.lock().unwrap().refusal = Some(status);
+        self.shared.lock().unwrap().refusal = Some(Refusal::Status(status));
+    }
+
+    /// From now on resumes and opens are answered with these bytes, and the end of their connection.
+    pub fn refuse_with(&self, bytes: &[u8]) {
+        self.shared.lock().unwrap().refusal = Some(Refusal::Bytes(bytes.to_vec()));
+    }
+
+    /// From now on nobody is refused.
+    pub fn admit(&self) {
+        self.shared.lock().unwrap().refusal = None;
     }
 
     /// From now on resumes and opens get no reply but the end of their connection.
@@ -112,7 +134,12 @@ impl Acceptor {
 
     /// Resumes that were asked for.
     pub fn resumes(&self) -> usize {
-        self.shared.lock().unwrap().resumes
+        self.shared.lock().unwrap().resumes.len()
+    }
+
+    /// When they came.
+    pub fn resume_times(&self) -> Vec<Instant> {
+        self.shared.lock().unwrap().resumes.clone()
     }
 }
 
@@ -126,12 +153,12 @@ impl Ending {
 async fn serve(
     listener: TcpListener,
     encrypt: bool,
+    wait: Duration,
     shared: Arc<Mutex<Shared>>,
     accepted: mpsc::UnboundedSender<Accepted>,
 ) {
     let legacy = LegacyConfig { encrypt, replay_bytes: REPLAY_BYTES };
-    let minute = Duration::from_secs(60);
-    let limits = Limits { handshake_time: minute, wait: minute, legacy };
+    let limits = Limits { handshake_time: Duration::from_secs(60), wait, legacy };
     let mut tasks = JoinSet::new();
     loop {
         let (transport, _) = listener.accept().await.unwrap();
@@ -168,12 +195,15 @@ async fn answer(
     let request = first_message(&mut transport).await?;
     let (refusal, is_closing) = {
         let mut shared = shared.lock().unwrap();
-        shared.resumes += usize::from(matches!(request, Request::Resume(_)));
-        (shared.refusal, shared.is_closing)
+        if matches!(request, Request::Resume(_)) {
+            shared.resumes.push(Instant::now());
+        }
+        (shared.refusal.clone(), shared.is_closing)
     };
-    let refusal = refusal.map(|status| match &request {
-        Request::Open(open) => open.refusal(status),
-        Request::Resume(resume) => resume.refusal(status),
+    let refusal = refusal.map(|refusal| match (refusal, &request) {
+        (Refusal::Bytes(bytes), _) => bytes,
+        (Refusal::Status(status), Request::Open(open)) => open.refusal(status),
+        (Refusal::Status(status), Request::Resume(resume)) => resume.refusal(status),
     });
     match (request, refusal) {
         _ if is_closing => None,
