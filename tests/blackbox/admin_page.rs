@@ -162,6 +162,7 @@ fn expected(before: &Value, now: &Value) -> HashMap<String, f64> {
             "opened",
             "waiting_packets",
             "partial_bytes",
+            "held_bytes",
         ] {
             all.insert(format!("totals.{total}.{side}"), number(&stats[total]));
         }
