@@ -197,6 +197,12 @@ impl LocalPool {
         }
     }
 
+    /// Gives up all chunks beyond the few that are kept in any case: memory is short.
+    pub fn shrink(&mut self) {
+        self.caches.iter_mut().for_each(Cache::forget_need);
+        self.trim();
+    }
+
     /// Largest chunk that [`take`](Self::take) gives, in bytes.
     pub fn max_chunk_bytes(&self) -> usize {
         self.shared.classes.last().map_or(0, |class| class.chunk_bytes)
@@ -218,6 +224,11 @@ impl Cache {
         Some(chunk)
     }
 
+    /// Whatever is free now counts as not needed.
+    const fn forget_need(&mut self) {
+        self.fewest = self.free.len();
+    }
+
     /// Gives up what was not needed beyond `kept` chunks.
     fn trim(&mut self, kept: usize, shared: &Pool) {
         let unneeded = self.fewest.saturating_sub(kept);
@@ -225,7 +236,7 @@ impl Cache {
             self.free.drain(..unneeded).for_each(|chunk| shared.give(chunk));
             self.free.shrink_to(4 * kept.max(self.free.len()));
         }
-        self.fewest = self.free.len();
+        self.forget_need();
     }
 }
 
@@ -319,6 +330,9 @@ mod tests {
         assert_eq!(cached(&local), 12, "the ten, and two for a quarter of a page");
         local.trim();
         assert_eq!(cached(&local), 2);
+        burst(&mut local, 50);
+        local.shrink();
+        assert_eq!(cached(&local), 2, "memory is short");
         drop(local);
         assert_eq!(shared.report()[0].free, 8, "what was carved from the page");
     }

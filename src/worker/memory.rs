@@ -146,11 +146,16 @@ impl Core {
         if goes_on {
             self.resume_readers();
         }
+        let any_closed = !closed.is_empty();
         for ByteHolder { key, bytes, age, .. } in closed {
             if let Some(link) = self.link(key) {
                 link.accounted_bytes = 0;
                 self.close(key.slot, &CloseReason::Memory { bytes, age });
             }
+        }
+        if any_closed {
+            // What they held is for all workers, not for this one.
+            self.pool.shrink();
         }
     }
 
