@@ -155,7 +155,13 @@ fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr)
         return admit(core, Newcomer { side, stream, peer, permit });
     }
     match stream.into_std() {
-        Ok(stream) => shared.mailboxes.send(owner, Message::Admit(Newcomer { side, stream, peer, permit })),
+        Ok(stream) => {
+            let unsent = shared.mailboxes.try_send(owner, Message::Admit(Newcomer { side, stream, peer, permit }));
+            // While the gateway stops, a worker without links is gone: it is this one that tells newcomers.
+            if let Err(Message::Admit(newcomer)) = unsent {
+                admit_from_afar(core, newcomer);
+            }
+        }
         Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
     }
 }

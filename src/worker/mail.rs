@@ -208,8 +208,14 @@ impl Mailboxes {
 
     /// Sends a message. A worker that is gone needs none.
     pub fn send(&self, to: WorkerId, message: Message) {
-        if let Some(sender) = self.senders.get(to.index()) {
-            let _receiver_is_gone = sender.send(message);
+        let _worker_is_gone = self.try_send(to, message);
+    }
+
+    /// Sends a message to a worker, or gives it back if that is gone.
+    pub(super) fn try_send(&self, to: WorkerId, message: Message) -> Result<(), Message> {
+        match self.senders.get(to.index()) {
+            Some(sender) => sender.send(message).map_err(|unsent| unsent.0),
+            None => Err(message),
         }
     }
 

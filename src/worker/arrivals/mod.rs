@@ -37,7 +37,7 @@ use super::mail::{Message, Newcomer, Resumption};
 use super::pending::PendingHandshake;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
-use super::turns::Purpose;
+use super::turns::{OpenRoom, Purpose};
 use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
 use crate::first_bytes::Mistake;
@@ -175,8 +175,8 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
 async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
     let purpose = match open.kind() {
-        LinkKind::Legacy => Purpose::LegacyOpen,
-        LinkKind::Plain | LinkKind::Secure => Purpose::Open,
+        LinkKind::Legacy => Purpose::LegacyOpen(side),
+        LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
     };
     turn(core, side, peer, number, purpose).await;
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
@@ -233,8 +233,14 @@ async fn route_resume(
         Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer, number).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
-            shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
-            Ok(())
+            match shared.mailboxes.try_send(link.worker, Message::Resume(Box::new(resumption))) {
+                // While the gateway stops, a worker is gone once all of its sessions are over.
+                Err(Message::Resume(unsent)) => {
+                    let Resumption { resume, stream, .. } = *unsent;
+                    refuse(core, TcpStream::from_std(stream)?, &Request::Resume(resume), Status::Draining).await
+                }
+                _ => Ok(()),
+            }
         }
     }
 }
@@ -345,8 +351,9 @@ impl Core {
             return false;
         }
         let now = Instant::now();
-        let may_open = [Side::Client, Side::Server].into_iter().all(|side| self.pending.of(side).may_answer(now));
-        self.turns.give(now, may_open) && self.turns.anybody_waits()
+        let room = |side| self.pending.of(side).room_for_answers(now);
+        let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
+        self.turns.give(now, room) && self.turns.anybody_waits()
     }
 
     fn refused(&mut self, request: &Request, status: Status) {
