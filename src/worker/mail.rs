@@ -59,7 +59,7 @@ pub enum Message {
     PushOut(LinkAddr),
     /// Look at every link: it is time to.
     Sweep,
-    /// Send the acknowledgements that are due.
+    /// Do what is due by time: acknowledgements, and turns of handshakes.
     Beat,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,

@@ -88,7 +88,7 @@ async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: P
     let told = {
         let mut state = core.borrow_mut();
         state.pending.of_mut(side).advance(number, Progress::Waiting);
-        state.schedule();
+        state.turns_due.notify_one();
         state.turns.wait(AddressPrefix::from(peer.ip()), purpose, Instant::now())
     };
     let _or_the_worker_ends = told.await;
@@ -337,15 +337,13 @@ impl Core {
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
         self.pending.of_mut(side).end(number);
-        if self.turns.anybody_waits() {
-            self.schedule();
-        }
+        self.turns_due.notify_one();
         if let Err(failure) = outcome {
             self.arrival_failed(side, peer, &failure);
         }
     }
 
-    /// Gives handshakes their turns; true if there are more to be given after the next look at the links.
+    /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
     pub(super) fn give_turns(&mut self) -> bool {
         if !self.turns.anybody_waits() {
             return false;
@@ -353,7 +351,7 @@ impl Core {
         let now = Instant::now();
         let room = |side| self.pending.of(side).room_for_answers(now);
         let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
-        self.turns.give(now, room) && self.turns.anybody_waits()
+        self.turns.give(now, room)
     }
 
     fn refused(&mut self, request: &Request, status: Status) {
