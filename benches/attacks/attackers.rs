@@ -50,6 +50,7 @@ pub(crate) fn play(part: &str, client_addr: SocketAddr, server_addr: SocketAddr)
             "servers" => spawn(CONNECTIONS, |number| be_no_server(number, server_addr)).await,
             "hopping" => spawn(HOPPING, |number| hop(number, client_addr)).await,
             "pings" => spawn(PINGING, |number| ping(address(number), client_addr)).await,
+            "session-pings" => spawn(PINGING, |number| ping_in_session(address(number), client_addr)).await,
             other => panic!("no part is named {other:?}"),
         }
     };
@@ -197,11 +198,26 @@ async fn hop(number: usize, to: SocketAddr) {
 async fn ping(from: IpAddr, to: SocketAddr) {
     let pings = Command::Ping.encode().repeat(PINGS_AT_ONCE);
     loop {
-        let Some(stream) = connect(from, to).await else { return sleep(PAUSE).await };
+        let Some(stream) = connect(from, to).await else {
+            sleep(PAUSE).await;
+            continue;
+        };
         let (mut answers, mut requests) = stream.into_split();
         let reading =
             tokio::task::spawn_local(async move { while let Ok(1..) = answers.read(&mut [0; 64 << 10]).await {} });
         while requests.write_all(&pings).await.is_ok() {}
         reading.abort();
+    }
+}
+
+async fn ping_in_session(from: IpAddr, to: SocketAddr) {
+    loop {
+        let mut player = Player::secure();
+        if let Some(mut stream) = connect(from, to).await
+            && player.greet(&mut stream).await.is_some()
+        {
+            while player.ping_times(PINGS_AT_ONCE, &mut stream).await.is_some() {}
+        }
+        sleep(PAUSE).await;
     }
 }

@@ -9,6 +9,12 @@ use fastway_wire::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+/// Bytes that a player keeps until the gateway has acknowledged them.
+const UNACKED_BYTES: usize = 64 << 10;
+
+/// More than what an acknowledgement may be put off.
+const ACK_DELAY: Duration = Duration::from_secs(1);
+
 /// The player's end of a session.
 pub(crate) struct Player {
     session: Session,
@@ -40,7 +46,7 @@ impl Player {
     }
 
     fn new(session: Session) -> Self {
-        Self { session, unacked: Backlog::new(1 << 10), transport: None, owed: 0 }
+        Self { session, unacked: Backlog::new(UNACKED_BYTES), transport: None, owed: 0 }
     }
 
     /// The first message on a new stream; none if the session is over.
@@ -67,20 +73,32 @@ impl Player {
 
     /// Pings by the stream of the session, with the proof that it has read the answer if that is due.
     pub(crate) async fn ping(&mut self, stream: &mut TcpStream) -> Option<()> {
-        let ping = Command::Ping.encode();
-        self.owed += self.unacked.push(&ping);
-        let mut output = Vec::new();
-        self.session.send(Instant::now(), &mut self.unacked, &mut output, usize::MAX);
-        stream.write_all(&output).await.ok()?;
+        self.ping_times(1, stream).await
+    }
+
+    /// Sends so many pings at once and waits for the answers; nothing if they cannot be kept.
+    pub(crate) async fn ping_times(&mut self, count: usize, stream: &mut TcpStream) -> Option<()> {
+        let pings = Command::Ping.encode().repeat(count);
+        (self.unacked.room() >= pings.len()).then_some(())?;
+        self.owed += self.unacked.push(&pings);
+        self.send(stream).await?;
         while self.owed > 0 {
             self.receive(stream).await?;
+            self.send(stream).await?;
         }
         Some(())
     }
 
+    /// Sends what there is to send; acknowledgements at once.
+    async fn send(&mut self, stream: &mut TcpStream) -> Option<()> {
+        let mut output = Vec::new();
+        self.session.send(Instant::now() + ACK_DELAY, &mut self.unacked, &mut output, usize::MAX);
+        stream.write_all(&output).await.ok()
+    }
+
     async fn receive(&mut self, stream: &mut TcpStream) -> Option<()> {
         let transport = self.transport?;
-        let mut chunk = [0; 2048];
+        let mut chunk = vec![0; 64 << 10];
         let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
         let mut bytes = [self.session.unfinished(transport), &chunk[..count]].concat();
         let received = self.session.receive(transport, &mut bytes, Instant::now(), &mut self.unacked);
