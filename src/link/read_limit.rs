@@ -7,7 +7,7 @@ const LEAST_BYTES: usize = 1 << 10;
 /// Where a new link begins. Of the smallest commands, this is about a thousand.
 const FIRST_BYTES: usize = 8 << 10;
 /// By how much the limit grows with each read that it cut off.
-const STEP_BYTES: usize = 8 << 10;
+const STEP_BYTES: usize = 2 << 10;
 
 /// Bytes that the next read of a link may take.
 ///
@@ -59,15 +59,15 @@ mod tests {
             (&[][..], 8 << 10, "a new link"),
             (&[(4096, 1)], 8 << 10, "a read that took less than it could"),
             (&[(4096, 100)], 8 << 10, "few enough frames"),
-            (&[(8 << 10, 1)], 16 << 10, "a large frame that filled the read"),
-            (&[(8 << 10, 63)], 16 << 10, "less than half as many frames as there may be"),
+            (&[(8 << 10, 1)], 10 << 10, "a large frame that filled the read"),
+            (&[(8 << 10, 63)], 10 << 10, "less than half as many frames as there may be"),
             (&[(8 << 10, 128)], 8 << 10, "as many frames as there may be"),
             (&[(8 << 10, 129)], 8128, "one frame more"),
             (&[(8190, 910)], 1152, "pings: 128 of 9 bytes"),
             (&[(8190, 910), (1152, 128)], 1152, "it stays"),
             (&[(8190, 910), (1024, 1000)], 1 << 10, "the least that a read takes"),
-            (&[(8 << 10, 0), (16 << 10, 0), (24 << 10, 1)], 32 << 10, "one long frame, step by step"),
-            (&[(8 << 10, 0), (16 << 10, 0), (24_000, 2400)], 1280, "tiny frames behind large ones"),
+            (&[(8 << 10, 0), (10 << 10, 0), (12 << 10, 1)], 14 << 10, "one long frame, step by step"),
+            (&[(8 << 10, 0), (10 << 10, 0), (12_000, 1200)], 1280, "tiny frames behind large ones"),
         ] {
             assert_eq!(after(reads), expected, "{why}");
         }
