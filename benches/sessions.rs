@@ -1,16 +1,14 @@
-//! What sessions cost, and what attackers cost those who have one: figures to read, without a verdict.
+//! What sessions cost: figures to read, without a verdict.
 //!
 //! ```text
 //! cargo bench --bench sessions            runs all measurements, one after the other
-//! cargo bench --bench sessions -- NAME    runs one of them: cpu, memory, herd or attack
+//! cargo bench --bench sessions -- NAME    runs one of them: cpu, memory or herd
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement ends by panicking")]
 
 use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,21 +20,13 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-/// Where the child that plays attackers finds the gateway.
-const TARGET: &str = "FASTWAY_ATTACKED";
-const ATTACKERS: usize = 2000;
 const PLAYERS: usize = 20;
-const PHASE: Duration = Duration::from_secs(10);
 
 fn main() {
-    if let Ok(target) = env::var(TARGET) {
-        return attack(target);
-    }
-    let measurements: [(&str, fn()); 4] = [
+    let measurements: [(&str, fn()); 3] = [
         ("cpu", cpu_of_a_frame_by_plain_links_and_by_secure_sessions),
         ("memory", memory_of_an_idle_session),
         ("herd", how_long_players_take_to_come_back_whose_network_fails_at_one_moment),
-        ("attack", latency_of_live_sessions_while_attackers_open_handshakes),
     ];
     // Cargo adds options for a harness that this program does not have.
     let chosen: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -287,92 +277,4 @@ impl Roaming {
         let mut events = std::iter::from_fn(|| self.session.poll_event());
         events.any(|event| matches!(event, Event::Established { .. } | Event::Resumed { .. }))
     }
-}
-
-fn latency_of_live_sessions_while_attackers_open_handshakes() {
-    let gateway = gateway_with_echo();
-    let mut players: Vec<_> = (0..PLAYERS).map(|_| Player::new(&gateway, true)).collect();
-    latencies(&mut players, Duration::from_secs(1));
-    for round in 0..2 {
-        let quiet = percentiles(latencies(&mut players, PHASE));
-        let mut attack = attackers(gateway.client_addr());
-        thread::sleep(Duration::from_secs(2));
-        let cpu = watch::cpu_time(gateway.pid());
-        let attacked = percentiles(latencies(&mut players, PHASE));
-        let cpu = (watch::cpu_time(gateway.pid()) - cpu).as_secs_f64() / PHASE.as_secs_f64();
-        attack.kill().unwrap();
-        attack.wait().unwrap();
-        let stats = gateway.get("/api/stats");
-        let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
-        println!(
-            "round {round}: p50 and p99 in µs: {quiet:?} quiet, {attacked:?} attacked: p99 x {:.2}; {:.0} % of a core",
-            attacked.1 as f64 / quiet.1 as f64,
-            100.0 * cpu
-        );
-        println!("  handshakes {} refused {}", stats["sessions"]["handshakes"], stats["sessions"]["refused"]);
-        thread::sleep(Duration::from_secs(1));
-    }
-}
-
-/// Round trips of all players, one each 10 ms, in microseconds.
-fn latencies(players: &mut [Player], time: Duration) -> Vec<u128> {
-    thread::scope(|scope| {
-        let playing = players.iter_mut().enumerate().map(|(index, player)| {
-            scope.spawn(move || {
-                thread::sleep(Duration::from_micros(500 * index as u64));
-                let end = Instant::now() + time;
-                let mut taken = Vec::new();
-                while Instant::now() < end {
-                    let began = Instant::now();
-                    player.round(1);
-                    taken.push(began.elapsed().as_micros());
-                    thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
-                }
-                taken
-            })
-        });
-        playing.collect::<Vec<_>>().into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    })
-}
-
-fn percentiles(mut micros: Vec<u128>) -> (u128, u128) {
-    micros.sort_unstable();
-    (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
-}
-
-/// A process of its own that runs when nobody else wants the processor: real attackers bring their own.
-fn attackers(target: SocketAddr) -> Child {
-    let mut child = Command::new("chrt");
-    child.args(["--idle", "0"]).arg(env::current_exe().unwrap());
-    child.env(TARGET, target.to_string()).stdout(Stdio::null()).spawn().unwrap()
-}
-
-/// The child: opens handshakes that it never goes on with, each again a second after it was closed or answered.
-fn attack(target: String) {
-    watch::raise_descriptor_limit();
-    let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
-    let first: &[u8] = session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes.leak();
-    let stopped = AtomicBool::new(false);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        for attacker in 0..ATTACKERS {
-            let target = target.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_micros(500 * attacker as u64)).await;
-                loop {
-                    if let Ok(mut stream) = tokio::net::TcpStream::connect(&target).await {
-                        let _it_may_be_closed = stream.write_all(first).await;
-                        let silence = tokio::time::timeout(Duration::from_secs(1), async {
-                            while let Ok(1..) = stream.read(&mut [0; 256]).await {}
-                        });
-                        let _closed_or_not = silence.await;
-                    }
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-            });
-        }
-        while !stopped.load(Relaxed) {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    });
 }

@@ -39,4 +39,5 @@ mod observer;
 pub mod pool;
 pub mod process;
 pub mod routing;
+mod wake;
 pub mod worker;

@@ -36,6 +36,7 @@ const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: a
 pub struct HttpListener {
     listener: TcpListener,
     addr: SocketAddr,
+    spare: SpareDescriptor,
     config: HttpConfig,
 }
 
@@ -77,7 +78,7 @@ impl HttpListener {
 
         // Has it open its file while there are descriptors; whether there is one is told when somebody looks.
         let _opened = Usage::now();
-        Ok(Self { listener, addr, config })
+        Ok(Self { listener, addr, spare: SpareDescriptor::open(), config })
     }
 
     /// Where it listens.
@@ -98,10 +99,10 @@ impl HttpListener {
         let (phase, watched) = watch::channel(Phase::Serving);
         let app = Arc::new(App::new(&self.config, observer, caller, watched));
         let (end, ended) = channel();
-        let listener = self.listener;
+        let Self { listener, spare, .. } = self;
         thread::Builder::new().name("admin-http".to_owned()).spawn(move || {
             let _told_even_after_a_panic = end;
-            run(runtime, listener, app);
+            run(runtime, listener, spare, app);
         })?;
         Ok(HttpAdmin { phase, ended })
     }
@@ -124,10 +125,10 @@ impl Drop for HttpAdmin {
     }
 }
 
-fn run(runtime: Runtime, listener: TcpListener, app: Arc<App>) {
+fn run(runtime: Runtime, listener: TcpListener, spare: SpareDescriptor, app: Arc<App>) {
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::join!(accept(listener, Arc::clone(&app)), app.broadcast());
+        tokio::join!(accept(listener, spare, Arc::clone(&app)), app.broadcast());
         io::Result::Ok(())
     });
     if let Err(error) = served {
@@ -137,11 +138,9 @@ fn run(runtime: Runtime, listener: TcpListener, app: Arc<App>) {
     runtime.shutdown_timeout(GRACE);
 }
 
-async fn accept(listener: tokio::net::TcpListener, app: Arc<App>) {
+async fn accept(listener: tokio::net::TcpListener, mut spare: SpareDescriptor, app: Arc<App>) {
     let mut connections = Connections::default();
     let mut backoff = Backoff::default();
-    let mut spare = SpareDescriptor::default();
-    spare.keep();
     loop {
         tokio::select! {
             () = app.ended() => break,

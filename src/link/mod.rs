@@ -30,6 +30,7 @@ use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
 use crate::routing::{Cause, LinkAddr, Role, Side};
+use crate::wake::wake_after_look;
 
 /// A link of one worker.
 ///
@@ -166,9 +167,9 @@ impl Link {
         self.waker.clone_from(waker);
     }
 
-    /// Has the link's task look at the link again.
+    /// Has the link's task look at the link again, once those have been looked at whose sockets became readable meanwhile.
     pub(crate) fn wake(&self) {
-        self.waker.wake_by_ref();
+        wake_after_look(&self.waker);
     }
 
     /// Reads into `scratch`; see [`Transport::poll_recv`].

@@ -1,17 +1,17 @@
 //! How much one read takes from a client, so that the work of a turn is bounded by frames and not by bytes alone.
 
 /// Frames that one read should bring at most: a client that sends many tiny ones takes no more of a turn than others.
-const MOST_FRAMES: u64 = 512;
+const MOST_FRAMES: u64 = 128;
 /// Least that a read takes: what a client can send while the worker serves the others.
-const LEAST_BYTES: usize = 4 << 10;
+const LEAST_BYTES: usize = 1 << 10;
 /// Where a new link begins. Of the smallest commands, this is about a thousand.
 const FIRST_BYTES: usize = 8 << 10;
 /// By how much the limit grows with each read that it cut off.
-const STEP_BYTES: usize = 8 << 10;
+const STEP_BYTES: usize = 2 << 10;
 
 /// Bytes that the next read of a link may take.
 ///
-/// It falls at once to the size at which a read brings 512 frames, judged by the frames of the last read, and grows
+/// It falls at once to the size at which a read brings 128 frames, judged by the frames of the last read, and grows
 /// step by step while fewer than half as many fill it. So whoever mixes large frames with floods of tiny ones gains nothing: over
 /// many reads, the tiny ones stay few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +58,16 @@ mod tests {
         for (reads, expected, why) in [
             (&[][..], 8 << 10, "a new link"),
             (&[(4096, 1)], 8 << 10, "a read that took less than it could"),
-            (&[(4096, 400)], 8 << 10, "few enough frames"),
-            (&[(8 << 10, 1)], 16 << 10, "a large frame that filled the read"),
-            (&[(8 << 10, 255)], 16 << 10, "less than half as many frames as there may be"),
-            (&[(8 << 10, 512)], 8 << 10, "as many frames as there may be"),
-            (&[(8 << 10, 513)], 8176, "one frame more"),
-            (&[(8190, 910)], 4608, "pings: 512 of 9 bytes"),
-            (&[(8190, 910), (4608, 512)], 4608, "it stays"),
-            (&[(8190, 910), (2000, 1000)], 4 << 10, "the least that a read takes"),
-            (&[(8 << 10, 0), (16 << 10, 0), (24 << 10, 1)], 32 << 10, "one long frame, step by step"),
-            (&[(8 << 10, 0), (16 << 10, 0), (24_000, 2400)], 5120, "tiny frames behind large ones"),
+            (&[(4096, 100)], 8 << 10, "few enough frames"),
+            (&[(8 << 10, 1)], 10 << 10, "a large frame that filled the read"),
+            (&[(8 << 10, 63)], 10 << 10, "less than half as many frames as there may be"),
+            (&[(8 << 10, 128)], 8 << 10, "as many frames as there may be"),
+            (&[(8 << 10, 129)], 8128, "one frame more"),
+            (&[(8190, 910)], 1152, "pings: 128 of 9 bytes"),
+            (&[(8190, 910), (1152, 128)], 1152, "it stays"),
+            (&[(8190, 910), (1024, 1000)], 1 << 10, "the least that a read takes"),
+            (&[(8 << 10, 0), (10 << 10, 0), (12 << 10, 1)], 14 << 10, "one long frame, step by step"),
+            (&[(8 << 10, 0), (10 << 10, 0), (12_000, 1200)], 1280, "tiny frames behind large ones"),
         ] {
             assert_eq!(after(reads), expected, "{why}");
         }

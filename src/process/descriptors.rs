@@ -74,10 +74,18 @@ impl DescriptorShare {
 }
 
 /// A descriptor that is kept to take a connection in when there is no other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SpareDescriptor(Option<File>);
 
 impl SpareDescriptor {
+    /// Takes the descriptor: before the gateway says that it listens, so that it does not take one that was released to
+    /// accept somebody.
+    pub(crate) fn open() -> Self {
+        let mut spare = Self(None);
+        spare.keep();
+        spare
+    }
+
     /// Takes the descriptor, if there is one and it is not held already.
     pub(crate) fn keep(&mut self) {
         if self.0.is_none() {
@@ -115,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_spare_descriptor_is_given_once_and_only_for_want_of_one() {
-        let mut spare = SpareDescriptor::default();
+        let mut spare = SpareDescriptor(None);
         let (none_left, reset) = (Errno::MFILE.into(), io::ErrorKind::ConnectionReset.into());
         assert!(!spare.release_after(&none_left), "there is none");
         spare.keep();

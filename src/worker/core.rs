@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) pending: PendingByPort,
     pub(super) turns: Turns,
     pub(super) retry_times: RetryTimes,
+    /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
+    pub(super) turns_due: Rc<Notify>,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that are over, and are found for a while.
@@ -129,6 +131,7 @@ impl Core {
             pending: PendingByPort::new(&config, workers),
             turns: Turns::new(share_per_second(&config, workers), started),
             retry_times: RetryTimes::new(started),
+            turns_due: Rc::default(),
             acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
             sealed: Vec::new(),
@@ -266,16 +269,15 @@ impl Core {
         self.scheduled = true;
     }
 
-    /// Ends a turn: one write for each link that was fed, one parcel for each worker.
-    pub(super) fn end_turn(&mut self, pump: &Waker) {
+    /// Ends a turn: one write for each link that was fed, one parcel for each worker. True if there is more to do after
+    /// the next look at the links.
+    pub(super) fn end_turn(&mut self, pump: &Waker) -> bool {
         self.pump.clone_from(pump);
         self.let_through();
         self.flush_dirty();
         self.post_parcels();
         self.scheduled = false;
-        if self.gates.any_open() {
-            self.schedule();
-        }
+        self.gates.any_open()
     }
 
     fn let_through(&mut self) {

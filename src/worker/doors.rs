@@ -80,16 +80,16 @@ pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting
     listeners
         .map(|(side, listener)| {
             let answers_to_the_end = core.borrow().config.side(side).kinds.with_sessions();
-            let task = spawn_local(accept(Rc::clone(core), side, TcpListener::from_std(listener)?));
+            let listener = TcpListener::from_std(listener)?;
+            let task = spawn_local(accept(Rc::clone(core), side, listener, SpareDescriptor::open()));
             Ok(Accepting { task, answers_to_the_end })
         })
         .collect()
 }
 
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
-async fn accept(core: Cell, side: Side, listener: TcpListener) {
+async fn accept(core: Cell, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
     let mut backoff = Backoff::default();
-    let mut spare = SpareDescriptor::default();
     let mut accepted = 0u32;
     core.borrow_mut().accepts(side, false);
     loop {
@@ -155,7 +155,13 @@ fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr)
         return admit(core, Newcomer { side, stream, peer, permit });
     }
     match stream.into_std() {
-        Ok(stream) => shared.mailboxes.send(owner, Message::Admit(Newcomer { side, stream, peer, permit })),
+        Ok(stream) => {
+            let unsent = shared.mailboxes.try_send(owner, Message::Admit(Newcomer { side, stream, peer, permit }));
+            // While the gateway stops, a worker without links is gone: it is this one that tells newcomers.
+            if let Err(Message::Admit(newcomer)) = unsent {
+                admit_from_afar(core, newcomer);
+            }
+        }
         Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
     }
 }

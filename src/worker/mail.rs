@@ -59,7 +59,7 @@ pub enum Message {
     PushOut(LinkAddr),
     /// Look at every link: it is time to.
     Sweep,
-    /// Send the acknowledgements that are due.
+    /// Do what is due by time: acknowledgements, and turns of handshakes.
     Beat,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
@@ -208,8 +208,14 @@ impl Mailboxes {
 
     /// Sends a message. A worker that is gone needs none.
     pub fn send(&self, to: WorkerId, message: Message) {
-        if let Some(sender) = self.senders.get(to.index()) {
-            let _receiver_is_gone = sender.send(message);
+        let _worker_is_gone = self.try_send(to, message);
+    }
+
+    /// Sends a message to a worker, or gives it back if that is gone.
+    pub(super) fn try_send(&self, to: WorkerId, message: Message) -> Result<(), Message> {
+        match self.senders.get(to.index()) {
+            Some(sender) => sender.send(message).map_err(|unsent| unsent.0),
+            None => Err(message),
         }
     }
 

@@ -125,9 +125,9 @@ impl PendingOnPort {
         self.limits.advance(number, progress, Instant::now());
     }
 
-    /// Whether another peer may be answered; see [`PendingHandshakes::may_answer`].
-    pub(super) fn may_answer(&self, now: Instant) -> bool {
-        self.limits.may_answer(now)
+    /// How many more peers may be answered; see [`PendingHandshakes::room_for_answers`].
+    pub(super) fn room_for_answers(&self, now: Instant) -> usize {
+        self.limits.room_for_answers(now)
     }
 
     /// A handshake has come to its own end.

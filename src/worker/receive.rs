@@ -6,11 +6,11 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
 use super::core::Core;
 use super::gates::GateKey;
-use super::tasks::run_again;
 use crate::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
+use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;
@@ -46,7 +46,7 @@ impl Core {
                 Poll::Pending => return Poll::Ready(()),
             }
         }
-        run_again(cx);
+        wake_after_look(cx.waker());
         Poll::Pending
     }
 

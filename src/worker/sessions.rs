@@ -213,8 +213,14 @@ impl Core {
         }
     }
 
+    /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
+    pub(super) fn beat(&mut self) {
+        self.send_acks();
+        self.turns_due.notify_one();
+    }
+
     /// Sends the acknowledgements that are due before the next beat.
-    pub(super) fn send_acks(&mut self) {
+    fn send_acks(&mut self) {
         let until = Instant::now() + BEAT;
         // What is listed again meanwhile, for a limit that is as near, is not looked at again.
         for _ in 0..self.acks_due.len() {

@@ -71,7 +71,7 @@ impl Core {
         }
         self.end_late_handshakes();
         self.forget_late(now);
-        self.send_acks();
+        self.beat();
         self.trim_parcels();
         self.pool.trim();
         self.next_sweep.notify_waiters();

@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -24,6 +23,7 @@ use super::mail::Message;
 use super::shared::Shared;
 use crate::config::Config;
 use crate::routing::{LinkAddr, WorkerId};
+use crate::wake::wake_after_look;
 
 /// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
 const TASKS_PER_LOOK: u32 = 512;
@@ -51,6 +51,7 @@ pub(crate) fn run(
     runtime.block_on(async {
         let core = Rc::new(RefCell::new(Core::new(me, config, shared, Instant::now())));
         let acceptors = accept_from(&core, doors)?;
+        spawn_local(give_turns(Rc::clone(&core)));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
         let _nobody_waits = serving.send(me);
         drop(serving);
@@ -70,7 +71,7 @@ async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: V
             }
             deliver(&core, message);
             if unpacked > MAIL_BYTES_PER_TURN {
-                run_again(cx);
+                wake_after_look(cx.waker());
                 break;
             }
         }
@@ -79,12 +80,22 @@ async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: V
     .await;
 }
 
+/// Gives handshakes their turns: one round for each look at the links that can be read, so that these come first.
+async fn give_turns(core: Cell) {
+    let due = Rc::clone(&core.borrow().turns_due);
+    loop {
+        let any_given = core.borrow_mut().give_turns();
+        match any_given {
+            true => yield_now().await,
+            false => due.notified().await,
+        }
+    }
+}
+
 fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
     let mut core = core.borrow_mut();
-    core.end_turn(cx.waker());
-    if core.give_turns() {
-        // The links that became readable come first.
-        run_again(cx);
+    if core.end_turn(cx.waker()) {
+        wake_after_look(cx.waker());
     }
     if core.is_over() {
         core.publish();
@@ -103,17 +114,11 @@ fn deliver(core: &Cell, message: Message) {
         Message::Resume(resumption) => resume_from_afar(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::Beat => core.borrow_mut().send_acks(),
+        Message::Beat => core.borrow_mut().beat(),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiet => core.borrow_mut().heard_quiet(),
         Message::Ask(question) => question.answer(&mut core.borrow_mut()),
     }
-}
-
-/// Has the task polled again after the runtime has looked for new events. Waking it at once would put it in front of
-/// all sockets that became readable meanwhile.
-pub(super) fn run_again(cx: &mut Context<'_>) {
-    let _first_poll_only_arms_it = pin!(yield_now()).poll(cx);
 }
 
 /// The task of a link.

@@ -9,40 +9,52 @@ use std::time::{Duration, Instant};
 use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
 use tokio::sync::oneshot;
 
-use crate::routing::LinkAddr;
-
-/// Queues of [`Turns`].
-const QUEUES: usize = 3;
+use crate::routing::{LinkAddr, Side};
 
 /// The handshakes of a worker that wait for their turn.
 #[derive(Debug)]
 pub(super) struct Turns {
     pace: HandshakePace,
+    /// The most that may be computed in a second to resume sessions, if that is bounded.
+    resume_budget: Option<HandshakeBudget>,
+    /// The same to open secure ones. Legacy opens cost next to nothing, so they have no budget.
+    open_budget: Option<HandshakeBudget>,
+    /// They do not wait for each other: anybody may open, and on either port.
+    queues: [Queue; 5],
     /// The queue whose turn it is.
     next: usize,
-    /// Resumes and opens do not wait for each other: anybody may open.
-    resumes: Queue,
-    opens: Queue,
-    /// They cost next to nothing, so they have no budget.
-    legacy_opens: Queue,
 }
 
 /// What a handshake is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
-    /// To open a secure session.
-    Open,
-    /// To open a legacy session.
-    LegacyOpen,
+    /// To open a secure session on this port.
+    Open(Side),
+    /// To open a legacy session on this port.
+    LegacyOpen(Side),
     /// To resume the session of this link.
     Resume(LinkAddr),
 }
 
+/// How many opens may be answered on each port now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenRoom {
+    pub(super) client: usize,
+    pub(super) server: usize,
+}
+
+/// Handshakes that are for the same.
 #[derive(Debug)]
 struct Queue {
+    kind: QueueKind,
     waiting: FairQueue<Peer, oneshot::Sender<()>>,
-    /// The most that may be computed in a second, if that is bounded.
-    budget: Option<HandshakeBudget>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum QueueKind {
+    Resumes,
+    Opens(Side),
+    LegacyOpens(Side),
 }
 
 /// Who has a turn within an address prefix: everybody who is new, or one session.
@@ -55,13 +67,16 @@ enum Peer {
 impl Turns {
     /// Nobody waits. At most so many handshakes are computed in a second, for opens, and as many for resumes.
     pub(super) fn new(per_second: Option<u32>, now: Instant) -> Self {
+        use QueueKind::{LegacyOpens, Opens, Resumes};
+        use Side::{Client, Server};
         let budget = || per_second.map(|per_second| HandshakeBudget::new(per_second, now));
+        let kinds = [Resumes, Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
         Self {
             pace: HandshakePace::new(now),
+            resume_budget: budget(),
+            open_budget: budget(),
+            queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new() }),
             next: 0,
-            resumes: Queue::new(budget()),
-            opens: Queue::new(budget()),
-            legacy_opens: Queue::new(None),
         }
     }
 
@@ -71,33 +86,62 @@ impl Turns {
             self.pace.restart(now);
         }
         let (turn, told) = oneshot::channel();
-        match purpose {
-            Purpose::Open => self.opens.waiting.push(prefix, Peer::Newcomer, turn),
-            Purpose::LegacyOpen => self.legacy_opens.waiting.push(prefix, Peer::Newcomer, turn),
-            Purpose::Resume(link) => self.resumes.waiting.push(prefix, Peer::Session(link), turn),
+        let (kind, peer) = match purpose {
+            Purpose::Open(side) => (QueueKind::Opens(side), Peer::Newcomer),
+            Purpose::LegacyOpen(side) => (QueueKind::LegacyOpens(side), Peer::Newcomer),
+            Purpose::Resume(link) => (QueueKind::Resumes, Peer::Session(link)),
+        };
+        if let Some(queue) = self.queues.iter_mut().find(|queue| queue.kind == kind) {
+            queue.waiting.push(prefix, peer, turn);
         }
         told
     }
 
-    /// Gives the turns of a round, to opens only if `may_open`. False if none may be given: it is tried again when a
-    /// handshake has ended, and at the next tick.
-    pub(super) fn give(&mut self, now: Instant, may_open: bool) -> bool {
+    /// Gives the turns of a round, to opens as far as there is `room` for them. False if none may be given: it is tried
+    /// again when a handshake has ended, and at the next tick.
+    pub(super) fn give(&mut self, now: Instant, mut room: OpenRoom) -> bool {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
-        while left > 0 && passed_over < QUEUES {
-            let queue = match self.next {
-                0 => Some(&mut self.resumes),
-                1 => Some(&mut self.opens).filter(|_| may_open),
-                _ => Some(&mut self.legacy_opens).filter(|_| may_open),
-            };
-            match queue.and_then(|queue| queue.give(now)) {
-                Some(()) => (left, passed_over) = (left - 1, 0),
-                None => passed_over += 1,
+        while left > 0 && passed_over < self.queues.len() {
+            if self.give_next(now, &mut room) {
+                (left, passed_over) = (left - 1, 0);
+            } else {
+                passed_over += 1;
             }
-            self.next = (self.next + 1) % QUEUES;
         }
         left < turns
+    }
+
+    /// Gives a turn to the next queue, if somebody is there to take it, and room and budget allow it.
+    fn give_next(&mut self, now: Instant, room: &mut OpenRoom) -> bool {
+        let next = self.next;
+        self.next = (next + 1) % self.queues.len();
+        let Some(Queue { kind, waiting }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty()) else {
+            return false;
+        };
+        let room = match kind {
+            QueueKind::Resumes => None,
+            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(room.of(*side)),
+        };
+        if room.as_deref() == Some(&0) {
+            return false;
+        }
+        let budget = match kind {
+            QueueKind::Resumes => &mut self.resume_budget,
+            QueueKind::Opens(_) => &mut self.open_budget,
+            QueueKind::LegacyOpens(_) => &mut None,
+        };
+        if budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
+            return false;
+        }
+
+        // Whoever has gone meanwhile is passed over.
+        let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| turn.send(()).is_ok());
+        if let Some(room) = room.filter(|_| is_given) {
+            *room -= 1;
+        }
+        is_given
     }
 
     /// A handshake was computed in this time.
@@ -106,23 +150,17 @@ impl Turns {
     }
 
     /// Whether somebody waits for a turn.
-    pub(super) const fn anybody_waits(&self) -> bool {
-        !(self.resumes.waiting.is_empty() && self.opens.waiting.is_empty() && self.legacy_opens.waiting.is_empty())
+    pub(super) fn anybody_waits(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.waiting.is_empty())
     }
 }
 
-impl Queue {
-    fn new(budget: Option<HandshakeBudget>) -> Self {
-        Self { waiting: FairQueue::new(), budget }
-    }
-
-    /// Gives one turn, if there is somebody to take it and the budget allows it.
-    fn give(&mut self, now: Instant) -> Option<()> {
-        if self.waiting.is_empty() || self.budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
-            return None;
+impl OpenRoom {
+    const fn of(&mut self, side: Side) -> &mut usize {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
         }
-        // Whoever has gone meanwhile is passed over.
-        std::iter::from_fn(|| self.waiting.pop()).find_map(|turn| turn.send(()).ok())
     }
 }
 
@@ -137,8 +175,17 @@ mod tests {
         AddressPrefix::V4(Ipv4Addr::new(192, 0, 2, last))
     }
 
+    /// Room for everybody.
+    const ROOM: OpenRoom = OpenRoom { client: usize::MAX, server: usize::MAX };
+    const OPEN: Purpose = Purpose::Open(Side::Client);
+
     fn session(id: u32) -> Purpose {
         Purpose::Resume(LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(id as usize), id: LinkId::new(id) })
+    }
+
+    /// Who has had a turn since the last call.
+    fn told(waiting: &mut [(&'static str, oneshot::Receiver<()>)]) -> Vec<&'static str> {
+        waiting.iter_mut().filter_map(|(name, told)| told.try_recv().is_ok().then_some(*name)).collect()
     }
 
     /// Gives turns until nobody waits, or nobody may have one, and returns who had one, in order.
@@ -149,9 +196,8 @@ mod tests {
     ) -> Vec<&'static str> {
         let mut order = Vec::new();
         loop {
-            turns.give(now, true);
-            let told: Vec<_> =
-                waiting.iter_mut().filter_map(|(name, told)| told.try_recv().is_ok().then_some(*name)).collect();
+            turns.give(now, ROOM);
+            let told = told(waiting);
             if told.is_empty() {
                 return order;
             }
@@ -163,8 +209,8 @@ mod tests {
     fn a_flood_of_one_address_costs_another_one_turn_of_waiting() {
         let now = Instant::now();
         let mut turns = Turns::new(None, now);
-        let flood = (0..50).map(|_| ("flood", turns.wait(prefix(1), Purpose::Open, now))).collect::<Vec<_>>();
-        let honest = ("honest", turns.wait(prefix(2), Purpose::Open, now));
+        let flood = (0..50).map(|_| ("flood", turns.wait(prefix(1), OPEN, now))).collect::<Vec<_>>();
+        let honest = ("honest", turns.wait(prefix(2), OPEN, now));
         let mut waiting: Vec<_> = flood.into_iter().chain([honest]).collect();
         let order = rounds(&mut turns, &mut waiting, now);
         assert_eq!((order.len(), order.iter().position(|name| *name == "honest")), (51, Some(1)));
@@ -186,9 +232,9 @@ mod tests {
     fn strangers_who_open_spend_nothing_of_what_resumes_need() {
         let now = Instant::now();
         let mut turns = Turns::new(Some(10), now);
-        let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), Purpose::Open, now))).collect();
+        let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         waiting.push(("resume", turns.wait(prefix(1), session(1), now)));
-        waiting.push(("legacy", turns.wait(prefix(1), Purpose::LegacyOpen, now)));
+        waiting.push(("legacy", turns.wait(prefix(1), Purpose::LegacyOpen(Side::Client), now)));
         let mut order = rounds(&mut turns, &mut waiting, now);
         order.sort_unstable();
         assert_eq!(order, ["legacy", "open", "resume"], "ten in a second, and one at once");
@@ -198,11 +244,46 @@ mod tests {
     }
 
     #[test]
+    fn a_port_without_room_keeps_the_other_one_waiting_for_nothing() {
+        for (room, expected) in [
+            (OpenRoom { client: 0, server: 2 }, &["resume", "to server", "legacy to server"][..]),
+            (OpenRoom { client: 2, server: 0 }, &["to client", "resume", "legacy to client"]),
+            (OpenRoom { client: 0, server: 0 }, &["resume"]),
+            (OpenRoom { client: 1, server: 1 }, &["to client", "resume", "to server"]),
+        ] {
+            let now = Instant::now();
+            let mut turns = Turns::new(None, now);
+            let mut waiting = [
+                ("to client", OPEN),
+                ("resume", session(1)),
+                ("to server", Purpose::Open(Side::Server)),
+                ("legacy to client", Purpose::LegacyOpen(Side::Client)),
+                ("legacy to server", Purpose::LegacyOpen(Side::Server)),
+            ]
+            .map(|(name, purpose)| (name, turns.wait(prefix(1), purpose, now)));
+            // So much time that everybody may have a turn in one round.
+            turns.give(now + Duration::from_secs(1), room);
+            assert_eq!(told(&mut waiting), expected, "{room:?}");
+        }
+    }
+
+    #[test]
+    fn a_round_answers_no_more_opens_than_there_is_room_for() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let gone = turns.wait(prefix(1), OPEN, now);
+        let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
+        drop(gone);
+        turns.give(now + Duration::from_secs(1), OpenRoom { client: 3, server: 9 });
+        assert_eq!(told(&mut waiting), ["open"; 3], "whoever has gone takes no room");
+    }
+
+    #[test]
     fn whoever_has_gone_is_passed_over() {
         let now = Instant::now();
         let mut turns = Turns::new(None, now);
-        drop(turns.wait(prefix(1), Purpose::Open, now));
-        let mut waiting = [("there", turns.wait(prefix(1), Purpose::Open, now))];
+        drop(turns.wait(prefix(1), OPEN, now));
+        let mut waiting = [("there", turns.wait(prefix(1), OPEN, now))];
         assert_eq!(rounds(&mut turns, &mut waiting, now), ["there"]);
         assert!(!turns.anybody_waits());
     }

@@ -1,12 +1,14 @@
 //! What one address takes is not taken from others: limits are shared out by address.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::Instant;
 
 use fastway_session::{Identity, LegacyConfig, Session, Status};
 use fastway_testkit::{Client, Gateway, KEY, Link, Server, Tunnel, challenge_of, connect_from, watch};
-use fastway_wire::ServerId;
+use fastway_wire::{Command, ServerId};
 use serde_json::{Value, json};
 
 /// How many handshakes the gateways of these tests take, on one worker.
@@ -140,6 +142,45 @@ fn a_session_that_is_resumed_over_and_over_makes_others_wait_for_one_turn_each()
         client.expect_silence();
     }
     expect_most_wait(&flood);
+}
+
+#[test]
+fn an_honest_ping_waits_for_few_of_the_pings_that_strangers_send_at_full_speed() {
+    let gateway = gateway(&[]);
+    let strangers: Vec<TcpStream> =
+        (2..4).map(|last| connect_from((address(last), 0).into(), gateway.client_addr())).collect();
+    let answered = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for stranger in &strangers {
+            scope.spawn(|| keep_writing(stranger, &Command::Ping.encode().repeat(4096)));
+            scope.spawn(|| count_bytes(stranger, &answered));
+        }
+        watch::eventually("the strangers are at full speed", || answered.load(Relaxed) > 10 << 20);
+
+        let mut honest = gateway.client();
+        let mut waited_for: Vec<usize> = (0..31)
+            .map(|_| {
+                let before = answered.load(Relaxed);
+                honest.expect_silence();
+                (answered.load(Relaxed) - before) / Command::Ping.encode().len()
+            })
+            .collect();
+        waited_for.sort_unstable();
+        strangers.iter().for_each(|stranger| stranger.shutdown(Shutdown::Both).unwrap());
+        // Those of one turn or two: in a turn, each stranger has about a thousand.
+        assert!(waited_for[15] < 8_000, "while one was answered, so many others were: {waited_for:?}");
+    });
+}
+
+fn keep_writing(mut stream: &TcpStream, bytes: &[u8]) {
+    while stream.write_all(bytes).is_ok() {}
+}
+
+fn count_bytes(mut stream: &TcpStream, count: &AtomicUsize) {
+    let mut chunk = vec![0; 64 << 10];
+    while let Ok(read @ 1..) = stream.read(&mut chunk) {
+        count.fetch_add(read, Relaxed);
+    }
 }
 
 #[test]

@@ -89,13 +89,12 @@ fn max_bytes_per_second_slows_a_client_down_alone_and_loses_nothing() {
     });
 }
 
-// With one worker: others may still be opening descriptors of their own.
 #[test]
 fn without_descriptors_newcomers_are_turned_away_at_once_and_nobody_else_notices() {
     let gateway = Gateway::with_admin(&[]);
+    gateway.leave_descriptors(7);
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
-    gateway.leave_descriptors(5);
 
     let mut newcomers: Vec<Client> = (0..20).map(|_| gateway.client()).collect();
     let is_served =

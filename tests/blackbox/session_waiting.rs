@@ -249,6 +249,33 @@ fn a_stop_tells_those_who_are_there_and_those_who_come() {
 }
 
 #[test]
+fn those_who_come_while_the_gateway_stops_are_told_so_though_the_worker_that_they_belong_to_has_ended() {
+    let mut gateway = gateway(&["--workers", "2", "--shutdown-grace", "60s"]);
+    // In turns on worker 0 and worker 1.
+    let mut server = gateway.server(7);
+    let (client, tunnel, conn) = joined(&gateway, &mut server);
+    let mut narrow = gateway.narrow_client();
+    // A session that is over, whose player does not know; and a peer that takes nothing.
+    tunnel.cut();
+    expect_interrupted(&gateway);
+    assert_eq!(gateway.ctl(&["kick", &client.id().to_string()]).code, Some(0));
+    server.expect_close(conn);
+    let flooded = narrow.open(&mut server);
+    (0..40).for_each(|_| server.send(flooded, &[0; 64 << 10]));
+    server.expect_silence();
+
+    gateway.signal(Signal::TERM);
+    watch::eventually("the worker without links has ended", || !gateway.has_thread("worker-1"));
+    assert_eq!(tunnel.try_connect(), Err(Fault::Refused(Status::Draining)));
+    let newcomer = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let refused = Tunnel::open(gateway.client_addr(), newcomer).map(drop);
+    assert_eq!(refused, Err(Fault::Refused(Status::Draining)));
+
+    drop((narrow, server));
+    gateway.expect_clean_exit();
+}
+
+#[test]
 fn a_player_who_is_away_when_the_gateway_stops_gets_his_bytes_and_the_reason_within_the_grace() {
     let flags = [&ADMITTED[..], &["--shutdown-grace", "20s", "--admin-addr", "127.0.0.1:0"]].concat();
     on_every_setup(&flags, |gateway| {

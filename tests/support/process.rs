@@ -181,16 +181,25 @@ impl Process {
     /// # Panics
     /// When there is none of that name, or when the system does not let a program trace its child.
     pub fn stop_thread(&self, name: &str) -> StoppedThread {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process runs");
-        let is_it = |dir: &PathBuf| fs::read_to_string(dir.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
-        let thread = threads.filter_map(|entry| Some(entry.ok()?.path())).find(is_it);
-        let thread = thread.unwrap_or_else(|| panic!("no thread {name}"));
+        let thread = self.thread(name).unwrap_or_else(|| panic!("no thread {name}"));
         let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok()).expect("a number");
         let id = nix::unistd::Pid::from_raw(id);
         ptrace::seize(id, ptrace::Options::empty()).expect("a child may be traced");
         ptrace::interrupt(id).expect("it is traced");
         waitpid(id, Some(WaitPidFlag::__WALL)).expect("it stops");
         StoppedThread { id, _of_the_tracing_thread: PhantomData }
+    }
+
+    /// Whether it has a thread of this name.
+    pub fn has_thread(&self, name: &str) -> bool {
+        self.thread(name).is_some()
+    }
+
+    /// The directory of a thread below `/proc`.
+    fn thread(&self, name: &str) -> Option<PathBuf> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process runs");
+        let is_it = |dir: &PathBuf| fs::read_to_string(dir.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+        threads.filter_map(|entry| Some(entry.ok()?.path())).find(is_it)
     }
 
     /// From now on [`Process::wait_log`] only looks at lines that are logged after this call or after its last match.

@@ -102,11 +102,12 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
         }
     }
 
-    /// Whether another peer may be answered. Those that were answered within the last second take half of the table at
+    /// How many more peers may be answered. Those that were answered within the last second take half of the table at
     /// most: they take themselves to be let in, and must not be dropped for newcomers before they can have proven it.
-    pub fn may_answer(&self, now: Instant) -> bool {
+    pub fn room_for_answers(&self, now: Instant) -> usize {
+        let half = self.limits.at_once.div_ceil(2);
         let is_recent = |(at, _): &&(Instant, K)| now.saturating_duration_since(*at) < TIME_TO_PROVE;
-        self.answered.iter().rev().take_while(is_recent).count() < self.limits.at_once.div_ceil(2)
+        half - self.answered.iter().rev().take(half).take_while(is_recent).count()
     }
 
     /// A handshake has ended, well or not.
@@ -218,12 +219,16 @@ mod tests {
             handshakes.begin(key, prefix(address), now);
         }
         handshakes.advance(0, Progress::Answered, now);
-        assert!(handshakes.may_answer(now));
+        assert_eq!(handshakes.room_for_answers(now), 1);
         handshakes.advance(1, Progress::Answered, now);
-        assert!(!handshakes.may_answer(now + TIME_TO_PROVE - Duration::from_millis(1)));
-        assert!(handshakes.may_answer(now + TIME_TO_PROVE), "whoever proves nothing holds nobody up for longer");
+        assert_eq!(handshakes.room_for_answers(now + TIME_TO_PROVE - Duration::from_millis(1)), 0);
+        assert_eq!(
+            handshakes.room_for_answers(now + TIME_TO_PROVE),
+            2,
+            "whoever proves nothing holds nobody up for longer"
+        );
         handshakes.end(0);
-        assert!(handshakes.may_answer(now), "it has proven itself");
+        assert_eq!(handshakes.room_for_answers(now), 1, "it has proven itself");
         handshakes.end(1);
         assert!(handshakes.answered.is_empty());
     }

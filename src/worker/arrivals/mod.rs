@@ -41,7 +41,7 @@ use super::pending::NoTurn;
 use super::retry_after::when_full;
 use super::sessions::{Answered, ResumeEnd};
 use super::tasks::Cell;
-use super::turns::Purpose;
+use super::turns::{OpenRoom, Purpose};
 use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
 use crate::first_bytes::Mistake;
@@ -107,7 +107,7 @@ async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: P
     let (given, no_turn) = {
         let (mut state, now) = (core.borrow_mut(), Instant::now());
         let no_turn = state.pending.of_mut(side).wait(number);
-        state.schedule();
+        state.turns_due.notify_one();
         if !state.turns.anybody_waits() {
             state.retry_times.restart(now);
         }
@@ -210,8 +210,8 @@ fn refuse_unread(core: &Cell, newcomer: Newcomer<TcpStream>, no_turn: NoTurn) ->
             }
             Ok(link) => {
                 let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
-                core.shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
-                Ok(())
+                let unsent = core.shared.mailboxes.try_send(link.worker, Message::Resume(Box::new(resumption)));
+                unsent.map_err(|_worker_has_ended| no_turn.into())
             }
             // There is nothing to come again for.
             Err(_) => Err(no_turn.into()),
@@ -269,8 +269,8 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
 async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
     let purpose = match open.kind() {
-        LinkKind::Legacy => Purpose::LegacyOpen,
-        LinkKind::Plain | LinkKind::Secure => Purpose::Open,
+        LinkKind::Legacy => Purpose::LegacyOpen(side),
+        LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
     };
     if let Err(no_turn) = turn(core, side, peer, number, purpose).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
@@ -330,8 +330,14 @@ async fn route_resume(
         Ok(link) if link.worker == me => resume_here(core, side, link, resume, stream, peer, number).await,
         Ok(link) => {
             let resumption = Resumption { side, link, resume, stream: stream.into_std()?, peer };
-            shared.mailboxes.send(link.worker, Message::Resume(Box::new(resumption)));
-            Ok(())
+            match shared.mailboxes.try_send(link.worker, Message::Resume(Box::new(resumption))) {
+                // While the gateway stops, a worker is gone once all of its sessions are over.
+                Err(Message::Resume(unsent)) => {
+                    let Resumption { resume, stream, .. } = *unsent;
+                    refuse(core, TcpStream::from_std(stream)?, &Request::Resume(resume), Status::Draining).await
+                }
+                _ => Ok(()),
+            }
         }
     }
 }
@@ -444,9 +450,7 @@ impl Core {
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
         self.pending.of_mut(side).end(number);
-        if self.turns.anybody_waits() {
-            self.schedule();
-        }
+        self.turns_due.notify_one();
         if let Err(failure) = outcome {
             self.arrival_failed(side, peer, &failure);
         }
@@ -469,14 +473,15 @@ impl Core {
         no_turn.into()
     }
 
-    /// Gives handshakes their turns; true if there are more to be given after the next look at the links.
+    /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
     pub(super) fn give_turns(&mut self) -> bool {
         if !self.turns.anybody_waits() {
             return false;
         }
         let now = Instant::now();
-        let may_open = [Side::Client, Side::Server].into_iter().all(|side| self.pending.of(side).may_answer(now));
-        self.turns.give(now, may_open) && self.turns.anybody_waits()
+        let room = |side| self.pending.of(side).room_for_answers(now);
+        let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
+        self.turns.give(now, room)
     }
 
     fn refused(&mut self, request: &Request, status: Status) {
