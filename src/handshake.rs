@@ -79,7 +79,7 @@ impl HandshakeFailure {
 /// How long what may be another protocol's first message has to grow into an answer to the challenge.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks a server who it is. It waits for the answer as long as its caller does; `pause` is over after [`PAUSE`].
+/// Asks a server who it is. It waits for the answer as long as its caller does; `pause` is over after `PAUSE`.
 ///
 /// # Errors
 /// The peer left, or does not know the key, or is no server.

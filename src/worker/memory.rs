@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fastway_service::{AddressPrefix, ByteAccount, ByteHolder};
+use rustc_hash::FxHashSet;
 
 use super::core::Core;
 use super::gates::GateKey;
@@ -66,7 +67,7 @@ impl Memory {
         let Some(list) = lists.get_mut(worker.index()) else { return Default::default() };
         *list = mine;
         let all = lists.concat();
-        let closed = self.account.first_to_close(&all, links);
+        let closed: FxHashSet<LinkAddr> = self.account.first_to_close(&all, links).into_iter().collect();
         let Some(list) = lists.get_mut(worker.index()) else { return Default::default() };
         let closed: Vec<_> = list.extract_if(.., |holder| closed.contains(&holder.key)).collect();
         let freed: usize = closed.iter().map(|holder| holder.bytes).sum();
