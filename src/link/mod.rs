@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use age::{Held, HeldSince};
+use age::{Held, HeldFor};
 use fastway_session::Session;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
@@ -71,7 +71,7 @@ pub struct Link {
     pub(crate) traffic: Traffic,
     pub(crate) watch: Watch,
     pub(crate) inbox: Inbox,
-    held_since: Option<Box<HeldSince>>,
+    held_for: Option<Box<HeldFor>>,
     pub(crate) peer: SocketAddr,
     pub(crate) opened: Instant,
     permit: Permit,
@@ -141,7 +141,7 @@ impl Link {
             outbox: Outbox::default(),
             partial_bytes: 0,
             accounted_bytes: 0,
-            held_since: None,
+            held_for: None,
             waker: Waker::noop().clone(),
             state: State::Open,
             read_limit: match role.side() {
@@ -266,7 +266,6 @@ impl Link {
     /// Has the time begin anew for which more may wait for a client than its bounds allow: its session has lost its
     /// transport or has another one.
     pub(crate) fn restart_grace(&mut self) {
-        self.held_since = None;
         self.watch.over_since = None;
         self.waits.end(WaitReason::OutboxFull);
     }
@@ -329,26 +328,32 @@ impl Link {
         self.partial_bytes + self.outbox.held_bytes() + session
     }
 
-    /// Notes since when the link has held what it holds; each sweep does.
-    pub(crate) fn look_at_held(&mut self, now: Millis) {
+    /// Notes for how long the link has held what it holds; each sweep does, `elapsed` after the one before.
+    pub(crate) fn look_at_held(&mut self, elapsed: Duration) {
+        if self.is_interrupted() {
+            return;
+        }
         if self.accounted_bytes == 0 {
-            self.held_since = None;
+            self.held_for = None;
             return;
         }
         let unacked = self.session().map_or(0, SessionTransport::unacknowledged_bytes) as u64;
+        let (is_partial, waiting_bytes) = (!self.inbox.is_empty(), self.outbox.waiting().bytes as u64);
+        let is_explained = is_partial || waiting_bytes + unacked > 0;
         let held = Held {
             received_frames: self.traffic.received_frames,
-            is_partial: !self.inbox.is_empty(),
-            queued_bytes: self.traffic.sent_bytes + self.outbox.waiting().bytes as u64,
+            is_partial,
+            queued_bytes: self.traffic.sent_bytes + waiting_bytes,
             taken_bytes: self.traffic.sent_bytes.saturating_sub(unacked),
+            is_other: !is_explained || self.session().is_some_and(SessionTransport::has_read_ahead),
         };
-        let since = self.held_since.get_or_insert_default();
-        **since = since.look(held, now);
+        let held_for = self.held_for.get_or_insert_default();
+        **held_for = held_for.look(held, elapsed);
     }
 
-    /// Since when, to within a sweep, the oldest bytes have been held for the link.
-    pub(crate) fn held_since(&self) -> Option<Millis> {
-        self.held_since.as_deref().and_then(|since| since.oldest())
+    /// For how long the oldest bytes have been held for the link, as far as the sweeps know.
+    pub(crate) fn held_for(&self) -> Duration {
+        self.held_for.as_deref().map_or(Duration::ZERO, |held_for| held_for.oldest())
     }
 
     /// Whether its session waits for a stream.

@@ -162,18 +162,7 @@ impl Core {
 
     fn holders(&self) -> Vec<ByteHolder<LinkAddr>> {
         let links = self.links.iter().map(|(_, link)| link);
-        let clients = links.filter(|link| link.role.side() == Side::Client && link.state == State::Open);
-        let holders = clients.filter(|link| link.accounted_bytes > 0).map(|link| self.holder(link));
-        holders.collect()
-    }
-
-    fn holder(&self, link: &Link) -> ByteHolder<LinkAddr> {
-        ByteHolder {
-            key: link.addr,
-            prefix: AddressPrefix::from(link.peer.ip()),
-            bytes: link.accounted_bytes,
-            age: link.held_since().map(|since| self.now.since(since)).unwrap_or_default(),
-        }
+        links.filter(|link| link.accounted_bytes > 0).map(Link::as_holder).collect()
     }
 
     /// Bytes that may wait for one server: all servers together have a quarter of the bound, each an equal share of it.
@@ -181,5 +170,16 @@ impl Core {
         let most = self.config.server.send_queue_bytes;
         let servers = self.shared.registry.servers().max(1);
         most.min(self.shared.memory.account.bound() / SERVERS_PART / servers)
+    }
+}
+
+impl Link {
+    fn as_holder(&self) -> ByteHolder<LinkAddr> {
+        ByteHolder {
+            key: self.addr,
+            prefix: AddressPrefix::from(self.peer.ip()),
+            bytes: self.accounted_bytes,
+            age: self.held_for(),
+        }
     }
 }

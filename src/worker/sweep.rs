@@ -44,7 +44,6 @@ impl Core {
         self.load.measure(elapsed);
         let allowance = self.next_allowance(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
-        self.share_out_memory();
         for index in 0..self.links.capacity() {
             let slot = Slot::from_index(index);
             if !lost.is_zero() {
@@ -52,6 +51,9 @@ impl Core {
             }
             if let Some(allowance) = allowance {
                 self.allow(slot, allowance);
+            }
+            if let Some(link) = self.links.get_mut(index) {
+                link.look_at_held(elapsed.saturating_sub(lost));
             }
             match self.examine(slot) {
                 Some(CloseReason::Idle { .. } | CloseReason::Stalled { .. }) if self.has_session(slot) => {
@@ -69,6 +71,7 @@ impl Core {
             }
             self.remove_if_done(slot);
         }
+        self.share_out_memory();
         self.end_late_handshakes();
         self.forget_late(now);
         self.beat();
@@ -181,7 +184,6 @@ impl Core {
             return Some(lost.into());
         }
         link.trim();
-        link.look_at_held(now);
         let (quiet, stuck) = link.watch_times(now);
         if link.is_interrupted() {
             return None;
@@ -215,9 +217,13 @@ impl Link {
         if !self.watch.heard {
             self.inbox.trim();
         }
-        if !self.watch.progressed {
+        let is_quiet = !self.watch.progressed;
+        if is_quiet {
             self.outbox.trim();
-            if let Some((session, ..)) = self.session_parts() {
+        }
+        if let Some((session, ..)) = self.session_parts() {
+            session.shrink_after_burst();
+            if is_quiet {
                 session.trim();
             }
         }

@@ -145,3 +145,29 @@ fn what_sessions_have_not_acknowledged_counts_as_held() {
         drop(sessions);
     });
 }
+
+#[test]
+fn what_legacy_sessions_keep_to_send_it_again_pauses_nobody() {
+    let flags = [ADMIN, "--client-link=legacy", "--max-buffered-bytes=8M", "--client-snet-buffer=1M"];
+    on_every_setup(&flags, |gateway| {
+        let mut server = gateway.server(7);
+        let mut players: Vec<_> = (0..12)
+            .map(|_| {
+                let (link, tunnel) = Tunnel::legacy(gateway.client_addr(), false);
+                (Client::over(link), tunnel)
+            })
+            .collect();
+        let conns: Vec<ConnId> = players.iter_mut().map(|(player, _)| player.open(&mut server)).collect();
+
+        // 9 MiB in all, which the gateway keeps, beside the 8 MiB that the links may hold.
+        for _ in 0..12 {
+            for ((player, _), conn) in players.iter_mut().zip(&conns) {
+                server.send(*conn, &[b'l'; 64 * KIB]);
+                player.expect_data(*conn, &[b'l'; 64 * KIB]);
+            }
+        }
+        let memory = memory(gateway);
+        assert_eq!(memory["readers_paused"], false, "{memory}");
+        assert_eq!(closed_for_memory(gateway), 0);
+    });
+}

@@ -36,7 +36,7 @@ pub struct ByteHolder<K> {
     pub prefix: AddressPrefix,
     /// Bytes that are held for it.
     pub bytes: usize,
-    /// For how long the oldest of these have been held, or a little less.
+    /// For how long the oldest of these have been held, as far as is known: not longer.
     pub age: Duration,
 }
 

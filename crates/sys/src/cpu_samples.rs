@@ -115,10 +115,16 @@ impl Sampler {
     /// `counted`: the CPU time of a thread that is to be in no sample.
     fn attach(&mut self, counted: impl Fn(&ThreadClock) -> io::Result<Duration>) -> io::Result<()> {
         let threads = threads()?;
-        self.timers.retain(|timer| threads.contains(&timer.thread));
+        // The list may lack a thread that lives, when another one ends while it is read.
+        let is_gone = |thread: i32| !threads.contains(&thread) && ThreadClock::of(thread).now().is_err();
+        self.timers.retain(|timer| !is_gone(timer.thread));
         // A thread keeps its slot as long as it lives, so that a slot never has two who write.
-        let gone = |slot: &&Slot| !threads.contains(&slot.thread.load(Ordering::Relaxed));
-        SLOTS.iter().filter(gone).for_each(|slot| slot.thread.store(NO_THREAD, Ordering::Release));
+        for slot in &SLOTS {
+            let thread = slot.thread.load(Ordering::Relaxed);
+            if thread != NO_THREAD && is_gone(thread) {
+                slot.thread.store(NO_THREAD, Ordering::Release);
+            }
+        }
         let attached: HashSet<i32> = self.timers.iter().map(|timer| timer.thread).collect();
         for thread in threads.difference(&attached).copied() {
             let Some((index, slot)) = slot_for(thread) else {

@@ -7,6 +7,9 @@ use fastway_session::ReplayBuffer;
 use crate::link::Outbox;
 use crate::pool::LocalPool;
 
+/// Room that is kept though little is in it, in bytes.
+const MOST_SPARE: usize = 64 << 10;
+
 /// Bytes that were sent, or are about to be, and are not acknowledged; and which of them answer the peer's own requests:
 /// these must not become many because the peer acknowledges nothing.
 #[derive(Debug, Default)]
@@ -57,6 +60,13 @@ impl Kept {
     /// Memory that it takes, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Gives up room that is left from a burst, and is much more than what is in it.
+    pub(super) fn shrink_after_burst(&mut self) {
+        if self.bytes.capacity() > MOST_SPARE + 4 * self.bytes.len() {
+            self.bytes.shrink_to(2 * self.bytes.len());
+        }
     }
 
     /// Gives up room that is not needed now.

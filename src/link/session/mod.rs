@@ -186,10 +186,11 @@ impl SessionTransport {
         self.kept.len() + self.session.kept_bytes() + self.ahead.len()
     }
 
-    /// Memory that its buffers take, in bytes.
+    /// Memory that its buffers take, in bytes, but for what a legacy session keeps all the time to send it again.
     pub fn held_bytes(&self) -> usize {
+        let unfinished = if self.kind == LinkKind::Secure { self.session.kept_bytes() } else { 0 };
         let sealed: usize = self.live.iter().chain(&self.candidates).map(Carrier::held_bytes).sum();
-        self.kept.held_bytes() + self.session.kept_bytes() + self.ahead.capacity() + sealed
+        self.kept.held_bytes() + unfinished + self.ahead.capacity() + sealed
     }
 
     /// Whether bytes are there that were read before the link was.
@@ -553,6 +554,11 @@ impl SessionTransport {
             _ => false,
         };
         tells.then_some(self.session)
+    }
+
+    /// Gives up memory that a burst has left.
+    pub fn shrink_after_burst(&mut self) {
+        self.kept.shrink_after_burst();
     }
 
     /// Gives up memory that is not needed now.
