@@ -48,7 +48,7 @@ namespace Fastway.Tests.EndPoints
         [TestCase(LinkKind.Plain, LinkKind.Legacy, LostReason.NotAdmitted, "a legacy session")]
         [TestCase(LinkKind.Legacy, LinkKind.Secure, LostReason.NotAdmitted, "a secure session")]
         [TestCase(LinkKind.Secure, LinkKind.Legacy, LostReason.TurnedAway, "a legacy session")]
-        [TestCase(LinkKind.Secure, LinkKind.Plain, LostReason.ConnectTimedOut, "sent no challenge")]
+        [TestCase(LinkKind.Secure, LinkKind.Plain, LostReason.NotAdmitted, "a plain link")]
         public void A_server_of_another_kind_is_told_what_to_set(string port, string kind, LostReason reason, string words)
         {
             var gateway = StartGateway(LinkKind.Flags(port));
