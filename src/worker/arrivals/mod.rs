@@ -359,6 +359,7 @@ async fn resume_here(
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer, handshake);
     match resumed {
         Ok(Answered::Taken) => {
+            core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
             let _proven_or_given_up = over.await;
             Ok(())
         }
