@@ -1,10 +1,9 @@
 //! The memory that is held for all links has a bound, and whoever wastes it gives way first.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use fastway_session::Identity;
-use fastway_testkit::{Client, Gateway, Link, Message, Tunnel, data, on_every_setup, watch};
+use fastway_testkit::{Client, Gateway, Link, Message, Sender, Tunnel, data, on_every_setup, watch};
 use fastway_wire::{Command, ConnId};
 use serde_json::Value;
 
@@ -38,6 +37,30 @@ fn half_a_frame(gateway: &Gateway) -> Link {
         let _given_up = sender.try_send_raw(&frame);
     });
     link
+}
+
+/// A server sends each of these connections so many blocks of 64 KiB, and then a last message on `used`. The most that
+/// the gateway held meanwhile, as far as one who asks again and again sees.
+fn most_held_while_sending(
+    gateway: &Gateway,
+    mut sender: Sender,
+    conns: &[ConnId],
+    blocks: usize,
+    used: ConnId,
+) -> u64 {
+    let mut most = 0;
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            for _ in 0..blocks {
+                conns.iter().for_each(|conn| sender.send(*conn, &[b's'; 64 * KIB]));
+            }
+            sender.send(used, b"the end");
+        });
+        while !sending.is_finished() {
+            most = most.max(held_bytes(gateway));
+        }
+    });
+    most
 }
 
 #[test]
@@ -75,21 +98,8 @@ fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothin
 
         // 4.5 MiB for each. The system takes 0.5 to 3 MiB of it, so that no client has more than may wait for it, and all
         // together have more than is held without a pause.
-        let mut sender = server.sender();
-        let done = AtomicBool::new(false);
-        let mut most = 0;
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..72 {
-                    conns.iter().for_each(|conn| sender.send(*conn, &[b's'; 64 * KIB]));
-                }
-                sender.send(used, b"the end");
-                done.store(true, Relaxed);
-            });
-            player.expect_data(used, b"the end");
-            most = most.max(held_bytes(gateway));
-        });
-        assert!(done.load(Relaxed), "the server was paused, and went on");
+        let most = most_held_while_sending(gateway, server.sender(), &conns, 72, used);
+        player.expect_data(used, b"the end");
         watch::eventually("readers go on", || memory(gateway)["readers_paused"] == false);
         assert!(most <= 32 * MIB, "{most} bytes are held");
         assert!(closed_for_memory(gateway) >= 2, "{}", closed_for_memory(gateway));
@@ -129,16 +139,9 @@ fn what_sessions_have_not_acknowledged_counts_as_held() {
         };
         let (conns, sessions): (Vec<ConnId>, Vec<_>) = (0..20).map(|_| open()).unzip();
 
-        let mut sender = server.sender();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..16 {
-                    conns.iter().for_each(|conn| sender.send(*conn, &[b's'; 64 * KIB]));
-                }
-                sender.send(used, b"the end");
-            });
-            player.expect_data(used, b"the end");
-        });
+        let most = most_held_while_sending(gateway, server.sender(), &conns, 16, used);
+        assert!(most <= 16 * MIB, "{most} bytes are held");
+        player.expect_data(used, b"the end");
         watch::eventually("readers go on", || memory(gateway)["readers_paused"] == false);
         assert!(closed_for_memory(gateway) >= 5, "{}", closed_for_memory(gateway));
         gateway.still_serves();
