@@ -174,10 +174,16 @@ install_msrv() {
     rustup toolchain install "$msrv.0" --profile minimal
 }
 
-# The crates see each other's packages here, as they would in a registry; the network is not asked.
+# The crates see each other's packages here, as they would in a registry; the network is not asked. Cargo keeps what it has unpacked
+# and compiled from a registry, and asks for no more than name and version: what another commit has left is removed first.
 package() {
-    cargo package --locked --offline --allow-dirty --package fastway-wire --package fastway-session \
-        --package fastway-client
+    local unpacked=${CARGO_HOME:-$HOME/.cargo}/registry/src
+    local packages=$target/packages
+    mkdir -p "$packages" "$unpacked"
+    find "$packages" -name '*fastway[-_]*' -prune -exec rm -rf {} +
+    find "$unpacked" -path "$unpacked/-*/fastway-*" -prune -exec rm -rf {} +
+    cargo package --locked --offline --allow-dirty --target-dir "$packages" \
+        --package fastway-wire --package fastway-session --package fastway-client
 }
 
 test_release() {
