@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::load::Tally;
+use crate::load::Stats;
 use crate::outcome::{float, micros};
 
 /// The line is not drawn more often.
@@ -38,17 +38,17 @@ impl Progress {
     }
 
     /// Draws the state, if it is time to.
-    pub(crate) fn show(&mut self, tally: Option<&Tally>) {
+    pub(crate) fn show(&mut self, stats: Option<&Stats>) {
         let now = Instant::now();
         if !self.terminal || self.drawn.is_some_and(|drawn| now - drawn.at < REDRAW) {
             return;
         }
-        let frames = tally.map_or(0, |tally| tally.frames);
+        let frames = stats.map_or(0, |stats| stats.frames);
         let elapsed = self.begun.elapsed().as_secs_f64();
-        let line = match (tally, self.drawn) {
-            (Some(tally), Some(before)) if before.frames > 0 && frames >= before.frames => {
+        let line = match (stats, self.drawn) {
+            (Some(stats), Some(before)) if before.frames > 0 && frames >= before.frames => {
                 let rate = float(frames - before.frames) / (now - before.at).as_secs_f64();
-                let at = |quantile| micros(tally.latency.value_at_quantile(quantile));
+                let at = |quantile| micros(stats.latency.value_at_quantile(quantile));
                 format!("{elapsed:.1} s  {rate:.0} frames/s  p50 {:.0} µs  p99 {:.0} µs", at(0.5), at(0.99))
             }
             (Some(_), _) => format!("{elapsed:.1} s  recording"),

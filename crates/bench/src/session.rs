@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::load::{Conduct, Fault, Layout, Part, Scene, Tally, Traffic, Watch, run};
+use crate::load::{Conduct, Fault, Layout, Part, Setup, Stats, Traffic, Watch, run};
 use crate::outcome::{Generator, Latency, Outcome, Plots, Process, float};
 use crate::progress::Progress;
 use crate::target::{Allocations, Gateway, Named, TargetError, Template, Usage};
@@ -144,12 +144,12 @@ impl<'a> Session<'a> {
         on_part: &mut dyn FnMut(usize) -> Result<(), Fault>,
     ) -> Result<Recorded, Fault> {
         let Settings { warmup, patience, max_lag, spin, seed, .. } = self.settings;
-        let scene = Scene::open(&self.gateway.doors, layout, self.interrupted)?;
+        let setup = Setup::open(&self.gateway.addrs, layout, self.interrupted)?;
         let conduct = Conduct { warmup, parts, patience, max_lag, spin, seed };
         let (gateway, allocations) = (self.gateway, self.allocations());
         let progress = &mut *self.progress;
         let mut observer = Observer { gateway, allocations, progress, on_part, usage: Vec::new(), begun: None };
-        let parts = run(scene, traffic, &conduct, &mut observer, self.interrupted)?;
+        let parts = run(setup, traffic, &conduct, &mut observer, self.interrupted)?;
         Ok(Recorded { parts, usage: observer.usage, allocated: observer.allocations.by_part() })
     }
 }
@@ -157,24 +157,24 @@ impl<'a> Session<'a> {
 impl Recorded {
     /// The findings of the parts that are `wanted`, by their number, as one.
     pub(crate) fn findings(&self, wanted: impl Fn(usize) -> bool) -> Findings {
-        let tally = self.tally(&wanted);
+        let stats = self.stats(&wanted);
         let processes = choose(&self.usage, &wanted).map(|(before, after)| Process::between(before, after));
         let busy: Vec<f64> = choose(&self.parts, &wanted).map(|part| part.busy).collect();
         Findings {
-            seconds: tally.time().as_secs_f64(),
-            frames: tally.frames,
-            payload_bytes: tally.bytes,
+            seconds: stats.time().as_secs_f64(),
+            frames: stats.frames,
+            payload_bytes: stats.bytes,
             process: processes.reduce(Process::and),
             allocated_bytes: choose(&self.allocated, &wanted).copied().reduce(|sum, bytes| sum + bytes),
-            generator: Generator::of(busy.iter().sum::<f64>() / float(busy.len().max(1) as u64), &tally.lag),
+            generator: Generator::of(busy.iter().sum::<f64>() / float(busy.len().max(1) as u64), &stats.lag),
             details: Map::new(),
-            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline, ..Plots::default() },
+            plots: Plots { latency: Some(stats.latency), timeline: stats.timeline, ..Plots::default() },
         }
     }
 
     /// What was counted in the parts that are `wanted`.
-    pub(crate) fn tally(&self, wanted: impl Fn(usize) -> bool) -> Tally {
-        Tally::join(choose(&self.parts, wanted).map(|part| &part.tally))
+    pub(crate) fn stats(&self, wanted: impl Fn(usize) -> bool) -> Stats {
+        Stats::join(choose(&self.parts, wanted).map(|part| &part.stats))
     }
 }
 
@@ -215,8 +215,8 @@ impl Watch for Observer<'_> {
         Ok(())
     }
 
-    fn look(&mut self, tally: Option<&Tally>) -> Result<(), Fault> {
-        self.progress.show(tally);
+    fn look(&mut self, stats: Option<&Stats>) -> Result<(), Fault> {
+        self.progress.show(stats);
         Ok(())
     }
 }

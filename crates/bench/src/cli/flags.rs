@@ -7,7 +7,7 @@ use argh::FromArgs;
 
 use super::values::{MaybeRate, Rate, Size, Time};
 use crate::load::LinkKind;
-use crate::works::TroubleKind;
+use crate::works::MisbehaviourKind;
 
 /// Measures gateways that speak the fastway mux protocol, and checks every payload and the order while it does. Exit
 /// code: 0; 1 for a run that failed; 2 for a faulty command line; 130 after Ctrl-C.
@@ -303,8 +303,8 @@ work! {
     #[argh(subcommand, name = "stall")]
     StallFlags {
         /// stops-reading, floods, garbage or handshakes (default stops-reading)
-        #[argh(option, default = "TroubleKind::StopsReading", arg_name = "kind")]
-        trouble: TroubleKind,
+        #[argh(option, default = "MisbehaviourKind::StopsReading", arg_name = "kind")]
+        trouble: MisbehaviourKind,
 
         /// links of the others (default 100)
         #[argh(option, default = "100", arg_name = "n")]

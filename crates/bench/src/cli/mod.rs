@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use crate::load::{Doors, LinkKind, TAG_BYTES};
+use crate::load::{GatewayAddrs, LinkKind, TAG_BYTES};
 use crate::session::Settings;
 use crate::target::{self, Named, Source, Template};
 use crate::works::{Churn, Echo, GOALS, Idle, Kind, Large, Mixed, Push, Rate, SUITE, Stall, Work, preset};
@@ -137,9 +137,9 @@ fn gateway(run: RunFlags, key: Option<String>) -> Result<Named, UsageError> {
     let (allocations, players) = (run.allocations.as_deref().map(question).transpose()?, run.link);
     match (run.gateway, run.client_addr, run.server_addr) {
         (None, Some(client), Some(server)) => {
-            let doors = Doors { client, server, key: run.key.or(key).unwrap_or_default(), players };
+            let addrs = GatewayAddrs { client, server, key: run.key.or(key).unwrap_or_default(), players };
             let name = client.to_string();
-            Ok(Named { name, source: Source::Running { doors, pid: run.pid }, allocations, players })
+            Ok(Named { name, source: Source::Running { addrs, pid: run.pid }, allocations, players })
         }
         (Some(command), None, None) => {
             let template = Template::parse(&command).map_err(|error| UsageError(format!("--gateway: {error}")))?;

@@ -69,7 +69,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Allocations(#[from] AllocationsError),
     #[error("{0}")]
-    Trouble(String),
+    Other(String),
     #[error("interrupted")]
     Interrupted,
     #[error("the kernel refuses: {0}")]

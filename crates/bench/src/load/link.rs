@@ -1,16 +1,16 @@
-//! One physical link of the generator: a non-blocking carrier, what came in part, and what waits to be sent.
+//! One physical link of the generator: a non-blocking transport, what came in part, and what waits to be sent.
 
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 
-use super::carrier::Carrier;
+use super::transport::Transport;
 
 /// Bytes at the front of the output that were sent are forgotten above this.
 const FORGET: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    carrier: Carrier,
+    transport: Transport,
     partial: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
@@ -21,14 +21,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Takes over a carrier that was set up by blocking calls, and what came by it and was not looked at.
-    pub(crate) fn new(carrier: Carrier, partial: Vec<u8>) -> io::Result<Self> {
-        carrier.socket().set_nonblocking(true)?;
-        Ok(Self { carrier, partial, output: Vec::new(), sent: 0, dirty: false, blocked: false })
+    /// Takes over a transport that was set up by blocking calls, and what came by it and was not looked at.
+    pub(crate) fn new(transport: Transport, partial: Vec<u8>) -> io::Result<Self> {
+        transport.socket().set_nonblocking(true)?;
+        Ok(Self { transport, partial, output: Vec::new(), sent: 0, dirty: false, blocked: false })
     }
 
     pub(crate) const fn socket(&self) -> &TcpStream {
-        self.carrier.socket()
+        self.transport.socket()
     }
 
     /// What is to be sent next is appended here.
@@ -43,7 +43,7 @@ impl Link {
             return Err(ErrorKind::FileTooLarge.into());
         };
         kept.copy_from_slice(&self.partial);
-        match self.carrier.read(room) {
+        match self.transport.read(room) {
             Ok(None) => Ok(None),
             Ok(Some(count)) => {
                 self.partial.clear();
@@ -62,21 +62,21 @@ impl Link {
 
     /// Whether a read has left something to be sent.
     pub(crate) fn has_answer(&self) -> bool {
-        self.carrier.has_output()
+        self.transport.has_output()
     }
 
     /// Writes until all is written or the socket takes no more.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.blocked = false;
         while let Some(waiting) = self.output.get(self.sent..).filter(|waiting| !waiting.is_empty()) {
-            match self.carrier.write(waiting) {
+            match self.transport.write(waiting) {
                 Ok(count) => self.sent += count,
                 Err(error) => return self.held_up(error),
             }
         }
         self.output.clear();
         self.sent = 0;
-        self.carrier.flush().or_else(|error| self.held_up(error))
+        self.transport.flush().or_else(|error| self.held_up(error))
     }
 
     fn held_up(&mut self, error: io::Error) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::dialog::Dialog;
+use super::blocking_link::BlockingLink;
 use super::fault::{Fault, LinkName};
 use super::link::Link;
 use super::table::{Key, Table};
@@ -18,11 +18,11 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(players: Vec<Dialog>, servers: Vec<Dialog>) -> Result<Self, Fault> {
+    pub(crate) fn new(players: Vec<BlockingLink>, servers: Vec<BlockingLink>) -> Result<Self, Fault> {
         let count = u32::try_from(players.len()).unwrap_or(u32::MAX);
         let mut net = Self { poller: Poller::new()?, links: Table::new(), players: count, dirty: Vec::new() };
-        for dialog in players.into_iter().chain(servers) {
-            net.add(dialog.into_link()?)?;
+        for link in players.into_iter().chain(servers) {
+            net.add(link.into_link()?)?;
         }
         Ok(net)
     }

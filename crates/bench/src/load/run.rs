@@ -6,14 +6,14 @@ use std::time::Duration;
 use fastway_wire::split_frame;
 
 use super::clock::{Clock, nanos, thread_cpu};
-use super::crowd::Crowd;
+use super::connections::Connections;
 use super::fault::Fault;
 use super::link::Link;
 use super::net::Net;
 use super::pattern::Pattern;
-use super::scene::Scene;
+use super::setup::Setup;
+use super::stats::Stats;
 use super::table::Key;
-use super::tally::Tally;
 use super::traffic::{Sender, Traffic};
 use crate::poller::Ready;
 
@@ -53,40 +53,40 @@ pub(crate) trait Watch {
     /// A recorded part ends.
     fn part_ends(&mut self, part: usize) -> Result<(), Fault>;
     /// Called some times a second with what was counted in the part that runs.
-    fn look(&mut self, tally: Option<&Tally>) -> Result<(), Fault>;
+    fn look(&mut self, stats: Option<&Stats>) -> Result<(), Fault>;
 }
 
 /// A recorded part of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    pub(crate) tally: Tally,
+    pub(crate) stats: Stats,
     /// Share of its time that the generator had something to do.
     pub(crate) busy: f64,
 }
 
-/// Runs `traffic` over the scene.
+/// Runs `traffic` over what was set up.
 pub(crate) fn run(
-    scene: Scene,
+    setup: Setup,
     traffic: Traffic,
     conduct: &Conduct,
     watch: &mut dyn Watch,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Part>, Fault> {
     let pattern = Pattern::new(conduct.seed, traffic.longest() as usize);
-    let mut net = Net::new(scene.players, scene.servers)?;
-    let mut crowd = Crowd::new(&net, &scene.connections, pattern);
+    let mut net = Net::new(setup.players, setup.servers)?;
+    let mut connections = Connections::new(&net, &setup.connections, pattern);
     let clock = Clock::start();
     let now = clock.now();
-    let sender = Sender::start(traffic, now, &mut crowd, &mut net);
+    let sender = Sender::start(traffic, now, &mut connections, &mut net);
     let parts = Parts::new(conduct);
-    let mut run = Run { net, crowd, clock, sender, parts, last_arrival: now, next_look: 0 };
+    let mut run = Run { net, connections, clock, sender, parts, last_arrival: now, next_look: 0 };
     run.carry(conduct, watch, interrupted)?;
     run.finish(conduct)
 }
 
 struct Run {
     net: Net,
-    crowd: Crowd,
+    connections: Connections,
     clock: Clock,
     sender: Sender,
     parts: Parts,
@@ -99,13 +99,13 @@ impl Run {
     fn carry(&mut self, conduct: &Conduct, watch: &mut dyn Watch, interrupted: &AtomicBool) -> Result<(), Fault> {
         let mut scratch = vec![0; MAX_PACKET as usize + READ_BYTES];
         let mut ready = Vec::new();
-        while !(self.sender.is_stopped() && self.crowd.under_way() == 0) {
+        while !(self.sender.is_stopped() && self.connections.under_way() == 0) {
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Fault::Interrupted);
             }
             let now = self.clock.now();
             self.keep_time(now, watch)?;
-            self.sender.send_due(now, &mut self.crowd, &mut self.net, self.parts.running());
+            self.sender.send_due(now, &mut self.connections, &mut self.net, self.parts.running());
             self.net.flush()?;
             let waiting = self.clock.now();
             let time = if conduct.spin { Duration::ZERO } else { self.time_to_wait(waiting) };
@@ -120,7 +120,7 @@ impl Run {
                 self.receive(event, &mut scratch)?;
             }
         }
-        self.crowd.end(&self.net)
+        self.connections.end(&self.net)
     }
 
     /// Goes on to the next part, and shows the state, when the time has come.
@@ -135,7 +135,7 @@ impl Run {
             self.next_look = now + nanos(LOOK);
             watch.look(self.parts.running().as_deref())?;
         }
-        if self.crowd.under_way() == 0 {
+        if self.connections.under_way() == 0 {
             self.last_arrival = now;
         }
         Ok(())
@@ -144,8 +144,8 @@ impl Run {
     /// Nothing came in time: whatever is under way is missing.
     fn lose_patience(&self, now: u64, conduct: &Conduct) -> Result<(), Fault> {
         let idle = now.saturating_sub(self.last_arrival);
-        match self.crowd.under_way() > 0 && idle > nanos(conduct.patience) {
-            true => self.crowd.end(&self.net),
+        match self.connections.under_way() > 0 && idle > nanos(conduct.patience) {
+            true => self.connections.end(&self.net),
             false => Ok(()),
         }
     }
@@ -173,14 +173,14 @@ impl Run {
     #[inline]
     fn take(&mut self, now: u64, link: Key<Link>, frame: fastway_wire::Frame<'_>) -> Result<(), Fault> {
         if frame.conn().is_command() {
-            return Crowd::command(&self.net, link, frame);
+            return Connections::command(&self.net, link, frame);
         }
-        let arrival = self.crowd.arrived(&self.net, link, frame)?;
+        let arrival = self.connections.arrived(&self.net, link, frame)?;
         self.last_arrival = now;
-        if let Some(tally) = self.parts.running() {
-            tally.arrived(now, frame.payload().len());
+        if let Some(stats) = self.parts.running() {
+            stats.arrived(now, frame.payload().len());
         }
-        if let Some(since) = self.sender.arrived(now, arrival, &mut self.crowd, &mut self.net) {
+        if let Some(since) = self.sender.arrived(now, arrival, &mut self.connections, &mut self.net) {
             self.parts.record(since, now);
         }
         Ok(())
@@ -188,8 +188,8 @@ impl Run {
 
     fn finish(self, conduct: &Conduct) -> Result<Vec<Part>, Fault> {
         for part in &self.parts.done {
-            let lag = Duration::from_nanos(part.tally.lag.value_at_quantile(0.99));
-            if !part.tally.lag.is_empty() && lag > conduct.max_lag {
+            let lag = Duration::from_nanos(part.stats.lag.value_at_quantile(0.99));
+            if !part.stats.lag.is_empty() && lag > conduct.max_lag {
                 return Err(Fault::Lag { lag, bound: conduct.max_lag });
             }
         }
@@ -202,7 +202,7 @@ struct Parts {
     ahead: Vec<Duration>,
     done: Vec<Part>,
     /// The part that is recorded now, and the generator's CPU time when it began.
-    current: Option<(Tally, Duration)>,
+    current: Option<(Stats, Duration)>,
     /// Time of the current part, in nanoseconds, in which the generator asked for events and there were none.
     spun: u64,
     /// When the current part, or the warm-up, is over; at a border, when it is looked at again.
@@ -217,8 +217,8 @@ impl Parts {
         Self { ahead, done: Vec::new(), current: None, spun: 0, until, over: false }
     }
 
-    fn running(&mut self) -> Option<&mut Tally> {
-        self.current.as_mut().map(|(tally, _)| tally)
+    fn running(&mut self) -> Option<&mut Stats> {
+        self.current.as_mut().map(|(stats, _)| stats)
     }
 
     /// Notes a wait in which nothing came; one that slept took no CPU time.
@@ -229,12 +229,12 @@ impl Parts {
     }
 
     fn advance(&mut self, now: u64, watch: &mut dyn Watch) -> Result<(), Fault> {
-        if let Some((mut tally, cpu)) = self.current.take() {
+        if let Some((mut stats, cpu)) = self.current.take() {
             watch.part_ends(self.done.len())?;
-            tally.span.1 = now;
+            stats.span.1 = now;
             let worked = thread_cpu().saturating_sub(cpu).saturating_sub(Duration::from_nanos(self.spun));
-            let busy = worked.as_secs_f64() / tally.time().as_secs_f64();
-            self.done.push(Part { tally, busy });
+            let busy = worked.as_secs_f64() / stats.time().as_secs_f64();
+            self.done.push(Part { stats, busy });
         }
         if !watch.is_past_border()? {
             self.until = now + nanos(BORDER);
@@ -244,7 +244,7 @@ impl Parts {
             let time = self.ahead.remove(0);
             self.until = now + nanos(time);
             watch.part_begins(self.done.len())?;
-            self.current = Some((Tally::new(now, self.until), thread_cpu()));
+            self.current = Some((Stats::new(now, self.until), thread_cpu()));
             self.spun = 0;
         }
         Ok(())
@@ -253,10 +253,10 @@ impl Parts {
     /// Records a latency in the part in which the message was to be sent, though it may be over by now.
     #[inline]
     fn record(&mut self, since: u64, now: u64) {
-        let current = self.current.as_mut().map(|(tally, _)| tally);
-        let done = self.done.iter_mut().rev().map(|part| &mut part.tally);
-        if let Some(tally) = current.into_iter().chain(done).find(|tally| tally.covers(since)) {
-            tally.latency.saturating_record(now - since);
+        let current = self.current.as_mut().map(|(stats, _)| stats);
+        let done = self.done.iter_mut().rev().map(|part| &mut part.stats);
+        if let Some(stats) = current.into_iter().chain(done).find(|stats| stats.covers(since)) {
+            stats.latency.saturating_record(now - since);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Who sends what, and when.
 
-use super::crowd::{Arrival, Connection, Crowd, Way};
+use super::connections::{Arrival, Connection, Connections, Direction};
 use super::net::Net;
 use super::schedule::Schedule;
+use super::stats::Stats;
 use super::stream::Flying;
 use super::table::Key;
-use super::tally::Tally;
 
 /// The load of a run.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Traffic {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Pacing {
-    /// Closed loop: each connection has `window` messages under way; one that arrived lets the next one go.
-    Window { way: Way, window: u32, bytes: u32 },
+    /// Closed loop: each connection has `window` messages in flight; one that arrived lets the next one go.
+    Window { direction: Direction, window: u32, bytes: u32 },
     /// Open loop: messages leave when they are due, whatever became of the others.
     Plan(Vec<Flow>),
 }
@@ -26,7 +26,7 @@ pub(crate) enum Pacing {
 /// One kind of message of an open loop; the connections take turns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
-    pub(crate) way: Way,
+    pub(crate) direction: Direction,
     pub(crate) bytes: u32,
     pub(crate) ticks_per_second: f64,
     /// Messages at each tick.
@@ -62,13 +62,13 @@ struct Planned {
 
 impl Sender {
     /// Begins at `now`: a closed loop sends its windows, an open loop starts its schedules.
-    pub(crate) fn start(traffic: Traffic, now: u64, crowd: &mut Crowd, net: &mut Net) -> Self {
+    pub(crate) fn start(traffic: Traffic, now: u64, connections: &mut Connections, net: &mut Net) -> Self {
         let plan = match &traffic.pacing {
             Pacing::Plan(flows) => flows.iter().map(|flow| Planned::new(*flow, now)).collect(),
-            Pacing::Window { way, window, bytes } => {
-                for connection in crowd.keys() {
+            Pacing::Window { direction, window, bytes } => {
+                for connection in connections.keys() {
                     for _ in 0..*window {
-                        crowd.send(net, connection, *way, Flying { since: now, bytes: *bytes });
+                        connections.send(net, connection, *direction, Flying { since: now, bytes: *bytes });
                     }
                 }
                 Vec::new()
@@ -92,42 +92,59 @@ impl Sender {
     }
 
     /// Sends what is due at `now`, and notes by how much it is late.
-    pub(crate) fn send_due(&mut self, now: u64, crowd: &mut Crowd, net: &mut Net, tally: Option<&mut Tally>) {
+    pub(crate) fn send_due(
+        &mut self,
+        now: u64,
+        connections: &mut Connections,
+        net: &mut Net,
+        stats: Option<&mut Stats>,
+    ) {
         if self.stopped {
             return;
         }
-        let mut tally = tally;
+        let mut stats = stats;
         for planned in &mut self.plan {
             while let Some(due) = planned.schedule.take_due(now) {
-                let Some(connection) = crowd.in_turn(planned.turn) else { return };
+                let Some(connection) = connections.in_turn(planned.turn) else { return };
                 planned.turn += 1;
-                crowd.send(net, connection, planned.flow.way, Flying { since: due, bytes: planned.flow.bytes });
-                if let Some(tally) = tally.as_mut().filter(|tally| tally.covers(due)) {
-                    tally.lag.saturating_record(now - due);
+                connections.send(
+                    net,
+                    connection,
+                    planned.flow.direction,
+                    Flying { since: due, bytes: planned.flow.bytes },
+                );
+                if let Some(stats) = stats.as_mut().filter(|stats| stats.covers(due)) {
+                    stats.lag.saturating_record(now - due);
                 }
             }
         }
     }
 
-    /// Answers what arrived, or sends the next; gives the time since when the message was under way once it is at its
+    /// Answers what arrived, or sends the next; gives since when the message was in flight, once it is at its
     /// end.
     #[inline]
-    pub(crate) fn arrived(&self, now: u64, arrival: Arrival, crowd: &mut Crowd, net: &mut Net) -> Option<u64> {
-        let Arrival { connection, way, frame } = arrival;
-        if self.answered && way == Way::Up {
-            crowd.send(net, connection, Way::Down, frame);
+    pub(crate) fn arrived(
+        &self,
+        now: u64,
+        arrival: Arrival,
+        connections: &mut Connections,
+        net: &mut Net,
+    ) -> Option<u64> {
+        let Arrival { connection, direction, frame } = arrival;
+        if self.answered && direction == Direction::Up {
+            connections.send(net, connection, Direction::Down, frame);
             return None;
         }
-        self.send_next(now, connection, crowd, net);
+        self.send_next(now, connection, connections, net);
         Some(frame.since)
     }
 
     #[inline]
-    fn send_next(&self, now: u64, connection: Key<Connection>, crowd: &mut Crowd, net: &mut Net) {
-        if let Pacing::Window { way, bytes, .. } = self.pacing
+    fn send_next(&self, now: u64, connection: Key<Connection>, connections: &mut Connections, net: &mut Net) {
+        if let Pacing::Window { direction, bytes, .. } = self.pacing
             && !self.stopped
         {
-            crowd.send(net, connection, way, Flying { since: now, bytes });
+            connections.send(net, connection, direction, Flying { since: now, bytes });
         }
     }
 }

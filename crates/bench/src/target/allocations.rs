@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::tempfile;
 
 use super::template::Template;
-use crate::load::Doors;
+use crate::load::GatewayAddrs;
 
 /// How long the command may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -44,8 +44,12 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Runs the command in `dir`, or here.
-    pub(super) fn start(template: &Template, doors: &Doors, dir: Option<&Path>) -> Result<Self, AllocationsError> {
-        let mut command: Command = template.command(doors);
+    pub(super) fn start(
+        template: &Template,
+        addrs: &GatewayAddrs,
+        dir: Option<&Path>,
+    ) -> Result<Self, AllocationsError> {
+        let mut command: Command = template.command(addrs);
         let output = tempfile()?;
         command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
         if let Some(dir) = dir {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::TargetError;
 use super::template::Template;
-use crate::load::{Doors, LinkKind};
+use crate::load::{GatewayAddrs, LinkKind};
 
 /// How long a gateway may take until it listens.
 const START: Duration = Duration::from_secs(10);
@@ -42,19 +42,19 @@ impl ChildGateway {
         key: &str,
         players: LinkKind,
         interrupted: &AtomicBool,
-    ) -> Result<(Self, Doors), TargetError> {
+    ) -> Result<(Self, GatewayAddrs), TargetError> {
         let (client, server) = free_ports()?;
-        let doors = Doors { client, server, key: key.to_owned(), players };
+        let addrs = GatewayAddrs { client, server, key: key.to_owned(), players };
         let dir = TempDir::with_prefix("fastway-bench-")?;
         let output = File::options().read(true).append(true).create(true).open(dir.path().join("output"))?;
-        let mut command = template.command(&doors);
+        let mut command = template.command(&addrs);
         command.current_dir(dir.path()).process_group(0).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output.try_clone()?);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|error| TargetError::Spawn(program, error))?;
         let mut gateway = Self { child, output, dir };
         gateway.wait_listening(&[client, server], interrupted)?;
-        Ok((gateway, doors))
+        Ok((gateway, addrs))
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -80,9 +80,9 @@ impl ChildGateway {
         }
     }
 
-    fn wait_listening(&mut self, doors: &[SocketAddr], interrupted: &AtomicBool) -> Result<(), TargetError> {
+    fn wait_listening(&mut self, addrs: &[SocketAddr], interrupted: &AtomicBool) -> Result<(), TargetError> {
         let until = Instant::now() + START;
-        while !doors.iter().all(|door| listens(*door)) {
+        while !addrs.iter().all(|addr| listens(*addr)) {
             if let Some(status) = self.child.try_wait()? {
                 return Err(TargetError::Died(self.obituary(status)));
             }
@@ -130,6 +130,6 @@ fn free_ports() -> io::Result<(SocketAddr, SocketAddr)> {
 }
 
 /// Whether somebody accepts there. A socket that got its own address as the peer's has found nobody.
-fn listens(door: SocketAddr) -> bool {
-    TcpStream::connect(door).is_ok_and(|probe| probe.local_addr().is_ok_and(|own| own != door))
+fn listens(addr: SocketAddr) -> bool {
+    TcpStream::connect(addr).is_ok_and(|probe| probe.local_addr().is_ok_and(|own| own != addr))
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::load::{Doors, LinkKind};
+use crate::load::{GatewayAddrs, LinkKind};
 pub(crate) use allocations::AllocationsError;
 use allocations::Asked;
 use child::ChildGateway;
@@ -39,7 +39,7 @@ pub(crate) enum TargetError {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// It runs already; its process may be known.
-    Running { doors: Doors, pid: Option<u32> },
+    Running { addrs: GatewayAddrs, pid: Option<u32> },
     /// It is started for each run.
     Command(Template),
 }
@@ -57,7 +57,7 @@ pub(crate) struct Named {
 /// A gateway under test. One that was started here is killed and reaped when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) doors: Doors,
+    pub(crate) addrs: GatewayAddrs,
     pid: Option<u32>,
     child: Option<ChildGateway>,
 }
@@ -71,10 +71,10 @@ pub(crate) fn beside_us() -> Option<PathBuf> {
 impl Source {
     pub(crate) fn provide(&self, players: LinkKind, interrupted: &AtomicBool) -> Result<Gateway, TargetError> {
         match self {
-            Self::Running { doors, pid } => Ok(Gateway { doors: doors.clone(), pid: *pid, child: None }),
+            Self::Running { addrs, pid } => Ok(Gateway { addrs: addrs.clone(), pid: *pid, child: None }),
             Self::Command(template) => {
-                let (child, doors) = ChildGateway::start(template, KEY, players, interrupted)?;
-                Ok(Gateway { doors, pid: Some(child.pid()), child: Some(child) })
+                let (child, addrs) = ChildGateway::start(template, KEY, players, interrupted)?;
+                Ok(Gateway { addrs, pid: Some(child.pid()), child: Some(child) })
             }
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Allocations<'a> {
         let gateway = self.gateway;
         let mut asked = match self.asked.take() {
             Some(asked) => asked,
-            None => Asked::start(question, &gateway.doors, gateway.child.as_ref().map(ChildGateway::dir))?,
+            None => Asked::start(question, &gateway.addrs, gateway.child.as_ref().map(ChildGateway::dir))?,
         };
         match asked.poll()? {
             Some(bytes) => self.told.push(bytes),

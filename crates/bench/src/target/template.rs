@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::load::{Doors, LinkKind};
+use crate::load::{GatewayAddrs, LinkKind};
 
 const CLIENT: &str = "{client}";
 const SERVER: &str = "{server}";
@@ -64,7 +64,7 @@ impl Template {
 
     /// The command with its places filled. A program that is named by a relative path is looked for here, wherever it
     /// is started.
-    pub(crate) fn command(&self, Doors { client, server, key, .. }: &Doors) -> Command {
+    pub(crate) fn command(&self, GatewayAddrs { client, server, key, .. }: &GatewayAddrs) -> Command {
         let fill = |word: &String| {
             word.replace(CLIENT, &client.to_string()).replace(SERVER, &server.to_string()).replace(KEY, key)
         };
@@ -114,15 +114,15 @@ mod tests {
 
     use super::*;
 
-    fn doors(key: &str) -> Doors {
+    fn addrs(key: &str) -> GatewayAddrs {
         let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Doors { client: port(1), server: port(2), key: key.to_owned(), players: LinkKind::Plain }
+        GatewayAddrs { client: port(1), server: port(2), key: key.to_owned(), players: LinkKind::Plain }
     }
 
     #[test]
     fn places_are_filled_wherever_they_stand_in_a_word() {
         let template = Template::parse("gw -ClientAddr={client} -s {server} '-Key={key}'").unwrap();
-        let command = template.command(&doors("a b"));
+        let command = template.command(&addrs("a b"));
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         assert_eq!(words, ["-ClientAddr=127.0.0.1:1", "-s", "127.0.0.1:2", "-Key=a b"]);
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn only_a_path_is_looked_for_here() {
-        let program = |text| Template::parse(text).unwrap().command(&doors("")).get_program().to_owned();
+        let program = |text| Template::parse(text).unwrap().command(&addrs("")).get_program().to_owned();
         assert_eq!(program("gw {client} {server}"), "gw");
         assert!(Path::new(&program("./gw {client} {server}")).is_absolute());
     }

@@ -9,8 +9,8 @@ use fastway_wire::{Command, ConnId, split_frame};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::load::{Dialog, Doors, Fault, Link, LinkName, server_id, thread_cpu};
-use crate::load::{Tally, nanos};
+use crate::load::{BlockingLink, Fault, GatewayAddrs, Link, LinkName, server_id, thread_cpu};
+use crate::load::{Stats, nanos};
 use crate::outcome::{Generator, Plots, Process};
 use crate::poller::{Interest, Poller};
 use crate::session::{Findings, Session};
@@ -31,39 +31,39 @@ pub(crate) struct Churn {
 
 impl Churn {
     pub(crate) fn run(&self, session: Session<'_>) -> Result<Findings, Fault> {
-        let mut door = Door::open(&session)?;
+        let mut cycler = Cycler::open(&session)?;
         let descriptors = session.gateway.descriptors();
         for slot in 0..self.at_once {
-            door.enter(slot)?;
+            cycler.enter(slot)?;
         }
-        let warm = door.now() + nanos(session.settings.warmup);
-        door.turn_until(warm, &session)?;
+        let warm = cycler.now() + nanos(session.settings.warmup);
+        cycler.turn_until(warm, &session)?;
         let mut allocations = session.allocations();
-        door.turn_until_read(&mut allocations, &session)?;
+        cycler.turn_until_read(&mut allocations, &session)?;
         let usage = session.gateway.usage()?;
-        let (begin, cpu) = (door.now(), thread_cpu());
-        door.tally = Some(Tally::new(begin, begin + nanos(session.settings.time)));
-        door.turn_until(begin + nanos(session.settings.time), &session)?;
+        let (begin, cpu) = (cycler.now(), thread_cpu());
+        cycler.stats = Some(Stats::new(begin, begin + nanos(session.settings.time)));
+        cycler.turn_until(begin + nanos(session.settings.time), &session)?;
         let process = usage.zip(session.gateway.usage()?).map(|(before, after)| Process::between(&before, &after));
-        let tally = door.tally.take().unwrap_or_else(|| Tally::new(0, 0));
-        let busy = (thread_cpu() - cpu).as_secs_f64() / tally.time().as_secs_f64();
-        door.turn_until_read(&mut allocations, &session)?;
-        door.close(&session)?;
+        let stats = cycler.stats.take().unwrap_or_else(|| Stats::new(0, 0));
+        let busy = (thread_cpu() - cpu).as_secs_f64() / stats.time().as_secs_f64();
+        cycler.turn_until_read(&mut allocations, &session)?;
+        cycler.close(&session)?;
         Ok(Findings {
-            seconds: tally.time().as_secs_f64(),
-            frames: tally.frames,
+            seconds: stats.time().as_secs_f64(),
+            frames: stats.frames,
             process,
             allocated_bytes: allocations.by_part().first().copied(),
             generator: Generator { busy: (busy * 1e3).round() / 1e3, ..Generator::default() },
-            details: details(&door, leaked(&session, descriptors)),
-            plots: Plots { latency: Some(tally.latency), timeline: tally.timeline, ..Plots::default() },
+            details: details(&cycler, leaked(&session, descriptors)),
+            plots: Plots { latency: Some(stats.latency), timeline: stats.timeline, ..Plots::default() },
             ..Findings::default()
         })
     }
 }
 
-fn details(door: &Door, leaked: Option<usize>) -> Map<String, Value> {
-    let details = [("cycles", json!(door.cycles)), ("descriptors_leaked", json!(leaked))];
+fn details(cycler: &Cycler, leaked: Option<usize>) -> Map<String, Value> {
+    let details = [("cycles", json!(cycler.cycles)), ("descriptors_leaked", json!(leaked))];
     details.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
@@ -80,9 +80,9 @@ fn leaked(session: &Session<'_>, before: Option<usize>) -> Option<usize> {
 }
 
 /// Where players go in and out, and the server that sees it.
-struct Door {
+struct Cycler {
     started: Instant,
-    doors: Doors,
+    addrs: GatewayAddrs,
     poller: Poller,
     server: Link,
     inside: Vec<Option<Visit>>,
@@ -94,7 +94,7 @@ struct Door {
     closing: bool,
     cycles: u64,
     last: u64,
-    tally: Option<Tally>,
+    stats: Option<Stats>,
 }
 
 /// A player that went. A gateway may give its ConnID to the next one before its server has heard of the end, so the
@@ -111,16 +111,17 @@ struct Visit {
     since: u64,
 }
 
-impl Door {
+impl Cycler {
     fn open(session: &Session<'_>) -> Result<Self, Fault> {
-        let doors = &session.gateway.doors;
-        let server = Dialog::register(doors.server, &doors.key, server_id(0));
-        let server = server.and_then(Dialog::into_link).map_err(|error| Fault::Open(LinkName::Server(0), error))?;
+        let addrs = &session.gateway.addrs;
+        let server = BlockingLink::register(addrs.server, &addrs.key, server_id(0));
+        let server =
+            server.and_then(BlockingLink::into_link).map_err(|error| Fault::Open(LinkName::Server(0), error))?;
         let poller = Poller::new()?;
         poller.add(server.socket(), SERVER, Interest::READ)?;
         Ok(Self {
             started: Instant::now(),
-            doors: doors.clone(),
+            addrs: addrs.clone(),
             poller,
             server,
             inside: Vec::new(),
@@ -130,7 +131,7 @@ impl Door {
             closing: false,
             cycles: 0,
             last: 0,
-            tally: None,
+            stats: None,
         })
     }
 
@@ -142,10 +143,10 @@ impl Door {
     fn enter(&mut self, slot: u32) -> Result<(), Fault> {
         let (name, since) = (LinkName::Player(slot), self.now());
         self.turn = self.turn.wrapping_add(1);
-        let mut dialog = Dialog::enter_from(self.turn, &self.doors).map_err(|error| Fault::Open(name, error))?;
+        let mut link = BlockingLink::enter_from(self.turn, &self.addrs).map_err(|error| Fault::Open(name, error))?;
         let dial = Command::Dial { remote: server_id(0).get() };
-        dialog.say(dial).map_err(|error| Fault::Link(name, error))?;
-        let link = dialog.into_link()?;
+        link.say(dial).map_err(|error| Fault::Link(name, error))?;
+        let link = link.into_link()?;
         self.poller.add(link.socket(), slot.into(), Interest::READ)?;
         if self.inside.len() <= slot as usize {
             self.inside.resize_with(slot as usize + 1, || None);
@@ -172,7 +173,7 @@ impl Door {
             self.refill()?;
             if self.now().saturating_sub(self.last) > nanos(session.settings.patience) {
                 let waiting = self.leaving.len() + self.inside.iter().flatten().count();
-                return Err(Fault::Trouble(format!(
+                return Err(Fault::Other(format!(
                     "{waiting} players got no answer, or their server did not hear of their end"
                 )));
             }
@@ -236,9 +237,9 @@ impl Door {
         self.last = now;
         self.cycles += 1;
         self.idle.push_back(slot);
-        if let Some(tally) = &mut self.tally {
-            tally.arrived(now, 0);
-            tally.latency.saturating_record(now.saturating_sub(since));
+        if let Some(stats) = &mut self.stats {
+            stats.arrived(now, 0);
+            stats.latency.saturating_record(now.saturating_sub(since));
         }
     }
 

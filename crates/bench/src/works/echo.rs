@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::traffic::carry;
-use crate::load::{Fault, Layout, Pacing, Traffic, Way};
+use crate::load::{Direction, Fault, Layout, Pacing, Traffic};
 use crate::session::{Findings, Session};
 
 /// A closed loop.
@@ -15,14 +15,14 @@ pub(crate) struct Echo {
     pub(crate) servers: u32,
     /// Bytes of a payload.
     pub(crate) size: u32,
-    /// Messages under way on each connection.
+    /// Messages in flight on each connection.
     pub(crate) window: u32,
 }
 
 impl Echo {
     pub(crate) fn run(&self, session: Session<'_>) -> Result<Findings, Fault> {
         let layout = Layout { players: self.links, connections: self.connections, servers: self.servers };
-        let pacing = Pacing::Window { way: Way::Up, window: self.window, bytes: self.size };
+        let pacing = Pacing::Window { direction: Direction::Up, window: self.window, bytes: self.size };
         carry(session, layout, Traffic { answered: true, pacing })
     }
 }

@@ -1,6 +1,6 @@
 //! What a work asks of a gateway, for readers who have not seen its code.
 
-use super::trouble::Kind as Trouble;
+use super::misbehaviour::Kind as Misbehaviour;
 use super::{Kind, Work};
 use crate::report::table::number;
 
@@ -61,18 +61,18 @@ impl Work {
                 "{} exchange messages with a server on a fixed schedule, half of the time beside a peer that \
                  misbehaves: {}. It shows how much the others notice of it.",
                 count(work.base.links, "player"),
-                misbehaviour(work.trouble)
+                explained(work.trouble)
             ),
         }
     }
 }
 
-fn misbehaviour(trouble: Trouble) -> &'static str {
+fn explained(trouble: Misbehaviour) -> &'static str {
     match trouble {
-        Trouble::StopsReading => "a player that reads nothing of the 32 MB a second that are sent to it",
-        Trouble::Floods => "a player that sends 200,000 messages a second",
-        Trouble::Garbage => "a stranger that sends random bytes, and comes again when it is closed",
-        Trouble::Handshakes => "2,000 strangers that begin sessions and prove nothing",
+        Misbehaviour::StopsReading => "a player that reads nothing of the 32 MB a second that are sent to it",
+        Misbehaviour::Floods => "a player that sends 200,000 messages a second",
+        Misbehaviour::Garbage => "a stranger that sends random bytes, and comes again when it is closed",
+        Misbehaviour::Handshakes => "2,000 strangers that begin sessions and prove nothing",
     }
 }
 

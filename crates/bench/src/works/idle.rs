@@ -8,7 +8,7 @@ use fastway_wire::Command;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::load::{Fault, LinkName, Scene};
+use crate::load::{Fault, LinkName, Setup};
 use crate::outcome::{Process, float};
 use crate::session::{Findings, Session};
 use crate::target::Usage;
@@ -28,14 +28,14 @@ pub(crate) struct Idle {
 
 impl Idle {
     pub(crate) fn run(&self, session: Session<'_>) -> Result<Findings, Fault> {
-        let doors = &session.gateway.doors;
-        let mut scene = Scene::default();
+        let addrs = &session.gateway.addrs;
+        let mut setup = Setup::default();
         if self.connections > 0 {
-            scene.add_server(doors, 0)?;
+            setup.add_server(addrs, 0)?;
         }
         // What the first link costs once is not a link's cost.
-        let first = self.open_one(&mut scene, &session)?;
-        served(&mut scene, first)?;
+        let first = self.open_one(&mut setup, &session)?;
+        served(&mut setup, first)?;
         let started = Instant::now();
         let before = settled(&session)?;
         let mut last = first;
@@ -43,10 +43,10 @@ impl Idle {
             if session.interrupted.load(Ordering::Relaxed) {
                 return Err(Fault::Interrupted);
             }
-            last = self.open_one(&mut scene, &session)?;
+            last = self.open_one(&mut setup, &session)?;
             session.progress.show(None);
         }
-        served(&mut scene, last)?;
+        served(&mut setup, last)?;
         let after = settled(&session)?;
         Ok(Findings {
             seconds: started.elapsed().as_secs_f64(),
@@ -56,10 +56,10 @@ impl Idle {
         })
     }
 
-    fn open_one(&self, scene: &mut Scene, session: &Session<'_>) -> Result<u32, Fault> {
-        let player = scene.add_player(&session.gateway.doors)?;
+    fn open_one(&self, setup: &mut Setup, session: &Session<'_>) -> Result<u32, Fault> {
+        let player = setup.add_player(&session.gateway.addrs)?;
         for _ in 0..self.connections {
-            scene.dial(player)?;
+            setup.dial(player)?;
         }
         Ok(player)
     }
@@ -77,9 +77,9 @@ impl Idle {
 }
 
 /// Links are accepted in order, so when the newest is answered, all are in.
-fn served(scene: &mut Scene, player: u32) -> Result<(), Fault> {
+fn served(setup: &mut Setup, player: u32) -> Result<(), Fault> {
     let name = LinkName::Player(player);
-    let link = scene.players.get_mut(player as usize).ok_or(Fault::Ended(name))?;
+    let link = setup.players.get_mut(player as usize).ok_or(Fault::Ended(name))?;
     let answer = link.say(Command::Ping).and_then(|()| link.hear()).map_err(|error| Fault::Link(name, error))?;
     match answer {
         Command::Ping => Ok(()),
@@ -91,9 +91,8 @@ fn served(scene: &mut Scene, player: u32) -> Result<(), Fault> {
 fn settled(session: &Session<'_>) -> Result<Usage, Fault> {
     let usage = || {
         let usage = session.gateway.usage()?;
-        usage.ok_or_else(|| {
-            Fault::Trouble("idle measures the gateway's process: give its --pid, or --gateway".to_owned())
-        })
+        usage
+            .ok_or_else(|| Fault::Other("idle measures the gateway's process: give its --pid, or --gateway".to_owned()))
     };
     let until = Instant::now() + SETTLE;
     let mut last = (usage()?, Instant::now());

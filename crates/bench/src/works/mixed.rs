@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::traffic::carry;
-use crate::load::{Fault, Flow, Layout, Pacing, Traffic, Way};
+use crate::load::{Direction, Fault, Flow, Layout, Pacing, Traffic};
 use crate::session::{Findings, Session};
 
 /// What a player's inputs, the state of the world, and a piece of its map weigh.
@@ -29,9 +29,9 @@ impl Mixed {
         let layout = Layout { players: self.links, connections: 1, servers: self.servers };
         let inputs = self.inputs * f64::from(self.links);
         let flows = vec![
-            Flow { way: Way::Up, bytes: INPUT_BYTES, ticks_per_second: inputs, burst: 1 },
-            Flow { way: Way::Down, bytes: STATE_BYTES, ticks_per_second: self.ticks, burst: self.links },
-            Flow { way: Way::Down, bytes: MAP_BYTES, ticks_per_second: self.maps, burst: 1 },
+            Flow { direction: Direction::Up, bytes: INPUT_BYTES, ticks_per_second: inputs, burst: 1 },
+            Flow { direction: Direction::Down, bytes: STATE_BYTES, ticks_per_second: self.ticks, burst: self.links },
+            Flow { direction: Direction::Down, bytes: MAP_BYTES, ticks_per_second: self.maps, burst: 1 },
         ];
         carry(session, layout, Traffic { answered: false, pacing: Pacing::Plan(flows) })
     }

@@ -1,6 +1,6 @@
 //! Works with a name: those of the published table.
 
-use super::{Churn, Echo, Idle, Kind, Large, Mixed, Push, Rate, Stall, TroubleKind, Work};
+use super::{Churn, Echo, Idle, Kind, Large, MisbehaviourKind, Mixed, Push, Rate, Stall, Work};
 
 /// The works that a gateway is held against the yardstick with.
 pub(crate) const GOALS: [&str; 7] = ["echo-w1", "echo-w32", "echo-conns", "open-loop", "push", "round-trip", "large"];
@@ -41,15 +41,15 @@ pub(crate) fn preset(name: &str) -> Option<Work> {
         "idle" => Kind::Idle(Idle { links: 10_000, connections: 0 }),
         "idle-dialed" => Kind::Idle(Idle { links: 10_000, connections: 1 }),
         "churn" => Kind::Churn(Churn { at_once: 64 }),
-        "stall-stops-reading" => stall(TroubleKind::StopsReading),
-        "stall-floods" => stall(TroubleKind::Floods),
-        "stall-garbage" => stall(TroubleKind::Garbage),
+        "stall-stops-reading" => stall(MisbehaviourKind::StopsReading),
+        "stall-floods" => stall(MisbehaviourKind::Floods),
+        "stall-garbage" => stall(MisbehaviourKind::Garbage),
         _ => return None,
     };
     Some(Work::new(name, kind))
 }
 
-fn stall(trouble: TroubleKind) -> Kind {
+fn stall(trouble: MisbehaviourKind) -> Kind {
     let base = Rate { links: 100, connections: 1, servers: 1, size: 128, rate: 5_000.0 };
     Kind::Stall(Stall { base, trouble })
 }

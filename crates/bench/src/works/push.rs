@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::traffic::carry;
-use crate::load::{Fault, Flow, Layout, Pacing, Traffic, Way};
+use crate::load::{Direction, Fault, Flow, Layout, Pacing, Traffic};
 use crate::session::{Findings, Session};
 
-/// One way, on a schedule or as fast as it goes.
+/// One direction, on a schedule or as fast as it goes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Push {
     pub(crate) links: u32,
@@ -15,7 +15,7 @@ pub(crate) struct Push {
     pub(crate) size: u32,
     /// Messages a second, of all links together; `None`: as fast as it goes.
     pub(crate) rate: Option<f64>,
-    /// Without a rate: messages under way on each connection. It keeps a gateway's queues in bounds, so that what is
+    /// Without a rate: messages in flight on each connection. It keeps a gateway's queues in bounds, so that what is
     /// measured is its speed and not how it treats those who are slow.
     pub(crate) window: u32,
 }
@@ -23,10 +23,10 @@ pub(crate) struct Push {
 impl Push {
     pub(crate) fn run(&self, session: Session<'_>) -> Result<Findings, Fault> {
         let layout = Layout { players: self.links, connections: 1, servers: self.servers };
-        let (way, bytes) = (Way::Down, self.size);
+        let (direction, bytes) = (Direction::Down, self.size);
         let pacing = match self.rate {
-            Some(rate) => Pacing::Plan(vec![Flow { way, bytes, ticks_per_second: rate, burst: 1 }]),
-            None => Pacing::Window { way, window: self.window, bytes },
+            Some(rate) => Pacing::Plan(vec![Flow { direction, bytes, ticks_per_second: rate, burst: 1 }]),
+            None => Pacing::Window { direction, window: self.window, bytes },
         };
         carry(session, layout, Traffic { answered: false, pacing })
     }

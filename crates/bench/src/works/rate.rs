@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::traffic::carry;
-use crate::load::{Fault, Flow, Layout, Pacing, Traffic, Way};
+use crate::load::{Direction, Fault, Flow, Layout, Pacing, Traffic};
 use crate::session::{Findings, Session};
 
 /// An open loop: a gateway that pauses delays every message that was due meanwhile, and all of them count.
@@ -29,7 +29,7 @@ impl Rate {
     }
 
     pub(super) fn traffic(&self) -> Traffic {
-        let flow = Flow { way: Way::Up, bytes: self.size, ticks_per_second: self.rate, burst: 1 };
+        let flow = Flow { direction: Direction::Up, bytes: self.size, ticks_per_second: self.rate, burst: 1 };
         Traffic { answered: true, pacing: Pacing::Plan(vec![flow]) }
     }
 }

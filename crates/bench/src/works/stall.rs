@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Rate;
-use super::trouble::{Kind, Trouble};
-use crate::load::{Fault, Tally};
+use super::misbehaviour::{Kind, Misbehaviour};
+use crate::load::{Fault, Stats};
 use crate::outcome::{Plots, float, micros};
 use crate::session::{Findings, Session};
 
@@ -27,19 +27,19 @@ pub(crate) struct Stall {
 impl Stall {
     pub(crate) fn run(&self, mut session: Session<'_>) -> Result<Findings, Fault> {
         let parts = turns(session.settings.time);
-        let mut trouble = None;
+        let mut misbehaviour = None;
         let mut done = 0;
-        let (doors, seed) = (&session.gateway.doors, session.settings.seed);
+        let (addrs, seed) = (&session.gateway.addrs, session.settings.seed);
         let mut on_part = |part| {
-            done += trouble.take().map_or(Ok(0), Trouble::stop)?;
+            done += misbehaviour.take().map_or(Ok(0), Misbehaviour::stop)?;
             if is_disturbed(part) {
-                trouble = Some(Trouble::start(self.trouble, doors, seed)?);
+                misbehaviour = Some(Misbehaviour::start(self.trouble, addrs, seed)?);
             }
             Ok(())
         };
         let recorded = session.load(self.base.layout(), self.base.traffic(), parts, &mut on_part)?;
-        done += trouble.map_or(Ok(0), Trouble::stop)?;
-        let (alone, during) = (recorded.tally(|part| !is_disturbed(part)), recorded.tally(is_disturbed));
+        done += misbehaviour.map_or(Ok(0), Misbehaviour::stop)?;
+        let (alone, during) = (recorded.stats(|part| !is_disturbed(part)), recorded.stats(is_disturbed));
         let findings = recorded.findings(is_disturbed);
         let plots = Plots { alone: Some(alone.latency.clone()), ..findings.plots };
         Ok(Findings { details: details(&alone, &during, done), plots, ..findings })
@@ -56,8 +56,8 @@ fn is_disturbed(part: usize) -> bool {
     part % 2 == 1
 }
 
-fn details(alone: &Tally, during: &Tally, done: u64) -> Map<String, Value> {
-    let at = |tally: &Tally, quantile| tally.latency.value_at_quantile(quantile);
+fn details(alone: &Stats, during: &Stats, done: u64) -> Map<String, Value> {
+    let at = |stats: &Stats, quantile| stats.latency.value_at_quantile(quantile);
     let mut details = Map::new();
     for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
         let (alone, during) = (at(alone, quantile), at(during, quantile));

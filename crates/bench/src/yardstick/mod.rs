@@ -28,8 +28,8 @@ const MAX_PACKET: u32 = 512 << 10;
 const READ_BYTES: usize = 256 << 10;
 const BACKLOG: i32 = 4096;
 
-const CLIENT_DOOR: u64 = u64::MAX - 1;
-const SERVER_DOOR: u64 = u64::MAX - 2;
+const CLIENT_LISTENER: u64 = u64::MAX - 1;
+const SERVER_LISTENER: u64 = u64::MAX - 2;
 
 /// Which port a link came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,16 +77,16 @@ impl<T: Tap> Yardstick<T> {
     /// The kernel refuses to wait for sockets.
     pub fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
         let mut poller = Poller::new()?;
-        poller.add(&self.clients, CLIENT_DOOR, Interest::READ)?;
-        poller.add(&self.servers, SERVER_DOOR, Interest::READ)?;
+        poller.add(&self.clients, CLIENT_LISTENER, Interest::READ)?;
+        poller.add(&self.servers, SERVER_LISTENER, Interest::READ)?;
         let mut scratch = vec![0; MAX_PACKET as usize + READ_BYTES];
         let mut ready = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             poller.wait(None, &mut ready)?;
             for event in ready.drain(..) {
                 match event.token {
-                    CLIENT_DOOR => self.accept(&poller, Side::Client),
-                    SERVER_DOOR => self.accept(&poller, Side::Server),
+                    CLIENT_LISTENER => self.accept(&poller, Side::Client),
+                    SERVER_LISTENER => self.accept(&poller, Side::Server),
                     _ => self.forwarder.serve(&poller, event, &mut scratch),
                 }
             }
@@ -96,12 +96,12 @@ impl<T: Tap> Yardstick<T> {
     }
 
     fn accept(&mut self, poller: &Poller, side: Side) {
-        let door = match side {
+        let listener = match side {
             Side::Client => &self.clients,
             Side::Server => &self.servers,
         };
         // Whatever accepting fails for, the listener stays readable and is tried again.
-        while let Ok(socket) = accept_with(door, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+        while let Ok(socket) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
             // A link that is slower than it could be still forwards.
             let _ = sockopt::set_tcp_nodelay(&socket, true);
             self.forwarder.welcome(poller, link_of(socket, side));

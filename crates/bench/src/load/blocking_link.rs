@@ -10,9 +10,9 @@ use fastway_session::MIN_READ_BYTES;
 use fastway_wire::{CHALLENGE_BYTES, Challenge, Command, HEADER_BYTES, LEN_BYTES, ServerId, frame_bytes, header_conn};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use super::carrier::{Carrier, LinkKind};
 use super::link::Link;
-use super::scene::Doors;
+use super::setup::GatewayAddrs;
+use super::transport::{LinkKind, Transport};
 
 /// A gateway that says nothing for this long fails the run.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -25,16 +25,16 @@ const LONGEST_COMMAND: u32 = 1024;
 
 /// A blocking link.
 #[derive(Debug)]
-pub(crate) struct Dialog {
-    carrier: Carrier,
+pub(crate) struct BlockingLink {
+    transport: Transport,
     /// What came and was not asked for yet.
     unread: Vec<u8>,
 }
 
-impl Dialog {
+impl BlockingLink {
     /// A player's link.
-    pub(crate) fn enter(doors: &Doors) -> io::Result<Self> {
-        patiently(|| Self::over(socket_to(doors.client)?, doors.players))
+    pub(crate) fn enter(addrs: &GatewayAddrs) -> io::Result<Self> {
+        patiently(|| Self::over(socket_to(addrs.client)?, addrs.players))
     }
 
     /// A plain link.
@@ -46,23 +46,23 @@ impl Dialog {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self { carrier: Carrier::open(stream, kind, DEADLINE)?, unread: Vec::new() })
+        Ok(Self { transport: Transport::open(stream, kind, DEADLINE)?, unread: Vec::new() })
     }
 
     /// A player's link; where the gateway is on this machine, too, from another of its addresses than the last one's.
     ///
     /// A port stays taken for a while after its link: from one address, players could not come and go for long.
-    pub(crate) fn enter_from(turn: u32, doors: &Doors) -> io::Result<Self> {
-        let SocketAddr::V4(gateway) = doors.client else { return Self::enter(doors) };
+    pub(crate) fn enter_from(turn: u32, addrs: &GatewayAddrs) -> io::Result<Self> {
+        let SocketAddr::V4(gateway) = addrs.client else { return Self::enter(addrs) };
         if !gateway.ip().is_loopback() {
-            return Self::enter(doors);
+            return Self::enter(addrs);
         }
         let [low, high] = [turn % 250, turn / 250 % 250].map(|part| u8::try_from(part + 1).unwrap_or(1));
         patiently(|| {
             let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), 0))?;
-            connect(&socket, &gateway).map_err(|error| explained(error.into(), doors.client))?;
-            Self::over(socket.into(), doors.players)
+            connect(&socket, &gateway).map_err(|error| explained(error.into(), addrs.client))?;
+            Self::over(socket.into(), addrs.players)
         })
     }
 
@@ -85,10 +85,10 @@ impl Dialog {
 
     pub(crate) fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let taken = self.carrier.write(bytes)?;
+            let taken = self.transport.write(bytes)?;
             bytes = bytes.get(taken..).unwrap_or_default();
         }
-        self.carrier.flush()
+        self.transport.flush()
     }
 
     /// The next command; data is an error, since nobody sends any yet.
@@ -117,7 +117,7 @@ impl Dialog {
     fn read_more(&mut self) -> io::Result<()> {
         let before = self.unread.len();
         self.unread.resize(before + MIN_READ_BYTES, 0);
-        let read = self.carrier.read(self.unread.get_mut(before..).unwrap_or_default());
+        let read = self.transport.read(self.unread.get_mut(before..).unwrap_or_default());
         self.unread.truncate(before + read.as_ref().map_or(0, |count| count.unwrap_or(0)));
         match read {
             Ok(Some(_)) => Ok(()),
@@ -134,17 +134,17 @@ impl Dialog {
 
     /// The link for a load, with what it has received and nobody has asked for.
     pub(crate) fn into_link(self) -> io::Result<Link> {
-        Link::new(self.carrier, self.unread)
+        Link::new(self.transport, self.unread)
     }
 
     /// For bytes of any kind, which pass by a session.
     pub(crate) const fn socket(&self) -> &TcpStream {
-        self.carrier.socket()
+        self.transport.socket()
     }
 }
 
 /// A gateway that takes so many sessions a second and no more is asked again.
-fn patiently(enter: impl Fn() -> io::Result<Dialog>) -> io::Result<Dialog> {
+fn patiently(enter: impl Fn() -> io::Result<BlockingLink>) -> io::Result<BlockingLink> {
     let until = Instant::now() + DEADLINE;
     loop {
         match enter() {

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastway_wire::{Command, ConnId, ServerId};
 
-use super::carrier::LinkKind;
-use super::dialog::Dialog;
+use super::blocking_link::BlockingLink;
 use super::fault::{Fault, LinkName};
+use super::transport::LinkKind;
 
 /// Far from what a game would choose, so that a run never takes the place of a real server.
 const FIRST_SERVER: u32 = 0xBE4C_0000;
 
 /// Where the gateway listens, and what its servers have to know.
 #[derive(Clone, Debug)]
-pub(crate) struct Doors {
+pub(crate) struct GatewayAddrs {
     pub(crate) client: SocketAddr,
     pub(crate) server: SocketAddr,
     pub(crate) key: String,
@@ -41,9 +41,9 @@ pub(crate) struct Joined {
 
 /// Everything is open, and nothing is under way.
 #[derive(Debug, Default)]
-pub(crate) struct Scene {
-    pub(crate) players: Vec<Dialog>,
-    pub(crate) servers: Vec<Dialog>,
+pub(crate) struct Setup {
+    pub(crate) players: Vec<BlockingLink>,
+    pub(crate) servers: Vec<BlockingLink>,
     pub(crate) connections: Vec<Joined>,
 }
 
@@ -52,34 +52,34 @@ pub(crate) const fn server_id(number: u32) -> ServerId {
     ServerId::new(FIRST_SERVER.wrapping_add(number))
 }
 
-impl Scene {
-    pub(crate) fn open(doors: &Doors, layout: Layout, interrupted: &AtomicBool) -> Result<Self, Fault> {
-        let mut scene = Self::default();
+impl Setup {
+    pub(crate) fn open(addrs: &GatewayAddrs, layout: Layout, interrupted: &AtomicBool) -> Result<Self, Fault> {
+        let mut setup = Self::default();
         for number in 0..layout.servers {
-            scene.add_server(doors, number)?;
+            setup.add_server(addrs, number)?;
         }
         for _ in 0..layout.players {
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Fault::Interrupted);
             }
-            let player = scene.add_player(doors)?;
+            let player = setup.add_player(addrs)?;
             for _ in 0..layout.connections {
-                scene.dial(player)?;
+                setup.dial(player)?;
             }
         }
-        Ok(scene)
+        Ok(setup)
     }
 
-    pub(crate) fn add_server(&mut self, doors: &Doors, number: u32) -> Result<(), Fault> {
-        let server = Dialog::register(doors.server, &doors.key, server_id(number));
+    pub(crate) fn add_server(&mut self, addrs: &GatewayAddrs, number: u32) -> Result<(), Fault> {
+        let server = BlockingLink::register(addrs.server, &addrs.key, server_id(number));
         self.servers.push(server.map_err(|error| Fault::Open(LinkName::Server(number), error))?);
         Ok(())
     }
 
     /// A new player's link; gives its number.
-    pub(crate) fn add_player(&mut self, doors: &Doors) -> Result<u32, Fault> {
+    pub(crate) fn add_player(&mut self, addrs: &GatewayAddrs) -> Result<u32, Fault> {
         let number = u32::try_from(self.players.len()).unwrap_or(u32::MAX);
-        let player = Dialog::enter(doors).map_err(|error| Fault::Open(LinkName::Player(number), error))?;
+        let player = BlockingLink::enter(addrs).map_err(|error| Fault::Open(LinkName::Player(number), error))?;
         self.players.push(player);
         Ok(number)
     }

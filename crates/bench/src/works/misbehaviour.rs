@@ -15,9 +15,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use crate::load::{Dialog, Doors, Fault, LinkName, server_id};
+use crate::load::{BlockingLink, Fault, GatewayAddrs, LinkName, server_id};
 
-/// The number of the server that takes part in the trouble; those of the load are far below.
+/// The number of the server that takes part in the misbehaviour; those of the load are far below.
 const SERVER: u32 = 1 << 15;
 
 /// The troublemaker does a little at a time, so that it takes no processor from those who are measured.
@@ -53,25 +53,25 @@ impl FromStr for Kind {
 
 /// The running troublemaker.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct Misbehaviour {
     stop: Arc<AtomicBool>,
     /// Bytes that it has sent.
     done: Arc<AtomicU64>,
     thread: Option<JoinHandle<Result<(), Fault>>>,
 }
 
-impl Trouble {
+impl Misbehaviour {
     /// Returns at once: whoever starts it has a schedule to keep.
-    pub(super) fn start(kind: Kind, doors: &Doors, seed: u64) -> Result<Self, Fault> {
+    pub(super) fn start(kind: Kind, addrs: &GatewayAddrs, seed: u64) -> Result<Self, Fault> {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (doors, stopped, count) = (doors.clone(), Arc::clone(&stop), Arc::clone(&done));
-        let thread = thread::Builder::new().name("trouble".to_owned()).spawn(move || {
+        let (addrs, stopped, count) = (addrs.clone(), Arc::clone(&stop), Arc::clone(&done));
+        let thread = thread::Builder::new().name("misbehaviour".to_owned()).spawn(move || {
             let steps = Steps { stop: &stopped, done: &count, next: Instant::now() };
             match kind {
-                Kind::StopsReading => stops_reading(Pair::open(&doors)?, &doors, steps),
-                Kind::Floods => floods(Pair::open(&doors)?, steps),
-                Kind::Garbage => garbage(&doors, seed, steps),
-                Kind::Handshakes => handshakes(&doors, steps)?,
+                Kind::StopsReading => stops_reading(Pair::open(&addrs)?, &addrs, steps),
+                Kind::Floods => floods(Pair::open(&addrs)?, steps),
+                Kind::Garbage => garbage(&addrs, seed, steps),
+                Kind::Handshakes => handshakes(&addrs, steps)?,
             }
             Ok(())
         })?;
@@ -82,7 +82,7 @@ impl Trouble {
     pub(super) fn stop(mut self) -> Result<u64, Fault> {
         self.join()?;
         match self.done.load(Ordering::Relaxed) {
-            0 => Err(Fault::Trouble("the peer that was to misbehave did nothing".to_owned())),
+            0 => Err(Fault::Other("the peer that was to misbehave did nothing".to_owned())),
             done => Ok(done),
         }
     }
@@ -92,12 +92,12 @@ impl Trouble {
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(result)) => result,
-            Some(Err(_panic)) => Err(Fault::Trouble("the peer that was to misbehave panicked".to_owned())),
+            Some(Err(_panic)) => Err(Fault::Other("the peer that was to misbehave panicked".to_owned())),
         }
     }
 }
 
-impl Drop for Trouble {
+impl Drop for Misbehaviour {
     fn drop(&mut self) {
         // What it has to say matters only to a run that came to its end.
         let _ = self.join();
@@ -128,17 +128,17 @@ impl Steps<'_> {
 
 /// A player and a server with a connection between them, both on plain links and without blocking.
 struct Pair {
-    player: Dialog,
-    server: Dialog,
+    player: BlockingLink,
+    server: BlockingLink,
     conn: ConnId,
 }
 
 impl Pair {
-    fn open(doors: &Doors) -> Result<Self, Fault> {
+    fn open(addrs: &GatewayAddrs) -> Result<Self, Fault> {
         let name = LinkName::Server(SERVER);
-        let server = Dialog::register(doors.server, &doors.key, server_id(SERVER));
+        let server = BlockingLink::register(addrs.server, &addrs.key, server_id(SERVER));
         let mut server = server.map_err(|error| Fault::Open(name, error))?;
-        let (player, conn) = dial(doors).map_err(|error| Fault::Open(LinkName::Player(SERVER), error))?;
+        let (player, conn) = dial(addrs).map_err(|error| Fault::Open(LinkName::Player(SERVER), error))?;
         server.hear().map_err(|error| Fault::Link(name, error))?;
         player.socket().set_nonblocking(true)?;
         server.socket().set_nonblocking(true)?;
@@ -146,8 +146,8 @@ impl Pair {
     }
 }
 
-fn dial(doors: &Doors) -> std::io::Result<(Dialog, ConnId)> {
-    let mut player = Dialog::connect(doors.client)?;
+fn dial(addrs: &GatewayAddrs) -> std::io::Result<(BlockingLink, ConnId)> {
+    let mut player = BlockingLink::connect(addrs.client)?;
     player.say(Command::Dial { remote: server_id(SERVER).get() })?;
     match player.hear()? {
         Command::Accept { conn, .. } => Ok((player, conn)),
@@ -188,7 +188,7 @@ impl Waiting {
     }
 }
 
-fn stops_reading(mut pair: Pair, doors: &Doors, mut steps: Steps<'_>) {
+fn stops_reading(mut pair: Pair, addrs: &GatewayAddrs, mut steps: Steps<'_>) {
     let mut waiting = Waiting::default();
     let mut heard = Vec::new();
     while steps.next() {
@@ -200,7 +200,7 @@ fn stops_reading(mut pair: Pair, doors: &Doors, mut steps: Steps<'_>) {
         drain(pair.server.socket(), &mut heard);
         // The gateway tells the server when it has enough of the player: then another one comes.
         if is_closed(&mut heard, pair.conn) && waiting.is_sent() {
-            let Ok((player, conn)) = dial(doors) else { return };
+            let Ok((player, conn)) = dial(addrs) else { return };
             pair = Pair { player, conn, ..pair };
         }
     }
@@ -245,12 +245,12 @@ fn drain(mut socket: &TcpStream, heard: &mut Vec<u8>) {
     }
 }
 
-fn garbage(doors: &Doors, seed: u64, mut steps: Steps<'_>) {
+fn garbage(addrs: &GatewayAddrs, seed: u64, mut steps: Steps<'_>) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut bytes = [0; 1024];
     while steps.next() {
         random.fill_bytes(&mut bytes);
-        let Ok(mut link) = Dialog::connect(doors.client) else { continue };
+        let Ok(mut link) = BlockingLink::connect(addrs.client) else { continue };
         if link.send(&bytes).is_ok() {
             steps.count(bytes.len());
         }
@@ -266,12 +266,12 @@ const ATTACKERS_A_STEP: usize = 20;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// All of them are looked at in turn; who was thrown out comes again.
-fn handshakes(doors: &Doors, mut steps: Steps<'_>) -> Result<(), Fault> {
+fn handshakes(addrs: &GatewayAddrs, mut steps: Steps<'_>) -> Result<(), Fault> {
     let mut attackers = VecDeque::with_capacity(ATTACKERS);
     while steps.next() {
         for _ in 0..ATTACKERS_A_STEP {
             if attackers.len() < ATTACKERS {
-                attackers.push_back(attack(doors, &steps)?);
+                attackers.push_back(attack(addrs, &steps)?);
             } else if let Some(attacker) = attackers.pop_front().filter(|attacker| !is_gone(attacker)) {
                 attackers.push_back(attacker);
             }
@@ -281,11 +281,11 @@ fn handshakes(doors: &Doors, mut steps: Steps<'_>) -> Result<(), Fault> {
 }
 
 /// A valid first message: the gateway has to work for its reply, if it can spare the time.
-fn attack(doors: &Doors, steps: &Steps<'_>) -> Result<Dialog, Fault> {
+fn attack(addrs: &GatewayAddrs, steps: &Steps<'_>) -> Result<BlockingLink, Fault> {
     let name = LinkName::Player(SERVER);
-    let mut attacker = Dialog::connect(doors.client).map_err(|error| Fault::Open(name, error))?;
+    let mut attacker = BlockingLink::connect(addrs.client).map_err(|error| Fault::Open(name, error))?;
     let mut session = Session::secure(Identity::Anyone, PATIENCE, Instant::now());
-    let hello = session.connect(Instant::now(), &mut rand::rng()).map_err(|fault| Fault::Trouble(fault.to_string()))?;
+    let hello = session.connect(Instant::now(), &mut rand::rng()).map_err(|fault| Fault::Other(fault.to_string()))?;
     // One that is thrown out at once comes again.
     if attacker.send(&hello.bytes).is_ok() {
         steps.count(hello.bytes.len());
@@ -294,7 +294,7 @@ fn attack(doors: &Doors, steps: &Steps<'_>) -> Result<Dialog, Fault> {
     Ok(attacker)
 }
 
-fn is_gone(attacker: &Dialog) -> bool {
+fn is_gone(attacker: &BlockingLink) -> bool {
     let mut buffer = [0; 1024];
     match attacker.socket().read(&mut buffer) {
         Ok(count) => count == 0,

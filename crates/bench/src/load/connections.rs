@@ -7,13 +7,13 @@ use super::fault::{Fault, Place};
 use super::link::Link;
 use super::net::Net;
 use super::pattern::Pattern;
-use super::scene::Joined;
+use super::setup::Joined;
 use super::stream::{Flying, Stream};
 use super::table::{Key, Table};
 
 /// Which way a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// From the player to the server.
     Up,
     /// From the server to the player.
@@ -34,12 +34,12 @@ pub(crate) struct Connection {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) connection: Key<Connection>,
-    pub(crate) way: Way,
+    pub(crate) direction: Direction,
     pub(crate) frame: Flying,
 }
 
 #[derive(Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct Connections {
     connections: Table<Connection>,
     by_id: FxHashMap<ConnId, Key<Connection>>,
     pattern: Pattern,
@@ -47,13 +47,13 @@ pub(crate) struct Crowd {
     under_way: u64,
 }
 
-impl Crowd {
+impl Connections {
     pub(crate) fn new(net: &Net, joined: &[Joined], pattern: Pattern) -> Self {
-        let mut crowd = Self { connections: Table::new(), by_id: FxHashMap::default(), pattern, under_way: 0 };
+        let mut connections = Self { connections: Table::new(), by_id: FxHashMap::default(), pattern, under_way: 0 };
         for joined in joined {
-            crowd.add(net, *joined);
+            connections.add(net, *joined);
         }
-        crowd
+        connections
     }
 
     fn add(&mut self, net: &Net, joined: Joined) {
@@ -79,11 +79,11 @@ impl Crowd {
 
     /// Queues a frame.
     #[inline]
-    pub(crate) fn send(&mut self, net: &mut Net, connection: Key<Connection>, way: Way, frame: Flying) {
+    pub(crate) fn send(&mut self, net: &mut Net, connection: Key<Connection>, direction: Direction, frame: Flying) {
         let connection = self.connections.at_mut(connection);
-        let (stream, link) = match way {
-            Way::Up => (&mut connection.up, connection.player),
-            Way::Down => (&mut connection.down, connection.server),
+        let (stream, link) = match direction {
+            Direction::Up => (&mut connection.up, connection.player),
+            Direction::Down => (&mut connection.down, connection.server),
         };
         let tag = stream.send(frame);
         let Ok(header) = data_header(connection.conn, frame.bytes) else { return };
@@ -99,20 +99,20 @@ impl Crowd {
         let place = || Place { link: net.name(link), conn: frame.conn() };
         let key = *self.by_id.get(&frame.conn()).ok_or_else(|| Fault::Stray(place()))?;
         let connection = self.connections.at_mut(key);
-        let (way, end) = match net.is_player(link) {
-            true => (Way::Down, connection.player),
-            false => (Way::Up, connection.server),
+        let (direction, end) = match net.is_player(link) {
+            true => (Direction::Down, connection.player),
+            false => (Direction::Up, connection.server),
         };
         if end != link {
             return Err(Fault::Stray(place()));
         }
-        let stream = match way {
-            Way::Up => &mut connection.up,
-            Way::Down => &mut connection.down,
+        let stream = match direction {
+            Direction::Up => &mut connection.up,
+            Direction::Down => &mut connection.down,
         };
         let frame = stream.receive(&self.pattern, frame.payload()).map_err(|wrong| Fault::Payload(place(), wrong))?;
         self.under_way -= 1;
-        Ok(Arrival { connection: key, way, frame })
+        Ok(Arrival { connection: key, direction, frame })
     }
 
     /// Judges a command: once the load runs, nothing but the answer to a Ping is in place.

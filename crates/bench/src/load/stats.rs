@@ -9,7 +9,7 @@ use super::clock::nanos;
 /// Latencies beyond count as this.
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// Width of a step of [`Tally::timeline`].
+/// Width of a step of [`Stats::timeline`].
 pub(crate) const STEP: Duration = Duration::from_millis(100);
 
 /// Nanoseconds, to three digits.
@@ -24,7 +24,7 @@ fn unbounded() -> Histogram<u64> {
 
 /// Counts of one part of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Stats {
     /// When it began and ended, in nanoseconds of the run's clock.
     pub(crate) span: (u64, u64),
     /// Frames that the gateway has carried, each counted where it arrived.
@@ -39,7 +39,7 @@ pub(crate) struct Tally {
     pub(crate) timeline: Vec<u64>,
 }
 
-impl Tally {
+impl Stats {
     pub(crate) fn new(begin: u64, end: u64) -> Self {
         let steps = end.saturating_sub(begin).div_ceil(nanos(STEP));
         let timeline = vec![0; usize::try_from(steps).unwrap_or(0)];

@@ -30,7 +30,7 @@ impl FromStr for LinkKind {
 
 /// A socket, blocking or not, and the session over it, if there is one.
 #[derive(Debug)]
-pub(crate) struct Carrier {
+pub(crate) struct Transport {
     stream: TcpStream,
     session: Option<Box<Sealed>>,
 }
@@ -51,7 +51,7 @@ const BACKLOG: usize = 1 << 20;
 /// Sealed at a time.
 const ROOM: usize = 256 << 10;
 
-impl Carrier {
+impl Transport {
     /// Takes a socket over; a blocking one, where there is a session to be opened.
     pub(crate) fn open(stream: TcpStream, kind: LinkKind, patience: Duration) -> io::Result<Self> {
         let session = match kind {
@@ -191,7 +191,7 @@ fn refused(status: Status) -> io::Error {
 }
 
 /// A player that leaves says so; otherwise the gateway would wait for it.
-impl Drop for Carrier {
+impl Drop for Transport {
     fn drop(&mut self) {
         if let Some(sealed) = &mut self.session {
             sealed.session.abort(AbortReason::Unspecified);
