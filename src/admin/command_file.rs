@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::process::Stranger;
+use crate::process::OtherWriter;
 
 /// `NAME.cmd`: one command a line; blank lines and lines that begin with `#` are passed over.
 #[derive(Clone, Debug)]
@@ -44,13 +44,13 @@ pub enum CommandFileError {
     SymbolicLink(PathBuf),
     /// Others could have written it.
     #[error(
-        "{path}: the command file is not run, since {stranger}; it must belong to the gateway's user ({user}) or to root, and nobody else may write to it"
+        "{path}: the command file is not run, since {other}; it must belong to the gateway's user ({user}) or to root, and nobody else may write to it"
     )]
     Untrusted {
         /// The command file.
         path: PathBuf,
         /// Who could have.
-        stranger: Stranger,
+        other: OtherWriter,
         /// The gateway's user.
         user: u32,
     },
@@ -109,10 +109,10 @@ impl CommandFile {
             errno => self.unreadable(errno.into()),
         })?);
         let metadata = file.metadata().map_err(|source| self.unreadable(source))?;
-        match Stranger::of(&metadata) {
+        match OtherWriter::of(&metadata) {
             _ if !metadata.is_file() => Err(CommandFileError::NotRegular(self.path.clone())),
-            Some(stranger) => {
-                Err(CommandFileError::Untrusted { path: self.path.clone(), stranger, user: geteuid().as_raw() })
+            Some(other) => {
+                Err(CommandFileError::Untrusted { path: self.path.clone(), other, user: geteuid().as_raw() })
             }
             None => Ok(file),
         }

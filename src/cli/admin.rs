@@ -12,7 +12,7 @@ use crate::http::{HttpConfig, is_token};
 use crate::process::Name;
 
 /// What the flags say, and what the operator should know about it.
-pub(super) fn settle(
+pub(super) fn merge(
     flags: AdminFlags,
     name: &Name,
     line: &CommandLine,

@@ -327,5 +327,5 @@ fn table<G: ArgsInfo>() -> Table {
 }
 
 fn group<G: FromArgs>(line: &CommandLine, table: &Table) -> Result<G, UsageError> {
-    G::from_args(&[], &line.words_for(table)).map_err(|exit| line.blame(&exit.output))
+    G::from_args(&[], &line.words_for(table)).map_err(|exit| line.attribute_error(&exit.output))
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::address::{ListenAddr, Reach};
 use super::error::UsageError;
 use super::flags::ServerFlags;
-use super::normalize::{CommandLine, Given};
+use super::normalize::{CommandLine, ParsedFlag};
 use crate::config::{Config, Secret};
 
 /// More than any secret: what is longer was not meant, or does not end.
@@ -70,7 +70,7 @@ impl Source {
         }
     }
 
-    fn read_file(&self, given: &Given, path: &Path) -> Result<Secret, UsageError> {
+    fn read_file(&self, given: &ParsedFlag, path: &Path) -> Result<Secret, UsageError> {
         let bytes = read_bounded(path).map_err(|source| UsageError::SecretFile {
             secret: self.secret,
             flag: given.written.clone(),

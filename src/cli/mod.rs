@@ -2,9 +2,9 @@
 //!
 //! The way of a word, top to bottom: `normalize` knows the spellings and looks names up in the
 //! tables that argh derives from [`flags`], `original` reads the values that only the original takes; argh hands each value to its parser in `values`;
-//! `settle` lays the values over [`Config::default`] and checks those that depend on one another.
+//! `merge` lays the values over [`Config::default`] and checks those that depend on one another.
 //!
-//! To add a flag: a field in [`flags`], its line in `settle`. Everything else follows from the field.
+//! To add a flag: a field in [`flags`], its line in `merge`. Everything else follows from the field.
 
 mod address;
 mod admin;
@@ -15,10 +15,10 @@ pub mod flags;
 mod help;
 mod key;
 mod keygen;
+mod merge;
 mod normalize;
 mod original;
 mod sessions;
-mod settle;
 mod suggest;
 mod values;
 
@@ -101,7 +101,7 @@ pub fn parse(
         return Ok(Invocation::Print(help::version()));
     }
     let flags = Flags::from_line(&line, &tables)?;
-    Ok(Invocation::Run(Box::new(settle::options(flags, &line, env)?)))
+    Ok(Invocation::Run(Box::new(merge::options(flags, &line, env)?)))
 }
 
 #[cfg(test)]

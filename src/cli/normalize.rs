@@ -21,10 +21,10 @@ const ALIASES: [(&str, &str); 2] = [("serverauthpassword", "--server-auth-key"),
 const END_OF_FLAGS: &str = "--";
 
 /// The flags of a command line, each once, as last given. Not for logs: a value may be the key.
-pub(super) struct CommandLine(Vec<Given>);
+pub(super) struct CommandLine(Vec<ParsedFlag>);
 
 /// One flag with its value.
-pub(super) struct Given {
+pub(super) struct ParsedFlag {
     /// The flag's name for argh, dashes included.
     long: &'static str,
     /// The flag as written, without its value.
@@ -62,7 +62,7 @@ fn utf8((index, word): (usize, OsString)) -> Result<String, UsageError> {
     word.into_string().map_err(|word| {
         let word = word.to_string_lossy();
         let flag = word.split_once('=').filter(|(flag, _)| flag.starts_with('-'));
-        let is_key = flag.is_some_and(|(flag, _)| fold(flag).starts_with("serverauth"));
+        let is_key = flag.is_some_and(|(flag, _)| canonical_name(flag).starts_with("serverauth"));
         let hint = if is_key { " (a binary key can come from --server-auth-key-file)" } else { "" };
         let flag = flag.map(|(flag, _)| format!(" ({flag}=…)")).unwrap_or_default();
         UsageError::NotUtf8 { position: index + 1, flag: flag.into(), hint }
@@ -73,8 +73,8 @@ fn read_flag(
     word: &str,
     rest: &mut Peekable<impl Iterator<Item = String>>,
     tables: &[Table],
-    previous: Option<&Given>,
-) -> Result<Given, UsageError> {
+    previous: Option<&ParsedFlag>,
+) -> Result<ParsedFlag, UsageError> {
     let (written, value) = split(word).ok_or_else(|| unexpected(word, previous))?;
     let flag = find(written, tables).ok_or_else(|| unknown(written, tables))?;
     let value = match flag.kind {
@@ -87,7 +87,7 @@ fn read_flag(
             Value::Text { given, meant }
         }
     };
-    Ok(Given { long: flag.long, written: written.into(), value })
+    Ok(ParsedFlag { long: flag.long, written: written.into(), value })
 }
 
 /// Splits `--name=value` at the first `=`; `None` if the word does not look like a flag.
@@ -104,10 +104,10 @@ fn is_flag(word: &str, tables: &[Table]) -> bool {
 }
 
 fn find(written: &str, tables: &[Table]) -> Option<&'static FlagInfo<'static>> {
-    let name = fold(written);
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, long)| fold(long));
+    let name = canonical_name(written);
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, long)| canonical_name(long));
     let name = alias.unwrap_or(name);
-    all(tables).find(|flag| fold(flag.long) == name)
+    all(tables).find(|flag| canonical_name(flag.long) == name)
 }
 
 fn all(tables: &[Table]) -> impl Iterator<Item = &'static FlagInfo<'static>> {
@@ -115,7 +115,7 @@ fn all(tables: &[Table]) -> impl Iterator<Item = &'static FlagInfo<'static>> {
 }
 
 /// What names are compared by.
-fn fold(name: &str) -> String {
+fn canonical_name(name: &str) -> String {
     name.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect()
 }
 
@@ -128,7 +128,7 @@ fn switch(written: &str, value: Option<&str>) -> Result<Value, UsageError> {
     })
 }
 
-fn unexpected(word: &str, previous: Option<&Given>) -> UsageError {
+fn unexpected(word: &str, previous: Option<&ParsedFlag>) -> UsageError {
     let hint = previous
         .filter(|given| matches!(given.value, Value::Switch(_)) && values::boolean(word).is_ok())
         .map(|given| format!("; meant {}={word}?", given.written));
@@ -136,8 +136,8 @@ fn unexpected(word: &str, previous: Option<&Given>) -> UsageError {
 }
 
 fn unknown(written: &str, tables: &[Table]) -> UsageError {
-    let known = all(tables).map(|flag| (fold(flag.long), flag.long));
-    let hint = match nearest(&fold(written), known) {
+    let known = all(tables).map(|flag| (canonical_name(flag.long), flag.long));
+    let hint = match nearest(&canonical_name(written), known) {
         Some(long) => format!("did you mean {long}? --help lists all flags"),
         None => "--help lists all flags".to_owned(),
     };
@@ -151,7 +151,7 @@ impl CommandLine {
     }
 
     /// Whether and how a flag was given.
-    pub(super) fn given(&self, long: &str) -> Option<&Given> {
+    pub(super) fn given(&self, long: &str) -> Option<&ParsedFlag> {
         self.0.iter().find(|given| given.long == long)
     }
 
@@ -163,18 +163,18 @@ impl CommandLine {
     /// The words of one group of flags, as argh takes them: `--flag`, `value`.
     pub(super) fn words_for(&self, table: &Table) -> Vec<&str> {
         let of_table = self.0.iter().filter(|given| table.flags.iter().any(|flag| flag.long == given.long));
-        of_table.flat_map(Given::words).collect()
+        of_table.flat_map(ParsedFlag::words).collect()
     }
 
     /// Whose fault argh's complaint is, in the operator's spelling.
-    pub(super) fn blame(&self, complaint: &str) -> UsageError {
+    pub(super) fn attribute_error(&self, complaint: &str) -> UsageError {
         let complaint = complaint.trim_end();
         let invalid = self.0.iter().find_map(|given| given.accepted(complaint).map(|text| given.invalid(text)));
         invalid.unwrap_or_else(|| UsageError::Other(complaint.into()))
     }
 }
 
-impl Given {
+impl ParsedFlag {
     /// The error for a value that its flag does not take.
     pub(super) fn invalid(&self, accepted: &str) -> UsageError {
         let mut accepted = accepted.to_owned();

@@ -2,13 +2,13 @@
 
 use super::error::UsageError;
 use super::flags::SessionFlags;
+use super::merge::{limit, set, timeout};
 use super::normalize::CommandLine;
-use super::settle::{limit, set, timeout};
 use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.
-pub(super) fn settle(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
+pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
     config.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
     config.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
     if config.server.kinds.plain && config.server.kinds.with_sessions() {

@@ -85,8 +85,8 @@ impl Access {
         }
         let named = given.iter().map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
         let target = request.uri.authority().map(ToString::to_string);
-        let stranger = named.chain(target).find(|name| !self.knows(name));
-        stranger.map_or(Ok(()), |name| {
+        let unknown = named.chain(target).find(|name| !self.knows(name));
+        unknown.map_or(Ok(()), |name| {
             let error = format!(
                 "Host {} is not known here: use an IP address or localhost, or start the gateway with --admin-host",
                 Excerpt::new(&name)

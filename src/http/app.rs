@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use super::HttpConfig;
 use super::access::Access;
-use super::connections::Standing;
-use super::desk::Desk;
+use super::connections::ClientTrust;
 use super::events::Events;
+use super::job_limiter::JobLimiter;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
 use super::sample::{Samples, Started};
@@ -27,11 +27,11 @@ const LINES_PER_SECOND: u32 = 10;
 
 /// Questions to workers that are under way or wait for their turn.
 const QUESTIONS: usize = 16;
-/// Profiles that are started, or are given their names, at a time. With [`ORDERS`] these are fewer than there are threads,
+/// Profiles that are started, or are given their names, at a time. With [`COMMANDS`] these are fewer than there are threads,
 /// so that questions find one.
 const PROFILES: usize = 1;
 /// Requests with commands that are under way.
-const ORDERS: usize = 2;
+const COMMANDS: usize = 2;
 
 /// Where the gateway is in its life, as far as HTTP is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +62,11 @@ pub(super) struct App {
     pub(super) ready_needs_server: bool,
     pub(super) samples: Samples,
     /// Questions to workers that are under way.
-    pub(super) questions: Desk,
+    pub(super) questions: JobLimiter,
     /// Profiles that are started, or are given their names.
-    pub(super) profiling: Desk,
+    pub(super) profiling: JobLimiter,
     /// Commands that are under way.
-    pub(super) orders: Desk,
+    pub(super) commands: JobLimiter,
     pub(super) events: Events,
     pub(super) access: Access,
     phase: watch::Receiver<Phase>,
@@ -90,9 +90,9 @@ impl App {
             started: Started::now(),
             ready_needs_server: config.ready_needs_server,
             samples: Samples::default(),
-            questions: Desk::new(QUESTIONS),
-            profiling: Desk::new(PROFILES),
-            orders: Desk::new(ORDERS),
+            questions: JobLimiter::new(QUESTIONS),
+            profiling: JobLimiter::new(PROFILES),
+            commands: JobLimiter::new(COMMANDS),
             events: Events::default(),
             access: Access::new(config),
             phase,
@@ -115,7 +115,7 @@ impl App {
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        from: Standing,
+        from: ClientTrust,
     ) -> Result<Reply, Infallible> {
         let (head, body) = request.into_parts();
         let reply = self.reply(&head, body, &from).await.unwrap_or_else(|failure| {
@@ -125,7 +125,7 @@ impl App {
         Ok(protected(reply))
     }
 
-    async fn reply(&self, head: &Parts, body: Incoming, from: &Standing) -> Result<Reply, Failure> {
+    async fn reply(&self, head: &Parts, body: Incoming, from: &ClientTrust) -> Result<Reply, Failure> {
         let route = Route::at(head.uri.path()).ok_or_else(|| nothing_at(head.uri.path()))?;
         if !route.allows(&head.method) {
             let error = format!("{} is not allowed here; allowed: {}", head.method, route.allowed());
@@ -137,7 +137,7 @@ impl App {
             Route::Page(_) => self.access.check_page(head)?,
             _ => {
                 self.access.check(head)?;
-                from.make_known();
+                from.set_trusted();
             }
         }
         match route {

@@ -55,7 +55,7 @@ impl App {
     pub(super) async fn run_commands(&self, head: &Parts, body: Incoming) -> Result<Reply, Failure> {
         let commands = read(head, body).await?;
         let caller = self.caller.clone();
-        let outcomes = self.orders.work(move || caller.run(commands, COMMANDS_TIME)).await??;
+        let outcomes = self.commands.run(move || caller.run(commands, COMMANDS_TIME)).await??;
         let status = match outcomes.iter().any(|outcome| outcome.error.is_some()) {
             true => StatusCode::UNPROCESSABLE_ENTITY,
             false => StatusCode::OK,

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::app::App;
-use super::connections::Standing;
+use super::connections::ClientTrust;
 
 /// Time in which the head of a request has to be there, from the connection or the answer before on.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -27,9 +27,9 @@ const HEADERS: usize = 64;
 const STALL_TIME: Duration = Duration::from_secs(10);
 
 /// Answers the requests of a connection until it ends, or the gateway does.
-pub(super) async fn serve(stream: TcpStream, app: Arc<App>, standing: Standing) {
+pub(super) async fn serve(stream: TcpStream, app: Arc<App>, trust: ClientTrust) {
     let answering = Arc::clone(&app);
-    let service = service_fn(move |request| Arc::clone(&answering).answer(request, standing.clone()));
+    let service = service_fn(move |request| Arc::clone(&answering).answer(request, trust.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)

@@ -14,20 +14,20 @@ use super::connection::serve;
 const CONNECTIONS: usize = 64;
 
 /// The connections that are served. Where there is no room, the oldest that has not shown yet that it may see the gateway
-/// makes some for a newcomer: strangers must not keep out those who ask whether the gateway is live.
+/// makes some for a newcomer: those must not keep out those who ask whether the gateway is live.
 #[derive(Default)]
 pub(super) struct Connections {
     serving: JoinSet<()>,
     /// In the order in which they came.
-    strangers: VecDeque<Stranger>,
+    unauthenticated: VecDeque<Unauthenticated>,
 }
 
 /// Whether a connection has had a request that only an operator may make.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Standing(Arc<AtomicBool>);
+pub(super) struct ClientTrust(Arc<AtomicBool>);
 
-struct Stranger {
-    standing: Standing,
+struct Unauthenticated {
+    trust: ClientTrust,
     task: AbortHandle,
 }
 
@@ -37,13 +37,13 @@ impl Connections {
     /// # Errors
     /// There is none: the connection is given back.
     pub(super) async fn add(&mut self, stream: TcpStream, app: &Arc<App>) -> Result<(), TcpStream> {
-        self.strangers.retain(Stranger::is_there);
+        self.unauthenticated.retain(Unauthenticated::is_there);
         if self.serving.len() >= CONNECTIONS && !self.make_room().await {
             return Err(stream);
         }
-        let standing = Standing::default();
-        let task = self.serving.spawn(serve(stream, Arc::clone(app), standing.clone()));
-        self.strangers.push_back(Stranger { standing, task });
+        let trust = ClientTrust::default();
+        let task = self.serving.spawn(serve(stream, Arc::clone(app), trust.clone()));
+        self.unauthenticated.push_back(Unauthenticated { trust, task });
         Ok(())
     }
 
@@ -53,25 +53,25 @@ impl Connections {
     }
 
     async fn make_room(&mut self) -> bool {
-        let Some(oldest) = self.strangers.pop_front() else { return false };
+        let Some(oldest) = self.unauthenticated.pop_front() else { return false };
         oldest.task.abort();
         self.next_end().await.is_some()
     }
 }
 
-impl Stranger {
+impl Unauthenticated {
     fn is_there(&self) -> bool {
-        !self.standing.is_known() && !self.task.is_finished()
+        !self.trust.is_trusted() && !self.task.is_finished()
     }
 }
 
-impl Standing {
+impl ClientTrust {
     /// Keeps the connection from making room for others.
-    pub(super) fn make_known(&self) {
+    pub(super) fn set_trusted(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_known(&self) -> bool {
+    fn is_trusted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

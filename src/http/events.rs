@@ -24,7 +24,7 @@ use super::app::{App, Identity, Phase};
 use super::history::History;
 use super::links::LinkView;
 use super::query::Query;
-use super::ranking::{Firsts, Order, Place};
+use super::ranking::{Order, Place, TopN};
 use super::reply::{Failure, Reply};
 use super::sample::{Sample, Started};
 use super::stats::{StatsView, unix_millis};
@@ -182,7 +182,7 @@ impl App {
     async fn look_closely(&self, memory: Memory) -> Memory {
         let (observer, started, stopping) = (self.observer.clone(), self.started, self.phase() != Phase::Serving);
         let identity = Arc::clone(&self.identity);
-        let looked = self.questions.work(move || look(&observer, &identity, started, stopping, memory)).await;
+        let looked = self.questions.run(move || look(&observer, &identity, started, stopping, memory)).await;
         // Too many others ask: this second has no event.
         let Ok(Look { sample, event, memory }) = looked else { return Memory::default() };
         self.events.record(&sample);
@@ -281,7 +281,7 @@ fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Hel
     let now = Instant::now();
     let mut seen = Last { at: Some(now), traffic: FxHashMap::default() };
     let elapsed = last.at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
-    let (mut servers, mut busiest, mut slowest) = (Firsts::new(SERVERS), Firsts::new(TABLE), Firsts::new(TABLE));
+    let (mut servers, mut busiest, mut slowest) = (TopN::new(SERVERS), TopN::new(TABLE), TopN::new(TABLE));
     let mut held_up = Collector::default();
     observer.visit_links(&LinkFilter::default(), |link| {
         seen.traffic.insert(link.id, link.traffic);
@@ -297,7 +297,7 @@ fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Hel
         ControlFlow::Continue(())
     })?;
     let rated = |links: Vec<LinkInfo>| rated(observer, &links, last, elapsed);
-    let [servers, busiest, slowest] = [servers, busiest, slowest].map(|firsts| rated(firsts.page().links));
+    let [servers, busiest, slowest] = [servers, busiest, slowest].map(|top| rated(top.page().links));
     let tables = Tables { time_ms, servers: servers?, busiest: busiest?, slowest: slowest? };
     Ok((tables, held_up.finish(), seen))
 }

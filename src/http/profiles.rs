@@ -71,7 +71,7 @@ impl App {
             Profile::Heap => {
                 Query::read(head, &[])?;
                 let when_off = if self.access.may_change(head) { WhenOff::Start } else { WhenOff::Refuse };
-                let (profile, _was_on) = self.profiling.work(move || heap_profile(when_off)).await??;
+                let (profile, _was_on) = self.profiling.run(move || heap_profile(when_off)).await??;
                 Ok(binary(profile))
             }
             Profile::Tasks | Profile::Block | Profile::Threads => self.listing(profile, head).await,
@@ -80,13 +80,13 @@ impl App {
 
     /// One at a time in the whole process. It ends when nobody waits for it any more.
     async fn cpu_profile(&self, time: Duration) -> Result<Vec<u8>, Failure> {
-        let sampling = self.profiling.work(CpuSampling::start).await??;
+        let sampling = self.profiling.run(CpuSampling::start).await??;
         info!(seconds = time.as_secs_f64(), "a CPU profile is taken over HTTP");
         tokio::select! {
             () = sleep(time) => {}
             () = self.ended() => return Err(Failure::busy("the gateway stops")),
         }
-        let (profile, _samples) = self.profiling.work_in_turn(|| sampling.finish()).await??;
+        let (profile, _samples) = self.profiling.run_in_turn(|| sampling.finish()).await??;
         Ok(profile)
     }
 
@@ -96,7 +96,7 @@ impl App {
         let observer = self.observer.clone();
         let bytes = match profile {
             Profile::Block => self.questions.ask(move || block_profile(&observer, as_text)).await?,
-            Profile::Threads => self.questions.work(move || thread_profile(as_text)).await?.map_err(failed)?,
+            Profile::Threads => self.questions.run(move || thread_profile(as_text)).await?.map_err(failed)?,
             _ => self.questions.ask(move || task_profile(&observer, as_text)).await?,
         };
         Ok(if as_text { content("text/plain; charset=utf-8", bytes) } else { binary(bytes) })

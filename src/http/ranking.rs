@@ -73,7 +73,7 @@ impl Order {
         after: Option<Place>,
         limit: usize,
     ) -> Result<Page, AskError> {
-        let mut first = Firsts::new(limit);
+        let mut first = TopN::new(limit);
         observer.visit_links(filter, |link| {
             let place = self.place(&link);
             if after.is_none_or(|after| place > after) {
@@ -93,13 +93,13 @@ impl Place {
 }
 
 /// The first of all that are added, up to a number of them.
-pub(super) struct Firsts {
+pub(super) struct TopN {
     limit: usize,
     /// One more than wanted, which tells that there are more.
     kept: BinaryHeap<Ranked>,
 }
 
-impl Firsts {
+impl TopN {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, kept: BinaryHeap::new() }
     }
@@ -205,10 +205,10 @@ mod tests {
     fn pages(order: Order, links: &[LinkInfo], limit: usize) -> Vec<Vec<u32>> {
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
-            let mut firsts = Firsts::new(limit);
+            let mut top = TopN::new(limit);
             let behind = links.iter().filter(|link| after.is_none_or(|after| order.place(link) > after));
-            behind.for_each(|link| firsts.add(order.place(link), link.clone()));
-            let page = firsts.page();
+            behind.for_each(|link| top.add(order.place(link), link.clone()));
+            let page = top.page();
             pages.push(page.links.iter().map(|link| link.id.get()).collect());
             after = page.next.map(|next| next.to_string().parse().unwrap());
             if after.is_none() {

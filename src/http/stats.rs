@@ -36,7 +36,7 @@ impl App {
         };
         let (observer, started) = (self.observer.clone(), self.started);
         let stopping = self.phase() != Phase::Serving;
-        self.questions.work(move || turn.take(|| Sample::take(&observer, started, stopping))).await
+        self.questions.run(move || turn.take(|| Sample::take(&observer, started, stopping))).await
     }
 }
 

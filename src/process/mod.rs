@@ -14,5 +14,5 @@ pub use files::{Files, Name, NameError};
 pub(crate) use memory::fit_memory;
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
-pub use trust::{Stranger, check_directory, create_anew, read_text};
+pub use trust::{OtherWriter, check_directory, create_anew, read_text};
 pub use usage::Usage;

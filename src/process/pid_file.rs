@@ -16,7 +16,7 @@ use rustix::process::{Pid, geteuid};
 use tracing::warn;
 
 use super::Files;
-use super::trust::{Stranger, without_links};
+use super::trust::{OtherWriter, without_links};
 
 /// How often, and with which pauses, a file is tried that others are just writing or removing: one second in all.
 const ATTEMPTS: u32 = 100;
@@ -280,7 +280,7 @@ fn attempt(path: &Path) -> Result<Attempt, PidFileError> {
     let in_place = held.is_in_place().map_err(|error| io_error(path, "check", error))?;
     // A file that is not in place is not removed by the drop of `held`. One that others may write to is: they could have
     // it name another process.
-    let is_ours = Stranger::of(&metadata).is_none() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw();
+    let is_ours = OtherWriter::of(&metadata).is_none() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw();
     Ok(if in_place && is_ours { Attempt::Held(held) } else { Attempt::Replaced })
 }
 

@@ -12,7 +12,7 @@ use tracing::warn;
 
 /// Somebody, besides root and the user of this process, who may write to a file or a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum OtherWriter {
     /// Its owner, the user of this number.
     Owner(u32),
     /// The group of this number.
@@ -21,7 +21,7 @@ pub enum Stranger {
     Everybody,
 }
 
-impl Stranger {
+impl OtherWriter {
     /// Who else may write to a file or a directory, if anybody.
     pub fn of(file: &Metadata) -> Option<Self> {
         const GROUP_WRITES: u32 = 0o020;
@@ -39,7 +39,7 @@ impl Stranger {
     }
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for OtherWriter {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Owner(user) => write!(out, "it belongs to user {user}"),
@@ -86,11 +86,11 @@ pub(super) fn without_links() -> OpenOptions {
 
 /// Warns when others may write to the gateway's directory: they could replace its files.
 pub fn check_directory(dir: &Path) {
-    let stranger = fs::metadata(dir).ok().as_ref().and_then(Stranger::of);
-    if let Some(stranger) = stranger {
+    let other = fs::metadata(dir).ok().as_ref().and_then(OtherWriter::of);
+    if let Some(other) = other {
         warn!(
             dir = %dir.display(),
-            "the working directory is not the gateway's alone: {stranger}, and whoever may write there can replace the gateway's files"
+            "the working directory is not the gateway's alone: {other}, and whoever may write there can replace the gateway's files"
         );
     }
 }
@@ -117,9 +117,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
-        for (mode, stranger) in [(0o600, None), (0o664, None), (0o646, Some(Stranger::Everybody))] {
+        for (mode, other) in [(0o600, None), (0o664, None), (0o646, Some(OtherWriter::Everybody))] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(Stranger::of(&fs::metadata(&path).unwrap()), stranger, "{mode:o}");
+            assert_eq!(OtherWriter::of(&fs::metadata(&path).unwrap()), other, "{mode:o}");
         }
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{OUTBOX_FULL, TOLERATED};
 use crate::gateway::{LinkInfo, PausedBy};
-use crate::http::ranking::{Firsts, Order};
+use crate::http::ranking::{Order, TopN};
 use crate::link::WaitReason;
 use crate::routing::{LinkId, Side};
 
@@ -15,7 +15,7 @@ const SERVERS: usize = 5;
 
 /// Collects links, one at a time; what it keeps is bounded by the number of servers.
 pub(in crate::http) struct Collector {
-    servers: Firsts,
+    servers: TopN,
     stuck_servers: usize,
     paused_by: FxHashMap<LinkId, u64>,
     /// Clients that wait for another worker.
@@ -54,7 +54,7 @@ pub(super) fn longest(link: &LinkInfo) -> Option<(WaitReason, Duration)> {
 impl Default for Collector {
     fn default() -> Self {
         Self {
-            servers: Firsts::new(SERVERS),
+            servers: TopN::new(SERVERS),
             stuck_servers: 0,
             paused_by: FxHashMap::default(),
             paused_by_worker: None,

@@ -23,10 +23,10 @@ pub(super) fn options(
     limits(&mut config.limits, &flags.limits);
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
-    let session_notices = sessions::settle(&mut config, &flags.sessions, line)?;
+    let session_notices = sessions::merge(&mut config, &flags.sessions, line)?;
     let name = flags.process.name.unwrap_or_default();
     let pid_file = flags.process.pid_file.unwrap_or_default();
-    let (admin, admin_notice) = admin::settle(flags.admin, &name, line, env)?;
+    let (admin, admin_notice) = admin::merge(flags.admin, &name, line, env)?;
     let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.server_auth_key));
     let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
