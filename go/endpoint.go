@@ -26,7 +26,7 @@ type EndPoint struct {
 	out      outgoing
 	conns    connTable
 	accepts  queue[*Conn]
-	unread   ledger
+	unread   budget
 	keep     keepalive
 	counters counters
 	sessions sessions

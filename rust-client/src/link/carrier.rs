@@ -23,7 +23,7 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
     }
 
     /// Does what has to be done while the link is not read.
-    fn attend(&mut self, _: &mut Context<'_>) {}
+    fn poll_background(&mut self, _: &mut Context<'_>) {}
 
     /// The gateway has been silent for too long. Says whether the stream sees to that, so that the link can live on.
     fn revive(&mut self) -> bool {

@@ -55,7 +55,7 @@ impl<S> Driver<S> {
             }
         }
         if too_much && !self.link.unread.seems_held() {
-            self.relieve();
+            self.enforce_total();
         }
     }
 
@@ -74,7 +74,7 @@ impl<S> Driver<S> {
             let task = lock(&self.link.out).close(conn, false);
             task.into_iter().for_each(Waker::wake);
         }
-        self.set_aside(inbox);
+        self.retire(inbox);
     }
 
     fn command(&mut self, command: Command) -> Result<(), LinkEnd> {
@@ -133,7 +133,7 @@ impl<S> Driver<S> {
         }
         let inbox = Arc::new(Inbox::new(conn, self.link.config.receive_queue));
         if let Some(ended) = self.conns.insert(conn, Arc::clone(&inbox)) {
-            self.set_aside(ended);
+            self.retire(ended);
         }
         Ok(RawConnection::new(inbox, Arc::clone(&self.link), remote))
     }
@@ -141,7 +141,7 @@ impl<S> Driver<S> {
     fn closed(&mut self, conn: ConnId) -> Result<(), LinkEnd> {
         if let Some(inbox) = self.conns.remove(&conn) {
             self.end(&inbox, CloseReason::Remote);
-            self.set_aside(inbox);
+            self.retire(inbox);
         }
         Ok(())
     }

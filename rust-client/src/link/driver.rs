@@ -16,8 +16,8 @@ use tokio::time::Sleep;
 
 use super::carrier::Carrier;
 use super::keepalive::{Keepalive, Tick};
+use super::memory_limit::Ended;
 use super::outbox::{MAX_SLICES, Outbox};
-use super::overload::Ended;
 use super::receive::Receiver;
 use super::{Closing, Inbox, Link, Waiter};
 use crate::{LinkEnd, ProtocolFault, lock};
@@ -91,7 +91,7 @@ impl<S: Carrier> Driver<S> {
         self.write(cx)?;
         self.linger(cx)?;
         self.read(cx)?;
-        self.part()
+        self.finish_shared_close()
     }
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
@@ -117,7 +117,7 @@ impl<S: Carrier> Driver<S> {
             && known.get().end().is_some()
         {
             let ended = known.remove();
-            self.set_aside(ended);
+            self.retire(ended);
         }
     }
 
@@ -251,7 +251,7 @@ impl<S: Carrier> Driver<S> {
     }
 
     /// A stream whose directions end together is left when the gateway has agreed.
-    fn part(&self) -> Result<(), LinkEnd> {
+    fn finish_shared_close(&self) -> Result<(), LinkEnd> {
         let parts = self.phase == Phase::Flushing && !self.stream.half_closes();
         if parts && self.is_written() && self.is_answered() { Err(LinkEnd::Closed) } else { Ok(()) }
     }
@@ -261,7 +261,7 @@ impl<S: Carrier> Driver<S> {
             if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
                 // Nobody listens, so the gateway's silence means nothing.
                 self.keepalive.heard();
-                self.stream.attend(cx);
+                self.stream.poll_background(cx);
                 if self.ask_readers {
                     run_again(cx);
                 }

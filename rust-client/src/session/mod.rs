@@ -93,7 +93,7 @@ impl Carrier for SessionLink {
     }
 
     /// Acknowledgements and resumes go on.
-    fn attend(&mut self, cx: &mut Context<'_>) {
+    fn poll_background(&mut self, cx: &mut Context<'_>) {
         // An end shows when the link is read again.
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
     }

@@ -26,14 +26,14 @@ impl Ended {
 
 impl<S> Driver<S> {
     /// Forgets a connection that has ended, but for what it left to be read: that counts as before.
-    pub(super) fn set_aside(&mut self, inbox: Arc<Inbox>) {
+    pub(super) fn retire(&mut self, inbox: Arc<Inbox>) {
         if inbox.has_unread() {
             self.ended.push(inbox);
         }
     }
 
     /// Whoever must not hold the link loses its messages, the largest first. When that is not enough, the link is held.
-    pub(super) fn relieve(&mut self) {
+    pub(super) fn enforce_total(&mut self) {
         self.recount();
         while self.link.unread.is_full() {
             let Some(largest) = self.largest_that_must_not_hold() else {
@@ -93,7 +93,7 @@ mod tests {
             inbox.deliver(Run { conn: inbox.id, frames: BytesMut::zeroed(30), messages: 3, copy: false });
             assert!(inbox.poll_take(&mut VecDeque::new(), None).0.is_ready());
             inbox.finish(CloseReason::Remote);
-            driver.set_aside(Arc::clone(&inbox));
+            driver.retire(Arc::clone(&inbox));
             inbox.consumed(2, 20);
             driver.recount();
             assert_eq!(link.unread.bytes(), 10);
