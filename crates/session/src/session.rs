@@ -232,8 +232,8 @@ impl Session {
     /// What happened, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         match &mut self.0 {
-            Protocol::Secure(session) => session.life.poll_event(),
-            Protocol::Legacy(session) => session.life.poll_event(),
+            Protocol::Secure(session) => session.lifecycle.poll_event(),
+            Protocol::Legacy(session) => session.lifecycle.poll_event(),
         }
     }
 
@@ -287,8 +287,8 @@ impl Session {
     /// Why it is over, if it is.
     pub fn end(&self) -> Option<End> {
         match &self.0 {
-            Protocol::Secure(session) => session.life.end(),
-            Protocol::Legacy(session) => session.life.end(),
+            Protocol::Secure(session) => session.lifecycle.end(),
+            Protocol::Legacy(session) => session.lifecycle.end(),
         }
     }
 }

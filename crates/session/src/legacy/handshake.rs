@@ -9,7 +9,7 @@ use super::dh64::Pair;
 use super::message::{self, DIGEST_BYTES, REFUSAL, REPLY_BYTES, Reconnect, numbers, proof, three};
 use super::rc4::Rc4;
 use super::{Candidate, LegacySession, Pending, REFUSALS_BELIEVED, Role, Shared, Transport};
-use crate::life::Life;
+use crate::lifecycle::Lifecycle;
 use crate::{Dial, End, Event, Fault, Limits, Status, TransportId};
 
 impl LegacySession {
@@ -29,7 +29,7 @@ impl LegacySession {
         let key = shared.key;
 
         let role = Role::Acceptor { candidates: Vec::new(), handshake_time: limits.handshake_time };
-        let mut session = Self::new(role, limits.legacy, Life::new(now, limits.handshake_time, limits.wait));
+        let mut session = Self::new(role, limits.legacy, Lifecycle::new(now, limits.handshake_time, limits.wait));
         session.shared = Some(shared);
         let transport = session.try_transport(0, proof(challenge, key), now);
         let bytes = three(pair.public, u64::from_le_bytes(sealed_id), challenge).to_vec();
@@ -43,7 +43,7 @@ impl LegacySession {
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
-        if self.life.end().is_some() {
+        if self.lifecycle.end().is_some() {
             return Err(Status::Expired);
         }
         let shared = self.shared.as_ref().filter(|shared| shared.id == reconnect.session).ok_or(Status::Unknown)?;
@@ -63,13 +63,13 @@ impl LegacySession {
     /// twice as long.
     pub(crate) fn postpone_expiry(&mut self, reconnect: &Reconnect, until: Instant) {
         let is_genuine = self.shared.as_ref().is_some_and(|shared| reconnect.is_made_with(shared.key));
-        if let Some(expires) = self.life.expires_at_first().filter(|_| is_genuine) {
-            self.life.postpone(until.min(expires + self.life.wait));
+        if let Some(expires) = self.lifecycle.expires_at_first().filter(|_| is_genuine) {
+            self.lifecycle.postpone(until.min(expires + self.lifecycle.wait));
         }
     }
 
     fn try_transport(&mut self, cursor: u64, proof: [u8; DIGEST_BYTES], now: Instant) -> TransportId {
-        let id = self.life.name_transport();
+        let id = self.lifecycle.name_transport();
         if let Role::Acceptor { candidates, handshake_time } = &mut self.role {
             let transport = Transport { id, cursor, position: self.read, proof: None };
             candidates.push(Candidate { transport, proof, expires: now + *handshake_time, unfinished: Vec::new() });
@@ -79,13 +79,13 @@ impl LegacySession {
 
     /// See [`crate::Session::connect`].
     pub(crate) fn connect(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
-        if let Some(end) = self.life.end() {
+        if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
         if let Some(live) = self.live.take() {
-            self.life.interrupted(live.id, now);
+            self.lifecycle.interrupted(live.id, now);
         }
-        let transport = self.life.name_transport();
+        let transport = self.lifecycle.name_transport();
         let Role::Initiator { pending, .. } = &mut self.role else { return Err(Fault::Replaced) };
         let (pair, bytes) = match &self.shared {
             Some(shared) => (None, Reconnect::new(shared.id, self.written, self.read, shared.key).encode()),
@@ -132,13 +132,13 @@ impl LegacySession {
 
         if !self.can_continue_from(transport.cursor) {
             // More was sent by the older transport in the meantime than is kept.
-            self.life.interrupted(transport.id, now);
-            self.life.finish(End::Refused(Status::DataGap));
+            self.lifecycle.interrupted(transport.id, now);
+            self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
         self.carry_by(transport);
         for Candidate { transport, .. } in others {
-            self.life.tell(Event::GivenUp { transport: transport.id });
+            self.lifecycle.emit(Event::GivenUp { transport: transport.id });
         }
         Ok(())
     }
@@ -176,18 +176,18 @@ impl LegacySession {
         let [written, read, challenge] = reply;
         let key = self.shared.as_ref().map(|shared| shared.key).ok_or(Fault::Replaced)?;
         if written < self.read || !self.can_continue_from(read) {
-            self.life.finish(End::Refused(Status::DataGap));
+            self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
         Ok(Transport { id, cursor: read, position: self.read, proof: Some(proof(challenge, key)) })
     }
 
     fn refused(&mut self, status: Status) -> Fault {
-        self.life.refused(status);
+        self.lifecycle.refused(status);
         if let Role::Initiator { refusals, .. } = &mut self.role {
             *refusals += 1;
             if *refusals >= REFUSALS_BELIEVED {
-                self.life.finish(End::Refused(status));
+                self.lifecycle.finish(End::Refused(status));
             }
         }
         Fault::Refused(status)

@@ -11,7 +11,7 @@ use dh64::Pair;
 use message::DIGEST_BYTES;
 use rc4::Rc4;
 
-use crate::life::Life;
+use crate::lifecycle::Lifecycle;
 use crate::{
     AbortReason, Backlog, End, Event, Fault, LegacyConfig, Names, Received, ReplayBuffer, SessionName, TransportId,
 };
@@ -32,7 +32,7 @@ pub(crate) struct LegacySession {
     /// The last bytes that were sent, as they were on the wire.
     sent: Backlog,
     live: Option<Transport>,
-    pub(crate) life: Life,
+    pub(crate) lifecycle: Lifecycle,
     established: bool,
     closing: bool,
 }
@@ -85,16 +85,16 @@ struct Transport {
 }
 
 impl LegacySession {
-    fn new(role: Role, config: LegacyConfig, life: Life) -> Self {
+    fn new(role: Role, config: LegacyConfig, lifecycle: Lifecycle) -> Self {
         let sent = Backlog::new(config.replay_bytes);
         let (shared, live) = (None, None);
-        Self { role, config, shared, written: 0, read: 0, sent, live, life, established: false, closing: false }
+        Self { role, config, shared, written: 0, read: 0, sent, live, lifecycle, established: false, closing: false }
     }
 
     /// A session to be opened by [`Self::connect`], within `patience`.
     pub(crate) fn initiator(config: LegacyConfig, patience: Duration, now: Instant) -> Self {
-        let life = Life::new(now, patience, patience);
-        Self::new(Role::Initiator { pending: None, refusals: 0 }, config, life)
+        let lifecycle = Lifecycle::new(now, patience, patience);
+        Self::new(Role::Initiator { pending: None, refusals: 0 }, config, lifecycle)
     }
 
     fn can_continue_from(&self, count: u64) -> bool {
@@ -115,7 +115,7 @@ impl LegacySession {
 
     /// See [`crate::Session::receive`].
     pub(crate) fn receive(&mut self, from: TransportId, bytes: &mut [u8], now: Instant) -> Received {
-        let taken = match self.life.end() {
+        let taken = match self.lifecycle.end() {
             Some(end) => Err(Fault::Over(end)),
             None => self.prepare(from, bytes, now),
         };
@@ -132,8 +132,8 @@ impl LegacySession {
         if let Role::Initiator { refusals, .. } = &mut self.role {
             *refusals = 0;
         }
-        self.life.connected();
-        self.life.tell(match self.established {
+        self.lifecycle.connected();
+        self.lifecycle.emit(match self.established {
             true => Event::Resumed { transport: id, replaced },
             false => Event::Established { transport: id },
         });
@@ -158,7 +158,7 @@ impl LegacySession {
     /// See [`crate::Session::transport_lost`].
     pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) {
         if self.live.take_if(|live| live.id == id).is_some() {
-            self.life.interrupted(id, now);
+            self.lifecycle.interrupted(id, now);
         }
         match &mut self.role {
             Role::Initiator { pending, .. } => drop(pending.take_if(|pending| pending.id == id)),
@@ -170,7 +170,7 @@ impl LegacySession {
     /// be sent again is kept here, as it was on the wire.
     pub(crate) fn send(&mut self, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         let limit = out.len().saturating_add(room);
-        let (Some(live), Some(shared), None) = (&mut self.live, &mut self.shared, self.life.end()) else { return };
+        let (Some(live), Some(shared), None) = (&mut self.live, &mut self.shared, self.lifecycle.end()) else { return };
         if let Some(proof) = live.proof.take() {
             out.extend_from_slice(&proof);
         }
@@ -192,14 +192,14 @@ impl LegacySession {
         self.written += bytes as u64;
         remember(&mut self.sent, self.config.replay_bytes, fresh);
         if self.closing && buffer.is_empty() {
-            self.life.finish(End::Closed);
+            self.lifecycle.finish(End::Closed);
         }
     }
 
     /// See [`crate::Session::has_output`].
     pub(crate) fn has_output(&self, buffer: &impl ReplayBuffer) -> bool {
         let waits = |live: &Transport| live.proof.is_some() || live.cursor < self.written || !buffer.is_empty();
-        self.life.end().is_none() && self.live.as_ref().is_some_and(|live| self.closing || waits(live))
+        self.lifecycle.end().is_none() && self.live.as_ref().is_some_and(|live| self.closing || waits(live))
     }
 
     /// There is no close on the wire: the session ends here when all is sent, and by its wait time at the other end.
@@ -212,7 +212,7 @@ impl LegacySession {
     }
 
     pub(crate) fn abort(&mut self, reason: AbortReason) {
-        self.life.finish(End::Aborted(reason));
+        self.lifecycle.finish(End::Aborted(reason));
     }
 
     /// See [`crate::Session::timeout`].
@@ -221,17 +221,17 @@ impl LegacySession {
             Role::Acceptor { candidates, .. } => candidates.first().map(|oldest| oldest.expires),
             Role::Initiator { .. } => None,
         };
-        [candidate, self.life.expires()].into_iter().flatten().min()
+        [candidate, self.lifecycle.expires()].into_iter().flatten().min()
     }
 
     /// See [`crate::Session::tick`].
     pub(crate) fn tick(&mut self, now: Instant) {
         if let Role::Acceptor { candidates, .. } = &mut self.role {
             for late in candidates.extract_if(.., |candidate| candidate.expires <= now) {
-                self.life.tell(Event::GivenUp { transport: late.transport.id });
+                self.lifecycle.emit(Event::GivenUp { transport: late.transport.id });
             }
         }
-        self.life.tick(now);
+        self.lifecycle.tick(now);
     }
 
     /// See [`crate::Session::names`].

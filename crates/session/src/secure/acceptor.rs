@@ -17,7 +17,7 @@ use super::message::{Opened, Resumed, SESSION_ID_BYTES, Ticket, decode_received,
 use super::noise::{Failed, Handshake, KEY_BYTES, Pattern};
 use super::transport::{Path, Transport};
 use super::{Role, SecureSession};
-use crate::life::Life;
+use crate::lifecycle::Lifecycle;
 use crate::{
     Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status,
     TransportId,
@@ -74,8 +74,8 @@ impl SecureSession {
             candidate_expires: None,
             handshake_time: limits.handshake_time,
         };
-        let mut session = Self::new(Role::Acceptor(role), Life::new(now, limits.handshake_time, limits.wait));
-        let transport = session.life.name_transport();
+        let mut session = Self::new(Role::Acceptor(role), Lifecycle::new(now, limits.handshake_time, limits.wait));
+        let transport = session.lifecycle.name_transport();
         session.try_transport(Box::new(Transport::new(Path::accepted(transport, 0, 0, 0), keys)), now);
         Ok((session, Dial { transport, bytes }))
     }
@@ -88,7 +88,7 @@ impl SecureSession {
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
-        let aborted = match self.life.end() {
+        let aborted = match self.lifecycle.end() {
             // The initiator may have missed the last acknowledgement, and the reply tells it.
             None | Some(End::Closed) => None,
             // It may not have heard of that, and is told behind the reply.
@@ -110,7 +110,7 @@ impl SecureSession {
         let ticket = acceptor.next.get_or_insert_with(|| new_ticket(rng)).clone();
         let (keys, mut bytes) = finish(handshake, &Resumed { ticket, received }.encode())?;
 
-        let id = self.life.name_transport();
+        let id = self.lifecycle.name_transport();
         let mut transport = Box::new(Transport::new(Path::accepted(id, resume.attempt, count, received), keys));
         let limit = bytes.len() + FIRST_FLIGHT_BYTES;
         let filled = match aborted {
@@ -129,7 +129,7 @@ impl SecureSession {
         let is_new = resume.attempt > acceptor.attempt.max(acceptor.postponed_for);
         if is_new && acceptor.authenticate(resume, rng).is_ok() {
             acceptor.postponed_for = resume.attempt;
-            self.life.postpone(until);
+            self.lifecycle.postpone(until);
         }
     }
 
@@ -137,7 +137,7 @@ impl SecureSession {
         let Role::Acceptor(acceptor) = &mut self.role else { return };
         acceptor.candidate_expires = Some(now + acceptor.handshake_time);
         if let Some(older) = acceptor.candidate.replace(transport) {
-            self.life.tell(crate::Event::GivenUp { transport: older.path.id });
+            self.lifecycle.emit(crate::Event::GivenUp { transport: older.path.id });
         }
     }
 

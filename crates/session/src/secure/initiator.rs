@@ -8,7 +8,7 @@ use super::message::{Opened, Reply, Resumed, Ticket, open_head, prologue, resume
 use super::noise::{Failed, Handshake, Pattern, TransportKeys};
 use super::transport::{Path, Transport};
 use super::{Role, SecureSession};
-use crate::life::Life;
+use crate::lifecycle::Lifecycle;
 use crate::{Dial, End, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status, TransportId};
 
 /// Refusals in a row after which the acceptor is believed.
@@ -52,12 +52,12 @@ impl SecureSession {
     /// A session to be opened by [`Self::connect`], within `patience`.
     pub(crate) fn initiator(identity: Identity, patience: Duration, now: Instant) -> Self {
         let role = Initiator { identity, ticket: None, attempt: 0, refusals: 0, retry_after: None, pending: None };
-        Self::new(Role::Initiator(role), Life::new(now, patience, patience))
+        Self::new(Role::Initiator(role), Lifecycle::new(now, patience, patience))
     }
 
     /// See [`crate::Session::connect`].
     pub(crate) fn connect(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
-        if let Some(end) = self.life.end() {
+        if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
         if let Some(live) = self.live.take() {
@@ -66,7 +66,7 @@ impl SecureSession {
         let _older = self.give_up_pending(|_| true);
         let received = self.incoming.received();
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
-        let transport = self.life.name_transport();
+        let transport = self.lifecycle.name_transport();
         let (handshake, bytes) = initiator.first_message(received, rng).map_err(|Failed| Fault::NotAuthentic)?;
         initiator.retry_after = None;
         let attempt = initiator.attempt;
@@ -96,7 +96,7 @@ impl SecureSession {
                 }
                 if self.established {
                     // The acceptor keeps the session for an initiator that it had no room for.
-                    self.life.postpone(now + retry_after + self.life.wait);
+                    self.lifecycle.postpone(now + retry_after + self.lifecycle.wait);
                 }
                 return Err(self.refused(Status::Overloaded));
             }
@@ -105,17 +105,17 @@ impl SecureSession {
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
         let (id, attempt) = (pending.id, pending.attempt);
         let agreed = initiator.agree(pending, message);
-        let Agreed { keys, ticket, cursor, wait } = agreed.inspect_err(|fault| self.life.finish_by(fault))?;
+        let Agreed { keys, ticket, cursor, wait } = agreed.inspect_err(|fault| self.lifecycle.finish_by(fault))?;
         if !self.outgoing.can_continue_from(cursor) {
-            self.life.finish(End::Refused(Status::DataGap));
+            self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
         initiator.ticket = Some(ticket);
         initiator.refusals = 0;
-        self.life.wait = wait.unwrap_or(self.life.wait);
-        let told = self.incoming.received();
-        self.incoming.begin(told);
-        let path = Path::initiated(id, attempt, cursor, told);
+        self.lifecycle.wait = wait.unwrap_or(self.lifecycle.wait);
+        let acked_to_peer = self.incoming.received();
+        self.incoming.begin(acked_to_peer);
+        let path = Path::initiated(id, attempt, cursor, acked_to_peer);
         let acknowledged = self.outgoing.acknowledge(cursor, cursor, buffer);
         debug_assert_eq!(acknowledged, Ok(()), "the count was tested");
         self.carry_by(id, None);

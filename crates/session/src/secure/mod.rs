@@ -18,7 +18,7 @@ use record::{BadLength, LEN_BYTES, RecordFault, Trailer, ciphertext_bytes};
 use stream::{Incoming, Outgoing};
 use transport::{Path, Transport};
 
-use crate::life::Life;
+use crate::lifecycle::Lifecycle;
 use crate::{AbortReason, End, Event, Fault, Received, ReplayBuffer, SessionError, Status, TransportId};
 
 /// Either end of a secure session.
@@ -27,7 +27,7 @@ pub(crate) struct SecureSession {
     outgoing: Outgoing,
     incoming: Incoming,
     live: Option<Box<Transport>>,
-    pub(crate) life: Life,
+    pub(crate) lifecycle: Lifecycle,
     established: bool,
     /// What the other end is to be told before its transport ends.
     abort: Option<AbortReason>,
@@ -46,9 +46,9 @@ enum Reading {
 }
 
 impl SecureSession {
-    fn new(role: Role, life: Life) -> Self {
+    fn new(role: Role, lifecycle: Lifecycle) -> Self {
         let (outgoing, incoming) = (Outgoing::default(), Incoming::default());
-        Self { role, outgoing, incoming, live: None, life, established: false, abort: None }
+        Self { role, outgoing, incoming, live: None, lifecycle, established: false, abort: None }
     }
 
     /// What is there of a record that was received in part.
@@ -73,7 +73,7 @@ impl SecureSession {
         now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Received {
-        if let Some(end) = self.life.end() {
+        if let Some(end) = self.lifecycle.end() {
             return Received { bytes: 0, fault: Some(Fault::Over(end)) };
         }
         match self.take(from) {
@@ -108,11 +108,11 @@ impl SecureSession {
         now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Received {
-        let mut cut = Cut { plain: 0, rest: taken..bytes.len() };
-        let stop = self.read_whole_records(&mut transport, bytes, &mut cut, now, buffer);
+        let mut cursor = ParseCursor { plain: 0, rest: taken..bytes.len() };
+        let stop = self.read_whole_records(&mut transport, bytes, &mut cursor, now, buffer);
         let fault = match stop {
             Ok(()) => {
-                transport.keep(bytes.get(cut.rest).unwrap_or_default());
+                transport.keep(bytes.get(cursor.rest).unwrap_or_default());
                 self.put_back(transport);
                 None
             }
@@ -123,11 +123,11 @@ impl SecureSession {
             Err(Stop::Session(end)) => {
                 self.abort = matches!(end, End::PeerFault(_)).then_some(AbortReason::PeerFault);
                 self.put_back(transport);
-                self.life.finish(end);
+                self.lifecycle.finish(end);
                 Some(Fault::Over(end))
             }
         };
-        Received { bytes: cut.plain, fault }
+        Received { bytes: cursor.plain, fault }
     }
 
     fn put_back(&mut self, transport: Box<Transport>) {
@@ -142,23 +142,23 @@ impl SecureSession {
         &mut self,
         transport: &mut Transport,
         bytes: &mut [u8],
-        cut: &mut Cut,
+        cursor: &mut ParseCursor,
         now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Result<(), Stop> {
         let Transport { path, opening, .. } = transport;
         let mut batch = opening.batch().ok_or(Stop::Transport(Fault::WornOut))?;
-        while self.life.end().is_none()
-            && let Some(record) = cut.next_record(bytes)?
+        while self.lifecycle.end().is_none()
+            && let Some(record) = cursor.next_record(bytes)?
         {
-            let place = bytes.get_mut(cut.plain..record.end).unwrap_or_default();
-            let opened = batch.open(place, record.start + LEN_BYTES - cut.plain)?;
-            cut.rest.start = record.end;
+            let place = bytes.get_mut(cursor.plain..record.end).unwrap_or_default();
+            let opened = batch.open(place, record.start + LEN_BYTES - cursor.plain)?;
+            cursor.rest.start = record.end;
             if !path.proven {
                 self.prove(path)?;
             }
             let plaintext = place.get_mut(..opened).unwrap_or_default();
-            cut.plain += self.read_plaintext(path, plaintext, now, buffer)?;
+            cursor.plain += self.read_plaintext(path, plaintext, now, buffer)?;
             self.finish_if_done();
         }
         Ok(())
@@ -178,7 +178,7 @@ impl SecureSession {
             Trailer::Ack { received } => self.outgoing.acknowledge(received, path.cursor, buffer)?,
             Trailer::Close => {
                 if self.incoming.close(path.position, now)? {
-                    self.life.tell(Event::PeerClosed);
+                    self.lifecycle.emit(Event::PeerClosed);
                 }
                 path.position += 1;
             }
@@ -199,15 +199,15 @@ impl SecureSession {
         if let Role::Acceptor(acceptor) = &mut self.role {
             acceptor.proven(path);
         }
-        self.incoming.begin(path.told);
+        self.incoming.begin(path.acked_to_peer);
         self.carry_by(path.id, replaced);
         self.outgoing.check_start(path.cursor)?;
         Ok(())
     }
 
     fn carry_by(&mut self, transport: TransportId, replaced: Option<TransportId>) {
-        self.life.connected();
-        self.life.tell(match self.established {
+        self.lifecycle.connected();
+        self.lifecycle.emit(match self.established {
             true => Event::Resumed { transport, replaced },
             false => Event::Established { transport },
         });
@@ -217,7 +217,7 @@ impl SecureSession {
     /// A transport is gone.
     fn dropped(&mut self, path: &Path, now: Instant) {
         if path.proven {
-            self.life.interrupted(path.id, now);
+            self.lifecycle.interrupted(path.id, now);
         }
     }
 
@@ -235,7 +235,7 @@ impl SecureSession {
         let Some(live) = &mut self.live else { return };
         let sealed = match self.abort.take() {
             Some(reason) => live.abort(reason, out),
-            None if self.life.end().is_some() => Ok(()),
+            None if self.lifecycle.end().is_some() => Ok(()),
             None if !live.has_something(&self.outgoing, &self.incoming, buffer.len(), now) => return,
             None => {
                 let limit = out.len().saturating_add(room);
@@ -246,7 +246,7 @@ impl SecureSession {
         if sealed.is_err() {
             self.live = None;
             self.dropped(&path, now);
-        } else if self.life.end().is_some() {
+        } else if self.lifecycle.end().is_some() {
             self.live = None;
         } else {
             self.finish_if_done();
@@ -255,14 +255,14 @@ impl SecureSession {
 
     /// Both closes are through, and each end knows it of the other.
     fn finish_if_done(&mut self) {
-        if self.outgoing.is_done() && self.incoming.is_closed() && self.incoming.is_told() {
-            self.life.finish(End::Closed);
+        if self.outgoing.is_done() && self.incoming.is_closed() && self.incoming.is_all_acked() {
+            self.lifecycle.finish(End::Closed);
         }
     }
 
     /// See [`crate::Session::has_output`].
     pub(crate) fn has_output(&self, now: Instant, buffer: &impl ReplayBuffer) -> bool {
-        self.live.as_ref().is_some_and(|live| match self.life.end() {
+        self.live.as_ref().is_some_and(|live| match self.lifecycle.end() {
             Some(_) => self.abort.is_some(),
             None => live.has_something(&self.outgoing, &self.incoming, buffer.len(), now),
         })
@@ -279,9 +279,9 @@ impl SecureSession {
 
     /// See [`crate::Session::abort`].
     pub(crate) fn abort(&mut self, reason: AbortReason) {
-        if self.life.end().is_none() {
+        if self.lifecycle.end().is_none() {
             self.abort = Some(reason);
-            self.life.finish(End::Aborted(reason));
+            self.lifecycle.finish(End::Aborted(reason));
         }
     }
 
@@ -292,7 +292,7 @@ impl SecureSession {
             Role::Acceptor(acceptor) => acceptor.candidate_expires(),
             Role::Initiator(_) => None,
         };
-        [ack, candidate, self.life.expires()].into_iter().flatten().min()
+        [ack, candidate, self.lifecycle.expires()].into_iter().flatten().min()
     }
 
     /// See [`crate::Session::tick`].
@@ -300,9 +300,9 @@ impl SecureSession {
         if let Role::Acceptor(acceptor) = &mut self.role
             && let Some(transport) = acceptor.give_up(now)
         {
-            self.life.tell(Event::GivenUp { transport });
+            self.lifecycle.emit(Event::GivenUp { transport });
         }
-        self.life.tick(now);
+        self.lifecycle.tick(now);
     }
 
     /// Bytes received, the close included.
@@ -325,23 +325,23 @@ impl SecureSession {
 
     /// Counts a refusal (initiator).
     fn refused(&mut self, status: Status) -> Fault {
-        self.life.refused(status);
+        self.lifecycle.refused(status);
         if let Role::Initiator(initiator) = &mut self.role
             && initiator.believes(status)
         {
-            self.life.finish(End::Refused(status));
+            self.lifecycle.finish(End::Refused(status));
         }
         Fault::Refused(status)
     }
 }
 
 /// How far a batch of bytes is read: plaintext at the front, what is left behind it.
-struct Cut {
+struct ParseCursor {
     plain: usize,
     rest: Range<usize>,
 }
 
-impl Cut {
+impl ParseCursor {
     /// The next record, if all of it is there.
     fn next_record(&self, bytes: &[u8]) -> Result<Option<Range<usize>>, BadLength> {
         let rest = bytes.get(self.rest.clone()).unwrap_or_default();

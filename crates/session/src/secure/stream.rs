@@ -114,8 +114,8 @@ pub(super) struct Incoming {
     /// What came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
     /// have sent more by it, and keeps what it has to send again.
     given: u64,
-    /// What the other end was last told.
-    told: u64,
+    /// Count of the last acknowledgement.
+    acked_to_peer: u64,
     ack_due: Option<Instant>,
     closed: bool,
 }
@@ -169,32 +169,32 @@ impl Incoming {
         self.ack_due = Some(self.ack_due.map_or(due, |before| before.min(due)));
     }
 
-    /// Whether there is something to tell the other end.
-    pub(super) fn has_news(&self) -> bool {
-        self.told < self.given
+    /// Whether something was not acknowledged yet.
+    pub(super) fn owes_ack(&self) -> bool {
+        self.acked_to_peer < self.given
     }
 
-    /// Whether the other end was told of everything.
-    pub(super) fn is_told(&self) -> bool {
-        self.told == self.received
+    /// Whether all that was received is acknowledged.
+    pub(super) fn is_all_acked(&self) -> bool {
+        self.acked_to_peer == self.received
     }
 
-    /// Whether that must be told even when there is nothing else to send.
-    pub(super) fn is_urgent(&self, now: Instant) -> bool {
-        self.has_news()
+    /// Whether an acknowledgement must be sent even when there is nothing else to send.
+    pub(super) fn is_ack_due(&self, now: Instant) -> bool {
+        self.owes_ack()
             && (self.closed
-                || self.given - self.told >= ACK_AT_ONCE_BYTES
+                || self.given - self.acked_to_peer >= ACK_AT_ONCE_BYTES
                 || self.ack_due.is_some_and(|due| due <= now))
     }
 
-    /// When it becomes urgent.
+    /// When that becomes so.
     pub(super) fn due(&self) -> Option<Instant> {
         self.ack_due
     }
 
-    /// The other end is being told.
-    pub(super) fn tell(&mut self) -> u64 {
-        self.told = self.given;
+    /// The count of an acknowledgement that is being sent.
+    pub(super) fn take_ack(&mut self) -> u64 {
+        self.acked_to_peer = self.given;
         self.ack_due = None;
         self.given
     }
@@ -206,9 +206,9 @@ impl Incoming {
     }
 
     /// A transport begins, and the other end knows of this much.
-    pub(super) fn begin(&mut self, told: u64) {
-        self.told = told;
-        self.given = told;
+    pub(super) fn begin(&mut self, acked_to_peer: u64) {
+        self.acked_to_peer = acked_to_peer;
+        self.given = acked_to_peer;
         self.ack_due = None;
     }
 }

@@ -30,19 +30,19 @@ pub(super) struct Path {
     pub(super) cursor: u64,
     /// Count at which the next byte received stands.
     pub(super) position: u64,
-    /// Count that the other end was told when the transport began.
-    pub(super) told: u64,
+    /// Count that was acknowledged when the transport began.
+    pub(super) acked_to_peer: u64,
 }
 
 impl Path {
-    /// The acceptor's: unproven. The other end has `cursor` bytes and was told `told`.
-    pub(super) const fn accepted(id: TransportId, attempt: u32, cursor: u64, told: u64) -> Self {
-        Self { id, attempt, proven: false, proof_owed: false, cursor, position: told, told }
+    /// The acceptor's: unproven. The other end has `cursor` bytes and knows that this one has `acked_to_peer`.
+    pub(super) const fn accepted(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
+        Self { id, attempt, proven: false, proof_owed: false, cursor, position: acked_to_peer, acked_to_peer }
     }
 
     /// The initiator's: the acceptor's reply has proven it.
-    pub(super) const fn initiated(id: TransportId, attempt: u32, cursor: u64, told: u64) -> Self {
-        Self { id, attempt, proven: true, proof_owed: true, cursor, position: told, told }
+    pub(super) const fn initiated(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
+        Self { id, attempt, proven: true, proof_owed: true, cursor, position: acked_to_peer, acked_to_peer }
     }
 }
 
@@ -53,7 +53,7 @@ impl Transport {
 
     /// Whether [`Self::fill`] would write something.
     pub(super) fn has_something(&self, outgoing: &Outgoing, incoming: &Incoming, kept: usize, now: Instant) -> bool {
-        self.path.proof_owed || incoming.is_urgent(now) || outgoing.next(self.path.cursor, kept) != Next::Nothing
+        self.path.proof_owed || incoming.is_ack_due(now) || outgoing.next(self.path.cursor, kept) != Next::Nothing
     }
 
     /// Seals what waits, in records as large as there is data for, until `out` has `limit` bytes or more. A transport
@@ -71,14 +71,14 @@ impl Transport {
         let mut batch = sealing.batch().ok_or(RecordFault::WornOut)?;
         while out.len() < limit {
             let next = outgoing.next(path.cursor, buffer.len());
-            let must_tell = path.proof_owed || path.proven && incoming.is_urgent(now);
-            let may_tell = path.proof_owed || path.proven && incoming.has_news();
+            let must_ack = path.proof_owed || path.proven && incoming.is_ack_due(now);
+            let may_ack = path.proof_owed || path.proven && incoming.owes_ack();
             match next {
                 Next::Bytes { from, bytes } => {
                     path.cursor +=
-                        stream_record(&mut batch, out, buffer, from, bytes, may_tell.then(|| incoming.tell()))?;
+                        stream_record(&mut batch, out, buffer, from, bytes, may_ack.then(|| incoming.take_ack()))?;
                 }
-                _ if must_tell => batch.seal(out, 0, |_| (), Trailer::Ack { received: incoming.tell() })?,
+                _ if must_ack => batch.seal(out, 0, |_| (), Trailer::Ack { received: incoming.take_ack() })?,
                 Next::Close => {
                     batch.seal(out, 0, |_| (), Trailer::Close)?;
                     path.cursor += 1;

@@ -51,7 +51,7 @@ pub enum Event {
 
 /// The life of a session, for its end and its owner.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct Lifecycle {
     events: VecDeque<Event>,
     end: Option<End>,
     transports: u32,
@@ -64,7 +64,7 @@ pub(crate) struct Life {
     is_overloaded: bool,
 }
 
-impl Life {
+impl Lifecycle {
     /// A session that must be established within `patience`, and then waits for up to `wait` each time.
     pub(crate) fn new(now: Instant, patience: Duration, wait: Duration) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Life {
         event
     }
 
-    pub(crate) fn tell(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, event: Event) {
         if self.end.is_none() {
             self.events.push_back(event);
         }
@@ -116,18 +116,18 @@ impl Life {
     /// The other end has refused (initiator).
     pub(crate) fn refused(&mut self, status: Status) {
         self.is_overloaded = status == Status::Overloaded;
-        self.tell(Event::Refused(status));
+        self.emit(Event::Refused(status));
     }
 
     pub(crate) fn interrupted(&mut self, transport: TransportId, now: Instant) {
         self.expires.get_or_insert(now + self.wait);
-        self.tell(Event::Interrupted { transport });
+        self.emit(Event::Interrupted { transport });
     }
 
     /// The first end counts.
     pub(crate) fn finish(&mut self, end: End) {
         if self.end.is_none() {
-            self.tell(Event::Ended(end));
+            self.emit(Event::Ended(end));
             self.end = Some(end);
             self.expires = None;
         }
