@@ -8,6 +8,7 @@ use std::time::Duration;
 use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
 use crate::link::{Bounds, SlowBounds};
+pub use crate::pool::{PoolConfig, PoolStrategy};
 use crate::routing::Side;
 
 /// How many times its bound on bytes may wait for a client before it is closed without any grace.
@@ -202,32 +203,6 @@ pub struct WaitingLimits {
     pub bytes_per_address: usize,
 }
 
-/// Size classes of the buffer pool: `min_chunk`, `min_chunk * factor`, … `max_chunk`, all in bytes.
-#[derive(Clone, Debug)]
-pub struct PoolConfig {
-    /// How the workers share free chunks.
-    pub strategy: PoolStrategy,
-    /// Ratio of one size class to the one below, at least 2.
-    pub factor: usize,
-    /// Smallest chunk in bytes, at least 64.
-    pub min_chunk: usize,
-    /// Largest pooled chunk in bytes.
-    pub max_chunk: usize,
-    /// Memory that the pool keeps for each size class, in bytes; what is needed beyond comes from the allocator.
-    pub page_bytes: usize,
-}
-
-/// How the workers share free chunks (`MemPoolType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolStrategy {
-    /// A lock per size class.
-    Sync,
-    /// A lock-free queue per size class.
-    Atom,
-    /// A channel per size class.
-    Chan,
-}
-
 /// Limits against floods. `None`: no limit.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -380,12 +355,6 @@ impl Default for SessionsConfig {
                 bytes_per_address: 64 << 20,
             },
         }
-    }
-}
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        Self { strategy: PoolStrategy::Atom, factor: 2, min_chunk: 64, max_chunk: 64 << 10, page_bytes: 1 << 20 }
     }
 }
 

@@ -1,13 +1,11 @@
 //! The gateway as a whole: binds its ports, starts its workers, stops them.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use fastway_service::Share;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
@@ -15,12 +13,12 @@ use crate::acceptors;
 use crate::admission::Admission;
 use crate::config::Config;
 pub use crate::observer::{
-    ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer,
+    ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer, Report,
 };
-use crate::pool::{ClassReport, Pool};
+use crate::pool::Pool;
 use crate::process::{DescriptorShare, fit_memory};
 use crate::routing::WorkerId;
-use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker, WorkerReport};
+use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker};
 pub use crate::worker::{
     AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered,
 };
@@ -61,23 +59,6 @@ pub enum StartError {
     /// The system refuses a worker its thread, or what its runtime needs.
     #[error("cannot start the workers (--workers): {0}")]
     Worker(io::Error),
-}
-
-/// How a gateway stands.
-#[derive(Debug)]
-pub struct Report {
-    /// Each worker, at its last sweep.
-    pub workers: Vec<WorkerReport>,
-    /// Registered servers.
-    pub servers: usize,
-    /// Sessions, those that wait among them.
-    pub sessions: usize,
-    /// Sessions that wait for a transport.
-    pub waiting: Share,
-    /// Memory that is held for all clients' links.
-    pub memory: MemoryReport,
-    /// The buffer pool, by size class.
-    pub pool: Vec<ClassReport>,
 }
 
 #[derive(Debug)]
@@ -204,35 +185,6 @@ impl Running {
     /// A view of the gateway from any thread.
     pub fn observer(&self) -> Observer {
         Observer::new(Arc::clone(&self.shared))
-    }
-}
-
-impl Report {
-    /// All workers together.
-    pub fn total(&self) -> WorkerReport {
-        self.workers.iter().fold(WorkerReport::default(), |mut total, worker| {
-            total.add(worker);
-            total
-        })
-    }
-}
-
-/// Memory, in lines: links, what waits for them, and the buffer pool.
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = |part: fn(&WorkerReport) -> u64| self.workers.iter().map(part).sum::<u64>();
-        let clients = sum(|worker| worker.stats.client.links());
-        let servers = sum(|worker| worker.stats.server.links());
-        let conns = self.workers.iter().map(|worker| worker.connections).sum::<usize>();
-        let waiting = sum(WorkerReport::waiting_bytes);
-        let average = waiting / (clients + servers).max(1);
-        writeln!(out, "links clients={clients} servers={servers} virtual_connections={conns}")?;
-        writeln!(out, "waiting bytes={waiting} per_link_average_bytes={average}")?;
-        for class in &self.pool {
-            let ClassReport { chunk_bytes, in_use, free } = class;
-            writeln!(out, "pool chunk_bytes={chunk_bytes} in_use={in_use} free={free}")?;
-        }
-        Ok(())
     }
 }
 

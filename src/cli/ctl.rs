@@ -1,36 +1,18 @@
 //! The command line of `fastway ctl`: flags, then the words of a command.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::UsageError;
 use super::flags::CtlFlags;
-use super::{Invocation, help, normalize};
-use crate::process::Name;
+use super::invocation::{CtlOptions, Invocation};
+use super::{help, normalize};
 
 /// The word that leads here.
 pub(super) const WORD: &str = "ctl";
 
 /// Without `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What is asked of which gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CtlOptions {
-    /// The gateway's `--name`.
-    pub name: Name,
-    /// The gateway's working directory; `None`: this one.
-    pub dir: Option<PathBuf>,
-    /// The gateway's `--pid-file`; `None`: the one that its name gives.
-    pub pid_file: Option<PathBuf>,
-    /// Its process; `None`: the only one of that name.
-    pub pid: Option<u32>,
-    /// How long to wait for the answer.
-    pub timeout: Duration,
-    /// The command, as a line of the command file.
-    pub command: String,
-}
 
 /// Reads the words behind `ctl`. What begins with a dash before the command is a flag.
 pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {

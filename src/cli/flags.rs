@@ -7,12 +7,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argh::{ArgsInfo, FlagInfo, FromArgs};
+use argh::{ArgsInfo, FromArgs};
 use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::error::UsageError;
 use super::normalize::CommandLine;
+use super::table::Table;
 use super::values;
 use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use crate::logging::LogFormat;
@@ -269,25 +270,17 @@ pub struct CtlFlags {
     pub timeout: Option<Duration>,
 }
 
-/// What argh knows of one group of flags.
-pub(super) struct Table {
-    /// The heading.
-    pub(super) description: &'static str,
-    /// The flags in order.
-    pub(super) flags: Vec<&'static FlagInfo<'static>>,
-}
-
 impl Flags {
     /// The tables of all groups. `--help`, which argh puts into each, is in the last one only.
     pub(super) fn tables() -> [Table; 7] {
         let mut tables = [
-            table::<GatewayFlags>(),
-            table::<ClientFlags>(),
-            table::<ServerFlags>(),
-            table::<LimitFlags>(),
-            table::<SessionFlags>(),
-            table::<AdminFlags>(),
-            table::<ProcessFlags>(),
+            Table::of::<GatewayFlags>(),
+            Table::of::<ClientFlags>(),
+            Table::of::<ServerFlags>(),
+            Table::of::<LimitFlags>(),
+            Table::of::<SessionFlags>(),
+            Table::of::<AdminFlags>(),
+            Table::of::<ProcessFlags>(),
         ];
         let [others @ .., _] = &mut tables;
         others.iter_mut().for_each(|table| table.flags.retain(|flag| flag.long != "--help"));
@@ -312,18 +305,13 @@ impl Flags {
 impl CtlFlags {
     /// The table of these flags.
     pub(super) fn table() -> Table {
-        table::<Self>()
+        Table::of::<Self>()
     }
 
     /// Has argh read the flags of a command line.
     pub(super) fn from_line(line: &CommandLine, table: &Table) -> Result<Self, UsageError> {
         group(line, table)
     }
-}
-
-fn table<G: ArgsInfo>() -> Table {
-    let info = G::get_args_info();
-    Table { description: info.description, flags: info.flags.iter().collect() }
 }
 
 fn group<G: FromArgs>(line: &CommandLine, table: &Table) -> Result<G, UsageError> {

@@ -2,7 +2,7 @@
 
 use argh::{FlagInfo, FlagInfoKind};
 
-use super::flags::Table;
+use super::table::Table;
 
 const INTRODUCTION: &str = "\
 Usage: fastway [flags]

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::error::UsageError;
-use super::{Invocation, help};
+use super::help;
+use super::invocation::Invocation;
 
 /// The word that leads here.
 pub(super) const WORD: &str = "keygen";

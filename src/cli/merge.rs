@@ -1,12 +1,14 @@
 //! From the values of flags to a configuration that agrees with itself.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
+use super::error::UsageError;
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags};
+use super::invocation::Options;
 use super::normalize::CommandLine;
+use super::overlay::{limit, set, timeout};
 use super::values::show_size;
-use super::{Options, UsageError, admin, key, sessions};
+use super::{admin, key, sessions};
 use crate::config::{Config, Limits};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
@@ -70,22 +72,6 @@ fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
     set(&mut limits.max_buffered_bytes, flags.max_buffered_bytes);
-}
-
-pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *slot = value;
-    }
-}
-
-/// 0 on the command line is no limit.
-pub(super) fn limit<N: Default + PartialEq>(number: N) -> Option<N> {
-    (number != N::default()).then_some(number)
-}
-
-/// 0 on the command line is never.
-pub(super) fn timeout(duration: Duration) -> Option<Duration> {
-    (!duration.is_zero()).then_some(duration)
 }
 
 /// Sizes that were not given follow those that were: a start line of the original with a large MaxPacket or

@@ -9,9 +9,9 @@ use std::iter::Peekable;
 use argh::{FlagInfo, FlagInfoKind};
 
 use super::error::{OneLine, UsageError};
-use super::flags::Table;
 use super::original;
 use super::suggest::nearest;
+use super::table::Table;
 use super::values;
 
 /// Further names of flags, folded: the original's README and its program differ in one name.

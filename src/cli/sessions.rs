@@ -2,8 +2,8 @@
 
 use super::error::UsageError;
 use super::flags::SessionFlags;
-use super::merge::{limit, set, timeout};
 use super::normalize::CommandLine;
+use super::overlay::{limit, set, timeout};
 use crate::config::{Config, LinkKinds};
 use crate::key_file;
 

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use crate::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use crate::http::HttpConfig;
+use crate::process::Name;
 
 fn no_env(_: &str) -> Option<OsString> {
     None

@@ -119,8 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::PoolConfig;
-    use crate::pool::Pool;
+    use crate::pool::{Pool, PoolConfig};
 
     const SIZES: Sizes = Sizes { max_packet: 10_000, first_bytes: 64 };
 

@@ -199,8 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::PoolConfig;
-    use crate::pool::Pool;
+    use crate::pool::{Pool, PoolConfig};
 
     fn local_pool() -> LocalPool {
         LocalPool::new(Pool::new(&PoolConfig { max_chunk: 1024, page_bytes: 4096, ..PoolConfig::default() }))

@@ -6,6 +6,7 @@
 //! these a few times a second at most. Whoever asks waits: an asynchronous program asks from a thread of its own.
 
 mod filter;
+mod report;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +18,8 @@ use std::time::Duration;
 use fastway_wire::ConnId;
 
 pub use filter::{LinkFilter, LinkFilterError};
+pub use report::Report;
 
-use crate::gateway::Report;
 use crate::routing::{LinkAddr, LinkId, Side, WorkerId};
 use crate::worker::{
     AskError, ConnectionInfo, LinkInfo, Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared, TasksInfo,

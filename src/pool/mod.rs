@@ -5,6 +5,7 @@
 //! carved from a page for the pool, one from the allocator for the allocator. So a steady load allocates nothing, and a
 //! burst leaves no more behind than a page per class and a share of one in each worker.
 
+mod config;
 mod store;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::BytesMut;
 
-use crate::config::PoolConfig;
+pub use config::{PoolConfig, PoolStrategy};
 use store::Store;
 
 /// The largest chunk holds at least this many bytes, whatever the configuration says: a whole command fits.
@@ -251,7 +252,6 @@ impl Drop for LocalPool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PoolStrategy;
 
     const STRATEGIES: [PoolStrategy; 3] = [PoolStrategy::Sync, PoolStrategy::Atom, PoolStrategy::Chan];
 

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use crossbeam_channel::{Receiver, Sender};
 use crossbeam_queue::SegQueue;
 
-use crate::config::PoolStrategy;
+use super::config::PoolStrategy;
 
 /// The free chunks that any worker may take. They all come from one page, which bounds their number.
 #[derive(Debug)]

@@ -99,8 +99,7 @@ impl ReplayBuffer for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PoolConfig;
-    use crate::pool::Pool;
+    use crate::pool::{Pool, PoolConfig};
     use crate::routing::Cause;
 
     #[test]

@@ -1,0 +1,65 @@
+//! What a command line can ask for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::config::Config;
+use crate::http::HttpConfig;
+use crate::logging::LogFormat;
+use crate::process::{Name, PidFilePlace};
+
+/// What is logged when neither `--log-level` nor `RUST_LOG` says so.
+pub const DEFAULT_LOG_LEVEL: Level = Level::INFO;
+
+/// What the command line asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A running gateway.
+    Run(Box<Options>),
+    /// A question to a running gateway.
+    Ctl(CtlOptions),
+    /// A new key pair, its private half in this file.
+    Keygen(PathBuf),
+    /// The public key of the pair whose private half is in this file.
+    PublicKey(PathBuf),
+    /// Text for stdout (`--help`, `--version`), newline included; then exit code 0.
+    Print(String),
+}
+
+/// How to run: the gateway's configuration and what concerns the process around it.
+#[derive(Debug)]
+pub struct Options {
+    /// The gateway's configuration, checked.
+    pub config: Config,
+    /// The admin listener, if there is to be one.
+    pub admin: Option<HttpConfig>,
+    /// First part of the names of the gateway's files: NAME.pid, NAME.cmd, NAME.cpu.prof, …
+    pub name: Name,
+    /// `--pid-file`.
+    pub pid_file: PidFilePlace,
+    /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
+    pub log_level: Option<Level>,
+    /// `--log-format`.
+    pub log_format: LogFormat,
+    /// Warnings about the command line, one line each, to be logged once logging is up.
+    pub notices: Vec<String>,
+}
+
+/// What is asked of which gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CtlOptions {
+    /// The gateway's `--name`.
+    pub name: Name,
+    /// The gateway's working directory; `None`: this one.
+    pub dir: Option<PathBuf>,
+    /// The gateway's `--pid-file`; `None`: the one that its name gives.
+    pub pid_file: Option<PathBuf>,
+    /// Its process; `None`: the only one of that name.
+    pub pid: Option<u32>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+    /// The command, as a line of the command file.
+    pub command: String,
+}
