@@ -6,6 +6,8 @@
 //! without saying so (`Origin`, `Sec-Fetch-Site`), and not with a header of its own (`X-Fastway-Admin`).
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
@@ -13,7 +15,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode, Version};
 use subtle::ConstantTimeEq;
 
-use super::HttpConfig;
+use super::config::HttpConfig;
 use super::reply::Failure;
 use crate::admin::Excerpt;
 use crate::config::Secret;
@@ -28,11 +30,27 @@ pub fn is_token(bytes: &[u8]) -> bool {
     (16..=4096).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
+/// Whether a connection has had a request that only an operator may make.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClientTrust(Arc<AtomicBool>);
+
 /// What requests have to have.
 #[derive(Debug)]
 pub(super) struct Access {
     token: Secret,
     hosts: Vec<String>,
+}
+
+impl ClientTrust {
+    /// Keeps the connection from making room for others.
+    pub(super) fn set_trusted(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was kept.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Access {

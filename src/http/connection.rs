@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::access::ClientTrust;
 use super::app::App;
-use super::connections::ClientTrust;
 
 /// Time in which the head of a request has to be there, from the connection or the answer before on.
 const HEAD_TIME: Duration = Duration::from_secs(5);

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::access::ClientTrust;
 use super::app::App;
 use super::connection::serve;
 
@@ -21,10 +21,6 @@ pub(super) struct Connections {
     /// In the order in which they came.
     unauthenticated: VecDeque<Unauthenticated>,
 }
-
-/// Whether a connection has had a request that only an operator may make.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ClientTrust(Arc<AtomicBool>);
 
 struct Unauthenticated {
     trust: ClientTrust,
@@ -62,16 +58,5 @@ impl Connections {
 impl Unauthenticated {
     fn is_there(&self) -> bool {
         !self.trust.is_trusted() && !self.task.is_finished()
-    }
-}
-
-impl ClientTrust {
-    /// Keeps the connection from making room for others.
-    pub(super) fn set_trusted(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_trusted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }

@@ -3,42 +3,35 @@
 //! One task looks at the gateway for all who listen. While nobody does, it asks no worker: it only adds to the history what
 //! they have published anyway. Who does not read what comes misses events; nothing piles up.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_body_util::Either;
 use hyper::Response;
-use hyper::body::{Body, Bytes, Frame};
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::app::{App, Identity, Phase};
-use super::history::History;
 use super::links::LinkView;
 use super::query::Query;
 use super::ranking::{Order, Place, TopN};
 use super::reply::{Failure, Reply};
 use super::sample::{Sample, Started};
-use super::stats::{StatsView, unix_millis};
+use super::stats::StatsView;
+use super::subscribers::event;
 use super::trouble::{Collector, HeldUpLinks, Refusals, RefusalsLog, Situation, Trouble, troubles};
+use super::units::unix_millis;
 use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::link::{Traffic, WaitReason};
 use crate::routing::{LinkId, Side};
 
 /// Time between events.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Streams at a time.
-const STREAMS: usize = 16;
-/// Events that may wait for one that listens; further ones are left out.
-const WAITING: usize = 4;
 /// How long workers have for the links that tables show.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// A link that was held up for less than this is not slow.
@@ -48,109 +41,11 @@ const TABLE: usize = 10;
 /// Servers in a table: more are few gateways' case, and then `/api/servers` has them.
 const SERVERS: usize = 100;
 
-/// Those who listen.
-#[derive(Debug)]
-pub(super) struct Events {
-    state: Mutex<State>,
-    joined: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    /// `None`: there are no more events.
-    listeners: Option<Vec<mpsc::Sender<Bytes>>>,
-    /// What a newcomer gets at once, behind the history.
-    latest: Option<Bytes>,
-    history: History,
-}
-
-/// The body of an answer that goes on.
-#[derive(Debug)]
-pub(super) struct EventStream(mpsc::Receiver<Bytes>);
-
-impl Body for EventStream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        let state = State { listeners: Some(Vec::new()), latest: None, history: History::default() };
-        Self { state: Mutex::new(state), joined: Notify::new() }
-    }
-}
-
-impl Events {
-    /// Lets one more listen.
-    fn join(&self) -> Result<EventStream, Failure> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let mut state = self.lock();
-        let latest = state.latest.clone();
-        let history = Bytes::from(event("history", &state.history));
-        let listeners = state.listeners.as_mut().ok_or_else(|| Failure::busy("the gateway stops"))?;
-        listeners.retain(|listener| !listener.is_closed());
-        if listeners.len() >= STREAMS {
-            return Err(Failure::busy(format!("there are {STREAMS} streams of events already; close one")));
-        }
-        if latest.is_none() {
-            self.joined.notify_one();
-        }
-        let first = ["retry: 3000\n\n".into(), history].into_iter().chain(latest);
-        first.for_each(|event: Bytes| drop(sender.try_send(event)));
-        listeners.push(sender);
-        Ok(EventStream(receiver))
-    }
-
-    /// Waits until somebody begins to listen who has got nothing yet.
-    async fn joined(&self) {
-        self.joined.notified().await;
-    }
-
-    /// Adds how things stood to what those get who listen later.
-    fn record(&self, sample: &Sample) {
-        self.lock().history.add(sample);
-    }
-
-    fn is_wanted(&self) -> bool {
-        let mut state = self.lock();
-        let State { listeners, latest, .. } = &mut *state;
-        let Some(listeners) = listeners else { return false };
-        listeners.retain(|listener| !listener.is_closed());
-        if listeners.is_empty() {
-            *latest = None;
-        }
-        !listeners.is_empty()
-    }
-
-    /// Gives an event to all who listen.
-    fn send(&self, event: &Bytes) {
-        let mut state = self.lock();
-        // One that does not read misses it.
-        state.listeners.iter().flatten().for_each(|listener| drop(listener.try_send(event.clone())));
-        state.latest = Some(event.clone());
-    }
-
-    /// Ends all streams.
-    fn end(&self) {
-        self.send(&Bytes::from_static(b"event: end\ndata: {\"reason\":\"the gateway stops\"}\n\n"));
-        self.lock().listeners = None;
-    }
-
-    /// A panic of another thread cannot leave a list half changed.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl App {
     /// The stream.
     pub(super) fn event_stream(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
-        let mut reply = Response::new(Either::Right(self.events.join()?));
+        let mut reply = Response::new(Either::Right(self.subscribers.join()?));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         // A proxy that waits for more would hold the events back.
         reply.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -164,12 +59,12 @@ impl App {
         let mut memory = Memory::default();
         loop {
             tokio::select! {
-                () = self.ended() => return self.events.end(),
+                () = self.ended() => return self.subscribers.end(),
                 _ = ticks.tick() => {}
                 // Somebody has nothing to show yet.
-                () = self.events.joined() => ticks.reset(),
+                () = self.subscribers.joined() => ticks.reset(),
             }
-            if self.events.is_wanted() {
+            if self.subscribers.is_wanted() {
                 memory = self.look_closely(memory).await;
             } else {
                 memory.last = Last::default();
@@ -185,8 +80,8 @@ impl App {
         let looked = self.questions.run(move || look(&observer, &identity, started, stopping, memory)).await;
         // Too many others ask: this second has no event.
         let Ok(Look { sample, event, memory }) = looked else { return Memory::default() };
-        self.events.record(&sample);
-        self.events.send(&event);
+        self.subscribers.record(&sample);
+        self.subscribers.send(&event);
         memory
     }
 
@@ -194,7 +89,7 @@ impl App {
     fn look_from_afar(&self, memory: &mut Memory) {
         let sample = Sample::take_published(&self.observer, self.started, self.phase() != Phase::Serving);
         memory.refusals.add(sample.uptime, Refusals::until(&sample));
-        self.events.record(&sample);
+        self.subscribers.record(&sample);
     }
 }
 
@@ -272,11 +167,6 @@ fn look(observer: &Observer, identity: &Identity, started: Started, stopping: bo
     Look { event: Bytes::from(stats + &trouble + &shown), sample, memory: Memory { last, refusals } }
 }
 
-fn event(name: &str, data: &impl Serialize) -> String {
-    let data = serde_json::to_string(data).unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
-    format!("event: {name}\ndata: {data}\n\n")
-}
-
 fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, HeldUpLinks, Last), AskError> {
     let now = Instant::now();
     let mut seen = Last { at: Some(now), traffic: FxHashMap::default() };
@@ -342,44 +232,6 @@ fn bytes(traffic: &Traffic) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn events_are_wanted_while_somebody_listens() {
-        let events = Events::default();
-        assert!(!events.is_wanted());
-        let mut stream = events.join().unwrap();
-        events.joined().await;
-        assert!(events.is_wanted());
-        events.send(&Bytes::from_static(b"one"));
-        let mut late = events.join().unwrap();
-        for stream in [&mut stream, &mut late] {
-            assert_eq!(stream.0.recv().await.unwrap(), "retry: 3000\n\n");
-            assert!(stream.0.recv().await.unwrap().starts_with(b"event: history\n"));
-            assert_eq!(stream.0.recv().await.unwrap(), "one");
-        }
-        drop((stream, late));
-        assert!(!events.is_wanted());
-        let mut newcomer = events.join().unwrap();
-        events.end();
-        assert_eq!(newcomer.0.recv().await.unwrap(), "retry: 3000\n\n");
-        assert!(newcomer.0.recv().await.unwrap().starts_with(b"event: history\n"));
-        assert!(newcomer.0.recv().await.unwrap().starts_with(b"event: end\n"));
-        assert_eq!(newcomer.0.recv().await, None);
-        assert!(!events.is_wanted());
-        assert!(events.join().is_err());
-    }
-
-    #[test]
-    fn streams_are_bounded_and_one_that_does_not_read_misses_events() {
-        let events = Events::default();
-        let mut streams: Vec<EventStream> = (0..STREAMS).map(|_| events.join().unwrap()).collect();
-        assert!(events.join().unwrap_err().error().contains("16 streams"));
-        (0..100).for_each(|_| events.send(&Bytes::from_static(b"event")));
-        let first = &mut streams[0].0;
-        assert_eq!(std::iter::from_fn(|| first.try_recv().ok()).count(), WAITING);
-        streams.pop();
-        events.join().unwrap();
-    }
 
     #[test]
     fn rates_are_per_second() {

@@ -6,8 +6,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::app::{App, Phase};
-use super::links::millis;
 use super::reply::{Reply, json};
+use super::units::millis;
 
 /// A worker that has not answered for so long makes the gateway unready: new players might come to it.
 const UNREADY_AFTER: Duration = Duration::from_secs(3);

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::links::millis;
-use super::sample::Sample;
-use super::stats::{dials_refused, unix_millis};
+use super::sample::{Sample, dials_refused};
+use super::units::millis;
+use super::units::unix_millis;
 use crate::link::WaitReason;
 use crate::routing::Side;
 

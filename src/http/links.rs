@@ -12,6 +12,7 @@ use super::app::App;
 use super::query::{Query, bad};
 use super::ranking::{Order, Page, Place};
 use super::reply::{Failure, Reply, json};
+use super::units::{micros, millis};
 use crate::gateway::{AskError, ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy};
 use crate::routing::LinkId;
 
@@ -176,14 +177,4 @@ impl From<&ConnectionInfo> for ConnectionView {
         let ConnectionInfo { conn, client, server_link, server } = info;
         Self { conn: conn.get(), client_link: client.get(), server_link: server_link.get(), server: server.get() }
     }
-}
-
-/// Whole milliseconds.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whole microseconds.
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
-use super::HttpConfig;
 use super::app::{App, Phase};
+use super::config::HttpConfig;
 use super::connections::Connections;
 use crate::acceptors::{self, Backoff};
 use crate::admin::Caller;

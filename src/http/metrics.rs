@@ -12,8 +12,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
-use super::sample::Sample;
-use super::stats::dials_refused;
+use super::sample::{Sample, dials_refused};
 use crate::admission::TurnedAway;
 use crate::gateway::MemoryReport;
 use crate::handshake::HandshakeEnd;

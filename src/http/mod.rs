@@ -7,8 +7,10 @@
 //! Without a token it answers this machine only, and only requests that no web page can have a browser make: see `access`.
 
 mod access;
+mod answer;
 mod app;
 mod commands;
+mod config;
 mod connection;
 mod connections;
 mod events;
@@ -26,27 +28,13 @@ mod reply;
 mod route;
 mod sample;
 mod stats;
+mod subscribers;
 mod trouble;
+mod units;
 
 pub use access::is_token;
+pub use config::HttpConfig;
 pub use listener::{HttpAdmin, HttpError, HttpListener};
 
-use crate::config::Secret;
 #[cfg(doc)]
 use crate::gateway::Observer;
-use crate::process::Name;
-
-/// Where the admin listener answers, and whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HttpConfig {
-    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`.
-    pub addr: String,
-    /// What requests prove to know. Empty: nothing, and the listener answers on loopback addresses only.
-    pub token: Secret,
-    /// Names of hosts, in lower case, by which requests without a token may call this one, besides `localhost`.
-    pub hosts: Vec<String>,
-    /// Whether the gateway is not ready while no game server is registered.
-    pub ready_needs_server: bool,
-    /// What tells this gateway from others: the first part of its files' names.
-    pub name: Name,
-}

@@ -1,7 +1,11 @@
 //! Answers: JSON, errors, and the headers that all of them have.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use http_body_util::{Either, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Frame};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -9,12 +13,24 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
-
-use super::events::EventStream;
+use tokio::sync::mpsc;
 
 /// The body of an answer.
 pub(super) type Body = Either<Full<Bytes>, EventStream>;
 pub(super) type Reply = Response<Body>;
+
+/// The body of an answer that goes on.
+#[derive(Debug)]
+pub(super) struct EventStream(pub(super) mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for EventStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
+    }
+}
 
 /// On every answer. A page has its own scripts, styles and data, and nothing from anywhere else.
 const HEADERS: [(HeaderName, HeaderValue); 7] = [

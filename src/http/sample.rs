@@ -11,6 +11,7 @@ use crate::admin::Allocator;
 use crate::gateway::{Observer, Report};
 use crate::logging;
 use crate::process::Usage;
+use crate::routing::RouterStats;
 use crate::worker::WorkerReport;
 
 /// How long workers have to say how they stand.
@@ -142,6 +143,12 @@ impl Sample {
 /// Time since a worker published how it stands, which it does at each sweep.
 fn silence(worker: &WorkerReport, started: Started) -> Duration {
     worker.published.unwrap_or(started.at).elapsed()
+}
+
+/// Dials refused, by reason.
+pub(super) fn dials_refused(stats: &RouterStats) -> [(&'static str, u64); 3] {
+    let RouterStats { refused_unknown, refused_max_conns, refused_dial_rate, .. } = *stats;
+    [("unknown", refused_unknown), ("max_conns", refused_max_conns), ("dial_rate", refused_dial_rate)]
 }
 
 #[cfg(test)]

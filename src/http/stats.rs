@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
 use super::app::{App, Identity, Phase};
-use super::links::millis;
 use super::query::Query;
 use super::reply::{Failure, Reply, json};
-use super::sample::Sample;
+use super::sample::{Sample, dials_refused};
+use super::units::{millis, unix_millis};
 use crate::admission::TurnedAway;
 use crate::gateway::MemoryReport;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
-use crate::routing::{RouterStats, Side};
+use crate::routing::Side;
 use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
 
 impl App {
@@ -342,17 +341,6 @@ impl From<&RoundTrips> for RoundTripsView {
     }
 }
 
-/// Dials refused, by reason.
-pub(super) fn dials_refused(stats: &RouterStats) -> [(&'static str, u64); 3] {
-    let RouterStats { refused_unknown, refused_max_conns, refused_dial_rate, .. } = *stats;
-    [("unknown", refused_unknown), ("max_conns", refused_max_conns), ("dial_rate", refused_dial_rate)]
-}
-
 fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {
     names.into_iter().zip(values).collect()
-}
-
-/// Milliseconds since 1970.
-pub(super) fn unix_millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, millis)
 }

@@ -11,17 +11,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub(super) use self::held_up::{Collector, HeldUpLinks};
+use self::held_up::{OUTBOX_FULL, TOLERATED};
 pub(super) use self::recent::{Recent, Refusals, RefusalsLog};
-use super::links::millis;
 use super::sample::Sample;
+use super::units::millis;
 use crate::gateway::{LinkInfo, MemoryReport, PausedBy};
 use crate::link::WaitReason;
 use crate::routing::Side;
 
-/// What is held up for less than this is the ordinary work of back-pressure.
-pub(super) const TOLERATED: Duration = Duration::from_secs(3);
-/// A server whose outbox was above its bound for this long is named.
-const OUTBOX_FULL: Duration = Duration::from_secs(1);
 /// Share of the descriptors in use above which it is time to act.
 const DESCRIPTORS_PERCENT: u64 = 90;
 

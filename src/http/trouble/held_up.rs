@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::{OUTBOX_FULL, TOLERATED};
 use crate::gateway::{LinkInfo, PausedBy};
 use crate::http::ranking::{Order, TopN};
 use crate::link::WaitReason;
 use crate::routing::{LinkId, Side};
 
+/// What is held up for less than this is the ordinary work of back-pressure.
+pub(super) const TOLERATED: Duration = Duration::from_secs(3);
+/// A server whose outbox was above its bound for this long is named.
+pub(super) const OUTBOX_FULL: Duration = Duration::from_secs(1);
 /// Servers that are named one by one.
 const SERVERS: usize = 5;
 
