@@ -3,8 +3,8 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::secure::message::SESSION_ID_BYTES;
-use crate::secure::noise::{KEY_BYTES, public_key};
+use crate::secure::noise::public_key;
+use crate::sizes::{KEY_BYTES, SESSION_ID_BYTES};
 
 /// The gateway's public key, which initiators pin.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,28 +19,34 @@
 struct Readme;
 
 mod buffer;
+mod config;
 mod error;
 mod keys;
 mod legacy;
 mod lifecycle;
 mod reception;
+mod request;
 mod secure;
 mod session;
+mod sizes;
 mod status;
 #[cfg(feature = "tokio")]
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use buffer::{Backlog, ReplayBuffer};
+pub use config::{LegacyConfig, Limits, LinkKind, Pattern};
 pub use error::{HelloError, SessionError};
 pub use keys::{BadKey, Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
-pub use lifecycle::{Event, TransportId};
-pub use reception::{LegacyConfig, Limits, LinkKind, Open, Pattern, Reception, Request, Resume};
-pub use secure::message::SESSION_ID_BYTES;
-pub use secure::noise::KEY_BYTES;
+pub use lifecycle::Event;
+pub use reception::Reception;
+pub use request::{Open, Request, Resume};
 pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_BYTES};
-pub use session::{Dial, MAX_CANDIDATES, MIN_READ_BYTES, Received, Session};
+pub use session::{MAX_CANDIDATES, MIN_READ_BYTES, Session};
+pub use sizes::{KEY_BYTES, SESSION_ID_BYTES};
 pub use status::{AbortReason, End, Fault, Status};
 #[cfg(feature = "tokio")]
 pub use stream::{SessionStream, Settled, Supplier, Wanted};
+pub use transport::{Dial, Received, TransportId};

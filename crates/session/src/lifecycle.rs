@@ -3,17 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::{End, Fault, Status};
-
-/// A transport of one session, named by the session. Never used twice in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransportId(u32);
-
-impl std::fmt::Display for TransportId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "transport {}", self.0)
-    }
-}
+use crate::{End, Fault, Status, TransportId};
 
 /// What happened to a session, for its owner to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

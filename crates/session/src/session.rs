@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 use rand_core::CryptoRng;
 
 use crate::legacy::LegacySession;
-use crate::secure::SecureSession;
+use crate::request::OpenKind;
 use crate::secure::record::MAX_RECORD_BYTES;
-use crate::{AbortReason, End, Event, Fault, Identity, LegacyConfig, Names, ReplayBuffer, Resume, Status, TransportId};
+use crate::secure::{SecureSession, message as secure};
+use crate::{
+    AbortReason, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, Names, Open, Pattern, Received,
+    ReplayBuffer, Resume, Status, TransportId,
+};
 
 /// A byte stream in each direction that outlives its transports. It does no I/O: bytes, time and randomness go in,
 /// bytes, times and [`Event`]s come out.
@@ -30,25 +34,6 @@ pub struct Session(Protocol);
 enum Protocol {
     Secure(Box<SecureSession>),
     Legacy(Box<LegacySession>),
-}
-
-/// A new transport of a session and the first bytes to send on it.
-#[derive(Debug)]
-pub struct Dial {
-    /// Its name.
-    pub transport: TransportId,
-    /// What to send first.
-    pub bytes: Vec<u8>,
-}
-
-/// What reading a transport has given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Received {
-    /// New bytes of the stream, at the front of what was handed in.
-    pub bytes: usize,
-    /// Why the transport is of no more use, if it is. They come from before that.
-    pub fault: Option<Fault>,
 }
 
 /// Candidates of a legacy session, see [`Session::resume`], that its owner should keep at most. An initiator gets in if his
@@ -289,6 +274,37 @@ impl Session {
         match &self.0 {
             Protocol::Secure(session) => session.lifecycle.end(),
             Protocol::Legacy(session) => session.lifecycle.end(),
+        }
+    }
+}
+
+impl Open {
+    /// Makes the session, at the cost of two or three Diffie-Hellmans, which an acceptor should bound. The session
+    /// exists for its user with [`crate::Event::Established`], when the initiator has proven to have read the reply;
+    /// until then it is a handshake.
+    ///
+    /// # Errors
+    /// What to refuse it with ([`Self::refusal`]).
+    pub fn accept(
+        &self,
+        keys: Option<&KeyPair>,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Session, Dial), Status> {
+        match &self.0 {
+            OpenKind::Legacy { public } => {
+                let (session, dial) = LegacySession::accept(*public, limits, now, rng)?;
+                Ok((session.into(), dial))
+            }
+            OpenKind::Secure(hello) => {
+                let Ok(Some(secure::Hello::Open { pattern, head, message })) = secure::Hello::decode(hello) else {
+                    return Err(Status::NotAuthentic);
+                };
+                let pattern = Pattern::from_byte(pattern).ok_or(Status::NotAdmitted)?;
+                let (session, dial) = SecureSession::accept(pattern, head, message, keys, limits, now, rng)?;
+                Ok((session.into(), dial))
+            }
         }
     }
 }

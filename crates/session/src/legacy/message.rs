@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
-use super::KEY_BYTES;
+use super::rc4::KEY_BYTES;
 use crate::HelloError;
 
 /// First byte of a transport that opens a session.

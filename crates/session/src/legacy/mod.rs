@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use dh64::Pair;
 use message::DIGEST_BYTES;
-use rc4::Rc4;
+use rc4::{KEY_BYTES, Rc4};
 
 use crate::lifecycle::Lifecycle;
 use crate::{
     AbortReason, Backlog, End, Event, Fault, LegacyConfig, Names, Received, ReplayBuffer, SessionName, TransportId,
 };
 
-/// Bytes of a session's key.
-const KEY_BYTES: usize = 8;
 /// Refusals in a row after which the acceptor is believed.
 const REFUSALS_BELIEVED: u8 = 4;
 

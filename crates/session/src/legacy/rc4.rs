@@ -1,5 +1,8 @@
 //! The RC4 stream cipher.
 
+/// Bytes of a session's key.
+pub(super) const KEY_BYTES: usize = 8;
+
 /// One direction's state.
 #[derive(Clone)]
 pub(super) struct Rc4 {
@@ -9,7 +12,7 @@ pub(super) struct Rc4 {
 }
 
 impl Rc4 {
-    pub(super) fn new(key: [u8; super::KEY_BYTES]) -> Self {
+    pub(super) fn new(key: [u8; KEY_BYTES]) -> Self {
         let mut table: [u8; 256] = std::array::from_fn(|at| u8::try_from(at).unwrap_or_default());
         let mut j = 0u8;
         for (i, key) in (0..=u8::MAX).zip(key.into_iter().cycle()) {

@@ -8,16 +8,18 @@
 //!      └────────── cut, fault, or the next one is live ────────────────────────────────────────────────────┘
 //! ```
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::message::{Opened, Resumed, SESSION_ID_BYTES, Ticket, decode_received, prologue, reply};
-use super::noise::{Failed, Handshake, KEY_BYTES, Pattern};
+use super::SecureSession;
+use super::message::{Opened, Resumed, SecureResume, Ticket, decode_received, prologue, reply};
+use super::noise::{Failed, Handshake, Pattern};
+use super::role::{Acceptor, Role};
 use super::transport::{Path, Transport};
-use super::{Role, SecureSession};
 use crate::lifecycle::Lifecycle;
+use crate::sizes::{KEY_BYTES, SESSION_ID_BYTES};
 use crate::{
     Dial, End, KeyPair, Limits, Names, Pattern as PatternCode, ReplayBuffer, SessionId, SessionName, Status,
     TransportId,
@@ -25,22 +27,6 @@ use crate::{
 
 /// Most bytes of the stream's records that an initiator is sent before it has proven itself.
 const FIRST_FLIGHT_BYTES: usize = 64 << 10;
-
-/// What only the acceptor has.
-pub(crate) struct Acceptor {
-    /// The newest ticket that the initiator is known to have.
-    current: Ticket,
-    /// The one that replies to resumes with `current` carry.
-    next: Option<Ticket>,
-    /// Highest attempt of an authentic resume.
-    attempt: u32,
-    /// Highest attempt for which the end of the wait was postponed.
-    postponed_for: u32,
-    /// A transport that was replied to and has not proven itself.
-    pub(super) candidate: Option<Box<Transport>>,
-    candidate_expires: Option<Instant>,
-    handshake_time: Duration,
-}
 
 impl SecureSession {
     /// Replies to an open.
@@ -151,15 +137,6 @@ impl SecureSession {
             Role::Initiator(_) => Names::NONE,
         }
     }
-}
-
-/// A resume's first message.
-#[derive(Debug)]
-pub(crate) struct SecureResume<'a> {
-    pub(crate) id: SessionId,
-    pub(crate) attempt: u32,
-    pub(crate) head: &'a [u8],
-    pub(crate) message: &'a [u8],
 }
 
 impl Acceptor {

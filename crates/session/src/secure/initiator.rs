@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use rand_core::CryptoRng;
 
+use super::SecureSession;
 use super::message::{Opened, Reply, Resumed, Ticket, open_head, prologue, resume_head};
 use super::noise::{Failed, Handshake, Pattern, TransportKeys};
+use super::role::{Initiator, Pending, Role};
 use super::transport::{Path, Transport};
-use super::{Role, SecureSession};
 use crate::lifecycle::Lifecycle;
-use crate::{Dial, End, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status, TransportId};
+use crate::{Dial, End, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status};
 
 /// Refusals in a row after which the acceptor is believed.
 const REFUSALS_BELIEVED: u8 = 4;
@@ -18,26 +19,6 @@ const REFUSALS_BELIEVED: u8 = 4;
 const NN_MESSAGE_BYTES: u16 = 32;
 const NK_MESSAGE_BYTES: u16 = 32 + 16;
 const RESUME_MESSAGE_BYTES: u16 = 32 + 8 + 16;
-
-/// What only the initiator has.
-pub(crate) struct Initiator {
-    identity: Identity,
-    ticket: Option<Ticket>,
-    attempt: u32,
-    refusals: u8,
-    /// When the acceptor wants the next attempt, if the last one was refused and that was said.
-    pub(super) retry_after: Option<Duration>,
-    pub(super) pending: Option<Pending>,
-}
-
-/// A transport whose reply is not there yet.
-pub(super) struct Pending {
-    pub(super) id: TransportId,
-    attempt: u32,
-    handshake: Handshake,
-    /// What there is of the reply.
-    pub(super) unfinished: Vec<u8>,
-}
 
 /// What a reply says.
 struct Agreed {

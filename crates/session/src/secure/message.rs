@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::noise::KEY_BYTES;
+use super::noise::MAX_MESSAGE_BYTES;
+use crate::sizes::{KEY_BYTES, SESSION_ID_BYTES};
 use crate::{HelloError, SessionError, SessionId, Status};
 
 /// First byte of a transport that opens a session.
 pub(crate) const OPEN: u8 = 0x01;
 /// First byte of a transport that resumes one.
 pub(crate) const RESUME: u8 = 0x02;
-/// Most bytes of a noise message.
-pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
-/// Bytes of a session's id.
-pub const SESSION_ID_BYTES: usize = 16;
 
 const LABEL: &[u8] = b"fastway session 1";
 const LEN_BYTES: usize = 2;
@@ -48,6 +45,15 @@ impl Ticket {
         let secret = Zeroizing::new(secret.try_into().ok()?);
         Some((Self { id: SessionId::new(*id), secret }, rest))
     }
+}
+
+/// A resume's first message.
+#[derive(Debug)]
+pub(crate) struct SecureResume<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) attempt: u32,
+    pub(crate) head: &'a [u8],
+    pub(crate) message: &'a [u8],
 }
 
 /// What precedes noise message 1 of an open.

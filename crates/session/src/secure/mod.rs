@@ -5,16 +5,15 @@ mod initiator;
 pub(crate) mod message;
 pub(crate) mod noise;
 pub(crate) mod record;
+mod role;
 mod stream;
 mod transport;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-pub(crate) use acceptor::{Acceptor, SecureResume};
-pub(crate) use initiator::Initiator;
-use initiator::Pending;
 use record::{BadLength, LEN_BYTES, RecordFault, Trailer, ciphertext_bytes};
+use role::{Initiator, Pending, Role};
 use stream::{Incoming, Outgoing};
 use transport::{Path, Transport};
 
@@ -31,12 +30,6 @@ pub(crate) struct SecureSession {
     established: bool,
     /// What the other end is to be told before its transport ends.
     abort: Option<AbortReason>,
-}
-
-/// What differs between the ends: how transports come to be.
-enum Role {
-    Initiator(Initiator),
-    Acceptor(Acceptor),
 }
 
 /// A transport that is being read.

@@ -7,11 +7,11 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
-use super::message::MAX_MESSAGE_BYTES;
 use super::record::CipherKey;
+use crate::sizes::KEY_BYTES;
 
-/// Bytes of a key, public, private or shared.
-pub const KEY_BYTES: usize = 32;
+/// Most bytes of a noise message.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// A handshake could not go on: the other end's message is not authentic, or too short to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

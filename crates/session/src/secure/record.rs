@@ -6,7 +6,7 @@
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::noise::KEY_BYTES;
+use crate::sizes::KEY_BYTES;
 use crate::{AbortReason, SessionError};
 
 /// Bytes of the length in front of a ciphertext.
