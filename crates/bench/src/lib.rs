@@ -5,6 +5,7 @@
 
 mod cli;
 mod load;
+mod measure;
 mod outcome;
 mod poller;
 mod progress;
@@ -24,11 +25,11 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use cli::{Bench, Heading, Invocation};
+use measure::Failure;
 use outcome::Outcome;
 use report::machine::Machine;
 use report::summary::Row;
 use report::{page, summary, text};
-use session::Failure;
 use yardstick::{Straight, Yardstick};
 
 const EXIT_FAILED: u8 = 1;

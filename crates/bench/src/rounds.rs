@@ -7,9 +7,10 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
 use crate::cli::{Bench, Heading};
+use crate::measure::{Failure, measure};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::session::{Failure, Settings, measure};
+use crate::session::Settings;
 use crate::target::Named;
 use crate::works::Work;
 

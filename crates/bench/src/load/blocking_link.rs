@@ -10,8 +10,8 @@ use fastway_session::MIN_READ_BYTES;
 use fastway_wire::{CHALLENGE_BYTES, Challenge, Command, HEADER_BYTES, LEN_BYTES, ServerId, frame_bytes, header_conn};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
+use super::addrs::GatewayAddrs;
 use super::link::Link;
-use super::setup::GatewayAddrs;
 use super::transport::{LinkKind, Transport};
 
 /// A gateway that says nothing for this long fails the run.

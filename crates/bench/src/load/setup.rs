@@ -1,26 +1,15 @@
 //! The links and connections of a run, opened one after the other.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastway_wire::{Command, ConnId, ServerId};
 
+use super::addrs::GatewayAddrs;
 use super::blocking_link::BlockingLink;
 use super::fault::{Fault, LinkName};
-use super::transport::LinkKind;
 
 /// Far from what a game would choose, so that a run never takes the place of a real server.
 const FIRST_SERVER: u32 = 0xBE4C_0000;
-
-/// Where the gateway listens, and what its servers have to know.
-#[derive(Clone, Debug)]
-pub(crate) struct GatewayAddrs {
-    pub(crate) client: SocketAddr,
-    pub(crate) server: SocketAddr,
-    pub(crate) key: String,
-    /// How players come.
-    pub(crate) players: LinkKind,
-}
 
 /// How many links and connections; connections are spread over the servers in turn.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::TargetError;
+use super::error::TargetError;
 use super::template::Template;
 use crate::load::{GatewayAddrs, LinkKind};
 

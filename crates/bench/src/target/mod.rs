@@ -2,38 +2,24 @@
 
 mod allocations;
 mod child;
+mod error;
 mod template;
 mod usage;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use crate::load::{GatewayAddrs, LinkKind};
 pub(crate) use allocations::AllocationsError;
 use allocations::Asked;
 use child::ChildGateway;
+pub(crate) use error::TargetError;
 pub(crate) use template::Template;
 pub(crate) use usage::Usage;
 
 /// What servers of a gateway that was started here have to know.
 const KEY: &str = "fastway-bench";
-
-/// Why there is no gateway.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TargetError {
-    #[error("cannot start {0}: {1}")]
-    Spawn(String, #[source] io::Error),
-    #[error("the gateway ended before it listened: {0}")]
-    Died(String),
-    #[error("the gateway does not listen on both of its ports after {0:?}; {1}")]
-    Deaf(Duration, String),
-    #[error("interrupted")]
-    Interrupted,
-    #[error("cannot start a gateway: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// Where a gateway comes from.
 #[derive(Clone, Debug)]

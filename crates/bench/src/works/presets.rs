@@ -1,6 +1,15 @@
 //! Works with a name: those of the published table.
 
-use super::{Churn, Echo, Idle, Kind, Large, MisbehaviourKind, Mixed, Push, Rate, Stall, Work};
+use super::churn::Churn;
+use super::echo::Echo;
+use super::idle::Idle;
+use super::large::Large;
+use super::misbehaviour::Kind as MisbehaviourKind;
+use super::mixed::Mixed;
+use super::push::Push;
+use super::rate::Rate;
+use super::stall::Stall;
+use super::work::{Kind, Work};
 
 /// The works that a gateway is held against the yardstick with.
 pub(crate) const GOALS: [&str; 7] = ["echo-w1", "echo-w32", "echo-conns", "open-loop", "push", "round-trip", "large"];

@@ -5,11 +5,14 @@ use std::io;
 use fastway_wire::{Command, ConnId, Frame, RESPONSE_BYTES, ServerId, split_frame};
 use rustc_hash::FxHashMap;
 
-use super::link::{Gone, Link, Stage};
+use super::link::{Gone, Link, Side, Stage};
 use super::outgoing::Outgoing;
 use super::routes::{Ends, LinkKey, Routes};
-use super::{MAX_PACKET, Side, Tap};
+use super::tap::Tap;
 use crate::poller::{Interest, Poller, Ready};
+
+/// Longest frame that is taken, as `len` of the wire.
+pub(super) const MAX_PACKET: u32 = 512 << 10;
 
 pub(super) struct Forwarder<T> {
     key: String,

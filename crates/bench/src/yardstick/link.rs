@@ -6,7 +6,12 @@ use fastway_wire::{Challenge, ConnId, ServerId};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::Side;
+/// Which port a link came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
 
 /// The peer left, broke the protocol, or cannot be written to.
 pub(super) struct Gone;

@@ -18,25 +18,16 @@ use fastway_wire::Challenge;
 use rustix::net::{SocketFlags, accept_with, sockopt};
 
 use crate::poller::{Interest, Poller};
-use forward::Forwarder;
-use link::Link;
+use forward::{Forwarder, MAX_PACKET};
+use link::{Link, Side};
 pub use tap::{Straight, Tap};
 
-/// Longest frame that is taken, as `len` of the wire.
-const MAX_PACKET: u32 = 512 << 10;
 /// What one read may bring beside the part of a frame that was there before.
 const READ_BYTES: usize = 256 << 10;
 const BACKLOG: i32 = 4096;
 
 const CLIENT_LISTENER: u64 = u64::MAX - 1;
 const SERVER_LISTENER: u64 = u64::MAX - 2;
-
-/// Which port a link came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Client,
-    Server,
-}
 
 /// The bare loop, bound to its ports. `T` may tamper with what is forwarded, for tests of those who measure.
 pub struct Yardstick<T = Straight> {

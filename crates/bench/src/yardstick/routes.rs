@@ -2,7 +2,7 @@
 
 use fastway_wire::ConnId;
 
-use super::Side;
+use super::link::Side;
 
 /// Index of a link in the forwarder's table.
 pub(super) type LinkKey = u32;
