@@ -25,6 +25,7 @@ mod fairness;
 mod health;
 mod hostile;
 mod key_files;
+mod layers;
 mod leaks;
 mod lifecycle;
 mod limits;
