@@ -43,4 +43,4 @@ pub use secure::record::{MAX_CIPHERTEXT_BYTES, MAX_RECORD_BYTES, MIN_CIPHERTEXT_
 pub use session::{Dial, MAX_CANDIDATES, MIN_READ_BYTES, Received, Session};
 pub use status::{AbortReason, End, Fault, Status};
 #[cfg(feature = "tokio")]
-pub use stream::{SessionStream, Settled, Supplier, Wanted};
+pub use stream::{Attempt, Dialer, SessionStream, Settled, Supplier, Wanted};
