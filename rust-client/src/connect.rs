@@ -22,6 +22,7 @@ use crate::{ConnectError, ConnectStep, GatewayPort, LinkConfig, LinkEnd, Protoco
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The time for all steps of a connect together.
+#[derive(Clone, Copy)]
 pub(crate) struct TimeLimit {
     after: Duration,
     since: Instant,
@@ -31,7 +32,12 @@ impl TimeLimit {
     /// It runs from now on. Without a runtime, nothing can be waited for.
     pub(crate) fn start(after: Duration) -> Result<Self, ConnectError> {
         Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-        Ok(Self { after, since: Instant::now() })
+        Ok(Self::begin(after))
+    }
+
+    /// The same, within a runtime.
+    pub(crate) fn begin(after: Duration) -> Self {
+        Self { after, since: Instant::now() }
     }
 
     pub(crate) async fn wait<T>(&self, step: ConnectStep, work: impl Future<Output = T>) -> Result<T, ConnectError> {
@@ -43,10 +49,9 @@ impl TimeLimit {
 /// A client's link to the gateway at `addr`.
 pub(crate) async fn client(addr: String, config: LinkConfig, limit: &TimeLimit) -> Result<Endpoint, ConnectError> {
     let port = GatewayPort::Client;
-    let stream = tcp(addr.clone(), limit).await?;
     match &config.session {
-        None => greet(Plain(stream), config, port, limit).await,
-        Some(session) => greet(session::open(stream, addr, session, port, limit).await?, config, port, limit).await,
+        None => greet(Plain(tcp(addr, limit).await?), config, port, limit).await,
+        Some(session) => greet(session::open(addr, session, port, limit).await?, config, port, limit).await,
     }
 }
 
@@ -58,11 +63,10 @@ pub(crate) async fn server(
     config: LinkConfig,
     limit: &TimeLimit,
 ) -> Result<Endpoint, ConnectError> {
-    let stream = tcp(addr.clone(), limit).await?;
     match &config.session {
-        None => register(Plain(stream), key, server, config, limit).await,
+        None => register(Plain(tcp(addr, limit).await?), key, server, config, limit).await,
         Some(session) => {
-            let stream = session::open(stream, addr, session, GatewayPort::Server, limit).await?;
+            let stream = session::open(addr, session, GatewayPort::Server, limit).await?;
             register(stream, key, server, config, limit).await
         }
     }

@@ -67,6 +67,20 @@ impl Session {
         }
     }
 
+    /// Initiator: opens or resumes the session by one more transport, beside others whose first messages are not answered
+    /// yet. The first that is answered carries the session, and [`Event::GivenUp`] tells which ones are of no more use. Of
+    /// a secure session that is resumed, newer ones than the one that carries it stay until that is acknowledged: the
+    /// acceptor may go on by one of them, and then [`Event::Resumed`] follows once more.
+    ///
+    /// # Errors
+    /// The session is over, not an initiator's, or carried by a transport.
+    pub fn connect_beside(&mut self, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
+        match &mut self.0 {
+            Protocol::Secure(session) => session.connect_beside(rng),
+            Protocol::Legacy(session) => session.connect_beside(rng),
+        }
+    }
+
     /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has
     /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed.
     ///

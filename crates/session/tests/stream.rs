@@ -343,9 +343,11 @@ async fn an_acceptor_holds_no_more_than_a_few_unproven_transports_of_a_legacy_se
     let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: kind.legacy() };
     let (session, reply) = open.accept(None, &limits, now, &mut rand::rng()).unwrap();
     let (near, mut far) = tokio::io::duplex(4096);
-    let (mut acceptor, supplier) = SessionStream::acceptor(session, reply, near, BOUND);
+    let (mut acceptor, mut supplier) = SessionStream::acceptor(session, reply, near, BOUND);
     let reading = tokio::spawn(async move { acceptor.read_u8().await.unwrap() });
     prove(&mut initiator, &dial, &mut far).await;
+    // The proof ends resumes that came before it.
+    assert!(supplier.live().await);
 
     let dial = initiator.connect(now, &mut rand::rng()).unwrap();
     let mut repeated = Vec::new();

@@ -6,23 +6,27 @@
 //!                └─ owns Redialer ─┘                                    another one brings the transports
 //! ```
 
+mod attempts;
 mod config;
 mod pauses;
 mod redialer;
 mod shared;
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fastway_session::{AbortReason, Fault, SessionStream, Settled, Status, Wanted};
+use fastway_session::{AbortReason, Fault, SessionStream, Status, Wanted};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use attempts::{Attempts, Outcome};
 pub use config::{SessionConfig, SessionProtocol};
 use pauses::Pauses;
 use redialer::Redialer;
@@ -42,35 +46,56 @@ pub(crate) struct SessionLink {
     _redialer: JoinSet<()>,
 }
 
-/// Opens a session by its first transport, a connection to `addr`. Whatever is wrong is said at once: trying again is for
-/// sessions that exist.
+/// Opens a session with the gateway at `addr`. Whatever is wrong is said at once: trying again is for sessions that exist, and
+/// for attempts that nothing answers.
 pub(crate) async fn open(
-    transport: TcpStream,
     addr: String,
     config: &SessionConfig,
     port: GatewayPort,
     limit: &TimeLimit,
 ) -> Result<SessionLink, ConnectError> {
-    let gateway = transport.peer_addr().ok();
-    let (mut stream, mut supplier) = SessionStream::initiator(config.session(), config.replay_bytes);
-    // The stream is here, so this cannot fail.
-    let _ = supplier.dial(transport).await;
+    let (mut stream, supplier) = SessionStream::initiator(config.session(), config.replay_bytes);
+    let mut attempts = Attempts::new(supplier.dialer());
     let opened = tokio::select! {
-        flushed = limit.wait(ConnectStep::Session, poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx))) => {
-            flushed?.map_err(|error| ConnectError::TurnedAway { port, end: error.into() })
+        flushed = poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx)) => {
+            flushed.map_err(|error| ConnectError::TurnedAway { port, end: error.into() })
         }
-        Settled::Lost(wanted) = supplier.settled() => Err(explain(wanted, config, port)),
+        Err(error) = first_answer(&mut attempts, &addr, config, port, limit) => Err(error),
     };
     opened?;
-    // What has been wanted so far is there.
-    supplier.settled().await;
     let shared = Arc::new(Shared::new());
     let (pauses, attempt_timeout) = (Pauses::new(config.backoff.clone()), config.attempt_timeout);
-    let redialer = Redialer { addr, gateway, supplier, shared: Arc::clone(&shared), pauses, attempt_timeout };
+    let redialer = Redialer { addr, supplier, attempts, shared: Arc::clone(&shared), pauses, attempt_timeout };
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
     Ok(SessionLink { stream, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
+}
+
+/// Tries to reach the gateway, until something answers.
+async fn first_answer(
+    attempts: &mut Attempts,
+    addr: &str,
+    config: &SessionConfig,
+    port: GatewayPort,
+    limit: &TimeLimit,
+) -> Result<Infallible, ConnectError> {
+    let mut delays = attempts.delays(config.attempt_timeout);
+    let outcome = loop {
+        attempts.begin(addr.to_owned(), *limit, None);
+        let delay = if attempts.has_room() { delays.next_delay() } else { Duration::MAX };
+        if let Ok(attempted) = timeout(delay, attempts.next_over()).await {
+            break attempted.outcome;
+        }
+    };
+    match outcome {
+        // What is left is to send the proof.
+        Outcome::Live => limit.wait(ConnectStep::Session, pending()).await,
+        Outcome::Unanswered(error) => Err(error),
+        Outcome::Lost(wanted) => Err(explain(wanted, config, port)),
+        // The stream says why.
+        Outcome::Over => pending().await,
+    }
 }
 
 fn explain(Wanted { fault, retry_after }: Wanted, config: &SessionConfig, port: GatewayPort) -> ConnectError {

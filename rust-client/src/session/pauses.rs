@@ -49,6 +49,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is the gateway's word, which says when to come again.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused | Self::Overloaded { .. })
+    }
+
     /// What the gateway has refused a resume with, and when it wants to be asked again, if it has said that.
     pub(super) fn of_refusal(status: Status, retry_after: Option<Duration>) -> Self {
         match retry_after {

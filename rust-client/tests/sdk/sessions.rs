@@ -12,6 +12,7 @@ use fastway_testkit::chaos::Direction::{ToClient, ToServer};
 use fastway_testkit::chaos::Faults;
 use fastway_testkit::watch::DEADLINE;
 use fastway_wire::Command;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 fn config(session: SessionConfig) -> ClientConfig {
@@ -167,6 +168,7 @@ async fn a_refused_resume_is_tried_a_few_times_and_then_everything_ends_with_the
 
 const OVERLOADED: u8 = SessionStatus::Overloaded as u8;
 const RETRY_AFTER_300_MS: [u8; 3] = [OVERLOADED, 44, 1];
+const RETRY_AFTER_2_S: [u8; 3] = [OVERLOADED, 208, 7];
 
 /// A session whose delays may be as long as a gateway asks for.
 fn patient() -> SessionConfig {
@@ -255,6 +257,90 @@ async fn an_attempt_that_gets_no_reply_is_given_up_for_the_next() {
     // On a machine that stalls more attempts may be given up.
     assert!(acceptor.proxy.count() >= 4);
     assert_eq!(client.stats().resumes, 1);
+}
+
+/// Attempts that are waited for as long as a test may take: only one beside them brings the session back.
+fn never_in_time(mut session: SessionConfig) -> ClientConfig {
+    session.attempt_timeout = 3 * DEADLINE;
+    let mut config = config(session);
+    config.link.connect_timeout = 3 * DEADLINE;
+    config
+}
+
+/// Waits until so many connections have come through the network.
+async fn connected_times(acceptor: &Acceptor, times: usize) {
+    let came = async {
+        while acceptor.proxy.count() < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, came).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_resume_that_nobody_answers_gets_another_attempt_beside_it() {
+    for session in kinds() {
+        let (acceptor, client, mut accepted, mut connection) = connected(never_in_time(session)).await;
+        for direction in [ToServer, ToClient] {
+            acceptor.proxy.next(Faults::default().hold_after(direction, 0));
+            acceptor.proxy.cut();
+            timeout(DEADLINE, exchange(&mut accepted.gateway, &mut connection)).await.unwrap();
+        }
+        assert_eq!(client.stats().resumes, 2);
+    }
+}
+
+#[tokio::test]
+async fn an_open_that_nobody_answers_gets_another_attempt_beside_it() {
+    for session in kinds() {
+        for direction in [ToServer, ToClient] {
+            let config = never_in_time(session.clone());
+            let mut acceptor = Acceptor::start(&session).await;
+            acceptor.proxy.next(Faults::default().hold_after(direction, 0));
+            let connecting = timeout(DEADLINE, Client::connect(acceptor.addr(), config));
+            let answering = async {
+                // That of the attempt that was not answered says nothing more.
+                let mut links = JoinSet::new();
+                loop {
+                    let mut gateway = acceptor.accept().await.gateway;
+                    links.spawn(async move { gateway.answer_pings(usize::MAX).await });
+                }
+            };
+            let client = tokio::select! {
+                client = connecting => client.unwrap().unwrap(),
+                never = answering => never,
+            };
+            assert_eq!(client.stats().interruptions, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_attempt_that_is_answered_first_brings_the_session_back_however_old_it_is() {
+    for session in kinds() {
+        let (acceptor, client, mut accepted, mut connection) = connected(never_in_time(session)).await;
+        acceptor.proxy.always(Faults::default().hold_after(ToServer, 0));
+        acceptor.proxy.cut();
+        connected_times(&acceptor, 3).await;
+        acceptor.proxy.connection(1).release(ToServer);
+        timeout(DEADLINE, exchange(&mut accepted.gateway, &mut connection)).await.unwrap();
+        assert_eq!(client.stats().resumes, 1);
+    }
+}
+
+#[tokio::test]
+async fn no_attempt_is_made_beside_others_before_the_time_that_an_overloaded_gateway_has_named() {
+    let (acceptor, client, mut accepted, mut connection) = connected(never_in_time(patient())).await;
+    acceptor.refuse_with(&RETRY_AFTER_2_S);
+    acceptor.proxy.cut();
+    // More than the delays after which an attempt without an answer gets another one beside it.
+    resumed_times(&acceptor, 3).await;
+    let times = acceptor.resume_times();
+    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().all(|pause| *pause >= Duration::from_secs(2)), "{pauses:?}");
+    acceptor.admit();
+    exchange(&mut accepted.gateway, &mut connection).await;
+    assert!(client.end().is_none());
 }
 
 #[tokio::test]

@@ -85,8 +85,22 @@ impl LegacySession {
         if let Some(live) = self.live.take() {
             self.lifecycle.interrupted(live.id, now);
         }
+        if let Role::Initiator { pending, .. } = &mut self.role {
+            pending.clear();
+        }
+        self.connect_beside(rng)
+    }
+
+    /// See [`crate::Session::connect_beside`].
+    pub(crate) fn connect_beside(&mut self, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
+        if let Some(end) = self.lifecycle.end() {
+            return Err(Fault::Over(end));
+        }
         let transport = self.lifecycle.name_transport();
         let Role::Initiator { pending, .. } = &mut self.role else { return Err(Fault::Replaced) };
+        if self.live.is_some() {
+            return Err(Fault::Replaced);
+        }
         let (pair, bytes) = match &self.shared {
             Some(shared) => (None, Reconnect::new(shared.id, self.written, self.read, shared.key).encode()),
             None => {
@@ -95,7 +109,7 @@ impl LegacySession {
                 (Some(pair), bytes)
             }
         };
-        *pending = Some(Pending { id: transport, pair, unfinished: Vec::new() });
+        pending.push(Pending { id: transport, pair, unfinished: Vec::new() });
         Ok(Dial { transport, bytes })
     }
 
@@ -106,7 +120,8 @@ impl LegacySession {
         }
         match &mut self.role {
             Role::Initiator { pending, .. } => {
-                let pending = pending.take_if(|pending| pending.id == from).ok_or(Fault::Replaced)?;
+                let tried = pending.extract_if(.., |pending| pending.id == from).next();
+                let pending = tried.ok_or(Fault::Replaced)?;
                 self.read_reply(pending, bytes)
             }
             Role::Acceptor { candidates, .. } => {
@@ -147,7 +162,8 @@ impl LegacySession {
         let Some(reply) = bytes.first_chunk::<REPLY_BYTES>() else {
             pending.unfinished = bytes.to_vec();
             if let Role::Initiator { pending: waiting, .. } = &mut self.role {
-                *waiting = Some(pending);
+                let place = waiting.partition_point(|older| older.id < pending.id);
+                waiting.insert(place, pending);
             }
             return Ok(None);
         };

@@ -44,16 +44,11 @@ struct Shared {
 }
 
 enum Role {
-    Initiator {
-        pending: Option<Pending>,
-        refusals: u8,
-    },
+    /// The attempts that are not answered yet, the oldest first.
+    Initiator { pending: Vec<Pending>, refusals: u8 },
     /// The oldest candidate comes first. A newer one replaces none: an attacker who repeats a recorded reconnect would keep
     /// the initiator out.
-    Acceptor {
-        candidates: Vec<Candidate>,
-        handshake_time: Duration,
-    },
+    Acceptor { candidates: Vec<Candidate>, handshake_time: Duration },
 }
 
 /// An initiator's transport that waits for the reply.
@@ -92,7 +87,7 @@ impl LegacySession {
     /// A session to be opened by [`Self::connect`], within `patience`.
     pub(crate) fn initiator(config: LegacyConfig, patience: Duration, now: Instant) -> Self {
         let lifecycle = Lifecycle::new(now, patience, patience);
-        Self::new(Role::Initiator { pending: None, refusals: 0 }, config, lifecycle)
+        Self::new(Role::Initiator { pending: Vec::new(), refusals: 0 }, config, lifecycle)
     }
 
     fn can_continue_from(&self, count: u64) -> bool {
@@ -102,12 +97,14 @@ impl LegacySession {
     /// What is there of a handshake message that was received in part.
     pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.role {
-            Role::Initiator { pending: Some(pending), .. } if pending.id == of => &pending.unfinished,
+            Role::Initiator { pending, .. } => {
+                let found = pending.iter().find(|pending| pending.id == of);
+                found.map_or(&[], |pending| &pending.unfinished)
+            }
             Role::Acceptor { candidates, .. } => {
                 let found = candidates.iter().find(|candidate| candidate.transport.id == of);
                 found.map_or(&[], |candidate| &candidate.unfinished)
             }
-            Role::Initiator { .. } => &[],
         }
     }
 
@@ -127,15 +124,18 @@ impl LegacySession {
     fn carry_by(&mut self, transport: Transport) {
         let id = transport.id;
         let replaced = self.live.replace(transport).map(|older| older.id);
-        if let Role::Initiator { refusals, .. } = &mut self.role {
-            *refusals = 0;
-        }
         self.lifecycle.connected();
         self.lifecycle.emit(match self.established {
             true => Event::Resumed { transport: id, replaced },
             false => Event::Established { transport: id },
         });
         self.established = true;
+        if let Role::Initiator { refusals, pending } = &mut self.role {
+            *refusals = 0;
+            for other in std::mem::take(pending) {
+                self.lifecycle.emit(Event::GivenUp { transport: other.id });
+            }
+        }
     }
 
     /// Decrypts the stream's new bytes behind the first `taken`, moves them to the front, and returns their number.
@@ -159,7 +159,7 @@ impl LegacySession {
             self.lifecycle.interrupted(id, now);
         }
         match &mut self.role {
-            Role::Initiator { pending, .. } => drop(pending.take_if(|pending| pending.id == id)),
+            Role::Initiator { pending, .. } => pending.retain(|pending| pending.id != id),
             Role::Acceptor { candidates, .. } => candidates.retain(|candidate| candidate.transport.id != id),
         }
     }

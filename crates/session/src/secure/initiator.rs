@@ -10,7 +10,7 @@ use super::noise::{Failed, Handshake, Pattern, TransportKeys};
 use super::role::{Initiator, Pending, Role};
 use super::transport::{Path, Transport};
 use crate::lifecycle::Lifecycle;
-use crate::{Dial, End, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status};
+use crate::{Dial, End, Event, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status, TransportId};
 
 /// Refusals in a row after which the acceptor is believed.
 const REFUSALS_BELIEVED: u8 = 4;
@@ -32,7 +32,8 @@ struct Agreed {
 impl SecureSession {
     /// A session to be opened by [`Self::connect`], within `patience`.
     pub(crate) fn initiator(identity: Identity, patience: Duration, now: Instant) -> Self {
-        let role = Initiator { identity, ticket: None, attempt: 0, refusals: 0, retry_after: None, pending: None };
+        let role =
+            Initiator { identity, ticket: None, attempt: 0, refusals: 0, retry_after: None, pending: Vec::new() };
         Self::new(Role::Initiator(role), Lifecycle::new(now, patience, patience))
     }
 
@@ -44,15 +45,35 @@ impl SecureSession {
         if let Some(live) = self.live.take() {
             self.dropped(&live.path, now);
         }
-        let _older = self.give_up_pending(|_| true);
-        let received = self.incoming.received();
+        while let Some(oldest) = self.oldest_pending() {
+            let _older = self.give_up_pending(oldest);
+        }
+        self.connect_beside(rng)
+    }
+
+    /// See [`crate::Session::connect_beside`].
+    pub(crate) fn connect_beside(&mut self, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
+        if let Some(end) = self.lifecycle.end() {
+            return Err(Fault::Over(end));
+        }
+        let acked_to_peer = self.incoming.received();
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
+        if self.live.is_some() {
+            return Err(Fault::Replaced);
+        }
         let transport = self.lifecycle.name_transport();
-        let (handshake, bytes) = initiator.first_message(received, rng).map_err(|Failed| Fault::NotAuthentic)?;
+        let (handshake, bytes) = initiator.first_message(acked_to_peer, rng).map_err(|Failed| Fault::NotAuthentic)?;
         initiator.retry_after = None;
         let attempt = initiator.attempt;
-        initiator.pending = Some(Pending { id: transport, attempt, handshake, unfinished: Vec::new() });
+        initiator.pending.push(Pending { id: transport, attempt, acked_to_peer, handshake, unfinished: Vec::new() });
         Ok(Dial { transport, bytes })
+    }
+
+    fn oldest_pending(&self) -> Option<TransportId> {
+        match &self.role {
+            Role::Initiator(initiator) => initiator.pending.first().map(|pending| pending.id),
+            Role::Acceptor(_) => None,
+        }
     }
 
     /// Reads the reply at the front of `bytes`. Returns the new transport and how many bytes the reply took, or nothing
@@ -71,20 +92,11 @@ impl SecureSession {
                 return Ok(None);
             }
             Some(Reply::Refused(status)) => return Err(self.read_refusal(status)),
-            Some(Reply::Overloaded { retry_after }) => {
-                if let Role::Initiator(initiator) = &mut self.role {
-                    initiator.retry_after = Some(retry_after);
-                }
-                if self.established {
-                    // The acceptor keeps the session for an initiator that it had no room for.
-                    self.lifecycle.postpone(now + retry_after + self.lifecycle.wait);
-                }
-                return Err(self.refused(Status::Overloaded));
-            }
+            Some(Reply::Overloaded { retry_after }) => return Err(self.read_overload(retry_after, now)),
             Some(Reply::Message { message, taken }) => (message, taken),
         };
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
-        let (id, attempt) = (pending.id, pending.attempt);
+        let Pending { id, attempt, acked_to_peer, .. } = pending;
         let agreed = initiator.agree(pending, message);
         let Agreed { keys, ticket, cursor, wait } = agreed.inspect_err(|fault| self.lifecycle.finish_by(fault))?;
         if !self.outgoing.can_continue_from(cursor) {
@@ -94,20 +106,35 @@ impl SecureSession {
         initiator.ticket = Some(ticket);
         initiator.refusals = 0;
         self.lifecycle.wait = wait.unwrap_or(self.lifecycle.wait);
-        let acked_to_peer = self.incoming.received();
         self.incoming.begin(acked_to_peer);
         let path = Path::initiated(id, attempt, cursor, acked_to_peer);
         let acknowledged = self.outgoing.acknowledge(cursor, cursor, buffer);
         debug_assert_eq!(acknowledged, Ok(()), "the count was tested");
-        self.carry_by(id, None);
+        let replaced = self.live.take().map(|older| older.path.id);
+        self.carry_by(id, replaced);
+        // A newer resume may have taken the place of this one at the acceptor already: then it is the one that goes on. A
+        // newer open is another session.
+        self.end_attempts(|pending| attempt == 0 || pending.attempt < attempt);
         self.finish_if_done();
         Ok(Some((Box::new(Transport::new(path, keys)), taken)))
     }
 
     fn wait_for_reply(&mut self, pending: Pending) {
         if let Role::Initiator(initiator) = &mut self.role {
-            initiator.pending = Some(pending);
+            let place = initiator.pending.partition_point(|older| older.id < pending.id);
+            initiator.pending.insert(place, pending);
         }
+    }
+
+    fn read_overload(&mut self, retry_after: Duration, now: Instant) -> Fault {
+        if let Role::Initiator(initiator) = &mut self.role {
+            initiator.retry_after = Some(retry_after);
+        }
+        if self.established && self.live.is_none() {
+            // The acceptor keeps the session for an initiator that it had no room for.
+            self.lifecycle.postpone(now + retry_after + self.lifecycle.wait);
+        }
+        self.refused(Status::Overloaded)
     }
 
     fn read_refusal(&mut self, status: u8) -> Fault {
@@ -116,14 +143,26 @@ impl SecureSession {
 
     /// Forgets the transport whose reply is not there yet. The fault is the refusal of an acceptor of an older version,
     /// which says no more than that it is overloaded.
-    pub(super) fn give_up_pending(&mut self, is_meant: impl FnOnce(&Pending) -> bool) -> Option<Fault> {
+    pub(super) fn give_up_pending(&mut self, id: TransportId) -> Option<Fault> {
         let Role::Initiator(initiator) = &mut self.role else { return None };
-        let pending = initiator.pending.take_if(|pending| is_meant(pending))?;
+        let pending = initiator.take_pending(id)?;
         Reply::is_overloaded(&pending.unfinished).then(|| self.refused(Status::Overloaded))
+    }
+
+    /// Gives up attempts that are of no more use: another one carries the session.
+    pub(super) fn end_attempts(&mut self, are_over: impl Fn(&Pending) -> bool) {
+        let Role::Initiator(initiator) = &mut self.role else { return };
+        for pending in initiator.pending.extract_if(.., |pending| are_over(pending)) {
+            self.lifecycle.emit(Event::GivenUp { transport: pending.id });
+        }
     }
 }
 
 impl Initiator {
+    pub(super) fn take_pending(&mut self, id: TransportId) -> Option<Pending> {
+        self.pending.extract_if(.., |pending| pending.id == id).next()
+    }
+
     /// An open, or a resume as soon as there is a ticket.
     fn first_message(&mut self, received: u64, rng: &mut impl CryptoRng) -> Result<(Handshake, Vec<u8>), Failed> {
         match self.ticket.clone() {

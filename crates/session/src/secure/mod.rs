@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use record::{BadLength, LEN_BYTES, RecordFault, Trailer, ciphertext_bytes};
-use role::{Initiator, Pending, Role};
+use role::{Pending, Role};
 use stream::{Incoming, Outgoing};
 use transport::{Path, Transport};
 
@@ -48,10 +48,12 @@ impl SecureSession {
     pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         let candidate = match &self.role {
             Role::Acceptor(acceptor) => acceptor.candidate.as_deref(),
-            Role::Initiator(Initiator { pending: Some(pending), .. }) if pending.id == of => {
-                return &pending.unfinished;
+            Role::Initiator(initiator) => {
+                if let Some(pending) = initiator.pending.iter().find(|pending| pending.id == of) {
+                    return &pending.unfinished;
+                }
+                None
             }
-            Role::Initiator(_) => None,
         };
         let transport =
             [self.live.as_deref(), candidate].into_iter().flatten().find(|transport| transport.path.id == of);
@@ -89,7 +91,7 @@ impl SecureSession {
             Role::Acceptor(acceptor) => {
                 acceptor.candidate.take_if(|candidate| candidate.path.id == id).map(Reading::Transport)
             }
-            Role::Initiator(initiator) => initiator.pending.take_if(|pending| pending.id == id).map(Reading::Pending),
+            Role::Initiator(initiator) => initiator.take_pending(id).map(Reading::Pending),
         }
     }
 
@@ -168,7 +170,11 @@ impl SecureSession {
         let (trailer, bytes) = Trailer::decode(plaintext)?;
         match trailer {
             Trailer::Data => {}
-            Trailer::Ack { received } => self.outgoing.acknowledge(received, path.cursor, buffer)?,
+            Trailer::Ack { received } => {
+                self.outgoing.acknowledge(received, path.cursor, buffer)?;
+                // Only who has the proof acknowledges, so the acceptor goes on by this transport.
+                self.end_attempts(|_| true);
+            }
             Trailer::Close => {
                 if self.incoming.close(path.position, now)? {
                     self.lifecycle.emit(Event::PeerClosed);
@@ -216,7 +222,7 @@ impl SecureSession {
 
     /// See [`crate::Session::transport_lost`].
     pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
-        let refused = self.give_up_pending(|pending| pending.id == id);
+        let refused = self.give_up_pending(id);
         if let Some(Reading::Transport(transport)) = self.take(id) {
             self.dropped(&transport.path, now);
         }
@@ -316,8 +322,12 @@ impl SecureSession {
         }
     }
 
-    /// Counts a refusal (initiator).
+    /// Counts a refusal (initiator). Of an attempt beside a transport that carries the session it says nothing of the
+    /// session: that transport may have made its ticket void.
     fn refused(&mut self, status: Status) -> Fault {
+        if self.live.is_some() {
+            return Fault::Refused(status);
+        }
         self.lifecycle.refused(status);
         if let Role::Initiator(initiator) = &mut self.role
             && initiator.believes(status)

@@ -21,13 +21,16 @@ pub(super) struct Initiator {
     pub(super) refusals: u8,
     /// When the acceptor wants the next attempt, if the last one was refused and that was said.
     pub(super) retry_after: Option<Duration>,
-    pub(super) pending: Option<Pending>,
+    /// The attempts that are not answered yet; the oldest comes first.
+    pub(super) pending: Vec<Pending>,
 }
 
 /// A transport whose reply is not there yet.
 pub(super) struct Pending {
     pub(super) id: TransportId,
     pub(super) attempt: u32,
+    /// Count of what had been received, which the acceptor is told by it.
+    pub(super) acked_to_peer: u64,
     pub(super) handshake: Handshake,
     /// What there is of the reply.
     pub(super) unfinished: Vec<u8>,

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 
+use super::supply::Settled;
 use crate::{Dial, TransportId};
 
 /// A transport and the sealed bytes that it has not taken.
@@ -20,16 +22,36 @@ pub(super) struct Carrier<T> {
     pub(super) is_live: bool,
     /// The session is over; it ends when what waits is written.
     pub(super) is_ending: bool,
+    /// Who waits for what comes of it.
+    attempt: Option<oneshot::Sender<Settled>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
     pub(super) fn new(transport: T, first: Dial) -> Self {
         let (id, out) = (Some(first.transport), first.bytes);
-        Self { transport, id, out, written: 0, is_live: false, is_ending: false }
+        Self { transport, id, out, written: 0, is_live: false, is_ending: false, attempt: None }
+    }
+
+    /// The same, for somebody who waits for what comes of it.
+    pub(super) fn awaited(self, attempt: oneshot::Sender<Settled>) -> Self {
+        Self { attempt: Some(attempt), ..self }
     }
 
     pub(super) fn refusal(transport: T, out: Vec<u8>) -> Self {
-        Self { transport, id: None, out, written: 0, is_live: false, is_ending: true }
+        Self { transport, id: None, out, written: 0, is_live: false, is_ending: true, attempt: None }
+    }
+
+    /// Tells who waits what came of it.
+    pub(super) fn settle(&mut self, settled: Settled) {
+        if let Some(attempt) = self.attempt.take() {
+            // Nobody has to wait any more.
+            let _ = attempt.send(settled);
+        }
+    }
+
+    /// Whether nobody waits any more for what comes of it.
+    pub(super) fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
+        self.attempt.as_mut().is_some_and(|attempt| attempt.poll_closed(cx).is_ready())
     }
 
     /// Bytes that it has not taken.

@@ -4,6 +4,7 @@ mod carrier;
 mod supply;
 mod wakers;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
@@ -13,14 +14,15 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use carrier::Carrier;
-pub use supply::{Settled, Supplier, Wanted};
+pub use supply::{Attempt, Dialer, Settled, Supplier, Wanted};
 use supply::{Supplies, Supply};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use wakers::{Half, Wakers};
 
 use crate::session::{MAX_CANDIDATES, MIN_READ_BYTES};
-use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session};
+use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session, TransportId};
 
 /// Bytes that a transport is read into.
 const READ_BYTES: usize = 2 * MIN_READ_BYTES;
@@ -43,7 +45,7 @@ pub struct SessionStream<T> {
     session: Session,
     backlog: Backlog,
     /// Transports in use or on trial, at most a few; the oldest first.
-    carriers: Vec<Carrier<T>>,
+    carriers: VecDeque<Carrier<T>>,
     supplies: Supplies<T>,
     scratch: Box<[u8]>,
     /// What of it was received and not read.
@@ -68,7 +70,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     /// An acceptor's stream, of a session that was made of the first message on `transport`; `reply` is what to answer.
     pub fn acceptor(session: Session, reply: Dial, transport: T, bound: usize) -> (Self, Supplier<T>) {
         let (mut stream, supplier) = Self::new(session, bound);
-        stream.carriers.push(Carrier::new(transport, reply));
+        stream.carriers.push_back(Carrier::new(transport, reply));
         (stream, supplier)
     }
 
@@ -77,7 +79,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         let stream = Self {
             session,
             backlog: Backlog::new(bound),
-            carriers: Vec::new(),
+            carriers: VecDeque::new(),
             supplies,
             scratch: vec![0; READ_BYTES].into(),
             plain: 0..0,
@@ -121,6 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         while let Poll::Ready(Some(supply)) = self.supplies.poll_recv(cx) {
             let carrier = match supply {
                 Supply::Dial(transport) => self.dial(transport),
+                Supply::Attempt { transport, instead_of, settled } => self.attempt(transport, instead_of, settled),
                 Supply::Resume(resume, transport) => {
                     let answer = self.session.resume(&resume, || Some(&self.backlog), now(), &mut rand::rng());
                     Some(match answer {
@@ -153,6 +156,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         dial.ok().map(|dial| Carrier::new(transport, dial))
     }
 
+    /// One more transport beside those that are tried, if one is needed.
+    fn attempt(
+        &mut self,
+        transport: T,
+        instead_of: Option<TransportId>,
+        settled: oneshot::Sender<Settled>,
+    ) -> Option<Carrier<T>> {
+        let live = self.supplies.live_transport();
+        if let Some(replaced) = live.filter(|_| live == instead_of) {
+            self.carriers.retain(|carrier| carrier.id != live);
+            self.session.transport_lost(replaced, now());
+            self.act();
+        } else if live.is_some() {
+            let _ = settled.send(Settled::Live);
+            return None;
+        }
+        let dial = self.session.connect_beside(&mut rand::rng());
+        self.act();
+        dial.ok().map(|dial| Carrier::new(transport, dial).awaited(settled))
+    }
+
     fn watch_time(&mut self, cx: &mut Context<'_>) {
         let due = |session: &Session| session.timeout().filter(|at| *at <= now());
         if due(&self.session).is_some() {
@@ -175,7 +199,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     /// Writes and reads each transport once; says whether anything moved.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        for mut carrier in std::mem::take(&mut self.carriers) {
+        for _ in 0..self.carriers.len() {
+            // What one of them brings may end others.
+            let Some(mut carrier) = self.carriers.pop_front() else { break };
+            if carrier.is_given_up(cx) {
+                self.lost(&mut carrier);
+                continue;
+            }
             self.seal(&mut carrier);
             let carried = carrier.poll_write(cx).map(|written| written.map(|bytes| bytes > 0));
             let carried = match carried {
@@ -185,8 +215,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             };
             moved |= carried.unwrap_or(true);
             match carried {
-                Ok(_) => self.carriers.push(carrier),
-                Err(Lost) => self.lost(&carrier),
+                Ok(_) => self.carriers.push_back(carrier),
+                Err(Lost) => self.lost(&mut carrier),
             }
             self.act();
         }
@@ -236,14 +266,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         }
     }
 
-    fn lost(&mut self, carrier: &Carrier<T>) {
+    fn lost(&mut self, carrier: &mut Carrier<T>) {
         if let Some(id) = carrier.id {
             let refused = self.session.transport_lost(id, now());
+            let fault = self.fault.take().or(refused);
+            let wanted = Wanted { fault, retry_after: self.session.retry_after() };
             self.act();
             if self.supplies.live_transport().is_none() {
-                let fault = self.fault.take().or(refused);
-                self.supplies.want(Wanted { fault, retry_after: self.session.retry_after() });
+                self.supplies.want(wanted);
             }
+            carrier.settle(if self.ending { Settled::Over } else { Settled::Lost(wanted) });
         }
     }
 
@@ -269,6 +301,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         for carrier in &mut self.carriers {
             carrier.is_live = live.is_some() && carrier.id == live;
             carrier.is_ending |= self.ending;
+            if carrier.is_live {
+                carrier.settle(Settled::Live);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{End, Fault, Resume, TransportId};
 
@@ -38,9 +38,29 @@ pub struct Supplier<T> {
     dialed: u64,
 }
 
+/// Hands a stream transports that are tried side by side. Initiators only.
+#[derive(Debug)]
+pub struct Dialer<T> {
+    transports: mpsc::Sender<Supply<T>>,
+    needs: watch::Receiver<Needs>,
+}
+
+/// A transport that was handed in by [`Dialer::attempt`]. Dropping it gives the transport up, unless it carries the session.
+#[derive(Debug)]
+pub struct Attempt {
+    settled: oneshot::Receiver<Settled>,
+    needs: watch::Receiver<Needs>,
+}
+
 #[derive(Debug)]
 pub(super) enum Supply<T> {
     Dial(T),
+    /// A transport for a session that has none, or has this one.
+    Attempt {
+        transport: T,
+        instead_of: Option<TransportId>,
+        settled: oneshot::Sender<Settled>,
+    },
     Resume(Resume, T),
 }
 
@@ -93,6 +113,17 @@ impl<T> Supplier<T> {
         }
     }
 
+    /// Initiator: for attempts that do not wait for each other.
+    pub fn dialer(&self) -> Dialer<T> {
+        Dialer { transports: self.transports.clone(), needs: self.needs.clone() }
+    }
+
+    /// Waits until no transport carries the session; false when it is over.
+    pub async fn lost(&mut self) -> bool {
+        let news = self.needs.wait_for(|needs| needs.live.is_none() || needs.end.is_some()).await;
+        news.is_ok_and(|needs| needs.end.is_none())
+    }
+
     /// Acceptor: has the stream answer a resume that names its session, by this transport.
     ///
     /// # Errors
@@ -103,13 +134,18 @@ impl<T> Supplier<T> {
 
     async fn hand_in(&self, supply: Supply<T>) -> Result<(), T> {
         self.transports.send(supply).await.map_err(|mpsc::error::SendError(supply)| match supply {
-            Supply::Dial(transport) | Supply::Resume(_, transport) => transport,
+            Supply::Dial(transport) | Supply::Attempt { transport, .. } | Supply::Resume(_, transport) => transport,
         })
     }
 
     /// Whether a transport carries the session.
     pub fn is_live(&self) -> bool {
-        self.needs.borrow().live.is_some()
+        self.live_transport().is_some()
+    }
+
+    /// The transport that carries the session.
+    pub fn live_transport(&self) -> Option<TransportId> {
+        self.needs.borrow().live
     }
 
     /// Waits until a transport carries the session; false when it is over.
@@ -121,6 +157,36 @@ impl<T> Supplier<T> {
     /// Why the session is over, if it is.
     pub fn end(&self) -> Option<End> {
         self.needs.borrow().end
+    }
+}
+
+impl<T> Dialer<T> {
+    /// Has the stream open or resume its session by this transport, beside others that are tried. Where one carries the
+    /// session already this one is not needed, and dropped; unless that one is `instead_of`, which is given up.
+    pub async fn attempt(&self, transport: T, instead_of: Option<TransportId>) -> Attempt {
+        let (settled, told) = oneshot::channel();
+        // Where the stream is gone, that is what came of the attempt.
+        let _ = self.transports.send(Supply::Attempt { transport, instead_of, settled }).await;
+        Attempt { settled: told, needs: self.needs.clone() }
+    }
+}
+
+impl<T> Clone for Dialer<T> {
+    fn clone(&self) -> Self {
+        Self { transports: self.transports.clone(), needs: self.needs.clone() }
+    }
+}
+
+impl Attempt {
+    /// Waits until the transport carries the session, or is of no more use.
+    pub async fn settled(self) -> Settled {
+        let Self { settled, needs } = self;
+        match settled.await {
+            Ok(settled) => settled,
+            // It was given up with its session, or for the sake of another transport.
+            Err(_) if needs.has_changed().is_err() || needs.borrow().end.is_some() => Settled::Over,
+            Err(_) => Settled::Lost(Wanted { fault: None, retry_after: None }),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ enum Step {
     DeliverAll,
     Flush(u16),
     Connect,
+    /// The same beside what is not answered.
+    ConnectBeside,
     /// Connects anew; what was on its way by the older connection comes after the reply was made, and before the proof.
     Roam {
         late: u16,
@@ -64,6 +66,7 @@ fn network() -> impl Strategy<Value = Step> {
         6 => Just(Step::DeliverAll),
         8 => any::<u16>().prop_map(Step::Flush),
         4 => Just(Step::Connect),
+        4 => Just(Step::ConnectBeside),
         3 => (0..40_000u16).prop_map(|late| Step::Roam { late }),
         3 => (any::<u8>(), any::<bool>()).prop_map(|(conn, noticed)| Step::Cut { conn, noticed }),
         4 => (0..500u16).prop_map(|millis| Step::Pass { millis }),
@@ -133,6 +136,7 @@ impl World {
             }
             Step::Flush(room) => self.flush(room.into()),
             Step::Connect => drop(self.connect()),
+            Step::ConnectBeside => drop(self.connect_beside()),
             Step::Roam { late } => self.roam(late.into()),
             Step::Cut { conn, noticed } => {
                 let conn = self.one_of(conn);

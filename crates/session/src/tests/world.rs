@@ -186,6 +186,16 @@ impl World {
     /// The initiator dials; returns the connection's index.
     pub(super) fn connect(&mut self) -> Option<usize> {
         let dialed = self.initiator.session.connect(self.now, &mut self.rng);
+        self.dialed(dialed)
+    }
+
+    /// The initiator dials once more, beside what waits for its answer.
+    pub(super) fn connect_beside(&mut self) -> Option<usize> {
+        let dialed = self.initiator.session.connect_beside(&mut self.rng);
+        self.dialed(dialed)
+    }
+
+    fn dialed(&mut self, dialed: Result<Dial, Fault>) -> Option<usize> {
         self.initiator.collect_events();
         let Dial { transport, bytes } = dialed.ok()?;
         self.recorded.push(bytes.clone());
@@ -314,8 +324,9 @@ impl World {
     /// Both ends put what they have to send on the wire, about `room` bytes of it.
     pub(super) fn flush(&mut self, room: usize) {
         let out = flushed(&mut self.initiator, self.now, room);
-        let live = self.conns.iter_mut().rfind(|conn| conn.initiator.is_some());
-        if let Some(conn) = live.filter(|conn| !conn.cut) {
+        let live = live_transport(&self.initiator);
+        let carries = |conn: &&mut Conn| live.is_some() && conn.initiator == live;
+        if let Some(conn) = self.conns.iter_mut().find(carries).filter(|conn| !conn.cut) {
             conn.to_acceptor.extend(out);
         }
         for (index, peer) in self.sessions.iter_mut().enumerate() {
