@@ -129,6 +129,43 @@ func TestTLSRunsOverConnections(t *testing.T) {
 	secure.Close()
 }
 
+// An acknowledgement for what the echo has sent stands behind all that comes in.
+func TestABurstThatIsLargerThanAllBuffersIsEchoedOverSessions(t *testing.T) {
+	// What comes waits in the gateway, in the sockets, and as far as ReceiveTotalBytes: less than this.
+	const burst = 32 * mib
+	gateway := gatewaytest.Start(t, "--client-link=secure", "--server-link=secure", "--client-send-bytes=3M",
+		"--server-send-bytes=3M", "--client-slow-grace=1h")
+	session := func(cfg *Config) {
+		cfg.WhenFull, cfg.ReceiveTotalBytes, cfg.Session = Hold, 8*mib, SessionConfig{Protocol: SecureSession}
+	}
+	server, client := connectServer(t, gateway, 7, session), connectClient(t, gateway, session)
+	for _, serverEchoes := range []bool{false, true} {
+		sender, echoer := openConn(t, client, server, 7)
+		if !serverEchoes {
+			sender, echoer = echoer, sender
+		}
+		go func() {
+			_, _ = io.CopyBuffer(struct{ io.Writer }{echoer}, struct{ io.Reader }{echoer}, make([]byte, kib))
+		}()
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for n := 0; n < burst && err == nil; n += kib {
+				_, err = sender.Write(make([]byte, kib))
+			}
+			sent <- err
+		}()
+		_ = sender.SetReadDeadline(time.Now().Add(gatewaytest.Deadline))
+		if n, err := io.CopyN(io.Discard, sender, burst); err != nil {
+			t.Fatalf("%d of %d bytes came back (the server echoes: %v): %v", n, burst, serverEchoes, err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		sender.Close()
+	}
+}
+
 func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -135,7 +135,8 @@ func (c *Conn) TryReconn() { _ = c.stream.Reconnect() }
 
 // Listen accepts connections that go on, by what listen listens to. What strangers can cost is bounded: 1,024 handshakes at a
 // time, 128 connections that wait for Accept (a further one within HandshakeTimeout), and 1,024 accepted ones that wait to go
-// on; when there is one more, the one that has waited longest ends.
+// on. When there is one handshake more, or one more that waits to go on, the oldest of the address that has most ends: who
+// takes much keeps nobody else out. An address is an IPv4 address or an IPv6 /64; a /48 has as much as 16 of them.
 func Listen(config Config, listen func() (net.Listener, error)) (*Listener, error) {
 	base, err := listen()
 	if err != nil {

@@ -62,6 +62,8 @@ type incoming struct {
 	// given is what came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
 	// have sent more by it, and keeps what it has to send again.
 	given uint64
+	// withheld are the last bytes received that are not acknowledged yet: they were read far ahead of the user.
+	withheld uint64
 	// told is what the other end knows of that.
 	told   uint64
 	ackDue time.Time
@@ -109,18 +111,37 @@ func (in *incoming) owe(due time.Time) {
 	}
 }
 
+// withhold has all but the last bytes received be acknowledged.
+func (in *incoming) withhold(bytes int, now time.Time) {
+	in.withheld = uint64(bytes)
+	if in.hasNews() {
+		in.owe(now.Add(ackDelay))
+	}
+}
+
+// telling is the count that can be acknowledged. What was told is never taken back.
+func (in *incoming) telling() uint64 { return max(in.told, min(in.given, in.received-in.withheld)) }
+
 // hasNews tells whether there is something to tell the other end.
-func (in *incoming) hasNews() bool { return in.told < in.given }
+func (in *incoming) hasNews() bool { return in.told < in.telling() }
 
 // isUrgent tells whether that must be told even when there is nothing else to send.
 func (in *incoming) isUrgent(now time.Time) bool {
-	return in.hasNews() && (in.closed || in.given-in.told >= ackAtOnce || !in.ackDue.After(now))
+	return in.hasNews() && (in.closed || in.telling()-in.told >= ackAtOnce || !in.ackDue.After(now))
 }
 
 // tell is for when the other end is being told.
 func (in *incoming) tell() uint64 {
-	in.told, in.ackDue = in.given, time.Time{}
-	return in.given
+	in.told, in.ackDue = in.telling(), time.Time{}
+	return in.told
+}
+
+// due is when something is to be told at the latest; zero while there is nothing.
+func (in *incoming) due() time.Time {
+	if !in.hasNews() {
+		return time.Time{}
+	}
+	return in.ackDue
 }
 
 // begin is for a new transport, when the other end knows of told. What came by the older one since, it sends again.

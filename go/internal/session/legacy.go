@@ -310,6 +310,11 @@ func (l *legacy) open(t *transport, in *inBuffer, p []byte, _ time.Time) (int, e
 
 func (l *legacy) ackDue() time.Time { return time.Time{} }
 
+// Nothing is acknowledged.
+func (l *legacy) withhold(int, time.Time) {}
+
+func (l *legacy) mostAhead(acknowledged int) int { return acknowledged }
+
 func (l *legacy) close() {}
 
 func (l *legacy) othersClosed() bool { return false }

@@ -20,13 +20,14 @@ type ListenOptions struct {
 	Keys *KeyPair
 	// Encrypt says how legacy sessions are spoken.
 	Encrypt bool
-	// MaxWaiting bounds the sessions without a transport; above it the one that has waited longest ends. Default 1,024.
+	// MaxWaiting bounds the sessions without a transport; above it the one ends that has waited longest at the address that
+	// has most. Default 1,024.
 	MaxWaiting int
+	// maxHandshakes bounds handshakes in progress; above it the oldest of the address that has most ends. Default 1,024.
+	maxHandshakes int
 }
 
 const (
-	// handshakesAtOnce bounds handshakes in progress; whoever comes on top is turned away.
-	handshakesAtOnce = 1024
 	// toBeAccepted bounds sessions that wait for Accept; a further one waits for its handshake's time.
 	toBeAccepted = 128
 	// acceptAgain is the pause after an error of the listener below.
@@ -38,7 +39,6 @@ type Listener struct {
 	base     net.Listener
 	opts     ListenOptions
 	accepted chan *Stream
-	slots    chan struct{}
 	running  sync.WaitGroup
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -47,6 +47,8 @@ type Listener struct {
 	mu     sync.Mutex
 	byName map[string]*Stream
 	names  map[*Stream][]string
+	// handshakes are those in progress.
+	handshakes places[*handshaking]
 	// ended: nothing is accepted any more.
 	ended bool
 }
@@ -55,11 +57,13 @@ type Listener struct {
 func Listen(base net.Listener, opts ListenOptions) *Listener {
 	opts.Options = opts.withDefaults()
 	orElse(&opts.MaxWaiting, 1024)
+	orElse(&opts.maxHandshakes, 1024)
 	l := &Listener{
 		base: base, opts: opts,
-		accepted: make(chan *Stream, toBeAccepted), slots: make(chan struct{}, handshakesAtOnce),
-		byName: make(map[string]*Stream), names: make(map[*Stream][]string),
-		waiting: waitList{bound: opts.MaxWaiting},
+		accepted: make(chan *Stream, toBeAccepted),
+		byName:   make(map[string]*Stream), names: make(map[*Stream][]string),
+		handshakes: places[*handshaking]{bound: opts.maxHandshakes},
+		waiting:    waitList{places: places[*Stream]{bound: opts.MaxWaiting}},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.running.Add(1)
@@ -105,14 +109,35 @@ func (l *Listener) run() {
 			l.rest(err)
 			continue
 		}
-		select {
-		case l.slots <- struct{}{}:
-			l.running.Add(1)
-			go l.handle(conn)
-		default:
-			_ = conn.Close()
-		}
+		l.running.Add(1)
+		go l.handle(l.begin(conn))
 	}
+}
+
+// handshaking is a handshake in progress, which ends with ctx.
+type handshaking struct {
+	conn   net.Conn
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// begin has a place for a handshake; one that gives way for it ends.
+func (l *Listener) begin(conn net.Conn) *handshaking {
+	h := &handshaking{conn: conn}
+	h.ctx, h.cancel = context.WithTimeout(l.ctx, l.opts.HandshakeTime)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if yielded, full := l.handshakes.take(h, conn.RemoteAddr()); full {
+		yielded.cancel()
+	}
+	return h
+}
+
+func (l *Listener) leave(h *handshaking) {
+	h.cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handshakes.leave(h)
 }
 
 func (l *Listener) rest(err error) {
@@ -136,15 +161,12 @@ func (l *Listener) stopResuming() {
 	}
 }
 
-func (l *Listener) handle(conn net.Conn) {
+func (l *Listener) handle(h *handshaking) {
 	defer l.running.Done()
-	defer func() { <-l.slots }()
-	ctx, cancel := context.WithTimeout(l.ctx, l.opts.HandshakeTime)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	err := l.answer(ctx, conn, stop)
-	if err != nil {
-		_ = conn.Close()
+	defer l.leave(h)
+	stop := context.AfterFunc(h.ctx, func() { _ = h.conn.SetDeadline(time.Unix(1, 0)) })
+	if err := l.answer(h.ctx, h.conn, stop); err != nil {
+		_ = h.conn.Close()
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Stream) readAhead() {
 	defer s.mu.Unlock()
 	s.readingAhead = true
 	s.plain = slices.Clone(s.plain)
-	for s.readers.Load() == 0 && len(s.plain) < s.opts.ReadAheadBytes && s.mayNotRead() == nil {
+	for s.readers.Load() == 0 && len(s.plain) < s.proto.mostAhead(s.opts.ReadAheadBytes) && s.mayNotRead() == nil {
 		c := s.live
 		if c == nil {
 			s.news.Wait()
@@ -43,12 +43,26 @@ func (s *Stream) readAhead() {
 
 // openAhead adds what was received to what was not read; false if that is nothing.
 func (s *Stream) openAhead(c *carrier) bool {
-	ahead := s.plain
-	s.plain = nil
-	s.open(c, nil)
-	opened := len(s.plain)
-	s.plain = append(ahead, s.plain...)
-	return opened > 0
+	into := s.spillRoom()
+	n := s.openInto(c, into)
+	s.plain = append(s.plain, into[:n]...)
+	return n > 0
+}
+
+// withhold has no more than the bound of what the user does not have be acknowledged. So what the other end keeps bounds what
+// it sends beyond that, and what stands before its own acknowledgements: these are found, however much it has to send.
+func (s *Stream) withhold(unread int, now time.Time) {
+	s.withheld = max(0, unread-s.opts.ReadAheadBytes)
+	s.proto.withhold(s.withheld, now)
+}
+
+// acknowledgeTaken has that be acknowledged for which the user has made room.
+func (s *Stream) acknowledgeTaken() {
+	now := time.Now()
+	s.withhold(len(s.plain), now)
+	if s.live != nil && s.end == nil {
+		s.owe(s.live, now)
+	}
 }
 
 // readPlain reads what was read ahead, for which nobody has to wait who still reads ahead.

@@ -226,7 +226,12 @@ func (s *secure) obey(t *transport, plaintext []byte, now time.Time) ([]byte, er
 	return bytes[len(bytes)-fresh:], err
 }
 
-func (s *secure) ackDue() time.Time { return s.in.ackDue }
+func (s *secure) ackDue() time.Time { return s.in.due() }
+
+// The other end sends only so much that is not acknowledged: its acknowledgements cannot be further away than that.
+func (s *secure) withhold(bytes int, now time.Time) { s.in.withhold(bytes, now) }
+
+func (s *secure) mostAhead(acknowledged int) int { return 4 * acknowledged }
 
 func (s *secure) close() { s.out.closeWanted = true }
 

@@ -16,7 +16,8 @@ import (
 type Options struct {
 	// ReplayBytes bounds what is kept until the other end has it; at the bound Write waits. Default 256 KiB.
 	ReplayBytes int
-	// ReadAheadBytes bounds what is read ahead while a Write waits and nobody reads. Default 1 MiB.
+	// ReadAheadBytes bounds what is read ahead, and acknowledged, while a Write waits and nobody reads. A secure session reads
+	// three times as much beyond that, and acknowledges it later; this has to be more than the other end keeps. Default 1 MiB.
 	ReadAheadBytes int
 	// HandshakeTime bounds an attempt to get a transport. Default 10 s.
 	HandshakeTime time.Duration
@@ -76,8 +77,9 @@ type Stream struct {
 	proto protocol
 	// live carries the session; nothing while it is interrupted.
 	live *carrier
-	// plain was received and not read; it lies in spill.
+	// plain was received and not read; it lies in spill. The last bytes of it may be withheld: read far ahead.
 	plain, spill []byte
+	withheld     int
 	// notResumable: its listener is closed, so that it ends with its transport.
 	notResumable bool
 	// end is why the session is over.
@@ -196,6 +198,9 @@ func (s *Stream) takePlain(p []byte) int {
 		// It may have been much.
 		s.plain = nil
 	}
+	if s.withheld > 0 {
+		s.acknowledgeTaken()
+	}
 	return n
 }
 
@@ -212,17 +217,23 @@ func (s *Stream) mayNotRead() error {
 	}
 }
 
-// open reads what was received, and acts on it.
+// open reads what was received, by way of spill if p is too short for it.
 func (s *Stream) open(c *carrier, p []byte) int {
-	now, into := time.Now(), p
-	if len(p) < s.proto.leastRoom() {
-		into = s.spillRoom()
+	if len(p) >= s.proto.leastRoom() {
+		return s.openInto(c, p)
 	}
-	n, err := s.proto.open(c.t, &c.in, into, now)
+	into := s.spillRoom()
+	s.plain = into[:s.openInto(c, into)]
+	return s.takePlain(p)
+}
+
+// openInto moves what was received to p, and acts on what it says of the session.
+func (s *Stream) openInto(c *carrier, p []byte) int {
+	now := time.Now()
+	n, err := s.proto.open(c.t, &c.in, p, now)
 	c.brought = c.brought || n > 0
-	if len(p) < s.proto.leastRoom() {
-		s.plain = into[:n]
-		n = s.takePlain(p)
+	if s.readingAhead {
+		s.withhold(len(s.plain)+n, now)
 	}
 	switch why := endOf(err); {
 	case why != nil:

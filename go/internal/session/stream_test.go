@@ -550,6 +550,35 @@ func TestTwoEndsThatWriteBeforeTheyReadDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
+// Acknowledgements stand behind whatever the other end sends, and it has no end.
+func TestAWriterGoesOnHoweverMuchTheOtherEndSendsAndNobodyReads(t *testing.T) {
+	const replay, total = 256 << 10, 4 << 20
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes, opts.ReadAheadBytes = replay, replay })
+	go func() { _ = pattern{7}.writeAll(e.acceptor, total) }()
+	received, written := make(chan error, 1), make(chan error, 1)
+	go func() { received <- pattern{8}.readAll(e.acceptor, total, func(int) {}) }()
+	go func() { written <- pattern{8}.writeAll(e.client, total) }()
+	for _, done := range []chan error{written, received} {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(patience):
+			t.Fatal("the writer waits for an acknowledgement that it does not read")
+		}
+	}
+	e.client.mu.Lock()
+	ahead := len(e.client.plain)
+	e.client.mu.Unlock()
+	if ahead > 2*replay {
+		t.Errorf("%d bytes were read ahead, more than %d may be acknowledged and the other end keeps", ahead, 2*replay)
+	}
+	if err := (pattern{7}).readAll(e.client, total, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWhatWasReadAheadIsReadWhileMoreIsWaitedFor(t *testing.T) {
 	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes = 64 << 10 })
 	go func() { _, _ = e.client.Write(make([]byte, 16<<20)) }()

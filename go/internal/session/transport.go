@@ -54,6 +54,10 @@ type protocol interface {
 
 	// ackDue is when hasOutput may become true by itself.
 	ackDue() time.Time
+	// withhold has the last bytes received not be acknowledged for now.
+	withhold(bytes int, now time.Time)
+	// mostAhead is how much may be read ahead of the user, if so much of that may be acknowledged.
+	mostAhead(acknowledged int) int
 	// close ends this direction behind what was pushed.
 	close()
 	// othersClosed tells whether the other end has closed its direction.

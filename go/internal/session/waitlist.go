@@ -1,17 +1,12 @@
 package session
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // waitList has a listener's sessions that wait for a transport. Each keeps its memory, and strangers can leave as many as
-// they like: so there is a bound, at which the one that has waited longest ends.
+// they like: so there is a bound, at which the one ends that has waited longest at the address that has most.
 type waitList struct {
-	bound int
-
-	mu      sync.Mutex
-	waiting []*Stream
+	mu     sync.Mutex
+	places places[*Stream]
 }
 
 // review takes note of whether a session waits. It is called without the session's lock.
@@ -24,18 +19,11 @@ func (w *waitList) review(s *Stream) {
 func (w *waitList) note(s *Stream) (tooMany *Stream) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at, waits := slices.Index(w.waiting, s), s.waits()
-	switch {
-	case waits && at < 0:
-		w.waiting = append(w.waiting, s)
-	case !waits && at >= 0:
-		w.waiting = slices.Delete(w.waiting, at, at+1)
+	if !s.waits() {
+		w.places.leave(s)
+	} else if !w.places.has(s) {
+		tooMany, _ = w.places.take(s, s.RemoteAddr())
 	}
-	if len(w.waiting) <= w.bound {
-		return nil
-	}
-	tooMany = w.waiting[0]
-	w.waiting = slices.Delete(w.waiting, 0, 1)
 	return tooMany
 }
 

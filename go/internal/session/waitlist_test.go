@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"testing"
 	"time"
 )
@@ -16,7 +15,7 @@ func TestOfTooManySessionsThatWaitTheOldestEnd(t *testing.T) {
 			e := meet(t, w, func(opts *Options) { opts.Wait = time.Hour })
 			var ended []<-chan error
 			for range 4 {
-				left := e.visit(t, w)
+				left := e.visit(t, w, "127.0.0.1")
 				ended = append(ended, readToEnd(left))
 				expectWaiting(t, e.listener, left, true)
 			}
@@ -42,6 +41,26 @@ func TestOfTooManySessionsThatWaitTheOldestEnd(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatLeavesTooManySessionsEndsItsOwn(t *testing.T) {
+	for _, w := range ways(t)[1:3] {
+		t.Run(w.name, func(t *testing.T) {
+			w.listen.MaxWaiting = 3
+			e := meet(t, w, func(opts *Options) { opts.Wait = time.Hour })
+			others := e.visit(t, w, "127.0.0.2")
+			readToEnd(others)
+			expectWaiting(t, e.listener, others, true)
+			for range 4 {
+				left := e.visit(t, w, "127.0.0.1")
+				readToEnd(left)
+				expectWaiting(t, e.listener, left, true)
+			}
+			if !e.listener.waiting.has(others) {
+				t.Error("a session ended for those of another address")
+			}
+		})
+	}
+}
+
 func TestASessionThatIsResumedWaitsNoMore(t *testing.T) {
 	for _, w := range ways(t)[1:3] {
 		t.Run(w.name, func(t *testing.T) {
@@ -59,12 +78,9 @@ func TestASessionThatIsResumedWaitsNoMore(t *testing.T) {
 }
 
 // visit is one more session, whose client is gone without a word.
-func (e *ends) visit(t *testing.T, w way) *Stream {
+func (e *ends) visit(t *testing.T, w way, from string) *Stream {
 	t.Helper()
-	conn, err := net.Dial("tcp", e.listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := dialFrom(t, from, e.listener.Addr())
 	nobody := func(context.Context) (net.Conn, error) { return nil, errors.New("nobody there") }
 	client, err := w.open(patient(t), conn, Options{Dial: nobody, Pause: func(int) time.Duration { return time.Hour }})
 	if err != nil {
@@ -107,5 +123,5 @@ func expectWaiting(t *testing.T, l *Listener, s *Stream, want bool) {
 func (w *waitList) has(s *Stream) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Contains(w.waiting, s)
+	return w.places.has(s)
 }
