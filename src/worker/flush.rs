@@ -14,7 +14,6 @@ impl Core {
         let after = link.outbox.waiting();
         self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
         match result {
-            // It may have lost its stream by that.
             Ok(()) if is_session => {
                 self.account_for_waiting(slot);
                 self.session_news(slot);
@@ -25,7 +24,7 @@ impl Core {
     }
 
     /// The peer takes no more. What it sent before may still be there to be read; after that, reading fails as well and
-    /// ends the link.
+    /// ends the link. A session does the same with its stream, by itself.
     fn deafen(&mut self, slot: Slot, lost: &std::io::Error) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         self.link_log.write_failed(link, lost);

@@ -1,12 +1,110 @@
 //! Peers that end badly, or at a bad moment: what they said before is heard, and nobody else pays for it.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fastway_session::{Backlog, Event, Identity, LegacyConfig, Session};
 use fastway_testkit::process::Signal;
-use fastway_testkit::{Client, Gateway, Link, Message, data, on_every_setup};
+use fastway_testkit::{Client, Gateway, Link, Message, connect_narrow, data, on_every_setup, watch};
+use fastway_wire::Command;
+
+/// A client that reads nothing once its session is there.
+struct Unread {
+    stream: TcpStream,
+    /// None on a plain link.
+    session: Option<(Session, Backlog)>,
+}
+
+impl Unread {
+    fn connect(addr: SocketAddr, session: Option<Session>) -> Self {
+        let mut stream = connect_narrow(addr);
+        stream.set_read_timeout(Some(watch::DEADLINE)).unwrap();
+        let session = session.map(|mut session| {
+            let mut backlog = Backlog::new(64 << 10);
+            let open = session.connect(Instant::now(), &mut rand::rng()).unwrap();
+            stream.write_all(&open.bytes).unwrap();
+            let mut bytes = Vec::new();
+            while !matches!(session.poll_event(), Some(Event::Established { .. })) {
+                bytes.truncate(0);
+                bytes.extend_from_slice(session.unfinished(open.transport));
+                bytes.push(0);
+                let last = bytes.len() - 1;
+                stream.read_exact(&mut bytes[last..]).unwrap();
+                let received = session.receive(open.transport, &mut bytes, Instant::now(), &mut backlog);
+                assert_eq!((received.bytes, received.fault), (0, None));
+            }
+            (session, backlog)
+        });
+        Self { stream, session }
+    }
+
+    /// Sends some bytes of the stream in one call.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut sealed = bytes.to_vec();
+        if let Some((session, backlog)) = &mut self.session {
+            assert_eq!(backlog.push(bytes), bytes.len());
+            sealed.clear();
+            session.send(Instant::now(), backlog, &mut sealed, 1 << 20);
+        }
+        self.stream.write_all(&sealed)
+    }
+}
+
+fn legacy_session() -> Session {
+    let config = LegacyConfig { encrypt: true, replay_bytes: 64 << 10 };
+    Session::legacy(config, watch::DEADLINE, Instant::now())
+}
+
+#[test]
+fn the_last_words_of_a_client_are_heard_though_it_takes_no_more() {
+    let secure = || Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+    let kinds: [(&str, &dyn Fn() -> Option<Session>); 3] =
+        [("plain", &|| None), ("legacy", &|| Some(legacy_session())), ("secure", &|| Some(secure()))];
+    for (kind, session) in kinds {
+        eprintln!("a {kind} link");
+        let flags = ["--client-link", "plain,secure,legacy", "-ClientSnetEncrypt", "--client-send-bytes", "8M"];
+        let gateway = Gateway::start(&flags);
+        let mut server = gateway.server(7);
+        let mut client = Unread::connect(gateway.client_addr(), session());
+        client.send(&Command::Dial { remote: 7 }.encode()).unwrap();
+        let (conn, _) = server.expect_connect();
+        (0..40).for_each(|_| server.send(conn, &[b'u'; 100_000]));
+        server.expect_silence();
+
+        // When the gateway goes on, it has something to send, and finds what the client has said and the reset at once.
+        gateway.pause();
+        client.send(&data(conn, b"the last words")).unwrap();
+        drop(client);
+        gateway.resume();
+        server.expect_data(conn, b"the last words");
+        gateway.still_serves();
+    }
+}
+
+#[test]
+fn a_session_is_interrupted_when_its_stream_takes_no_more_though_its_link_is_not_read() {
+    let flags = ["--client-link", "plain,legacy", "-ClientSnetEncrypt", "--client-send-bytes", "8M"];
+    let gateway = Gateway::with_admin(&[&flags[..], &["--server-send-bytes", "1M"]].concat());
+    let (mut stuck, mut other) = (gateway.narrow_server(7), gateway.server(8));
+    let mut client = Unread::connect(gateway.client_addr(), Some(legacy_session()));
+    client.send(&Command::Dial { remote: 7 }.encode()).unwrap();
+    let (to_stuck, _) = stuck.expect_connect();
+    client.send(&Command::Dial { remote: 8 }.encode()).unwrap();
+    let (to_other, _) = other.expect_connect();
+
+    // The gateway reads as far ahead as it may, and cannot send what there is for the client.
+    client.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    while client.send(&data(to_stuck, &[b's'; 60_000])).is_ok() {}
+    (0..40).for_each(|_| other.send(to_other, &[b'u'; 100_000]));
+    other.expect_silence();
+    let stats = || -> serde_json::Value { serde_json::from_slice(&gateway.get("/api/stats").body).unwrap() };
+    assert_eq!(stats()["sessions"]["waiting"], 0);
+
+    drop(client);
+    watch::eventually("the session waits", || stats()["sessions"]["waiting"] == 1);
+}
 
 #[test]
 fn the_last_words_of_a_server_that_dies_with_unread_input_arrive() {

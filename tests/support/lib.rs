@@ -37,6 +37,6 @@ mod tunnel;
 pub mod watch;
 
 pub use gateway::{Gateway, KEY, on_every_server_link, on_every_setup};
-pub use link::{Link, Message, Sender, connect_from, data};
+pub use link::{Link, Message, Sender, connect_from, connect_narrow, data};
 pub use peers::{Client, Server, challenge_of};
 pub use tunnel::{Deafened, Tunnel};

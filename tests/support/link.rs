@@ -87,11 +87,7 @@ impl Link {
 
     /// Connects to `addr` with small buffers, so that little is under way when one side stops reading.
     pub fn connect_narrow(addr: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(16 << 10).expect("a socket has a receive buffer");
-        socket.set_send_buffer_size(16 << 10).expect("a socket has a send buffer");
-        socket.connect(&addr.into()).expect("the gateway listens");
-        Self::new(socket.into())
+        Self::new(connect_narrow(addr))
     }
 
     /// Connects to `addr` from another address of this machine.
@@ -356,6 +352,18 @@ impl Link {
             ),
         }
     }
+}
+
+/// Connects to `addr` with small buffers.
+///
+/// # Panics
+/// When nobody listens there.
+pub fn connect_narrow(addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("a socket has a receive buffer");
+    socket.set_send_buffer_size(16 << 10).expect("a socket has a send buffer");
+    socket.connect(&addr.into()).expect("the gateway listens");
+    socket.into()
 }
 
 /// Connects to `addr` from another address of this machine.

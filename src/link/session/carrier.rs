@@ -1,6 +1,6 @@
 //! One of the TCP streams that carry a session, with what was sealed for it and the socket has not taken.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,6 +22,8 @@ pub(super) struct Carrier {
     /// What was sealed and the socket has not taken, from `taken` on.
     sealed: Vec<u8>,
     taken: usize,
+    /// Sending has failed. The stream is read to its end, and takes nothing more.
+    write_failed: bool,
 }
 
 /// A handshake is in progress while its guard lives. The task that counts it waits at the other end; when that is closed, the
@@ -30,7 +32,7 @@ pub type HandshakeGuard = oneshot::Sender<()>;
 
 impl Carrier {
     pub(super) fn new(dial: Dial, stream: TcpStream, peer: SocketAddr, handshake: Option<HandshakeGuard>) -> Self {
-        Self { id: dial.transport, stream, peer, handshake, sealed: dial.bytes, taken: 0 }
+        Self { id: dial.transport, stream, peer, handshake, sealed: dial.bytes, taken: 0, write_failed: false }
     }
 
     /// The stream is proven: its handshake is over.
@@ -43,8 +45,14 @@ impl Carrier {
         self.handshake.as_mut().is_some_and(|handshake| handshake.poll_closed(cx).is_ready())
     }
 
-    pub(super) fn is_flushed(&self) -> bool {
-        self.sealed.is_empty()
+    /// Whether it has taken all that was sealed, and would take more.
+    pub(super) fn takes_more(&self) -> bool {
+        self.sealed.is_empty() && !self.write_failed
+    }
+
+    /// Whether sending has failed.
+    pub(super) fn has_write_failed(&self) -> bool {
+        self.write_failed
     }
 
     /// Memory that its buffer takes, in bytes.
@@ -52,43 +60,57 @@ impl Carrier {
         self.sealed.capacity()
     }
 
+    /// Reads what has come. When sending has failed, nothing more will come, so the end or an error follows what is there.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.write_failed {
+            // The runtime may not have heard yet that there is something to read, so it is not asked.
+            return Poll::Ready((&*SockRef::from(&self.stream)).read(space));
+        }
         let mut buffer = ReadBuf::new(space);
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
         polled.map_ok(|()| buffer.filled().len())
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends what was sealed. Ready: whether the stream takes more.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         while let Some(rest) = self.sealed.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(sent)) => self.taken += sent,
-                Poll::Ready(Err(lost)) => return Poll::Ready(Err(lost)),
+                Poll::Ready(Err(_)) => self.fail_writing(cx),
                 Poll::Pending => return Poll::Pending,
             }
         }
         self.sealed = Vec::new();
         self.taken = 0;
-        Poll::Ready(Ok(()))
+        Poll::Ready(!self.write_failed)
     }
 
-    /// Sends what the socket takes now, and keeps the rest. A failure shows at the next call of [`Self::poll_flush`] or
-    /// when the stream is read.
+    /// Sends what the socket takes now, and keeps the rest.
     pub(super) fn queue(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
-        let mut sent = 0;
-        if self.is_flushed() {
-            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-                match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                    Poll::Ready(Ok(count)) => sent += count,
-                    Poll::Ready(Err(_)) | Poll::Pending => break,
-                }
+        let mut rest = bytes;
+        while self.takes_more() && !rest.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(sent)) => rest = rest.get(sent..).unwrap_or_default(),
+                Poll::Ready(Err(_)) => self.fail_writing(cx),
+                Poll::Pending => break,
             }
         }
-        self.sealed.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+        if !self.write_failed {
+            self.sealed.extend_from_slice(rest);
+        }
+    }
+
+    /// What is still to be sent goes nowhere. The task of `cx` has to read the stream to its end.
+    fn fail_writing(&mut self, cx: &mut Context<'_>) {
+        self.write_failed = true;
+        self.sealed = Vec::new();
+        self.taken = 0;
+        cx.waker().wake_by_ref();
     }
 
     /// Ends the sending side, and says whether the peer's machine has all that was sent.
     pub(super) fn finish(&self) -> bool {
-        if !self.is_flushed() {
+        if !self.takes_more() {
             return false;
         }
         let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);

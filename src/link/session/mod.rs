@@ -226,9 +226,7 @@ impl SessionTransport {
     /// there is enough of it. A candidate can prove itself even then.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         let ahead = self.ahead.len();
-        if ahead >= self.most_ahead() && self.awaits_acks && self.kind == LinkKind::Secure && self.live.is_some() {
-            // The acknowledgements stand behind more than may be read ahead, so they would never be read. The first record
-            // of the next stream brings them.
+        if ahead >= self.most_ahead() && self.is_read_in_vain() {
             self.drop_stream();
             return Poll::Ready(());
         }
@@ -248,6 +246,14 @@ impl SessionTransport {
         let least = if self.awaits_acks { self.most_ahead_for_acks } else { PARKED_BYTES };
         let is_pressed = self.kept.len() > self.most_kept / 2;
         if is_pressed { self.most_kept.max(least) } else { least }
+    }
+
+    /// Whether the live stream is of no more use once as much is read ahead as may be: it takes nothing more, or the
+    /// acknowledgements that the link waits for stand behind more than that. The first record of the next stream brings
+    /// these.
+    fn is_read_in_vain(&self) -> bool {
+        let misses_acks = self.awaits_acks && self.kind == LinkKind::Secure;
+        self.live.as_ref().is_some_and(|live| misses_acks || live.has_write_failed())
     }
 
     /// Reads the first stream that has something: a candidate, or the live one if that is to be read.
@@ -376,7 +382,7 @@ impl SessionTransport {
     ) -> Poll<()> {
         let now = Instant::now();
         while self.live.is_some() {
-            match self.poll_flush(cx, now) {
+            match self.poll_flush(cx) {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => break,
                 Poll::Pending => return Poll::Pending,
@@ -399,7 +405,7 @@ impl SessionTransport {
 
     /// Sends what is due by `now`, an acknowledgement for instance, as far as the socket takes it.
     pub fn send_due(&mut self, now: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
-        if self.poll_flush(cx, now) == Poll::Ready(true)
+        if self.poll_flush(cx) == Poll::Ready(true)
             && self.seal(now, sealed)
             && let Some(live) = &mut self.live
         {
@@ -408,18 +414,9 @@ impl SessionTransport {
         self.settle();
     }
 
-    /// Ready: whether there is a stream, which has taken all that was sealed.
-    fn poll_flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<bool> {
-        let Some(live) = &mut self.live else { return Poll::Ready(false) };
-        let id = live.id;
-        match live.poll_flush(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => Poll::Ready(true),
-            Poll::Ready(Err(_)) => {
-                self.lost(id, now);
-                Poll::Ready(false)
-            }
-        }
+    /// Ready: whether there is a stream that takes more, and has taken all that was sealed.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.live.as_mut().map_or(Poll::Ready(false), |live| live.poll_flush(cx))
     }
 
     /// Whether there was something to seal.
@@ -443,7 +440,7 @@ impl SessionTransport {
 
     /// Whether sending would send something: the socket takes more, and there is more.
     pub fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
-        let takes = self.live.as_ref().is_some_and(Carrier::is_flushed);
+        let takes = self.live.as_ref().is_some_and(Carrier::takes_more);
         let has_room = !outbox.is_empty() && self.kept.len() < self.most_kept;
         let goes_on = self.session.end().is_none();
         takes && (goes_on && (has_room || self.farewell.is_some()) || self.session.has_output(now, &self.kept))
@@ -528,7 +525,7 @@ impl SessionTransport {
         self.session.abort(reason);
         let cx = &mut Context::from_waker(Waker::noop());
         if let Some(live) = &mut self.live
-            && live.poll_flush(cx).is_ready()
+            && live.poll_flush(cx) == Poll::Ready(true)
         {
             sealed.clear();
             self.session.send(Instant::now(), &mut self.kept, sealed, SEALED_AT_ONCE);
@@ -580,9 +577,11 @@ fn read(
     now: Instant,
 ) -> Poll<Read> {
     let id = carrier.id;
-    if carrier.is_cancelled(cx) || matches!(carrier.poll_flush(cx), Poll::Ready(Err(_))) {
+    if carrier.is_cancelled(cx) {
         return Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost });
     }
+    // A peer that takes nothing more may have sent something before.
+    let _taken_or_not = carrier.poll_flush(cx);
     let unfinished = session.unfinished(id);
     let start = unfinished.len();
     if let Some(front) = scratch.get_mut(..start) {
