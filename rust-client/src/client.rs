@@ -5,8 +5,9 @@ use std::time::Duration;
 use fastway_wire::ServerId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::connect::{self, TimeLimit};
+use crate::connect;
 use crate::endpoint::Endpoint;
+use crate::tcp::TimeLimit;
 use crate::{ClientConfig, ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, SessionEvents};
 
 /// A link to the gateway's client port: it dials game servers, and is dialed by them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::RawConnection;
+use crate::link::RawConnection;
 use crate::link::{Answer, Carrier, Closing, Driver, Link};
 use crate::session::{SessionEvents, Shared};
 use crate::{ConnectError, DialError, LinkConfig, LinkEnd, LinkStats, Remote};

@@ -121,13 +121,13 @@ mod endpoint;
 mod error;
 mod group;
 mod link;
+mod lock;
 mod queue;
 mod reason;
 mod server;
 mod session;
 mod stats;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod tcp;
 
 pub use backoff::Backoff;
 pub use bytes::Bytes;
@@ -152,8 +152,3 @@ pub use stats::LinkStats;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// No code that holds one of our locks can panic half-way through a change, so a poisoned one is as good as any.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

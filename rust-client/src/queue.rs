@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
-use crate::lock;
+use crate::lock::lock;
 
 /// A bounded queue from a task to whoever takes next. Taking is cancel-safe.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use fastway_wire::{ClientId, ServerId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::connect::{self, TimeLimit};
-use crate::connection::RawConnection;
+use crate::connect;
 use crate::endpoint::Endpoint;
+use crate::link::RawConnection;
+use crate::tcp::TimeLimit;
 use crate::{ConnectError, Connection, DialError, LinkEnd, LinkStats, Remote, ServerConfig, SessionEvents};
 
 /// A link to the gateway's server port: it is dialed by clients, and dials them.

@@ -1,8 +1,6 @@
 //! Several messages at a time.
 
-use fastway_wire::HEADER_BYTES;
-
-use super::recv::first_frame_bytes;
+use fastway_wire::{HEADER_BYTES, frame_bytes};
 
 /// Messages that came together, in order, where they were received. Clones begin where the original is.
 #[derive(Clone, Debug)]
@@ -26,4 +24,10 @@ impl<'a> Iterator for Batch<'a> {
         self.frames = behind;
         frame.get(HEADER_BYTES..)
     }
+}
+
+/// Length of the first of several whole frames; their lengths were checked when they came.
+#[inline]
+pub(super) fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
+    frame_bytes(frames, u32::MAX).ok().flatten().filter(|&bytes| bytes <= frames.len())
 }

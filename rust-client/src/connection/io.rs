@@ -10,7 +10,8 @@ use fastway_wire::ConnId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
-use super::{RecvHalf, SendHalf};
+use super::recv::RecvHalf;
+use super::send::SendHalf;
 use crate::CloseReason;
 
 /// Longest message that a write makes, so that the other end gets its bytes while we write on.

@@ -8,19 +8,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use fastway_wire::{ConnId, HEADER_BYTES, frame_bytes};
+use fastway_wire::{ConnId, HEADER_BYTES};
 use futures_core::Stream;
 use tokio::task::coop::poll_proceed;
 
-use super::{Batch, Connection, Handle, MESSAGES_PER_UNIT, SendHalf};
+use super::batch::{Batch, first_frame_bytes};
+use super::send::{MESSAGES_PER_UNIT, SendHalf};
 use crate::CloseReason;
+use crate::link::ConnectionHandle;
 
 /// Receives the messages of one connection, in order.
 ///
 /// The connection is closed when this and the last [`SendHalf`](crate::SendHalf) are dropped. When only this is
 /// dropped, what still comes is thrown away.
 pub struct RecvHalf<R> {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<ConnectionHandle>,
     remote: R,
     /// Whole frames; the batch that was taken from the link last.
     batch: VecDeque<BytesMut>,
@@ -56,7 +58,7 @@ pub enum TryRecv {
 }
 
 impl<R> RecvHalf<R> {
-    pub(super) fn new(handle: Arc<Handle>, remote: R) -> Self {
+    pub(super) fn new(handle: Arc<ConnectionHandle>, remote: R) -> Self {
         Self {
             handle,
             remote,
@@ -81,26 +83,6 @@ impl<R> RecvHalf<R> {
         R: Copy,
     {
         self.remote
-    }
-
-    /// Puts the halves of a connection together again. Clones of the sending half may go on sending.
-    ///
-    /// ```
-    /// # use fastway_client::{Connection, ServerId};
-    /// fn there_and_back(connection: Connection<ServerId>) -> Connection<ServerId> {
-    ///     let (sending, receiving) = connection.split();
-    ///     receiving.reunite(sending).expect("they are of one connection")
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// They are not of one connection; both come back.
-    #[expect(clippy::result_large_err, reason = "the halves come back as they are, and the connection is as large")]
-    pub fn reunite(self, sending: SendHalf<R>) -> Result<Connection<R>, ReuniteError<R>> {
-        match Arc::ptr_eq(&self.handle, &sending.handle) {
-            true => Ok(Connection { sending, receiving: self }),
-            false => Err(ReuniteError { sending, receiving: self }),
-        }
     }
 
     /// The next message; `None` after the last one of a connection that has ended, whose [`RecvHalf::close_reason`]
@@ -242,7 +224,7 @@ impl<R> RecvHalf<R> {
     fn count_taken(&mut self, messages: usize, bytes: usize) {
         self.taken_messages = self.taken_messages.wrapping_add(messages);
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
-        let Handle { inbox, link } = &*self.handle;
+        let ConnectionHandle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
         let messages = self.taken_messages.wrapping_sub(self.reported_messages);
         let bytes = self.taken_bytes.wrapping_sub(self.reported_bytes);
@@ -258,12 +240,6 @@ impl<R> RecvHalf<R> {
     fn is_last_taken(&self) -> bool {
         self.current.len() == self.lent_bytes && self.batch.is_empty()
     }
-}
-
-/// Length of the first of several whole frames; their lengths were checked when they came.
-#[inline]
-pub(super) fn first_frame_bytes(frames: &[u8]) -> Option<usize> {
-    frame_bytes(frames, u32::MAX).ok().flatten().filter(|&bytes| bytes <= frames.len())
 }
 
 impl<R> Drop for RecvHalf<R> {

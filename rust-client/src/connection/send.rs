@@ -13,10 +13,12 @@ use futures_sink::Sink;
 use tokio::sync::futures::OwnedNotified;
 use tokio::task::coop::{consume_budget, poll_proceed};
 
-use super::{Handle, MESSAGES_PER_UNIT};
-use crate::link::Pushed;
+use crate::link::{ConnectionHandle, Pushed};
 use crate::{CloseReason, SendError, TrySendError};
 
+/// Messages for one unit of the budget that tokio gives a task for a turn, which is 128 units: to look at the budget
+/// for each message would cost a good part of the message.
+pub(super) const MESSAGES_PER_UNIT: usize = 8;
 /// Messages of a batch that are queued under one lock.
 const MESSAGES_AT_ONCE: usize = 32;
 
@@ -24,7 +26,7 @@ const MESSAGES_AT_ONCE: usize = 32;
 ///
 /// The connection is closed when the last clone *and* the [`RecvHalf`](crate::RecvHalf) are dropped.
 pub struct SendHalf<R> {
-    pub(super) handle: Arc<Handle>,
+    pub(super) handle: Arc<ConnectionHandle>,
     pub(super) remote: R,
     /// Messages offered; a rough count will do.
     offered: AtomicUsize,
@@ -53,7 +55,7 @@ impl Pace {
 }
 
 impl<R> SendHalf<R> {
-    pub(super) fn new(handle: Arc<Handle>, remote: R) -> Self {
+    pub(super) fn new(handle: Arc<ConnectionHandle>, remote: R) -> Self {
         Self { handle, remote, offered: AtomicUsize::new(0), change: None, sent_position: 0 }
     }
 
@@ -169,7 +171,7 @@ impl<R> SendHalf<R> {
     /// # Errors
     /// The connection ended first.
     pub async fn flush(&self) -> Result<(), SendError> {
-        let Handle { inbox, link } = &*self.handle;
+        let ConnectionHandle { inbox, link } = &*self.handle;
         let position = link.queued_position();
         loop {
             let changed = inbox.waiter.changed.notified();
@@ -285,7 +287,11 @@ impl<R> SendHalf<R> {
         self.sent_position = self.handle.link.queued_position();
     }
 
-    fn poll_until(&mut self, cx: &mut Context<'_>, is_so: impl Fn(&Handle) -> bool) -> Poll<Result<(), SendError>> {
+    fn poll_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_so: impl Fn(&ConnectionHandle) -> bool,
+    ) -> Poll<Result<(), SendError>> {
         loop {
             self.check_open()?;
             if is_so(&self.handle) {
@@ -342,7 +348,7 @@ impl<R: Unpin> Sink<Bytes> for SendHalf<R> {
     /// A clone may have filled the link since `poll_ready`: then the message goes a little above the bound.
     fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         self.check(&message)?;
-        let Handle { inbox, link } = &*self.handle;
+        let ConnectionHandle { inbox, link } = &*self.handle;
         outcome(link.push_anyway(inbox, &message), &message)?;
         self.mark_sent();
         Ok(())

@@ -7,9 +7,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{GatewayHealth, GatewayState, Group, GroupEvent, GroupEventKind};
-use crate::connection::RawConnection;
-use crate::{Backoff, ConnectError, LinkEnd, Server, lock};
+use super::health::{GatewayHealth, GatewayState, GroupEvent, GroupEventKind};
+use super::shared::Group;
+use crate::link::RawConnection;
+use crate::lock::lock;
+use crate::{Backoff, ConnectError, LinkEnd, Server};
 
 /// A gateway of a group, and the task that belongs to it. Dropping it ends both.
 #[derive(Debug)]

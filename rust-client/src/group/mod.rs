@@ -3,6 +3,7 @@
 mod error;
 mod health;
 mod member;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,10 +15,11 @@ use tokio::sync::broadcast;
 pub use error::{AddError, GroupDialError};
 pub use health::{GatewayHealth, GatewayState, GroupEvent, GroupEventKind, GroupEvents};
 use member::Member;
+use shared::Group;
 
-use crate::connection::RawConnection;
+use crate::lock::lock;
 use crate::queue::Queue;
-use crate::{Connection, GroupConfig, LinkEnd, lock};
+use crate::{Connection, GroupConfig, LinkEnd};
 
 /// Events that a subscriber may be behind.
 const EVENTS: usize = 1024;
@@ -44,6 +46,7 @@ const EVENTS: usize = 1024;
 #[derive(Debug)]
 pub struct ServerGroup {
     group: Arc<Group>,
+    members: Mutex<Members>,
 }
 
 /// A connection that a client opened.
@@ -64,18 +67,6 @@ pub struct Removed {
     pub end: Option<LinkEnd>,
 }
 
-/// What the group shares with the tasks of its gateways.
-#[derive(Debug)]
-struct Group {
-    key: Vec<u8>,
-    id: ServerId,
-    config: GroupConfig,
-    /// Connections of all links, each with its gateway.
-    accepts: Queue<(Arc<str>, RawConnection)>,
-    events: broadcast::Sender<GroupEvent>,
-    members: Mutex<Members>,
-}
-
 #[derive(Debug, Default)]
 struct Members {
     by_gateway: BTreeMap<Arc<str>, Member>,
@@ -91,9 +82,8 @@ impl ServerGroup {
             accepts: Queue::new(config.server.link.pending_accepts),
             config,
             events: broadcast::Sender::new(EVENTS),
-            members: Mutex::default(),
         };
-        Self { group: Arc::new(group) }
+        Self { group: Arc::new(group), members: Mutex::default() }
     }
 
     /// Connects to the server port of one more gateway, `host:port`, now and after every loss; `false` when it was in
@@ -110,7 +100,7 @@ impl ServerGroup {
         self.group.config.server.link.check()?;
         let runtime = Handle::try_current().map_err(|_| AddError::NoRuntime)?;
         let gateway: Arc<str> = gateway.to_string().into();
-        let mut members = lock(&self.group.members);
+        let mut members = lock(&self.members);
         if members.closed {
             return Err(AddError::Closed);
         }
@@ -125,7 +115,7 @@ impl ServerGroup {
     /// Closes the link to a gateway as [`Server::close`](crate::Server::close) does; `None` when it was not in the
     /// group. A removal that is dropped half-way ends the link at once.
     pub async fn remove(&self, gateway: &str) -> Option<Removed> {
-        let (gateway, member) = lock(&self.group.members).by_gateway.remove_entry(gateway)?;
+        let (gateway, member) = lock(&self.members).by_gateway.remove_entry(gateway)?;
         Some(Removed { gateway, end: member.leave().await })
     }
 
@@ -142,7 +132,7 @@ impl ServerGroup {
     /// There is no link to that gateway, or the dial failed.
     pub async fn dial(&self, gateway: &str, client: ClientId) -> Result<Connection<ClientId>, GroupDialError> {
         let unknown = || GroupDialError::UnknownGateway { gateway: gateway.to_owned() };
-        let server = lock(&self.group.members).by_gateway.get(gateway).ok_or_else(unknown)?.server();
+        let server = lock(&self.members).by_gateway.get(gateway).ok_or_else(unknown)?.server();
         let server = server.ok_or_else(|| GroupDialError::NotConnected { gateway: gateway.to_owned() })?;
         Ok(server.dial(client).await?)
     }
@@ -154,7 +144,7 @@ impl ServerGroup {
 
     /// How each gateway is doing, in the order of their addresses.
     pub fn health(&self) -> Vec<GatewayHealth> {
-        let members = lock(&self.group.members);
+        let members = lock(&self.members);
         members.by_gateway.iter().map(|(gateway, member)| member.health(Arc::clone(gateway))).collect()
     }
 
@@ -165,17 +155,15 @@ impl ServerGroup {
     /// goes on, and a second one waits for the same.
     pub async fn close(&self) -> Vec<Removed> {
         let mut left = Vec::new();
-        for (gateway, leaving) in self.group.start_closing() {
+        for (gateway, leaving) in self.start_closing() {
             left.push(Removed { gateway, end: leaving.await });
         }
         left
     }
-}
 
-impl Group {
     fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
         // Nothing comes any more, from here on: who waits is told without the lock.
-        self.accepts.finish();
+        self.group.accepts.finish();
         let mut members = lock(&self.members);
         members.closed = true;
         members.by_gateway.iter().map(|(gateway, member)| (Arc::clone(gateway), member.leave())).collect()
@@ -184,7 +172,7 @@ impl Group {
 
 impl Drop for ServerGroup {
     fn drop(&mut self) {
-        let members = std::mem::take(&mut *lock(&self.group.members));
+        let members = std::mem::take(&mut *lock(&self.members));
         drop(members);
         drop(self.group.accepts.close());
     }

@@ -8,11 +8,12 @@ use fastway_wire::{Command, ConnId};
 use tokio::sync::oneshot;
 
 use super::driver::Driver;
-use super::inbox::Delivered;
+use super::inbox::{Delivered, Inbox};
 use super::receive::{Received, Run};
-use super::{Answer, Freed, Inbox};
-use crate::connection::RawConnection;
-use crate::{CloseReason, LinkEnd, ProtocolFault, lock};
+use super::shared::{Answer, RawConnection};
+use super::unread::Freed;
+use crate::lock::lock;
+use crate::{CloseReason, LinkEnd, ProtocolFault};
 
 impl<S> Driver<S> {
     /// Hands out what a read of `bytes` has completed.

@@ -15,12 +15,16 @@ use tokio::task::yield_now;
 use tokio::time::Sleep;
 
 use super::carrier::Carrier;
+use super::ended::Ended;
+use super::inbox::Inbox;
 use super::keepalive::{Keepalive, Tick};
-use super::memory_limit::Ended;
 use super::outbox::{MAX_SLICES, Outbox};
+use super::outgoing::Closing;
 use super::receive::Receiver;
-use super::{Closing, Inbox, Link, Waiter};
-use crate::{LinkEnd, ProtocolFault, lock};
+use super::shared::Link;
+use super::waiter::Waiter;
+use crate::lock::lock;
+use crate::{LinkEnd, ProtocolFault};
 
 /// Reads, and writes, in one go; then the other tasks have their turn.
 const TURNS: usize = 4;

@@ -21,7 +21,8 @@ use bytes::BytesMut;
 use fastway_wire::ConnId;
 
 use super::receive::Run;
-use super::{Freed, Waiter};
+use super::unread::Freed;
+use super::waiter::Waiter;
 use crate::CloseReason;
 use crate::config::{ReceiveQueue, WhenFull};
 

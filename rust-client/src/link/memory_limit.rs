@@ -2,27 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Inbox;
 use super::driver::Driver;
-
-/// Connections that have ended and left messages.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    inboxes: Vec<Arc<Inbox>>,
-    /// How many there may be before a look at which have been read.
-    most: usize,
-}
-
-impl Ended {
-    /// Looks rarely enough that it costs little for each.
-    fn push(&mut self, inbox: Arc<Inbox>) {
-        if self.inboxes.len() >= self.most {
-            self.inboxes.retain(|inbox| inbox.has_unread());
-            self.most = 64.max(2 * self.inboxes.len());
-        }
-        self.inboxes.push(inbox);
-    }
-}
+use super::inbox::Inbox;
 
 impl<S> Driver<S> {
     /// Forgets a connection that has ended, but for what it left to be read: that counts as before.
@@ -72,10 +53,10 @@ impl<S> Driver<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Plain;
     use super::*;
-    use crate::link::Link;
+    use crate::link::carrier::Plain;
     use crate::link::receive::Run;
+    use crate::link::shared::Link;
     use crate::{ClientConfig, CloseReason};
     use bytes::BytesMut;
     use fastway_wire::ConnId;

@@ -8,15 +8,25 @@ use std::task::Waker;
 use fastway_wire::{Command, ConnId, PayloadTooLong};
 use tokio::sync::oneshot;
 
+use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::{Answer, Closing, Inbox, Waiter};
+use super::waiter::Waiter;
 
 /// Dials that the gateway owes an answer; more wait, so that this list is bounded whatever the gateway does.
 const UNANSWERED_DIALS: usize = 16 << 10;
 
-/// What waits for the link's task. Methods that give a [`Waker`] want it woken after the lock is released.
+/// How an endpoint wants its link to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// With all that was sent.
+    Gently,
+    /// Now.
+    AtOnce,
+}
+
+/// What waits for the link's task; `A` is the answer to a dial. Methods that give a [`Waker`] want it woken after the lock is released.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<A> {
     ready: Outbox,
     /// Bytes that the task has taken from here and not written yet.
     in_flight_bytes: usize,
@@ -26,7 +36,7 @@ pub(super) struct Outgoing {
     /// Position behind the last ping.
     ping_end: u64,
     pings: u64,
-    dials: VecDeque<PendingDial>,
+    dials: VecDeque<PendingDial<A>>,
     /// Connections that ended on this side since the task looked.
     closed: Vec<ConnId>,
     closing: Option<Closing>,
@@ -40,9 +50,9 @@ pub(super) struct Outgoing {
 }
 
 #[derive(Debug)]
-struct PendingDial {
+struct PendingDial<A> {
     remote: u32,
-    asking: oneshot::Sender<Answer>,
+    asking: oneshot::Sender<A>,
 }
 
 /// What became of a message.
@@ -58,9 +68,9 @@ pub(crate) enum Pushed {
 
 /// What became of a dial.
 #[derive(Debug)]
-pub(super) enum Dialed {
+pub(super) enum Dialed<A> {
     /// It is on its way, and answered here; dropped without an answer when the link ends first.
-    Queued(oneshot::Receiver<Answer>),
+    Queued(oneshot::Receiver<A>),
     /// There is no room; those who dial are told when to try again.
     HeldUp,
     /// The link has ended, or is being closed.
@@ -74,7 +84,7 @@ pub(super) struct Requests {
     pub(super) closing: Option<Closing>,
 }
 
-impl Outgoing {
+impl<A> Outgoing<A> {
     pub(super) fn new(bound_bytes: usize) -> Self {
         Self {
             ready: Outbox::default(),
@@ -184,7 +194,7 @@ impl Outgoing {
     }
 
     /// Queues a dial, unless there is no room for one; then `dialers` are told when to ask again.
-    pub(super) fn dial(&mut self, remote: u32, dialers: &Arc<Waiter>) -> (Dialed, Option<Waker>) {
+    pub(super) fn dial(&mut self, remote: u32, dialers: &Arc<Waiter>) -> (Dialed<A>, Option<Waker>) {
         if self.ended || self.closing.is_some() {
             return (Dialed::Ended, None);
         }
@@ -205,14 +215,14 @@ impl Outgoing {
 
     /// Gives all dials up; their answers may still come, and are expected. Who waits for one is told when what is given
     /// back is dropped, without the lock.
-    pub(super) fn give_up_dials(&mut self) -> Vec<oneshot::Sender<Answer>> {
+    pub(super) fn give_up_dials(&mut self) -> Vec<oneshot::Sender<A>> {
         let nobody = || oneshot::channel().0;
         self.dials.iter_mut().map(|dial| std::mem::replace(&mut dial.asking, nobody())).collect()
     }
 
     /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials. Collects in `told`
     /// who waited for there being fewer of them.
-    pub(super) fn answered(&mut self, remote: u32, told: &mut Vec<Arc<Waiter>>) -> Option<oneshot::Sender<Answer>> {
+    pub(super) fn answered(&mut self, remote: u32, told: &mut Vec<Arc<Waiter>>) -> Option<oneshot::Sender<A>> {
         let answered = self.dials.pop_front_if(|dial| dial.remote == remote);
         if self.dials.len() == UNANSWERED_DIALS / 2 {
             self.tell_of_room(told);
@@ -308,7 +318,7 @@ impl Outgoing {
     }
 
     /// Nothing will be sent any more. What is given back is to be dropped, and its wakers told, without the lock.
-    pub(super) fn finish(&mut self) -> impl Drop + use<> {
+    pub(super) fn finish(&mut self) -> impl Drop + use<A> {
         self.ended = true;
         self.task = None;
         self.in_flight_bytes = 0;
@@ -319,13 +329,13 @@ impl Outgoing {
 }
 
 /// Who waited for a link that has ended.
-struct Abandoned {
+struct Abandoned<A> {
     waiting: Vec<Arc<Waiter>>,
-    _dials: VecDeque<PendingDial>,
+    _dials: VecDeque<PendingDial<A>>,
     _unsent: Outbox,
 }
 
-impl Drop for Abandoned {
+impl<A> Drop for Abandoned<A> {
     fn drop(&mut self) {
         self.waiting.iter().for_each(|waiter| waiter.changed.notify_waiters());
     }
@@ -337,17 +347,17 @@ mod tests {
 
     const PING_BYTES: usize = 9;
 
-    fn outgoing() -> Outgoing {
+    fn outgoing() -> Outgoing<()> {
         Outgoing::new(1000)
     }
 
-    fn push(out: &mut Outgoing, payload_bytes: usize) {
+    fn push(out: &mut Outgoing<()>, payload_bytes: usize) {
         let (pushed, _) = out.push_anyway(|outbox| outbox.push_copy(ConnId::new(1), &vec![7; payload_bytes]));
         assert_eq!(pushed, Pushed::Queued);
     }
 
     /// Writes `count` bytes; gives who is told.
-    fn write(out: &mut Outgoing, writing: &mut Outbox, count: usize) -> Vec<Arc<Waiter>> {
+    fn write(out: &mut Outgoing<()>, writing: &mut Outbox, count: usize) -> Vec<Arc<Waiter>> {
         out.take(writing);
         writing.consume(count);
         let mut told = Vec::new();
@@ -415,7 +425,7 @@ mod tests {
 
     #[test]
     fn dials_that_the_gateway_does_not_answer_are_bounded() {
-        let mut out = Outgoing::new(usize::MAX);
+        let mut out = Outgoing::<()>::new(usize::MAX);
         let (dialers, mut told) = (Arc::default(), Vec::new());
         for _ in 0..UNANSWERED_DIALS {
             // Nobody waits for the answer, which is expected all the same.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::lock;
+use crate::lock::lock;
 
 /// The link's own bound, besides those of its connections.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use fastway_session::{Dialer, Settled, TransportId, Wanted};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::connect::{self, TimeLimit};
+use crate::tcp::{TimeLimit, tcp};
 use crate::{Backoff, ConnectError, ConnectStep};
 
 /// Attempts at a time.
@@ -125,7 +125,7 @@ async fn attempt(
     let began = Instant::now();
     let mut peer = None;
     let tried = async {
-        let transport = connect::tcp(addr, &limit).await?;
+        let transport = tcp(addr, &limit).await?;
         peer = transport.peer_addr().ok();
         let attempt = dialer.attempt(transport, instead_of).await;
         limit.wait(ConnectStep::Session, attempt.settled()).await

@@ -33,8 +33,8 @@ use redialer::Redialer;
 pub(crate) use shared::Shared;
 pub use shared::{SessionEvent, SessionEvents};
 
-use crate::connect::TimeLimit;
 use crate::link::Carrier;
+use crate::tcp::TimeLimit;
 use crate::{ConnectError, ConnectStep, GatewayPort, LinkEnd};
 
 /// A session under a link. Dropping it ends the task that brings its transports.

@@ -11,7 +11,7 @@ use super::Shared;
 use super::attempts::{Attempted, Attempts, Outcome};
 use super::pauses::{Failure, Pauses};
 use crate::Backoff;
-use crate::connect::TimeLimit;
+use crate::tcp::TimeLimit;
 
 /// The task that comes back to the gateway.
 pub(super) struct Redialer {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::{LinkEnd, lock};
+use crate::LinkEnd;
+use crate::lock::lock;
 
 /// Events that may wait for who reads them.
 const EVENTS: usize = 16;
