@@ -45,6 +45,8 @@ pub(super) enum NoTurn {
     Dropped,
     /// It has taken as long as a handshake may take.
     TooSlow,
+    /// Its peer has left.
+    Left,
 }
 
 impl PendingByPort {

@@ -393,6 +393,21 @@ fn handshakes_beyond_what_a_second_may_cost_wait_for_their_turn() {
 }
 
 #[test]
+fn peers_that_leave_while_they_wait_for_their_turn_hold_nobody_up() {
+    let gateway = gateway(&["--max-handshakes-per-second", "1", "-ClientSnetInitTimeout", "2m"]);
+    let first = || {
+        let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes
+    };
+    let strangers: Vec<_> = (0..100).map(|_| stranger(gateway.client_addr(), &first())).collect();
+    let in_progress = || sessions(&gateway)["handshakes"]["in_progress"].as_u64().unwrap();
+    watch::eventually("they wait", || in_progress() > 90);
+    drop(strangers);
+    watch::eventually("nobody waits for those who have left", || in_progress() == 0);
+    let (_link, _tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+}
+
+#[test]
 fn any_first_bytes_cost_their_own_stream_and_no_more() {
     let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
     let (mut client, _tunnel, mut server, conn) = playing(&gateway);

@@ -10,7 +10,7 @@
 mod early;
 mod failure;
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -102,8 +102,14 @@ pub(super) fn start<T: Future<Output = ()> + 'static>(
 /// Waits until it is the turn of a handshake.
 ///
 /// # Errors
-/// It has lost its place, and gets no turn.
-async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) -> Result<(), NoTurn> {
+/// It has lost its place, or its peer has left, and it gets no turn.
+async fn turn(
+    core: &Cell,
+    side: Side,
+    (stream, peer): (&TcpStream, SocketAddr),
+    number: u64,
+    purpose: Purpose,
+) -> Result<(), NoTurn> {
     let (given, no_turn) = {
         let (mut state, now) = (core.borrow_mut(), Instant::now());
         let no_turn = state.pending.of_mut(side).wait(number);
@@ -121,6 +127,14 @@ async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: P
             core.borrow_mut().retry_times.turn_given(Instant::now());
             Ok(())
         }
+        () = left(stream) => Err(NoTurn::Left),
+    }
+}
+
+/// Waits until a peer has left. One that has said more than it had to is taken to be there.
+async fn left(stream: &TcpStream) {
+    if let Ok(1..) = stream.peek(&mut [0]).await {
+        pending().await
     }
 }
 
@@ -272,7 +286,7 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
         LinkKind::Legacy => Purpose::LegacyOpen(side),
         LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
     };
-    if let Err(no_turn) = turn(core, side, peer, number, purpose).await {
+    if let Err(no_turn) = turn(core, side, (&stream, peer), number, purpose).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
     }
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
@@ -352,7 +366,7 @@ async fn resume_here(
     number: u64,
 ) -> Result<(), Failure> {
     core.borrow_mut().keep_for_resume(side, link, &resume);
-    if let Err(no_turn) = turn(core, side, peer, number, Purpose::Resume(link)).await {
+    if let Err(no_turn) = turn(core, side, (&stream, peer), number, Purpose::Resume(link)).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Resume(resume), no_turn));
     }
     let (handshake, over) = oneshot::channel();
@@ -459,7 +473,7 @@ impl Core {
     /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
     /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
     fn refuse_turn(&mut self, side: Side, stream: &TcpStream, request: &Request, no_turn: NoTurn) -> Failure {
-        if request.kind() == LinkKind::Secure {
+        if request.kind() == LinkKind::Secure && !matches!(no_turn, NoTurn::Left) {
             let longest = match request {
                 Request::Open(_) => Duration::MAX,
                 // A session that waits must not expire before its peer is back.
