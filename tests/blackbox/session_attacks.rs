@@ -1,7 +1,9 @@
 //! Those who attack sessions meet their own errors: forged and replayed resumes, races, floods, altered bytes.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -199,6 +201,37 @@ fn what_repeated_reconnects_of_a_legacy_session_hold_is_bounded() {
     client.exchange(&mut server, conn, b"after");
     assert!(here.iter().chain(there.iter().flatten()).all(is_closed));
     watch::eventually("nothing is in progress", || in_progress() == json!(0));
+}
+
+#[test]
+fn sessions_are_opened_while_reconnects_of_legacy_sessions_are_repeated() {
+    let limits = ["--workers", "1", "--max-handshakes", "48", "--max-handshakes-per-address", "48"];
+    let gateway = gateway(&[&limits[..], &["-ClientSnetInitTimeout", "60s"]].concat());
+    // Up to 30 candidates that count as handshakes, of 48 in all: half of these are for peers that were answered.
+    let others = [(); 2].map(|()| Tunnel::legacy(gateway.client_addr(), false));
+    let (is_over, repeated) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let repeat_on = |reconnect: Vec<u8>| {
+        let mut last = VecDeque::new();
+        while !is_over.load(Relaxed) {
+            last.push_back(repeat(&gateway, &reconnect, 2));
+            last.drain(..last.len().saturating_sub(MAX_CANDIDATES));
+            repeated.fetch_add(1, Relaxed);
+        }
+    };
+    let opened = thread::scope(|scope| {
+        for (_, tunnel) in &others {
+            let reconnect = tunnel.dial().unwrap().1;
+            scope.spawn(|| repeat_on(reconnect));
+        }
+        watch::eventually("many are repeated", || repeated.load(Relaxed) > 100);
+        let secure = || Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        let opened = [(); 5].map(|()| Tunnel::open(gateway.client_addr(), secure()).map(drop));
+        is_over.store(true, Relaxed);
+        opened
+    });
+    assert_eq!(opened, [Ok(()); 5]);
+    assert!(sessions(&gateway)["handshakes"]["in_progress"].as_u64() <= Some(16), "what candidates may take");
+    gateway.still_serves();
 }
 
 #[test]

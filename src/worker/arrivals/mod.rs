@@ -27,7 +27,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
@@ -369,12 +369,15 @@ async fn resume_here(
     if let Err(no_turn) = turn(core, side, (&stream, peer), number, Purpose::Resume(link)).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Resume(resume), no_turn));
     }
-    let (handshake, over) = oneshot::channel();
+    let (handshake, mut over) = oneshot::channel();
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer, handshake);
     match resumed {
         Ok(Answered::Taken) => {
-            core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
-            let _proven_or_given_up = over.await;
+            // The only candidate of its session is no handshake any more.
+            if over.try_recv() == Err(TryRecvError::Empty) {
+                core.borrow_mut().answered_candidate(side, number);
+                let _proven_or_given_up = over.await;
+            }
             Ok(())
         }
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
@@ -459,6 +462,13 @@ impl Core {
         let polled = session.poll_ahead(cx, &mut scratch);
         self.scratch = scratch;
         polled
+    }
+
+    /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
+    fn answered_candidate(&mut self, side: Side, number: u64) {
+        if let Some(peer) = self.pending.of_mut(side).answer_candidate(number) {
+            self.dropped(side, peer);
+        }
     }
 
     /// Accounts for the end of an arrival's task.
