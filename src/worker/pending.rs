@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
+use fastway_session::MAX_CANDIDATES;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -12,6 +13,10 @@ use super::inspect::HandshakeInfo;
 use crate::config::{Config, SideConfig};
 use crate::handshake;
 use crate::routing::Side;
+
+/// Candidates of sessions take this part of the handshakes on a port, or as many as one session may have: those who were
+/// answered for other reasons may take half.
+const CANDIDATES_PART: usize = 4;
 
 /// Both ports' handshakes.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub(super) enum NoTurn {
     Dropped,
     /// It has taken as long as a handshake may take.
     TooSlow,
+    /// Its peer has left.
+    Left,
 }
 
 impl PendingByPort {
@@ -80,9 +87,11 @@ impl PendingByPort {
 impl PendingOnPort {
     fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
         let share = |limit: usize| limit.div_ceil(workers);
+        let at_once = share(config.limits.max_handshakes);
         let limits = HandshakeLimits {
-            at_once: share(config.limits.max_handshakes),
+            at_once,
             per_address: share(config.sessions.max_handshakes_per_address),
+            candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
             time: time_of(side),
         };
         Self { limits: PendingHandshakes::new(limits), tasks: FxHashMap::default(), begun: 0 }
@@ -123,6 +132,13 @@ impl PendingOnPort {
     /// A handshake has come so far.
     pub(super) fn advance(&mut self, number: u64, progress: Progress) {
         self.limits.advance(number, progress, Instant::now());
+    }
+
+    /// The peer of a handshake was answered as a candidate. Returns the peer of the one that has ended for it, if any; see
+    /// [`PendingHandshakes::answer_candidate`].
+    pub(super) fn answer_candidate(&mut self, number: u64) -> Option<SocketAddr> {
+        let dropped = self.limits.answer_candidate(number)?;
+        self.end_early(dropped, NoTurn::Dropped)
     }
 
     /// How many more peers may be answered; see [`PendingHandshakes::room_for_answers`].

@@ -11,6 +11,9 @@ use tokio::sync::oneshot;
 
 use crate::routing::{LinkAddr, Side};
 
+/// Before so many wait in a queue, it is not looked through for those who have gone.
+const CROWD: usize = 64;
+
 /// The handshakes of a worker that wait for their turn.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -48,6 +51,8 @@ pub(super) struct OpenRoom {
 struct Queue {
     kind: QueueKind,
     waiting: FairQueue<Peer, oneshot::Sender<()>>,
+    /// When so many wait, those who have gone are looked for: they must not become many while nobody gets a turn.
+    crowd: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +80,7 @@ impl Turns {
             pace: HandshakePace::new(now),
             resume_budget: budget(),
             open_budget: budget(),
-            queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new() }),
+            queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new(), crowd: CROWD }),
             next: 0,
         }
     }
@@ -92,7 +97,7 @@ impl Turns {
             Purpose::Resume(link) => (QueueKind::Resumes, Peer::Session(link)),
         };
         if let Some(queue) = self.queues.iter_mut().find(|queue| queue.kind == kind) {
-            queue.waiting.push(prefix, peer, turn);
+            queue.push(prefix, peer, turn);
         }
         told
     }
@@ -117,7 +122,8 @@ impl Turns {
     fn give_next(&mut self, now: Instant, room: &mut OpenRoom) -> bool {
         let next = self.next;
         self.next = (next + 1) % self.queues.len();
-        let Some(Queue { kind, waiting }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty()) else {
+        let Some(Queue { kind, waiting, .. }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty())
+        else {
             return false;
         };
         let room = match kind {
@@ -152,6 +158,16 @@ impl Turns {
     /// Whether somebody waits for a turn.
     pub(super) fn anybody_waits(&self) -> bool {
         self.queues.iter().any(|queue| !queue.waiting.is_empty())
+    }
+}
+
+impl Queue {
+    fn push(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
+        if self.waiting.len() >= self.crowd {
+            self.waiting.retain(|turn| !turn.is_closed());
+            self.crowd = CROWD.max(2 * self.waiting.len());
+        }
+        self.waiting.push(prefix, peer, turn);
     }
 }
 
@@ -276,6 +292,17 @@ mod tests {
         drop(gone);
         turns.give(now + Duration::from_secs(1), OpenRoom { client: 3, server: 9 });
         assert_eq!(told(&mut waiting), ["open"; 3], "whoever has gone takes no room");
+    }
+
+    #[test]
+    fn those_who_have_gone_do_not_pile_up_while_nobody_gets_a_turn() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let mut waiting: Vec<_> = (0..100).map(|_| ("there", turns.wait(prefix(1), OPEN, now))).collect();
+        (0..10_000).for_each(|_| drop(turns.wait(prefix(2), OPEN, now)));
+        let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
+        assert!(left <= 200, "{left}");
+        assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);
     }
 
     #[test]

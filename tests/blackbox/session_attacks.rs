@@ -1,7 +1,9 @@
 //! Those who attack sessions meet their own errors: forged and replayed resumes, races, floods, altered bytes.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -202,6 +204,37 @@ fn what_repeated_reconnects_of_a_legacy_session_hold_is_bounded() {
 }
 
 #[test]
+fn sessions_are_opened_while_reconnects_of_legacy_sessions_are_repeated() {
+    let limits = ["--workers", "1", "--max-handshakes", "48", "--max-handshakes-per-address", "48"];
+    let gateway = gateway(&[&limits[..], &["-ClientSnetInitTimeout", "60s"]].concat());
+    // Up to 30 candidates that count as handshakes, of 48 in all: half of these are for peers that were answered.
+    let others = [(); 2].map(|()| Tunnel::legacy(gateway.client_addr(), false));
+    let (is_over, repeated) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let repeat_on = |reconnect: Vec<u8>| {
+        let mut last = VecDeque::new();
+        while !is_over.load(Relaxed) {
+            last.push_back(repeat(&gateway, &reconnect, 2));
+            last.drain(..last.len().saturating_sub(MAX_CANDIDATES));
+            repeated.fetch_add(1, Relaxed);
+        }
+    };
+    let opened = thread::scope(|scope| {
+        for (_, tunnel) in &others {
+            let reconnect = tunnel.dial().unwrap().1;
+            scope.spawn(|| repeat_on(reconnect));
+        }
+        watch::eventually("many are repeated", || repeated.load(Relaxed) > 100);
+        let secure = || Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        let opened = [(); 5].map(|()| Tunnel::open(gateway.client_addr(), secure()).map(drop));
+        is_over.store(true, Relaxed);
+        opened
+    });
+    assert_eq!(opened, [Ok(()); 5]);
+    assert!(sessions(&gateway)["handshakes"]["in_progress"].as_u64() <= Some(16), "what candidates may take");
+    gateway.still_serves();
+}
+
+#[test]
 fn reconnects_of_a_legacy_session_that_are_not_proven_end_with_the_time_of_a_handshake() {
     let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
@@ -390,6 +423,21 @@ fn handshakes_beyond_what_a_second_may_cost_wait_for_their_turn() {
     assert!(began.elapsed() >= Duration::from_millis(900), "after {:?}", began.elapsed());
     assert_eq!(sessions(&gateway)["refused"]["overloaded"], json!(0));
     client.exchange(&mut server, conn, b"hello");
+}
+
+#[test]
+fn peers_that_leave_while_they_wait_for_their_turn_hold_nobody_up() {
+    let gateway = gateway(&["--max-handshakes-per-second", "1", "-ClientSnetInitTimeout", "2m"]);
+    let first = || {
+        let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
+        session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes
+    };
+    let strangers: Vec<_> = (0..100).map(|_| stranger(gateway.client_addr(), &first())).collect();
+    let in_progress = || sessions(&gateway)["handshakes"]["in_progress"].as_u64().unwrap();
+    watch::eventually("they wait", || in_progress() > 90);
+    drop(strangers);
+    watch::eventually("nobody waits for those who have left", || in_progress() == 0);
+    let (_link, _tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
 }
 
 #[test]

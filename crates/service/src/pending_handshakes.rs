@@ -17,6 +17,8 @@ pub struct HandshakeLimits {
     pub at_once: usize,
     /// Those of one address prefix, or of a 16th of a /48. Beyond that one of its own makes room.
     pub per_address: usize,
+    /// Those whose peers were answered as candidates. Beyond that one of the address prefix that has most of them makes room.
+    pub candidates: usize,
     /// For how long one may take.
     pub time: Duration,
 }
@@ -34,6 +36,8 @@ pub struct PendingHandshakes<K> {
     oldest_first: BTreeSet<(u64, K)>,
     /// Those whose peers were answered, by when that was.
     answered: BTreeSet<(Instant, K)>,
+    /// The candidates, by age.
+    candidates: FairTable<K, u64>,
     begun: u64,
 }
 
@@ -70,6 +74,7 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
             table: FairTable::new(1),
             oldest_first: BTreeSet::new(),
             answered: BTreeSet::new(),
+            candidates: FairTable::new(1),
             begun: 0,
         }
     }
@@ -102,6 +107,19 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
         }
     }
 
+    /// The peer was answered as a candidate: it competes with others for the same, and whoever saw one of them ask can make
+    /// many more. So candidates take nothing of the room for answers, and have a bound of their own. Beyond that the oldest
+    /// of the address prefix with most of them has to end, and is returned.
+    pub fn answer_candidate(&mut self, key: K) -> Option<K> {
+        let Pending { prefix, number, .. } = *self.pending.get(&key)?;
+        self.table.insert(key, prefix, priority(Progress::Answered, number), 0);
+        self.candidates.insert(key, prefix, number, 0);
+
+        let are_too_many = self.candidates.total().holders > self.limits.candidates;
+        let dropped = if are_too_many { self.candidates.first_to_yield() } else { None };
+        dropped.inspect(|dropped| self.end(*dropped))
+    }
+
     /// How many more peers may be answered. Those that were answered within the last second take half of the table at
     /// most: they take themselves to be let in, and must not be dropped for newcomers before they can have proven it.
     pub fn room_for_answers(&self, now: Instant) -> usize {
@@ -114,6 +132,7 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
     pub fn end(&mut self, key: K) {
         if let Some(Pending { number, answered, .. }) = self.pending.remove(&key) {
             self.table.remove(key);
+            self.candidates.remove(key);
             self.oldest_first.remove(&(number, key));
             if let Some(at) = answered {
                 self.answered.remove(&(at, key));
@@ -154,7 +173,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: HandshakeLimits = HandshakeLimits { at_once: 4, per_address: 3, time: Duration::from_secs(10) };
+    const LIMITS: HandshakeLimits =
+        HandshakeLimits { at_once: 4, per_address: 3, candidates: 2, time: Duration::from_secs(10) };
 
     fn prefix(address: &str) -> AddressPrefix {
         AddressPrefix::from(address.parse::<IpAddr>().unwrap())
@@ -231,6 +251,64 @@ mod tests {
         assert_eq!(handshakes.room_for_answers(now), 1, "it has proven itself");
         handshakes.end(1);
         assert!(handshakes.answered.is_empty());
+    }
+
+    /// Candidates that were answered at one moment, numbered from 0, of which there may be 8. Who was dropped?
+    fn candidates(addresses: &[&str]) -> (PendingHandshakes<usize>, Vec<usize>) {
+        let limits = HandshakeLimits { at_once: 32, per_address: 32, candidates: 8, ..LIMITS };
+        let (mut handshakes, now) = (PendingHandshakes::new(limits), Instant::now());
+        let mut dropped = Vec::new();
+        for (key, address) in addresses.iter().enumerate() {
+            assert_eq!(handshakes.begin(key, prefix(address), now), None);
+            handshakes.advance(key, Progress::Waiting, now);
+            dropped.extend(handshakes.answer_candidate(key));
+        }
+        (handshakes, dropped)
+    }
+
+    #[test]
+    fn candidates_leave_the_room_for_answers_to_others() {
+        let (mut handshakes, dropped) = candidates(&["192.0.2.1"; 8]);
+        assert_eq!((dropped, handshakes.len()), (vec![], 8));
+        assert_eq!(handshakes.room_for_answers(Instant::now()), 16);
+        (0..8).for_each(|key| handshakes.end(key));
+        assert!(handshakes.is_empty() && handshakes.candidates.total().holders == 0);
+    }
+
+    #[test]
+    fn of_too_many_candidates_the_oldest_of_the_prefix_with_most_gives_way() {
+        let here = ["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2"];
+        let (handshakes, dropped) = candidates(&[&here[..], &["192.0.2.3"; 4], &["192.0.2.4", "192.0.2.2"]].concat());
+        assert_eq!((dropped, handshakes.len()), (vec![4, 1], 8), "0 is the oldest, and alone");
+    }
+
+    #[test]
+    fn a_candidate_that_was_begun_before_the_others_of_its_prefix_gives_way_itself() {
+        let (mut handshakes, _) = candidates(&["192.0.2.1"; 8]);
+        let now = Instant::now();
+        handshakes.begin(8, prefix("192.0.2.1"), now);
+        handshakes.begin(9, prefix("192.0.2.1"), now);
+        assert_eq!(handshakes.answer_candidate(9), Some(0));
+        (1..8).for_each(|key| handshakes.end(key));
+        (10..17).for_each(|key| {
+            handshakes.begin(key, prefix("192.0.2.1"), now);
+            assert_eq!(handshakes.answer_candidate(key), None);
+        });
+        assert_eq!(handshakes.answer_candidate(8), Some(8));
+        assert_eq!(handshakes.answer_candidate(8), None, "it has ended");
+    }
+
+    #[test]
+    fn candidates_make_room_in_a_full_table_as_answered_peers_do() {
+        let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"]);
+        let now = Instant::now();
+        assert_eq!(handshakes.answer_candidate(1), None);
+        handshakes.advance(0, Progress::Answered, now);
+        handshakes.advance(2, Progress::Waiting, now);
+        assert_eq!(next(&mut handshakes, "192.0.2.3"), Some(2), "whoever waits goes first");
+        assert_eq!(handshakes.begin(5, prefix("192.0.2.4"), now), Some(0), "then the oldest");
+        assert_eq!(handshakes.begin(6, prefix("192.0.2.1"), now), Some(3), "among equals the silent ones");
+        assert_eq!(handshakes.len(), 4);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 using System;
 using System.IO;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Fastway;
 using Snet;
@@ -21,11 +22,15 @@ namespace Original
             var code = Run(args);
             if (args.Length > 3)
             {
-                // Threads of an end point that was closed a moment ago may still run, and a return from Main ends them.
-                Environment.Exit(code);
+                // Threads of an end point that was closed a moment ago may still run. A return from Main ends them, and now
+                // and then Mono's Environment.Exit waits for one of them for good.
+                ExitAtOnce(code);
             }
             return code;
         }
+
+        [DllImport("libc", EntryPoint = "_exit")]
+        private static extern void ExitAtOnce(int code);
 
         private static int Run(string[] args)
         {

@@ -125,7 +125,9 @@ namespace Fastway.Tests.EndPoints
         {
             var client = Client(Options());
             Conn accepted;
-            Meet(client, out accepted);
+            var conn = Meet(client, out accepted);
+            // Before that the client has no number for the connection, so it could not close it.
+            Until("the client knows the connection", () => conn.IsOpen);
             client.Close();
             Until("the close comes", () => accepted.CloseReason == CloseReason.Remote);
         }

@@ -88,6 +88,7 @@ impl From<NoTurn> for Failure {
         match no_turn {
             NoTurn::Dropped => Self::Dropped,
             NoTurn::TooSlow => Self::TooSlow,
+            NoTurn::Left => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
         }
     }
 }

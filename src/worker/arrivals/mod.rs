@@ -10,7 +10,7 @@
 mod early;
 mod failure;
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
@@ -102,8 +102,14 @@ pub(super) fn start<T: Future<Output = ()> + 'static>(
 /// Waits until it is the turn of a handshake.
 ///
 /// # Errors
-/// It has lost its place, and gets no turn.
-async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: Purpose) -> Result<(), NoTurn> {
+/// It has lost its place, or its peer has left, and it gets no turn.
+async fn turn(
+    core: &Cell,
+    side: Side,
+    (stream, peer): (&TcpStream, SocketAddr),
+    number: u64,
+    purpose: Purpose,
+) -> Result<(), NoTurn> {
     let (given, no_turn) = {
         let (mut state, now) = (core.borrow_mut(), Instant::now());
         let no_turn = state.pending.of_mut(side).wait(number);
@@ -121,6 +127,14 @@ async fn turn(core: &Cell, side: Side, peer: SocketAddr, number: u64, purpose: P
             core.borrow_mut().retry_times.turn_given(Instant::now());
             Ok(())
         }
+        () = left(stream) => Err(NoTurn::Left),
+    }
+}
+
+/// Waits until a peer has left. One that has said more than it had to is taken to be there.
+async fn left(stream: &TcpStream) {
+    if let Ok(1..) = stream.peek(&mut [0]).await {
+        pending().await
     }
 }
 
@@ -272,7 +286,7 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
         LinkKind::Legacy => Purpose::LegacyOpen(side),
         LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
     };
-    if let Err(no_turn) = turn(core, side, peer, number, purpose).await {
+    if let Err(no_turn) = turn(core, side, (&stream, peer), number, purpose).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
     }
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
@@ -352,15 +366,18 @@ async fn resume_here(
     number: u64,
 ) -> Result<(), Failure> {
     core.borrow_mut().keep_for_resume(side, link, &resume);
-    if let Err(no_turn) = turn(core, side, peer, number, Purpose::Resume(link)).await {
+    if let Err(no_turn) = turn(core, side, (&stream, peer), number, Purpose::Resume(link)).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Resume(resume), no_turn));
     }
-    let (handshake, over) = oneshot::channel();
+    let (handshake, mut over) = oneshot::channel();
     let resumed = core.borrow_mut().resume(side, link, &resume, stream, peer, handshake);
     match resumed {
         Ok(Answered::Taken) => {
-            core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
-            let _proven_or_given_up = over.await;
+            // The only candidate of its session is no handshake any more.
+            if over.try_recv() == Err(TryRecvError::Empty) {
+                core.borrow_mut().answered_candidate(side, number);
+                let _proven_or_given_up = over.await;
+            }
             Ok(())
         }
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
@@ -447,6 +464,13 @@ impl Core {
         polled
     }
 
+    /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
+    fn answered_candidate(&mut self, side: Side, number: u64) {
+        if let Some(peer) = self.pending.of_mut(side).answer_candidate(number) {
+            self.dropped(side, peer);
+        }
+    }
+
     /// Accounts for the end of an arrival's task.
     fn arrived(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Failure>) {
         self.pending.of_mut(side).end(number);
@@ -459,7 +483,7 @@ impl Core {
     /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
     /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
     fn refuse_turn(&mut self, side: Side, stream: &TcpStream, request: &Request, no_turn: NoTurn) -> Failure {
-        if request.kind() == LinkKind::Secure {
+        if request.kind() == LinkKind::Secure && !matches!(no_turn, NoTurn::Left) {
             let longest = match request {
                 Request::Open(_) => Duration::MAX,
                 // A session that waits must not expire before its peer is back.
