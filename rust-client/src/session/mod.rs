@@ -6,6 +6,7 @@
 //!                └─ owns Redialer ─┘                                    another one brings the transports
 //! ```
 
+mod ahead;
 mod config;
 mod pauses;
 mod redialer;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use ahead::ReadAhead;
 pub use config::{SessionConfig, SessionProtocol};
 use pauses::Pauses;
 use redialer::Redialer;
@@ -36,6 +38,7 @@ use crate::{ConnectError, ConnectStep, GatewayPort, LinkEnd};
 /// A session under a link. Dropping it ends the task that brings its transports.
 pub(crate) struct SessionLink {
     stream: SessionStream<TcpStream>,
+    ahead: ReadAhead,
     shared: Arc<Shared>,
     silent_after: Duration,
     is_legacy: bool,
@@ -70,7 +73,8 @@ pub(crate) async fn open(
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
-    Ok(SessionLink { stream, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
+    let ahead = ReadAhead::default();
+    Ok(SessionLink { stream, ahead, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
 }
 
 fn explain(Wanted { fault, retry_after }: Wanted, config: &SessionConfig, port: GatewayPort) -> ConnectError {
@@ -96,6 +100,10 @@ impl Carrier for SessionLink {
     fn attend(&mut self, cx: &mut Context<'_>) {
         // An end shows when the link is read again.
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        let waits_for_acks = !self.is_legacy;
+        if waits_for_acks && self.ahead.make_room(&mut self.stream, cx) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// A young transport has not had its time, and one that is lost is being replaced already.
@@ -132,7 +140,8 @@ impl Drop for SessionLink {
 
 impl AsyncRead for SessionLink {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, to)
+        let Self { ahead, stream, .. } = &mut *self;
+        ahead.poll_read(stream, cx, to)
     }
 }
 

@@ -114,6 +114,8 @@ pub(super) struct Incoming {
     /// What came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
     /// have sent more by it, and keeps what it has to send again.
     given: u64,
+    /// How many of the last bytes received are not acknowledged for now.
+    withheld: u64,
     /// What the other end was last told.
     told: u64,
     ack_due: Option<Instant>,
@@ -169,9 +171,22 @@ impl Incoming {
         self.ack_due = Some(self.ack_due.map_or(due, |before| before.min(due)));
     }
 
+    /// See [`crate::Session::withhold`].
+    pub(super) fn withhold(&mut self, bytes: usize, now: Instant) {
+        self.withheld = bytes as u64;
+        if self.has_news() {
+            self.owe(now + ACK_DELAY);
+        }
+    }
+
+    /// The count that can be acknowledged. It never falls.
+    fn telling(&self) -> u64 {
+        self.given.min(self.received.saturating_sub(self.withheld)).max(self.told)
+    }
+
     /// Whether there is something to tell the other end.
     pub(super) fn has_news(&self) -> bool {
-        self.told < self.given
+        self.told < self.telling()
     }
 
     /// Whether the other end was told of everything.
@@ -183,20 +198,20 @@ impl Incoming {
     pub(super) fn is_urgent(&self, now: Instant) -> bool {
         self.has_news()
             && (self.closed
-                || self.given - self.told >= ACK_AT_ONCE_BYTES
+                || self.telling() - self.told >= ACK_AT_ONCE_BYTES
                 || self.ack_due.is_some_and(|due| due <= now))
     }
 
     /// When it becomes urgent.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.ack_due
+        self.ack_due.filter(|_| self.has_news())
     }
 
     /// The other end is being told.
     pub(super) fn tell(&mut self) -> u64 {
-        self.told = self.given;
+        self.told = self.telling();
         self.ack_due = None;
-        self.given
+        self.told
     }
 
     #[cfg(test)]
@@ -210,5 +225,47 @@ impl Incoming {
         self.told = told;
         self.given = told;
         self.ack_due = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_acknowledged_when_it_is_taken_and_nothing_is_taken_back() {
+        let (mut incoming, now) = (Incoming::default(), Instant::now());
+        let later = now + ACK_DELAY;
+        incoming.take(0, 1000, now).unwrap();
+        incoming.withhold(400, now);
+        assert_eq!((incoming.due(), incoming.tell()), (Some(later), 600));
+        incoming.withhold(1000, now);
+        assert_eq!((incoming.has_news(), incoming.due()), (false, None), "what was told is not taken back");
+
+        incoming.take(1000, 50_000, now).unwrap();
+        incoming.withhold(50_400, now);
+        assert!(!incoming.is_urgent(later) && incoming.due().is_none(), "nothing of it was taken");
+        incoming.withhold(50_399, later);
+        assert_eq!((incoming.is_urgent(later), incoming.due()), (true, Some(later)));
+        assert_eq!(incoming.tell(), 601);
+        incoming.withhold(50_398, later);
+        assert_eq!((incoming.is_urgent(later), incoming.due()), (false, Some(later + ACK_DELAY)));
+        incoming.withhold(0, later);
+        assert!(incoming.is_urgent(later), "it is much");
+        assert_eq!(incoming.tell(), 51_000);
+    }
+
+    #[test]
+    fn a_resume_tells_of_what_was_withheld() {
+        let (mut incoming, now) = (Incoming::default(), Instant::now());
+        incoming.take(0, 1000, now).unwrap();
+        incoming.withhold(1000, now);
+        incoming.begin(incoming.received());
+        assert_eq!((incoming.has_news(), incoming.is_told()), (false, true));
+        incoming.take(1000, 10, now).unwrap();
+        incoming.withhold(1010, now);
+        assert!(!incoming.has_news(), "what came since is withheld as well");
+        incoming.withhold(0, now);
+        assert_eq!(incoming.tell(), 1010);
     }
 }
