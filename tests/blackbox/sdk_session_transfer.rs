@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastway_client::{
-    Backoff, Client, ClientConfig, ClientId, Connection, Server, ServerConfig, ServerId, SessionConfig,
+    Backoff, Client, ClientConfig, ClientId, Connection, Server, ServerConfig, ServerId, SessionConfig, WhenFull,
 };
 use fastway_testkit::KEY;
 use fastway_testkit::seeded::Seeded;
@@ -17,6 +17,8 @@ const SERVER: ServerId = ServerId::new(7);
 const INTERRUPTIONS: u64 = 200;
 const TOTAL_BYTES: usize = 100 << 20;
 const BULK_BYTES: usize = 64 << 20;
+/// Below what the gateway lets wait for a client for a while, 48 MiB.
+const BURST_BYTES: usize = 40 << 20;
 const MESSAGE_BYTES: usize = 16 << 10;
 /// Below half of what the gateway keeps for a client: 4 MiB, and 1,000 packets.
 const IN_FLIGHT: usize = (3 << 19) / MESSAGE_BYTES;
@@ -111,6 +113,38 @@ async fn download(session: Option<SessionConfig>) {
     assert!(matches!(read, Ok(Ok(BULK_BYTES))), "{read:?}, {} bytes, {:?}", came.len(), client.end());
     assert!(came == *bulk, "something else came");
     sending.await.unwrap().unwrap();
+}
+
+/// The server sends more at once than waits anywhere but in the gateway, and the player sends back what he reads. An
+/// acknowledgement for what he has sent stands behind all that comes in.
+async fn echo_a_burst(session: SessionConfig) {
+    let flags = ["--client-slow-grace", "1h", "--client-send-bytes", "3M"];
+    let stage = SessionGateway::start(&flags);
+    let mut streams = ServerConfig::default();
+    streams.link.receive_queue.when_full = WhenFull::Hold;
+    let server = Server::connect(stage.gateway.server_addr(), KEY, SERVER, streams).await.unwrap();
+    let mut config = ClientConfig::default();
+    config.link.session = Some(session);
+    let client = Client::connect(stage.gateway.client_addr(), config).await.unwrap();
+    let (connection, accepted) = tokio::join!(client.dial(SERVER), server.accept());
+    let (mut echoed, bulk) = (connection.unwrap().into_io(), accepted.unwrap().into_io());
+    tokio::spawn(async move {
+        let (mut reader, mut writer) = tokio::io::split(&mut echoed);
+        tokio::io::copy(&mut reader, &mut writer).await
+    });
+
+    let (mut reader, mut writer) = tokio::io::split(bulk);
+    let sending = tokio::spawn(async move { writer.write_all(&vec![7; BURST_BYTES]).await });
+    let mut back = vec![0; BURST_BYTES];
+    let read = timeout(DEADLINE, reader.read_exact(&mut back)).await;
+    assert!(matches!(read, Ok(Ok(_))), "{read:?}, {:?}, {:?}", client.end(), client.stats());
+    assert!(back.iter().all(|byte| *byte == 7), "something else came");
+    sending.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_player_echoes_a_burst_that_is_larger_than_all_buffers_by_a_secure_session() {
+    echo_a_burst(SessionConfig::secure(Some(SessionGateway::key()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -260,6 +260,15 @@ impl Session {
         }
     }
 
+    /// Has the last `bytes` received not be acknowledged until this is called again with less: so whoever reads ahead of
+    /// its user holds the other end back. What was acknowledged stays so, and a resume tells of all that was received.
+    /// Legacy sessions acknowledge nothing.
+    pub fn withhold(&mut self, bytes: usize, now: Instant) {
+        if let Protocol::Secure(session) = &mut self.0 {
+            session.withhold(bytes, now);
+        }
+    }
+
     /// Count of what was received: bytes, and one for the close.
     pub fn received(&self) -> u64 {
         match &self.0 {

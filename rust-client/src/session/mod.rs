@@ -6,6 +6,7 @@
 //!                └─ owns Redialer ─┘                                    another one brings the transports
 //! ```
 
+mod ahead;
 mod attempts;
 mod config;
 mod pauses;
@@ -26,6 +27,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use ahead::ReadAhead;
 use attempts::{Attempts, Outcome};
 pub use config::{SessionConfig, SessionProtocol};
 use pauses::Pauses;
@@ -40,6 +42,7 @@ use crate::{ConnectError, ConnectStep, GatewayPort, LinkEnd};
 /// A session under a link. Dropping it ends the task that brings its transports.
 pub(crate) struct SessionLink {
     stream: SessionStream<TcpStream>,
+    ahead: ReadAhead,
     shared: Arc<Shared>,
     silent_after: Duration,
     is_legacy: bool,
@@ -69,7 +72,8 @@ pub(crate) async fn open(
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
-    Ok(SessionLink { stream, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
+    let ahead = ReadAhead::default();
+    Ok(SessionLink { stream, ahead, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
 }
 
 /// Tries to reach the gateway, until something answers.
@@ -121,6 +125,10 @@ impl Carrier for SessionLink {
     fn poll_background(&mut self, cx: &mut Context<'_>) {
         // An end shows when the link is read again.
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        let waits_for_acks = !self.is_legacy;
+        if waits_for_acks && self.ahead.make_room(&mut self.stream, cx) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// A young transport has not had its time, and one that is lost is being replaced already.
@@ -157,7 +165,8 @@ impl Drop for SessionLink {
 
 impl AsyncRead for SessionLink {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, to)
+        let Self { ahead, stream, .. } = &mut *self;
+        ahead.poll_read(stream, cx, to)
     }
 }
 

@@ -305,6 +305,10 @@ impl SecureSession {
     }
 
     /// Bytes received, the close included.
+    pub(crate) fn withhold(&mut self, bytes: usize, now: Instant) {
+        self.incoming.withhold(bytes, now);
+    }
+
     pub(crate) fn received(&self) -> u64 {
         self.incoming.received()
     }

@@ -114,6 +114,8 @@ pub(super) struct Incoming {
     /// What came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
     /// have sent more by it, and keeps what it has to send again.
     given: u64,
+    /// How many of the last bytes received are not acknowledged for now.
+    withheld: u64,
     /// Count of the last acknowledgement.
     acked_to_peer: u64,
     ack_due: Option<Instant>,
@@ -169,9 +171,22 @@ impl Incoming {
         self.ack_due = Some(self.ack_due.map_or(due, |before| before.min(due)));
     }
 
-    /// Whether something was not acknowledged yet.
+    /// See [`crate::Session::withhold`].
+    pub(super) fn withhold(&mut self, bytes: usize, now: Instant) {
+        self.withheld = bytes as u64;
+        if self.owes_ack() {
+            self.owe(now + ACK_DELAY);
+        }
+    }
+
+    /// The count that can be acknowledged. It never falls.
+    fn acknowledgeable(&self) -> u64 {
+        self.given.min(self.received.saturating_sub(self.withheld)).max(self.acked_to_peer)
+    }
+
+    /// Whether something that can be acknowledged was not yet.
     pub(super) fn owes_ack(&self) -> bool {
-        self.acked_to_peer < self.given
+        self.acked_to_peer < self.acknowledgeable()
     }
 
     /// Whether all that was received is acknowledged.
@@ -183,20 +198,20 @@ impl Incoming {
     pub(super) fn is_ack_due(&self, now: Instant) -> bool {
         self.owes_ack()
             && (self.closed
-                || self.given - self.acked_to_peer >= ACK_AT_ONCE_BYTES
+                || self.acknowledgeable() - self.acked_to_peer >= ACK_AT_ONCE_BYTES
                 || self.ack_due.is_some_and(|due| due <= now))
     }
 
     /// When that becomes so.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.ack_due
+        self.ack_due.filter(|_| self.owes_ack())
     }
 
     /// The count of an acknowledgement that is being sent.
     pub(super) fn take_ack(&mut self) -> u64 {
-        self.acked_to_peer = self.given;
+        self.acked_to_peer = self.acknowledgeable();
         self.ack_due = None;
-        self.given
+        self.acked_to_peer
     }
 
     #[cfg(test)]
@@ -210,5 +225,47 @@ impl Incoming {
         self.acked_to_peer = acked_to_peer;
         self.given = acked_to_peer;
         self.ack_due = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_acknowledged_when_it_is_taken_and_nothing_is_taken_back() {
+        let (mut incoming, now) = (Incoming::default(), Instant::now());
+        let later = now + ACK_DELAY;
+        incoming.take(0, 1000, now).unwrap();
+        incoming.withhold(400, now);
+        assert_eq!((incoming.due(), incoming.take_ack()), (Some(later), 600));
+        incoming.withhold(1000, now);
+        assert_eq!((incoming.owes_ack(), incoming.due()), (false, None), "what was told is not taken back");
+
+        incoming.take(1000, 50_000, now).unwrap();
+        incoming.withhold(50_400, now);
+        assert!(!incoming.is_ack_due(later) && incoming.due().is_none(), "nothing of it was taken");
+        incoming.withhold(50_399, later);
+        assert_eq!((incoming.is_ack_due(later), incoming.due()), (true, Some(later)));
+        assert_eq!(incoming.take_ack(), 601);
+        incoming.withhold(50_398, later);
+        assert_eq!((incoming.is_ack_due(later), incoming.due()), (false, Some(later + ACK_DELAY)));
+        incoming.withhold(0, later);
+        assert!(incoming.is_ack_due(later), "it is much");
+        assert_eq!(incoming.take_ack(), 51_000);
+    }
+
+    #[test]
+    fn a_resume_tells_of_what_was_withheld() {
+        let (mut incoming, now) = (Incoming::default(), Instant::now());
+        incoming.take(0, 1000, now).unwrap();
+        incoming.withhold(1000, now);
+        incoming.begin(incoming.received());
+        assert_eq!((incoming.owes_ack(), incoming.is_all_acked()), (false, true));
+        incoming.take(1000, 10, now).unwrap();
+        incoming.withhold(1010, now);
+        assert!(!incoming.owes_ack(), "what came since is withheld as well");
+        incoming.withhold(0, now);
+        assert_eq!(incoming.take_ack(), 1010);
     }
 }

@@ -99,6 +99,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         self.wakers.wake_by_ref();
     }
 
+    /// Whether a write would take something now.
+    pub fn has_room(&self) -> bool {
+        self.backlog.room() > 0
+    }
+
+    /// Has the last bytes that were read not be acknowledged for now, as [`Session::withhold`] does.
+    pub fn withhold(&mut self, bytes: usize) {
+        self.session.withhold(bytes, now());
+    }
+
     /// The session, to look at.
     pub const fn session(&self) -> &Session {
         &self.session

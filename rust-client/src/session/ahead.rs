@@ -1,0 +1,69 @@
+//! What a session has read while nobody read the link.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use fastway_session::SessionStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+/// Bytes that are acknowledged though nobody has read them yet: as many as a gateway lets wait for a client.
+const ACKNOWLEDGED_BYTES: usize = 4 << 20;
+/// Bytes at most. A gateway keeps less than the difference for a link (`--client-send-bytes`, `--server-send-bytes`).
+const MOST_BYTES: usize = 64 << 20;
+/// Bytes that one read takes.
+const READ_BYTES: usize = 16 << 10;
+
+/// Bytes of the stream that were read ahead: the gateway's acknowledgements stand behind them, and a writer that waits for
+/// one may be what keeps the link from being read.
+///
+/// What is read beyond a bound is acknowledged when the link is read again. The gateway keeps only so much that is not
+/// acknowledged, so its acknowledgements are found, however much it has to send.
+#[derive(Debug, Default)]
+pub(super) struct ReadAhead(BytesMut);
+
+impl ReadAhead {
+    /// Reads on while the stream has no room for what is written; says whether it has room again.
+    pub(super) fn make_room<T>(&mut self, stream: &mut SessionStream<T>, cx: &mut Context<'_>) -> bool
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        if stream.has_room() {
+            return false;
+        }
+        while !stream.has_room() && self.0.len() < MOST_BYTES {
+            self.0.reserve(READ_BYTES);
+            // An end, of either kind, shows when the link is read again.
+            let Poll::Ready(Ok(1..)) = pin!(stream.read_buf(&mut self.0)).poll(cx) else { break };
+            self.withhold(stream);
+        }
+        stream.has_room()
+    }
+
+    /// Gives what was read ahead, and then what the stream gives.
+    pub(super) fn poll_read<T>(
+        &mut self,
+        stream: &mut SessionStream<T>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        if self.0.is_empty() {
+            return Pin::new(stream).poll_read(cx, to);
+        }
+        let taken = self.0.len().min(to.remaining());
+        to.put_slice(&self.0.split_to(taken));
+        self.withhold(stream);
+        if self.0.is_empty() {
+            // It may have been much.
+            self.0 = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn withhold<T: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut SessionStream<T>) {
+        stream.withhold(self.0.len().saturating_sub(ACKNOWLEDGED_BYTES));
+    }
+}
