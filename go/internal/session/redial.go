@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -21,27 +22,42 @@ func OpenLegacy(ctx context.Context, conn net.Conn, encrypt bool, opts Options) 
 	return open(ctx, conn, newLegacy(encrypt, opts.ReplayBytes), opts)
 }
 
+// open opens a session, and says at once what is wrong: trying again is for sessions that exist, and for attempts that nothing
+// answers.
 func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*Stream, error) {
 	s := newStream(proto, opts)
 	ctx, cancel := context.WithTimeout(ctx, opts.HandshakeTime)
 	defer cancel()
-	c, err := s.shakeHands(ctx, conn)
-	if err != nil {
+	if err := s.firstAnswer(ctx, conn); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.endTries(len(s.tries))
 		s.cancel()
-		_ = conn.Close()
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.carryBy(c)
-	s.pump(c, inline)
 	return s, nil
 }
 
+func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) error {
+	delays := firstDelays(0, s.opts.HandshakeTime)
+	s.begin(ctx, conn)
+	for s.opts.Dial != nil && s.hasRoomForTry() {
+		beside := time.NewTimer(delays.draw())
+		select {
+		case first := <-s.outcomes:
+			beside.Stop()
+			return first.err
+		case <-beside.C:
+			s.begin(ctx, nil)
+		}
+	}
+	return (<-s.outcomes).err
+}
+
 // shakeHands opens or resumes the session by a transport.
-func (s *Stream) shakeHands(ctx context.Context, conn net.Conn) (*carrier, error) {
+func (s *Stream) shakeHands(ctx context.Context, by *try, conn net.Conn) (*carrier, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	t, err := s.agree(conn)
+	t, err := s.agree(by, conn)
 	if !stop() {
 		// The deadline is, or will be, in the past.
 		return nil, context.Cause(ctx)
@@ -49,10 +65,8 @@ func (s *Stream) shakeHands(ctx context.Context, conn net.Conn) (*carrier, error
 	return &carrier{conn: conn, t: t}, err
 }
 
-func (s *Stream) agree(conn net.Conn) (*transport, error) {
-	s.mu.Lock()
-	message, answer, err := s.proto.hello(rand.Reader)
-	s.mu.Unlock()
+func (s *Stream) agree(by *try, conn net.Conn) (*transport, error) {
+	message, answer, err := s.hello(by)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +76,24 @@ func (s *Stream) agree(conn net.Conn) (*transport, error) {
 	reply, err := answer.read(conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.isUnderWay(by) {
+		return nil, errReplaced
+	}
+	if err != nil && s.live != nil {
+		// A refusal beside a transport that carries the session says nothing of it: that one may have made its ticket void.
+		return nil, err
+	}
 	return answer.agree(reply, err, time.Now())
+}
+
+// hello makes the first message of an attempt, unless another one was answered in the meantime.
+func (s *Stream) hello(by *try) ([]byte, answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.isUnderWay(by) || s.live != nil {
+		return nil, nil, errReplaced
+	}
+	return s.proto.hello(rand.Reader)
 }
 
 // redial is the goroutine that gets an initiator its next transport, and tells of it. It ends when the session is carried,
@@ -99,59 +130,100 @@ func (s *Stream) tellLost() {
 
 // carryOn tries until a transport carries the session, or it is over. The one before was lost for the reason why.
 func (s *Stream) carryOn(why error) (attempts int, err error) {
+	s.forgetOutcomes()
+	next := time.NewTimer(s.pauseAfter(why))
+	defer next.Stop()
+	delays, notBefore := s.delays(), time.Now()
 	for {
-		if err := s.pause(why); err != nil {
+		if isCarried, err := s.isCarried(); isCarried || err != nil {
 			return attempts, err
 		}
-		attempts++
-		c, failed := s.attempt()
-		if err := s.attempted(c, failed); c != nil || err != nil {
-			return attempts, err
+		var due <-chan time.Time
+		if s.hasRoomForTry() {
+			due = next.C
 		}
-		why = failed
+		select {
+		case <-due:
+			attempts++
+			s.begin(s.ctx, nil)
+			next.Reset(delays.draw())
+		case last := <-s.outcomes:
+			if last.err == nil || !s.isNews(last.err) {
+				continue
+			}
+			pause := s.pauseAfter(last.err)
+			if saysWhen(last.err) {
+				notBefore = time.Now().Add(pause)
+			}
+			next.Reset(max(pause, time.Until(notBefore)))
+		case <-s.hurry:
+			delays = s.delays()
+			next.Reset(0)
+		case <-s.ctx.Done():
+		}
 	}
 }
 
-// pause waits before an attempt, after the last one or its transport ended so.
-func (s *Stream) pause(why error) error {
-	s.mu.Lock()
-	timer := time.NewTimer(s.pauses.next(why))
-	s.mu.Unlock()
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.hurry:
-	case <-s.ctx.Done():
+// forgetOutcomes is for those of attempts from before.
+func (s *Stream) forgetOutcomes() {
+	for {
+		select {
+		case <-s.outcomes:
+		default:
+			return
+		}
 	}
+}
+
+func (s *Stream) isCarried() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end
+	return s.live != nil, s.end
 }
 
-func (s *Stream) attempt() (*carrier, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.opts.HandshakeTime)
-	defer cancel()
-	s.mu.Lock()
-	s.cancelAttempt = cancel
-	s.mu.Unlock()
-	conn, err := s.opts.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.shakeHands(ctx, conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// attempted takes note of an attempt; its error says that the session is over.
-func (s *Stream) attempted(c *carrier, err error) error {
+// isNews is false for an attempt that a newer one has overtaken on the way to the acceptor.
+func (s *Stream) isNews(why error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c != nil && s.end != nil {
+	var refused *RefusedError
+	return len(s.tries) == 0 || !errors.As(why, &refused) || refused.Status != StatusStaleAttempt
+}
+
+// saysWhen tells whether the acceptor has refused, so that it is not to be asked before the pause is over.
+func saysWhen(why error) bool {
+	var refused *RefusedError
+	return errors.As(why, &refused) && (refused.RetryAfter > 0 || refused.Status.wouldBeFinal())
+}
+
+// pauseAfter draws the pause after an attempt, or a transport, that ended so.
+func (s *Stream) pauseAfter(why error) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pauses.next(why)
+}
+
+func (s *Stream) delays() delays {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return firstDelays(s.answeredAfter, s.opts.HandshakeTime)
+}
+
+// attempted takes note of an attempt. It may be that another one carries the session already: then the newer one goes on.
+func (s *Stream) attempted(t *try, c *carrier, err error) {
+	if c != nil && s.end == nil {
+		s.answeredAfter = max(time.Since(t.began), 1)
+		s.endOtherTries(t, c)
+		s.carryBy(c)
+		s.pump(c, background)
+		return
+	}
+	if c != nil {
 		_ = c.conn.Close()
+	}
+	at := slices.Index(s.tries, t)
+	s.tries = slices.Delete(s.tries, at, at+1)
+	if s.live != nil || s.answeredAfter == 0 {
+		return
 	}
 	if why := endOf(err); why != nil {
 		s.finish(why, nil)
@@ -164,9 +236,4 @@ func (s *Stream) attempted(c *carrier, err error) error {
 			s.expiry.Reset(refused.RetryAfter + s.waitTime())
 		}
 	}
-	if s.end == nil && c != nil {
-		s.carryBy(c)
-		s.pump(c, background)
-	}
-	return s.end
 }

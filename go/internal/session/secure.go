@@ -55,7 +55,7 @@ func (s *secure) begin(cfg noise.Config, head, payload []byte, random io.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(head, message...), &secureAnswer{s, shake, s.attempt, s.ticket == nil}, nil
+	return append(head, message...), &secureAnswer{s, shake, s.attempt, s.in.received, s.ticket == nil}, nil
 }
 
 // secureAnswer is a handshake whose reply is not there yet.
@@ -63,6 +63,8 @@ type secureAnswer struct {
 	session *secure
 	shake   *handshake
 	attempt uint32
+	// told is the count of what had been received, which the first message says.
+	told uint64
 	// opens: what listens there is not known yet.
 	opens bool
 }
@@ -89,10 +91,9 @@ func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport
 		return nil, err
 	}
 	a.session.refusals = 0
-	received := a.session.in.received
-	a.session.in.begin(received)
+	a.session.in.begin(a.told)
 	return &transport{
-		attempt: a.attempt, cursor: cursor, position: received, told: received, owesProof: true, keys: keys,
+		attempt: a.attempt, cursor: cursor, position: a.told, told: a.told, owesProof: true, keys: keys,
 	}, nil
 }
 
@@ -212,6 +213,7 @@ func (s *secure) obey(t *transport, plaintext []byte, now time.Time) ([]byte, er
 	switch said.kind {
 	case ackRecord:
 		err = s.out.acknowledge(said.received, t.cursor)
+		t.isAcknowledged = true
 	case closeRecord:
 		err = s.in.takeClose(t.position, now)
 		t.position++

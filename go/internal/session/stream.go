@@ -97,9 +97,13 @@ type Stream struct {
 	// refused is the last refusal since a transport carried the session, if there was one.
 	refused *RefusedError
 	// redialing: a goroutine sees to the next transport, and to the events.
-	redialing     bool
-	cancelAttempt context.CancelFunc
-	hurry         chan struct{}
+	redialing bool
+	hurry     chan struct{}
+	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. answeredAfter is how long
+	// the last took that was answered.
+	tries         []*try
+	outcomes      chan tried
+	answeredAfter time.Duration
 	local, remote net.Addr
 }
 
@@ -123,7 +127,10 @@ type carrier struct {
 var _ net.Conn = (*Stream)(nil)
 
 func newStream(proto protocol, opts Options) *Stream {
-	s := &Stream{proto: proto, opts: opts, hurry: make(chan struct{}, 1), pauses: pauses{grow: opts.Pause, longest: opts.LongestPause}}
+	s := &Stream{
+		proto: proto, opts: opts, pauses: pauses{grow: opts.Pause, longest: opts.LongestPause},
+		hurry: make(chan struct{}, 1), outcomes: make(chan tried, 2*mostTries),
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.news = sync.NewCond(&s.mu)
 	s.acks = time.AfterFunc(time.Hour, s.onAcks)
@@ -232,6 +239,10 @@ func (s *Stream) openInto(c *carrier, p []byte) int {
 	now := time.Now()
 	n, err := s.proto.open(c.t, &c.in, p, now)
 	c.brought = c.brought || n > 0
+	if c.t.isAcknowledged {
+		// The other end has the proof, and so goes on by this transport.
+		s.endTries(len(s.tries))
+	}
 	if s.readingAhead {
 		s.withhold(len(s.plain)+n, now)
 	}
@@ -373,10 +384,9 @@ func (s *Stream) Reconnect() error {
 	case s.hurry <- struct{}{}:
 	default:
 	}
+	s.endTries(len(s.tries))
 	if s.live != nil {
 		s.lost(s.live, ErrReconnect)
-	} else if s.cancelAttempt != nil {
-		s.cancelAttempt()
 	}
 	s.pauses.reset()
 	return nil
@@ -454,6 +464,7 @@ func (s *Stream) finish(why error, last *parting) {
 		return
 	}
 	s.end = why
+	s.endTries(len(s.tries))
 	s.cancel()
 	for _, timer := range []*time.Timer{s.expiry, s.acks, s.stalled, s.readBy.timer, s.writeBy.timer} {
 		if timer != nil {

@@ -110,6 +110,10 @@ func meet(tb testing.TB, w way, change ...func(*Options)) *ends {
 	if w.listen.Admits == LegacyKind {
 		opts.ReplayBytes = legacyReplay
 	}
+	opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "tcp", e.proxy.Addr)
+	}
 	for _, change := range change {
 		change(&opts)
 	}
@@ -117,10 +121,6 @@ func meet(tb testing.TB, w way, change ...func(*Options)) *ends {
 	e.listener = Listen(base, w.listen)
 	tb.Cleanup(func() { e.listener.Close() })
 	e.proxy = chaostest.Start(tb, base.Addr().String())
-	opts.Dial = func(ctx context.Context) (net.Conn, error) {
-		var dialer net.Dialer
-		return dialer.DialContext(ctx, "tcp", e.proxy.Addr)
-	}
 	conn, err := opts.Dial(patient(tb))
 	if err != nil {
 		tb.Fatal(err)

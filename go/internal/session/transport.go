@@ -15,8 +15,8 @@ type transport struct {
 	position uint64
 	// told is the count that the other end was told when the transport began.
 	told uint64
-	// owesProof: this end has to show that it lives.
-	owesProof bool
+	// owesProof: this end has to show that it lives. isAcknowledged: the other end has acknowledged something by it.
+	owesProof, isAcknowledged bool
 	// keys are a secure one's.
 	keys *transportKeys
 	// proof is what a legacy one begins with, or has to begin with; generation is the acceptor's when it replied.
