@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::doors::Acceptor;
+use super::acceptor::Acceptor;
 use super::ended::EndedSessions;
 use super::gates::{GateKey, Gates};
 use super::link_log::LinkLog;

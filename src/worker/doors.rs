@@ -9,25 +9,23 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use fastway_wire::ServerId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
+use super::acceptor::Acceptor;
+use super::admit::{admit_client, serve};
 use super::arrivals;
 use super::core::Core;
-use super::inspect::AcceptorInfo;
 use super::link_log::Rejected;
 use super::mail::{Message, Newcomer};
 use super::shared::Shared;
-use super::tasks::{Cell, drive};
+use super::shared_core::{SharedCore, sweeps_until};
 use crate::acceptors::{Backoff, plain};
 use crate::admission::{Permit, TurnedAway};
-use crate::clock::Millis;
 use crate::handshake::{self, HandshakeEnd, PAUSE};
 use crate::link::Transport;
 use crate::process::SpareDescriptor;
-use crate::routing::{LinkAddr, Role, Side, WorkerId};
+use crate::routing::{Role, Side, WorkerId};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -37,20 +35,6 @@ const ACCEPTED_AT_ONCE: u32 = 4;
 pub(crate) struct Doors {
     pub(crate) client: Option<std::net::TcpListener>,
     pub(crate) server: Option<std::net::TcpListener>,
-}
-
-/// The task that accepts on one port.
-#[derive(Debug)]
-pub(super) struct Acceptor {
-    side: Side,
-    pausing: bool,
-    since: Millis,
-}
-
-impl Acceptor {
-    pub(super) fn info(&self, now: Millis) -> AcceptorInfo {
-        AcceptorInfo { side: self.side, pausing: self.pausing, lasting: now.since(self.since) }
-    }
 }
 
 /// A running acceptor.
@@ -74,7 +58,7 @@ impl Accepting {
 ///
 /// # Errors
 /// The system refuses to watch a listener.
-pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting>> {
+pub(super) fn accept_from(core: &SharedCore, doors: Doors) -> io::Result<Vec<Accepting>> {
     let doors = [(Side::Client, doors.client), (Side::Server, doors.server)];
     let listeners = doors.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
@@ -88,7 +72,7 @@ pub(super) fn accept_from(core: &Cell, doors: Doors) -> io::Result<Vec<Accepting
 }
 
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
-async fn accept(core: Cell, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
+async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
     let mut backoff = Backoff::default();
     let mut accepted = 0u32;
     core.borrow_mut().accepts(side, false);
@@ -122,7 +106,7 @@ async fn accept(core: Cell, side: Side, listener: TcpListener, mut spare: SpareD
 }
 
 /// Takes in the stream that could not be accepted before, and closes it.
-async fn turn_away_next(core: &Cell, side: Side, listener: &TcpListener, error: &io::Error) {
+async fn turn_away_next(core: &SharedCore, side: Side, listener: &TcpListener, error: &io::Error) {
     core.borrow_mut().accept_failed(side, error, Duration::ZERO);
     let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
     if let Poll::Ready(Ok((_closed, peer))) = next {
@@ -130,16 +114,8 @@ async fn turn_away_next(core: &Cell, side: Side, listener: &TcpListener, error: 
     }
 }
 
-/// Waits for the first sweep after `time`, or not at all.
-pub(super) async fn sweeps_until(core: &Cell, time: Instant) {
-    while Instant::now() < time {
-        let sweep = Rc::clone(&core.borrow().next_sweep);
-        sweep.notified().await;
-    }
-}
-
 /// Lets a stream in, here or on another worker.
-fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr) {
+fn receive_at_door(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
     // Where sessions are admitted, a resume is no new client.
     let permit = match core.borrow().config.side(side).kinds.with_sessions() {
@@ -167,7 +143,7 @@ fn receive_at_door(core: &Cell, side: Side, stream: TcpStream, peer: SocketAddr)
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(super) fn admit_from_afar(core: &Cell, newcomer: Newcomer<std::net::TcpStream>) {
+pub(super) fn admit_from_afar(core: &SharedCore, newcomer: Newcomer<std::net::TcpStream>) {
     let Newcomer { side, stream, peer, permit } = newcomer;
     match TcpStream::from_std(stream) {
         Ok(stream) => admit(core, Newcomer { side, stream, peer, permit }),
@@ -176,7 +152,7 @@ pub(super) fn admit_from_afar(core: &Cell, newcomer: Newcomer<std::net::TcpStrea
 }
 
 /// Makes a link of an accepted stream.
-fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
+fn admit(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
     if core.borrow().config.side(newcomer.side).kinds.with_sessions() {
         return arrivals::begin(core, newcomer);
     }
@@ -190,14 +166,8 @@ fn admit(core: &Cell, newcomer: Newcomer<TcpStream>) {
     }
 }
 
-/// Makes a client's link.
-pub(super) fn admit_client(core: &Cell, transport: Transport, peer: SocketAddr, permit: Permit) {
-    let addr = core.borrow_mut().add(Role::Client, transport, peer, permit);
-    spawn_local(drive(Rc::clone(core), addr));
-}
-
 /// The task of a server's link: handshake, registration, then the link itself.
-async fn greet(core: Cell, mut stream: TcpStream, peer: SocketAddr, permit: Permit, number: u64) {
+async fn greet(core: SharedCore, mut stream: TcpStream, peer: SocketAddr, permit: Permit, number: u64) {
     let key = core.borrow().config.server_auth_key.clone();
     let pause = async || sweeps_until(&core, Instant::now() + PAUSE).await;
     let greeted = handshake::greet(&mut stream, &key, rand::random(), pause).await;
@@ -210,43 +180,10 @@ async fn greet(core: Cell, mut stream: TcpStream, peer: SocketAddr, permit: Perm
     serve(core, id, addr).await;
 }
 
-/// Makes the link of a server that has proved who it is.
-pub(super) fn admit_server(core: &Cell, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
-    let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
-    spawn_local(serve(Rc::clone(core), id, addr));
-}
-
-/// The task of a server's link: registration, then the link itself.
-async fn serve(core: Cell, id: ServerId, addr: LinkAddr) {
-    register(&core, id, addr).await;
-    drive(core, addr).await;
-}
-
-/// Registers a server's link under its ID. An older link with that ID, and its connections, are closed first.
-async fn register(core: &Cell, id: ServerId, addr: LinkAddr) {
-    let shared = Arc::clone(&core.borrow().shared);
-    while let Err(older) = shared.registry.claim_server(id, addr) {
-        let (done, gone) = oneshot::channel();
-        shared.mailboxes.send(older.worker, Message::Evict { server: older, done });
-        let _its_worker_ended = gone.await;
-        shared.registry.release_server(id, older);
-    }
-    let mut core = core.borrow_mut();
-    if !core.registered(id, addr) {
-        shared.registry.release_server(id, addr);
-    }
-}
-
 impl Core {
     /// What the workers share, this worker, and the worker that must own the next link if not any may.
     fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
         (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
-    }
-
-    /// Says that a server can be dialed; false if its link is gone by now.
-    fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
-        let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
-        link.inspect(|link| self.link_log.registered(id, link)).is_some()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.

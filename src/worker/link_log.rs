@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastway_wire::ServerId;
 
-use super::arrivals::ArrivalEnd;
+use super::outcome::ArrivalEnd;
 use crate::admission::TurnedAway;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, CloseReason, Link};

@@ -4,7 +4,10 @@
 //! polls the tasks of all links that can be read (each routes what it reads into outboxes, in memory), then the pump
 //! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
 
+mod acceptor;
+mod admit;
 mod arrivals;
+mod ask;
 mod close;
 mod core;
 mod doors;
@@ -13,12 +16,15 @@ mod flush;
 mod gates;
 mod heartbeats;
 mod histogram;
+mod info;
 mod inspect;
 mod judge;
 mod link_log;
 mod load;
 mod mail;
 mod memory;
+mod memory_account;
+mod outcome;
 mod pending;
 mod post;
 mod question;
@@ -28,6 +34,8 @@ mod retry_after;
 mod session_table;
 mod sessions;
 mod shared;
+mod shared_core;
+mod shared_sessions;
 mod stop;
 mod sweep;
 mod tasks;
@@ -35,17 +43,16 @@ mod ticker;
 mod transit;
 mod turns;
 
-pub use arrivals::ArrivalEnd;
 pub(crate) use doors::Doors;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
-pub use inspect::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub use info::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
 pub use mail::{Mailboxes, Message};
-pub use memory::MemoryReport;
+pub use memory_account::MemoryReport;
+pub use outcome::{ArrivalEnd, ResumeEnd};
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
 pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};
-pub use sessions::ResumeEnd;
 pub(crate) use shared::Shared;
 pub(crate) use tasks::run;
 pub(crate) use ticker::Ticker;

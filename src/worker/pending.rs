@@ -9,7 +9,8 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::inspect::HandshakeInfo;
+use super::info::HandshakeInfo;
+use super::outcome::NoTurn;
 use crate::config::{Config, SideConfig};
 use crate::handshake;
 use crate::routing::Side;
@@ -41,17 +42,6 @@ struct PendingHandshake {
     began: Instant,
     /// Tells the task, while it listens, that it gets no turn.
     no_turn: oneshot::Sender<NoTurn>,
-}
-
-/// Why a handshake gets no turn.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum NoTurn {
-    /// Another one took its place.
-    Dropped,
-    /// It has taken as long as a handshake may take.
-    TooSlow,
-    /// Its peer has left.
-    Left,
 }
 
 impl PendingByPort {

@@ -5,13 +5,37 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::core::Core;
-use super::mail::Message;
-use super::shared::Shared;
-use crate::routing::WorkerId;
+use fastway_wire::ConnId;
+
+use super::info::{ConnectionInfo, LinkInfo, LinksAt, TasksInfo};
+use super::report::WorkerReport;
+use crate::routing::{LinkAddr, LinkId, WorkerId};
 
 /// What a worker is asked. It answers by carrying this out.
-pub struct Question(Box<dyn FnOnce(&mut Core) + Send>);
+pub struct Question(Box<Asked>);
+
+type Asked = dyn FnOnce(&mut dyn Answers) + Send;
+
+/// Who can be asked: a worker.
+pub(super) trait Answers {
+    /// Its links from slot `from` on: at most `most` that are `wanted`.
+    fn links_at(&self, from: usize, most: usize, wanted: &dyn Fn(&LinkInfo) -> bool) -> LinksAt;
+
+    /// Connections of a link: at most `most`, in order, those above `after`.
+    fn connections_of(&self, link: LinkAddr, after: ConnId, most: usize) -> Vec<ConnectionInfo>;
+
+    /// The round-trip times of links, as far as they are known.
+    fn round_trips(&self, links: &[LinkAddr]) -> Vec<(LinkId, Duration)>;
+
+    /// What it does beside its links.
+    fn tasks(&self) -> TasksInfo;
+
+    /// How it stands, which it publishes as well.
+    fn report(&self) -> WorkerReport;
+
+    /// Closes a link; what was closed, if it was there.
+    fn kick(&mut self, link: LinkAddr) -> Option<LinkInfo>;
+}
 
 /// An answer that is on its way.
 #[derive(Debug)]
@@ -41,31 +65,27 @@ pub enum AskError {
 }
 
 impl Question {
+    /// A question, and where its answer comes.
+    pub(super) fn new<T: Send + 'static>(
+        worker: WorkerId,
+        question: impl FnOnce(&mut dyn Answers) -> T + Send + 'static,
+    ) -> (Self, Pending<T>) {
+        let (reply, answer) = sync_channel(1);
+        let question = Self(Box::new(move |worker| {
+            let _asker_waits_no_more = reply.send(question(worker));
+        }));
+        (question, Pending { worker, asked: Instant::now(), answer })
+    }
+
     /// Has the worker answer.
-    pub(super) fn answer(self, core: &mut Core) {
-        (self.0)(core);
+    pub(super) fn answer(self, worker: &mut dyn Answers) {
+        (self.0)(worker);
     }
 }
 
 impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Question")
-    }
-}
-
-impl Shared {
-    /// Puts a question to a worker. Never blocks.
-    pub(super) fn ask<T: Send + 'static>(
-        &self,
-        worker: WorkerId,
-        question: impl FnOnce(&mut Core) -> T + Send + 'static,
-    ) -> Pending<T> {
-        let (reply, answer) = sync_channel(1);
-        let question = Question(Box::new(move |core| {
-            let _asker_waits_no_more = reply.send(question(core));
-        }));
-        self.mailboxes.send(worker, Message::Ask(question));
-        Pending { worker, asked: Instant::now(), answer }
     }
 }
 

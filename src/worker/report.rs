@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use fastway_session::{LinkKind, Status};
 use tikv_jemalloc_ctl::thread;
 
-use super::arrivals::ArrivalEnd;
 use super::histogram::{Batches, RoundTrips};
-use super::sessions::ResumeEnd;
+use super::outcome::{ArrivalEnd, ResumeEnd};
 use crate::admission::TurnedAway;
 use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};

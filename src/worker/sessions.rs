@@ -1,81 +1,21 @@
 //! The sessions of a worker's links: what happens to them, who may resume them, and their bounds while they wait.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fastway_service::{AddressPrefix, Share};
-use fastway_session::{Backlog, End, Names, Resume, Session, SessionName, Status};
+use fastway_service::AddressPrefix;
+use fastway_session::{Backlog, End, Resume, Session, Status};
 use tokio::net::TcpStream;
 
 use super::core::Core;
 use super::ended::Ended;
 use super::mail::Message;
-use super::session_table::SessionTable;
-use crate::config::{SessionConfig, WaitingLimits};
+use super::outcome::ResumeEnd;
+use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
-
-/// Where the sessions of all workers are found, and how many of them may wait. Asked at the door only.
-#[derive(Debug)]
-pub(crate) struct Sessions(Mutex<SessionTable<LinkAddr>>);
-
-impl Sessions {
-    pub(super) fn new(limits: WaitingLimits) -> Self {
-        Self(Mutex::new(SessionTable::new(limits)))
-    }
-
-    /// A panic of another thread cannot leave the table half written: its parts are only found through each other.
-    fn lock(&self) -> MutexGuard<'_, SessionTable<LinkAddr>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The link whose session a resume names.
-    pub(super) fn find(&self, name: SessionName) -> Result<LinkAddr, Status> {
-        self.lock().find(name)
-    }
-
-    fn insert(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
-        self.lock().insert(link, from, names);
-    }
-
-    fn rename(&self, link: LinkAddr, names: Names) {
-        self.lock().rename(link, names);
-    }
-
-    fn resumed(&self, link: LinkAddr, from: AddressPrefix, names: Names) {
-        self.lock().resumed(link, from, names);
-    }
-
-    fn contains(&self, link: LinkAddr) -> bool {
-        self.lock().contains(link)
-    }
-
-    fn wait(&self, link: LinkAddr, bytes: usize) -> Vec<LinkAddr> {
-        self.lock().wait(link, bytes)
-    }
-
-    fn end(&self, link: LinkAddr) {
-        self.lock().end(link);
-    }
-
-    pub(super) fn remove(&self, link: LinkAddr) {
-        self.lock().remove(link);
-    }
-
-    /// Whether there is none, but for those that are over.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().len() == 0
-    }
-
-    /// Sessions that are there, and what waits.
-    pub(crate) fn load(&self) -> (usize, Share) {
-        let table = self.lock();
-        (table.len(), table.waiting())
-    }
-}
 
 /// A resume that was answered.
 #[derive(Debug)]
@@ -84,37 +24,6 @@ pub(super) enum Answered {
     Taken,
     /// The session is over; this tells its peer that all has arrived, or why it was aborted.
     Over(TcpStream, Vec<u8>),
-}
-
-/// What became of a resume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResumeEnd {
-    /// The session goes on by it.
-    Resumed,
-    /// It was replied to, and never proven: its peer left or took too long, another resume was proven before, or there were
-    /// too many.
-    NotProven,
-    /// It was refused.
-    Refused,
-}
-
-impl ResumeEnd {
-    /// Every outcome, in the order of its index.
-    pub const ALL: [Self; 3] = [Self::Resumed, Self::NotProven, Self::Refused];
-
-    /// Its place in [`ResumeEnd::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Resumed => "resumed",
-            Self::NotProven => "not_proven",
-            Self::Refused => "refused",
-        }
-    }
 }
 
 impl Core {

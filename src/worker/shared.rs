@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::heartbeats::Heartbeats;
 use super::mail::{Mailboxes, Message};
-use super::memory::Memory;
+use super::memory_account::Memory;
 use super::report::WorkerReport;
-use super::sessions::Sessions;
+use super::shared_sessions::Sessions;
 use crate::admission::Admission;
 use crate::config::WaitingLimits;
 use crate::pool::Pool;

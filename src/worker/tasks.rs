@@ -21,8 +21,9 @@ use super::doors::{Accepting, Doors, accept_from, admit_from_afar};
 use super::gates::GateKey;
 use super::mail::Message;
 use super::shared::Shared;
+use super::shared_core::SharedCore;
 use crate::config::Config;
-use crate::routing::{LinkAddr, WorkerId};
+use crate::routing::WorkerId;
 use crate::wake::wake_after_look;
 
 /// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
@@ -30,8 +31,6 @@ const TASKS_PER_LOOK: u32 = 512;
 
 /// Mail that a turn takes: what was unpacked has to be sent before more is.
 const MAIL_BYTES_PER_TURN: usize = 1 << 20;
-
-pub(super) type Cell = Rc<RefCell<Core>>;
 
 /// Runs a worker on this thread until it has been stopped and all its links are closed. Says its name to `serving` once
 /// it accepts.
@@ -60,7 +59,7 @@ pub(crate) fn run(
 }
 
 /// Takes the mail and ends each turn.
-async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
+async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
     poll_fn(|cx| {
         core.borrow_mut().begin_turn();
         let mut unpacked = 0;
@@ -81,7 +80,7 @@ async fn pump(core: Cell, mut mail: UnboundedReceiver<Message>, mut acceptors: V
 }
 
 /// Gives handshakes their turns: one round for each look at the links that can be read, so that these come first.
-async fn give_turns(core: Cell) {
+async fn give_turns(core: SharedCore) {
     let due = Rc::clone(&core.borrow().turns_due);
     loop {
         let any_given = core.borrow_mut().give_turns();
@@ -92,7 +91,7 @@ async fn give_turns(core: Cell) {
     }
 }
 
-fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
+fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
     let mut core = core.borrow_mut();
     if core.end_turn(cx.waker()) {
         wake_after_look(cx.waker());
@@ -104,7 +103,7 @@ fn finish_turn(core: &Cell, cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-fn deliver(core: &Cell, message: Message) {
+fn deliver(core: &SharedCore, message: Message) {
     match message {
         Message::Admit(newcomer) => admit_from_afar(core, newcomer),
         Message::Parcel { from, parcel } => core.borrow_mut().unpack(from, parcel),
@@ -117,11 +116,6 @@ fn deliver(core: &Cell, message: Message) {
         Message::Beat => core.borrow_mut().beat(),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiet => core.borrow_mut().heard_quiet(),
-        Message::Ask(question) => question.answer(&mut core.borrow_mut()),
+        Message::Ask(question) => question.answer(&mut *core.borrow_mut()),
     }
-}
-
-/// The task of a link.
-pub(super) fn drive(core: Cell, addr: LinkAddr) -> impl Future<Output = ()> {
-    unconstrained(poll_fn(move |cx| core.borrow_mut().poll_link(addr, cx)))
 }

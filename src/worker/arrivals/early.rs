@@ -8,11 +8,11 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::link::SessionTransport;
-use crate::worker::tasks::Cell;
+use crate::worker::shared_core::SharedCore;
 
 /// The byte stream of a session without a link, for the server handshake.
 pub(super) struct EarlyStream<'a> {
-    pub(super) core: &'a Cell,
+    pub(super) core: &'a SharedCore,
     pub(super) session: &'a mut SessionTransport,
 }
 

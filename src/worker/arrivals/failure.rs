@@ -6,7 +6,7 @@ use fastway_session::{HelloError, Status};
 
 use crate::first_bytes::Mistake;
 use crate::handshake::HandshakeFailure;
-use crate::worker::pending::NoTurn;
+use crate::worker::outcome::{ArrivalEnd, NoTurn};
 
 /// Why a stream did not become a link, nor went on with a session.
 #[derive(Debug, thiserror::Error)]
@@ -27,60 +27,6 @@ pub(super) enum Failure {
     NotProven,
     #[error("the server handshake failed: {0}")]
     Server(HandshakeFailure),
-}
-
-/// How handshakes of sessions fail, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArrivalEnd {
-    /// The peer left.
-    Lost,
-    /// The peer took too long.
-    TooSlow,
-    /// Dropped as the oldest of too many.
-    Dropped,
-    /// The first message made no sense.
-    Malformed,
-    /// The policy of the port does not admit this kind of link.
-    NotAdmitted,
-    /// Refused with a status.
-    Refused,
-    /// The peer did not prove that it has read the reply.
-    NotProven,
-    /// The peer is no game server: the server handshake inside the session failed.
-    NoServer,
-}
-
-impl ArrivalEnd {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 8] = [
-        Self::Lost,
-        Self::TooSlow,
-        Self::Dropped,
-        Self::Malformed,
-        Self::NotAdmitted,
-        Self::Refused,
-        Self::NotProven,
-        Self::NoServer,
-    ];
-
-    /// Its place in [`ArrivalEnd::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::TooSlow => "too_slow",
-            Self::Dropped => "dropped",
-            Self::Malformed => "malformed",
-            Self::NotAdmitted => "not_admitted",
-            Self::Refused => "refused",
-            Self::NotProven => "not_proven",
-            Self::NoServer => "no_server",
-        }
-    }
 }
 
 impl From<NoTurn> for Failure {

@@ -31,16 +31,15 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::spawn_local;
 
 use self::early::EarlyStream;
-pub use self::failure::ArrivalEnd;
 use self::failure::Failure;
+use super::admit::{admit_client, admit_server};
 use super::core::Core;
-use super::doors::{admit_client, admit_server, sweeps_until};
 use super::link_log::Rejected;
 use super::mail::{Message, Newcomer, Resumption};
-use super::pending::NoTurn;
+use super::outcome::{NoTurn, ResumeEnd};
 use super::retry_after::when_full;
-use super::sessions::{Answered, ResumeEnd};
-use super::tasks::Cell;
+use super::sessions::Answered;
+use super::shared_core::{SharedCore, sweeps_until};
 use super::turns::{OpenRoom, Purpose};
 use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
@@ -57,7 +56,7 @@ const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task of a stream on a port that admits sessions.
-pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
+pub(super) fn begin(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number, no_turn| async move {
         let received = receive(&core, newcomer, number, no_turn).await;
@@ -66,7 +65,7 @@ pub(super) fn begin(core: &Cell, newcomer: Newcomer<TcpStream>) {
 }
 
 /// Goes on with the resume of a session whose link is on this worker.
-pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::TcpStream>) {
+pub(super) fn resume_from_afar(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number, mut no_turn| async move {
@@ -84,10 +83,10 @@ pub(super) fn resume_from_afar(core: &Cell, resumption: Resumption<std::net::Tcp
 
 /// Starts a task for a handshake. When there are too many, another one is dropped for it. A task is told so if it listens.
 pub(super) fn start<T: Future<Output = ()> + 'static>(
-    core: &Cell,
+    core: &SharedCore,
     side: Side,
     peer: SocketAddr,
-    task: impl FnOnce(Cell, u64, oneshot::Receiver<NoTurn>) -> T,
+    task: impl FnOnce(SharedCore, u64, oneshot::Receiver<NoTurn>) -> T,
 ) {
     let mut state = core.borrow_mut();
     let pending = state.pending.of_mut(side);
@@ -104,7 +103,7 @@ pub(super) fn start<T: Future<Output = ()> + 'static>(
 /// # Errors
 /// It has lost its place, or its peer has left, and it gets no turn.
 async fn turn(
-    core: &Cell,
+    core: &SharedCore,
     side: Side,
     (stream, peer): (&TcpStream, SocketAddr),
     number: u64,
@@ -140,7 +139,7 @@ async fn left(stream: &TcpStream) {
 
 /// Reads what a stream is, and makes of it what it asks for.
 async fn receive(
-    core: &Cell,
+    core: &SharedCore,
     mut newcomer: Newcomer<TcpStream>,
     number: u64,
     no_turn: oneshot::Receiver<NoTurn>,
@@ -189,7 +188,11 @@ enum FirstWords {
     Session(Request),
 }
 
-async fn first_words(core: &Cell, newcomer: &mut Newcomer<TcpStream>, number: u64) -> Result<FirstWords, Failure> {
+async fn first_words(
+    core: &SharedCore,
+    newcomer: &mut Newcomer<TcpStream>,
+    number: u64,
+) -> Result<FirstWords, Failure> {
     let Newcomer { side, stream, .. } = newcomer;
     let first = select! {
         biased;
@@ -206,7 +209,7 @@ async fn first_words(core: &Cell, newcomer: &mut Newcomer<TcpStream>, number: u6
 
 /// Ends a stream that has lost its place. What it asks for may have come and not been read, as when many come at once: then
 /// it is told when to come again. A resume leaves this worker's places for those of its session's worker, if that is another.
-fn refuse_unread(core: &Cell, newcomer: Newcomer<TcpStream>, no_turn: NoTurn) -> Result<(), Failure> {
+fn refuse_unread(core: &SharedCore, newcomer: Newcomer<TcpStream>, no_turn: NoTurn) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, .. } = newcomer;
     let mut space = [0; FIRST_MESSAGE_BYTES];
     let count = (&*SockRef::from(&stream)).read(&mut space).unwrap_or_default();
@@ -269,7 +272,7 @@ async fn first_message(stream: &mut TcpStream) -> Result<Request, Failure> {
     }
 }
 
-fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
+fn admit_plain(core: &SharedCore, newcomer: Newcomer<TcpStream>) -> Result<(), Failure> {
     let Newcomer { stream, peer, mut permit, .. } = newcomer;
     if !core.borrow().stop.is_reading() {
         return Err(Failure::Refused(Status::Draining));
@@ -280,7 +283,12 @@ fn admit_plain(core: &Cell, newcomer: Newcomer<TcpStream>) -> Result<(), Failure
     Ok(())
 }
 
-async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, number: u64) -> Result<(), Failure> {
+async fn open_session(
+    core: &SharedCore,
+    newcomer: Newcomer<TcpStream>,
+    open: Open,
+    number: u64,
+) -> Result<(), Failure> {
     let Newcomer { side, stream, peer, mut permit } = newcomer;
     let purpose = match open.kind() {
         LinkKind::Legacy => Purpose::LegacyOpen(side),
@@ -319,7 +327,7 @@ async fn open_session(core: &Cell, newcomer: Newcomer<TcpStream>, open: Open, nu
 }
 
 /// The server handshake, inside a session.
-async fn greet(core: &Cell, session: &mut SessionTransport) -> Result<ServerId, Failure> {
+async fn greet(core: &SharedCore, session: &mut SessionTransport) -> Result<ServerId, Failure> {
     let key = core.borrow().config.server_auth_key.clone();
     let mut stream = EarlyStream { core, session };
     let pause = async || sweeps_until(core, Instant::now() + PAUSE).await;
@@ -328,7 +336,7 @@ async fn greet(core: &Cell, session: &mut SessionTransport) -> Result<ServerId, 
 
 /// Takes a resume to the worker that owns the link of its session.
 async fn route_resume(
-    core: &Cell,
+    core: &SharedCore,
     side: Side,
     resume: Resume,
     stream: TcpStream,
@@ -357,7 +365,7 @@ async fn route_resume(
 }
 
 async fn resume_here(
-    core: &Cell,
+    core: &SharedCore,
     side: Side,
     link: LinkAddr,
     resume: Resume,
@@ -386,7 +394,7 @@ async fn resume_here(
 }
 
 /// Says no.
-async fn refuse(core: &Cell, stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
+async fn refuse(core: &SharedCore, stream: TcpStream, request: &Request, status: Status) -> Result<(), Failure> {
     let answer = match (request, status) {
         (request, Status::Overloaded) => overloaded(request, when_full(&mut rand::rng())),
         (Request::Open(open), status) => open.refusal(status),
