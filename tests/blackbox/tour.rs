@@ -64,6 +64,7 @@ fn a_tour_through_chaos_loses_nothing() {
         .lines()
         .find_map(|line| line.strip_suffix(" times a player's link was cut or fell silent, and went on"));
     assert!(resumes.is_some_and(|resumes| resumes != "0"), "{}", exit.stdout);
+    assert!(exit.stdout.contains("\nno player waited longer than "), "{}", exit.stdout);
     assert_eq!(left_in(&tour), Vec::<PathBuf>::new());
 }
 

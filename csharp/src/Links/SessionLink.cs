@@ -40,6 +40,7 @@ namespace Fastway.Links
         private readonly Pauses _refusalPauses;
         private readonly long _longestPause;
         private readonly long _attemptTimeout;
+        private readonly Beside _beside;
         private readonly Queue<LinkChange> _changes = new Queue<LinkChange>();
         private readonly byte[] _output = new byte[Session.MinSendBytes];
         private int _outputStart;
@@ -53,6 +54,7 @@ namespace Fastway.Links
         /// <summary>The transport has carried the session's first message, or is about to.</summary>
         private bool _asks;
 
+        private long _attemptBegan;
         private long _attemptEnds;
         private long _nextAttempt;
         private long _liveSince;
@@ -91,6 +93,7 @@ namespace Fastway.Links
             _refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
             _longestPause = (long)options.Session.LongestPause.TotalMilliseconds;
             _attemptTimeout = (long)options.Session.AttemptTimeout.TotalMilliseconds;
+            _beside = new Beside(connect, options.Session.AttemptTimeout, random);
             _nextAttempt = now;
         }
 
@@ -190,7 +193,7 @@ namespace Fastway.Links
         public override void Wait(int milliseconds)
         {
             var transport = _transport;
-            if (transport == null)
+            if (transport == null || !_beside.IsEmpty)
             {
                 Thread.Sleep(1);
             }
@@ -203,6 +206,7 @@ namespace Fastway.Links
         public override void Close(long now)
         {
             _over = _over ?? new LinkException(LostReason.Closed);
+            _beside.Close();
             DropTransport();
             _session.Forget();
         }
@@ -227,6 +231,8 @@ namespace Fastway.Links
         /// <summary>Drops what may be a way to the gateway, and looks for another one at once.</summary>
         private void ComeBack(long now)
         {
+            _beside.Close();
+            _beside.Reset();
             Lose(now);
             _pauses.Reset();
             _nextAttempt = now;
@@ -234,6 +240,11 @@ namespace Fastway.Links
 
         private void KeepConnected(long now)
         {
+            TryBeside(now);
+            if (_over != null)
+            {
+                return;
+            }
             if (_transport == null)
             {
                 if (now < _nextAttempt)
@@ -241,7 +252,9 @@ namespace Fastway.Links
                     return;
                 }
                 _transport = _connect();
+                _attemptBegan = now;
                 _attemptEnds = now + _attemptTimeout;
+                _beside.Begin(now);
             }
             _transport.Step(now);
             if (_transport.Error != null)
@@ -256,6 +269,52 @@ namespace Fastway.Links
             {
                 Ask(now);
             }
+        }
+
+        /// <summary>Sees to the attempts beside one that has no answer, and goes on by the first that is answered.</summary>
+        private void TryBeside(long now)
+        {
+            if (_session.IsLive || _session.End != null)
+            {
+                _beside.Close();
+                return;
+            }
+            // What is not read yet lies where the next bytes go to.
+            var answered = _stream.Count == 0 ? _beside.Step(_session, now) : null;
+            if (answered != null)
+            {
+                GoOnBy(answered, now);
+            }
+            else if (_transport != null)
+            {
+                _beside.BeginIfDue(now);
+            }
+        }
+
+        private void GoOnBy(Try answered, long now)
+        {
+            _beside.Close();
+            DropTransport();
+            _transport = answered.Transport;
+            _attemptBegan = answered.Began;
+            _attemptEnds = now + _attemptTimeout;
+            _asks = true;
+            _session.GoOnBy(answered.Attempt);
+            var reply = answered.Reply;
+            var space = _session.ReceiveSpace();
+            Buffer.BlockCopy(reply.Array, reply.Offset, space.Array, space.Offset, reply.Count);
+            _replyBytes += _wasEstablished ? 0 : reply.Count;
+            Take(reply.Count, now);
+        }
+
+        /// <summary>An attempt was answered.</summary>
+        private void Answered(long now)
+        {
+            _liveSince = now;
+            _wasLive = true;
+            _beside.AnsweredAfter = Math.Max(1, now - _attemptBegan);
+            _beside.Close();
+            _beside.Reset();
         }
 
         private void Ask(long now)
@@ -321,6 +380,11 @@ namespace Fastway.Links
             SeeEvents(now);
             var isTurnedAway = IsRefusedForGood || FailedToOpen(now);
             var retryAfter = _retryAfter;
+            if (_refusal != NoRefusal)
+            {
+                // The gateway is there, and has said when to come again.
+                _beside.Close();
+            }
             DropTransport();
             if (wasOfUse)
             {
@@ -397,12 +461,11 @@ namespace Fastway.Links
             switch (happened.Kind)
             {
                 case SessionEventKind.Established:
-                    _liveSince = now;
-                    _wasEstablished = _wasLive = true;
+                    _wasEstablished = true;
+                    Answered(now);
                     break;
                 case SessionEventKind.Resumed:
-                    _liveSince = now;
-                    _wasLive = true;
+                    Answered(now);
                     _changes.Enqueue(LinkChange.Resumed);
                     break;
                 case SessionEventKind.Interrupted:

@@ -77,7 +77,29 @@ namespace Fastway.Sessions
                 throw new InvalidOperationException("The session is over: " + End);
             }
             TransportLost(now);
-            return new ArraySegment<byte>(FirstMessage());
+            var attempt = NewAttempt();
+            Use(attempt);
+            return new ArraySegment<byte>(attempt.Hello);
+        }
+
+        /// <summary>Makes the first message of one more transport, beside one that has no reply. It is of no use any more when
+        /// a transport carries the session.</summary>
+        public Attempt ConnectBeside()
+        {
+            if (End != null || IsLive)
+            {
+                throw new InvalidOperationException("The session needs no transport: " + End);
+            }
+            return NewAttempt();
+        }
+
+        /// <summary>The transport of this attempt, which is answered, takes the place of the one that has no reply: from now on
+        /// its bytes are received.</summary>
+        public void GoOnBy(Attempt attempt)
+        {
+            Inbox.Forget();
+            DropTransport();
+            Use(attempt);
         }
 
         /// <summary>The transport has ended or failed. Without one, nothing happens.</summary>
@@ -202,7 +224,11 @@ namespace Fastway.Sessions
         /// are of use.</summary>
         public abstract ulong Progress { get; }
 
-        protected abstract byte[] FirstMessage();
+        /// <summary>An open, or a resume where there is something to resume.</summary>
+        protected abstract Attempt NewAttempt();
+
+        /// <summary>What is received next is the reply to this one.</summary>
+        protected abstract void Use(Attempt attempt);
 
         /// <summary>Forgets the transport, live or not.</summary>
         protected abstract void DropTransport();

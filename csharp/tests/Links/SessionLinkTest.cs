@@ -304,6 +304,75 @@ namespace Fastway.Tests.Links
             Says(LostReason.TooSlow, "the receiver was too slow");
         }
 
+        [Test]
+        public void A_resume_that_nobody_answers_gets_another_attempt_beside_it()
+        {
+            Open(NeverInTime());
+            Exchange();
+            for (var silent = 1; silent <= 2; silent++)
+            {
+                AreSilent(silent);
+                _made.Last().Cut();
+                Run(5 * 1000);
+                Assert.IsTrue(_link.IsLive, "behind {0} silent ones", silent);
+                Exchange();
+            }
+        }
+
+        [Test]
+        public void An_open_that_nobody_answers_gets_another_attempt_beside_it()
+        {
+            AreSilent(1);
+            Connect(Role.Client, NeverInTime());
+            Run(2 * 1000);
+            Assert.IsTrue(_link.IsLive);
+            Assert.AreEqual(2, _made.Count);
+            Exchange();
+        }
+
+        [Test]
+        public void There_are_only_a_few_attempts_at_a_time_and_their_delays_double()
+        {
+            Open(NeverInTime());
+            Exchange();
+            AreSilent(int.MaxValue);
+            var made = _made.Count;
+            _made.Last().Cut();
+            Run(450);
+            Assert.That(_made.Count - made, Is.InRange(1, 2));
+            Run(60 * 1000);
+            Assert.AreEqual(3, _made.Count - made);
+        }
+
+        [Test]
+        public void No_attempt_is_made_beside_others_before_the_time_that_an_overloaded_gateway_has_named()
+        {
+            var session = NeverInTime();
+            session.LongestPause = TimeSpan.FromSeconds(10);
+            Open(session);
+            Exchange();
+            Overload(5000);
+            _made.Last().Cut();
+            RunToTheNextAttempt();
+            var before = _now;
+            RunToTheNextAttempt();
+            Assert.That(_now - before, Is.InRange(5000, 7500 + 5));
+        }
+
+        /// <summary>An attempt is waited for as long as the session may wait: only another one beside it brings it back.</summary>
+        private static SessionOptions NeverInTime()
+        {
+            var session = SessionOptions.Secure(null);
+            session.AttemptTimeout = TimeSpan.FromHours(1);
+            return session;
+        }
+
+        /// <summary>So many transports that are made from now on answer nothing; behind them is the acceptor.</summary>
+        private void AreSilent(int count)
+        {
+            _listens = () => count-- > 0 ? ScriptedTransport.Waiting() : ScriptedTransport.To(_acceptor);
+        }
+
         private void Connect(Role role, SessionOptions session)
         {
             var options = new EndPointOptions { Session = session };

@@ -213,7 +213,9 @@ async fn exchange(stage: &Stage, line: Line, connection: &mut Connection<ServerI
             sent += 1;
             connection.send(script.message(line, sent)).await.with_context(at)?;
         }
+        let since = Instant::now();
         let came = timeout(PATIENCE, connection.recv()).await;
+        counts.longest_wait.reach(since.elapsed());
         let came = came.map_err(|_| anyhow!("did not come back within {PATIENCE:?}")).with_context(at)?;
         let Some(came) = came else { return Err(anyhow!(connection.closed().await)).with_context(at) };
         script.compare(line, due, &came).map_err(|fault| anyhow!("{fault}")).with_context(at)?;

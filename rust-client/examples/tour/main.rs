@@ -113,6 +113,8 @@ async fn visit(ours: &mut Option<Gateway>, source: Source, script: Script, optio
     if chaos {
         let resumes = Grouped(counts.resumes.get());
         print_now(&format!("{resumes} times a player's link was cut or fell silent, and went on\n"));
+        let longest = counts.longest_wait.get().as_secs_f64();
+        print_now(&format!("no player waited longer than {longest:.1} s for a message\n"));
     }
     if let Some(bytes) = ours.as_ref().and_then(Gateway::peak_resident_bytes) {
         print_now(&format!("the gateway never had more than {} MiB of memory\n", bytes.div_ceil(MIB)));

@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) bytes: Count,
     /// How often a player whose connection was gone came back.
     pub(crate) resumes: Count,
+    /// How long a player waited for a message, at most.
+    pub(crate) longest_wait: Longest,
 }
 
 /// One count.
@@ -36,6 +38,20 @@ impl Count {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The longest of some times.
+#[derive(Debug, Default)]
+pub(crate) struct Longest(AtomicU64);
+
+impl Longest {
+    pub(crate) fn reach(&self, time: Duration) {
+        self.0.fetch_max(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -34,7 +34,9 @@ pub struct SessionConfig {
     /// below 400 ms, and after a refusal below 100 ms. A gateway that is overloaded says when to come again: the delay is
     /// as long as that, if that is not above the longest one, and up to half of it more. Default: from 50 ms to 2 s.
     pub backoff: Backoff,
-    /// Longest time of one attempt: the TCP connection and the gateway's reply. Default 3 s.
+    /// Longest time of one attempt: the TCP connection and the gateway's reply. An attempt that nothing answers gets another
+    /// one beside it long before, after a quarter of a second to a second (longer where attempts take long), and that one after
+    /// twice as long; the first that is answered wins. Default 3 s.
     pub attempt_timeout: Duration,
     /// A transport on which the gateway is silent for so long is replaced. The link is pinged at least so often, if
     /// `ping_interval` is set at all, so a black hole is noticed within twice this time. It takes the place of

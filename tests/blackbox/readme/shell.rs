@@ -51,6 +51,7 @@ const VARYING: &[&[&str]] = &[
     &["# players with # connections: # messages there and back in # s, # a second"],
     &["# MiB compared: every byte and the order are right"],
     &["# times a player's link was cut or fell silent, and went on"],
+    &["no player waited longer than # s for a message"],
     &["the gateway never had more than # MiB of memory"],
     // The public key that `fastway keygen` prints.
     &["#"],

@@ -86,16 +86,20 @@ namespace Fastway.Sessions.Legacy
             _transport = null;
         }
 
-        protected override byte[] FirstMessage()
+        protected override Attempt NewAttempt()
         {
             if (_shared != null)
             {
-                _transport = new Transport(null);
-                return LegacyMessages.GoOn(_shared.Id, _written, _read, _shared.Key);
+                var goOn = LegacyMessages.GoOn(_shared.Id, _written, _read, _shared.Key);
+                return new LegacyAttempt(goOn, new Transport(null));
             }
             var pair = new DiffieHellman64(Random);
-            _transport = new Transport(pair);
-            return LegacyMessages.NewSession(pair.Public);
+            return new LegacyAttempt(LegacyMessages.NewSession(pair.Public), new Transport(pair));
+        }
+
+        protected override void Use(Attempt attempt)
+        {
+            _transport = ((LegacyAttempt)attempt).Transport;
         }
 
         protected override Fault Read(long now)
@@ -253,6 +257,22 @@ namespace Fastway.Sessions.Legacy
             public Rc4 Writing { get; }
 
             public Rc4 Reading { get; }
+        }
+
+        private sealed class LegacyAttempt : Attempt
+        {
+            public LegacyAttempt(byte[] hello, Transport transport)
+                : base(hello)
+            {
+                Transport = transport;
+            }
+
+            public Transport Transport { get; }
+
+            public override bool IsAnswered(byte[] bytes, int count)
+            {
+                return count >= LegacyMessages.ReplyBytes;
+            }
         }
 
         private sealed class Transport

@@ -109,31 +109,37 @@ namespace Fastway.Sessions.Secure
             }
         }
 
+        protected override void Use(Attempt attempt)
+        {
+            _pending = ((SecureAttempt)attempt).Handshake;
+        }
+
         /// <summary>An open, or a resume as soon as there is a ticket.</summary>
-        protected override byte[] FirstMessage()
+        protected override Attempt NewAttempt()
         {
             var ephemeral = Random.Draw(X25519.KeyBytes);
             byte[] head, payload;
+            Handshake handshake;
             if (_ticket == null)
             {
                 head = _pinnedKey == null
                     ? Messages.OpenHead(PatternNn, NnBytes)
                     : Messages.OpenHead(PatternNk, NkBytes);
                 payload = Nothing;
-                _pending = Handshake.Open(_pinnedKey, Messages.Prologue(head), ephemeral);
+                handshake = Handshake.Open(_pinnedKey, Messages.Prologue(head), ephemeral);
             }
             else
             {
                 head = Messages.ResumeHead(_ticket.Id, checked(++_attempt), ResumeBytes);
                 payload = Messages.Count(_incoming.Received);
-                _pending = Handshake.Resume(_ticket.Secret, Messages.Prologue(head), ephemeral);
+                handshake = Handshake.Resume(_ticket.Secret, Messages.Prologue(head), ephemeral);
             }
-            var message = _pending.Write(payload);
+            var message = handshake.Write(payload);
             if (message == null)
             {
                 throw new InvalidOperationException("The pinned key is no public key of anybody.");
             }
-            return Bytes.Concat(head, message);
+            return new SecureAttempt(Bytes.Concat(head, message), handshake);
         }
 
         protected override Fault Read(long now)

@@ -1,0 +1,75 @@
+using System;
+using Fastway.Sessions;
+using Fastway.Transports;
+
+namespace Fastway.Links
+{
+    /// <summary>An attempt beside another one: a transport, and what came by it in answer to the first message.</summary>
+    internal sealed class Try
+    {
+        /// <summary>More than a reply; what follows it is read when the session goes on by this transport.</summary>
+        private const int MostReplyBytes = 2048;
+
+        private readonly byte[] _reply = new byte[MostReplyBytes];
+        private int _replyBytes;
+        private int _sent;
+
+        public Try(Transport transport, long now)
+        {
+            Transport = transport;
+            Began = now;
+        }
+
+        public Transport Transport { get; }
+
+        /// <summary>Null until the transport is open.</summary>
+        public Attempt Attempt { get; private set; }
+
+        public long Began { get; }
+
+        public ArraySegment<byte> Reply
+        {
+            get { return new ArraySegment<byte>(_reply, 0, _replyBytes); }
+        }
+
+        public bool IsAnswered
+        {
+            get { return Attempt != null && Attempt.IsAnswered(_reply, _replyBytes); }
+        }
+
+        public bool HasEnded
+        {
+            get { return Transport.HasEnded || _replyBytes == MostReplyBytes; }
+        }
+
+        public void Step(Session session, long now)
+        {
+            Transport.Step(now);
+            if (!Transport.IsOpen)
+            {
+                return;
+            }
+            Attempt = Attempt ?? session.ConnectBeside();
+            var hello = Attempt.Hello;
+            if (_sent < hello.Length)
+            {
+                _sent += Transport.Write(new ArraySegment<byte>(hello, _sent, hello.Length - _sent));
+            }
+            int count;
+            while (!IsAnswered && _replyBytes < MostReplyBytes
+                && (count = Transport.Read(new ArraySegment<byte>(_reply, _replyBytes, MostReplyBytes - _replyBytes))) > 0)
+            {
+                _replyBytes += count;
+            }
+        }
+
+        public void Close()
+        {
+            Transport.Close();
+            if (Attempt != null)
+            {
+                Attempt.Forget();
+            }
+        }
+    }
+}
