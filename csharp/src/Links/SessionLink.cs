@@ -397,6 +397,10 @@ namespace Fastway.Links
                 // The gateway is there, and has said when to come again.
                 _beside.Close();
             }
+            if (retryAfter > 0)
+            {
+                _beside.Slow();
+            }
             DropTransport();
             if (wasOfUse)
             {

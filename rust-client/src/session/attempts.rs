@@ -7,23 +7,27 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_session::{Dialer, Settled, TransportId, Wanted};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::tcp::{TimeLimit, tcp};
 use crate::{Backoff, ConnectError, ConnectStep};
 
 /// Attempts at a time.
 const MOST: usize = 3;
-/// Bounds of the longest delay between an attempt and the one beside it, for the first such delay. The real one is drawn from
-/// the upper half.
-const FIRST_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(1));
-/// The first delay in times of an answered attempt: between the bounds, and when attempts take long.
-const ANSWERS: u32 = 8;
-const SLOW_ANSWERS: u32 = 3;
+/// The longest delay between an attempt and the first one beside it, of which the real one is drawn from the upper half; and the
+/// same in times of an answered attempt, where that is longer. A crowd that comes back at once is answered within a second or two,
+/// and should not have asked twice by then.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const ANSWERS: u32 = 3;
+/// Least time for which attempts stay beside one that was answered; else two round trips, as connecting takes one.
+const LEAST_TRIAL: Duration = Duration::from_millis(50);
+/// Before an attempt was answered there is none beside it.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Those that are under way. Dropping it gives them up.
 pub(super) struct Attempts {
@@ -33,12 +37,15 @@ pub(super) struct Attempts {
     answered_after: Option<Duration>,
     /// The address that it went to: behind a name there may be several gateways, and only one knows the session.
     gateway: Option<SocketAddr>,
+    /// Until then a newer attempt may turn out to have taken the place of the answered one at the gateway, which closes that.
+    trial_ends: Instant,
 }
 
 /// An attempt that is over.
 pub(super) struct Attempted {
     pub(super) outcome: Outcome,
-    peer: Option<SocketAddr>,
+    /// Where it went to, and how long connecting took.
+    connected: Option<(SocketAddr, Duration)>,
     took: Duration,
 }
 
@@ -57,7 +64,7 @@ pub(super) enum Outcome {
 
 impl Attempts {
     pub(super) fn new(dialer: Dialer<TcpStream>) -> Self {
-        Self { dialer, running: JoinSet::new(), answered_after: None, gateway: None }
+        Self { dialer, running: JoinSet::new(), answered_after: None, gateway: None, trial_ends: Instant::now() + FAR }
     }
 
     /// Where the session is.
@@ -77,10 +84,8 @@ impl Attempts {
 
     /// The delays before attempts beside others, for a session that has none so far.
     pub(super) fn delays(&self, longest: Duration) -> Backoff {
-        let (least, most) = FIRST_DELAY;
-        let first = self.answered_after.map_or(most, |took| {
-            (took.saturating_mul(ANSWERS)).clamp(least, most.max(took.saturating_mul(SLOW_ANSWERS)))
-        });
+        let slow = self.answered_after.unwrap_or_default().saturating_mul(ANSWERS);
+        let first = FIRST_DELAY.max(slow);
         Backoff::new(first, longest)
     }
 
@@ -105,14 +110,24 @@ impl Attempts {
     }
 
     fn learn(&mut self, attempted: &Attempted) {
-        if let (Outcome::Live, Some(peer)) = (&attempted.outcome, attempted.peer) {
+        if let (Outcome::Live, Some((peer, after))) = (&attempted.outcome, attempted.connected) {
             self.gateway = Some(peer);
             self.answered_after = Some(attempted.took);
+            self.trial_ends = Instant::now() + LEAST_TRIAL.max(after.saturating_mul(2));
         }
     }
 
+    /// When attempts beside the one that was answered are of no use any more.
+    pub(super) fn trial_ends(&self) -> Instant {
+        self.trial_ends
+    }
+
+    pub(super) fn is_trial_over(&self) -> bool {
+        self.trial_ends <= Instant::now()
+    }
+
     pub(super) fn give_up_all(&mut self) {
-        self.running.abort_all();
+        self.running = JoinSet::new();
     }
 }
 
@@ -123,10 +138,10 @@ async fn attempt(
     instead_of: Option<TransportId>,
 ) -> Attempted {
     let began = Instant::now();
-    let mut peer = None;
+    let mut connected = None;
     let tried = async {
         let transport = tcp(addr, &limit).await?;
-        peer = transport.peer_addr().ok();
+        connected = transport.peer_addr().ok().map(|peer| (peer, began.elapsed()));
         let attempt = dialer.attempt(transport, instead_of).await;
         limit.wait(ConnectStep::Session, attempt.settled()).await
     };
@@ -136,5 +151,5 @@ async fn attempt(
         Ok(Settled::Over) => Outcome::Over,
         Err(error) => Outcome::Unanswered(error),
     };
-    Attempted { outcome, peer, took: began.elapsed() }
+    Attempted { outcome, connected, took: began.elapsed() }
 }

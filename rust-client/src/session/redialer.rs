@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastway_session::{Fault, Status, Supplier, TransportId, Wanted};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Shared;
 use super::attempts::{Attempted, Attempts, Outcome};
@@ -62,11 +62,14 @@ impl Redialer {
 
     async fn needed(&mut self) -> Result<Need, Over> {
         loop {
+            // Those that were begun beside the one that was answered first.
+            if self.attempts.is_trial_over() {
+                self.attempts.give_up_all();
+            }
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
-                // One that was begun beside the one that was answered first.
-                _ = self.attempts.next_over() => {}
+                _ = timeout_at(self.attempts.trial_ends(), self.attempts.next_over()), if !self.attempts.is_empty() => {}
             }
         }
     }
@@ -146,6 +149,10 @@ impl Redialer {
         let after_pause = Instant::now() + self.pauses.next();
         if failure.is_refusal() {
             way.not_before = after_pause;
+        }
+        if matches!(failure, Failure::Overloaded { .. }) {
+            // It is there, and slow.
+            way.delays = Backoff::new(self.attempt_timeout, self.attempt_timeout);
         }
         way.next_at = after_pause.max(way.not_before);
     }
