@@ -394,6 +394,7 @@ func (s *Stream) Reconnect() error {
 		s.lost(s.live, ErrReconnect)
 	}
 	s.pauses.reset()
+	s.where = where{}
 	return nil
 }
 
