@@ -435,6 +435,37 @@ namespace Fastway.Tests.Links
         }
 
         [Test]
+        public void Refusals_of_a_legacy_session_leave_the_attempt_that_they_are_beside()
+        {
+            var acceptor = new LegacyAcceptor(false, new SeededRandom(6));
+            var session = SessionOptions.Legacy(false);
+            session.AttemptTimeout = TimeSpan.FromHours(1);
+            _listens = () => ScriptedTransport.To(acceptor);
+            Connect(Role.Client, session);
+            Run(10);
+            Assert.IsTrue(_link.IsLive);
+            var isFirst = true;
+            _listens = () =>
+            {
+                var made = isFirst ? ScriptedTransport.To(acceptor) : ScriptedTransport.Saying(new byte[24]);
+                made.IsHeld = isFirst;
+                isFirst = false;
+                return made;
+            };
+            var first = _made.Count;
+            _made.Last().Cut();
+            for (var ms = 0; ms < 5000 && _made.Count < first + 3; ms++)
+            {
+                Run(1);
+            }
+            Assert.Less(first + 2, _made.Count, "two were refused");
+            Assert.IsFalse(_made[first].HasEnded);
+            _made[first].IsHeld = false;
+            Run(2);
+            Assert.IsTrue(_link.IsLive);
+        }
+
+        [Test]
         public void A_change_of_the_network_gives_up_as_many_attempts_as_may_be()
         {
             Open(NeverInTime());
