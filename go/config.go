@@ -74,6 +74,8 @@ type Config struct {
 	// Hooks are called when something happens, for metrics.
 	Hooks Hooks
 
+	// dialsTCP: Dial is the default, which reaches the same gateway again by the address of the connection's other end.
+	dialsTCP bool
 	// beyondPacket has a payload of MaxPacket be sent, as the original does: a gateway with a larger MaxPacket takes it.
 	beyondPacket bool
 	// silence is the original's way to hear of a silent gateway.
@@ -169,7 +171,7 @@ func (r role) with(cfg Config) (Config, error) {
 	cfg.Session = cfg.Session.with(defaults.Session)
 	orElse(&cfg.PingInterval, cfg.Session.pingInterval())
 	if cfg.Dial == nil {
-		cfg.Dial = dialTCP
+		cfg.Dial, cfg.dialsTCP = dialTCP, true
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -40,9 +40,9 @@ type SessionConfig struct {
 	// Send waits at the bound. A legacy one keeps the last bytes sent, and is lost when more than those did not arrive.
 	// Default 256 KiB for a client, 1 MiB for a server; at least 64 KiB for a secure session.
 	ReplayBytes int
-	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before, after half
-	// a second to a second (longer where attempts take long), and that one after twice as long; the first that is
-	// answered wins. Default 10 s.
+	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before: without a
+	// TCP connection after half a second to a second, with one after 1 to 1.5 s (longer where attempts take long). The
+	// next comes after twice as long; the first that is answered wins. Default 10 s.
 	HandshakeTimeout time.Duration
 	// WaitTimeout is for how long a legacy session tries to go on; it should be the gateway's …SnetWaitTimeout. A secure
 	// session is told by the gateway. Default 60 s.
@@ -187,6 +187,9 @@ func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config
 		Pause:          cfg.Session.Backoff.nth,
 		LongestPause:   cfg.Session.Backoff.longest(),
 		OnEvent:        events.tell,
+	}
+	if cfg.dialsTCP {
+		opts.DialPeer = func(ctx context.Context, peer net.Addr) (net.Conn, error) { return cfg.Dial(ctx, peer.String()) }
 	}
 	switch cfg.Session.Protocol {
 	case SecureSession:

@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.Net;
 using System.Threading;
 using Fastway.EndPoints;
 using Fastway.Links;
@@ -432,8 +433,16 @@ namespace Fastway
             var admission = new Admission(role, options.Session);
             var link = options.Session == null
                 ? (Link)new PlainLink(new SocketTransport(target))
-                : new SessionLink(options, admission, () => new SocketTransport(target), Clock.Now);
+                : new SessionLink(options, admission, known => SocketTo(known, target), Clock.Now);
             return new EndPoint(options, role, serverId, authKey, link);
+        }
+
+        /// <summary>To this address of the target; null has its name looked up.</summary>
+        private static SocketTransport SocketTo(IPAddress address, Address target)
+        {
+            return address == null
+                ? new SocketTransport(target)
+                : new SocketTransport(new[] { address }, target.Port);
         }
 
         /// <summary>Pings alone bound the wait for the first answer, as they bound the wait for every other one.</summary>

@@ -43,8 +43,10 @@ namespace Fastway
 
         /// <summary>
         /// Bounds one attempt: the look-up, the connection and the answer. One that nothing answers gets another one beside it
-        /// long before, after half a second to a second (longer where attempts take long), and that one after twice as
-        /// long; the first that is answered wins. Default 3 s.
+        /// long before: without a TCP connection after half a second to a second, with one after 1 to 1.5 s (longer
+        /// where attempts take long). The next comes after twice as long; the first that is answered wins. They go to the
+        /// address of the gateway that has the session, and to the name, which may lead to another gateway, only where that
+        /// address gives no TCP connection. Default 3 s.
         /// </summary>
         public TimeSpan AttemptTimeout { get; set; }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Net;
 using System.Threading;
 using Fastway.Crypto;
 using Fastway.Sessions;
@@ -34,7 +35,8 @@ namespace Fastway.Links
         private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
         private readonly Admission _admission;
-        private readonly Func<Transport> _connect;
+        private readonly Func<IPAddress, Transport> _connect;
+        private readonly Whereabouts _whereabouts = new Whereabouts();
         private readonly Session _session;
         private readonly bool _isLegacy;
         private readonly Pauses _pauses;
@@ -58,6 +60,10 @@ namespace Fastway.Links
         private long _attemptBegan;
         private long _attemptEnds;
         private long _nextAttempt;
+
+        /// <summary>The gateway has refused an attempt, and is not to be asked before.</summary>
+        private long _notBefore;
+
         private long _liveSince;
 
         /// <summary>What had got through when the last transport was lost.</summary>
@@ -83,8 +89,9 @@ namespace Fastway.Links
         /// <summary>Why it is over; it becomes the failure when the stream was read to its end.</summary>
         private LinkException _over;
 
-        /// <summary>A session over what the function connects, whenever a transport is needed.</summary>
-        public SessionLink(EndPointOptions options, Admission admission, Func<Transport> connect, long now)
+        /// <summary>A session over what the function connects, whenever a transport is needed: to an address at which the
+        /// gateway was before, or to wherever its name leads for null.</summary>
+        public SessionLink(EndPointOptions options, Admission admission, Func<IPAddress, Transport> connect, long now)
         {
             _admission = admission;
             _connect = connect;
@@ -95,8 +102,8 @@ namespace Fastway.Links
             _refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
             _longestPause = (long)options.Session.LongestPause.TotalMilliseconds;
             _attemptTimeout = (long)options.Session.AttemptTimeout.TotalMilliseconds;
-            _beside = new Beside(connect, options.Session.AttemptTimeout, random);
-            _nextAttempt = now;
+            _beside = new Beside(NewTransport, options.Session.AttemptTimeout, random);
+            _nextAttempt = _notBefore = now;
         }
 
         public override bool IsLive
@@ -247,7 +254,14 @@ namespace Fastway.Links
             _beside.Reset();
             Lose(now);
             _pauses.Reset();
-            _nextAttempt = now;
+            _whereabouts.Reset();
+            _nextAttempt = _notBefore = now;
+        }
+
+        private Transport NewTransport(long now)
+        {
+            var hasConnection = (_transport != null && _transport.IsOpen) || _beside.HasConnection;
+            return _connect(_whereabouts.Next(hasConnection, now));
         }
 
         private void KeepConnected(long now)
@@ -263,7 +277,7 @@ namespace Fastway.Links
                 {
                     return;
                 }
-                _transport = _connect();
+                _transport = NewTransport(now);
                 _attemptBegan = now;
                 _attemptEnds = now + _attemptTimeout;
                 _beside.Begin(now);
@@ -292,15 +306,38 @@ namespace Fastway.Links
                 return;
             }
             // What is not read yet lies where the next bytes go to.
-            var answered = _stream.Count == 0 ? _beside.Step(_session, now) : null;
-            if (answered != null)
+            var over = _stream.Count == 0 ? _beside.Step(_session, now) : null;
+            if (over != null && over.IsAnswered && !over.IsRefused)
             {
-                GoOnBy(answered, now);
+                GoOnBy(over, now);
+            }
+            else if (over != null)
+            {
+                FailedBeside(over, now);
             }
             else if (_transport != null)
             {
-                _beside.BeginIfDue(now);
+                _beside.BeginIfDue(_transport.IsOpen, now);
             }
+        }
+
+        /// <summary>An attempt beside others was refused, or has ended. They go on: a gateway that is full refuses one of
+        /// them for the sake of another.</summary>
+        private void FailedBeside(Try failed, long now)
+        {
+            _whereabouts.Failed(failed.Transport);
+            if (failed.IsRefused)
+            {
+                _session.RefusedBeside(failed.Reply.Array, now);
+                SeeEvents(now);
+                if (_refusal != NoRefusal && _refusal != Status.StaleAttempt)
+                {
+                    PauseAfter(failed.Transport, IsRefusedForGood, now);
+                }
+                _refusal = NoRefusal;
+                _retryAfter = 0;
+            }
+            failed.Close();
         }
 
         private void GoOnBy(Try answered, long now)
@@ -324,6 +361,8 @@ namespace Fastway.Links
         {
             _liveSince = now;
             _wasLive = true;
+            _notBefore = now;
+            _whereabouts.Carries(_transport);
             _beside.AnsweredAfter = Math.Max(1, now - _attemptBegan);
             _beside.Close();
             _beside.Reset();
@@ -391,30 +430,37 @@ namespace Fastway.Links
             // The end may be what makes a refusal of the bytes before it.
             SeeEvents(now);
             var isTurnedAway = IsRefusedForGood || FailedToOpen(now);
-            var retryAfter = _retryAfter;
-            if (_refusal != NoRefusal)
-            {
-                // The gateway is there, and has said when to come again.
-                _beside.Close();
-            }
-            if (retryAfter > 0)
-            {
-                _beside.Slow();
-            }
-            DropTransport();
+            _whereabouts.Failed(_transport);
             if (wasOfUse)
             {
                 _pauses.Reset();
-                _nextAttempt = now;
-            }
-            else if (retryAfter > 0)
-            {
-                _nextAttempt = now + _pauses.AfterOverload(retryAfter);
+                _nextAttempt = _notBefore = now;
             }
             else
             {
-                _nextAttempt = now + (isTurnedAway ? _refusalPauses : _pauses).Next();
+                PauseAfter(_transport, isTurnedAway, now);
             }
+            DropTransport();
+        }
+
+        /// <summary>Puts the next attempt off, after one by this transport. What another gateway says is no reason to wait for
+        /// the right one.</summary>
+        private void PauseAfter(Transport transport, bool isTurnedAway, long now)
+        {
+            var isElsewhere = _refusal != NoRefusal && _whereabouts.IsRefusedElsewhere(transport, now);
+            var pause = isElsewhere ? _refusalPauses.Next()
+                : _retryAfter > 0 ? _pauses.AfterOverload(_retryAfter)
+                : (isTurnedAway ? _refusalPauses : _pauses).Next();
+            if (!isElsewhere && (IsRefusedForGood || _retryAfter > 0))
+            {
+                _notBefore = now + pause;
+            }
+            if (!isElsewhere && _retryAfter > 0)
+            {
+                _beside.Slow();
+            }
+            _nextAttempt = Math.Max(now + pause, _notBefore);
+            _beside.BeginAt(_nextAttempt);
         }
 
         /// <summary>
@@ -441,7 +487,8 @@ namespace Fastway.Links
             {
                 return false;
             }
-            if (++_failedOpenings >= FailuresBelieved || isChallenged)
+            _failedOpenings++;
+            if ((_failedOpenings >= FailuresBelieved && _beside.IsEmpty) || isChallenged)
             {
                 _over = _over ?? _admission.NotOpened(_replyBytes);
             }

@@ -27,6 +27,12 @@ namespace Fastway.Links
 
         public long Began { get; }
 
+        /// <summary>The answer is a refusal.</summary>
+        public bool IsRefused
+        {
+            get { return IsAnswered && Attempt.IsRefusedBy(_reply); }
+        }
+
         public ArraySegment<byte> Reply
         {
             get { return new ArraySegment<byte>(_reply, 0, _replyBytes); }

@@ -14,6 +14,9 @@ namespace Fastway.Sessions
         /// <summary>Whether these bytes are a whole reply, or more.</summary>
         public abstract bool IsAnswered(byte[] bytes, int count);
 
+        /// <summary>Whether a whole reply refuses it.</summary>
+        public abstract bool IsRefusedBy(byte[] reply);
+
         /// <summary>It is of no more use.</summary>
         public virtual void Forget()
         {

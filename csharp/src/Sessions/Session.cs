@@ -102,6 +102,9 @@ namespace Fastway.Sessions
             Use(attempt);
         }
 
+        /// <summary>An attempt beside another one has this whole reply, and is refused by it. The others go on.</summary>
+        public abstract void RefusedBeside(byte[] reply, long now);
+
         /// <summary>The transport has ended or failed. Without one, nothing happens.</summary>
         public void TransportLost(long now)
         {

@@ -192,6 +192,7 @@ namespace Fastway.Transports
                 _socket.EndConnect(_connecting);
                 _socket.Blocking = false;
                 _socket.NoDelay = true;
+                Peer = _found[_next - 1];
                 IsOpen = true;
             }
             catch (SocketException)

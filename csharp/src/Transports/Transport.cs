@@ -1,4 +1,5 @@
 using System;
+using System.Net;
 
 namespace Fastway.Transports
 {
@@ -16,6 +17,10 @@ namespace Fastway.Transports
 
         /// <summary>Why it ended; null when the other side closed it.</summary>
         public Exception Error { get; private set; }
+
+        /// <summary>The address of the other end, also after the end; null if there was no connection, or it is of no kind that
+        /// can be made again by an address.</summary>
+        public IPAddress Peer { get; protected set; }
 
         /// <summary>Goes on with what takes several turns: looking up the address, connecting.</summary>
         public virtual void Step(long now)

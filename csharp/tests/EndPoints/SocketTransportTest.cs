@@ -30,6 +30,7 @@ namespace Fastway.Tests.EndPoints
                     Thread.Sleep(1);
                 }
                 Assert.IsTrue(transport.IsOpen, Convert.ToString(transport.Error));
+                Assert.AreEqual(IPAddress.Loopback, transport.Peer);
                 transport.Close();
             }
         }

@@ -1,4 +1,5 @@
 using System;
+using System.Net;
 using System.Net.Sockets;
 using Fastway.Crypto;
 using Fastway.Tests.Sessions.Acceptors;
@@ -13,6 +14,8 @@ namespace Fastway.Tests.Links
         private readonly byte[] _words;
         private readonly bool _isDead;
         private readonly bool _closes;
+        private bool _isLost;
+        private IPAddress _address;
 
         private ScriptedTransport(Acceptor acceptor, byte[] words, bool isDead, bool closes)
         {
@@ -28,6 +31,12 @@ namespace Fastway.Tests.Links
         public static ScriptedTransport Dead()
         {
             return new ScriptedTransport(null, null, true, false);
+        }
+
+        /// <summary>Nothing comes back.</summary>
+        public static ScriptedTransport Lost()
+        {
+            return new ScriptedTransport(null, null, false, false) { _isLost = true };
         }
 
         /// <summary>An acceptor of sessions listens.</summary>
@@ -48,6 +57,16 @@ namespace Fastway.Tests.Links
             return new ScriptedTransport(null, words, false, false);
         }
 
+        /// <summary>What it says is not to be read yet.</summary>
+        public bool IsHeld { get; set; }
+
+        /// <summary>Its other end has this address.</summary>
+        public ScriptedTransport At(string address)
+        {
+            _address = IPAddress.Parse(address);
+            return this;
+        }
+
         public void Cut()
         {
             Ended(null);
@@ -59,15 +78,16 @@ namespace Fastway.Tests.Links
             {
                 Ended(new SocketException((int)SocketError.ConnectionRefused));
             }
-            else if (!HasEnded)
+            else if (!HasEnded && !_isLost)
             {
                 IsOpen = true;
+                Peer = _address;
             }
         }
 
         public override int Read(ArraySegment<byte> into)
         {
-            if (!IsOpen)
+            if (!IsOpen || IsHeld)
             {
                 return 0;
             }

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Net;
 using Fastway.Crypto;
 using Fastway.Links;
 using Fastway.Multiplexing;
@@ -19,7 +20,11 @@ namespace Fastway.Tests.Links
 
         private readonly List<ScriptedTransport> _made = new List<ScriptedTransport>();
         private SecureAcceptor _acceptor;
+        private readonly List<IPAddress> _asked = new List<IPAddress>();
+
+        /// <summary>What listens at the address of the gateway, and where its name leads.</summary>
         private Func<ScriptedTransport> _listens;
+        private Func<ScriptedTransport> _name;
         private SessionLink _link;
         private long _now;
         private int _read;
@@ -28,10 +33,12 @@ namespace Fastway.Tests.Links
         public void Begin()
         {
             _made.Clear();
+            _asked.Clear();
             _now = 1000;
             _read = 0;
             _acceptor = new SecureAcceptor(new SeededRandom(1).Draw(32), new SeededRandom(2), World.WaitSeconds);
             _listens = () => ScriptedTransport.To(_acceptor);
+            _name = () => _listens();
         }
 
         [Test]
@@ -359,6 +366,191 @@ namespace Fastway.Tests.Links
             Assert.That(_now - before, Is.InRange(5000, 7500 + 5));
         }
 
+        [Test]
+        public void An_attempt_that_has_a_connection_is_alone_for_a_second()
+        {
+            Open(NeverInTime());
+            Exchange();
+            AreSilent(int.MaxValue);
+            _made.Last().Cut();
+            RunToTheNextAttempt();
+            var before = _now;
+            RunToTheNextAttempt();
+            Assert.That(_now - before, Is.InRange(1000, 1500 + 5));
+            before = _now;
+            RunToTheNextAttempt();
+            Assert.That(_now - before, Is.InRange(2000, 3000 + 5));
+        }
+
+        [Test]
+        public void An_attempt_without_a_connection_is_alone_for_half_a_second_at_most()
+        {
+            Open(NeverInTime());
+            Exchange();
+            _listens = ScriptedTransport.Lost;
+            _made.Last().Cut();
+            RunToTheNextAttempt();
+            var before = _now;
+            RunToTheNextAttempt();
+            Assert.That(_now - before, Is.InRange(250, 500 + 5));
+        }
+
+        [TestCase(true, false)]
+        [TestCase(true, true)]
+        [TestCase(false, false)]
+        [TestCase(false, true)]
+        public void A_refusal_of_one_attempt_leaves_the_one_beside_it(bool isOpen, bool isOlder)
+        {
+            if (!isOpen)
+            {
+                Open(NeverInTime());
+                Exchange();
+                _made.Last().Cut();
+            }
+            var first = _made.Count;
+            var refuses = isOlder;
+            _listens = () =>
+            {
+                var made = refuses ? ScriptedTransport.Saying(Status.Overloaded, 0xff, 0xff) : ScriptedTransport.To(_acceptor);
+                refuses = !refuses;
+                made.IsHeld = true;
+                return made;
+            };
+            if (isOpen)
+            {
+                Connect(Role.Client, NeverInTime());
+            }
+            for (var ms = 0; ms < 5000 && _made.Count < first + 2; ms++)
+            {
+                Run(1);
+            }
+            _made[first + (isOlder ? 0 : 1)].IsHeld = false;
+            Run(2);
+            StringAssert.Contains("the gateway is overloaded", _link.Trouble);
+            _made[first + (isOlder ? 1 : 0)].IsHeld = false;
+            Run(2);
+            Assert.IsTrue(_link.IsLive);
+            Assert.AreEqual(first + 2, _made.Count);
+            Exchange();
+        }
+
+        [Test]
+        public void Refusals_of_a_legacy_session_leave_the_attempt_that_they_are_beside()
+        {
+            var acceptor = new LegacyAcceptor(false, new SeededRandom(6));
+            var session = SessionOptions.Legacy(false);
+            session.AttemptTimeout = TimeSpan.FromHours(1);
+            _listens = () => ScriptedTransport.To(acceptor);
+            Connect(Role.Client, session);
+            Run(10);
+            Assert.IsTrue(_link.IsLive);
+            var isFirst = true;
+            _listens = () =>
+            {
+                var made = isFirst ? ScriptedTransport.To(acceptor) : ScriptedTransport.Saying(new byte[24]);
+                made.IsHeld = isFirst;
+                isFirst = false;
+                return made;
+            };
+            var first = _made.Count;
+            _made.Last().Cut();
+            for (var ms = 0; ms < 5000 && _made.Count < first + 3; ms++)
+            {
+                Run(1);
+            }
+            Assert.Less(first + 2, _made.Count, "two were refused");
+            Assert.IsFalse(_made[first].HasEnded);
+            _made[first].IsHeld = false;
+            Run(2);
+            Assert.IsTrue(_link.IsLive);
+        }
+
+        [Test]
+        public void A_change_of_the_network_gives_up_as_many_attempts_as_may_be()
+        {
+            Open(NeverInTime());
+            Exchange();
+            AreSilent(3);
+            var made = _made.Count;
+            _made.Last().Cut();
+            Run(60 * 1000 / 4);
+            Assert.AreEqual(made + 3, _made.Count);
+            _link.NetworkChanged(_now);
+            Run(2);
+            Assert.AreEqual(made + 4, _made.Count);
+            Assert.IsTrue(_link.IsLive);
+            Assert.IsTrue(_made.Skip(made).Take(3).All(given => given.HasEnded));
+        }
+
+        [Test]
+        public void A_gateway_that_is_silent_is_asked_again_and_not_another_one_behind_its_name()
+        {
+            OpenAt("10.0.0.1");
+            AreSilent(2);
+            LeadAstray();
+            _made.Last().Cut();
+            Run(5 * 1000);
+            Assert.IsTrue(_link.IsLive);
+            Assert.That(_asked.Skip(1), Is.All.EqualTo(IPAddress.Parse("10.0.0.1")));
+            Exchange();
+        }
+
+        [Test]
+        public void An_attempt_beside_one_without_a_connection_goes_where_the_name_leads()
+        {
+            OpenAt("10.0.0.1");
+            _listens = ScriptedTransport.Lost;
+            _name = () => ScriptedTransport.To(_acceptor);
+            _made.Last().Cut();
+            Run(1000);
+            Assert.IsTrue(_link.IsLive);
+            CollectionAssert.AreEqual(new[] { null, IPAddress.Parse("10.0.0.1"), null }, _asked);
+            Exchange();
+        }
+
+        [Test]
+        public void An_attempt_goes_where_the_name_leads_after_the_gateway_was_not_reached()
+        {
+            OpenAt("10.0.0.1");
+            _listens = ScriptedTransport.Dead;
+            _name = () => ScriptedTransport.To(_acceptor);
+            _made.Last().Cut();
+            Run(1000);
+            Assert.IsTrue(_link.IsLive);
+            CollectionAssert.AreEqual(new[] { null, IPAddress.Parse("10.0.0.1"), null }, _asked);
+        }
+
+        [Test]
+        public void A_name_that_leads_to_another_gateway_is_left_alone_for_a_while()
+        {
+            OpenAt("10.0.0.1");
+            _listens = ScriptedTransport.Dead;
+            LeadAstray();
+            _made.Last().Cut();
+            Run(4500);
+            Assert.AreEqual(2, _asked.Count(address => address == null));
+            Assert.Greater(_asked.Count, 8);
+            Run(10 * 1000);
+            Assert.IsNull(_link.Failure);
+            _listens = () => ScriptedTransport.To(_acceptor);
+            Run(2000);
+            Assert.IsTrue(_link.IsLive);
+        }
+
+        /// <summary>The name of the gateway leads to another one, at another address, that does not know the session.</summary>
+        private void LeadAstray()
+        {
+            _name = () => ScriptedTransport.Saying(Status.Unknown).At("10.0.0.2");
+        }
+
+        /// <summary>Opens a session with the gateway at this address.</summary>
+        private void OpenAt(string address)
+        {
+            _listens = () => ScriptedTransport.To(_acceptor).At(address);
+            Open(NeverInTime());
+            Exchange();
+        }
+
         /// <summary>An attempt is waited for as long as the session may wait: only another one beside it brings it back.</summary>
         private static SessionOptions NeverInTime()
         {
@@ -376,10 +568,11 @@ namespace Fastway.Tests.Links
         private void Connect(Role role, SessionOptions session)
         {
             var options = new EndPointOptions { Session = session };
-            _link = new SessionLink(options, new Admission(role, session), () =>
+            _link = new SessionLink(options, new Admission(role, session), address =>
             {
-                var transport = _listens();
+                var transport = address == null ? _name() : _listens();
                 _made.Add(transport);
+                _asked.Add(address);
                 return transport;
             }, _now);
         }

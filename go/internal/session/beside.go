@@ -10,16 +10,21 @@ import (
 
 // A network that drops packets without a word answers an attempt with nothing. So an attempt that has no answer after a while
 // gets another one beside it, as connections to several addresses do (RFC 8305), and the first that is answered wins. An
-// acceptor that is slow to answer must not be asked again and again by everybody: each of the delays is twice as long as the
-// one before, and there are no more than a few attempts at a time.
+// acceptor that is slow to answer must not be asked again and again by everybody. So the delay is longer where an attempt has a
+// connection, since the acceptor may be at work on it; each delay is twice as long as the one before, and there are no more than
+// a few attempts at a time.
 const (
 	// mostTries are under way at a time.
 	mostTries = 3
-	// firstDelay is the longest first delay, of which the real one is drawn from the upper half; answersWaited is the same in
-	// times of an answered attempt, where that is longer. A crowd that comes back at once is answered within a second or two, and
-	// should not have asked twice by then.
-	firstDelay    = time.Second
-	answersWaited = 3
+	// firstUnconnectedDelay is the longest first delay while no attempt has a connection, of which the real one is drawn from the
+	// upper half; answersWaited is the same in times of an answered attempt, where that is longer. A crowd that comes back at once
+	// is answered within a second or two, and should not have asked twice by then.
+	firstUnconnectedDelay = time.Second
+	answersWaited         = 3
+	// firstConnectedDelay is the first delay at least where an attempt has a connection; it is up to half longer.
+	firstConnectedDelay = time.Second
+	// answersWaitedConnected is the same in times of an answered attempt, where that is longer.
+	answersWaitedConnected = 2
 	// leastTrial is the least time for which attempts stay beside one that was answered; else two round trips, as dialing takes
 	// one.
 	leastTrial = 50 * time.Millisecond
@@ -31,30 +36,59 @@ type try struct {
 	began  time.Time
 	// dialedAfter is how long dialing took.
 	dialedAfter time.Duration
+	// known is the peer that it goes to; nil for one that goes where Dial leads.
+	known net.Addr
+	// peer is the other end of its connection; nil while there is none.
+	peer net.Addr
 }
 
 // tried is what came of an attempt: a transport, or why there is none.
 type tried struct {
 	c   *carrier
 	err error
+	// elsewhere: another peer has refused than the one that has the session.
+	elsewhere bool
 }
 
 // delays are those between an attempt and the one beside it.
-type delays struct{ next, longest time.Duration }
+type delays struct{ unconnected, connected, longest time.Duration }
 
 // firstDelays begin with the first, for an acceptor that has answered so fast last time; 0 if that is not known.
 func firstDelays(answeredAfter, longest time.Duration) delays {
-	first := max(firstDelay, answersWaited*answeredAfter)
-	return delays{min(first, longest), longest}
+	unconnected := max(firstUnconnectedDelay, answersWaited*answeredAfter)
+	connected := max(firstConnectedDelay, answersWaitedConnected*answeredAfter)
+	return delays{min(unconnected, longest), min(connected, longest), longest}
 }
 
 // slowest are all as long as they get.
-func slowest(longest time.Duration) delays { return delays{longest, longest} }
+func slowest(longest time.Duration) delays { return delays{longest, longest, longest} }
 
-func (d *delays) draw() time.Duration {
-	drawn := d.next/2 + rand.N(d.next/2+1)
-	d.next = min(2*d.next, d.longest)
-	return drawn
+// next is when an attempt that begins now gets the next one beside it.
+func (d *delays) next(now time.Time) due {
+	unconnected := d.unconnected/2 + rand.N(d.unconnected/2+1)
+	connected := d.connected + rand.N(d.connected/2+1)
+	d.unconnected, d.connected = min(2*d.unconnected, d.longest), min(2*d.connected, d.longest)
+	return due{now.Add(unconnected), now.Add(max(unconnected, connected))}
+}
+
+// due is when the next attempt may begin: while none that is under way has a connection, and while one has.
+type due struct{ unconnected, connected time.Time }
+
+func dueAt(t time.Time) due { return due{t, t} }
+
+// waitFor is how long it is until then, as it looks now: an attempt that gets its connection puts that off.
+func (s *Stream) waitFor(d due) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hasConnection() {
+		return time.Until(d.connected)
+	}
+	return time.Until(d.unconnected)
+}
+
+// hasConnection tells whether an attempt that is under way has one.
+func (s *Stream) hasConnection() bool {
+	return slices.ContainsFunc(s.tries, func(t *try) bool { return t.peer != nil })
 }
 
 // begin begins an attempt, by a transport that there is already or by one that it dials. The newest comes last.
@@ -63,6 +97,9 @@ func (s *Stream) begin(ctx context.Context, conn net.Conn) {
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.HandshakeTime)
 	t := &try{cancel: cancel, began: time.Now()}
+	if conn == nil && s.opts.DialPeer != nil {
+		t.known = s.where.next(s.remote, s.hasConnection(), t.began)
+	}
 	s.tries = append(s.tries, t)
 	go s.attempt(ctx, t, conn)
 }
@@ -85,9 +122,9 @@ func (s *Stream) attempt(ctx context.Context, t *try, conn net.Conn) {
 		}
 		return
 	}
-	s.attempted(t, c, err)
+	elsewhere := s.attempted(t, c, err)
 	select {
-	case s.outcomes <- tried{c, err}:
+	case s.outcomes <- tried{c, err, elsewhere}:
 	default:
 		// Nobody is looking for a transport.
 	}
@@ -95,16 +132,30 @@ func (s *Stream) attempt(ctx context.Context, t *try, conn net.Conn) {
 
 func (s *Stream) reach(ctx context.Context, t *try, conn net.Conn) (c *carrier, err error) {
 	if conn == nil {
-		if conn, err = s.opts.Dial(ctx); err != nil {
+		if conn, err = s.dial(ctx, t); err != nil {
 			return nil, err
 		}
 		t.dialedAfter = time.Since(t.began)
 	}
+	s.connected(t, conn)
 	if c, err = s.shakeHands(ctx, t, conn); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func (s *Stream) dial(ctx context.Context, t *try) (net.Conn, error) {
+	if t.known != nil {
+		return s.opts.DialPeer(ctx, t.known)
+	}
+	return s.opts.Dial(ctx)
+}
+
+func (s *Stream) connected(t *try, conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.peer = conn.RemoteAddr()
 }
 
 func (s *Stream) isUnderWay(t *try) bool { return slices.Contains(s.tries, t) }

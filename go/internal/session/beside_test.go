@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -109,4 +112,336 @@ func TestNoAttemptIsMadeBesideOthersBeforeTheTimeThatAnOverloadedAcceptorHasName
 	}
 	admit()
 	expectSaid(t, e.client, e.acceptor, "hello")
+}
+
+// held is a connection that gives nothing of what came before it is let go.
+type held struct {
+	net.Conn
+	letGo chan struct{}
+}
+
+func (h held) Read(p []byte) (int, error) {
+	<-h.letGo
+	return h.Conn.Read(p)
+}
+
+func hold(tb testing.TB, conn net.Conn) (h held, letGo func()) {
+	h = held{conn, make(chan struct{})}
+	letGo = sync.OnceFunc(func() { close(h.letGo) })
+	tb.Cleanup(letGo)
+	return h, letGo
+}
+
+// refusedBy is a transport whose acceptor refuses.
+func refusedBy(status Status) net.Conn {
+	return refusing([]byte{byte(status), 1, 0}, make(chan time.Time, 1))
+}
+
+// opened is what came of an open.
+type opened struct {
+	s   *Stream
+	err error
+}
+
+// openHeld opens a session by conn, of which nothing is read before letGo. The attempt beside it was refused for overload, and
+// is over, before this returns.
+func openHeld(t *testing.T, w way, conn net.Conn) (result <-chan opened, letGo func(), dials *atomic.Int32) {
+	t.Helper()
+	first, letGo := hold(t, conn)
+	dials = new(atomic.Int32)
+	attempts := make(chan context.Context, 100)
+	dial := func(ctx context.Context) (net.Conn, error) {
+		dials.Add(1)
+		attempts <- ctx
+		return refusedBy(StatusOverloaded), nil
+	}
+	results := make(chan opened, 1)
+	go func() {
+		s, err := w.open(patient(t), first, Options{HandshakeTime: patience, Dial: dial})
+		results <- opened{s, err}
+	}()
+	<-(<-attempts).Done()
+	return results, letGo, dials
+}
+
+func TestAnOpenGoesOnAfterARefusalWhileAnotherAttemptIsUnderWay(t *testing.T) {
+	base, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := ways(t)[0]
+	listener := Listen(base, w.listen)
+	t.Cleanup(func() { listener.Close() })
+	conn, err := net.Dial("tcp", base.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, letGo, dials := openHeld(t, w, conn)
+	letGo()
+	open := <-result
+	if open.err != nil {
+		t.Fatal(open.err)
+	}
+	t.Cleanup(func() { open.s.Close() })
+	acceptor, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { acceptor.Close() })
+	expectSaid(t, open.s, acceptor, "hello")
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d attempts were begun beside the first", n)
+	}
+}
+
+func TestAnOpenOfWhichAllAttemptsFailGivesTheFirstFailure(t *testing.T) {
+	result, letGo, _ := openHeld(t, ways(t)[0], refusedBy(StatusDraining))
+	letGo()
+	var refused *RefusedError
+	if open := <-result; !errors.As(open.err, &refused) || refused.Status != StatusOverloaded {
+		t.Errorf("the open gave %v", open.err)
+	}
+}
+
+func TestRefusalsOfAnOlderTicketDoNotEndASession(t *testing.T) {
+	s := newSecure(nil, 1<<16)
+	unknown := &RefusedError{Status: StatusUnknown}
+	refuse := func(answers []answer) (last error) {
+		for _, answer := range answers {
+			_, last = answer.agree(nil, unknown, time.Now())
+		}
+		return last
+	}
+	attempts := func() (made []answer) {
+		for range refusalsBelieved {
+			_, answer, err := s.hello(rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, answer)
+		}
+		return made
+	}
+	opens := attempts()
+	s.ticket = &ticket{}
+	older := attempts()
+	s.ticket = &ticket{}
+	for name, answers := range map[string][]answer{"opens": opens, "an older ticket": older} {
+		if err := refuse(answers); endOf(err) != nil {
+			t.Errorf("it ended by refusals of %s: %v", name, err)
+		}
+	}
+	if err := refuse(attempts()); endOf(err) == nil {
+		t.Errorf("it lives after %d refusals: %v", refusalsBelieved, err)
+	}
+}
+
+// neverConnects dials what drops all packets.
+func neverConnects(ctx context.Context) (net.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// dialsPeer has a stream dial the peer that it knows as it did before; before that, dial is asked.
+func dialsPeer(dial func(ctx context.Context, n int) (conn net.Conn, err error, isDone bool)) func(*Options) {
+	return func(opts *Options) {
+		opts.HandshakeTime = 10 * patience
+		n := 0
+		var mu sync.Mutex
+		opts.DialPeer = func(ctx context.Context, peer net.Addr) (net.Conn, error) {
+			mu.Lock()
+			n++
+			now := n
+			mu.Unlock()
+			if conn, err, isDone := dial(ctx, now); isDone {
+				return conn, err
+			}
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "tcp", peer.String())
+		}
+	}
+}
+
+// leadAstray has the name of the acceptor lead to another one, and counts how often.
+func (e *ends) leadAstray() *atomic.Int32 {
+	times := new(atomic.Int32)
+	e.client.opts.Dial = func(context.Context) (net.Conn, error) {
+		times.Add(1)
+		return refusedBy(StatusUnknown), nil
+	}
+	return times
+}
+
+// silent is a connection to an acceptor that says nothing.
+func silent(t *testing.T) net.Conn {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { theirs.Close() })
+	go func() { _, _ = theirs.Read(make([]byte, maxMessage)) }()
+	return ours
+}
+
+func TestAnAcceptorThatIsSilentIsAskedAgainAndNotAnotherOneBehindItsName(t *testing.T) {
+	e := meet(t, ways(t)[0], dialsPeer(func(_ context.Context, n int) (net.Conn, error, bool) {
+		return silent(t), nil, n <= 2
+	}))
+	byName := e.leadAstray()
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
+	if n := byName.Load(); n != 0 {
+		t.Errorf("%d attempts went where the name leads", n)
+	}
+}
+
+func TestAnAttemptBesideOneWithoutAConnectionGoesWhereTheNameLeads(t *testing.T) {
+	e := meet(t, ways(t)[0], dialsPeer(func(ctx context.Context, _ int) (net.Conn, error, bool) {
+		conn, err := neverConnects(ctx)
+		return conn, err, true
+	}))
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
+}
+
+func TestAnAttemptGoesWhereTheNameLeadsAfterThePeerWasNotReached(t *testing.T) {
+	e := meet(t, ways(t)[0], dialsPeer(func(context.Context, int) (net.Conn, error, bool) {
+		return nil, errors.New("no route"), true
+	}))
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
+}
+
+func TestANameThatLeadsToAnotherAcceptorIsLeftAloneForAWhile(t *testing.T) {
+	e := meet(t, ways(t)[0], dialsPeer(func(_ context.Context, n int) (net.Conn, error, bool) {
+		return nil, errors.New("no route"), n <= 3*refusalsBelieved
+	}))
+	byName := e.leadAstray()
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
+	// A machine that stands still for long may ask once more.
+	if n := byName.Load(); n >= refusalsBelieved {
+		t.Errorf("%d attempts went where the name leads", n)
+	}
+}
+
+func TestAnAttemptThatHasAConnectionIsAloneForASecond(t *testing.T) {
+	e := meet(t, ways(t)[0])
+	dialed := make(chan time.Time, 100)
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		dialed <- time.Now()
+		return silent(t), nil
+	}
+	e.client.Interrupt(net.ErrClosed)
+	first, second := <-dialed, <-dialed
+	if alone := second.Sub(first); alone < time.Second {
+		t.Errorf("another one was begun after %v", alone)
+	}
+}
+
+func TestTheDelaysBeforeAttemptsBesideOthersAreWithinTheirBounds(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct{ answeredAfter, unconnected, connected time.Duration }{
+		{0, 500 * ms, 1000 * ms},
+		{ms, 250 * ms, 1000 * ms},
+		{100 * ms, 400 * ms, 1000 * ms},
+		{time.Second, 1500 * ms, 2000 * ms},
+	} {
+		for range 100 {
+			delays := firstDelays(c.answeredAfter, 10*time.Second)
+			for _, times := range []time.Duration{1, 2} {
+				var now time.Time
+				due := delays.next(now)
+				if drawn := due.unconnected.Sub(now); drawn < times*c.unconnected || drawn > 2*times*c.unconnected {
+					t.Errorf("%v without a connection, after an answer in %v", drawn, c.answeredAfter)
+				}
+				least, most := times*c.connected, max(times*c.connected*3/2, 2*times*c.unconnected)
+				if drawn := due.connected.Sub(now); drawn < least || drawn > most {
+					t.Errorf("%v with a connection, after an answer in %v", drawn, c.answeredAfter)
+				}
+			}
+		}
+	}
+}
+
+func TestAReconnectGivesUpAsManyAttemptsAsMayBe(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.HandshakeTime = 10 * patience })
+	dial, hanging := e.client.opts.Dial, make(chan struct{}, 100)
+	var dials atomic.Int32
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		if dials.Add(1) > mostTries {
+			return dial(ctx)
+		}
+		hanging <- struct{}{}
+		return neverConnects(ctx)
+	}
+	e.client.Interrupt(net.ErrClosed)
+	for range mostTries {
+		<-hanging
+	}
+	if err := e.client.Reconnect(); err != nil {
+		t.Fatal(err)
+	}
+	expectSaid(t, e.client, e.acceptor, "hello")
+}
+
+func TestAFailureFromBeforeAReconnectDoesNotPutItOff(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.Pause = func(int) time.Duration { return time.Hour } })
+	e.client.Interrupt(net.ErrClosed)
+	e.expectEvent(t, Interrupted)
+	e.client.mu.Lock()
+	for range cap(e.client.outcomes) {
+		e.client.outcomes <- tried{err: errors.New("no route")}
+	}
+	e.client.hurry <- struct{}{}
+	e.client.mu.Unlock()
+	expectSaid(t, e.client, e.acceptor, "hello")
+}
+
+func TestAnAttemptThatWasGivenUpDoesNotReplaceTheTransport(t *testing.T) {
+	e := meet(t, ways(t)[0])
+	dial, asking := e.client.opts.Dial, make(chan func(), 1)
+	var dials atomic.Int32
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		conn, err := dial(ctx)
+		if err != nil || dials.Add(1) > 1 {
+			return conn, err
+		}
+		first, letGo := hold(t, conn)
+		asking <- letGo
+		return first, nil
+	}
+	e.client.Interrupt(net.ErrClosed)
+	letGo := <-asking
+	if err := e.client.Reconnect(); err != nil {
+		t.Fatal(err)
+	}
+	expectSaid(t, e.client, e.acceptor, "hello")
+	letGo()
+	expectSaid(t, e.client, e.acceptor, "again")
+	expectSaid(t, e.acceptor, e.client, "world")
+	e.expectEvent(t, Interrupted)
+	e.expectEvent(t, Resumed)
+	if more := len(e.events); more > 0 {
+		t.Errorf("%d more events", more)
+	}
+}
+
+func TestAnAttemptThatIsNotNeededTeachesNothing(t *testing.T) {
+	e := meet(t, ways(t)[0])
+	s := e.client
+	state := func() (time.Duration, net.Addr) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.answeredAfter, s.remote
+	}
+	took, remote := state()
+	s.begin(s.ctx, nil)
+	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isNews(over.err) {
+		t.Errorf("it gave %v", over.err)
+	}
+	if nowTook, nowRemote := state(); nowTook != took || nowRemote != remote {
+		t.Errorf("answers take %v and not %v, by %v and not %v", nowTook, took, nowRemote, remote)
+	}
+	expectSaid(t, e.client, e.acceptor, "hello")
+	if len(e.events) > 0 {
+		t.Errorf("something happened: %v", <-e.events)
+	}
 }

@@ -22,8 +22,7 @@ func OpenLegacy(ctx context.Context, conn net.Conn, encrypt bool, opts Options) 
 	return open(ctx, conn, newLegacy(encrypt, opts.ReplayBytes), opts)
 }
 
-// open opens a session, and says at once what is wrong: trying again is for sessions that exist, and for attempts that nothing
-// answers.
+// open opens a session. Trying again is for sessions that exist, and for attempts that nothing answers.
 func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*Stream, error) {
 	s := newStream(proto, opts)
 	ctx, cancel := context.WithTimeout(ctx, opts.HandshakeTime)
@@ -31,27 +30,42 @@ func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*St
 	if err := s.firstAnswer(ctx, conn); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.endTries(len(s.tries))
-		s.cancel()
+		s.finish(net.ErrClosed, &parting{aborts: true})
 		return nil, err
 	}
+	close(s.opened)
 	return s, nil
 }
 
-func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) error {
+// firstAnswer waits until the session is open. An attempt that fails says why; but an acceptor that is full may have refused it
+// for the sake of the one beside it. So it counts when none is left, and no more are begun.
+func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) (failure error) {
 	delays := firstDelays(0, s.opts.HandshakeTime)
 	s.begin(ctx, conn)
-	for s.opts.Dial != nil && s.hasRoomForTry() {
-		beside := time.NewTimer(delays.draw())
+	nextDue := delays.next(time.Now())
+	for underWay := 1; underWay > 0; {
+		var begin <-chan time.Time
+		if failure == nil && s.opts.Dial != nil && s.hasRoomForTry() {
+			begin = time.After(s.waitFor(nextDue))
+		}
 		select {
 		case first := <-s.outcomes:
-			beside.Stop()
-			return first.err
-		case <-beside.C:
-			s.begin(ctx, nil)
+			underWay--
+			if first.err == nil || endOf(first.err) != nil {
+				return first.err
+			}
+			if failure == nil {
+				failure = first.err
+			}
+		case <-begin:
+			if s.waitFor(nextDue) <= 0 {
+				underWay++
+				s.begin(ctx, nil)
+				nextDue = delays.next(time.Now())
+			}
 		}
 	}
-	return (<-s.outcomes).err
+	return failure
 }
 
 // shakeHands opens or resumes the session by a transport.
@@ -99,6 +113,10 @@ func (s *Stream) hello(by *try) ([]byte, answer, error) {
 // redial is the goroutine that gets an initiator its next transport, and tells of it. It ends when the session is carried,
 // or over.
 func (s *Stream) redial(why error) {
+	select {
+	case <-s.opened:
+	case <-s.ctx.Done():
+	}
 	for why != nil {
 		began := time.Now()
 		s.opts.OnEvent(Event{State: Interrupted, Err: why})
@@ -131,41 +149,53 @@ func (s *Stream) tellLost() {
 // carryOn tries until a transport carries the session, or it is over. The one before was lost for the reason why.
 func (s *Stream) carryOn(why error) (attempts int, err error) {
 	s.forgetOutcomes()
-	next := time.NewTimer(s.pauseAfter(why))
-	defer next.Stop()
-	delays, notBefore := s.delays(), time.Now()
+	began := time.Now()
+	nextDue, notBefore, delays := dueAt(began.Add(s.pauseAfter(why))), began, s.delays()
 	for {
 		if isCarried, err := s.isCarried(); isCarried || err != nil {
 			return attempts, err
 		}
-		var due <-chan time.Time
+		var begin <-chan time.Time
 		if s.hasRoomForTry() {
-			due = next.C
+			begin = time.After(s.waitFor(nextDue))
 		}
 		select {
-		case <-due:
-			attempts++
-			s.begin(s.ctx, nil)
-			next.Reset(delays.draw())
+		case <-begin:
+			if s.waitFor(nextDue) <= 0 {
+				attempts++
+				s.begin(s.ctx, nil)
+				nextDue = delays.next(time.Now())
+			}
 		case last := <-s.outcomes:
 			if last.err == nil || !s.isNews(last.err) {
 				continue
 			}
-			pause := s.pauseAfter(last.err)
-			if saysWhen(last.err) {
-				notBefore = time.Now().Add(pause)
+			now := time.Now()
+			pause := s.pauseAfterAttempt(last)
+			if !last.elsewhere && saysWhen(last.err) {
+				notBefore = now.Add(pause)
 			}
 			if isOverloaded(last.err) {
 				// It is there, and slow.
 				delays = slowest(s.opts.HandshakeTime)
 			}
-			next.Reset(max(pause, time.Until(notBefore)))
+			nextDue = dueAt(now.Add(max(pause, notBefore.Sub(now))))
 		case <-s.hurry:
-			delays = s.delays()
-			next.Reset(0)
+			// What came of those from before is of no interest any more.
+			s.forgetOutcomes()
+			nextDue, notBefore, delays = dueAt(time.Now()), time.Now(), s.delays()
 		case <-s.ctx.Done():
 		}
 	}
+}
+
+// pauseAfterAttempt draws the pause after an attempt that came to nothing. What another acceptor says is no reason to wait for
+// the right one.
+func (s *Stream) pauseAfterAttempt(last tried) time.Duration {
+	if last.elsewhere {
+		return jittered(longestRefusal)
+	}
+	return s.pauseAfter(last.err)
 }
 
 // forgetOutcomes is for those of attempts from before.
@@ -185,8 +215,12 @@ func (s *Stream) isCarried() (bool, error) {
 	return s.live != nil, s.end
 }
 
-// isNews is false for an attempt that a newer one has overtaken on the way to the acceptor.
+// isNews is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way to the
+// acceptor.
 func (s *Stream) isNews(why error) bool {
+	if errors.Is(why, errReplaced) {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused *RefusedError
@@ -217,14 +251,16 @@ func (s *Stream) delays() delays {
 	return firstDelays(s.answeredAfter, s.opts.HandshakeTime)
 }
 
-// attempted takes note of an attempt. It may be that another one carries the session already: then the newer one goes on.
-func (s *Stream) attempted(t *try, c *carrier, err error) {
+// attempted takes note of an attempt, and tells whether another peer has refused it than the one that has the session. It may be
+// that another attempt carries the session already: then the newer one goes on.
+func (s *Stream) attempted(t *try, c *carrier, err error) (elsewhere bool) {
 	if c != nil && s.end == nil {
 		s.answeredAfter = max(time.Since(t.began), 1)
+		s.where = where{}
 		s.endOtherTries(t, c)
 		s.carryBy(c)
 		s.pump(c, background)
-		return
+		return false
 	}
 	if c != nil {
 		_ = c.conn.Close()
@@ -232,17 +268,19 @@ func (s *Stream) attempted(t *try, c *carrier, err error) {
 	at := slices.Index(s.tries, t)
 	s.tries = slices.Delete(s.tries, at, at+1)
 	if s.live != nil || s.answeredAfter == 0 {
-		return
+		return false
 	}
+	elsewhere = s.opts.DialPeer != nil && s.where.failed(t, s.remote, err, time.Now())
 	if why := endOf(err); why != nil {
 		s.finish(why, nil)
 	}
 	var refused *RefusedError
-	if s.end == nil && errors.As(err, &refused) {
+	if s.end == nil && !elsewhere && errors.As(err, &refused) {
 		s.refused = refused
 		if refused.RetryAfter > 0 {
 			// The acceptor keeps the session for an initiator that it had no room for.
 			s.expiry.Reset(refused.RetryAfter + s.waitTime())
 		}
 	}
+	return elsewhere
 }

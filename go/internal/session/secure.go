@@ -55,7 +55,7 @@ func (s *secure) begin(cfg noise.Config, head, payload []byte, random io.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(head, message...), &secureAnswer{s, shake, s.attempt, s.in.received, s.ticket == nil}, nil
+	return append(head, message...), &secureAnswer{s, shake, s.attempt, s.in.received, s.ticket}, nil
 }
 
 // secureAnswer is a handshake whose reply is not there yet.
@@ -65,14 +65,14 @@ type secureAnswer struct {
 	attempt uint32
 	// told is the count of what had been received, which the first message says.
 	told uint64
-	// opens: what listens there is not known yet.
-	opens bool
+	// ticket is the one that it resumes with; nil for one that opens the session.
+	ticket *ticket
 }
 
 func (a *secureAnswer) read(r io.Reader) ([]byte, error) {
 	reply, err := readSecureReply(r)
 	var refused *RefusedError
-	if a.opens && errors.As(err, &refused) && isChallenge(r, refused) {
+	if a.ticket == nil && errors.As(err, &refused) && isChallenge(r, refused) {
 		return nil, ErrChallenge
 	}
 	return reply, err
@@ -80,7 +80,7 @@ func (a *secureAnswer) read(r io.Reader) ([]byte, error) {
 
 func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport, error) {
 	if err != nil {
-		return nil, a.session.failed(err)
+		return nil, a.session.failed(a.ticket, err)
 	}
 	payload, keys, err := a.shake.read(reply)
 	if err != nil {
@@ -97,15 +97,17 @@ func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport
 	}, nil
 }
 
-// failed counts refusals: one is not authentic, and four in a row are believed.
-func (s *secure) failed(err error) error {
+// failed counts refusals: one is not authentic, and four in a row are believed. One of an older ticket says nothing: a transport
+// that carried the session in the meantime has made it void.
+func (s *secure) failed(by *ticket, err error) error {
 	var refused *RefusedError
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || !refused.Status.wouldBeFinal() {
 		return err
 	}
-	if refused.Status.wouldBeFinal() {
-		s.refusals++
+	if by != s.ticket {
+		return errReplaced
 	}
+	s.refusals++
 	if s.refusals >= refusalsBelieved {
 		return &endError{err}
 	}

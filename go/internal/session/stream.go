@@ -25,6 +25,8 @@ type Options struct {
 	Wait time.Duration
 	// Dial makes the next transport. Without it the stream waits for one: an acceptor's.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// DialPeer makes one to the peer that has the session, for where Dial may lead to somebody else. Without it Dial does.
+	DialPeer func(ctx context.Context, peer net.Addr) (net.Conn, error)
 	// Pause is what to wait before the n-th attempt in a row, from 1 on. Without it there is none. While nobody listens, and
 	// after a refusal, a shorter pause may be enough.
 	Pause func(n int) time.Duration
@@ -99,11 +101,14 @@ type Stream struct {
 	// redialing: a goroutine sees to the next transport, and to the events.
 	redialing bool
 	hurry     chan struct{}
+	// opened is closed when an initiator's session is open.
+	opened chan struct{}
 	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. answeredAfter is how long
 	// the last took that was answered.
 	tries         []*try
 	outcomes      chan tried
 	answeredAfter time.Duration
+	where         where
 	local, remote net.Addr
 }
 
@@ -129,7 +134,7 @@ var _ net.Conn = (*Stream)(nil)
 func newStream(proto protocol, opts Options) *Stream {
 	s := &Stream{
 		proto: proto, opts: opts, pauses: pauses{grow: opts.Pause, longest: opts.LongestPause},
-		hurry: make(chan struct{}, 1), outcomes: make(chan tried, 2*mostTries),
+		hurry: make(chan struct{}, 1), opened: make(chan struct{}), outcomes: make(chan tried, 2*mostTries),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.news = sync.NewCond(&s.mu)
@@ -389,6 +394,7 @@ func (s *Stream) Reconnect() error {
 		s.lost(s.live, ErrReconnect)
 	}
 	s.pauses.reset()
+	s.where = where{}
 	return nil
 }
 

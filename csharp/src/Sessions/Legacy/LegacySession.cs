@@ -102,6 +102,15 @@ namespace Fastway.Sessions.Legacy
             _transport = ((LegacyAttempt)attempt).Transport;
         }
 
+        /// <summary>A refusal to open is none that is known.</summary>
+        public override void RefusedBeside(byte[] reply, long now)
+        {
+            if (_shared != null)
+            {
+                Refused(Status.Unknown);
+            }
+        }
+
         protected override Fault Read(long now)
         {
             if (_transport == null)
@@ -272,6 +281,11 @@ namespace Fastway.Sessions.Legacy
             public override bool IsAnswered(byte[] bytes, int count)
             {
                 return count >= LegacyMessages.ReplyBytes;
+            }
+
+            public override bool IsRefusedBy(byte[] reply)
+            {
+                return ConstantTime.IsZero(Bytes.Slice(reply, 0, LegacyMessages.ReplyBytes));
             }
         }
 

@@ -27,6 +27,11 @@ namespace Fastway.Sessions.Secure
                 && count >= Messages.ReplyHeadBytes + LittleEndian.ReadUInt16(bytes, 1);
         }
 
+        public override bool IsRefusedBy(byte[] reply)
+        {
+            return reply[0] != Status.Ok;
+        }
+
         public override void Forget()
         {
             Handshake.Wipe();

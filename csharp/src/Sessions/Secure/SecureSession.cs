@@ -194,7 +194,11 @@ namespace Fastway.Sessions.Secure
             return Agree(message);
         }
 
-        /// <summary>A status of a later version is no reason to believe anything.</summary>
+        public override void RefusedBeside(byte[] reply, long now)
+        {
+            TakeRefusal(reply[0], reply[0] == Status.Overloaded ? LittleEndian.ReadUInt16(reply, 1) : 0, now);
+        }
+
         private Fault ReadRefusal(byte status, long now)
         {
             var retryAfter = 0;
@@ -206,11 +210,17 @@ namespace Fastway.Sessions.Secure
                 }
                 retryAfter = LittleEndian.ReadUInt16(Inbox.Bytes, Inbox.Start + 1);
             }
+            TakeRefusal(status, retryAfter, now);
+            return End != null ? Fault.Over : Fault.Refused;
+        }
+
+        /// <summary>A status of a later version is no reason to believe anything.</summary>
+        private void TakeRefusal(byte status, int retryAfter, long now)
+        {
             if (Status.IsKnown(status))
             {
                 Refused(status, retryAfter, now);
             }
-            return End != null ? Fault.Over : Fault.Refused;
         }
 
         /// <summary>An acceptor of an older version that is overloaded does not say when to come again.</summary>
