@@ -22,6 +22,8 @@ pub struct Wanted {
 pub enum Settled {
     /// It carries the session.
     Live,
+    /// Another transport carries the session, so this one was dropped. It says nothing of the other end.
+    NotNeeded,
     /// It is of no more use, and the stream needs another one.
     Lost(Wanted),
     /// The session is over, or its stream is gone.
@@ -183,7 +185,7 @@ impl Attempt {
         let Self { settled, needs } = self;
         match settled.await {
             Ok(settled) => settled,
-            // It was given up with its session, or for the sake of another transport.
+            // It was given up with its session, or for a newer candidate.
             Err(_) if needs.has_changed().is_err() || needs.borrow().end.is_some() => Settled::Over,
             Err(_) => Settled::Lost(Wanted { fault: None, retry_after: None }),
         }
