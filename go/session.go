@@ -40,8 +40,8 @@ type SessionConfig struct {
 	// Send waits at the bound. A legacy one keeps the last bytes sent, and is lost when more than those did not arrive.
 	// Default 256 KiB for a client, 1 MiB for a server; at least 64 KiB for a secure session.
 	ReplayBytes int
-	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before, after a
-	// quarter of a second to a second (longer where attempts take long), and that one after twice as long; the first that is
+	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before, after half
+	// a second to a second (longer where attempts take long), and that one after twice as long; the first that is
 	// answered wins. Default 10 s.
 	HandshakeTimeout time.Duration
 	// WaitTimeout is for how long a legacy session tries to go on; it should be the gateway's …SnetWaitTimeout. A secure

@@ -158,7 +158,7 @@ impl Running {
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
         self.mailboxes.workers().for_each(|worker| self.mailboxes.send(worker, Message::Stop));
-        self.ticker.hurry();
+        self.ticker.tick_faster();
     }
 
     /// Waits until all workers have ended.

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use fastway::config::PoolConfig;
 use fastway::link::Outbox;
 use fastway::pool::{LocalPool, Pool};
-use fastway::routing::Cause;
+use fastway::routing::Origin;
 
 use super::{Bench, FRAME_BYTES};
 
@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &mut impl Bench) {
 }
 
 fn append(outbox: &mut Outbox, pool: &mut LocalPool) {
-    outbox.append(pool, black_box(&[7; FRAME_BYTES]), 1, Cause::Others);
+    outbox.append(pool, black_box(&[7; FRAME_BYTES]), 1, Origin::Others);
 }
 
 fn send_all(outbox: &mut Outbox, pool: &mut LocalPool) {

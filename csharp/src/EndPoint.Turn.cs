@@ -16,6 +16,15 @@ namespace Fastway
         /// </summary>
         private const long ChallengePatience = 5000;
 
+        /// <summary>Bytes of those that were read ahead that are acknowledged: as many as a gateway lets wait for a client.</summary>
+        private const int AcknowledgedAheadBytes = 4 << 20;
+
+        /// <summary>
+        /// Bytes that are read ahead at most. A gateway keeps less than the difference for a link (--client-send-bytes,
+        /// --server-send-bytes).
+        /// </summary>
+        private const int MostAheadBytes = 64 << 20;
+
         private readonly ReadBudget _readBudget;
 
         /// <summary>When the reading of this poll has to end, in ticks of the stopwatch.</summary>
@@ -74,11 +83,12 @@ namespace Fastway
         private void ReadAll(long now)
         {
             var isMore = true;
-            while (isMore && Process(now) && !_mux.IsHeld)
+            while (isMore && Process(now) && (!_mux.IsHeld || ReadsAhead))
             {
                 var space = _mux.Input.Space();
                 var count = _link.Read(space, now);
                 _mux.Input.Added(count);
+                WithholdAcks(now);
                 if (count > 0)
                 {
                     _keepAlive.Heard();
@@ -88,7 +98,26 @@ namespace Fastway
             }
             _wasHeld = isMore && _mux.IsHeld;
             Process(now);
+            WithholdAcks(now);
             _mux.Input.Rest();
+        }
+
+        /// <summary>
+        /// A held link is read while nothing can be written: what waits to be sent may be what keeps the link held, and the
+        /// acknowledgements that it waits for come behind all else.
+        /// </summary>
+        private bool ReadsAhead
+        {
+            get { return _link.WaitsForAcks && _mux.Input.Waiting < MostAheadBytes; }
+        }
+
+        /// <summary>
+        /// What was read far ahead is acknowledged when it is looked at. The gateway keeps only so much that is not
+        /// acknowledged: so its own acknowledgements are found, however much it has to send.
+        /// </summary>
+        private void WithholdAcks(long now)
+        {
+            _link.Withhold(Math.Max(0, _mux.Input.Waiting - AcknowledgedAheadBytes), now);
         }
 
         private bool Process(long now)

@@ -43,7 +43,7 @@ namespace Fastway
 
         /// <summary>
         /// Bounds one attempt: the look-up, the connection and the answer. One that nothing answers gets another one beside it
-        /// long before, after a quarter of a second to a second (longer where attempts take long), and that one after twice as
+        /// long before, after half a second to a second (longer where attempts take long), and that one after twice as
         /// long; the first that is answered wins. Default 3 s.
         /// </summary>
         public TimeSpan AttemptTimeout { get; set; }

@@ -29,7 +29,7 @@ pub use waits::{Wait, WaitReason, WaitReport};
 use crate::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
-use crate::routing::{Cause, LinkAddr, Role, Side};
+use crate::routing::{LinkAddr, Origin, Role, Side};
 use crate::wake::wake_after_look;
 
 /// A link of one worker.
@@ -185,8 +185,8 @@ impl Link {
 
     /// Queues packets for the link.
     #[inline]
-    pub(crate) fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, cause: Cause) {
-        self.outbox.append(pool, bytes, packets, cause);
+    pub(crate) fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, origin: Origin) {
+        self.outbox.append(pool, bytes, packets, origin);
     }
 
     /// Sends as much of the outbox as the transport takes; when that is not all, the task is woken for the rest.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use crate::pool::{Chunk, LocalPool};
-use crate::routing::Cause;
+use crate::routing::Origin;
 
 /// Smallest chunk that an outbox asks for, in bytes: a few small packets share one.
 const FIRST_CHUNK_BYTES: usize = 256;
@@ -43,9 +43,9 @@ struct Segment {
 impl Outbox {
     /// Copies `bytes`, which hold `packets` whole packets, to the end of the queue.
     #[inline]
-    pub fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, cause: Cause) {
+    pub fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, origin: Origin) {
         self.copy(pool, bytes);
-        self.count(bytes.len(), packets, if cause == Cause::Itself { packets } else { 0 });
+        self.count(bytes.len(), packets, if origin == Origin::Itself { packets } else { 0 });
     }
 
     /// Copies one packet, which was received in parts, to the end of the queue.
@@ -223,7 +223,7 @@ mod tests {
         let shared = Pool::new(&PoolConfig::default());
         let mut pool = LocalPool::new(shared.clone());
         let mut outbox = Outbox::default();
-        outbox.append(&mut pool, b"one", 1, Cause::Others);
+        outbox.append(&mut pool, b"one", 1, Origin::Others);
         assert_eq!(outbox.single(), Some(&b"one"[..]));
         outbox.advance(&mut pool, 3);
         assert!(outbox.is_empty());
@@ -234,7 +234,7 @@ mod tests {
     fn room_for_many_segments_is_kept_until_the_link_is_quiet() {
         let mut pool = local_pool();
         let mut outbox = Outbox::default();
-        outbox.append(&mut pool, &[7; 64 << 10], 1, Cause::Others);
+        outbox.append(&mut pool, &[7; 64 << 10], 1, Origin::Others);
         outbox.trim();
         assert_eq!(drain(&mut outbox, &mut pool, usize::MAX).len(), 64 << 10);
         assert!(outbox.segments.capacity() > KEPT_SEGMENTS);
@@ -246,8 +246,8 @@ mod tests {
     fn answers_are_counted_until_they_are_sent() {
         let mut pool = local_pool();
         let mut outbox = Outbox::default();
-        outbox.append(&mut pool, b"pong", 1, Cause::Itself);
-        outbox.append(&mut pool, b"data", 1, Cause::Others);
+        outbox.append(&mut pool, b"pong", 1, Origin::Itself);
+        outbox.append(&mut pool, b"data", 1, Origin::Others);
         assert_eq!(outbox.waiting(), Waiting { bytes: 8, packets: 2, answers: 1 });
         outbox.advance(&mut pool, 5);
         assert_eq!(outbox.waiting(), Waiting { bytes: 3, packets: 2, answers: 1 });
@@ -275,7 +275,7 @@ mod tests {
                     let chunks: Vec<Chunk> = chunks.collect();
                     outbox.append_chunks(chunks.into_iter());
                 } else {
-                    outbox.append(&mut pool, packet, 1, Cause::Others);
+                    outbox.append(&mut pool, packet, 1, Origin::Others);
                 }
             }
             prop_assert_eq!(outbox.waiting().bytes, expected.len());

@@ -3,7 +3,7 @@
 use fastway_wire::{Command, ConnId, ServerId};
 
 use super::address::{Ends, LinkId, Role, Side, Slot};
-use super::effect::{Cause, Effect, Relay, answer};
+use super::effect::{Effect, Origin, RouterSync, answer};
 use super::router::Router;
 
 impl Router {
@@ -21,10 +21,10 @@ impl Router {
         effects.push(answer(slot, Command::Accept { conn, remote }));
         let dialed = ends.other(dialer);
         if dialed.worker != self.me {
-            effects.push(Effect::Relay { to: dialed.worker, relay: Relay::Connect { conn, ends, dialer } });
+            effects.push(Effect::RouterSync { to: dialed.worker, sync: RouterSync::Connect { conn, ends, dialer } });
         } else if !self.connect(conn, ends, dialer, effects) {
             self.forget(conn);
-            self.tell_end(ends.end(dialer), conn, Cause::Itself, effects);
+            self.tell_end(ends.end(dialer), conn, Origin::Itself, effects);
         }
     }
 
@@ -73,7 +73,7 @@ impl Router {
         effects.push(Effect::Tell {
             slot: dialed.slot,
             command: Command::Connect { conn, remote },
-            cause: Cause::Others,
+            origin: Origin::Others,
         });
         true
     }

@@ -14,21 +14,21 @@ pub enum Effect {
         /// What to send.
         command: Command,
         /// Whether the link asked for it.
-        cause: Cause,
+        origin: Origin,
     },
     /// Pass on to the router of another worker.
-    Relay {
+    RouterSync {
         /// The other worker.
         to: WorkerId,
         /// What changed.
-        relay: Relay,
+        sync: RouterSync,
     },
 }
 
 /// Who caused a packet. What a link's own requests cause is counted apart: a link that does not take the answers to
 /// its requests is not read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum Origin {
     /// The other end of a virtual connection, or an event.
     Others,
     /// A request of the link itself.
@@ -37,7 +37,7 @@ pub enum Cause {
 
 /// What one router tells another about a virtual connection that both know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relay {
+pub enum RouterSync {
     /// A link of the sender dialed a link of the receiver.
     Connect {
         /// The new connection.
@@ -64,5 +64,5 @@ pub enum Violation {
 
 /// A command for the link that asked for it.
 pub(super) fn answer(slot: Slot, command: Command) -> Effect {
-    Effect::Tell { slot, command, cause: Cause::Itself }
+    Effect::Tell { slot, command, origin: Origin::Itself }
 }

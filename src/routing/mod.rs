@@ -4,12 +4,12 @@
 //! answers with a destination (data) or with [`Effect`]s (commands). It knows no sockets, buffers or clocks.
 //!
 //! Each worker has a router of its own, so that looking up a destination takes no lock. A virtual connection between
-//! links of two workers stands in both routers; what one of them changes reaches the other as a [`Relay`], in order
+//! links of two workers stands in both routers; what one of them changes reaches the other as a [`RouterSync`], in order
 //! with the data:
 //!
 //! ```text
 //!   Dial ──> dialer's router ──Accept──> dialer          Close ──> its router ──Close──> the end that closed
-//!                   └──Relay::Connect──> other router                   └──Relay::Close──> other router
+//!                   └──RouterSync::Connect──> other router                   └──RouterSync::Close──> other router
 //!                                             └──Connect──> dialed             └──Close──> the other end
 //! ```
 //!
@@ -23,7 +23,7 @@ mod registry;
 mod router;
 
 pub use address::{Ends, LinkAddr, LinkId, Role, Side, Slot, WorkerId};
-pub use effect::{Cause, Effect, Relay, Violation};
+pub use effect::{Effect, Origin, RouterSync, Violation};
 pub use registry::Registry;
 pub use router::{Router, RouterLimits, RouterStats};
 

@@ -6,7 +6,7 @@ use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashMap;
 
 use super::address::{Ends, IdSequence, LinkAddr, LinkId, Role, Side, Slot, WorkerId};
-use super::effect::{Cause, Effect, Relay, Violation, answer};
+use super::effect::{Effect, Origin, RouterSync, Violation, answer};
 use super::member::Member;
 use super::registry::Registry;
 
@@ -103,7 +103,7 @@ impl Router {
         }
         for conn in member.conns {
             if let Some(ends) = self.forget(conn) {
-                self.tell_end(ends.other(member.role.side()), conn, Cause::Others, effects);
+                self.tell_end(ends.other(member.role.side()), conn, Origin::Others, effects);
             }
         }
     }
@@ -131,7 +131,7 @@ impl Router {
     }
 
     /// Answers data for a connection that the sender is no end of.
-    pub fn stray(&mut self, slot: Slot, conn: ConnId, effects: &mut Vec<Effect>) {
+    pub fn unknown_connection(&mut self, slot: Slot, conn: ConnId, effects: &mut Vec<Effect>) {
         self.stats.stray += 1;
         effects.push(answer(slot, Command::Close { conn }));
     }
@@ -159,17 +159,17 @@ impl Router {
     }
 
     /// Takes what the router of the worker `from` says.
-    pub fn relayed(&mut self, from: WorkerId, relay: Relay, effects: &mut Vec<Effect>) {
-        match relay {
-            Relay::Connect { conn, ends, dialer } => {
+    pub fn synced(&mut self, from: WorkerId, sync: RouterSync, effects: &mut Vec<Effect>) {
+        match sync {
+            RouterSync::Connect { conn, ends, dialer } => {
                 if !self.connect(conn, ends, dialer, effects) {
-                    effects.push(Effect::Relay { to: from, relay: Relay::Close { conn } });
+                    effects.push(Effect::RouterSync { to: from, sync: RouterSync::Close { conn } });
                 }
             }
-            Relay::Close { conn } => {
+            RouterSync::Close { conn } => {
                 if let Some(local) = self.local_end(conn) {
                     self.forget(conn);
-                    self.tell_end(local, conn, Cause::Others, effects);
+                    self.tell_end(local, conn, Origin::Others, effects);
                 }
             }
         }
@@ -181,7 +181,7 @@ impl Router {
         for (conn, ends) in std::mem::take(&mut self.conns) {
             for end in [ends.client, ends.server] {
                 if end.worker == self.me {
-                    self.tell_end(end, conn, Cause::Others, effects);
+                    self.tell_end(end, conn, Origin::Others, effects);
                 }
             }
         }
@@ -231,18 +231,18 @@ impl Router {
         let Some(side) = self.member(slot).map(|member| member.role.side()) else { return };
         let Some(peer) = self.peer(slot, side, conn) else { return };
         if let Some(ends) = self.forget(conn) {
-            self.tell_end(ends.end(side), conn, Cause::Itself, effects);
-            self.tell_end(peer, conn, Cause::Others, effects);
+            self.tell_end(ends.end(side), conn, Origin::Itself, effects);
+            self.tell_end(peer, conn, Origin::Others, effects);
         }
     }
 
     /// Tells one end, here or through its router, that the connection is closed.
-    pub(super) fn tell_end(&mut self, end: LinkAddr, conn: ConnId, cause: Cause, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_end(&mut self, end: LinkAddr, conn: ConnId, origin: Origin, effects: &mut Vec<Effect>) {
         if end.worker != self.me {
-            effects.push(Effect::Relay { to: end.worker, relay: Relay::Close { conn } });
+            effects.push(Effect::RouterSync { to: end.worker, sync: RouterSync::Close { conn } });
         } else if let Some(Some(member)) = self.members.get_mut(end.slot.index()) {
             member.conns.remove(&conn);
-            effects.push(Effect::Tell { slot: end.slot, command: Command::Close { conn }, cause });
+            effects.push(Effect::Tell { slot: end.slot, command: Command::Close { conn }, origin });
         }
     }
 

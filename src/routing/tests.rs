@@ -10,10 +10,10 @@ use super::*;
 
 const NO_LIMITS: RouterLimits = RouterLimits { client_max_conns: None, max_dials_per_second: None };
 
-/// Routers that pass each other their relays, and what every link was sent.
+/// Routers that pass each other their syncs, and what every link was sent.
 struct World {
     routers: Vec<Router>,
-    relays: VecDeque<(WorkerId, WorkerId, Relay)>,
+    syncs: VecDeque<(WorkerId, WorkerId, RouterSync)>,
     sent: HashMap<LinkAddr, Vec<Command>>,
     links: Vec<LinkAddr>,
     slots: Vec<usize>,
@@ -25,7 +25,7 @@ impl World {
         let router = |id| Router::new(WorkerId::new(id), usize::from(workers), Arc::clone(&registry), limits);
         Self {
             routers: (0..workers).map(router).collect(),
-            relays: VecDeque::new(),
+            syncs: VecDeque::new(),
             sent: HashMap::new(),
             links: Vec::new(),
             slots: vec![0; usize::from(workers)],
@@ -73,15 +73,15 @@ impl World {
                     let told = *told.expect("only links that are there are told");
                     self.sent.entry(told).or_default().push(command);
                 }
-                Effect::Relay { to, relay } => self.relays.push_back((worker, to, relay)),
+                Effect::RouterSync { to, sync } => self.syncs.push_back((worker, to, sync)),
             }
         }
     }
 
     fn deliver_one(&mut self) -> bool {
-        let Some((from, to, relay)) = self.relays.pop_front() else { return false };
+        let Some((from, to, sync)) = self.syncs.pop_front() else { return false };
         let mut effects = Vec::new();
-        self.routers[to.index()].relayed(from, relay, &mut effects);
+        self.routers[to.index()].synced(from, sync, &mut effects);
         self.apply(to, effects);
         true
     }

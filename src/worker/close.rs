@@ -90,7 +90,7 @@ impl Core {
         if self.link(server).is_some() {
             self.close(server.slot, &CloseReason::Replaced);
             // The ends of its connections hear of it before anybody can dial the new link.
-            self.post_parcels();
+            self.post_batches();
         }
         let _nobody_waits_any_more = done.send(());
     }
@@ -104,21 +104,21 @@ impl Core {
             self.pending.of_mut(Side::Server).end_all();
         }
         self.acceptors.clear();
-        self.post_parcels();
+        self.post_batches();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
-            self.shared.mailboxes.send(worker, Message::Quiet);
+            self.shared.mailboxes.send(worker, Message::Quiesced);
         }
-        self.drain_when_quiet();
+        self.drain_when_quiesced();
     }
 
     /// Another worker has stopped reading.
-    pub(super) fn heard_quiet(&mut self) {
-        self.stop.heard_quiet();
-        self.drain_when_quiet();
+    pub(super) fn heard_quiesced(&mut self) {
+        self.stop.heard_quiesced();
+        self.drain_when_quiesced();
     }
 
     /// Ends all connections, and closes each link when it has got what waits for it.
-    fn drain_when_quiet(&mut self) {
+    fn drain_when_quiesced(&mut self) {
         if !self.stop.begin_draining() {
             return;
         }

@@ -15,8 +15,8 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::acceptor::Acceptor;
+use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::ended::EndedSessions;
-use super::gates::{GateKey, Gates};
 use super::link_log::LinkLog;
 use super::load::ThreadLoad;
 use super::mail::Outgoing;
@@ -31,7 +31,7 @@ use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;
-use crate::routing::{Cause, Effect, LinkAddr, Role, Router, RouterLimits, Side, Slot, WorkerId};
+use crate::routing::{Effect, LinkAddr, Origin, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -46,9 +46,9 @@ pub(super) struct Core {
     pub(super) router: Router,
     pub(super) pool: LocalPool,
     pub(super) scratch: Box<[u8]>,
-    pub(super) gates: Gates,
-    /// Workers that were told that a server link of this one is full.
-    pub(super) told_full: FxHashSet<(LinkAddr, WorkerId)>,
+    pub(super) backpressure: BackpressureQueues,
+    /// Workers that were told that the outbox of a server link of this one is congested.
+    pub(super) told_congested: FxHashSet<(LinkAddr, WorkerId)>,
     pub(super) pending: PendingByPort,
     pub(super) turns: Turns,
     pub(super) retry_times: RetryTimes,
@@ -81,16 +81,16 @@ pub(super) struct Core {
     dirty: Vec<Slot>,
     /// The spare of `dirty`.
     flushing: Vec<Slot>,
-    /// Room for those that a gate lets through.
+    /// Room for those that are read again.
     released: Vec<LinkAddr>,
-    pub(super) parcels: Vec<Outgoing>,
+    pub(super) batches: Vec<Outgoing>,
     /// Bytes that clients' links hold beyond what the account of the process says.
     pub(super) untold_bytes: isize,
     /// Bytes that a client's link may hold when the account is short.
     pub(super) memory_share: usize,
     pub(super) bounds: SideBounds,
-    /// The full thing that the link read last sends to, if any.
-    pub(super) full: Option<GateKey>,
+    /// What the link that was read last feeds, if it is congested.
+    pub(super) bottleneck: Option<Bottleneck>,
     pump: Waker,
     scheduled: bool,
 }
@@ -126,8 +126,8 @@ impl Core {
             shared,
             links: Slab::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
-            gates: Gates::default(),
-            told_full: FxHashSet::default(),
+            backpressure: BackpressureQueues::default(),
+            told_congested: FxHashSet::default(),
             pending: PendingByPort::new(&config, workers),
             turns: Turns::new(share_per_second(&config, workers), started),
             retry_times: RetryTimes::new(started),
@@ -151,11 +151,11 @@ impl Core {
             dirty: Vec::new(),
             flushing: Vec::new(),
             released: Vec::new(),
-            parcels: (0..workers).map(|_| Outgoing::default()).collect(),
+            batches: (0..workers).map(|_| Outgoing::default()).collect(),
             untold_bytes: 0,
             memory_share: 0,
             bounds: SideBounds { client: config.bounds(Side::Client), server: config.bounds(Side::Server) },
-            full: None,
+            bottleneck: None,
             pump: Waker::noop().clone(),
             scheduled: false,
             config,
@@ -190,8 +190,8 @@ impl Core {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Tell { slot, command, cause } => self.feed(slot, &command.encode(), 1, cause),
-                Effect::Relay { to, relay } => self.relay(to, relay),
+                Effect::Tell { slot, command, origin } => self.feed(slot, &command.encode(), 1, origin),
+                Effect::RouterSync { to, sync } => self.sync_router(to, sync),
             }
         }
         self.effects = effects;
@@ -206,16 +206,16 @@ impl Core {
     }
 
     /// Answers data for a connection that the link is no end of.
-    pub(super) fn stray(&mut self, slot: Slot, conn: ConnId) {
-        self.router.stray(slot, conn, &mut self.effects);
+    pub(super) fn unknown_connection(&mut self, slot: Slot, conn: ConnId) {
+        self.router.unknown_connection(slot, conn, &mut self.effects);
         self.apply_effects();
     }
 
     /// Queues packets for a link of this worker.
     #[inline]
-    pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, cause: Cause) {
+    pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, origin: Origin) {
         if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.deaf) {
-            link.append(&mut self.pool, bytes, packets, cause);
+            link.append(&mut self.pool, bytes, packets, origin);
             self.fed(slot);
         }
     }
@@ -231,7 +231,7 @@ impl Core {
         if link.role.side() == Side::Server {
             let is_new = !link.congested && self.bounds.server.is_exceeded(link.waiting());
             if is_new || link.congested {
-                self.full = Some(GateKey::Server(link.addr));
+                self.bottleneck = Some(Bottleneck::Server(link.addr));
             }
             if is_new {
                 self.congested(slot);
@@ -250,9 +250,9 @@ impl Core {
         self.schedule();
     }
 
-    /// What was full among the things fed since the last call.
-    pub(super) fn take_full(&mut self) -> Option<GateKey> {
-        self.full.take()
+    /// What was congested among what was fed since the last call.
+    pub(super) fn take_bottleneck(&mut self) -> Option<Bottleneck> {
+        self.bottleneck.take()
     }
 
     /// Has the pump run at the end of the turn.
@@ -269,23 +269,23 @@ impl Core {
         self.scheduled = true;
     }
 
-    /// Ends a turn: one write for each link that was fed, one parcel for each worker. True if there is more to do after
+    /// Ends a turn: one write for each link that was fed, one batch for each worker. True if there is more to do after
     /// the next look at the links.
     pub(super) fn end_turn(&mut self, pump: &Waker) -> bool {
         self.pump.clone_from(pump);
-        self.let_through();
+        self.resume_readers();
         self.flush_dirty();
-        self.post_parcels();
+        self.post_batches();
         self.scheduled = false;
-        self.gates.any_open()
+        self.backpressure.any_to_resume()
     }
 
-    fn let_through(&mut self) {
-        if self.gates.is_empty() {
+    fn resume_readers(&mut self) {
+        if self.backpressure.is_empty() {
             return;
         }
         let mut released = std::mem::take(&mut self.released);
-        self.gates.let_through(&mut released);
+        self.backpressure.resume_readers(&mut released);
         for addr in released.drain(..) {
             if let Some(link) = self.link(addr) {
                 link.release();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
 
+use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::gates::GateKey;
 use super::info::{ConnectionInfo, LinkInfo, LinksAt, PausedBy, TasksInfo};
 use super::question::Answers;
 use super::report::WorkerReport;
@@ -105,13 +105,13 @@ impl Core {
         }
     }
 
-    /// Who waits before which gate.
+    /// Who waits for what.
     fn paused(&self) -> FxHashMap<LinkAddr, PausedBy> {
         let by = |key| match key {
-            GateKey::Server(link) => PausedBy::Server(link.id),
-            GateKey::Worker(worker) => PausedBy::Worker(worker.index()),
-            GateKey::Memory => PausedBy::Memory,
+            Bottleneck::Server(link) => PausedBy::Server(link.id),
+            Bottleneck::Worker(worker) => PausedBy::Worker(worker.index()),
+            Bottleneck::Memory => PausedBy::Memory,
         };
-        self.gates.waiting().map(|(link, key)| (link, by(key))).collect()
+        self.backpressure.waiting().map(|(link, key)| (link, by(key))).collect()
     }
 }

@@ -3,13 +3,13 @@
 //! No wake-up is lost, because how much waits becomes less in few ways only, and each of them calls [`Core::judge`] before
 //! the worker is given out of hand: a flush ([`Core::flush`]), an acknowledgement, a resume or the loss of a stream
 //! ([`Core::session_news`]), a peer that takes nothing more (`deafen`). What is fed needs no judge, since the link is
-//! flushed in the same turn; it only closes the gate earlier ([`Core::fed`]). A link that is gone opens its gate in
+//! flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is uncongested in
 //! `retire`.
 
 use std::time::Instant;
 
+use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::gates::GateKey;
 use crate::clock::Millis;
 use crate::link::{CloseReason, State, WaitReason};
 use crate::routing::Slot;
@@ -47,7 +47,7 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.congested = true;
         link.waits.begin(WaitReason::OutboxFull);
-        self.gates.close(GateKey::Server(link.addr));
+        self.backpressure.congest(Bottleneck::Server(link.addr));
     }
 
     /// There is room for a server again, or it is gone: those who were paused go on, here and on the workers that were
@@ -57,9 +57,9 @@ impl Core {
         link.congested = false;
         link.waits.end(WaitReason::OutboxFull);
         let addr = link.addr;
-        if self.gates.open(GateKey::Server(addr)) {
+        if self.backpressure.uncongest(Bottleneck::Server(addr)) {
             self.schedule();
         }
-        self.tell_room(addr);
+        self.tell_uncongested(addr);
     }
 }

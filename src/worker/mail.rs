@@ -1,6 +1,6 @@
-//! What workers send each other: parcels of frames, and the rare events around them.
+//! What workers send each other: batches of frames, and the rare events around them.
 //!
-//! Frames for links of another worker are collected during a turn and posted as a [`Parcel`], or several if they are many,
+//! Frames for links of another worker are collected during a turn and posted as a [`Batch`], or several if they are many,
 //! so that the other worker is woken once a turn.
 
 use std::net::{SocketAddr, TcpStream};
@@ -13,20 +13,20 @@ use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
-use super::gates::GateKey;
+use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
 use crate::admission::Permit;
-use crate::routing::{LinkAddr, Relay, Side, WorkerId};
+use crate::routing::{LinkAddr, RouterSync, Side, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
 const QUESTION_BYTES: usize = 256 << 10;
 
-/// A parcel of this size is posted before the turn ends: small ones are easier to use again.
+/// A batch of this size is posted before the turn ends: small ones are easier to use again.
 const FULL_BYTES: usize = 64 << 10;
-/// Emptied parcels that wait for their sender to fill them again: as many as it posts while the receiver's thread is off
+/// Emptied batches that wait for their sender to fill them again: as many as it posts while the receiver's thread is off
 /// the processor.
-const EMPTIED_PARCELS: usize = transit::BOUND_BYTES / FULL_BYTES;
+const EMPTIED_BATCHES: usize = transit::BOUND_BYTES / FULL_BYTES;
 /// Room that they may have, all together. Each has up to twice the room that it needs.
 const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 
@@ -36,16 +36,16 @@ pub enum Message {
     /// A stream that another worker's acceptor took in.
     Admit(Newcomer<TcpStream>),
     /// Frames and changes of virtual connections.
-    Parcel {
+    Batch {
         /// The sender.
         from: WorkerId,
         /// What it sends.
-        parcel: Parcel,
+        batch: Batch,
     },
-    /// The server link there is full: hold those who feed it.
-    Full(LinkAddr),
-    /// There is room again behind this gate.
-    Room(GateKey),
+    /// The outbox of the server link there is congested: pause those who feed it.
+    Congested(LinkAddr),
+    /// There is room again for what waited for this.
+    Uncongested(Bottleneck),
     /// Close this server link: another one registers its ID.
     Evict {
         /// The link.
@@ -60,11 +60,11 @@ pub enum Message {
     /// Look at every link: it is time to.
     Sweep,
     /// Do what is due by time: acknowledgements, and turns of handshakes.
-    Beat,
+    AckTick,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
-    /// The sender has stopped reading and posted its last parcel.
-    Quiet,
+    /// The sender has stopped reading and posted its last batch.
+    Quiesced,
     /// Something to answer, for whoever looks at the gateway.
     Ask(Question),
 }
@@ -73,7 +73,7 @@ impl Message {
     /// Memory that the message takes, or work that is worth as much.
     pub(super) fn size_bytes(&self) -> usize {
         let further = match self {
-            Self::Parcel { parcel, .. } => parcel.size_bytes(),
+            Self::Batch { batch, .. } => batch.size_bytes(),
             Self::Ask(_) => QUESTION_BYTES,
             _ => 0,
         };
@@ -111,23 +111,23 @@ pub struct Resumption<Stream> {
 
 /// What one worker sends another in one turn, in order.
 #[derive(Debug, Default)]
-pub struct Parcel {
+pub struct Batch {
     /// Changes and data; the bytes of the data stand in `bytes` one after the other.
     pub(super) items: Vec<Item>,
     /// Whole frames.
     pub(super) bytes: Vec<u8>,
 }
 
-/// One item of a parcel.
+/// One item of a batch.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A run of frames of one connection.
     Data { conn: ConnId, bytes: usize, packets: usize },
     /// A change of a connection.
-    Relay(Relay),
+    RouterSync(RouterSync),
 }
 
-impl Parcel {
+impl Batch {
     /// Adds a run of frames.
     pub(super) fn data<'a>(&mut self, conn: ConnId, packets: usize, parts: impl Iterator<Item = &'a [u8]>) {
         let before = self.bytes.len();
@@ -136,8 +136,8 @@ impl Parcel {
     }
 
     /// Adds a change of a connection.
-    pub(super) fn relay(&mut self, relay: Relay) {
-        self.items.push(Item::Relay(relay));
+    pub(super) fn sync(&mut self, sync: RouterSync) {
+        self.items.push(Item::RouterSync(sync));
     }
 
     /// Whether there is enough in it to post it.
@@ -170,7 +170,7 @@ impl Parcel {
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     /// What is to be posted when it is full or the turn ends.
-    pub(super) parcel: Parcel,
+    pub(super) batch: Batch,
     /// Whether something was posted since the last sweep.
     posted: bool,
 }
@@ -180,16 +180,16 @@ pub(super) struct Outgoing {
 pub struct Mailboxes {
     senders: Arc<[UnboundedSender<Message>]>,
     /// By sender and receiver.
-    ways: Arc<[Way]>,
+    channels: Arc<[WorkerChannel]>,
 }
 
-/// The way from one worker to another.
+/// What goes from one worker to another.
 #[derive(Debug)]
-struct Way {
-    /// Bytes that are on it.
+struct WorkerChannel {
+    /// Bytes that are on their way.
     transit: Transit,
-    /// Parcels that the receiver has emptied, so that the sender need not allocate one each turn.
-    emptied: ArrayQueue<Parcel>,
+    /// Batches that the receiver has emptied, so that the sender need not allocate one each turn.
+    emptied: ArrayQueue<Batch>,
     /// The room that they have.
     emptied_bytes: AtomicUsize,
 }
@@ -198,7 +198,10 @@ impl Mailboxes {
     /// A mailbox for each of `workers`, and their receiving ends.
     pub fn new(workers: usize) -> (Self, Vec<UnboundedReceiver<Message>>) {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
-        (Self { senders: senders.into(), ways: (0..workers * workers).map(|_| Way::new()).collect() }, receivers)
+        (
+            Self { senders: senders.into(), channels: (0..workers * workers).map(|_| WorkerChannel::new()).collect() },
+            receivers,
+        )
     }
 
     /// All workers.
@@ -231,56 +234,56 @@ impl Mailboxes {
 
     /// Sends what was collected, if anything, and says whether too many bytes are on their way now.
     pub(super) fn post(&self, from: WorkerId, to: WorkerId, outgoing: &mut Outgoing) -> bool {
-        let Some(way) = self.way(from, to).filter(|_| !outgoing.parcel.is_empty()) else { return false };
-        let parcel = std::mem::replace(&mut outgoing.parcel, way.take_emptied().unwrap_or_default());
+        let Some(channel) = self.channel_to(from, to).filter(|_| !outgoing.batch.is_empty()) else { return false };
+        let batch = std::mem::replace(&mut outgoing.batch, channel.take_emptied().unwrap_or_default());
         outgoing.posted = true;
-        let too_many = way.transit.add(parcel.size_bytes());
-        self.send(to, Message::Parcel { from, parcel });
+        let too_many = channel.transit.add(batch.size_bytes());
+        self.send(to, Message::Batch { from, batch });
         too_many
     }
 
-    /// Notes that a parcel was unpacked and says whether this made room for its sender, who gets it back.
-    pub(super) fn unpacked(&self, from: WorkerId, to: WorkerId, parcel: Parcel) -> bool {
-        let Some(way) = self.way(from, to) else { return false };
-        let makes_room = way.transit.take(parcel.size_bytes());
-        way.give_emptied(parcel);
+    /// Notes that a batch was unpacked and says whether this made room for its sender, who gets it back.
+    pub(super) fn unpacked(&self, from: WorkerId, to: WorkerId, batch: Batch) -> bool {
+        let Some(channel) = self.channel_to(from, to) else { return false };
+        let makes_room = channel.transit.take(batch.size_bytes());
+        channel.give_emptied(batch);
         makes_room
     }
 
-    /// Keeps no parcel for a way that was not used since the last call.
+    /// Keeps no batch for a channel that was not used since the last call.
     pub(super) fn trim(&self, from: WorkerId, to: WorkerId, outgoing: &mut Outgoing) {
-        let Some(way) = self.way(from, to) else { return };
-        if !std::mem::take(&mut outgoing.posted) && outgoing.parcel.is_empty() {
-            outgoing.parcel = Parcel::default();
-            while way.take_emptied().is_some() {}
+        let Some(channel) = self.channel_to(from, to) else { return };
+        if !std::mem::take(&mut outgoing.posted) && outgoing.batch.is_empty() {
+            outgoing.batch = Batch::default();
+            while channel.take_emptied().is_some() {}
         }
     }
 
-    fn way(&self, from: WorkerId, to: WorkerId) -> Option<&Way> {
-        self.ways.get(from.index() * self.senders.len() + to.index())
+    fn channel_to(&self, from: WorkerId, to: WorkerId) -> Option<&WorkerChannel> {
+        self.channels.get(from.index() * self.senders.len() + to.index())
     }
 }
 
-impl Way {
+impl WorkerChannel {
     fn new() -> Self {
-        let emptied = ArrayQueue::new(EMPTIED_PARCELS);
+        let emptied = ArrayQueue::new(EMPTIED_BATCHES);
         Self { transit: Transit::new(), emptied, emptied_bytes: AtomicUsize::new(0) }
     }
 
-    /// Keeps the room of a parcel, unless there is enough.
-    fn give_emptied(&self, mut parcel: Parcel) {
-        let room = parcel.room_bytes();
-        parcel.clear();
+    /// Keeps the room of a batch, unless there is enough.
+    fn give_emptied(&self, mut batch: Batch) {
+        let room = batch.room_bytes();
+        batch.clear();
         let before = self.emptied_bytes.fetch_add(room, Relaxed);
-        if before + room > EMPTIED_BYTES || self.emptied.push(parcel).is_err() {
+        if before + room > EMPTIED_BYTES || self.emptied.push(batch).is_err() {
             self.emptied_bytes.fetch_sub(room, Relaxed);
         }
     }
 
-    fn take_emptied(&self) -> Option<Parcel> {
-        let parcel = self.emptied.pop()?;
-        self.emptied_bytes.fetch_sub(parcel.room_bytes(), Relaxed);
-        Some(parcel)
+    fn take_emptied(&self) -> Option<Batch> {
+        let batch = self.emptied.pop()?;
+        self.emptied_bytes.fetch_sub(batch.room_bytes(), Relaxed);
+        Some(batch)
     }
 }
 
@@ -305,13 +308,13 @@ mod tests {
     const SENDER: WorkerId = WorkerId::new(0);
     const RECEIVER: WorkerId = WorkerId::new(1);
 
-    /// Posts a frame of `bytes`, has it unpacked, and says where the parcel had it.
+    /// Posts a frame of `bytes`, has it unpacked, and says where the batch had it.
     fn send(mailboxes: &Mailboxes, mail: &mut UnboundedReceiver<Message>, out: &mut Outgoing, bytes: usize) -> usize {
-        out.parcel.data(ConnId::new(1), 1, std::iter::once(&*vec![7; bytes]));
+        out.batch.data(ConnId::new(1), 1, std::iter::once(&*vec![7; bytes]));
         mailboxes.post(SENDER, RECEIVER, out);
-        let Ok(Message::Parcel { parcel, .. }) = mail.try_recv() else { panic!("no parcel") };
-        let place = parcel.bytes.as_ptr().addr();
-        mailboxes.unpacked(SENDER, RECEIVER, parcel);
+        let Ok(Message::Batch { batch, .. }) = mail.try_recv() else { panic!("no batch") };
+        let place = batch.bytes.as_ptr().addr();
+        mailboxes.unpacked(SENDER, RECEIVER, batch);
         place
     }
 
@@ -322,24 +325,24 @@ mod tests {
             let (mail, mut out) = (&mut mail[1], Outgoing::default());
             let places: Vec<usize> = (0..6).map(|_| send(&mailboxes, mail, &mut out, 100)).collect();
             assert!(places[0] == places[2] && places[1] == places[5], "two take turns: {places:?}");
-            let kept = || mailboxes.way(SENDER, RECEIVER).unwrap().emptied.len();
+            let kept = || mailboxes.channel_to(SENDER, RECEIVER).unwrap().emptied.len();
             mailboxes.trim(SENDER, RECEIVER, &mut out);
             assert_eq!(kept(), 1, "something was posted before");
             mailboxes.trim(SENDER, RECEIVER, &mut out);
-            assert_eq!((kept(), out.parcel.room_bytes()), (0, 0));
+            assert_eq!((kept(), out.batch.room_bytes()), (0, 0));
         });
     }
 
     #[test]
     fn emptied_parcels_have_no_more_room_than_their_bound() {
         loom::model(|| {
-            let way = Way::new();
-            let parcel = || Parcel { items: Vec::new(), bytes: Vec::with_capacity(EMPTIED_BYTES / 2) };
-            (0..3).for_each(|_| way.give_emptied(parcel()));
-            assert_eq!(way.emptied.len(), 2);
-            way.take_emptied().unwrap();
-            way.give_emptied(parcel());
-            assert_eq!(way.emptied.len(), 2);
+            let channel = WorkerChannel::new();
+            let batch = || Batch { items: Vec::new(), bytes: Vec::with_capacity(EMPTIED_BYTES / 2) };
+            (0..3).for_each(|_| channel.give_emptied(batch()));
+            assert_eq!(channel.emptied.len(), 2);
+            channel.take_emptied().unwrap();
+            channel.give_emptied(batch());
+            assert_eq!(channel.emptied.len(), 2);
         });
     }
 }

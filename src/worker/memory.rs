@@ -1,13 +1,13 @@
 //! The worker's part in the account of all bytes that are held for clients' links, and what follows when they are many:
 //! readers are paused, and links are closed.
 //!
-//! No wake-up is lost: a reader that finds the account short waits before [`GateKey::Memory`]; whoever finds that it is
+//! No wake-up is lost: a reader that finds the account short waits before [`Bottleneck::Memory`]; whoever finds that it is
 //! short no longer says so to all workers, by messages that come after what the reader saw.
 
 use fastway_service::{AddressPrefix, ByteHolder};
 
+use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::gates::GateKey;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
 use crate::routing::{LinkAddr, Side, Slot};
@@ -43,18 +43,18 @@ impl Core {
     fn tell_account(&mut self) {
         let change = std::mem::take(&mut self.untold_bytes);
         if self.shared.memory.account.add(change) {
-            self.resume_readers();
+            self.tell_memory_is_free();
         }
     }
 
-    fn resume_readers(&self) {
+    fn tell_memory_is_free(&self) {
         for worker in self.shared.mailboxes.workers() {
-            self.shared.mailboxes.send(worker, Message::Room(GateKey::Memory));
+            self.shared.mailboxes.send(worker, Message::Uncongested(Bottleneck::Memory));
         }
     }
 
     /// Whether a link must not be read now, because its bytes or what they make others hold would be too many; it waits
-    /// before the gate then. Servers feed clients, so all of them wait; a client does only when it holds more than a small
+    /// in its queue then. Servers feed clients, so all of them wait; a client does only when it holds more than a small
     /// share itself. Bytes that were read ahead are held already, and may be taken.
     #[inline]
     pub(super) fn waits_for_memory(&mut self, addr: LinkAddr) -> bool {
@@ -70,8 +70,8 @@ impl Core {
             return false;
         }
         link.hold();
-        self.gates.close(GateKey::Memory);
-        self.gates.wait(GateKey::Memory, addr);
+        self.backpressure.congest(Bottleneck::Memory);
+        self.backpressure.wait(Bottleneck::Memory, addr);
         self.stats.held += 1;
         true
     }
@@ -86,7 +86,7 @@ impl Core {
         let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };
         let (closed, goes_on) = self.shared.memory.first_to_close(self.me, mine, links);
         if goes_on {
-            self.resume_readers();
+            self.tell_memory_is_free();
         }
         let any_closed = !closed.is_empty();
         for ByteHolder { key, bytes, age, .. } in closed {

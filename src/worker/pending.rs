@@ -15,8 +15,8 @@ use crate::config::{Config, SideConfig};
 use crate::handshake;
 use crate::routing::Side;
 
-/// Candidates of sessions take this part of the handshakes on a port, or as many as one session may have: those who were
-/// answered for other reasons may take half.
+/// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
+/// were answered may take half.
 const CANDIDATES_PART: usize = 4;
 
 /// Both ports' handshakes.

@@ -4,12 +4,12 @@ use std::task::{Context, Poll};
 
 use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
+use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::gates::GateKey;
 use crate::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
-use crate::routing::{Cause, LinkAddr, Role, Side, Slot};
+use crate::routing::{LinkAddr, Origin, Role, Side, Slot};
 use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
@@ -123,17 +123,18 @@ impl Core {
     /// Whether a client has a connection to something that is full; it may be about to send there.
     #[inline]
     fn feeds_something_full(&self, addr: LinkAddr) -> bool {
-        if self.gates.is_empty() {
+        if self.backpressure.is_empty() {
             return false;
         }
         let mut servers = self.router.servers_of(addr.slot).take(SERVERS_LOOKED_AT);
         servers.any(|server| {
-            self.gates.is_closed(GateKey::Server(server)) || self.gates.is_closed(GateKey::Worker(server.worker))
+            self.backpressure.is_congested(Bottleneck::Server(server))
+                || self.backpressure.is_congested(Bottleneck::Worker(server.worker))
         })
     }
 
     fn received(&mut self, addr: LinkAddr, input: &[u8]) -> Result<(), CloseReason> {
-        self.take_full();
+        self.take_bottleneck();
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
         let side = link.role.side();
@@ -176,8 +177,8 @@ impl Core {
     /// Pauses a link that feeds something full, and one that does not take the answers to its own requests: at once, not
     /// when it is judged after the flush, so that it sends no more than one read beyond that.
     fn hold(&mut self, addr: LinkAddr, side: Side) {
-        // A gate that is open again by now would be closed for this link alone, and nobody would open it.
-        let full = self.take_full().filter(|key| self.gates.is_closed(*key));
+        // What has room again by now would be congested for this link alone, and nobody would say that it is not.
+        let full = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
         let bounds = *self.bounds.of(side);
         let Some(link) = self.link(addr) else { return };
         if bounds.has_unread_replies(link.waiting()) {
@@ -185,7 +186,7 @@ impl Core {
         }
         if let Some(key) = full {
             link.hold();
-            self.gates.wait(key, addr);
+            self.backpressure.wait(key, addr);
             self.stats.held += 1;
         }
     }
@@ -265,12 +266,12 @@ impl Core {
             Some(peer) => {
                 self.stats.forwarded(side, run.packets);
                 if peer.worker == self.me {
-                    self.feed(peer.slot, bytes, run.packets, Cause::Others);
+                    self.feed(peer.slot, bytes, run.packets, Origin::Others);
                 } else {
-                    self.export(peer, run.conn, run.packets, std::iter::once(bytes));
+                    self.forward_remote(peer, run.conn, run.packets, std::iter::once(bytes));
                 }
             }
-            None => self.stray(slot, run.conn),
+            None => self.unknown_connection(slot, run.conn),
         }
     }
 
@@ -282,12 +283,12 @@ impl Core {
             return self.command(slot, payload);
         }
         let Some(peer) = self.router.peer(slot, side, conn) else {
-            self.stray(slot, conn);
+            self.unknown_connection(slot, conn);
             return Ok(());
         };
         self.stats.forwarded(side, 1);
         if peer.worker != self.me {
-            self.export(peer, conn, 1, inbox.chunks().map(Chunk::filled));
+            self.forward_remote(peer, conn, 1, inbox.chunks().map(Chunk::filled));
         } else if let Some(link) = self.links.get_mut(peer.slot.index()).filter(|link| !link.deaf) {
             if inbox.received() > HAND_OVER_BYTES {
                 link.outbox.append_chunks(inbox.take());

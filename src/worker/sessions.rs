@@ -15,7 +15,7 @@ use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
-pub(super) const BEAT: Duration = Duration::from_millis(50);
+pub(super) const ACK_TICK: Duration = Duration::from_millis(50);
 
 /// A resume that was answered.
 #[derive(Debug)]
@@ -123,14 +123,14 @@ impl Core {
     }
 
     /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
-    pub(super) fn beat(&mut self) {
+    pub(super) fn send_due_acks(&mut self) {
         self.send_acks();
         self.turns_due.notify_one();
     }
 
-    /// Sends the acknowledgements that are due before the next beat.
+    /// Sends the acknowledgements that are due before the next tick.
     fn send_acks(&mut self) {
-        let until = Instant::now() + BEAT;
+        let until = Instant::now() + ACK_TICK;
         // What is listed again meanwhile, for a limit that is as near, is not looked at again.
         for _ in 0..self.acks_due.len() {
             let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };

@@ -1,31 +1,31 @@
 //! Where a worker is on its way to the end.
 //!
 //! ```text
-//!   Running ──asked──> Quieting: reads nothing more ──all others are quiet──> Draining: its links close
+//!   Running ──asked──> Quiescing: reads nothing more ──all others have──> Draining: its links close
 //! ```
 //!
-//! Frames that one worker has read for another are on their way until it says that it is quiet; only then do
+//! Frames that one worker has read for another are on their way until it says that it reads no more; only then do
 //! connections end.
 
 /// The way of a worker to its end.
 #[derive(Debug)]
 pub(super) struct Stop {
     phase: Phase,
-    /// Other workers that have not said yet that they are quiet.
-    noisy: usize,
+    /// Other workers that have not said yet that they read nothing more.
+    still_reading: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    Quieting,
+    Quiescing,
     Draining,
 }
 
 impl Stop {
     /// A worker beside `others`.
     pub(super) fn new(others: usize) -> Self {
-        Self { phase: Phase::Running, noisy: others }
+        Self { phase: Phase::Running, still_reading: others }
     }
 
     /// Whether links are still read.
@@ -42,19 +42,19 @@ impl Stop {
     pub(super) fn ask(&mut self) -> bool {
         let first = self.is_reading();
         if first {
-            self.phase = Phase::Quieting;
+            self.phase = Phase::Quiescing;
         }
         first
     }
 
-    /// Another worker is quiet.
-    pub(super) fn heard_quiet(&mut self) {
-        self.noisy = self.noisy.saturating_sub(1);
+    /// Another worker reads nothing more.
+    pub(super) fn heard_quiesced(&mut self) {
+        self.still_reading = self.still_reading.saturating_sub(1);
     }
 
     /// Goes on to draining if it is time to; true once.
     pub(super) fn begin_draining(&mut self) -> bool {
-        let now = self.phase == Phase::Quieting && self.noisy == 0;
+        let now = self.phase == Phase::Quiescing && self.still_reading == 0;
         if now {
             self.phase = Phase::Draining;
         }
@@ -67,13 +67,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draining_begins_once_and_only_when_all_are_quiet() {
+    fn draining_begins_once_and_only_when_nobody_reads_any_more() {
         let mut stop = Stop::new(2);
-        stop.heard_quiet();
+        stop.heard_quiesced();
         assert!(stop.is_reading() && !stop.begin_draining());
         assert!(stop.ask() && !stop.ask());
         assert!(!stop.is_reading() && !stop.begin_draining());
-        stop.heard_quiet();
+        stop.heard_quiesced();
         assert!(stop.begin_draining() && !stop.begin_draining());
         assert!(stop.is_draining());
     }

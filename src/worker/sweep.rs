@@ -47,10 +47,10 @@ impl Core {
         for index in 0..self.links.capacity() {
             let slot = Slot::from_index(index);
             if !lost.is_zero() {
-                self.excuse(slot, lost);
+                self.extend_deadlines(slot, lost);
             }
             if let Some(allowance) = allowance {
-                self.allow(slot, allowance);
+                self.refill_budget(slot, allowance);
             }
             if let Some(link) = self.links.get_mut(index) {
                 link.look_at_held(elapsed.saturating_sub(lost));
@@ -74,8 +74,8 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes();
         self.forget_late(now);
-        self.beat();
-        self.trim_parcels();
+        self.send_due_acks();
+        self.trim_batches();
         self.pool.trim();
         self.next_sweep.notify_waiters();
         self.sample_round_trips();
@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// Takes time in which the worker itself stood still off the link's: what came meanwhile is not read yet.
-    fn excuse(&mut self, slot: Slot, lost: Duration) {
+    fn extend_deadlines(&mut self, slot: Slot, lost: Duration) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.watch.last_heard += lost;
         for since in [&mut link.watch.stuck_since, &mut link.watch.over_since].into_iter().flatten() {
@@ -161,7 +161,7 @@ impl Core {
         }
     }
 
-    fn allow(&mut self, slot: Slot, (more, most): (u64, u64)) {
+    fn refill_budget(&mut self, slot: Slot, (more, most): (u64, u64)) {
         let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role == Role::Client) else { return };
         let starved = link.watch.allowance == 0;
         link.watch.allowance = link.watch.allowance.saturating_add(more).min(most);

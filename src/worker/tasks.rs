@@ -16,9 +16,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{coop::unconstrained, spawn_local, yield_now};
 
 use super::arrivals::resume_from_afar;
+use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::doors::{Accepting, Doors, accept_from, admit_from_afar};
-use super::gates::GateKey;
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
@@ -106,16 +106,16 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
 fn deliver(core: &SharedCore, message: Message) {
     match message {
         Message::Admit(newcomer) => admit_from_afar(core, newcomer),
-        Message::Parcel { from, parcel } => core.borrow_mut().unpack(from, parcel),
-        Message::Full(server) => core.borrow_mut().gates.close(GateKey::Server(server)),
-        Message::Room(key) => core.borrow_mut().room(key),
+        Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
+        Message::Congested(server) => core.borrow_mut().backpressure.congest(Bottleneck::Server(server)),
+        Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
         Message::Resume(resumption) => resume_from_afar(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::Beat => core.borrow_mut().beat(),
+        Message::AckTick => core.borrow_mut().send_due_acks(),
         Message::Stop => core.borrow_mut().begin_stop(),
-        Message::Quiet => core.borrow_mut().heard_quiet(),
+        Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),
     }
 }

@@ -10,36 +10,36 @@ use std::thread;
 use std::time::Duration;
 
 use super::mail::Message;
-use super::sessions::BEAT;
+use super::sessions::ACK_TICK;
 use super::shared::Shared;
 use super::sweep;
 use crate::config::Config;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
-const WHILE_STOPPING: Rhythm = Rhythm { period: Duration::from_millis(10), beats: 1 };
+const WHILE_STOPPING: TickSchedule = TickSchedule { period: Duration::from_millis(10), ticks: 1 };
 
 /// When workers sweep, and when they look for acknowledgements that are due.
 #[derive(Clone, Copy, Debug)]
-struct Rhythm {
+struct TickSchedule {
     /// Time between sweeps.
     period: Duration,
-    /// Beats in it; the last one is the sweep.
-    beats: u32,
+    /// Ticks in it; the last one is the sweep.
+    ticks: u32,
 }
 
-impl Rhythm {
+impl TickSchedule {
     fn of(config: &Config) -> Self {
         let period = sweep::interval(config);
         let with_sessions = config.client.kinds.with_sessions() || config.server.kinds.with_sessions();
-        let beats = u32::try_from(period.as_millis().div_ceil(BEAT.as_millis())).unwrap_or(u32::MAX);
-        Self { period, beats: if with_sessions { beats } else { 1 } }
+        let ticks = u32::try_from(period.as_millis().div_ceil(ACK_TICK.as_millis())).unwrap_or(u32::MAX);
+        Self { period, ticks: if with_sessions { ticks } else { 1 } }
     }
 }
 
 /// The way to the thread, which lives as long as there is a worker.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    rhythms: Sender<Rhythm>,
+    schedules: Sender<TickSchedule>,
 }
 
 impl Ticker {
@@ -48,33 +48,33 @@ impl Ticker {
     /// # Errors
     /// The system refuses the thread.
     pub(crate) fn start(shared: Arc<Shared>, config: &Config) -> io::Result<Self> {
-        let (rhythms, changes) = channel();
-        let rhythm = Rhythm::of(config);
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, rhythm, &changes))?;
-        Ok(Self { rhythms })
+        let (schedules, changes) = channel();
+        let schedule = TickSchedule::of(config);
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, schedule, &changes))?;
+        Ok(Self { schedules })
     }
 
     /// The workers stop: from now on they sweep more often.
-    pub(crate) fn hurry(&self) {
-        let _all_workers_are_gone = self.rhythms.send(WHILE_STOPPING);
+    pub(crate) fn tick_faster(&self) {
+        let _all_workers_are_gone = self.schedules.send(WHILE_STOPPING);
     }
 }
 
-fn run(shared: &Shared, mut rhythm: Rhythm, changes: &Receiver<Rhythm>) {
-    let mut beat = 0;
+fn run(shared: &Shared, mut schedule: TickSchedule, changes: &Receiver<TickSchedule>) {
+    let mut tick = 0;
     while !shared.mailboxes.is_deserted() {
-        let pause = rhythm.period / rhythm.beats;
+        let pause = schedule.period / schedule.ticks;
         match changes.recv_timeout(pause) {
-            Ok(faster) => rhythm = faster,
+            Ok(faster) => schedule = faster,
             Err(RecvTimeoutError::Timeout) => {}
             // Nobody is left to stop the gateway, which goes on.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
         }
-        beat = (beat + 1) % rhythm.beats;
+        tick = (tick + 1) % schedule.ticks;
         for worker in shared.mailboxes.workers() {
-            match beat {
+            match tick {
                 0 => shared.sweep(worker),
-                _ => shared.mailboxes.send(worker, Message::Beat),
+                _ => shared.mailboxes.send(worker, Message::AckTick),
             }
         }
     }

@@ -43,33 +43,33 @@ mod tests {
     #[test]
     fn who_fed_too_much_hears_of_room_exactly_once() {
         model(|| {
-            let (transit, parcel) = (Transit::new(), BOUND_BYTES / 4);
-            let held = (0..6).map(|_| transit.add(parcel));
+            let (transit, batch) = (Transit::new(), BOUND_BYTES / 4);
+            let held = (0..6).map(|_| transit.add(batch));
             assert_eq!(held.collect::<Vec<_>>(), [false, false, false, false, true, true]);
-            let room = (0..6).map(|_| transit.take(parcel));
+            let room = (0..6).map(|_| transit.take(batch));
             assert_eq!(room.collect::<Vec<_>>(), [false, false, false, false, true, false]);
         });
     }
 
-    /// A sender that is held although all has arrived would wait for ever. It closes its gate after it has posted, so
+    /// A sender that is held although all has arrived would wait for ever. It notes the congestion after it has posted, so
     /// the word of room may be there before.
     #[test]
     fn no_interleaving_leaves_a_sender_held_when_all_has_arrived() {
-        const PARCELS: [usize; 3] = [BOUND_BYTES / 2, BOUND_BYTES / 2 + 1, 1];
+        const BATCHES: [usize; 3] = [BOUND_BYTES / 2, BOUND_BYTES / 2 + 1, 1];
         model(|| {
             let transit = Arc::new(Transit::new());
             let (post, mail) = mpsc::channel::<usize>();
-            let (tell_room, room) = mpsc::channel::<()>();
+            let (tell_uncongested, room) = mpsc::channel::<()>();
             let receiving = Arc::clone(&transit);
             let receiver = thread::spawn(move || {
-                for _ in PARCELS {
+                for _ in BATCHES {
                     if receiving.take(mail.recv().unwrap()) {
-                        tell_room.send(()).unwrap();
+                        tell_uncongested.send(()).unwrap();
                     }
                 }
             });
             let mut held = false;
-            for bytes in PARCELS {
+            for bytes in BATCHES {
                 let is_over = transit.add(bytes);
                 post.send(bytes).unwrap();
                 held |= is_over;

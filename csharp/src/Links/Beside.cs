@@ -16,13 +16,13 @@ namespace Fastway.Links
         /// <summary>Attempts at a time, without the one that they are beside.</summary>
         private const int Most = 2;
 
-        /// <summary>Bounds of the longest first delay in milliseconds; the real one is at least half of it.</summary>
-        private const long LeastDelay = 500;
-        private const long MostDelay = 1000;
-
-        /// <summary>The first delay in times of an answered attempt: between the bounds, and when attempts take long.</summary>
-        private const long Answers = 8;
-        private const long SlowAnswers = 3;
+        /// <summary>
+        /// The longest first delay in milliseconds, of which the real one is at least half; and the same in times of an answered
+        /// attempt, where that is longer. A crowd that comes back at once is answered within a second or two, and should not have
+        /// asked twice by then.
+        /// </summary>
+        private const long FirstDelay = 1000;
+        private const long Answers = 3;
 
         private readonly Func<Transport> _connect;
         private readonly TimeSpan _longest;
@@ -49,7 +49,7 @@ namespace Fastway.Links
         /// <summary>An attempt has begun to which others may be beside. The delays go on where a way back has several.</summary>
         public void Begin(long now)
         {
-            _delays = _delays ?? new Pauses(FirstDelay(), _longest, _random);
+            _delays = _delays ?? new Pauses(LongestFirstDelay(), _longest, _random);
             _next = now + _delays.Next();
         }
 
@@ -85,6 +85,12 @@ namespace Fastway.Links
             return null;
         }
 
+        /// <summary>The gateway is there, and slow: attempts beside others come as late as they may.</summary>
+        public void Slow()
+        {
+            _delays = new Pauses(_longest, _longest, _random);
+        }
+
         /// <summary>Gives all of them up.</summary>
         public void Close()
         {
@@ -101,14 +107,9 @@ namespace Fastway.Links
             _delays = null;
         }
 
-        private TimeSpan FirstDelay()
+        private TimeSpan LongestFirstDelay()
         {
-            var first = MostDelay;
-            if (AnsweredAfter > 0)
-            {
-                var most = Math.Max(MostDelay, SlowAnswers * AnsweredAfter);
-                first = Math.Min(Math.Max(Answers * AnsweredAfter, LeastDelay), most);
-            }
+            var first = Math.Max(FirstDelay, Answers * AnsweredAfter);
             return TimeSpan.FromMilliseconds(Math.Min(first, _longest.TotalMilliseconds));
         }
     }

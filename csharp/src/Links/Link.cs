@@ -40,6 +40,17 @@ namespace Fastway.Links
         /// <summary>Takes bytes to be written, and says how many.</summary>
         public abstract int Write(ArraySegment<byte> bytes, long now);
 
+        /// <summary>Nothing can be written before acknowledgements are read, which stand behind all else that comes.</summary>
+        public virtual bool WaitsForAcks
+        {
+            get { return false; }
+        }
+
+        /// <summary>Has the last bytes that were read not be acknowledged for now.</summary>
+        public virtual void Withhold(int bytes, long now)
+        {
+        }
+
         /// <summary>Writes what it has taken, as far as that goes.</summary>
         public virtual void Flush(long now)
         {

@@ -36,6 +36,7 @@ namespace Fastway.Links
         private readonly Admission _admission;
         private readonly Func<Transport> _connect;
         private readonly Session _session;
+        private readonly bool _isLegacy;
         private readonly Pauses _pauses;
         private readonly Pauses _refusalPauses;
         private readonly long _longestPause;
@@ -88,6 +89,7 @@ namespace Fastway.Links
             _admission = admission;
             _connect = connect;
             _session = NewSession(options, now);
+            _isLegacy = options.Session.IsLegacy;
             var random = new Random();
             _pauses = new Pauses(options.Session.FirstPause, options.Session.LongestPause, random);
             _refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
@@ -149,6 +151,16 @@ namespace Fastway.Links
                 return 0;
             }
             return _session.Write(bytes.Array, bytes.Offset, Math.Min(bytes.Count, _session.Room));
+        }
+
+        public override bool WaitsForAcks
+        {
+            get { return !_isLegacy && _session.Room == 0; }
+        }
+
+        public override void Withhold(int bytes, long now)
+        {
+            _session.Withhold(bytes, now);
         }
 
         public override void Flush(long now)
@@ -384,6 +396,10 @@ namespace Fastway.Links
             {
                 // The gateway is there, and has said when to come again.
                 _beside.Close();
+            }
+            if (retryAfter > 0)
+            {
+                _beside.Slow();
             }
             DropTransport();
             if (wasOfUse)

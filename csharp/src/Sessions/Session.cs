@@ -151,6 +151,12 @@ namespace Fastway.Sessions
             get { return Outbox.Room; }
         }
 
+        /// <summary>Has the last bytes received not be acknowledged until this is called again with less: so whoever reads
+        /// ahead of its user holds the other end back. Legacy sessions acknowledge nothing.</summary>
+        public virtual void Withhold(int bytes, long now)
+        {
+        }
+
         /// <summary>Bytes written that the other end is not known to have; in a legacy session, that were not sent.</summary>
         public int Kept
         {

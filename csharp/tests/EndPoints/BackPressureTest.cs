@@ -41,6 +41,46 @@ namespace Fastway.Tests.EndPoints
             Assert.IsTrue(echo.IsOpen);
         }
 
+        /// <summary>An acknowledgement for what the player has sent stands behind all that comes in.</summary>
+        [Test]
+        public void A_burst_that_is_larger_than_all_buffers_is_echoed_over_a_session()
+        {
+            const int count = 2000;
+            var gateway = StartGateway("--client-link=secure", "--server-link=secure", "--client-send-bytes=3M", "--client-slow-grace=1h");
+            var options = new EndPointOptions { Session = SessionOptions.Secure(null), WhenFull = WhenFull.Hold };
+            var server = Server(gateway, 1, options);
+            var client = Client(gateway, options);
+            var echo = client.Dial(1);
+            var from = Accept(server);
+            var sent = 0;
+            Until("all was sent", () =>
+            {
+                while (sent < count && from.Send(new byte[16 << 10]))
+                {
+                    sent++;
+                }
+                return sent == count;
+            });
+            var message = Conn.NoMsg;
+            var back = 0;
+            Until("all came back", () =>
+            {
+                while (message != Conn.NoMsg || (message = echo.Receive()) != Conn.NoMsg)
+                {
+                    if (!echo.Send(message))
+                    {
+                        break;
+                    }
+                    message = Conn.NoMsg;
+                }
+                while (from.Receive() != Conn.NoMsg)
+                {
+                    back++;
+                }
+                return back == count;
+            });
+        }
+
         /// <summary>The budget itself is over after one read, which is 16 KiB.</summary>
         [Test]
         public void A_poll_after_a_long_pause_reads_for_longer_than_the_budget()
@@ -177,6 +217,8 @@ namespace Fastway.Tests.EndPoints
             var server = Server(_gateway, 1, new EndPointOptions { WhenFull = WhenFull.Hold });
             var options = new EndPointOptions { SendBufferBytes = 10000, RunsItself = true };
             var conn = Owned(EndPoint.ConnectClient(_gateway.Client, options)).Dial(1);
+            // Before, a full queue closes the connection.
+            var accepted = Accept(server);
             var sending = Task.Run(() =>
             {
                 for (var sent = 0; sent < count; sent++)
@@ -184,7 +226,6 @@ namespace Fastway.Tests.EndPoints
                     Assert.IsTrue(conn.Send(new byte[1000]));
                 }
             });
-            var accepted = Accept(server);
             for (var got = 0; got < count; got++)
             {
                 Assert.AreEqual(1000, Receive(accepted).Length);

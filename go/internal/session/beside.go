@@ -15,17 +15,22 @@ import (
 const (
 	// mostTries are under way at a time.
 	mostTries = 3
-	// leastFirstDelay and mostFirstDelay bound the first delay. The real one is drawn from the upper half.
-	leastFirstDelay = 500 * time.Millisecond
-	mostFirstDelay  = time.Second
-	// answersWaited is the first delay in times of an answered attempt: between the bounds, and when attempts take long.
-	answersWaited, slowAnswersWaited = 8, 3
+	// firstDelay is the longest first delay, of which the real one is drawn from the upper half; answersWaited is the same in
+	// times of an answered attempt, where that is longer. A crowd that comes back at once is answered within a second or two, and
+	// should not have asked twice by then.
+	firstDelay    = time.Second
+	answersWaited = 3
+	// leastTrial is the least time for which attempts stay beside one that was answered; else two round trips, as dialing takes
+	// one.
+	leastTrial = 50 * time.Millisecond
 )
 
 // try is an attempt that is under way.
 type try struct {
 	cancel context.CancelFunc
 	began  time.Time
+	// dialedAfter is how long dialing took.
+	dialedAfter time.Duration
 }
 
 // tried is what came of an attempt: a transport, or why there is none.
@@ -39,12 +44,12 @@ type delays struct{ next, longest time.Duration }
 
 // firstDelays begin with the first, for an acceptor that has answered so fast last time; 0 if that is not known.
 func firstDelays(answeredAfter, longest time.Duration) delays {
-	first := mostFirstDelay
-	if answeredAfter > 0 {
-		first = min(max(answersWaited*answeredAfter, leastFirstDelay), max(mostFirstDelay, slowAnswersWaited*answeredAfter))
-	}
+	first := max(firstDelay, answersWaited*answeredAfter)
 	return delays{min(first, longest), longest}
 }
+
+// slowest are all as long as they get.
+func slowest(longest time.Duration) delays { return delays{longest, longest} }
 
 func (d *delays) draw() time.Duration {
 	drawn := d.next/2 + rand.N(d.next/2+1)
@@ -93,6 +98,7 @@ func (s *Stream) reach(ctx context.Context, t *try, conn net.Conn) (c *carrier, 
 		if conn, err = s.opts.Dial(ctx); err != nil {
 			return nil, err
 		}
+		t.dialedAfter = time.Since(t.began)
 	}
 	if c, err = s.shakeHands(ctx, t, conn); err != nil {
 		_ = conn.Close()
@@ -118,6 +124,17 @@ func (s *Stream) endOtherTries(t *try, c *carrier) {
 	s.endTries(older)
 	s.tries = slices.Delete(s.tries, 0, 1)
 	if c.t.attempt == 0 {
+		s.endTries(len(s.tries))
+	} else if len(s.tries) > 0 {
+		time.AfterFunc(max(leastTrial, 2*t.dialedAfter), func() { s.trialOver(c) })
+	}
+}
+
+// trialOver is for when the acceptor would have closed a transport that a newer attempt has replaced.
+func (s *Stream) trialOver(c *carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == c {
 		s.endTries(len(s.tries))
 	}
 }

@@ -155,6 +155,10 @@ func (s *Stream) carryOn(why error) (attempts int, err error) {
 			if saysWhen(last.err) {
 				notBefore = time.Now().Add(pause)
 			}
+			if isOverloaded(last.err) {
+				// It is there, and slow.
+				delays = slowest(s.opts.HandshakeTime)
+			}
 			next.Reset(max(pause, time.Until(notBefore)))
 		case <-s.hurry:
 			delays = s.delays()
@@ -193,6 +197,11 @@ func (s *Stream) isNews(why error) bool {
 func saysWhen(why error) bool {
 	var refused *RefusedError
 	return errors.As(why, &refused) && (refused.RetryAfter > 0 || refused.Status.wouldBeFinal())
+}
+
+func isOverloaded(why error) bool {
+	var refused *RefusedError
+	return errors.As(why, &refused) && refused.Status == StatusOverloaded
 }
 
 // pauseAfter draws the pause after an attempt, or a transport, that ended so.

@@ -23,15 +23,19 @@ use crate::{Backoff, ConnectError, ConnectStep};
 
 /// Attempts at a time.
 const MOST: usize = 3;
-/// Without a TCP connection: bounds of what the first delay is drawn from the upper half of, so it is 250 ms to 1 s.
-const FIRST_UNCONNECTED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(1));
-/// The same in times of an answered attempt: between the bounds, and when attempts take long.
-const ANSWERS: u32 = 8;
-const SLOW_ANSWERS: u32 = 3;
-/// With a TCP connection: the first delay at least, which is up to half longer.
+/// Without a TCP connection: the longest delay between an attempt and the first one beside it, of which the real one is drawn
+/// from the upper half; and the same in times of an answered attempt, where that is longer. A crowd that comes back at once is
+/// answered within a second or two, and should not have asked twice by then.
+const FIRST_UNCONNECTED: Duration = Duration::from_secs(1);
+const ANSWERS_UNCONNECTED: u32 = 3;
+/// With a TCP connection: the shortest such delay, which the real one is up to half longer than; and the same in times of an
+/// answered attempt, where that is longer.
 const FIRST_CONNECTED: Duration = Duration::from_secs(1);
-/// The same in times of an answered attempt, when attempts take long.
 const ANSWERS_CONNECTED: u32 = 2;
+/// Least time for which attempts stay beside one that was answered; else two round trips, as connecting takes one.
+const LEAST_TRIAL: Duration = Duration::from_millis(50);
+/// Before an attempt was answered there is none beside it.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Those that are under way. Dropping it gives them up.
 pub(super) struct Attempts {
@@ -43,13 +47,15 @@ pub(super) struct Attempts {
     answered_after: Option<Duration>,
     /// The address that it went to: behind a name there may be several gateways, and only one knows the session.
     gateway: Option<SocketAddr>,
+    /// Until then a newer attempt may turn out to have taken the place of the answered one at the gateway, which closes that.
+    trial_ends: Instant,
 }
 
 /// An attempt that is over.
 pub(super) struct Attempted {
     pub(super) outcome: Outcome,
-    /// The other end of its TCP connection, if it got one.
-    pub(super) peer: Option<SocketAddr>,
+    /// Where its TCP connection went to, if it got one, and how long connecting took.
+    connected: Option<(SocketAddr, Duration)>,
     took: Duration,
 }
 
@@ -85,12 +91,24 @@ pub(super) struct Due {
 }
 
 impl Delays {
+    /// As long as they get.
+    pub(super) fn slowest(longest: Duration) -> Self {
+        Self { unconnected: Backoff::new(longest, longest), connected: longest, longest }
+    }
+
     /// When an attempt that begins now gets the next one beside it.
     pub(super) fn next_due(&mut self) -> Due {
         let now = Instant::now();
         let (unconnected, connected) = (self.unconnected.next_delay(), up_to_half_longer(self.connected));
         self.connected = self.connected.saturating_mul(2).min(self.longest);
         Due { unconnected: now + unconnected, connected: now + unconnected.max(connected) }
+    }
+}
+
+impl Attempted {
+    /// Where its TCP connection went to, if it got one.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.connected.map(|(peer, _)| peer)
     }
 }
 
@@ -103,7 +121,9 @@ impl Due {
 
 impl Attempts {
     pub(super) fn new(dialer: Dialer<TcpStream>) -> Self {
-        Self { dialer, running: JoinSet::new(), connections: Arc::default(), answered_after: None, gateway: None }
+        let (running, connections) = (JoinSet::new(), Arc::default());
+        let trial_ends = Instant::now() + FAR;
+        Self { dialer, running, connections, answered_after: None, gateway: None, trial_ends }
     }
 
     /// Where the session is.
@@ -133,17 +153,15 @@ impl Attempts {
 
     /// The delays before attempts beside others, for a session that has none so far.
     pub(super) fn delays(&self, longest: Duration) -> Delays {
-        let (least, most) = FIRST_UNCONNECTED;
-        let unconnected = self.answered_after.map_or(most, |took| {
-            (took.saturating_mul(ANSWERS)).clamp(least, most.max(took.saturating_mul(SLOW_ANSWERS)))
-        });
-        let slow = self.answered_after.unwrap_or_default().saturating_mul(ANSWERS_CONNECTED);
-        let connected = FIRST_CONNECTED.max(slow).min(longest);
+        let took = self.answered_after.unwrap_or_default();
+        let unconnected = FIRST_UNCONNECTED.max(took.saturating_mul(ANSWERS_UNCONNECTED));
+        let connected = FIRST_CONNECTED.max(took.saturating_mul(ANSWERS_CONNECTED)).min(longest);
         Delays { unconnected: Backoff::new(unconnected, longest), connected, longest }
     }
 
     /// Begins one to `addr`.
     pub(super) fn begin(&mut self, addr: String, limit: TimeLimit, instead_of: Option<TransportId>) {
+        self.trial_ends = Instant::now() + FAR;
         let connections = Arc::downgrade(&self.connections);
         self.running.spawn(attempt(self.dialer.clone(), addr, limit, instead_of, connections));
     }
@@ -158,17 +176,27 @@ impl Attempts {
             // Its task was cut off. Whoever waits here has room for another one again, and has to look.
             Some(Err(_)) => {
                 let outcome = Outcome::Lost(Wanted { fault: None, retry_after: None });
-                Attempted { outcome, peer: None, took: Duration::ZERO }
+                Attempted { outcome, connected: None, took: Duration::ZERO }
             }
             None => pending().await,
         }
     }
 
     fn learn(&mut self, attempted: &Attempted) {
-        if let (Outcome::Carries, Some(peer)) = (&attempted.outcome, attempted.peer) {
+        if let (Outcome::Carries, Some((peer, after))) = (&attempted.outcome, attempted.connected) {
             self.gateway = Some(peer);
             self.answered_after = Some(attempted.took);
+            self.trial_ends = Instant::now() + LEAST_TRIAL.max(after.saturating_mul(2));
         }
+    }
+
+    /// When attempts beside the one that was answered are of no use any more.
+    pub(super) fn trial_ends(&self) -> Instant {
+        self.trial_ends
+    }
+
+    pub(super) fn is_trial_over(&self) -> bool {
+        self.trial_ends <= Instant::now()
     }
 
     /// None is under way any more, and there is room at once.
@@ -185,10 +213,10 @@ async fn attempt(
     connections: Weak<()>,
 ) -> Attempted {
     let began = Instant::now();
-    let mut peer = None;
+    let mut connected = None;
     let tried = async {
         let transport = tcp(addr, &limit).await?;
-        peer = transport.peer_addr().ok();
+        connected = transport.peer_addr().ok().map(|peer| (peer, began.elapsed()));
         let _connected = connections.upgrade();
         let settled = async { dialer.attempt(transport, instead_of).await.settled().await };
         limit.wait(ConnectStep::Session, settled).await
@@ -200,7 +228,7 @@ async fn attempt(
         Ok(Settled::Over) => Outcome::Over,
         Err(error) => Outcome::Unanswered(error),
     };
-    Attempted { outcome, peer, took: began.elapsed() }
+    Attempted { outcome, connected, took: began.elapsed() }
 }
 
 #[cfg(test)]

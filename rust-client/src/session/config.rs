@@ -35,7 +35,7 @@ pub struct SessionConfig {
     /// as long as that, if that is not above the longest one, and up to half of it more. Default: from 50 ms to 2 s.
     pub backoff: Backoff,
     /// Longest time of one attempt: the TCP connection and the gateway's reply. An attempt that nothing answers gets another
-    /// one beside it long before, after a quarter of a second to a second (longer where attempts take long), and that one after
+    /// one beside it long before, after half a second to a second (longer where attempts take long), and that one after
     /// twice as long; the first that is answered wins. Default 3 s.
     pub attempt_timeout: Duration,
     /// A transport on which the gateway is silent for so long is replaced. The link is pinged at least so often, if

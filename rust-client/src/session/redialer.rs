@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastway_session::{Fault, Status, Supplier, TransportId, Wanted};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Shared;
 use super::attempts::{Attempted, Attempts, Delays, Due, Outcome};
@@ -68,11 +68,14 @@ impl Redialer {
 
     async fn needed(&mut self) -> Result<Need, Over> {
         loop {
+            // Those that were begun beside the one that was answered first.
+            if self.attempts.is_trial_over() {
+                self.attempts.give_up_all();
+            }
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
-                // One that was begun beside the one that was answered first.
-                _ = self.attempts.next_over() => {}
+                _ = timeout_at(self.attempts.trial_ends(), self.attempts.next_over()), if !self.attempts.is_empty() => {}
             }
         }
     }
@@ -153,7 +156,7 @@ impl Redialer {
     /// Sees to the pause after an attempt that came to nothing.
     fn failed(&mut self, attempted: &Attempted, way: &mut Way) {
         tracing::debug!(outcome = ?attempted.outcome, "no transport for the session");
-        way.is_unconnected &= attempted.peer.is_none();
+        way.is_unconnected &= attempted.peer().is_none();
         let failure = match &attempted.outcome {
             Outcome::Unanswered(error) => Failure::of_connect(error),
             Outcome::Lost(Wanted { fault: Some(Fault::Refused(Status::StaleAttempt)), .. })
@@ -162,7 +165,7 @@ impl Redialer {
                 // A newer one has overtaken it.
                 return;
             }
-            Outcome::Lost(Wanted { fault: Some(Fault::Refused(_)), .. }) if self.is_elsewhere(attempted.peer) => {
+            Outcome::Lost(Wanted { fault: Some(Fault::Refused(_)), .. }) if self.is_elsewhere(attempted.peer()) => {
                 // Whatever it says, it does not say it of the gateway that has the session.
                 way.name_not_before = Instant::now() + NAME_PAUSE;
                 Failure::Elsewhere
@@ -176,6 +179,10 @@ impl Redialer {
         let after_pause = Instant::now() + self.pauses.next();
         if failure.is_refusal() {
             way.not_before = after_pause;
+        }
+        if matches!(failure, Failure::Overloaded { .. }) {
+            // It is there, and slow.
+            way.delays = Delays::slowest(self.attempt_timeout);
         }
         way.due = Due::at(after_pause.max(way.not_before));
     }

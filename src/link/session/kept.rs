@@ -100,21 +100,21 @@ impl ReplayBuffer for Kept {
 mod tests {
     use super::*;
     use crate::pool::{Pool, PoolConfig};
-    use crate::routing::Cause;
+    use crate::routing::Origin;
 
     #[test]
     fn answers_count_until_they_are_acknowledged() {
         let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
         let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
-        outbox.append(&mut pool, &[1; 100], 10, Cause::Itself);
-        outbox.append(&mut pool, &[2; 100], 1, Cause::Others);
+        outbox.append(&mut pool, &[1; 100], 10, Origin::Itself);
+        outbox.append(&mut pool, &[2; 100], 1, Origin::Others);
         kept.take(&mut outbox, &mut pool, 150, usize::MAX);
         assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (150, 0, 10), "a part of a chunk");
         kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
         assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (200, 10, 0));
         kept.release(199);
         assert_eq!((kept.len(), kept.unacked_answers()), (1, 10));
-        outbox.append(&mut pool, &[3; 9], 1, Cause::Itself);
+        outbox.append(&mut pool, &[3; 9], 1, Origin::Itself);
         kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
         kept.release(1);
         assert_eq!((kept.len(), kept.unacked_answers()), (9, 1));
@@ -127,7 +127,7 @@ mod tests {
     fn no_more_is_taken_than_may_be_kept() {
         let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
         let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
-        outbox.append(&mut pool, &[1; 100], 1, Cause::Others);
+        outbox.append(&mut pool, &[1; 100], 1, Origin::Others);
         kept.extend(&[0; 30]);
         kept.take(&mut outbox, &mut pool, usize::MAX, 50);
         kept.take(&mut outbox, &mut pool, usize::MAX, 50);

@@ -1,3 +1,5 @@
+using System;
+
 namespace Fastway.Sessions.Secure
 {
     /// <summary>Counts of what this end receives.</summary>
@@ -11,13 +13,21 @@ namespace Fastway.Sessions.Secure
         /// <summary>What the other end was last told.</summary>
         private ulong _told;
 
+        /// <summary>How many of the last bytes received are not acknowledged for now.</summary>
+        private ulong _withheld;
+
+        private long _ackDue = Life.Never;
+
         /// <summary>Bytes, and one for the close.</summary>
         public ulong Received { get; private set; }
 
         public bool IsClosed { get; private set; }
 
         /// <summary>When the other end must be told.</summary>
-        public long AckDue { get; private set; } = Life.Never;
+        public long AckDue
+        {
+            get { return HasNews ? _ackDue : Life.Never; }
+        }
 
         /// <summary>Takes bytes of the stream; false if they follow its close.</summary>
         public bool Take(int bytes, long now)
@@ -48,31 +58,60 @@ namespace Fastway.Sessions.Secure
             return true;
         }
 
-        /// <summary>Whether something was received that the other end was not told of.</summary>
+        /// <summary>Has the last bytes received not be acknowledged until this is called again with less.</summary>
+        public void Withhold(int bytes, long now)
+        {
+            _withheld = (ulong)bytes;
+            if (HasNews)
+            {
+                Owe(now);
+            }
+        }
+
+        /// <summary>Whether there is something to tell the other end.</summary>
         public bool HasNews
         {
-            get { return _told < Received; }
+            get { return _told < Telling; }
+        }
+
+        /// <summary>Whether the other end was told of everything.</summary>
+        public bool IsTold
+        {
+            get { return _told == Received; }
+        }
+
+        /// <summary>The count that can be acknowledged; what was told is never taken back.</summary>
+        private ulong Telling
+        {
+            get { return Math.Max(_told, Received - _withheld); }
         }
 
         /// <summary>Whether that must be told even when there is nothing else to send.</summary>
         public bool IsUrgent(long now)
         {
-            return HasNews && (IsClosed || Received - _told >= AckAtOnceBytes || AckDue <= now);
+            return HasNews && (IsClosed || Telling - _told >= AckAtOnceBytes || _ackDue <= now);
         }
 
-        /// <summary>The other end is being told all of it.</summary>
+        /// <summary>The other end is being told of it.</summary>
         public ulong Tell()
         {
+            _told = Telling;
+            _ackDue = Life.Never;
+            return _told;
+        }
+
+        /// <summary>The other end was told of everything with the first message of a transport.</summary>
+        public void Begin()
+        {
             _told = Received;
-            AckDue = Life.Never;
-            return Received;
+            _ackDue = Life.Never;
         }
 
         private void Owe(long now)
         {
-            if (AckDue == Life.Never)
+            if (_ackDue == Life.Never)
             {
-                AckDue = now + AckDelay;
+                _ackDue = now + AckDelay;
             }
         }
     }

@@ -55,6 +55,11 @@ namespace Fastway.Sessions.Secure
             get { return _incoming.Received; }
         }
 
+        public override void Withhold(int bytes, long now)
+        {
+            _incoming.Withhold(bytes, now);
+        }
+
         public override ulong Progress
         {
             get { return _incoming.Received + _outgoing.Acknowledged; }
@@ -249,8 +254,7 @@ namespace Fastway.Sessions.Secure
             ForgetTicket();
             _ticket = new Ticket(payload);
             _outgoing.Acknowledge(cursor, cursor, Outbox);
-            // The first message has told it.
-            _incoming.Tell();
+            _incoming.Begin();
             _live = new SecureTransport(_pending.Split(), cursor, _outgoing, _incoming, Outbox);
             ForgetHandshake();
             Connected();
@@ -352,7 +356,7 @@ namespace Fastway.Sessions.Secure
         /// <summary>Both closes are through, and each end knows it of the other.</summary>
         private void FinishIfDone()
         {
-            if (_outgoing.IsDone && _incoming.IsClosed && !_incoming.HasNews)
+            if (_outgoing.IsDone && _incoming.IsClosed && _incoming.IsTold)
             {
                 Life.Finish(SessionEnd.Closed);
             }
