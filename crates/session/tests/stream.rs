@@ -314,7 +314,7 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     let told = [None, Some(Duration::from_millis(1234))];
     assert_eq!(refused, told.map(|retry_after| Settled::Lost(Wanted { fault, retry_after })));
     let without_fault = Wanted { fault: None, retry_after: None };
-    assert_eq!((cut, live), (Settled::Lost(without_fault), Settled::Live));
+    assert_eq!((cut, live), (Settled::Lost(without_fault), Settled::Carries));
     assert_eq!(wanted, Some(without_fault));
     initiator.abort(AbortReason::Unspecified);
     assert_eq!(supplier.settled().await, Settled::Over);
@@ -350,7 +350,7 @@ async fn an_attempt_beside_the_one_that_carries_the_session_is_told_that_it_is_n
         settled = attempts => settled,
         _ = initiator.read_u8() => panic!("nothing was sent"),
     };
-    assert_eq!(settled, (Settled::Live, Settled::NotNeeded, Settled::NotNeeded));
+    assert_eq!(settled, (Settled::Carries, Settled::NotNeeded, Settled::NotNeeded));
 }
 
 #[tokio::test]
@@ -364,7 +364,7 @@ async fn an_attempt_that_is_given_up_before_it_is_taken_costs_no_transport() {
         attempt.settled().await
     };
     tokio::select! {
-        settled = answered => assert_eq!(settled, Settled::Live),
+        settled = answered => assert_eq!(settled, Settled::Carries),
         _ = initiator.read_u8() => panic!("nothing was sent"),
     }
     let live = supplier.live_transport();

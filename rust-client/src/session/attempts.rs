@@ -222,7 +222,7 @@ async fn attempt(
         limit.wait(ConnectStep::Session, settled).await
     };
     let outcome = match tried.await {
-        Ok(Settled::Live) => Outcome::Carries,
+        Ok(Settled::Carries) => Outcome::Carries,
         Ok(Settled::NotNeeded) => Outcome::NotNeeded,
         Ok(Settled::Lost(wanted)) => Outcome::Lost(wanted),
         Ok(Settled::Over) => Outcome::Over,

@@ -304,11 +304,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     self.supplies.live(transport);
                 }
                 Event::GivenUp { transport } => {
-                    let is_given_up = |carrier: &Carrier<T>| carrier.id == Some(transport);
-                    self.carriers.iter_mut().filter(|carrier| is_given_up(carrier)).for_each(|carrier| {
-                        carrier.settle(Settled::NotNeeded);
+                    self.carriers.retain_mut(|carrier| {
+                        let is_given_up = carrier.id == Some(transport);
+                        if is_given_up {
+                            carrier.settle(Settled::NotNeeded);
+                        }
+                        !is_given_up
                     });
-                    self.carriers.retain(|carrier| !is_given_up(carrier));
                 }
                 Event::Refused(_) => {}
                 Event::Interrupted { .. } => self.supplies.interrupted(),
@@ -324,7 +326,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             carrier.is_live = live.is_some() && carrier.id == live;
             carrier.is_ending |= self.ending;
             if carrier.is_live {
-                carrier.settle(Settled::Live);
+                carrier.settle(Settled::Carries);
             }
         }
     }

@@ -21,7 +21,7 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It carries the session.
-    Live,
+    Carries,
     /// Another transport carries the session, so this one was dropped. It says nothing of the other end.
     NotNeeded,
     /// It is of no more use, and the stream needs another one.
@@ -110,7 +110,7 @@ impl<T> Supplier<T> {
         self.seen = needs.wanted;
         match (needs.end, needs.live) {
             (Some(_), _) => Settled::Over,
-            (None, Some(_)) => Settled::Live,
+            (None, Some(_)) => Settled::Carries,
             (None, None) => Settled::Lost(needs.want()),
         }
     }
