@@ -55,8 +55,7 @@ impl Backoff {
     /// Draws the pause after a gateway has said that it is overloaded, and when to come again: never shorter than that, but
     /// no longer than the longest delay, and up to half of it more, so that not everybody comes back in the same moment.
     pub(crate) fn after_overload(&self, retry_after: Duration) -> Duration {
-        let least = retry_after.clamp(Self::SHORTEST, self.longest);
-        least + least.mul_f64(rand::rng().random_range(0.0..=0.5))
+        up_to_half_longer(retry_after.clamp(Self::SHORTEST, self.longest))
     }
 
     /// Takes note that a link has lived for `lived`, and is gone. After one that outlived the longest delay, delays start
@@ -100,6 +99,11 @@ impl Backoff {
     pub fn longest(&self) -> Duration {
         self.longest
     }
+}
+
+/// Draws a delay that is never shorter than `least`.
+pub(crate) fn up_to_half_longer(least: Duration) -> Duration {
+    least + least.mul_f64(rand::rng().random_range(0.0..=0.5))
 }
 
 impl Default for Backoff {

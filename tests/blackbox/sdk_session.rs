@@ -153,10 +153,14 @@ async fn a_game_server_with_the_wrong_key_is_told_so_inside_of_a_session() {
 async fn after_a_black_hole_data_flows_both_ways_within_two_round_trips_of_the_new_connection() {
     const ONE_WAY: Duration = Duration::from_millis(600);
     let mut scene = Scene::set(&[], secure()).await;
+    scene.network().always(Faults::default().latency(ToServer, ONE_WAY).latency(ToClient, ONE_WAY));
+    // Once the SDK knows how long an answer takes here, it makes no attempt beside one that is on its way.
+    let mut events = scene.client.session_events();
+    scene.client.reconnect_now();
+    resumed(&mut events).await;
     scene.exchange().await;
-    let slow = Faults::default().latency(ToServer, ONE_WAY).latency(ToClient, ONE_WAY);
-    for connection in 1..=2 {
-        scene.network().always(slow.clone());
+    for _ in 0..2 {
+        let connections = scene.network().count();
         scene.network().black_hole();
         scene.player.send("to the game").await.unwrap();
         scene.game.send("to the player").await.unwrap();
@@ -167,7 +171,7 @@ async fn after_a_black_hole_data_flows_both_ways_within_two_round_trips_of_the_n
         assert_eq!((to_player.unwrap(), to_game.unwrap()), ("to the player".into(), "to the game".into()));
         assert!(took < 4 * ONE_WAY, "{took:?}");
         assert!(took >= 3 * ONE_WAY, "it cannot be that fast: {took:?}");
-        assert_eq!(scene.network().count(), connection + 1);
+        assert_eq!(scene.network().count(), connections + 1);
     }
 }
 

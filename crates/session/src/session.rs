@@ -189,8 +189,8 @@ impl Session {
         }
     }
 
-    /// Initiator: how long the acceptor wants it to wait before it calls [`Self::connect`] again, if the last attempt was
-    /// refused with [`Status::Overloaded`] and that was said. It is not authenticated: bound it.
+    /// Initiator: how long the acceptor wants it to wait before it calls [`Self::connect`] again, if the last refusal was
+    /// [`Status::Overloaded`] and said that. It is not authenticated: bound it.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.0 {
             Protocol::Secure(session) => session.retry_after(),

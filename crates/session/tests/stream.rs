@@ -300,12 +300,7 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
         let cut = supplier.settled().await;
         let (near, mut far) = tokio::io::duplex(4096);
         supplier.dial(near).await.unwrap();
-        let length = far.read(&mut opening).await.unwrap();
-        let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
-        let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: Kind::Secure.legacy() };
-        let keys = KeyPair::from_private(PRIVATE);
-        let (_, reply) = open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap();
-        far.write_all(&reply.bytes).await.unwrap();
+        answer_open(&mut far).await;
         let live = supplier.settled().await;
         // The one that carries it is lost: that is wanted, and not what became of an older one.
         drop(far);
@@ -319,10 +314,65 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     let told = [None, Some(Duration::from_millis(1234))];
     assert_eq!(refused, told.map(|retry_after| Settled::Lost(Wanted { fault, retry_after })));
     let without_fault = Wanted { fault: None, retry_after: None };
-    assert_eq!((cut, live), (Settled::Lost(without_fault), Settled::Live));
+    assert_eq!((cut, live), (Settled::Lost(without_fault), Settled::Carries));
     assert_eq!(wanted, Some(without_fault));
     initiator.abort(AbortReason::Unspecified);
     assert_eq!(supplier.settled().await, Settled::Over);
+}
+
+/// Replies to the open of a secure session, and leaves it at that.
+async fn answer_open(far: &mut DuplexStream) {
+    let mut opening = [0; 256];
+    let length = far.read(&mut opening).await.unwrap();
+    let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
+    let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: Kind::Secure.legacy() };
+    let keys = KeyPair::from_private(PRIVATE);
+    let (_, reply) = open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap();
+    far.write_all(&reply.bytes).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_attempt_beside_the_one_that_carries_the_session_is_told_that_it_is_not_needed() {
+    let (mut initiator, supplier) = SessionStream::initiator(Kind::Secure.session(), BOUND);
+    let dialer = supplier.dialer();
+    let (silent, _held) = tokio::io::duplex(4096);
+    let (near, mut far) = tokio::io::duplex(4096);
+    let (late, _late_far) = tokio::io::duplex(4096);
+    let attempts = async {
+        let silent = dialer.attempt(silent, None).await;
+        let answered = dialer.attempt(near, None).await;
+        answer_open(&mut far).await;
+        let (answered, silent) = (answered.settled().await, silent.settled().await);
+        let late = dialer.attempt(late, None).await.settled().await;
+        (answered, silent, late)
+    };
+    let settled = tokio::select! {
+        settled = attempts => settled,
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    };
+    assert_eq!(settled, (Settled::Carries, Settled::NotNeeded, Settled::NotNeeded));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_before_it_is_taken_costs_no_transport() {
+    let (mut initiator, supplier) = SessionStream::initiator(Kind::Secure.session(), BOUND);
+    let dialer = supplier.dialer();
+    let (near, mut far) = tokio::io::duplex(4096);
+    let answered = async {
+        let attempt = dialer.attempt(near, None).await;
+        answer_open(&mut far).await;
+        attempt.settled().await
+    };
+    tokio::select! {
+        settled = answered => assert_eq!(settled, Settled::Carries),
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    }
+    let live = supplier.live_transport();
+    let (other, _other_far) = tokio::io::duplex(4096);
+    drop(dialer.attempt(other, live).await);
+    // Now the stream takes it.
+    initiator.flush().await.unwrap();
+    assert_eq!(supplier.live_transport(), live);
 }
 
 /// Reads the reply of an acceptor to the first message of a legacy session's transport, and sends the proof.

@@ -32,11 +32,14 @@ pub struct SessionConfig {
     /// How long to wait before each attempt to come back. The first delay has to pass as well, so that players who lost
     /// a router together do not come back in the same moment. While nobody listens at the gateway's address, delays stay
     /// below 400 ms, and after a refusal below 100 ms. A gateway that is overloaded says when to come again: the delay is
-    /// as long as that, if that is not above the longest one, and up to half of it more. Default: from 50 ms to 2 s.
+    /// as long as that, if that is not above the longest one, and up to half of it more. An attempt that nothing answers is
+    /// no failure yet: the one beside it comes as `attempt_timeout` says. Default: from 50 ms to 2 s.
     pub backoff: Backoff,
-    /// Longest time of one attempt: the TCP connection and the gateway's reply. An attempt that nothing answers gets another
-    /// one beside it long before, after half a second to a second (longer where attempts take long), and that one after
-    /// twice as long; the first that is answered wins. Default 3 s.
+    /// Longest time of one attempt to come back: the TCP connection and the gateway's reply. An attempt that nothing answers
+    /// gets another one beside it long before: after half a second to a second without a TCP connection, and after 1 to 1.5 s
+    /// with one (longer where attempts take long). That one gets another one after twice as long, up to this time; there are
+    /// three at most, and the first that is answered wins. A connect makes attempts in the same way. When one has failed, it
+    /// waits for the others for so long at most. Default 3 s.
     pub attempt_timeout: Duration,
     /// A transport on which the gateway is silent for so long is replaced. The link is pinged at least so often, if
     /// `ping_interval` is set at all, so a black hole is noticed within twice this time. It takes the place of

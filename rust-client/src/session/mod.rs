@@ -12,6 +12,8 @@ mod config;
 mod pauses;
 mod redialer;
 mod shared;
+#[cfg(test)]
+mod testing;
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -25,10 +27,10 @@ use fastway_session::{AbortReason, Fault, SessionStream, Status, Wanted};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use ahead::ReadAhead;
-use attempts::{Attempts, Outcome};
+use attempts::{Attempts, Due, Outcome};
 pub use config::{SessionConfig, SessionProtocol};
 use pauses::Pauses;
 use redialer::Redialer;
@@ -49,8 +51,8 @@ pub(crate) struct SessionLink {
     _redialer: JoinSet<()>,
 }
 
-/// Opens a session with the gateway at `addr`. Whatever is wrong is said at once: trying again is for sessions that exist, and
-/// for attempts that nothing answers.
+/// Opens a session with the gateway at `addr`. What fails is not tried again: that is for sessions that exist, and for attempts
+/// that nothing answers.
 pub(crate) async fn open(
     addr: String,
     config: &SessionConfig,
@@ -76,7 +78,8 @@ pub(crate) async fn open(
     Ok(SessionLink { stream, ahead, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
 }
 
-/// Tries to reach the gateway, until something answers.
+/// Tries to reach the gateway, until an attempt is answered or all have failed. Once one has failed no further one begins; those
+/// that are under way may still be answered, but only for as long as an attempt may take.
 async fn first_answer(
     attempts: &mut Attempts,
     addr: &str,
@@ -84,21 +87,52 @@ async fn first_answer(
     port: GatewayPort,
     limit: &TimeLimit,
 ) -> Result<Infallible, ConnectError> {
-    let mut delays = attempts.delays(config.attempt_timeout);
-    let outcome = loop {
-        attempts.begin(addr.to_owned(), *limit, None);
-        let delay = if attempts.has_room() { delays.next_delay() } else { Duration::MAX };
-        if let Ok(attempted) = timeout(delay, attempts.next_over()).await {
-            break attempted.outcome;
+    let outcome = first_over(attempts, addr, config, limit).await;
+    let Some(error) = failure(outcome, config, port) else { return carried(limit).await };
+
+    let is_answered = async {
+        while !attempts.is_empty() {
+            if failure(attempts.next_over().await.outcome, config, port).is_none() {
+                return true;
+            }
         }
+        false
     };
+    match timeout(config.attempt_timeout, is_answered).await {
+        Ok(true) => carried(limit).await,
+        Ok(false) | Err(_) => Err(error),
+    }
+}
+
+/// Begins attempts beside each other, until one is over.
+async fn first_over(attempts: &mut Attempts, addr: &str, config: &SessionConfig, limit: &TimeLimit) -> Outcome {
+    let mut delays = attempts.delays(config.attempt_timeout);
+    let mut due = Due::at(Instant::now());
+    loop {
+        tokio::select! {
+            () = sleep_until(attempts.due_at(&due)), if attempts.has_room() => {
+                // It may have been put off.
+                if attempts.due_at(&due) <= Instant::now() {
+                    attempts.begin(addr.to_owned(), *limit, None);
+                    due = delays.next_due();
+                }
+            }
+            attempted = attempts.next_over() => return attempted.outcome,
+        }
+    }
+}
+
+/// A transport carries the session, and what is left is to send the proof; or the session is over, and the stream says why.
+async fn carried(limit: &TimeLimit) -> Result<Infallible, ConnectError> {
+    limit.wait(ConnectStep::Session, pending()).await
+}
+
+/// What an attempt has failed with, if it has.
+fn failure(outcome: Outcome, config: &SessionConfig, port: GatewayPort) -> Option<ConnectError> {
     match outcome {
-        // What is left is to send the proof.
-        Outcome::Live => limit.wait(ConnectStep::Session, pending()).await,
-        Outcome::Unanswered(error) => Err(error),
-        Outcome::Lost(wanted) => Err(explain(wanted, config, port)),
-        // The stream says why.
-        Outcome::Over => pending().await,
+        Outcome::Carries | Outcome::NotNeeded | Outcome::Over => None,
+        Outcome::Unanswered(error) => Some(error),
+        Outcome::Lost(wanted) => Some(explain(wanted, config, port)),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Absent,
     /// The gateway refused, and trying again cannot help if it was the gateway that said so.
     Refused,
+    /// Another gateway refused, which is no reason to wait for the right one.
+    Elsewhere,
     /// The gateway has no room, and says when to come again.
     Overloaded {
         /// How long to wait at least.
@@ -80,7 +82,7 @@ impl Pauses {
     pub(super) fn next(&mut self) -> Duration {
         match self.last {
             Failure::Absent => self.absent.next_delay(),
-            Failure::Refused => self.refused.next_delay(),
+            Failure::Refused | Failure::Elsewhere => self.refused.next_delay(),
             Failure::Overloaded { retry_after } => self.backoff.after_overload(retry_after),
             Failure::Other => self.backoff.next_delay(),
         }

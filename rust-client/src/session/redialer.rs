@@ -1,5 +1,6 @@
 //! Gives a session new transports for as long as it lives.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Shared;
-use super::attempts::{Attempted, Attempts, Outcome};
+use super::attempts::{Attempted, Attempts, Delays, Due, Outcome};
 use super::pauses::{Failure, Pauses};
-use crate::Backoff;
 use crate::tcp::TimeLimit;
+
+/// How long the name is left alone after a gateway at another address has refused the session. Four refusals are believed, so a
+/// gateway that is silent has three times this before the others speak for it.
+const NAME_PAUSE: Duration = Duration::from_secs(5);
 
 /// The task that comes back to the gateway.
 pub(super) struct Redialer {
@@ -35,14 +39,16 @@ enum Need {
 
 /// A way back to the gateway, from the need to a transport.
 struct Way {
-    /// Attempts so far.
-    attempts: u32,
-    /// When the next one is due.
-    next_at: Instant,
+    /// When the next attempt is due.
+    due: Due,
+    /// Until an attempt gets another one beside it.
+    delays: Delays,
     /// The gateway has refused one, and is not to be asked before.
     not_before: Instant,
-    /// Until an attempt gets another one beside it.
-    delays: Backoff,
+    /// The newest attempt went to the gateway's address, and none has got a TCP connection since.
+    is_unconnected: bool,
+    /// Another gateway has refused one, and the name is not to be asked before.
+    name_not_before: Instant,
     /// The transport that is thought to be of no use.
     instead_of: Option<TransportId>,
 }
@@ -79,13 +85,19 @@ impl Redialer {
         let mut way = self.set_out(need);
         loop {
             tokio::select! {
-                () = sleep_until(way.next_at), if self.attempts.has_room() => self.attempt(&mut way),
+                () = sleep_until(self.attempts.due_at(&way.due)), if self.attempts.has_room() => {
+                    // It may have been put off.
+                    if self.attempts.due_at(&way.due) <= Instant::now() {
+                        self.attempt(&mut way);
+                    }
+                }
                 attempted = self.attempts.next_over() => match attempted.outcome {
-                    Outcome::Live if self.supplier.is_live() => {
+                    Outcome::Carries | Outcome::NotNeeded if self.is_back(&way) => {
                         // Where another transport was asked for, the older one was given up for this one.
                         self.interrupted();
                         return Ok(());
                     }
+                    Outcome::NotNeeded => {}
                     Outcome::Over => return Err(Over),
                     _ => self.failed(&attempted, &mut way),
                 },
@@ -96,12 +108,15 @@ impl Redialer {
                     way.instead_of = None;
                     self.interrupted();
                 }
-                () = self.shared.asked.notified() => {
-                    self.attempts.give_up_all();
-                    way = self.set_out(Need::Asked);
-                }
+                () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
             }
         }
+    }
+
+    /// Whether a transport carries the session that was not there before.
+    fn is_back(&self, way: &Way) -> bool {
+        let live = self.supplier.live_transport();
+        live.is_some() && live != way.instead_of
     }
 
     fn set_out(&mut self, need: Need) -> Way {
@@ -112,26 +127,36 @@ impl Redialer {
                 (self.pauses.next(), None)
             }
             Need::Asked => {
+                // What they come to says nothing of the network as it is now.
+                self.attempts.give_up_all();
                 self.pauses.reset();
                 (Duration::ZERO, self.supplier.live_transport())
             }
         };
         let delays = self.attempts.delays(self.attempt_timeout);
-        Way { attempts: 0, next_at: now + pause, not_before: now, delays, instead_of }
+        let due = Due::at(now + pause);
+        Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
     }
 
-    /// By turns to the address that it had, which needs no look-up, and to the name: a network may have others.
+    /// Goes to the address where the session is, or to the name.
     fn attempt(&mut self, way: &mut Way) {
-        let known = self.attempts.gateway().filter(|_| way.attempts.is_multiple_of(2));
-        let addr = known.map_or_else(|| self.addr.clone(), |gateway| gateway.to_string());
+        let gateway = self.attempts.gateway().filter(|_| !self.may_have_moved(way));
+        let addr = gateway.map_or_else(|| self.addr.clone(), |gateway| gateway.to_string());
         self.attempts.begin(addr, TimeLimit::begin(self.attempt_timeout), way.instead_of);
-        way.attempts += 1;
-        way.next_at = Instant::now() + way.delays.next_delay();
+        way.is_unconnected = gateway.is_some();
+        way.due = way.delays.next_due();
+    }
+
+    /// Whether the name is to be asked, since it may have other addresses in this network. Behind it there may be other
+    /// gateways as well, whose refusals would end the session. So it has its turn only where there is no TCP connection.
+    fn may_have_moved(&self, way: &Way) -> bool {
+        way.is_unconnected && !self.attempts.has_connection() && way.name_not_before <= Instant::now()
     }
 
     /// Sees to the pause after an attempt that came to nothing.
     fn failed(&mut self, attempted: &Attempted, way: &mut Way) {
         tracing::debug!(outcome = ?attempted.outcome, "no transport for the session");
+        way.is_unconnected &= attempted.peer().is_none();
         let failure = match &attempted.outcome {
             Outcome::Unanswered(error) => Failure::of_connect(error),
             Outcome::Lost(Wanted { fault: Some(Fault::Refused(Status::StaleAttempt)), .. })
@@ -139,6 +164,11 @@ impl Redialer {
             {
                 // A newer one has overtaken it.
                 return;
+            }
+            Outcome::Lost(Wanted { fault: Some(Fault::Refused(_)), .. }) if self.is_elsewhere(attempted.peer()) => {
+                // Whatever it says, it does not say it of the gateway that has the session.
+                way.name_not_before = Instant::now() + NAME_PAUSE;
+                Failure::Elsewhere
             }
             Outcome::Lost(Wanted { fault: Some(Fault::Refused(status)), retry_after }) => {
                 Failure::of_refusal(*status, *retry_after)
@@ -152,14 +182,113 @@ impl Redialer {
         }
         if matches!(failure, Failure::Overloaded { .. }) {
             // It is there, and slow.
-            way.delays = Backoff::new(self.attempt_timeout, self.attempt_timeout);
+            way.delays = Delays::slowest(self.attempt_timeout);
         }
-        way.next_at = after_pause.max(way.not_before);
+        way.due = Due::at(after_pause.max(way.not_before));
+    }
+
+    fn is_elsewhere(&self, peer: Option<SocketAddr>) -> bool {
+        self.attempts.gateway().is_some_and(|gateway| peer.is_some_and(|peer| peer != gateway))
     }
 
     fn interrupted(&mut self) {
         if let Some(lived) = self.shared.interrupted() {
             self.pauses.after_link(lived);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backoff;
+    use crate::session::testing::{LONG, answer_open, port, refuse_all, session};
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    /// More attempts than are believed, with an attempt's time as [`redialer`] has it.
+    const MANY_ATTEMPTS: Duration = Duration::from_secs(3);
+
+    /// Brings transports to a session that is open at this port. The name it was given is `addr`.
+    async fn redialer(addr: SocketAddr, port: &TcpListener) -> (Redialer, TcpStream, JoinSet<()>) {
+        let (supplier, stream) = session();
+        let mut attempts = Attempts::new(supplier.dialer());
+        attempts.begin(port.local_addr().unwrap().to_string(), TimeLimit::begin(LONG), None);
+        let (_, transport) = tokio::join!(attempts.next_over(), answer_open(port));
+        let pauses = Pauses::new(Backoff::new(Duration::from_millis(10), Duration::from_millis(10)));
+        let shared = Arc::new(Shared::new());
+        let attempt_timeout = Duration::from_millis(200);
+        (Redialer { addr: addr.to_string(), supplier, attempts, shared, pauses, attempt_timeout }, transport, stream)
+    }
+
+    #[tokio::test]
+    async fn a_new_transport_is_asked_for_though_as_many_attempts_as_may_be_are_under_way() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, transport, _stream) = redialer(addr, &gateway).await;
+        drop(transport);
+        assert!(redialer.supplier.lost().await);
+        redialer.attempt_timeout = LONG;
+        let mut silent = Vec::new();
+        while redialer.attempts.has_room() {
+            redialer.attempts.begin(addr.to_string(), TimeLimit::begin(LONG), None);
+            silent.push(gateway.accept().await.unwrap());
+        }
+        redialer.shared.reconnect_now();
+        let next = timeout(LONG, gateway.accept());
+        tokio::select! {
+            _ = redialer.come_back(Need::Lost) => panic!("nobody has answered"),
+            next = next => drop(next.unwrap().unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_transport_that_was_asked_for_is_another_one_than_before() {
+        let ((gateway, addr), (_other, other_addr)) = (port().await, port().await);
+        let (mut redialer, _transport, _stream) = redialer(addr, &gateway).await;
+        // One is left over from the last time; where the session is carried it is not needed.
+        redialer.attempts.begin(other_addr.to_string(), TimeLimit::begin(LONG), None);
+        redialer.attempt_timeout = LONG;
+        let back = timeout(Duration::from_millis(300), redialer.come_back(Need::Asked)).await;
+        assert!(back.is_err(), "{:?}", redialer.supplier.live_transport());
+    }
+
+    #[tokio::test]
+    async fn another_gateway_of_the_name_is_not_asked_while_the_own_one_takes_connections() {
+        let ((gateway, _), (other, name)) = (port().await, port().await);
+        let (mut redialer, transport, _stream) = redialer(name, &gateway).await;
+        let _other = JoinSet::from_iter([refuse_all(other)]);
+        drop(transport);
+        assert!(redialer.supplier.lost().await);
+        let silent = async {
+            let mut held = Vec::new();
+            while held.len() < 6 {
+                held.push(gateway.accept().await.unwrap());
+            }
+        };
+        tokio::select! {
+            _ = redialer.come_back(Need::Lost) => panic!("{:?}", redialer.supplier.end()),
+            came = timeout(LONG, silent) => came.unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn another_gateway_of_the_name_does_not_end_the_session_while_the_own_one_cannot_be_reached() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let gateway = socket.listen(0).unwrap();
+        let (other, name) = port().await;
+        let (mut redialer, transport, _stream) = redialer(name, &gateway).await;
+        let _other = JoinSet::from_iter([refuse_all(other)]);
+        // From here on no connection gets through to it.
+        let mut waiting = Vec::new();
+        let addr = gateway.local_addr().unwrap();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+            waiting.push(stream.unwrap());
+        }
+        drop(transport);
+        assert!(redialer.supplier.lost().await);
+        let back = timeout(MANY_ATTEMPTS, redialer.come_back(Need::Lost)).await;
+        assert!(back.is_err(), "{:?}", redialer.supplier.end());
     }
 }

@@ -315,6 +315,50 @@ async fn an_open_that_nobody_answers_gets_another_attempt_beside_it() {
     }
 }
 
+/// Waits until so many opens and resumes were refused.
+async fn refused_times(acceptor: &Acceptor, times: usize) {
+    let came = async {
+        while acceptor.refused() < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, came).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_open_goes_on_by_an_attempt_under_way_though_the_one_beside_it_is_refused() {
+    let config = never_in_time(secure());
+    let mut acceptor = Acceptor::start(config.link.session.as_ref().unwrap()).await;
+    acceptor.proxy.next(Faults::default().hold_after(ToServer, 0));
+    acceptor.refuse_with(&RETRY_AFTER_2_S);
+    let connecting = timeout(DEADLINE, Client::connect(acceptor.addr(), config));
+    let answering = async {
+        refused_times(&acceptor, 1).await;
+        acceptor.admit();
+        acceptor.proxy.connection(0).release(ToServer);
+        acceptor.accept().await.gateway.answer_pings(usize::MAX).await;
+    };
+    tokio::select! {
+        client = connecting => assert!(client.unwrap().is_ok()),
+        () = answering => panic!("there are not so many pings"),
+    }
+}
+
+#[tokio::test]
+async fn an_open_fails_when_all_of_its_attempts_have_with_what_the_first_has_failed_with() {
+    let mut session = secure();
+    session.attempt_timeout = Duration::from_millis(500);
+    let acceptor = Acceptor::start(&session).await;
+    let mut config = config(session);
+    config.link.connect_timeout = 3 * DEADLINE;
+    acceptor.proxy.next(Faults::default().hold_after(ToServer, 0));
+    acceptor.refuse_with(&RETRY_AFTER_300_MS);
+    // The first is never answered. It gets the time of an attempt from the refusal on.
+    let error = timeout(DEADLINE, Client::connect(acceptor.addr(), config)).await.unwrap().unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(300)), "{error}");
+    assert_eq!(acceptor.proxy.count(), 2, "a refusal is no reason to ask again");
+}
+
 #[tokio::test]
 async fn the_attempt_that_is_answered_first_brings_the_session_back_however_old_it_is() {
     for session in kinds() {

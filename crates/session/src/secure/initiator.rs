@@ -10,7 +10,7 @@ use super::noise::{Failed, Handshake, Pattern, TransportKeys};
 use super::role::{Initiator, Pending, Role};
 use super::transport::{Path, Transport};
 use crate::lifecycle::Lifecycle;
-use crate::{Dial, End, Event, Fault, Identity, Pattern as PatternCode, ReplayBuffer, Status, TransportId};
+use crate::{Dial, End, Event, Fault, Identity, Pattern as PatternCode, ReplayBuffer, SessionId, Status, TransportId};
 
 /// Refusals in a row after which the acceptor is believed.
 const REFUSALS_BELIEVED: u8 = 4;
@@ -62,10 +62,12 @@ impl SecureSession {
             return Err(Fault::Replaced);
         }
         let transport = self.lifecycle.name_transport();
+        let ticket = initiator.ticket_id();
         let (handshake, bytes) = initiator.first_message(acked_to_peer, rng).map_err(|Failed| Fault::NotAuthentic)?;
         initiator.retry_after = None;
         let attempt = initiator.attempt;
-        initiator.pending.push(Pending { id: transport, attempt, acked_to_peer, handshake, unfinished: Vec::new() });
+        let unfinished = Vec::new();
+        initiator.pending.push(Pending { id: transport, attempt, ticket, acked_to_peer, handshake, unfinished });
         Ok(Dial { transport, bytes })
     }
 
@@ -91,8 +93,10 @@ impl SecureSession {
                 self.wait_for_reply(pending);
                 return Ok(None);
             }
-            Some(Reply::Refused(status)) => return Err(self.read_refusal(status)),
-            Some(Reply::Overloaded { retry_after }) => return Err(self.read_overload(retry_after, now)),
+            Some(Reply::Refused(status)) => return Err(self.read_refusal(pending.ticket, status)),
+            Some(Reply::Overloaded { retry_after }) => {
+                return Err(self.read_overload(pending.ticket, retry_after, now));
+            }
             Some(Reply::Message { message, taken }) => (message, taken),
         };
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
@@ -126,19 +130,16 @@ impl SecureSession {
         }
     }
 
-    fn read_overload(&mut self, retry_after: Duration, now: Instant) -> Fault {
-        if let Role::Initiator(initiator) = &mut self.role {
-            initiator.retry_after = Some(retry_after);
-        }
+    fn read_overload(&mut self, ticket: Option<SessionId>, retry_after: Duration, now: Instant) -> Fault {
         if self.established && self.live.is_none() {
             // The acceptor keeps the session for an initiator that it had no room for.
             self.lifecycle.postpone(now + retry_after + self.lifecycle.wait);
         }
-        self.refused(Status::Overloaded)
+        self.refused(ticket, Status::Overloaded, Some(retry_after))
     }
 
-    fn read_refusal(&mut self, status: u8) -> Fault {
-        Status::from_byte(status).map_or(Fault::RefusedOtherwise(status), |status| self.refused(status))
+    fn read_refusal(&mut self, ticket: Option<SessionId>, status: u8) -> Fault {
+        Status::from_byte(status).map_or(Fault::RefusedOtherwise(status), |status| self.refused(ticket, status, None))
     }
 
     /// Forgets the transport whose reply is not there yet. The fault is the refusal of an acceptor of an older version,
@@ -146,7 +147,7 @@ impl SecureSession {
     pub(super) fn give_up_pending(&mut self, id: TransportId) -> Option<Fault> {
         let Role::Initiator(initiator) = &mut self.role else { return None };
         let pending = initiator.take_pending(id)?;
-        Reply::is_overloaded(&pending.unfinished).then(|| self.refused(Status::Overloaded))
+        Reply::is_overloaded(&pending.unfinished).then(|| self.refused(pending.ticket, Status::Overloaded, None))
     }
 
     /// Gives up attempts that are of no more use: another one carries the session.
@@ -161,6 +162,11 @@ impl SecureSession {
 impl Initiator {
     pub(super) fn take_pending(&mut self, id: TransportId) -> Option<Pending> {
         self.pending.extract_if(.., |pending| pending.id == id).next()
+    }
+
+    /// The newest ticket's id.
+    pub(super) fn ticket_id(&self) -> Option<SessionId> {
+        self.ticket.as_ref().map(|ticket| ticket.id)
     }
 
     /// An open, or a resume as soon as there is a ticket.

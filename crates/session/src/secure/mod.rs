@@ -18,7 +18,7 @@ use stream::{Incoming, Outgoing};
 use transport::{Path, Transport};
 
 use crate::lifecycle::Lifecycle;
-use crate::{AbortReason, End, Event, Fault, Received, ReplayBuffer, SessionError, Status, TransportId};
+use crate::{AbortReason, End, Event, Fault, Received, ReplayBuffer, SessionError, SessionId, Status, TransportId};
 
 /// Either end of a secure session.
 pub(crate) struct SecureSession {
@@ -326,19 +326,23 @@ impl SecureSession {
         }
     }
 
-    /// Counts a refusal (initiator). Of an attempt beside a transport that carries the session it says nothing of the
-    /// session: that transport may have made its ticket void.
-    fn refused(&mut self, status: Status) -> Fault {
-        if self.live.is_some() {
-            return Fault::Refused(status);
+    /// Counts the refusal of an attempt that was made with this ticket (initiator).
+    fn refused(&mut self, ticket: Option<SessionId>, status: Status, retry_after: Option<Duration>) -> Fault {
+        let fault = Fault::Refused(status);
+        let Role::Initiator(initiator) = &mut self.role else { return fault };
+        initiator.retry_after = retry_after;
+
+        // A transport that carries the session, or did, has brought a newer ticket. That makes the older one void, so such a
+        // refusal says nothing of the session.
+        if self.live.is_some() || ticket != initiator.ticket_id() {
+            return fault;
         }
+        let is_believed = initiator.believes(status);
         self.lifecycle.refused(status);
-        if let Role::Initiator(initiator) = &mut self.role
-            && initiator.believes(status)
-        {
+        if is_believed {
             self.lifecycle.finish(End::Refused(status));
         }
-        Fault::Refused(status)
+        fault
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::message::Ticket;
 use super::noise::Handshake;
 use super::transport::Transport;
-use crate::{Identity, TransportId};
+use crate::{Identity, SessionId, TransportId};
 
 /// How transports come to be.
 pub(super) enum Role {
@@ -19,7 +19,7 @@ pub(super) struct Initiator {
     pub(super) ticket: Option<Ticket>,
     pub(super) attempt: u32,
     pub(super) refusals: u8,
-    /// When the acceptor wants the next attempt, if the last one was refused and that was said.
+    /// When the acceptor wants the next attempt, if that was said with the last refusal.
     pub(super) retry_after: Option<Duration>,
     /// The attempts that are not answered yet; the oldest comes first.
     pub(super) pending: Vec<Pending>,
@@ -29,6 +29,8 @@ pub(super) struct Initiator {
 pub(super) struct Pending {
     pub(super) id: TransportId,
     pub(super) attempt: u32,
+    /// The ticket that its first message was made with; none in an open.
+    pub(super) ticket: Option<SessionId>,
     /// Count of what had been received, which the acceptor is told by it.
     pub(super) acked_to_peer: u64,
     pub(super) handshake: Handshake,

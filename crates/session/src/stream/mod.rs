@@ -173,13 +173,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         instead_of: Option<TransportId>,
         settled: oneshot::Sender<Settled>,
     ) -> Option<Carrier<T>> {
+        if settled.is_closed() {
+            // It was given up while it waited to be taken, so it may not cost the session a transport that works.
+            return None;
+        }
         let live = self.supplies.live_transport();
         if let Some(replaced) = live.filter(|_| live == instead_of) {
             self.carriers.retain(|carrier| carrier.id != live);
             self.session.transport_lost(replaced, now());
             self.act();
         } else if live.is_some() {
-            let _ = settled.send(Settled::Live);
+            let _ = settled.send(Settled::NotNeeded);
             return None;
         }
         let dial = self.session.connect_beside(&mut rand::rng());
@@ -280,7 +284,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         if let Some(id) = carrier.id {
             let refused = self.session.transport_lost(id, now());
             let fault = self.fault.take().or(refused);
-            let wanted = Wanted { fault, retry_after: self.session.retry_after() };
+            // A transport that was cut has been told nothing, whatever others were told before.
+            let retry_after = fault.and_then(|_| self.session.retry_after());
+            let wanted = Wanted { fault, retry_after };
             self.act();
             if self.supplies.live_transport().is_none() {
                 self.supplies.want(wanted);
@@ -297,7 +303,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     self.carriers.retain(|carrier| carrier.id.is_none() || carrier.id != replaced);
                     self.supplies.live(transport);
                 }
-                Event::GivenUp { transport } => self.carriers.retain(|carrier| carrier.id != Some(transport)),
+                Event::GivenUp { transport } => {
+                    self.carriers.retain_mut(|carrier| {
+                        let is_given_up = carrier.id == Some(transport);
+                        if is_given_up {
+                            carrier.settle(Settled::NotNeeded);
+                        }
+                        !is_given_up
+                    });
+                }
                 Event::Refused(_) => {}
                 Event::Interrupted { .. } => self.supplies.interrupted(),
                 Event::PeerClosed => self.peer_closed = true,
@@ -312,7 +326,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             carrier.is_live = live.is_some() && carrier.id == live;
             carrier.is_ending |= self.ending;
             if carrier.is_live {
-                carrier.settle(Settled::Live);
+                carrier.settle(Settled::Carries);
             }
         }
     }

@@ -21,7 +21,9 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It carries the session.
-    Live,
+    Carries,
+    /// Another transport carries the session, so this one was dropped. It says nothing of the other end.
+    NotNeeded,
     /// It is of no more use, and the stream needs another one.
     Lost(Wanted),
     /// The session is over, or its stream is gone.
@@ -108,7 +110,7 @@ impl<T> Supplier<T> {
         self.seen = needs.wanted;
         match (needs.end, needs.live) {
             (Some(_), _) => Settled::Over,
-            (None, Some(_)) => Settled::Live,
+            (None, Some(_)) => Settled::Carries,
             (None, None) => Settled::Lost(needs.want()),
         }
     }
@@ -183,7 +185,7 @@ impl Attempt {
         let Self { settled, needs } = self;
         match settled.await {
             Ok(settled) => settled,
-            // It was given up with its session, or for the sake of another transport.
+            // It was given up with its session, or for a newer candidate.
             Err(_) if needs.has_changed().is_err() || needs.borrow().end.is_some() => Settled::Over,
             Err(_) => Settled::Lost(Wanted { fault: None, retry_after: None }),
         }

@@ -117,6 +117,25 @@ fn a_refusal_beside_a_transport_that_carries_the_session_says_nothing_of_it() {
 }
 
 #[test]
+fn late_refusals_of_attempts_with_an_older_ticket_say_nothing_of_the_session() {
+    let mut world = interrupted(World::secure(true));
+    world.initiator.write(100);
+    let answered = world.connect().unwrap();
+    let late: Vec<_> = (0..5).map(|_| world.connect_beside().unwrap()).collect();
+    exchange(&mut world, answered);
+    assert!(world.initiator.is_live() && world.acceptor().unwrap().is_live());
+    // It is cut before the initiator has seen an acknowledgement, so the others still wait; their ticket is void by now.
+    world.cut(answered, true);
+    for conn in late {
+        world.deliver(conn, Side::Acceptor, ALL);
+        world.deliver(conn, Side::Initiator, ALL);
+    }
+    assert_eq!(world.refusals, [Status::Unknown; 5]);
+    assert_eq!(world.initiator.session.end(), None);
+    world.settle();
+}
+
+#[test]
 fn no_attempt_is_made_beside_a_transport_that_carries_the_session() {
     for mut world in worlds() {
         let first = world.connect().unwrap();

@@ -39,6 +39,21 @@ fn an_overloaded_acceptor_says_when_to_come_again_and_one_of_an_older_version_do
 }
 
 #[test]
+fn the_time_to_come_again_belongs_to_the_last_refusal_alone() {
+    let mut world = established(World::secure(true));
+    world.cut(0, true);
+    let overloaded = world.connect().unwrap();
+    let unknown = world.connect_beside().unwrap();
+    for (conn, refusal) in [(overloaded, &[Status::Overloaded as u8, 2, 1][..]), (unknown, &[Status::Unknown as u8])] {
+        world.conns[conn].to_acceptor.clear();
+        world.conns[conn].to_initiator.extend(refusal);
+        world.deliver(conn, Side::Initiator, usize::MAX);
+        let told = (conn == overloaded).then(|| Duration::from_millis(0x0102));
+        assert_eq!(world.initiator.session.retry_after(), told, "{refusal:?}");
+    }
+}
+
+#[test]
 fn an_initiator_that_is_told_when_to_come_again_waits_on_and_says_in_the_end_what_kept_it_out() {
     let millis = Duration::from_millis(1);
     for (refusal, until) in [(&[7, 0xe8, 3][..], 2 * WAIT), (&[7][..], WAIT)] {

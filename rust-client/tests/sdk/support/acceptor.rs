@@ -56,6 +56,7 @@ struct Shared {
     supplier: Option<Supplier<TcpStream>>,
     refusal: Option<Refusal>,
     resumes: Vec<Instant>,
+    refused: usize,
     is_closing: bool,
 }
 
@@ -141,6 +142,11 @@ impl Acceptor {
     pub fn resume_times(&self) -> Vec<Instant> {
         self.shared.lock().unwrap().resumes.clone()
     }
+
+    /// Resumes and opens that were refused.
+    pub fn refused(&self) -> usize {
+        self.shared.lock().unwrap().refused
+    }
 }
 
 impl Ending {
@@ -207,7 +213,11 @@ async fn answer(
     });
     match (request, refusal) {
         _ if is_closing => None,
-        (_, Some(refusal)) => transport.write_all(&refusal).await.map(|()| None).unwrap_or_default(),
+        (_, Some(refusal)) => {
+            let _ = transport.write_all(&refusal).await;
+            shared.lock().unwrap().refused += 1;
+            None
+        }
         (Request::Open(open), None) => {
             let (running, ends) = open_session(&open, transport, &limits, &shared);
             accepted.send(ends).ok()?;
