@@ -340,8 +340,7 @@ func TestTheDelaysBeforeAttemptsBesideOthersAreWithinTheirBounds(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct{ answeredAfter, unconnected, connected time.Duration }{
 		{0, 500 * ms, 1000 * ms},
-		{ms, 250 * ms, 1000 * ms},
-		{100 * ms, 400 * ms, 1000 * ms},
+		{100 * ms, 500 * ms, 1000 * ms},
 		{time.Second, 1500 * ms, 2000 * ms},
 	} {
 		for range 100 {
