@@ -74,8 +74,13 @@ impl Core {
             Err(reason) => Err(reason),
         });
         self.scratch = scratch;
-        if result.is_ready() && self.link(addr).is_some_and(|link| link.session().is_some()) {
-            self.session_news(addr.slot);
+        if result.is_ready() {
+            // What a session holds is accounted for with its news.
+            match self.link(addr).map(|link| link.session().is_some()) {
+                Some(true) => self.session_news(addr.slot),
+                Some(false) => self.account_for_held(addr.slot),
+                None => {}
+            }
         }
         result
     }
@@ -160,7 +165,6 @@ impl Core {
             }
         }
         self.stats.received(side, input.len(), frames);
-        self.account_for_held(addr.slot);
         self.hold(addr, side);
         routed
     }

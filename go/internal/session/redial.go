@@ -175,7 +175,7 @@ func (s *Stream) carryOn(why error) (attempts int, err error) {
 			if !last.elsewhere && saysWhen(last.err) {
 				notBefore = now.Add(pause)
 			}
-			if isOverloaded(last.err) {
+			if !last.elsewhere && isOverloaded(last.err) {
 				// It is there, and slow.
 				delays = slowest(s.opts.HandshakeTime)
 			}
