@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastway_wire::{Command, LEN_BYTES};
 
+use crate::link::KeepaliveConfig;
 use crate::{Backoff, ConfigError, SessionConfig};
 
 /// Settings of a [`Client`](crate::Client).
@@ -158,15 +159,15 @@ impl LinkConfig {
         (self.max_packet as usize).saturating_sub(fastway_wire::CONN_ID_BYTES)
     }
 
-    /// Time between pings, and how long the gateway may be silent; `None`: for ever.
-    pub(crate) fn keepalive(&self) -> (Option<Duration>, Option<Duration>) {
-        match (self.ping_interval, &self.session) {
-            (Some(interval), Some(session)) => (Some(interval.min(session.silent_after)), Some(session.silent_after)),
-            (interval, _) => {
-                let intervals = self.dead_after_intervals;
-                (interval, interval.filter(|_| intervals > 0).map(|interval| interval.saturating_mul(intervals)))
-            }
-        }
+    /// How the link is pinged, if it is.
+    pub(crate) fn keepalive(&self) -> Option<KeepaliveConfig> {
+        let ping_interval = self.ping_interval.filter(|interval| !interval.is_zero())?;
+        let (look_interval, dead_after) = match &self.session {
+            Some(session) => (ping_interval.min(session.silent_after / 2), Some(session.silent_after)),
+            None => (ping_interval, ping_interval.checked_mul(self.dead_after_intervals)),
+        };
+        let dead_after = dead_after.filter(|dead_after| !dead_after.is_zero());
+        Some(KeepaliveConfig { ping_interval, look_interval, dead_after })
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

@@ -18,7 +18,10 @@ pub(crate) async fn client(addr: String, config: LinkConfig, limit: &TimeLimit) 
     let port = GatewayPort::Client;
     match &config.session {
         None => confirm_gateway(Plain(tcp(addr, limit).await?), config, port, limit).await,
-        Some(session) => confirm_gateway(session::open(addr, session, port, limit).await?, config, port, limit).await,
+        Some(session) => {
+            let stream = session::open(addr, session, config.ping_interval.is_some(), port, limit).await?;
+            confirm_gateway(stream, config, port, limit).await
+        }
     }
 }
 
@@ -33,7 +36,8 @@ pub(crate) async fn server(
     match &config.session {
         None => register(Plain(tcp(addr, limit).await?), key, server, config, limit).await,
         Some(session) => {
-            let stream = session::open(addr, session, GatewayPort::Server, limit).await?;
+            let stream =
+                session::open(addr, session, config.ping_interval.is_some(), GatewayPort::Server, limit).await?;
             register(stream, key, server, config, limit).await
         }
     }

@@ -94,4 +94,6 @@ pub(super) enum NoTurn {
     TooSlow,
     /// Its peer has left.
     Left,
+    /// A newer resume of the same session has it.
+    Replaced,
 }

@@ -10,6 +10,7 @@ use super::core::Core;
 use super::ended::Ended;
 use super::mail::Message;
 use super::outcome::ResumeEnd;
+use super::turns::Purpose;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};
@@ -147,14 +148,14 @@ impl Core {
     }
 
     /// A resume waits for its turn. If it is genuine, its session does not expire while it waits, nor before its peer can be
-    /// here again if it gets no turn: from then on there is as much time left as after a cut.
-    pub(super) fn keep_for_resume(&mut self, side: Side, addr: LinkAddr, resume: &Resume) {
+    /// here again if it gets no turn: from then on there is as much time left as after a cut. Says what it may wait for.
+    pub(super) fn keep_for_resume(&mut self, side: Side, addr: LinkAddr, resume: &Resume) -> Purpose {
         let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
         let until = Instant::now() + handshake_time.unwrap_or(wait) + wait;
         let link = self.link(addr).filter(|link| link.role.side() == side);
-        if let Some((session, ..)) = link.and_then(|link| link.session_parts()) {
-            session.keep_for_resume(resume, until);
-        }
+        let parts = link.and_then(|link| link.session_parts());
+        let is_newest = parts.is_some_and(|(session, ..)| session.keep_for_resume(resume, until));
+        if is_newest { Purpose::NewestResume(addr) } else { Purpose::Resume(addr) }
     }
 
     /// Has a link's session go on by a new stream, once that is proven. While it keeps the guard, the handshake

@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     LegacyOpen(Side),
     /// To resume the session of this link.
     Resume(LinkAddr),
+    /// The same, by a resume that is genuine and newer than those that wait to resume the session.
+    NewestResume(LinkAddr),
 }
 
 /// How many opens may be answered on each port now.
@@ -85,7 +87,10 @@ impl Turns {
         }
     }
 
-    /// Waits for a turn: what is returned is told when it has come.
+    /// Waits for a turn: what is returned is told when it has come, and fails when a newer resume has taken the place.
+    ///
+    /// The newest resume of a session waits in the place of the older ones: its peer may have given those up, and has waited
+    /// since the first of them.
     pub(super) fn wait(&mut self, prefix: AddressPrefix, purpose: Purpose, now: Instant) -> oneshot::Receiver<()> {
         if !self.anybody_waits() {
             self.pace.restart(now);
@@ -94,10 +99,12 @@ impl Turns {
         let (kind, peer) = match purpose {
             Purpose::Open(side) => (QueueKind::Opens(side), Peer::Newcomer),
             Purpose::LegacyOpen(side) => (QueueKind::LegacyOpens(side), Peer::Newcomer),
-            Purpose::Resume(link) => (QueueKind::Resumes, Peer::Session(link)),
+            Purpose::Resume(link) | Purpose::NewestResume(link) => (QueueKind::Resumes, Peer::Session(link)),
         };
-        if let Some(queue) = self.queues.iter_mut().find(|queue| queue.kind == kind) {
-            queue.push(prefix, peer, turn);
+        match (self.queues.iter_mut().find(|queue| queue.kind == kind), purpose) {
+            (Some(queue), Purpose::NewestResume(_)) => queue.waiting.push_instead(prefix, peer, turn),
+            (Some(queue), _) => queue.push(prefix, peer, turn),
+            (None, _) => {}
         }
         told
     }
@@ -242,6 +249,18 @@ mod tests {
         let mut waiting: Vec<_> = again.into_iter().chain([other]).collect();
         let order = rounds(&mut turns, &mut waiting, now);
         assert_eq!(order.iter().position(|name| *name == "other"), Some(1));
+    }
+
+    #[test]
+    fn the_newest_resume_of_a_session_has_the_place_of_the_older_ones() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let Purpose::Resume(link) = session(1) else { return };
+        let mut older = [session(1), session(1)].map(|purpose| turns.wait(prefix(1), purpose, now));
+        let mut waiting = vec![("other", turns.wait(prefix(1), session(2), now))];
+        waiting.push(("newest", turns.wait(prefix(1), Purpose::NewestResume(link), now)));
+        assert!(older.iter_mut().all(|told| told.try_recv() == Err(oneshot::error::TryRecvError::Closed)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["newest", "other"]);
     }
 
     #[test]

@@ -31,6 +31,15 @@ impl<G: Copy + Eq + Hash, T> FairQueue<G, T> {
         self.len += 1;
     }
 
+    /// A piece of work of a group of a prefix waits from now on, in the place of all others of that group.
+    pub fn push_instead(&mut self, prefix: AddressPrefix, group: G, work: T) {
+        let lane = self.networks.lane(prefix.network()).lane(prefix).lane(group);
+        self.len -= lane.len();
+        lane.clear();
+        lane.push_back(work);
+        self.len += 1;
+    }
+
     /// Takes the piece whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let prefixes = self.networks.front()?;
@@ -187,6 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_instead_of_others_has_the_turn_of_their_group() {
+        let mut queue = queue(&[("192.0.2.1", 'a', 3), ("192.0.2.1", 'b', 1)]);
+        let prefix = AddressPrefix::from("192.0.2.1".parse::<IpAddr>().unwrap());
+        queue.push_instead(prefix, 'a', String::from("newest"));
+        assert_eq!(queue.len(), 2);
+        assert_eq!(all(queue), ["newest", "192.0.2.1 b0"]);
+    }
+
+    #[test]
     fn a_48_has_16_turns_for_as_many_of_its_64s_and_one_for_one() {
         let mut queue = queue(&[("192.0.2.1", 'a', 3), ("2001:db8:1::1", 'a', 9)]);
         for subnet in 0..40 {
@@ -234,6 +252,12 @@ mod tests {
                     Some((place, 3)) => {
                         queue.retain(|(of, _, _)| *of != place);
                         pushed.retain(|work: &(u64, u8, usize)| work.0 != place || popped.contains(work));
+                    }
+                    // It takes the place of its group's others.
+                    Some((place, 2)) => {
+                        queue.push_instead(AddressPrefix::V6(place << 15), 2, (place, 2, number));
+                        pushed.retain(|work: &(u64, u8, usize)| (work.0, work.1) != (place, 2) || popped.contains(work));
+                        pushed.push((place, 2, number));
                     }
                     Some((place, group)) => {
                         queue.push(AddressPrefix::V6(place << 15), group, (place, group, number));

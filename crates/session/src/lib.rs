@@ -48,5 +48,5 @@ pub use session::{MAX_CANDIDATES, MIN_READ_BYTES, Session};
 pub use sizes::{KEY_BYTES, SESSION_ID_BYTES};
 pub use status::{AbortReason, End, Fault, Status};
 #[cfg(feature = "tokio")]
-pub use stream::{Attempt, Dialer, SessionStream, Settled, Supplier, Wanted};
+pub use stream::{Attempt, Dialer, InsteadOf, SessionStream, Settled, Supplier, Wanted};
 pub use transport::{Dial, Received, TransportId};

@@ -20,6 +20,12 @@ pub enum Event {
         /// The older one, if there still was one. It is of no more use: close it.
         replaced: Option<TransportId>,
     },
+    /// The other end has acknowledged something by the transport in use, so it goes on by that as well. Of a legacy session,
+    /// which knows no acknowledgements: it has sent something (initiator only).
+    Confirmed {
+        /// That one.
+        transport: TransportId,
+    },
     /// The session has no transport.
     Interrupted {
         /// The one that it had.

@@ -117,18 +117,18 @@ impl Session {
 
     /// Acceptor: a resume that names this session waits for its turn, or is to be refused as overloaded. If it is genuine,
     /// and newer than any before, a session without a transport does not expire before `until`: its initiator is there.
-    /// That takes hashing alone. In a legacy session a reconnect has no number, and the wait gets at most twice as long.
-    pub fn postpone_expiry(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) {
+    /// That takes hashing alone. Says whether it is so, and those that wait are of no more use. In a legacy session a reconnect
+    /// has no number: the wait gets at most twice as long, and nothing is known of others.
+    pub fn postpone_expiry(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
         match &mut self.0 {
             Protocol::Secure(session) => {
-                if let Some(resume) = resume.as_secure() {
-                    session.postpone_expiry(&resume, until, rng);
-                }
+                resume.as_secure().is_some_and(|resume| session.postpone_expiry(&resume, until, rng))
             }
             Protocol::Legacy(session) => {
                 if let Some(reconnect) = resume.as_legacy() {
                     session.postpone_expiry(&reconnect, until);
                 }
+                false
             }
         }
     }

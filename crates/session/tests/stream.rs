@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, Backlog, Dial, End, Fault, Identity, KeyPair, LegacyConfig, Limits, MAX_CANDIDATES, Reception,
-    Request, Session, SessionStream, Settled, Status, Supplier, Wanted,
+    AbortReason, Backlog, Dial, End, Fault, Identity, InsteadOf, KeyPair, LegacyConfig, Limits, MAX_CANDIDATES,
+    Reception, Request, Session, SessionStream, Settled, Status, Supplier, Wanted,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -320,14 +320,19 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     assert_eq!(supplier.settled().await, Settled::Over);
 }
 
-/// Replies to the open of a secure session, and leaves it at that.
-async fn answer_open(far: &mut DuplexStream) {
+/// Makes a session of the open on a transport, and its reply.
+async fn accepted(far: &mut DuplexStream) -> (Session, Dial) {
     let mut opening = [0; 256];
     let length = far.read(&mut opening).await.unwrap();
     let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
     let limits = Limits { handshake_time: WAIT, wait: WAIT, legacy: Kind::Secure.legacy() };
     let keys = KeyPair::from_private(PRIVATE);
-    let (_, reply) = open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap();
+    open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap()
+}
+
+/// Replies to the open of a session, and leaves it at that.
+async fn answer_open(far: &mut DuplexStream) {
+    let (_, reply) = accepted(far).await;
     far.write_all(&reply.bytes).await.unwrap();
 }
 
@@ -339,11 +344,11 @@ async fn an_attempt_beside_the_one_that_carries_the_session_is_told_that_it_is_n
     let (near, mut far) = tokio::io::duplex(4096);
     let (late, _late_far) = tokio::io::duplex(4096);
     let attempts = async {
-        let silent = dialer.attempt(silent, None).await;
-        let answered = dialer.attempt(near, None).await;
+        let silent = dialer.attempt(silent, InsteadOf::Nothing).await;
+        let answered = dialer.attempt(near, InsteadOf::Nothing).await;
         answer_open(&mut far).await;
         let (answered, silent) = (answered.settled().await, silent.settled().await);
-        let late = dialer.attempt(late, None).await.settled().await;
+        let late = dialer.attempt(late, InsteadOf::Nothing).await.settled().await;
         (answered, silent, late)
     };
     let settled = tokio::select! {
@@ -359,7 +364,7 @@ async fn an_attempt_that_is_given_up_before_it_is_taken_costs_no_transport() {
     let dialer = supplier.dialer();
     let (near, mut far) = tokio::io::duplex(4096);
     let answered = async {
-        let attempt = dialer.attempt(near, None).await;
+        let attempt = dialer.attempt(near, InsteadOf::Nothing).await;
         answer_open(&mut far).await;
         attempt.settled().await
     };
@@ -369,10 +374,47 @@ async fn an_attempt_that_is_given_up_before_it_is_taken_costs_no_transport() {
     }
     let live = supplier.live_transport();
     let (other, _other_far) = tokio::io::duplex(4096);
-    drop(dialer.attempt(other, live).await);
+    drop(dialer.attempt(other, InsteadOf::Transport(live.unwrap())).await);
     // Now the stream takes it.
     initiator.flush().await.unwrap();
     assert_eq!(supplier.live_transport(), live);
+}
+
+#[tokio::test]
+async fn a_transport_that_was_confirmed_is_not_replaced_by_an_attempt_instead_of_an_unconfirmed_one() {
+    for kind in [Kind::Secure, Kind::Legacy { encrypt: false }] {
+        let (mut initiator, supplier) = SessionStream::initiator(kind.session(), BOUND);
+        let (near, mut far) = tokio::io::duplex(4096);
+        let attempts = async {
+            let attempt = supplier.dialer().attempt(near, InsteadOf::Nothing).await;
+            let (session, reply) = accepted(&mut far).await;
+            let (mut acceptor, _resumes) = SessionStream::acceptor(session, reply, far, BOUND);
+            let mut first = [0];
+            let (settled, _) = tokio::join!(attempt.settled(), acceptor.read_exact(&mut first));
+            assert_eq!(settled, Settled::Carries);
+            let live = supplier.live_transport().unwrap();
+            assert!(!supplier.is_confirmed(live), "the reply alone confirms nothing");
+            acceptor.write_all(b"hi").await.unwrap();
+            while !supplier.is_confirmed(live) {
+                tokio::select! {
+                    _ = acceptor.read_u8() => panic!("nothing more was sent"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            let (other, _other_far) = tokio::io::duplex(4096);
+            let settled = supplier.dialer().attempt(other, InsteadOf::Unconfirmed(live)).await.settled().await;
+            assert_eq!((settled, supplier.live_transport()), (Settled::NotNeeded, Some(live)));
+        };
+        let talking = async {
+            initiator.write_all(b"?").await.unwrap();
+            initiator.read_exact(&mut [0; 2]).await.unwrap();
+            initiator.read_u8().await
+        };
+        tokio::select! {
+            () = attempts => {}
+            _ = talking => panic!("nothing more was sent"),
+        }
+    }
 }
 
 /// Reads the reply of an acceptor to the first message of a legacy session's transport, and sends the proof.

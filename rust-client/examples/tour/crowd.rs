@@ -35,7 +35,7 @@ const ARRIVING: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// When a player replaces a connection on which the gateway is silent. A game's own would be longer.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// What all players share.
 struct Stage {

@@ -25,6 +25,12 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
     /// Does what has to be done while the link is not read.
     fn poll_background(&mut self, _: &mut Context<'_>) {}
 
+    /// Whether the stream goes on by another transport than it did when this was asked last. The gateway's answer to a ping
+    /// shows that it does, too.
+    fn has_new_transport(&mut self) -> bool {
+        false
+    }
+
     /// The gateway has been silent for too long. Says whether the stream sees to that, so that the link can live on.
     fn revive(&mut self) -> bool {
         false

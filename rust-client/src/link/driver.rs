@@ -66,7 +66,7 @@ impl<S: Carrier> Driver<S> {
     /// Has to be made in a tokio runtime, which the clock belongs to.
     pub(crate) fn new(stream: S, link: Arc<Link>, first_command: Option<oneshot::Sender<()>>) -> Self {
         let config = &link.config;
-        let (ping_interval, dead_after) = config.keepalive();
+        let keepalive = Keepalive::new(config.keepalive());
         Self {
             stream,
             conns: FxHashMap::default(),
@@ -76,7 +76,7 @@ impl<S: Carrier> Driver<S> {
             needs_flush: false,
             told: Vec::new(),
             ask_readers: false,
-            keepalive: Keepalive::new(ping_interval, dead_after),
+            keepalive,
             answered_pings: 0,
             first_command,
             phase: Phase::Open,
@@ -160,6 +160,9 @@ impl<S: Carrier> Driver<S> {
         if !self.is_open() {
             return Ok(());
         }
+        if self.stream.has_new_transport() && self.keepalive.is_on() {
+            self.ping();
+        }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
             match tick {
                 Tick::Dead { .. } if self.stream.revive() => self.keepalive.heard(),
@@ -170,7 +173,9 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
+    /// Asks the gateway for a sign of life.
     fn ping(&mut self) {
+        self.keepalive.pinged();
         self.receiver.shrink();
         self.writing.shrink();
         let mut out = lock(&self.link.out);

@@ -3,17 +3,33 @@
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+/// How often a link is pinged, and when the gateway counts as gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeepaliveConfig {
+    /// Longest time between two pings.
+    pub(crate) ping_interval: Duration,
+    /// How often it is looked whether something has come; at most as long as the ping interval. A gateway that has said
+    /// nothing from one look to the next is pinged.
+    pub(crate) look_interval: Duration,
+    /// How long the gateway may be silent; `None`: for ever.
+    pub(crate) dead_after: Option<Duration>,
+}
 
 /// The clock of a link.
 #[derive(Debug)]
 pub(super) struct Keepalive {
-    ticks: Option<Interval>,
+    looks: Option<Interval>,
+    ping_interval: Duration,
     dead_after: Option<Duration>,
+    /// In whole looks.
     silent_for: Duration,
+    /// The same since the last ping.
+    unpinged_for: Duration,
 }
 
-/// What a tick asks for.
+/// What the clock asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tick {
     /// Send a ping.
@@ -23,16 +39,23 @@ pub(super) enum Tick {
 }
 
 impl Keepalive {
-    pub(super) fn new(interval: Option<Duration>, dead_after: Option<Duration>) -> Self {
-        let ticks = interval.filter(|interval| !interval.is_zero()).and_then(|interval| {
-            // A first tick beyond the end of time is none.
-            let first = tokio::time::Instant::now().checked_add(interval)?;
-            let mut ticks = tokio::time::interval_at(first, interval);
-            // After a stall, one ping is enough; and ticks in a row would count a stall of ours as the gateway's.
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Some(ticks)
+    pub(super) fn new(config: Option<KeepaliveConfig>) -> Self {
+        let looks = config.and_then(|KeepaliveConfig { look_interval, .. }| {
+            // A first look beyond the end of time is none.
+            let first = Instant::now().checked_add(look_interval)?;
+            let mut looks = tokio::time::interval_at(first, look_interval);
+            // After a stall, one ping is enough; and looks in a row would count a stall of ours as the gateway's.
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Some(looks)
         });
-        Self { ticks, dead_after, silent_for: Duration::ZERO }
+        let ping_interval = config.map_or(Duration::MAX, |config| config.ping_interval);
+        let dead_after = config.and_then(|config| config.dead_after);
+        Self { looks, ping_interval, dead_after, silent_for: Duration::ZERO, unpinged_for: Duration::ZERO }
+    }
+
+    /// Whether the link is pinged at all.
+    pub(super) fn is_on(&self) -> bool {
+        self.looks.is_some()
     }
 
     /// The gateway has sent something, or nobody listened.
@@ -40,14 +63,81 @@ impl Keepalive {
         self.silent_for = Duration::ZERO;
     }
 
+    /// A ping was sent.
+    pub(super) fn pinged(&mut self) {
+        self.unpinged_for = Duration::ZERO;
+    }
+
     pub(super) fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
-        let Some(ticks) = &mut self.ticks else { return Poll::Pending };
-        ready!(ticks.poll_tick(cx));
-        let silent_for = self.silent_for;
-        if self.dead_after.is_some_and(|limit| silent_for >= limit) {
-            return Poll::Ready(Tick::Dead { silent_for });
+        let Some(looks) = &mut self.looks else { return Poll::Pending };
+        loop {
+            ready!(looks.poll_tick(cx));
+            let silent_for = self.silent_for;
+            if self.dead_after.is_some_and(|limit| silent_for >= limit) {
+                return Poll::Ready(Tick::Dead { silent_for });
+            }
+
+            self.silent_for += looks.period();
+            self.unpinged_for += looks.period();
+            if !silent_for.is_zero() || self.unpinged_for >= self.ping_interval {
+                return Poll::Ready(Tick::Ping);
+            }
         }
-        self.silent_for += ticks.period();
-        Poll::Ready(Tick::Ping)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn keepalive(ping_interval: u64, look_interval: u64, dead_after: Option<u64>) -> Keepalive {
+        let [ping_interval, look_interval] = [ping_interval, look_interval].map(millis);
+        Keepalive::new(Some(KeepaliveConfig { ping_interval, look_interval, dead_after: dead_after.map(millis) }))
+    }
+
+    /// The next tick, after how many milliseconds.
+    async fn next(keepalive: &mut Keepalive) -> (Tick, u128) {
+        let before = Instant::now();
+        let tick = poll_fn(|cx| keepalive.poll_tick(cx)).await;
+        if tick == Tick::Ping {
+            keepalive.pinged();
+        }
+        (tick, before.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_gateway_is_pinged_at_the_second_look_and_gone_at_the_next() {
+        let mut keepalive = keepalive(10_000, 500, Some(1000));
+        assert_eq!(next(&mut keepalive).await, (Tick::Ping, 1000));
+        assert_eq!(next(&mut keepalive).await, (Tick::Dead { silent_for: millis(1000) }, 500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_is_heard_from_look_to_look_is_pinged_once_in_an_interval() {
+        let mut keepalive = keepalive(2000, 500, Some(1000));
+        let mut looks = tokio::time::interval(millis(499));
+        let tick = loop {
+            tokio::select! {
+                tick = next(&mut keepalive) => break tick,
+                _ = looks.tick() => keepalive.heard(),
+            }
+        };
+        assert_eq!(tick.0, Tick::Ping);
+        assert_eq!(keepalive.silent_for, millis(500), "it was heard before the last look");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_looked_at_when_it_is_pinged_is_pinged_each_time() {
+        let mut keepalive = keepalive(1000, 1000, None);
+        for _ in 0..5 {
+            assert_eq!(next(&mut keepalive).await, (Tick::Ping, 1000));
+            keepalive.heard();
+        }
     }
 }

@@ -21,5 +21,6 @@ mod waiter;
 
 pub(crate) use carrier::{Carrier, Plain};
 pub(crate) use driver::Driver;
+pub(crate) use keepalive::KeepaliveConfig;
 pub(crate) use outgoing::{Closing, Pushed};
 pub(crate) use shared::{Answer, ConnectionHandle, Link, RawConnection};

@@ -9,6 +9,7 @@
 mod ahead;
 mod attempts;
 mod config;
+mod confirmation;
 mod pauses;
 mod redialer;
 mod shared;
@@ -23,15 +24,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fastway_session::{AbortReason, Fault, SessionStream, Status, Wanted};
+use fastway_session::{AbortReason, Fault, InsteadOf, SessionStream, Status, TransportId, Wanted};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use ahead::ReadAhead;
 use attempts::{Attempts, Due, Outcome};
 pub use config::{SessionConfig, SessionProtocol};
+use confirmation::Confirmation;
 use pauses::Pauses;
 use redialer::Redialer;
 pub(crate) use shared::Shared;
@@ -47,15 +49,18 @@ pub(crate) struct SessionLink {
     ahead: ReadAhead,
     shared: Arc<Shared>,
     silent_after: Duration,
+    /// What carried the session when it was asked last.
+    transport: Option<TransportId>,
     is_legacy: bool,
     _redialer: JoinSet<()>,
 }
 
 /// Opens a session with the gateway at `addr`. What fails is not tried again: that is for sessions that exist, and for attempts
-/// that nothing answers.
+/// that nothing answers. If the link is `pinged`, the gateway has to confirm its transports.
 pub(crate) async fn open(
     addr: String,
     config: &SessionConfig,
+    pinged: bool,
     port: GatewayPort,
     limit: &TimeLimit,
 ) -> Result<SessionLink, ConnectError> {
@@ -70,12 +75,14 @@ pub(crate) async fn open(
     opened?;
     let shared = Arc::new(Shared::new());
     let (pauses, attempt_timeout) = (Pauses::new(config.backoff.clone()), config.attempt_timeout);
-    let redialer = Redialer { addr, supplier, attempts, shared: Arc::clone(&shared), pauses, attempt_timeout };
+    let confirmation = Confirmation::within(pinged.then_some(config.silent_after));
+    let redialer =
+        Redialer { addr, supplier, attempts, shared: Arc::clone(&shared), pauses, confirmation, attempt_timeout };
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
-    let ahead = ReadAhead::default();
-    Ok(SessionLink { stream, ahead, shared, silent_after: config.silent_after, is_legacy, _redialer: tasks })
+    let (ahead, transport, silent_after) = (ReadAhead::default(), stream.live_transport(), config.silent_after);
+    Ok(SessionLink { stream, ahead, shared, silent_after, transport, is_legacy, _redialer: tasks })
 }
 
 /// Tries to reach the gateway, until an attempt is answered or all have failed. Once one has failed no further one begins; those
@@ -110,12 +117,9 @@ async fn first_over(attempts: &mut Attempts, addr: &str, config: &SessionConfig,
     let mut due = Due::at(Instant::now());
     loop {
         tokio::select! {
-            () = sleep_until(attempts.due_at(&due)), if attempts.has_room() => {
-                // It may have been put off.
-                if attempts.due_at(&due) <= Instant::now() {
-                    attempts.begin(addr.to_owned(), *limit, None);
-                    due = delays.next_due();
-                }
+            () = attempts.until(due), if attempts.has_room() => {
+                attempts.begin(addr.to_owned(), *limit, InsteadOf::Nothing);
+                due = delays.next_due();
             }
             attempted = attempts.next_over() => return attempted.outcome,
         }
@@ -159,10 +163,16 @@ impl Carrier for SessionLink {
     fn poll_background(&mut self, cx: &mut Context<'_>) {
         // An end shows when the link is read again.
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        self.shared.set_listening(false);
         let waits_for_acks = !self.is_legacy;
         if waits_for_acks && self.ahead.make_room(&mut self.stream, cx) {
             cx.waker().wake_by_ref();
         }
+    }
+
+    fn has_new_transport(&mut self) -> bool {
+        let live = self.stream.live_transport();
+        live.is_some() && std::mem::replace(&mut self.transport, live) != live
     }
 
     /// A young transport has not had its time, and one that is lost is being replaced already.
@@ -199,7 +209,8 @@ impl Drop for SessionLink {
 
 impl AsyncRead for SessionLink {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { ahead, stream, .. } = &mut *self;
+        let Self { ahead, stream, shared, .. } = &mut *self;
+        shared.set_listening(true);
         ahead.poll_read(stream, cx, to)
     }
 }

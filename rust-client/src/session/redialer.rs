@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastway_session::{Fault, Status, Supplier, TransportId, Wanted};
+use fastway_session::{Fault, InsteadOf, Status, Supplier, TransportId, Wanted};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
 use super::attempts::{Attempted, Attempts, Delays, Due, Outcome};
+use super::confirmation::Confirmation;
 use super::pauses::{Failure, Pauses};
+use crate::ConnectError;
 use crate::tcp::TimeLimit;
 
 /// How long the name is left alone after a gateway at another address has refused the session. Four refusals are believed, so a
@@ -25,6 +27,7 @@ pub(super) struct Redialer {
     pub(super) attempts: Attempts,
     pub(super) shared: Arc<Shared>,
     pub(super) pauses: Pauses,
+    pub(super) confirmation: Confirmation,
     pub(super) attempt_timeout: Duration,
 }
 
@@ -35,6 +38,8 @@ enum Need {
     Lost,
     /// Somebody thinks that the present one is of no use.
     Asked,
+    /// The gateway has not confirmed the present one in time.
+    Unconfirmed(TransportId),
 }
 
 /// A way back to the gateway, from the need to a transport.
@@ -50,7 +55,7 @@ struct Way {
     /// Another gateway has refused one, and the name is not to be asked before.
     name_not_before: Instant,
     /// The transport that is thought to be of no use.
-    instead_of: Option<TransportId>,
+    instead_of: InsteadOf,
 }
 
 /// The session is over.
@@ -63,6 +68,10 @@ impl Redialer {
             && self.come_back(need).await.is_ok()
         {
             self.shared.resumed();
+            if let Some(live) = self.supplier.live_transport() {
+                let delays = self.attempts.delays(self.attempt_timeout);
+                self.confirmation.expect(live, delays.connected());
+            }
         }
     }
 
@@ -75,6 +84,11 @@ impl Redialer {
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
+                live = self.confirmation.late() => {
+                    if !self.supplier.is_confirmed(live) && self.shared.is_listening() {
+                        return Ok(Need::Unconfirmed(live));
+                    }
+                }
                 _ = timeout_at(self.attempts.trial_ends(), self.attempts.next_over()), if !self.attempts.is_empty() => {}
             }
         }
@@ -85,27 +99,35 @@ impl Redialer {
         let mut way = self.set_out(need);
         loop {
             tokio::select! {
-                () = sleep_until(self.attempts.due_at(&way.due)), if self.attempts.has_room() => {
-                    // It may have been put off.
-                    if self.attempts.due_at(&way.due) <= Instant::now() {
-                        self.attempt(&mut way);
+                () = self.attempts.until(way.due) => {
+                    if self.is_back(&way) {
+                        return Ok(());
                     }
+                    self.attempt(&mut way);
                 }
                 attempted = self.attempts.next_over() => match attempted.outcome {
                     Outcome::Carries | Outcome::NotNeeded if self.is_back(&way) => {
-                        // Where another transport was asked for, the older one was given up for this one.
-                        self.interrupted();
+                        // Where another transport was to take the place of an older one, that was given up for this one,
+                        // unless the gateway has confirmed it meanwhile.
+                        if !self.goes_on_by_the_older(&way) {
+                            self.interrupted();
+                        }
                         return Ok(());
+                    }
+                    // The one that carried the session meanwhile is lost as well.
+                    Outcome::NotNeeded if self.attempts.is_empty() => {
+                        self.interrupted();
+                        way.due = Due::at(Instant::now() + self.pauses.next());
                     }
                     Outcome::NotNeeded => {}
                     Outcome::Over => return Err(Over),
                     _ => self.failed(&attempted, &mut way),
                 },
-                is_lost = self.supplier.lost(), if way.instead_of.is_some() => {
+                is_lost = self.supplier.lost(), if way.instead_of != InsteadOf::Nothing => {
                     if !is_lost {
                         return Err(Over);
                     }
-                    way.instead_of = None;
+                    way.instead_of = InsteadOf::Nothing;
                     self.interrupted();
                 }
                 () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
@@ -113,10 +135,18 @@ impl Redialer {
         }
     }
 
-    /// Whether a transport carries the session that was not there before.
+    /// Whether a transport carries the session that need not be replaced.
     fn is_back(&self, way: &Way) -> bool {
-        let live = self.supplier.live_transport();
-        live.is_some() && live != way.instead_of
+        let Some(live) = self.supplier.live_transport() else { return false };
+        match way.instead_of {
+            InsteadOf::Nothing => true,
+            InsteadOf::Transport(older) => live != older,
+            InsteadOf::Unconfirmed(older) => live != older || self.supplier.is_confirmed(older),
+        }
+    }
+
+    fn goes_on_by_the_older(&self, way: &Way) -> bool {
+        matches!(way.instead_of, InsteadOf::Unconfirmed(older) if self.supplier.live_transport() == Some(older))
     }
 
     fn set_out(&mut self, need: Need) -> Way {
@@ -124,14 +154,17 @@ impl Redialer {
         let (pause, instead_of) = match need {
             Need::Lost => {
                 self.interrupted();
-                (self.pauses.next(), None)
+                (self.pauses.next(), InsteadOf::Nothing)
             }
             Need::Asked => {
                 // What they come to says nothing of the network as it is now.
                 self.attempts.give_up_all();
                 self.pauses.reset();
-                (Duration::ZERO, self.supplier.live_transport())
+                self.confirmation.reset();
+                let live = self.supplier.live_transport();
+                (Duration::ZERO, live.map_or(InsteadOf::Nothing, InsteadOf::Transport))
             }
+            Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
         let delays = self.attempts.delays(self.attempt_timeout);
         let due = Due::at(now + pause);
@@ -142,6 +175,8 @@ impl Redialer {
     fn attempt(&mut self, way: &mut Way) {
         let gateway = self.attempts.gateway().filter(|_| !self.may_have_moved(way));
         let addr = gateway.map_or_else(|| self.addr.clone(), |gateway| gateway.to_string());
+        // The newest resume has the place of the oldest at the gateway, too.
+        self.attempts.make_room();
         self.attempts.begin(addr, TimeLimit::begin(self.attempt_timeout), way.instead_of);
         way.is_unconnected = gateway.is_some();
         way.due = way.delays.next_due();
@@ -180,9 +215,12 @@ impl Redialer {
         if failure.is_refusal() {
             way.not_before = after_pause;
         }
-        if matches!(failure, Failure::Overloaded { .. }) {
+        match (&attempted.outcome, failure) {
             // It is there, and slow.
-            way.delays = Delays::slowest(self.attempt_timeout);
+            (_, Failure::Overloaded { .. }) => way.delays = Delays::slowest(self.attempt_timeout),
+            (Outcome::Unanswered(ConnectError::TimedOut { .. }), _) => {}
+            // The delays grow while nothing is answered. This was no silence.
+            _ => way.delays = self.attempts.delays(self.attempt_timeout),
         }
         way.due = Due::at(after_pause.max(way.not_before));
     }
@@ -191,9 +229,14 @@ impl Redialer {
         self.attempts.gateway().is_some_and(|gateway| peer.is_some_and(|peer| peer != gateway))
     }
 
+    /// The transport is gone. If the gateway had confirmed it, nothing says that the next one fails, too.
     fn interrupted(&mut self) {
-        if let Some(lived) = self.shared.interrupted() {
-            self.pauses.after_link(lived);
+        let Some(lived) = self.shared.interrupted() else { return };
+        self.pauses.after_link(lived);
+        let last = self.confirmation.transport();
+        if last.is_some_and(|last| self.supplier.is_confirmed(last)) {
+            self.confirmation.reset();
+            self.pauses.reset();
         }
     }
 }
@@ -203,6 +246,7 @@ mod tests {
     use super::*;
     use crate::Backoff;
     use crate::session::testing::{LONG, answer_open, port, refuse_all, session};
+    use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpSocket};
     use tokio::task::JoinSet;
     use tokio::time::timeout;
@@ -214,12 +258,53 @@ mod tests {
     async fn redialer(addr: SocketAddr, port: &TcpListener) -> (Redialer, TcpStream, JoinSet<()>) {
         let (supplier, stream) = session();
         let mut attempts = Attempts::new(supplier.dialer());
-        attempts.begin(port.local_addr().unwrap().to_string(), TimeLimit::begin(LONG), None);
+        attempts.begin(port.local_addr().unwrap().to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
         let (_, transport) = tokio::join!(attempts.next_over(), answer_open(port));
         let pauses = Pauses::new(Backoff::new(Duration::from_millis(10), Duration::from_millis(10)));
-        let shared = Arc::new(Shared::new());
-        let attempt_timeout = Duration::from_millis(200);
-        (Redialer { addr: addr.to_string(), supplier, attempts, shared, pauses, attempt_timeout }, transport, stream)
+        let (shared, confirmation) = (Arc::new(Shared::new()), Confirmation::within(Some(LONG)));
+        let (addr, attempt_timeout) = (addr.to_string(), Duration::from_millis(200));
+        let redialer = Redialer { addr, supplier, attempts, shared, pauses, confirmation, attempt_timeout };
+        (redialer, transport, stream)
+    }
+
+    /// Sends something by the transport, as a gateway does that goes on by it.
+    async fn confirm(transport: &mut TcpStream, supplier: &Supplier<TcpStream>, live: TransportId) {
+        transport.write_all(b"hi").await.unwrap();
+        while !supplier.is_confirmed(live) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn pauses_grow_until_a_transport_was_confirmed() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, mut transport, _stream) = redialer(addr, &gateway).await;
+        redialer.pauses = Pauses::new(Backoff::new(Duration::from_millis(10), Duration::from_secs(10)));
+        let live = redialer.supplier.live_transport().unwrap();
+        for _ in 0..10 {
+            redialer.confirmation.expect(live, LONG);
+            redialer.interrupted();
+            redialer.pauses.next();
+            redialer.shared.resumed();
+        }
+        assert!(redialer.pauses.next() >= Duration::from_secs(5));
+
+        confirm(&mut transport, &redialer.supplier, live).await;
+        redialer.interrupted();
+        assert!(redialer.pauses.next() <= Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_transport_that_is_confirmed_late_goes_on_and_nothing_was_interrupted() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, mut transport, _stream) = redialer(addr, &gateway).await;
+        let live = redialer.supplier.live_transport().unwrap();
+        let mut events = redialer.shared.subscribe();
+        confirm(&mut transport, &redialer.supplier, live).await;
+        assert!(redialer.come_back(Need::Unconfirmed(live)).await.is_ok());
+        redialer.shared.over(None);
+        assert!(events.next().await.is_none());
+        assert_eq!(redialer.supplier.live_transport(), Some(live));
     }
 
     #[tokio::test]
@@ -231,7 +316,7 @@ mod tests {
         redialer.attempt_timeout = LONG;
         let mut silent = Vec::new();
         while redialer.attempts.has_room() {
-            redialer.attempts.begin(addr.to_string(), TimeLimit::begin(LONG), None);
+            redialer.attempts.begin(addr.to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
             silent.push(gateway.accept().await.unwrap());
         }
         redialer.shared.reconnect_now();
@@ -247,7 +332,7 @@ mod tests {
         let ((gateway, addr), (_other, other_addr)) = (port().await, port().await);
         let (mut redialer, _transport, _stream) = redialer(addr, &gateway).await;
         // One is left over from the last time; where the session is carried it is not needed.
-        redialer.attempts.begin(other_addr.to_string(), TimeLimit::begin(LONG), None);
+        redialer.attempts.begin(other_addr.to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
         redialer.attempt_timeout = LONG;
         let back = timeout(Duration::from_millis(300), redialer.come_back(Need::Asked)).await;
         assert!(back.is_err(), "{:?}", redialer.supplier.live_transport());

@@ -1,6 +1,7 @@
 //! What a session shares with its endpoint, and what it tells the application.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Somebody wants a new transport, whatever the present one looks like.
     pub(super) asked: Notify,
+    /// Whether the link was read when it had its last turn. Of one that was not, nothing says that the gateway is silent.
+    is_listening: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl Shared {
     pub(super) fn new() -> Self {
         let events = Some(broadcast::Sender::new(EVENTS));
         let state = State { events, since: Instant::now(), is_live: true, interruptions: 0, resumes: 0 };
-        Self { state: Mutex::new(state), asked: Notify::new() }
+        Self { state: Mutex::new(state), asked: Notify::new(), is_listening: AtomicBool::new(true) }
     }
 
     pub(crate) fn reconnect_now(&self) {
@@ -115,6 +118,16 @@ impl Shared {
     pub(super) fn live_for(&self) -> Option<Duration> {
         let state = lock(&self.state);
         state.is_live.then(|| state.since.elapsed())
+    }
+
+    /// The link is read, or not.
+    pub(super) fn set_listening(&self, is_listening: bool) {
+        self.is_listening.store(is_listening, Ordering::Relaxed);
+    }
+
+    /// Whether the link is read.
+    pub(super) fn is_listening(&self) -> bool {
+        self.is_listening.load(Ordering::Relaxed)
     }
 
     /// The transport is lost; gives how long it had lived, the first time.

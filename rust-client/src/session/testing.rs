@@ -25,9 +25,7 @@ pub(super) fn session() -> (Supplier<TcpStream>, JoinSet<()>) {
     let session = Session::legacy(LEGACY, LONG, Instant::now());
     let (mut stream, supplier) = SessionStream::initiator(session, 1 << 16);
     let mut task = JoinSet::new();
-    task.spawn(async move {
-        let _ = stream.read(&mut [0; 100]).await;
-    });
+    task.spawn(async move { while stream.read(&mut [0; 100]).await.is_ok_and(|count| count > 0) {} });
     (supplier, task)
 }
 

@@ -291,6 +291,30 @@ async fn a_resume_that_nobody_answers_gets_another_attempt_beside_it() {
 }
 
 #[tokio::test]
+async fn a_transport_that_falls_silent_behind_the_reply_is_replaced_long_before_it_counts_as_silent() {
+    // The first message of a resume.
+    for (mut session, first_message) in kinds().into_iter().zip([79, 33, 33]) {
+        session.silent_after = 3 * DEADLINE;
+        let mut config = config(session);
+        config.link.ping_interval = Some(3 * DEADLINE);
+        let (acceptor, _client, mut accepted, connection) = connected(config).await;
+        acceptor.proxy.next(Faults::default().hold_after(ToServer, first_message));
+        acceptor.proxy.cut();
+        timeout(DEADLINE, async {
+            connection.send("hi").await.unwrap();
+            accepted.gateway.expect_data(1, b"hi").await;
+            // One for each new transport.
+            accepted.gateway.expect(Command::Ping).await;
+            accepted.gateway.expect(Command::Ping).await;
+        })
+        .await
+        .unwrap();
+        // On a machine that stalls more transports may be replaced.
+        assert!(acceptor.proxy.count() >= 3);
+    }
+}
+
+#[tokio::test]
 async fn an_open_that_nobody_answers_gets_another_attempt_beside_it() {
     for session in kinds() {
         for direction in [ToServer, ToClient] {

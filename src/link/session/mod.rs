@@ -357,7 +357,7 @@ impl SessionTransport {
                     None
                 }
                 Event::Ended(end) => Some(Notice::Ended(end)),
-                Event::Refused(_) => None,
+                Event::Refused(_) | Event::Confirmed { .. } => None,
             };
             self.notices.extend(notice);
         }
@@ -451,9 +451,9 @@ impl SessionTransport {
         self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY)
     }
 
-    /// If a resume is genuine, the session waits for it until then.
-    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant) {
-        self.session.postpone_expiry(resume, until, &mut rand::rng());
+    /// If a resume is genuine, the session waits for it until then. Says whether it is also known to be the newest.
+    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant) -> bool {
+        self.session.postpone_expiry(resume, until, &mut rand::rng())
     }
 
     /// Replies to a resume on a new stream. The older one goes on until the new one is proven. The guard of the

@@ -34,6 +34,7 @@ impl From<NoTurn> for Failure {
         match no_turn {
             NoTurn::Dropped => Self::Dropped,
             NoTurn::TooSlow => Self::TooSlow,
+            NoTurn::Replaced => Self::Refused(Status::StaleAttempt),
             NoTurn::Left => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
         }
     }

@@ -122,10 +122,13 @@ async fn turn(
         // A turn is of no use any more where the place is lost.
         biased;
         Ok(no_turn) = no_turn => Err(no_turn),
-        _or_the_worker_ends = given => {
-            core.borrow_mut().retry_times.turn_given(Instant::now());
-            Ok(())
-        }
+        given = given => match given {
+            Ok(()) => {
+                core.borrow_mut().retry_times.turn_given(Instant::now());
+                Ok(())
+            }
+            Err(_replaced) => Err(NoTurn::Replaced),
+        },
         () = left(stream) => Err(NoTurn::Left),
     }
 }
@@ -373,8 +376,8 @@ async fn resume_here(
     peer: SocketAddr,
     number: u64,
 ) -> Result<(), Failure> {
-    core.borrow_mut().keep_for_resume(side, link, &resume);
-    if let Err(no_turn) = turn(core, side, (&stream, peer), number, Purpose::Resume(link)).await {
+    let purpose = core.borrow_mut().keep_for_resume(side, link, &resume);
+    if let Err(no_turn) = turn(core, side, (&stream, peer), number, purpose).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Resume(resume), no_turn));
     }
     let (handshake, mut over) = oneshot::channel();
@@ -491,18 +494,26 @@ impl Core {
     /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
     /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
     fn refuse_turn(&mut self, side: Side, stream: &TcpStream, request: &Request, no_turn: NoTurn) -> Failure {
-        if request.kind() == LinkKind::Secure && !matches!(no_turn, NoTurn::Left) {
-            let longest = match request {
-                Request::Open(_) => Duration::MAX,
-                // A session that waits must not expire before its peer is back.
-                Request::Resume(_) => self.config.side(side).session.wait / 2,
-            };
-            let waiting = self.pending.of(side).len();
-            let retry_after = self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng());
-            let _it_may_be_gone = SockRef::from(stream).send(&overloaded(request, retry_after));
-            self.refused(request, Status::Overloaded);
-        }
+        let (status, answer) = match (no_turn, request) {
+            (NoTurn::Left, _) => return no_turn.into(),
+            _ if request.kind() != LinkKind::Secure => return no_turn.into(),
+            (NoTurn::Replaced, Request::Resume(resume)) => (Status::StaleAttempt, resume.refusal(Status::StaleAttempt)),
+            _ => (Status::Overloaded, overloaded(request, self.next_retry_time(side, request))),
+        };
+        let _it_may_be_gone = SockRef::from(stream).send(&answer);
+        self.refused(request, status);
         no_turn.into()
+    }
+
+    /// When the peer of a handshake that gets no turn may come again.
+    fn next_retry_time(&mut self, side: Side, request: &Request) -> Duration {
+        let longest = match request {
+            Request::Open(_) => Duration::MAX,
+            // A session that waits must not expire before its peer is back.
+            Request::Resume(_) => self.config.side(side).session.wait / 2,
+        };
+        let waiting = self.pending.of(side).len();
+        self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng())
     }
 
     /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.

@@ -71,7 +71,7 @@ impl LegacySession {
     fn try_transport(&mut self, cursor: u64, proof: [u8; DIGEST_BYTES], now: Instant) -> TransportId {
         let id = self.lifecycle.name_transport();
         if let Role::Acceptor { candidates, handshake_time } = &mut self.role {
-            let transport = Transport { id, cursor, position: self.read, proof: None };
+            let transport = Transport { id, cursor, position: self.read, proof: None, confirmed: true };
             candidates.push(Candidate { transport, proof, expires: now + *handshake_time, unfinished: Vec::new() });
         }
         id
@@ -185,7 +185,7 @@ impl LegacySession {
         shared.id = u64::from_le_bytes(session);
         let proof = Some(proof(challenge, shared.key));
         self.shared = Some(shared);
-        Ok(Transport { id, cursor: 0, position: 0, proof })
+        Ok(Transport { id, cursor: 0, position: 0, proof, confirmed: false })
     }
 
     fn go_on(&mut self, id: TransportId, reply: [u64; 3]) -> Result<Transport, Fault> {
@@ -195,7 +195,7 @@ impl LegacySession {
             self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
-        Ok(Transport { id, cursor: read, position: self.read, proof: Some(proof(challenge, key)) })
+        Ok(Transport { id, cursor: read, position: self.read, proof: Some(proof(challenge, key)), confirmed: false })
     }
 
     fn refused(&mut self, status: Status) -> Fault {

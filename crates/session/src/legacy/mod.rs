@@ -75,6 +75,8 @@ struct Transport {
     position: u64,
     /// What goes before the stream.
     proof: Option<[u8; DIGEST_BYTES]>,
+    /// Whether the other end has sent something by it, or nobody asks whether it has.
+    confirmed: bool,
 }
 
 impl LegacySession {
@@ -144,6 +146,9 @@ impl LegacySession {
         let stream = bytes.len() - taken;
         let known = usize::try_from(self.read - live.position).unwrap_or(usize::MAX).min(stream);
         live.position += stream as u64;
+        if stream > 0 && !std::mem::replace(&mut live.confirmed, true) {
+            self.lifecycle.emit(Event::Confirmed { transport: live.id });
+        }
         self.read = self.read.max(live.position);
         bytes.copy_within(taken + known.., 0);
         let fresh = stream - known;

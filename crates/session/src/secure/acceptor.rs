@@ -109,14 +109,21 @@ impl SecureSession {
     }
 
     /// See [`crate::Session::postpone_expiry`].
-    pub(crate) fn postpone_expiry(&mut self, resume: &SecureResume<'_>, until: Instant, rng: &mut impl CryptoRng) {
-        let Role::Acceptor(acceptor) = &mut self.role else { return };
+    pub(crate) fn postpone_expiry(
+        &mut self,
+        resume: &SecureResume<'_>,
+        until: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> bool {
+        let Role::Acceptor(acceptor) = &mut self.role else { return false };
         // One that was seen before may be somebody's who recorded it.
         let is_new = resume.attempt > acceptor.attempt.max(acceptor.postponed_for);
-        if is_new && acceptor.authenticate(resume, rng).is_ok() {
+        let is_genuine = is_new && acceptor.authenticate(resume, rng).is_ok();
+        if is_genuine {
             acceptor.postponed_for = resume.attempt;
             self.lifecycle.postpone(until);
         }
+        is_genuine
     }
 
     fn try_transport(&mut self, transport: Box<Transport>, now: Instant) {

@@ -173,7 +173,10 @@ impl SecureSession {
             Trailer::Ack { received } => {
                 self.outgoing.acknowledge(received, path.cursor, buffer)?;
                 // Only who has the proof acknowledges, so the acceptor goes on by this transport.
-                self.end_attempts(|_| true);
+                if !std::mem::replace(&mut path.confirmed, true) {
+                    self.end_attempts(|_| true);
+                    self.lifecycle.emit(Event::Confirmed { transport: path.id });
+                }
             }
             Trailer::Close => {
                 if self.incoming.close(path.position, now)? {

@@ -26,6 +26,8 @@ pub(super) struct Path {
     pub(super) proven: bool,
     /// Whether this end has to show that it lives.
     proof_owed: bool,
+    /// Whether the other end has acknowledged something by it, or nobody asks whether it has.
+    pub(super) confirmed: bool,
     /// Count before which the other end was given everything.
     pub(super) cursor: u64,
     /// Count at which the next byte received stands.
@@ -37,12 +39,14 @@ pub(super) struct Path {
 impl Path {
     /// The acceptor's: unproven. The other end has `cursor` bytes and knows that this one has `acked_to_peer`.
     pub(super) const fn accepted(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
-        Self { id, attempt, proven: false, proof_owed: false, cursor, position: acked_to_peer, acked_to_peer }
+        let (proven, proof_owed, confirmed) = (false, false, true);
+        Self { id, attempt, proven, proof_owed, confirmed, cursor, position: acked_to_peer, acked_to_peer }
     }
 
     /// The initiator's: the acceptor's reply has proven it.
     pub(super) const fn initiated(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
-        Self { id, attempt, proven: true, proof_owed: true, cursor, position: acked_to_peer, acked_to_peer }
+        let (proven, proof_owed, confirmed) = (true, true, false);
+        Self { id, attempt, proven, proof_owed, confirmed, cursor, position: acked_to_peer, acked_to_peer }
     }
 }
 

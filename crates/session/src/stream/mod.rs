@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use carrier::Carrier;
-pub use supply::{Attempt, Dialer, Settled, Supplier, Wanted};
+pub use supply::{Attempt, Dialer, InsteadOf, Settled, Supplier, Wanted};
 use supply::{Supplies, Supply};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
@@ -109,6 +109,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         self.session.withhold(bytes, now());
     }
 
+    /// The transport that carries the session.
+    pub fn live_transport(&self) -> Option<TransportId> {
+        self.carriers.iter().find(|carrier| carrier.is_live).and_then(|carrier| carrier.id)
+    }
+
     /// The session, to look at.
     pub const fn session(&self) -> &Session {
         &self.session
@@ -170,21 +175,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     fn attempt(
         &mut self,
         transport: T,
-        instead_of: Option<TransportId>,
+        instead_of: InsteadOf,
         settled: oneshot::Sender<Settled>,
     ) -> Option<Carrier<T>> {
         if settled.is_closed() {
             // It was given up while it waited to be taken, so it may not cost the session a transport that works.
             return None;
         }
-        let live = self.supplies.live_transport();
-        if let Some(replaced) = live.filter(|_| live == instead_of) {
-            self.carriers.retain(|carrier| carrier.id != live);
-            self.session.transport_lost(replaced, now());
-            self.act();
-        } else if live.is_some() {
-            let _ = settled.send(Settled::NotNeeded);
-            return None;
+        match self.supplies.live_transport() {
+            None => {}
+            Some(live) if self.supplies.may_replace(live, instead_of) => {
+                self.carriers.retain(|carrier| carrier.id != Some(live));
+                self.session.transport_lost(live, now());
+                self.act();
+            }
+            Some(_) => {
+                let _ = settled.send(Settled::NotNeeded);
+                return None;
+            }
         }
         let dial = self.session.connect_beside(&mut rand::rng());
         self.act();
@@ -303,6 +311,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     self.carriers.retain(|carrier| carrier.id.is_none() || carrier.id != replaced);
                     self.supplies.live(transport);
                 }
+                Event::Confirmed { transport } => self.supplies.confirmed(transport),
                 Event::GivenUp { transport } => {
                     self.carriers.retain_mut(|carrier| {
                         let is_given_up = carrier.id == Some(transport);

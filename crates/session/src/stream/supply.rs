@@ -17,6 +17,17 @@ pub struct Wanted {
     pub retry_after: Option<Duration>,
 }
 
+/// The transport in use that an attempt takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsteadOf {
+    /// None: where a transport carries the session, another one is not needed.
+    Nothing,
+    /// This one, however it does.
+    Transport(TransportId),
+    /// This one, unless the other end has confirmed it by then ([`crate::Event::Confirmed`]).
+    Unconfirmed(TransportId),
+}
+
 /// What became of a transport that was dialed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -60,7 +71,7 @@ pub(super) enum Supply<T> {
     /// A transport for a session that has none, or has this one.
     Attempt {
         transport: T,
-        instead_of: Option<TransportId>,
+        instead_of: InsteadOf,
         settled: oneshot::Sender<Settled>,
     },
     Resume(Resume, T),
@@ -77,6 +88,8 @@ struct Needs {
     dialed: u64,
     lost: u64,
     live: Option<TransportId>,
+    /// The last transport that was confirmed.
+    confirmed: Option<TransportId>,
     end: Option<End>,
 }
 
@@ -150,6 +163,12 @@ impl<T> Supplier<T> {
         self.needs.borrow().live
     }
 
+    /// Initiator: whether the other end has shown that it goes on by this transport ([`crate::Event::Confirmed`]), or did
+    /// until it was lost. Only the newest that was confirmed is known.
+    pub fn is_confirmed(&self, transport: TransportId) -> bool {
+        self.needs.borrow().confirmed == Some(transport)
+    }
+
     /// Waits until a transport carries the session; false when it is over.
     pub async fn live(&mut self) -> bool {
         let news = self.needs.wait_for(|needs| needs.live.is_some() || needs.end.is_some()).await;
@@ -165,7 +184,7 @@ impl<T> Supplier<T> {
 impl<T> Dialer<T> {
     /// Has the stream open or resume its session by this transport, beside others that are tried. Where one carries the
     /// session already this one is not needed, and dropped; unless that one is `instead_of`, which is given up.
-    pub async fn attempt(&self, transport: T, instead_of: Option<TransportId>) -> Attempt {
+    pub async fn attempt(&self, transport: T, instead_of: InsteadOf) -> Attempt {
         let (settled, told) = oneshot::channel();
         // Where the stream is gone, that is what came of the attempt.
         let _ = self.transports.send(Supply::Attempt { transport, instead_of, settled }).await;
@@ -231,6 +250,10 @@ impl<T> Supplies<T> {
         self.needs.send_modify(|needs| needs.live = Some(transport));
     }
 
+    pub(super) fn confirmed(&self, transport: TransportId) {
+        self.needs.send_modify(|needs| needs.confirmed = Some(transport));
+    }
+
     pub(super) fn interrupted(&self) {
         self.needs.send_modify(|needs| needs.live = None);
     }
@@ -241,6 +264,15 @@ impl<T> Supplies<T> {
 
     pub(super) fn live_transport(&self) -> Option<TransportId> {
         self.needs.borrow().live
+    }
+
+    /// Whether an attempt may take the place of the transport in use.
+    pub(super) fn may_replace(&self, live: TransportId, instead_of: InsteadOf) -> bool {
+        match instead_of {
+            InsteadOf::Nothing => false,
+            InsteadOf::Transport(older) => older == live,
+            InsteadOf::Unconfirmed(older) => older == live && self.needs.borrow().confirmed != Some(live),
+        }
     }
 }
 
