@@ -202,6 +202,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             (Some(_), _) => now() + BLOCKED,
             (None, next) => next.unwrap_or_else(|| now() + FAR),
         };
+        let next = self.carriers.iter().filter_map(Carrier::read_until).fold(next, Instant::min);
         if self.timer.deadline().into_std() != next {
             self.timer.as_mut().reset(next.into());
         }
@@ -221,13 +222,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 continue;
             }
             self.seal(&mut carrier);
-            let carried = carrier.poll_write(cx).map(|written| written.map(|bytes| bytes > 0));
-            let carried = match carried {
-                Poll::Ready(Err(_)) => Err(Lost),
-                Poll::Ready(Ok(written)) => self.read(cx, &mut carrier).map(|read| read || written),
-                Poll::Pending => self.read(cx, &mut carrier),
-            };
-            moved |= carried.unwrap_or(true);
+            let written = carrier.write(cx);
+            let carried = self.read(cx, &mut carrier);
+            moved |= written || carried.unwrap_or(true);
             match carried {
                 Ok(_) => self.carriers.push_back(carrier),
                 Err(Lost) => self.lost(&mut carrier),
@@ -239,7 +236,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     }
 
     fn seal(&mut self, carrier: &mut Carrier<T>) {
-        if carrier.is_live && carrier.waiting() < SEALED_BYTES {
+        if carrier.is_live && carrier.waiting() < SEALED_BYTES && !carrier.has_write_failed() {
             self.session.send(now(), &mut self.backlog, &mut carrier.out, SEALED_BYTES);
         }
     }
@@ -344,7 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
 
     /// Whether all that was written is with a transport.
     fn is_flushed(&self) -> bool {
-        let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.waiting() == 0);
+        let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.takes_more());
         carried && !self.session.has_output(now(), &self.backlog)
     }
 }
