@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
-use super::now;
+use super::clock::now;
 use super::supply::Settled;
 use crate::{Dial, TransportId};
 

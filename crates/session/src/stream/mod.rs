@@ -1,6 +1,7 @@
 //! A session as one byte stream for tokio, over any number of successive transports.
 
 mod carrier;
+mod clock;
 mod supply;
 mod wakers;
 
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use carrier::Carrier;
+use clock::now;
 pub use supply::{Attempt, Dialer, Settled, Supplier, Wanted};
 use supply::{Supplies, Supply};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -418,8 +420,4 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
