@@ -135,14 +135,11 @@ namespace Fastway.Links
         /// <summary>Gives up those that are of no more use.</summary>
         public void CloseUnless(Predicate<Try> isOfUse)
         {
-            foreach (var tried in _tries)
+            foreach (var tried in _tries.FindAll(one => !isOfUse(one)))
             {
-                if (!isOfUse(tried))
-                {
-                    tried.Close();
-                }
+                tried.Close();
+                _tries.Remove(tried);
             }
-            _tries.RemoveAll(tried => tried.Transport.HasEnded);
         }
 
         /// <summary>The session has a transport: the next way back begins with the first delay.</summary>
