@@ -151,7 +151,9 @@ impl Turns {
 
         // Whoever has gone meanwhile is passed over.
         let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| turn.send(()).is_ok());
-        if let Some(room) = room.filter(|_| is_given) {
+        if !is_given {
+            budget.iter_mut().for_each(HandshakeBudget::give_back);
+        } else if let Some(room) = room {
             *room -= 1;
         }
         is_given
@@ -322,6 +324,16 @@ mod tests {
         let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
         assert!(left <= 200, "{left}");
         assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);
+    }
+
+    #[test]
+    fn whoever_has_gone_spends_nothing_of_what_may_be_computed() {
+        let now = Instant::now();
+        let mut turns = Turns::new(Some(1), now);
+        drop(turns.wait(prefix(1), session(1), now));
+        assert!(!turns.give(now, ROOM));
+        let mut waiting = [("there", turns.wait(prefix(1), session(2), now))];
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["there"], "one in a second");
     }
 
     #[test]

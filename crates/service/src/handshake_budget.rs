@@ -32,6 +32,12 @@ impl HandshakeBudget {
         self.credit = left.unwrap_or(self.credit);
         left.is_some()
     }
+
+    /// The handshake for which there was time is not computed after all.
+    pub fn give_back(&mut self) {
+        let cost = self.cost.unwrap_or_default();
+        self.credit = self.credit.saturating_add(cost).min(Self::BURST.max(cost));
+    }
 }
 
 #[cfg(test)]

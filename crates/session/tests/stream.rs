@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    AbortReason, Backlog, Dial, End, Fault, Identity, InsteadOf, KeyPair, LegacyConfig, Limits, MAX_CANDIDATES,
+    AbortReason, Backlog, Dial, End, Event, Fault, Identity, InsteadOf, KeyPair, LegacyConfig, Limits, MAX_CANDIDATES,
     Reception, Request, Session, SessionStream, Settled, Status, Supplier, Wanted,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -320,8 +320,14 @@ async fn whoever_dials_is_told_what_became_of_each_transport() {
     assert_eq!(supplier.settled().await, Settled::Over);
 }
 
-/// Makes a session of the open on a transport, and its reply.
-async fn accepted(far: &mut DuplexStream) -> (Session, Dial) {
+/// Replies to the open of a secure session, and leaves it at that.
+async fn answer_open(far: &mut DuplexStream) {
+    let (_, reply) = accept_open(far).await;
+    far.write_all(&reply.bytes).await.unwrap();
+}
+
+/// An acceptor's session for the open of a secure one, and its reply.
+async fn accept_open(far: &mut (impl AsyncRead + Unpin)) -> (Session, Dial) {
     let mut opening = [0; 256];
     let length = far.read(&mut opening).await.unwrap();
     let Some(Request::Open(open)) = Reception::default().receive(&opening[..length]).unwrap() else { panic!() };
@@ -330,10 +336,75 @@ async fn accepted(far: &mut DuplexStream) -> (Session, Dial) {
     open.accept(Some(&keys), &limits, Instant::now(), &mut rand::rng()).unwrap()
 }
 
-/// Replies to the open of a session, and leaves it at that.
-async fn answer_open(far: &mut DuplexStream) {
-    let (_, reply) = accepted(far).await;
-    far.write_all(&reply.bytes).await.unwrap();
+/// An initiator's stream, by a transport on which the acceptor says so much, ends the session if it has a reason, and leaves.
+/// Not all that it was sent is read by then, so that a TCP connection is reset.
+async fn left_behind<T: AsyncRead + AsyncWrite + Unpin>(
+    (near, mut far): (T, T),
+    words: &[u8],
+    end: Option<AbortReason>,
+) -> (SessionStream<T>, Supplier<T>) {
+    let (mut initiator, mut supplier) = SessionStream::initiator(Kind::Secure.session(), BOUND);
+    assert_eq!(supplier.wanted().await, Some(Wanted { fault: None, retry_after: None }));
+    assert!(supplier.dial(near).await.is_ok());
+    let accepting = async {
+        let (mut acceptor, reply) = accept_open(&mut far).await;
+        far.write_all(&reply.bytes).await.unwrap();
+        let (mut backlog, mut said) = (Backlog::new(BOUND), Vec::new());
+        while !matches!(acceptor.poll_event(), Some(Event::Established { .. })) {
+            let mut received = acceptor.unfinished(reply.transport).to_vec();
+            received.push(far.read_u8().await.unwrap());
+            let received = acceptor.receive(reply.transport, &mut received, Instant::now(), &mut backlog);
+            assert_eq!(received.fault, None);
+        }
+        assert_eq!(backlog.push(words), words.len());
+        acceptor.send(Instant::now(), &mut backlog, &mut said, usize::MAX);
+        end.into_iter().for_each(|reason| acceptor.abort(reason));
+        acceptor.send(Instant::now(), &mut backlog, &mut said, usize::MAX);
+        said
+    };
+    let said = tokio::select! {
+        said = accepting => said,
+        _ = initiator.read_u8() => panic!("nothing was sent"),
+    };
+    initiator.write_all(b"nobody reads this").await.unwrap();
+    initiator.flush().await.unwrap();
+    far.write_all(&said).await.unwrap();
+    (initiator, supplier)
+}
+
+/// Both ends of a TCP connection.
+async fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (near, listener.accept().await.unwrap().0)
+}
+
+async fn expect_last_words<T: AsyncRead + AsyncWrite + Unpin>(ends: (T, T)) {
+    let (mut initiator, _supplier) = left_behind(ends, b"the last words", Some(AbortReason::TooSlow)).await;
+    // It may learn at once that the session is over.
+    let _ = initiator.write_all(b"nobody takes this").await;
+    let mut words = [0; 14];
+    initiator.read_exact(&mut words).await.unwrap();
+    assert_eq!(&words, b"the last words");
+    let told = initiator.read_u8().await.unwrap_err();
+    assert_eq!(end_in(&told), Some(End::AbortedByPeer(AbortReason::TooSlow)));
+}
+
+#[tokio::test]
+async fn the_last_words_of_the_other_end_are_heard_though_it_takes_no_more() {
+    expect_last_words(tokio::io::duplex(64 << 10)).await;
+    expect_last_words(tcp().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_takes_no_more_is_replaced_though_the_stream_is_not_read() {
+    let (mut initiator, mut supplier) = left_behind(tokio::io::duplex(64 << 10), b"words", None).await;
+    assert_eq!(initiator.read_u8().await.unwrap(), b'w');
+    initiator.write_all(b"nobody takes this").await.unwrap();
+    tokio::select! {
+        wanted = supplier.wanted() => assert_eq!(wanted, Some(Wanted { fault: None, retry_after: None })),
+        flushed = initiator.flush() => panic!("{flushed:?}"),
+    }
 }
 
 #[tokio::test]
@@ -387,7 +458,7 @@ async fn a_transport_that_was_confirmed_is_not_replaced_by_an_attempt_instead_of
         let (near, mut far) = tokio::io::duplex(4096);
         let attempts = async {
             let attempt = supplier.dialer().attempt(near, InsteadOf::Nothing).await;
-            let (session, reply) = accepted(&mut far).await;
+            let (session, reply) = accept_open(&mut far).await;
             let (mut acceptor, _resumes) = SessionStream::acceptor(session, reply, far, BOUND);
             let mut first = [0];
             let (settled, _) = tokio::join!(attempt.settled(), acceptor.read_exact(&mut first));

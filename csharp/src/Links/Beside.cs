@@ -89,6 +89,12 @@ namespace Fastway.Links
             }
         }
 
+        /// <summary>Another attempt is answered before this one.</summary>
+        public void Add(Try tried)
+        {
+            _tries.Add(tried);
+        }
+
         /// <summary>One has failed: the next begins at this time.</summary>
         public void BeginAt(long time)
         {
@@ -123,11 +129,17 @@ namespace Fastway.Links
         /// <summary>Gives all of them up.</summary>
         public void Close()
         {
-            foreach (var tried in _tries)
+            CloseUnless(tried => false);
+        }
+
+        /// <summary>Gives up those that are of no more use.</summary>
+        public void CloseUnless(Predicate<Try> isOfUse)
+        {
+            foreach (var tried in _tries.FindAll(one => !isOfUse(one)))
             {
                 tried.Close();
+                _tries.Remove(tried);
             }
-            _tries.Clear();
         }
 
         /// <summary>The session has a transport: the next way back begins with the first delay.</summary>

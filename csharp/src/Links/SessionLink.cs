@@ -26,6 +26,10 @@ namespace Fastway.Links
         /// </summary>
         private const int FailuresBelieved = 4;
 
+        /// <summary>Milliseconds at least for which newer attempts stay beside one that was answered; else two round trips, as
+        /// connecting takes one.</summary>
+        private const long LeastTrial = 50;
+
         private const int NoRefusal = -1;
 
         /// <summary>
@@ -64,12 +68,21 @@ namespace Fastway.Links
         /// <summary>The gateway has refused an attempt, and is not to be asked before.</summary>
         private long _notBefore;
 
+        /// <summary>Milliseconds that connecting the transport took.</summary>
+        private long _connectedAfter;
+
+        /// <summary>Newer attempts stay beside the one that was answered until then.</summary>
+        private long _trialEnds;
+
         private long _liveSince;
 
         /// <summary>What had got through when the last transport was lost.</summary>
         private ulong _progress;
 
         private bool _wasEstablished;
+
+        /// <summary>The session was carried, and has no transport.</summary>
+        private bool _isInterrupted;
         private int _failedOpenings;
 
         /// <summary>The transport carries, or carried, the session.</summary>
@@ -300,9 +313,14 @@ namespace Fastway.Links
         /// <summary>Sees to the attempts beside one that has no answer, and goes on by the first that is answered.</summary>
         private void TryBeside(long now)
         {
-            if (_session.IsLive || _session.End != null)
+            if (_session.End != null)
             {
                 _beside.Close();
+                return;
+            }
+            if (_session.IsLive)
+            {
+                TryNewer(now);
                 return;
             }
             // What is not read yet lies where the next bytes go to.
@@ -319,6 +337,35 @@ namespace Fastway.Links
             {
                 _beside.BeginIfDue(_transport.IsOpen, now);
             }
+        }
+
+        /// <summary>Sees to attempts that are newer than the one that was answered: the gateway may have gone on by one of them,
+        /// and closed that one. What else comes of them says nothing of a session that is carried.</summary>
+        private void TryNewer(long now)
+        {
+            if (_beside.IsEmpty)
+            {
+                return;
+            }
+            _beside.CloseUnless(tried => now < _trialEnds && IsNewer(tried));
+            var over = _stream.Count == 0 ? _beside.Step(_session, now) : null;
+            if (over == null)
+            {
+                return;
+            }
+            if (over.IsAnswered && !over.IsRefused && over.Attempt.IsAuthentic(over.Reply.Array))
+            {
+                GoOnBy(over, now);
+            }
+            else
+            {
+                over.Close();
+            }
+        }
+
+        private bool IsNewer(Try tried)
+        {
+            return tried.Attempt != null && _session.MayGoOnBy(tried.Attempt);
         }
 
         /// <summary>An attempt beside others was refused, or has ended. They go on: a gateway that is full refuses one of
@@ -342,10 +389,11 @@ namespace Fastway.Links
 
         private void GoOnBy(Try answered, long now)
         {
-            _beside.Close();
+            PutAside();
             DropTransport();
             _transport = answered.Transport;
             _attemptBegan = answered.Began;
+            _connectedAfter = answered.ConnectedAfter;
             _attemptEnds = now + _attemptTimeout;
             _asks = true;
             _session.GoOnBy(answered.Attempt);
@@ -356,6 +404,19 @@ namespace Fastway.Links
             Take(reply.Count, now);
         }
 
+        /// <summary>The transport that has no answer yet is one of those beside another from now on.</summary>
+        private void PutAside()
+        {
+            byte[] reply = null;
+            var attempt = _asks ? _session.LeaveAttempt(out reply) : null;
+            if (attempt != null)
+            {
+                var sent = attempt.Hello.Length - (_outputEnd - _outputStart);
+                _beside.Add(new Try(_transport, _attemptBegan, _connectedAfter, attempt, sent, reply));
+                _transport = null;
+            }
+        }
+
         /// <summary>An attempt was answered.</summary>
         private void Answered(long now)
         {
@@ -363,8 +424,9 @@ namespace Fastway.Links
             _wasLive = true;
             _notBefore = now;
             _whereabouts.Carries(_transport);
+            _trialEnds = now + Math.Max(LeastTrial, 2 * _connectedAfter);
             _beside.AnsweredAfter = Math.Max(1, now - _attemptBegan);
-            _beside.Close();
+            _beside.CloseUnless(IsNewer);
             _beside.Reset();
         }
 
@@ -375,6 +437,7 @@ namespace Fastway.Links
             _outputStart = 0;
             _outputEnd = hello.Count;
             _asks = true;
+            _connectedAfter = now - _attemptBegan;
             SeeEvents(now);
         }
 
@@ -529,9 +592,14 @@ namespace Fastway.Links
                     break;
                 case SessionEventKind.Resumed:
                     Answered(now);
-                    _changes.Enqueue(LinkChange.Resumed);
+                    if (_isInterrupted)
+                    {
+                        _changes.Enqueue(LinkChange.Resumed);
+                    }
+                    _isInterrupted = false;
                     break;
                 case SessionEventKind.Interrupted:
+                    _isInterrupted = true;
                     _changes.Enqueue(LinkChange.Interrupted);
                     break;
                 case SessionEventKind.Refused:

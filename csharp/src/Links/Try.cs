@@ -20,12 +20,26 @@ namespace Fastway.Links
             Began = now;
         }
 
+        /// <summary>One of which the first message is made already, and of which so much was sent and has come.</summary>
+        public Try(Transport transport, long began, long connectedAfter, Attempt attempt, int sent, byte[] reply)
+            : this(transport, began)
+        {
+            ConnectedAfter = connectedAfter;
+            Attempt = attempt;
+            _sent = sent;
+            _replyBytes = reply.Length;
+            Buffer.BlockCopy(reply, 0, _reply, 0, reply.Length);
+        }
+
         public Transport Transport { get; }
 
         /// <summary>Null until the transport is open.</summary>
         public Attempt Attempt { get; private set; }
 
         public long Began { get; }
+
+        /// <summary>Milliseconds that connecting took.</summary>
+        public long ConnectedAfter { get; private set; }
 
         /// <summary>The answer is a refusal.</summary>
         public bool IsRefused
@@ -55,7 +69,11 @@ namespace Fastway.Links
             {
                 return;
             }
-            Attempt = Attempt ?? session.ConnectBeside();
+            if (Attempt == null)
+            {
+                Attempt = session.ConnectBeside();
+                ConnectedAfter = now - Began;
+            }
             var hello = Attempt.Hello;
             if (_sent < hello.Length)
             {

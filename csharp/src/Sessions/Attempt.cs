@@ -17,6 +17,12 @@ namespace Fastway.Sessions
         /// <summary>Whether a whole reply refuses it.</summary>
         public abstract bool IsRefusedBy(byte[] reply);
 
+        /// <summary>Whether a whole reply that does not refuse it comes from the other end of the session.</summary>
+        public virtual bool IsAuthentic(byte[] reply)
+        {
+            return true;
+        }
+
         /// <summary>It is of no more use.</summary>
         public virtual void Forget()
         {

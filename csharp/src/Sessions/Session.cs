@@ -93,8 +93,23 @@ namespace Fastway.Sessions
             return NewAttempt();
         }
 
-        /// <summary>The transport of this attempt, which is answered, takes the place of the one that has no reply: from now on
-        /// its bytes are received.</summary>
+        /// <summary>Whether the other end may have gone on by the transport of this attempt, instead of the one that carries the
+        /// session here: it was the newer one, and the other end has acknowledged nothing by that one yet.</summary>
+        public virtual bool MayGoOnBy(Attempt attempt)
+        {
+            return false;
+        }
+
+        /// <summary>Leaves the attempt whose reply is not there yet to the owner, with what has come of that reply. Null if there
+        /// is none, or no other one may carry the session before it.</summary>
+        public virtual Attempt LeaveAttempt(out byte[] reply)
+        {
+            reply = null;
+            return null;
+        }
+
+        /// <summary>The transport of this attempt, which is answered, takes the place of the one before: from now on its bytes
+        /// are received.</summary>
         public void GoOnBy(Attempt attempt)
         {
             Inbox.Forget();

@@ -11,6 +11,9 @@ namespace Fastway.Transports
         /// <summary>How long an address may be silent while there is another one.</summary>
         private const long AddressPatience = 2000;
 
+        /// <summary>Milliseconds for which it is read when it takes nothing more: its user may not read.</summary>
+        private const long LastReads = 1000;
+
         private readonly Address _address;
         private IAsyncResult _lookUp;
         private IPAddress[] _found;
@@ -18,6 +21,11 @@ namespace Fastway.Transports
         private Socket _socket;
         private IAsyncResult _connecting;
         private long _nextAddressAt;
+
+        /// <summary>Why writing has failed, or null. What has arrived can still be read, such as the reason for which the other
+        /// side has left: so that is no end yet.</summary>
+        private Exception _writeError;
+        private long? _readUntil;
 
         public SocketTransport(Address address)
         {
@@ -38,6 +46,10 @@ namespace Fastway.Transports
 
         public override void Step(long now)
         {
+            if (_writeError != null)
+            {
+                EndAfterLastReads(now);
+            }
             if (IsOpen || HasEnded)
             {
                 return;
@@ -78,18 +90,18 @@ namespace Fastway.Transports
             }
             if (error == SocketError.Success)
             {
-                Close(null);
+                Close(_writeError);
             }
-            else
+            else if (!IsTransient(error))
             {
-                CloseUnlessTransient(error);
+                Close(_writeError ?? new SocketException((int)error));
             }
             return 0;
         }
 
         public override int Write(ArraySegment<byte> bytes)
         {
-            if (!IsOpen)
+            if (!IsOpen || _writeError != null)
             {
                 return 0;
             }
@@ -99,7 +111,10 @@ namespace Fastway.Transports
             {
                 return count;
             }
-            CloseUnlessTransient(error);
+            if (!IsTransient(error))
+            {
+                _writeError = new SocketException((int)error);
+            }
             return 0;
         }
 
@@ -206,12 +221,18 @@ namespace Fastway.Transports
             }
         }
 
-        private void CloseUnlessTransient(SocketError error)
+        private void EndAfterLastReads(long now)
         {
-            if (error != SocketError.WouldBlock && error != SocketError.Interrupted && error != SocketError.IOPending)
+            _readUntil = _readUntil ?? now + LastReads;
+            if (now >= _readUntil)
             {
-                Close(new SocketException((int)error));
+                Close(_writeError);
             }
+        }
+
+        private static bool IsTransient(SocketError error)
+        {
+            return error == SocketError.WouldBlock || error == SocketError.Interrupted || error == SocketError.IOPending;
         }
 
         private void Close(Exception error)

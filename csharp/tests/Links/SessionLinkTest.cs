@@ -466,6 +466,111 @@ namespace Fastway.Tests.Links
         }
 
         [Test]
+        public void A_newer_attempt_that_took_the_place_of_the_answered_one_at_the_gateway_goes_on()
+        {
+            Open(NeverInTime());
+            Exchange();
+            for (var goesOn = 1; goesOn <= 5; goesOn++)
+            {
+                var older = ResumeByTwo(() => ScriptedTransport.To(_acceptor));
+                var newer = _made.Last();
+                var made = _made.Count;
+                older.IsHeld = false;
+                Step();
+                Assert.IsTrue(_link.IsLive);
+                _acceptor.Established.Write(new byte[10]);
+                newer.IsHeld = false;
+                Step();
+                Step();
+                Assert.IsTrue(_link.IsLive);
+                Assert.AreEqual(LinkChange.Interrupted, _link.TakeChange());
+                Assert.AreEqual(LinkChange.Resumed, _link.TakeChange());
+                Assert.AreEqual(LinkChange.None, _link.TakeChange(), "nobody has to hear of that");
+                Exchange();
+                Assert.AreEqual(made, _made.Count);
+                Assert.IsFalse(newer.HasEnded);
+                Assert.IsTrue(older.HasEnded);
+            }
+        }
+
+        [Test]
+        public void A_newer_attempt_goes_on_though_the_answered_one_was_made_beside_one_before_it()
+        {
+            Open(NeverInTime());
+            Exchange();
+            ResumeByTwo(() => ScriptedTransport.To(_acceptor)).Cut();
+            var answered = _made.Last();
+            RunToTheNextAttempt();
+            Run(1);
+            var newest = _made.Last();
+            answered.IsHeld = false;
+            Step();
+            Assert.IsTrue(answered.HasEnded, "the gateway has closed it");
+            newest.IsHeld = false;
+            Step();
+            Step();
+            Assert.IsTrue(_link.IsLive);
+            Exchange();
+            Assert.AreSame(newest, _made.Last());
+            Assert.IsFalse(newest.HasEnded);
+        }
+
+        [TestCase(true)]
+        [TestCase(false)]
+        public void A_newer_attempt_stays_until_two_round_trips_later_or_the_first_acknowledgement(bool isAcknowledged)
+        {
+            Open(NeverInTime());
+            Exchange();
+            var isFirst = true;
+            var older = ResumeByTwo(() =>
+            {
+                var made = isFirst ? ScriptedTransport.To(_acceptor) : ScriptedTransport.Waiting();
+                isFirst = false;
+                return made;
+            });
+            var newer = _made.Last();
+            older.IsHeld = false;
+            Step();
+            Assert.IsTrue(_link.IsLive);
+            Assert.IsFalse(newer.HasEnded);
+            if (isAcknowledged)
+            {
+                Exchange();
+                Step();
+            }
+            else
+            {
+                Run(49);
+                Assert.IsFalse(newer.HasEnded);
+                Run(1);
+            }
+            Assert.IsTrue(newer.HasEnded);
+            Exchange();
+            Assert.IsFalse(older.HasEnded);
+        }
+
+        /// <summary>The transport is lost, and two attempts to resume are under way, of which the older one is returned. Nothing
+        /// of what comes by them can be read yet.</summary>
+        private ScriptedTransport ResumeByTwo(Func<ScriptedTransport> listens)
+        {
+            _listens = () =>
+            {
+                var made = listens();
+                made.IsHeld = true;
+                return made;
+            };
+            var first = _made.Count;
+            _made.Last().Cut();
+            for (var ms = 0; ms < 5000 && _made.Count < first + 2; ms++)
+            {
+                Run(1);
+            }
+            Run(1);
+            Assert.AreEqual(first + 2, _made.Count);
+            return _made[first];
+        }
+
+        [Test]
         public void A_change_of_the_network_gives_up_as_many_attempts_as_may_be()
         {
             Open(NeverInTime());

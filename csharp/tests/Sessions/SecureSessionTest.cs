@@ -30,6 +30,33 @@ namespace Fastway.Tests.Sessions
         }
 
         [Test]
+        public void What_comes_again_by_a_newer_transport_is_taken_once_and_acknowledged_when_it_has_come()
+        {
+            var incoming = new Incoming();
+            int fresh;
+            incoming.Begin(0);
+            Assert.IsTrue(incoming.Take(100, 0, out fresh));
+            Assert.AreEqual(100, fresh);
+            // The newer one was asked for when 40 bytes were there.
+            incoming.Begin(40);
+            Assert.IsFalse(incoming.HasNews);
+            Assert.IsTrue(incoming.Take(50, 0, out fresh));
+            Assert.AreEqual(0, fresh);
+            Assert.AreEqual(90, incoming.Tell());
+            Assert.IsTrue(incoming.Take(30, 0, out fresh));
+            Assert.AreEqual(20, fresh);
+            Assert.AreEqual(120, incoming.Received);
+            Assert.IsTrue(incoming.Close(0));
+            incoming.Begin(110);
+            Assert.IsTrue(incoming.Take(10, 0, out fresh));
+            Assert.AreEqual(0, fresh);
+            Assert.IsTrue(incoming.Close(0));
+            Assert.AreEqual(121, incoming.Tell());
+            Assert.IsFalse(incoming.Close(0));
+            Assert.IsFalse(incoming.Take(1, 0, out fresh));
+        }
+
+        [Test]
         public void The_gateway_of_another_key_is_not_believed()
         {
             var session = Session.Secure(X25519.PublicKey(_random.Draw(32)), World.ReplayBytes, 1000, 0, _random);

@@ -25,7 +25,7 @@ namespace Fastway.Tests.Sessions
         [Test]
         public void A_handshake_that_is_done_holds_no_secret()
         {
-            var handshake = Member<Handshake>("_pending");
+            var handshake = Member<SecureAttempt>("_pending").Handshake;
             Assert.IsNotEmpty(NotWiped(handshake));
             Establish();
             CollectionAssert.IsEmpty(NotWiped(handshake));
@@ -34,7 +34,7 @@ namespace Fastway.Tests.Sessions
         [Test]
         public void A_handshake_that_is_given_up_holds_no_secret()
         {
-            var handshake = Member<Handshake>("_pending");
+            var handshake = Member<SecureAttempt>("_pending").Handshake;
             _world.Initiator.TransportLost(_world.Now);
             CollectionAssert.IsEmpty(NotWiped(handshake));
         }

@@ -13,6 +13,8 @@ const (
 	pumpBytes = 64 << 10
 	// partingTime bounds what is still said on a transport whose session is over.
 	partingTime = 3 * time.Second
+	// lastReads bounds for how long a transport is read that takes nothing more: its end may never show.
+	lastReads = time.Second
 )
 
 // mode says who pumps.
@@ -38,7 +40,7 @@ func (s *Stream) pump(c *carrier, by mode) {
 		return
 	}
 	c.pumping = true
-	for s.live == c {
+	for s.live == c && c.writeErr == nil {
 		sealed := len(c.unsent) > 0
 		if !sealed && !s.refill(c) {
 			break
@@ -46,7 +48,7 @@ func (s *Stream) pump(c *carrier, by mode) {
 		if err := s.write(c, sealed); err == nil {
 			continue
 		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
-			s.lost(c, err)
+			s.writeFailed(c, err)
 		} else if s.live == c && !s.goOnLater(c, by) {
 			break
 		}
@@ -56,6 +58,21 @@ func (s *Stream) pump(c *carrier, by mode) {
 	if c.parting != nil {
 		go s.sayLast(c)
 	}
+}
+
+// writeFailed is for a transport that takes nothing more. What has arrived by it can still be read, such as the reason for
+// which the other end has left; so it is read to its end.
+func (s *Stream) writeFailed(c *carrier, why error) {
+	c.writeErr, c.unsent = why, nil
+	if s.live != c {
+		return
+	}
+	time.AfterFunc(lastReads, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lost(c, why)
+	})
+	s.readAheadIfNeeded()
 }
 
 // goOnLater is for a deadline, which is that of a Write and not of what it has taken. It is true for who goes on himself.
@@ -119,7 +136,7 @@ func (s *Stream) onAcks() {
 	defer s.mu.Unlock()
 	s.armed = false
 	c := s.live
-	if c == nil {
+	if c == nil || c.writeErr != nil {
 		return
 	}
 	s.pump(c, background)

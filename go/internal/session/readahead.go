@@ -5,20 +5,54 @@ import (
 	"time"
 )
 
-// stall is how long a writer waits before somebody else reads what makes room, if the user does not.
-const stall = 20 * time.Millisecond
+// untilNextRead is for how long a user who has just read may be about to read again, which no event tells. Most do so within
+// microseconds. To read ahead between their calls costs them a quarter of what they get through while they write as well.
+const untilNextRead = time.Millisecond
 
 func (s *Stream) awaitRoom() {
-	if !s.readingAhead {
-		s.stalled.Reset(stall)
-	}
 	s.writersWait++
+	s.readAheadIfNeeded()
 	s.news.Wait()
 	s.writersWait--
 }
 
-// readAhead reads the stream while nobody else does, up to a bound: acknowledgements stand behind what is not read, and a
-// user who reads nothing until he has written would wait for ever.
+// readEnds is for when a Read is over; the user may not read again.
+func (s *Stream) readEnds() {
+	s.readers.Add(-1)
+	if s.isNeededAhead() && s.mayReadAhead() {
+		s.userReads.Reset(untilNextRead)
+	}
+}
+
+// readsNoMore is called when the user should have read again.
+func (s *Stream) readsNoMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readAheadIfNeeded()
+}
+
+// isNeededAhead tells whether the stream has to be read even though its user does not: acknowledgements stand behind what is
+// not read, and a user who reads nothing until he has written would wait for ever; and what a transport has brought that
+// takes nothing more is lost unless it is read.
+func (s *Stream) isNeededAhead() bool {
+	return !s.ahead && (s.writersWait > 0 || s.live != nil && s.live.writeErr != nil)
+}
+
+// readAheadIfNeeded has a goroutine read the stream where its user does not. It begins at once: whoever writes and does not
+// read by then may not read before he has written.
+func (s *Stream) readAheadIfNeeded() {
+	if s.isNeededAhead() && s.mayReadAhead() {
+		s.ahead = true
+		go s.readAhead()
+	}
+}
+
+// mayReadAhead is true up to a bound, while the user does not read.
+func (s *Stream) mayReadAhead() bool {
+	return s.readers.Load() == 0 && len(s.plain) < s.proto.mostAhead(s.opts.ReadAheadBytes) && s.mayNotRead() == nil
+}
+
+// readAhead is the goroutine. It goes on when a writer has room again, who may soon wait for more.
 func (s *Stream) readAhead() {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -26,7 +60,7 @@ func (s *Stream) readAhead() {
 	defer s.mu.Unlock()
 	s.readingAhead = true
 	s.plain = slices.Clone(s.plain)
-	for s.readers.Load() == 0 && len(s.plain) < s.proto.mostAhead(s.opts.ReadAheadBytes) && s.mayNotRead() == nil {
+	for s.mayReadAhead() {
 		c := s.live
 		if c == nil {
 			s.news.Wait()
@@ -34,11 +68,7 @@ func (s *Stream) readAhead() {
 			s.receive(c)
 		}
 	}
-	s.readingAhead = false
-	if s.writersWait > 0 && s.end == nil {
-		// The user reads now, and may stop again.
-		s.stalled.Reset(stall)
-	}
+	s.ahead, s.readingAhead = false, false
 }
 
 // openAhead adds what was received to what was not read; false if that is nothing.
@@ -69,5 +99,9 @@ func (s *Stream) acknowledgeTaken() {
 func (s *Stream) readPlain(p []byte) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.takePlain(p)
+	n := s.takePlain(p)
+	if n > 0 {
+		s.readEnds()
+	}
+	return n
 }

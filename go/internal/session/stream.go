@@ -87,10 +87,12 @@ type Stream struct {
 	// end is why the session is over.
 	end             error
 	readBy, writeBy deadline
-	// writersWait: somebody waits for room. When it takes long, stalled has a goroutine read ahead.
-	writersWait  int
-	stalled      *time.Timer
-	readingAhead bool
+	// writersWait: somebody waits for room.
+	writersWait int
+	// ahead: a goroutine reads ahead, or is about to; readingAhead: it does so now.
+	ahead, readingAhead bool
+	// userReads goes off when a user who has read should have read again.
+	userReads *time.Timer
 	// acks goes off when something may be to be sent by itself; it is armed then.
 	acks   *time.Timer
 	armed  bool
@@ -125,6 +127,8 @@ type carrier struct {
 	unsent []byte
 	// pumping: somebody writes.
 	pumping bool
+	// writeErr: writing has failed. It is read to its end, and takes nothing more.
+	writeErr error
 	// parting: the session is over, and the other end is to be told so.
 	parting *parting
 }
@@ -142,8 +146,8 @@ func newStream(proto protocol, opts Options) *Stream {
 	s.acks.Stop()
 	s.expiry = time.AfterFunc(time.Hour, s.expire)
 	s.expiry.Stop()
-	s.stalled = time.AfterFunc(time.Hour, s.readAhead)
-	s.stalled.Stop()
+	s.userReads = time.AfterFunc(time.Hour, s.readsNoMore)
+	s.userReads.Stop()
 	return s
 }
 
@@ -175,7 +179,6 @@ func (s *Stream) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.readers.Add(1)
-	defer s.readers.Add(-1)
 	if n := s.readPlain(p); n > 0 {
 		return n, nil
 	}
@@ -183,6 +186,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	defer s.reading.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.readEnds()
 	for {
 		if n := s.takePlain(p); n > 0 {
 			return n, nil
@@ -297,6 +301,10 @@ func (s *Stream) receive(c *carrier) {
 	s.mu.Lock()
 	c.in.wrote += n
 	if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		if c.writeErr != nil {
+			// That was the first sign.
+			err = c.writeErr
+		}
 		s.lost(c, err)
 	}
 }
@@ -331,7 +339,7 @@ func (s *Stream) mayNotWrite() error {
 
 // push takes what there is room for, and writes it if nobody else writes.
 func (s *Stream) push(p []byte) int {
-	if s.live == nil {
+	if s.live == nil || s.live.writeErr != nil {
 		return s.proto.push(p, nil)
 	}
 	taken := s.proto.push(p, s.live.t)
@@ -472,7 +480,7 @@ func (s *Stream) finish(why error, last *parting) {
 	s.end = why
 	s.endTries(len(s.tries))
 	s.cancel()
-	for _, timer := range []*time.Timer{s.expiry, s.acks, s.stalled, s.readBy.timer, s.writeBy.timer} {
+	for _, timer := range []*time.Timer{s.expiry, s.acks, s.userReads, s.readBy.timer, s.writeBy.timer} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -520,6 +528,7 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 	if s.live != nil {
 		_ = s.live.conn.SetReadDeadline(t)
 	}
+	s.readAheadIfNeeded()
 	s.news.Broadcast()
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -753,5 +754,72 @@ func TestASessionHasNoGoroutineWhileATransportCarriesIt(t *testing.T) {
 		if time.Now().After(late) {
 			t.Fatalf("there are goroutines:\n%s", stacks)
 		}
+	}
+}
+
+// resetConn takes nothing more.
+type resetConn struct{ net.Conn }
+
+func (resetConn) Write([]byte) (int, error) { return 0, syscall.ECONNRESET }
+
+func TestTheLastWordsOfTheOtherEndAreReadThoughItTakesNoMore(t *testing.T) {
+	for _, w := range ways(t) {
+		for _, isReading := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, reading: %v", w.name, isReading), func(t *testing.T) {
+				e := meet(t, w, func(opts *Options) { opts.Wait = time.Second })
+				e.proxy.Retarget("127.0.0.1:1")
+				e.client.WrapTransport(func(conn net.Conn) net.Conn { return resetConn{conn} })
+				write := func() {
+					if _, err := e.client.Write([]byte("nobody takes this")); err != nil {
+						t.Error(err)
+					}
+				}
+				if !isReading {
+					write()
+				}
+				if _, err := e.acceptor.Write([]byte("the last words")); err != nil {
+					t.Fatal(err)
+				}
+				if isReading {
+					expectRead(t, e.client, "the l")
+					write()
+					expectRead(t, e.client, "ast words")
+				} else {
+					expectRead(t, e.client, "the last words")
+				}
+			})
+		}
+	}
+}
+
+func TestATransportThatTakesNoMoreIsReplacedThoughItsEndDoesNotShow(t *testing.T) {
+	e := meet(t, ways(t)[0])
+	e.client.WrapTransport(func(conn net.Conn) net.Conn { return resetConn{conn} })
+	if _, err := e.client.Write([]byte("nobody takes this")); err != nil {
+		t.Fatal(err)
+	}
+	if event := e.expectEvent(t, Interrupted); !errors.Is(event.Err, syscall.ECONNRESET) {
+		t.Errorf("%+v", event)
+	}
+	e.expectEvent(t, Resumed)
+	expectRead(t, e.acceptor, "nobody takes this")
+}
+
+// An echo that is written before it is read: each round waits for acknowledgements that stand behind what is not read.
+func TestAWriterWaitsNoFixedTimeForWhatMakesRoom(t *testing.T) {
+	const replay, rounds = 64 << 10, 100
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.ReplayBytes = replay })
+	go func() { _, _ = io.Copy(e.acceptor, e.acceptor) }()
+	began := time.Now()
+	for range rounds {
+		if err := (pattern{6}).writeAll(e.client, 2*replay); err != nil {
+			t.Fatal(err)
+		}
+		if err := (pattern{6}).readAll(e.client, 2*replay, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > rounds*100*time.Millisecond {
+		t.Errorf("%d rounds took %v, as if each had waited", rounds, took)
 	}
 }

@@ -9,6 +9,10 @@ use crate::pool::LocalPool;
 
 /// Room that is kept though little is in it, in bytes.
 const MOST_SPARE: usize = 64 << 10;
+/// Room that is made at once, in bytes, before a part of what is kept is more.
+const LEAST_MORE: usize = 16 << 10;
+/// Beyond that, the part of what is kept by which the room grows.
+const GROWTH: usize = 4;
 
 /// Bytes that were sent, or are about to be, and are not acknowledged; and which of them answer the peer's own requests:
 /// these must not become many because the peer acknowledges nothing.
@@ -25,7 +29,17 @@ pub(super) struct Kept {
 impl Kept {
     /// Adds bytes of the gateway's own.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
         self.bytes.extend(bytes);
+    }
+
+    /// Makes room for so many bytes more. The room does not double when there is much already: it counts as memory that is
+    /// held, and grows even after readers were paused, by what waited for the peer until then.
+    fn make_room(&mut self, more: usize) {
+        let len = self.bytes.len();
+        if self.bytes.capacity() - len < more {
+            self.bytes.reserve_exact(more.max(len / GROWTH).max(len.min(LEAST_MORE)));
+        }
     }
 
     /// Moves at most `most` bytes from the outbox to here, and keeps no more than `bound`.
@@ -35,6 +49,7 @@ impl Kept {
             let Some(first) = outbox.first() else { return };
             let part = first.get(..room).unwrap_or(first);
             let taken = part.len();
+            self.make_room(taken);
             self.bytes.extend(part);
             let before = outbox.waiting().answers;
             outbox.advance(pool, taken);
@@ -121,6 +136,19 @@ mod tests {
         kept.release(9);
         assert_eq!((kept.len(), kept.unacked_answers()), (0, 0));
         assert!(kept.answers.is_empty());
+    }
+
+    /// Readers are paused at half of the bound on memory, and what waits by then still moves to here.
+    #[test]
+    fn the_room_is_at_most_a_quarter_more_than_what_is_kept() {
+        let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
+        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        for _ in 0..2000 {
+            outbox.append(&mut pool, &[1; 1000], 1, Origin::Others);
+            kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+            let (held, bytes) = (kept.held_bytes(), kept.len());
+            assert!(held <= (bytes + bytes / 4).max(2 * bytes.min(MOST_SPARE)), "{held} for {bytes} bytes");
+        }
     }
 
     #[test]

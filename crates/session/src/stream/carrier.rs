@@ -3,12 +3,17 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use super::clock::now;
 use super::supply::Settled;
 use crate::{Dial, TransportId};
+
+/// A transport that takes nothing more is read for so long at most: its user may not read, or its end may never show.
+const LAST_READS: Duration = Duration::from_secs(1);
 
 /// A transport and the sealed bytes that it has not taken.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub(super) struct Carrier<T> {
     pub(super) id: Option<TransportId>,
     pub(super) out: Vec<u8>,
     written: usize,
+    /// Writing has failed. It is read to its end, until then at most.
+    read_until: Option<Instant>,
     /// It carries the session.
     pub(super) is_live: bool,
     /// The session is over; it ends when what waits is written.
@@ -29,7 +36,7 @@ pub(super) struct Carrier<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
     pub(super) fn new(transport: T, first: Dial) -> Self {
         let (id, out) = (Some(first.transport), first.bytes);
-        Self { transport, id, out, written: 0, is_live: false, is_ending: false, attempt: None }
+        Self { transport, id, out, written: 0, read_until: None, is_live: false, is_ending: false, attempt: None }
     }
 
     /// The same, for somebody who waits for what comes of it.
@@ -38,7 +45,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
     }
 
     pub(super) fn refusal(transport: T, out: Vec<u8>) -> Self {
-        Self { transport, id: None, out, written: 0, is_live: false, is_ending: true, attempt: None }
+        Self { transport, id: None, out, written: 0, read_until: None, is_live: false, is_ending: true, attempt: None }
     }
 
     /// Tells who waits what came of it.
@@ -49,9 +56,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         }
     }
 
-    /// Whether nobody waits any more for what comes of it.
+    /// Whether nobody waits any more for what comes of it, or it has had its time to be read to its end.
     pub(super) fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
-        self.attempt.as_mut().is_some_and(|attempt| attempt.poll_closed(cx).is_ready())
+        let nobody_waits = self.attempt.as_mut().is_some_and(|attempt| attempt.poll_closed(cx).is_ready());
+        nobody_waits || self.read_until.is_some_and(|until| until <= now())
     }
 
     /// Bytes that it has not taken.
@@ -59,24 +67,41 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         self.out.len() - self.written
     }
 
-    /// Writes what waits, once; pending if it takes nothing.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Whether it has taken all that was sealed for it, and would take more.
+    pub(super) fn takes_more(&self) -> bool {
+        self.waiting() == 0 && !self.has_write_failed()
+    }
+
+    /// Whether writing has failed.
+    pub(super) fn has_write_failed(&self) -> bool {
+        self.read_until.is_some()
+    }
+
+    /// Writes what waits, once, and says whether anything has changed by that. A failure is no loss of the transport yet:
+    /// the bytes that have arrived, such as the reason for which the other end has left, can still be read.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let waiting = self.out.get(self.written..).unwrap_or_default();
         if waiting.is_empty() {
-            return Poll::Ready(Ok(0));
+            return false;
         }
-        let polled = Pin::new(&mut self.transport).poll_write(cx, waiting);
-        if let Poll::Ready(Ok(written)) = polled {
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += written;
-            if self.waiting() == 0 {
-                self.out.clear();
-                self.written = 0;
+        match Pin::new(&mut self.transport).poll_write(cx, waiting) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(written @ 1..)) => self.written += written,
+            Poll::Ready(Ok(0) | Err(_)) => {
+                self.read_until = Some(now() + LAST_READS);
+                self.written = self.out.len();
             }
         }
-        polled
+        if self.waiting() == 0 {
+            self.out.clear();
+            self.written = 0;
+        }
+        true
+    }
+
+    /// When it is given up though its end has not come.
+    pub(super) fn read_until(&self) -> Option<Instant> {
+        self.read_until
     }
 
     /// Reads into `to`; 0 is the end.

@@ -1,6 +1,7 @@
 //! A session as one byte stream for tokio, over any number of successive transports.
 
 mod carrier;
+mod clock;
 mod supply;
 mod wakers;
 
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use carrier::Carrier;
+use clock::now;
 pub use supply::{Attempt, Dialer, InsteadOf, Settled, Supplier, Wanted};
 use supply::{Supplies, Supply};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -210,6 +212,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             (Some(_), _) => now() + BLOCKED,
             (None, next) => next.unwrap_or_else(|| now() + FAR),
         };
+        let next = self.carriers.iter().filter_map(Carrier::read_until).fold(next, Instant::min);
         if self.timer.deadline().into_std() != next {
             self.timer.as_mut().reset(next.into());
         }
@@ -229,13 +232,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 continue;
             }
             self.seal(&mut carrier);
-            let carried = carrier.poll_write(cx).map(|written| written.map(|bytes| bytes > 0));
-            let carried = match carried {
-                Poll::Ready(Err(_)) => Err(Lost),
-                Poll::Ready(Ok(written)) => self.read(cx, &mut carrier).map(|read| read || written),
-                Poll::Pending => self.read(cx, &mut carrier),
-            };
-            moved |= carried.unwrap_or(true);
+            let written = carrier.write(cx);
+            let carried = self.read(cx, &mut carrier);
+            moved |= written || carried.unwrap_or(true);
             match carried {
                 Ok(_) => self.carriers.push_back(carrier),
                 Err(Lost) => self.lost(&mut carrier),
@@ -247,7 +246,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     }
 
     fn seal(&mut self, carrier: &mut Carrier<T>) {
-        if carrier.is_live && carrier.waiting() < SEALED_BYTES {
+        if carrier.is_live && carrier.waiting() < SEALED_BYTES && !carrier.has_write_failed() {
             self.session.send(now(), &mut self.backlog, &mut carrier.out, SEALED_BYTES);
         }
     }
@@ -353,7 +352,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
 
     /// Whether all that was written is with a transport.
     fn is_flushed(&self) -> bool {
-        let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.waiting() == 0);
+        let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.takes_more());
         carried && !self.session.has_output(now(), &self.backlog)
     }
 }
@@ -430,8 +429,4 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -13,6 +13,10 @@ namespace Fastway.Sessions.Secure
         /// <summary>What the other end was last told.</summary>
         private ulong _told;
 
+        /// <summary>Count before which the transport in use has brought everything, again or for the first time. Only that is
+        /// acknowledged.</summary>
+        private ulong _brought;
+
         /// <summary>How many of the last bytes received are not acknowledged for now.</summary>
         private ulong _withheld;
 
@@ -29,31 +33,40 @@ namespace Fastway.Sessions.Secure
             get { return HasNews ? _ackDue : Life.Never; }
         }
 
-        /// <summary>Takes bytes of the stream; false if they follow its close.</summary>
-        public bool Take(int bytes, long now)
+        /// <summary>Takes bytes of the stream, the last of which are new: the others came by an older transport. False if they
+        /// follow its close.</summary>
+        public bool Take(int bytes, long now, out int fresh)
         {
+            fresh = 0;
             if (bytes == 0)
             {
                 return true;
             }
-            if (IsClosed)
+            var end = _brought + (ulong)bytes;
+            if (end > Received)
             {
-                return false;
+                if (IsClosed)
+                {
+                    return false;
+                }
+                fresh = (int)Math.Min(end - Received, (ulong)bytes);
+                Received = end;
             }
-            Received += (ulong)bytes;
+            _brought = end;
             Owe(now);
             return true;
         }
 
-        /// <summary>Takes the close; false if it was there before.</summary>
+        /// <summary>Takes the close, again or for the first time; false if something follows it.</summary>
         public bool Close(long now)
         {
-            if (IsClosed)
+            var isAgain = IsClosed && _brought + 1 == Received;
+            if (!isAgain && (IsClosed || _brought < Received))
             {
                 return false;
             }
             IsClosed = true;
-            Received++;
+            Received = ++_brought;
             Owe(now);
             return true;
         }
@@ -83,7 +96,7 @@ namespace Fastway.Sessions.Secure
         /// <summary>The count that can be acknowledged; what was told is never taken back.</summary>
         private ulong Telling
         {
-            get { return Math.Max(_told, Received - _withheld); }
+            get { return Math.Max(_told, Math.Min(_brought, Received - _withheld)); }
         }
 
         /// <summary>Whether that must be told even when there is nothing else to send.</summary>
@@ -100,10 +113,11 @@ namespace Fastway.Sessions.Secure
             return _told;
         }
 
-        /// <summary>The other end was told of everything with the first message of a transport.</summary>
-        public void Begin()
+        /// <summary>The other end was told of so much with the first message of a transport. What came by an older one since
+        /// then, it sends again.</summary>
+        public void Begin(ulong told)
         {
-            _told = Received;
+            _told = _brought = told;
             _ackDue = Life.Never;
         }
 

@@ -5,13 +5,34 @@ namespace Fastway.Sessions.Secure
     /// <summary>An open or a resume whose reply is not there yet.</summary>
     internal sealed class SecureAttempt : Attempt
     {
-        public SecureAttempt(byte[] hello, Handshake handshake)
+        private byte[] _payload;
+
+        public SecureAttempt(byte[] hello, uint number, ulong told, Handshake handshake)
             : base(hello)
         {
+            Number = number;
+            Told = told;
             Handshake = handshake;
         }
 
+        /// <summary>From 1 on; 0 for an open.</summary>
+        public uint Number { get; }
+
+        /// <summary>Count of what was received, as the first message tells.</summary>
+        public ulong Told { get; }
+
         public Handshake Handshake { get; }
+
+        /// <summary>The payload of the noise message of the reply; null if that is not authentic.</summary>
+        public byte[] Read(byte[] message)
+        {
+            return _payload ?? (_payload = Handshake.Read(message));
+        }
+
+        public override bool IsAuthentic(byte[] reply)
+        {
+            return Read(Bytes.Slice(reply, Messages.ReplyHeadBytes, LittleEndian.ReadUInt16(reply, 1))) != null;
+        }
 
         public override bool IsAnswered(byte[] bytes, int count)
         {
@@ -35,6 +56,10 @@ namespace Fastway.Sessions.Secure
         public override void Forget()
         {
             Handshake.Wipe();
+            if (_payload != null)
+            {
+                Secrets.Wipe(_payload);
+            }
         }
     }
 }

@@ -24,8 +24,8 @@ namespace Fastway.Sessions.Secure
         private readonly Incoming _incoming = new Incoming();
         private Ticket _ticket;
         private uint _attempt;
-        /// <summary>The handshake on a transport whose reply is not there yet.</summary>
-        private Handshake _pending;
+        /// <summary>The attempt on a transport whose reply is not there yet.</summary>
+        private SecureAttempt _pending;
         private SecureTransport _live;
         /// <summary>What the other end is to be told before its transport ends.</summary>
         private byte? _abort;
@@ -109,14 +109,28 @@ namespace Fastway.Sessions.Secure
         {
             if (_pending != null)
             {
-                _pending.Wipe();
+                _pending.Forget();
                 _pending = null;
             }
         }
 
         protected override void Use(Attempt attempt)
         {
-            _pending = ((SecureAttempt)attempt).Handshake;
+            _pending = (SecureAttempt)attempt;
+        }
+
+        public override Attempt LeaveAttempt(out byte[] reply)
+        {
+            var attempt = _pending;
+            reply = Bytes.Slice(Inbox.Bytes, Inbox.Start, Inbox.Unread);
+            _pending = null;
+            return attempt;
+        }
+
+        public override bool MayGoOnBy(Attempt attempt)
+        {
+            return _live != null && _live.Attempt > 0 && !_live.IsAcknowledged
+                && ((SecureAttempt)attempt).Number > _live.Attempt;
         }
 
         /// <summary>An open, or a resume as soon as there is a ticket.</summary>
@@ -144,7 +158,7 @@ namespace Fastway.Sessions.Secure
             {
                 throw new InvalidOperationException("The pinned key is no public key of anybody.");
             }
-            return new SecureAttempt(Bytes.Concat(head, message), handshake);
+            return new SecureAttempt(Bytes.Concat(head, message), _attempt, _incoming.Received, handshake);
         }
 
         protected override Fault Read(long now)
@@ -264,8 +278,8 @@ namespace Fastway.Sessions.Secure
             ForgetTicket();
             _ticket = new Ticket(payload);
             _outgoing.Acknowledge(cursor, cursor, Outbox);
-            _incoming.Begin();
-            _live = new SecureTransport(_pending.Split(), cursor, _outgoing, _incoming, Outbox);
+            _incoming.Begin(_pending.Told);
+            _live = new SecureTransport(_pending.Number, _pending.Handshake.Split(), cursor, _outgoing, _incoming, Outbox);
             ForgetHandshake();
             Connected();
             FinishIfDone();
@@ -325,19 +339,21 @@ namespace Fastway.Sessions.Secure
             {
                 return Over(SessionEnd.AbortedByPeer(record.Reason));
             }
-            var wrong = Act(record, now);
+            int fresh;
+            var wrong = Act(record, now, out fresh);
             if (wrong != null)
             {
                 return PeerFault(wrong);
             }
-            Inbox.Give(at, record.StreamBytes);
+            Inbox.Give(at + record.StreamBytes - fresh, fresh);
             FinishIfDone();
             return End != null ? Fault.Over : Fault.None;
         }
 
-        /// <summary>Says what is wrong with a record, or null.</summary>
-        private string Act(Record record, long now)
+        /// <summary>Says what is wrong with a record, or null, and how many of the last of its bytes are new.</summary>
+        private string Act(Record record, long now, out int fresh)
         {
+            fresh = 0;
             if (record.Kind == RecordKind.Ack)
             {
                 var wrong = _outgoing.Acknowledge(record.Received, _live.Cursor, Outbox);
@@ -345,16 +361,21 @@ namespace Fastway.Sessions.Secure
                 {
                     return wrong;
                 }
+                _live.IsAcknowledged = true;
             }
             if (record.Kind == RecordKind.Close)
             {
+                var isAgain = _incoming.IsClosed;
                 if (!_incoming.Close(now))
                 {
                     return "something follows its close";
                 }
-                Life.PeerClosed();
+                if (!isAgain)
+                {
+                    Life.PeerClosed();
+                }
             }
-            return _incoming.Take(record.StreamBytes, now) ? null : "something follows its close";
+            return _incoming.Take(record.StreamBytes, now, out fresh) ? null : "something follows its close";
         }
 
         private Fault PeerFault(string fault)

@@ -12,10 +12,11 @@ namespace Fastway.Sessions.Secure
         private bool _owesProof = true;
 
         /// <summary>One that goes on behind the <paramref name="cursor"/>th byte; its keys are wiped.</summary>
-        public SecureTransport(byte[][] keys, ulong cursor, Outgoing outgoing, Incoming incoming, ReplayBuffer kept)
+        public SecureTransport(uint attempt, byte[][] keys, ulong cursor, Outgoing outgoing, Incoming incoming, ReplayBuffer kept)
         {
             Sealing = new RecordCipher(keys[0]);
             Opening = new RecordCipher(keys[1]);
+            Attempt = attempt;
             Cursor = cursor;
             _outgoing = outgoing;
             _incoming = incoming;
@@ -25,6 +26,12 @@ namespace Fastway.Sessions.Secure
         public RecordCipher Sealing { get; }
 
         public RecordCipher Opening { get; }
+
+        /// <summary>The number of the attempt that it was made by; 0 for an open.</summary>
+        public uint Attempt { get; }
+
+        /// <summary>The other end has acknowledged something by it, and so goes on by it.</summary>
+        public bool IsAcknowledged { get; set; }
 
         /// <summary>Count before which the other end was given everything.</summary>
         public ulong Cursor { get; private set; }
