@@ -21,7 +21,7 @@ pub use outbox::{Outbox, Waiting};
 pub use pressure::{Bounds, ReadPause, SlowBounds, Standing};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
-pub use session::{HandshakeGuard, Notice, Refused, SessionTransport};
+pub use session::{HandshakeGuard, Refused, SessionEvent, SessionTransport};
 pub use transport::{Transport, TransportKind};
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};

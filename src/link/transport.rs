@@ -55,7 +55,7 @@ impl TransportKind {
 pub enum Transport {
     /// TCP alone.
     Tcp(TcpStream),
-    /// A session over TCP. What happens to it is told by its notices, never by an error.
+    /// A session over TCP. What happens to it is told by its events, never by an error.
     Session(Box<SessionTransport>),
 }
 

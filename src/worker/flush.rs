@@ -16,7 +16,7 @@ impl Core {
         match result {
             Ok(()) if is_session => {
                 self.account_for_waiting(slot);
-                self.session_news(slot);
+                self.handle_session_events(slot);
             }
             Ok(()) => self.judge(slot),
             Err(lost) => self.deafen(slot, &lost),

@@ -2,9 +2,9 @@
 //!
 //! No wake-up is lost, because how much waits becomes less in few ways only, and each of them calls [`Core::judge`] before
 //! the worker is given out of hand: a flush ([`Core::flush`]), an acknowledgement, a resume or the loss of a stream
-//! ([`Core::session_news`]), a peer that takes nothing more (`deafen`). What is fed needs no judge, since the link is
-//! flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is uncongested in
-//! `retire`.
+//! ([`Core::handle_session_events`]), a peer that takes nothing more (`write_failed`). What is fed needs no judge, since
+//! the link is flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is
+//! uncongested in `retire`.
 
 use std::time::Instant;
 

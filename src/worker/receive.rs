@@ -75,9 +75,9 @@ impl Core {
         });
         self.scratch = scratch;
         if result.is_ready() {
-            // What a session holds is accounted for with its news.
+            // What a session holds is accounted for with its events.
             match self.link(addr).map(|link| link.session().is_some()) {
-                Some(true) => self.session_news(addr.slot),
+                Some(true) => self.handle_session_events(addr.slot),
                 Some(false) => self.account_for_held(addr.slot),
                 None => {}
             }
@@ -97,10 +97,10 @@ impl Core {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let parts = self.link(addr).and_then(|link| link.session_parts());
-        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_ahead(cx, &mut scratch));
+        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_read_ahead(cx, &mut scratch));
         self.scratch = scratch;
         if polled.is_ready() {
-            self.session_news(addr.slot);
+            self.handle_session_events(addr.slot);
         }
         polled
     }
