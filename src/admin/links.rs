@@ -145,8 +145,16 @@ impl Totals {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered: _ } =
-            stats;
+        let Stats {
+            client,
+            server,
+            sources_paused,
+            handshakes_failed,
+            turned_away,
+            accept_errors,
+            sessions,
+            undelivered: _,
+        } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
@@ -161,7 +169,7 @@ impl Totals {
         writeln!(out, "door accept_errors={accept_errors}")?;
         self.show_sessions(sessions, out)?;
         let waiting = self.all.waiting_bytes();
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")?;
+        writeln!(out, "data stray={stray} sources_paused={sources_paused} waiting_bytes={waiting}")?;
         write!(out, "workers count={}", self.workers)?;
         if let Some(bytes) = self.all.allocated_bytes {
             write!(out, " allocated_bytes={bytes}")?;

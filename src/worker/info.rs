@@ -39,7 +39,7 @@ pub struct LinkInfo {
     pub partial_bytes: usize,
     /// How often and how long it was held up, by [`WaitReason`].
     pub waits: WaitReport,
-    /// What is full, if the link is a paused source.
+    /// What is congested, if the link is a paused source.
     pub paused_by: Option<PausedBy>,
 }
 

@@ -31,13 +31,13 @@ impl Core {
 
         let bounds = self.bounds.of(link.role.side());
         let was_congested = link.congested;
-        let standing = link.judge(bounds, || Millis::at(Instant::now(), started));
-        if standing.too_slow {
+        let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
+        if pressure.too_slow {
             let waiting = link.waiting();
             self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
-        } else if standing.congested && !was_congested {
+        } else if pressure.congested && !was_congested {
             self.congested(slot);
-        } else if was_congested && !standing.congested {
+        } else if was_congested && !pressure.congested {
             self.uncongested(slot);
         }
     }

@@ -19,8 +19,8 @@ pub struct Stats {
     pub client: SideStats,
     /// The server port.
     pub server: SideStats,
-    /// Times that a link was held because what it feeds was full.
-    pub held: u64,
+    /// Times that a link was paused because what it feeds was congested.
+    pub sources_paused: u64,
     /// Server handshakes that failed or were dropped, by [`HandshakeEnd`].
     pub handshakes_failed: [u64; HandshakeEnd::ALL.len()],
     /// Links turned away at the door, by [`TurnedAway`].
@@ -161,10 +161,19 @@ impl Stats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered } = other;
+        let Self {
+            client,
+            server,
+            sources_paused,
+            handshakes_failed,
+            turned_away,
+            accept_errors,
+            sessions,
+            undelivered,
+        } = other;
         self.client.add(client);
         self.server.add(server);
-        self.held += held;
+        self.sources_paused += sources_paused;
         add_each(&mut self.handshakes_failed, handshakes_failed);
         add_each(&mut self.turned_away, turned_away);
         self.accept_errors += accept_errors;

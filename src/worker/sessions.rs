@@ -12,7 +12,7 @@ use super::ended::Ended;
 use super::mail::Message;
 use super::outcome::ResumeEnd;
 use crate::config::SessionConfig;
-use crate::link::{CloseReason, HandshakeGuard, Refused, SessionEvent, State};
+use crate::link::{CloseReason, HandshakeGuard, RefusedStream, SessionEvent, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
@@ -170,13 +170,13 @@ impl Core {
         stream: TcpStream,
         peer: SocketAddr,
         handshake: HandshakeGuard,
-    ) -> Result<Answered, Refused> {
+    ) -> Result<Answered, RefusedStream> {
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
         let same_port = link.role.side() == side;
         let Some((session, outbox, _)) = link.session_parts().filter(|_| same_port) else {
-            return Err(Refused { stream, status: Status::Unknown });
+            return Err(RefusedStream { stream, status: Status::Unknown });
         };
         let began = Instant::now();
         let resumed = session.resume(resume, (stream, peer), handshake, outbox, &mut self.pool);
@@ -188,9 +188,9 @@ impl Core {
         Ok(Answered::Taken)
     }
 
-    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, Refused> {
+    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, RefusedStream> {
         let Some(ended) = self.ended.find(addr) else {
-            return Err(Refused { stream, status: Status::Expired });
+            return Err(RefusedStream { stream, status: Status::Expired });
         };
         let nothing = Backlog::new(0);
         let afford = || Some(&nothing);
@@ -199,7 +199,7 @@ impl Core {
                 self.shared.sessions.rename(addr, ended.session.names());
                 Ok(Answered::Over(stream, dial.bytes))
             }
-            Err(status) => Err(Refused { stream, status }),
+            Err(status) => Err(RefusedStream { stream, status }),
         }
     }
 

@@ -338,7 +338,7 @@ fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     client.send(conn, b"goodbye");
     // What the gateway says from here on is lost.
-    let lost = tunnel.deafen();
+    let lost = tunnel.ignore_input();
     drop(client);
     server.expect_data(conn, b"goodbye");
     server.expect_close(conn);

@@ -93,7 +93,7 @@ pub enum SessionEvent {
 
 /// A stream that could not carry a session, and what to say on it.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RefusedStream {
     /// The stream.
     pub stream: TcpStream,
     /// Why.
@@ -467,7 +467,7 @@ impl SessionTransport {
         handshake: HandshakeGuard,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RefusedStream> {
         let (unacked, most_unacked) = (&mut self.unacked, self.most_unacked);
         let (now, random) = (Instant::now(), &mut rand::rng());
         // Asked when the resume was found authentic: before that, nothing of the session moves for it.
@@ -482,7 +482,7 @@ impl SessionTransport {
         );
         let dial = match dial {
             Ok(dial) => dial,
-            Err(status) => return Err(Refused { stream, status }),
+            Err(status) => return Err(RefusedStream { stream, status }),
         };
         self.settle();
         let handshake = Some(handshake).filter(|_| !self.candidates.is_empty());

@@ -45,7 +45,7 @@ use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
 use crate::first_bytes::Mistake;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure, PAUSE};
-use crate::link::{Refused, SessionTransport, Transport};
+use crate::link::{RefusedStream, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
@@ -389,7 +389,7 @@ async fn resume_here(
             Ok(())
         }
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
-        Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
+        Err(RefusedStream { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
     }
 }
 
