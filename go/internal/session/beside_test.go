@@ -389,7 +389,7 @@ func TestAFailureFromBeforeAReconnectDoesNotPutItOff(t *testing.T) {
 	for range cap(e.client.outcomes) {
 		e.client.outcomes <- tried{err: errors.New("no route")}
 	}
-	e.client.hurry <- struct{}{}
+	e.client.reconnect <- struct{}{}
 	e.client.mu.Unlock()
 	expectSaid(t, e.client, e.acceptor, "hello")
 }
@@ -433,7 +433,7 @@ func TestAnAttemptThatIsNotNeededTeachesNothing(t *testing.T) {
 	}
 	took, remote := state()
 	s.begin(s.ctx, nil)
-	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isNews(over.err) {
+	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isInformative(over.err) {
 		t.Errorf("it gave %v", over.err)
 	}
 	if nowTook, nowRemote := state(); nowTook != took || nowRemote != remote {

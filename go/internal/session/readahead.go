@@ -13,7 +13,7 @@ func (s *Stream) awaitRoom() {
 		s.stalled.Reset(stall)
 	}
 	s.writersWait++
-	s.news.Wait()
+	s.cond.Wait()
 	s.writersWait--
 }
 
@@ -29,7 +29,7 @@ func (s *Stream) readAhead() {
 	for s.readers.Load() == 0 && len(s.plain) < s.proto.mostAhead(s.opts.ReadAheadBytes) && s.mayNotRead() == nil {
 		c := s.live
 		if c == nil {
-			s.news.Wait()
+			s.cond.Wait()
 		} else if !s.openAhead(c) && s.live == c {
 			s.receive(c)
 		}
@@ -43,7 +43,7 @@ func (s *Stream) readAhead() {
 
 // openAhead adds what was received to what was not read; false if that is nothing.
 func (s *Stream) openAhead(c *carrier) bool {
-	into := s.spillRoom()
+	into := s.overflowBuffer()
 	n := s.openInto(c, into)
 	s.plain = append(s.plain, into[:n]...)
 	return n > 0
