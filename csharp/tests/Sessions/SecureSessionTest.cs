@@ -194,9 +194,9 @@ namespace Fastway.Tests.Sessions
             _world.WriteAtAcceptor(10);
             _world.DeliverAll();
             _world.Initiator.Abort(AbortReason.Unspecified);
-            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            Assert.AreEqual(Lifecycle.Never, _world.Initiator.Timeout);
             _world.Initiator.TransportLost(_world.Now);
-            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            Assert.AreEqual(Lifecycle.Never, _world.Initiator.Timeout);
         }
 
         [Test]
