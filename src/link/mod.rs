@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use age::{Held, HeldFor};
-use fastway_session::Session;
+use fastway_session::{LinkKind, Session};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
@@ -275,7 +275,12 @@ impl Link {
         self.transport.kind()
     }
 
-    /// Sends something to a peer that is about to be closed for its first bytes.
+    /// What these bytes are.
+    pub(crate) fn protocol(&self) -> LinkKind {
+        self.transport.protocol()
+    }
+
+    /// Says something to a peer that is about to be closed for its first bytes.
     pub(crate) fn send_before_close(&self, bytes: &[u8]) {
         self.transport.send_before_close(bytes);
     }

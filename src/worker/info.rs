@@ -19,6 +19,8 @@ pub struct LinkInfo {
     pub peer: SocketAddr,
     /// What carries its bytes, for instance `tcp`.
     pub transport: &'static str,
+    /// What these bytes are: `plain`, `legacy` or `secure`.
+    pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
     /// Whether it is being closed: it only gets what waits for it.

@@ -165,7 +165,7 @@ impl Core {
             }
         }
         self.stats.received(side, input.len(), frames);
-        self.pause_if_congested(addr, side);
+        self.pause_reading(addr, side);
         routed
     }
 
@@ -178,9 +178,9 @@ impl Core {
         Mistake::in_frames(admitted, side, first)
     }
 
-    /// Pauses a link that feeds something congested, and one that does not take the answers to its own requests: at once, not
-    /// when it is judged after the flush, so that it sends no more than one read beyond that.
-    fn pause_if_congested(&mut self, addr: LinkAddr, side: Side) {
+    /// Pauses a link that feeds something congested, and one that does not take the answers to its own requests: at once,
+    /// not when it is judged after the flush, so that it sends no more than one read beyond that.
+    fn pause_reading(&mut self, addr: LinkAddr, side: Side) {
         // What has room again by now would be congested for this link alone, and nobody would say that it is not.
         let bottleneck = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
         let bounds = *self.bounds.of(side);

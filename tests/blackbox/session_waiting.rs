@@ -205,7 +205,8 @@ fn links_that_wait_are_shown() {
     let links =
         |gateway: &Gateway| -> Value { serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap() };
     let link = links(&gateway)["links"][0].clone();
-    assert_eq!((&link["transport"], &link["state"]), (&json!("secure"), &json!("open")));
+    assert_eq!((&link["transport"], &link["protocol"]), (&json!("tcp"), &json!("secure")));
+    assert_eq!(link["state"], "open");
     tunnel.cut();
     expect_interrupted(&gateway);
     let link = links(&gateway)["links"][0].clone();

@@ -66,7 +66,7 @@ pub struct SessionTransport {
     established: bool,
     /// The peer sends nothing behind `read_buffer`.
     peer_closed: bool,
-    /// What the session is aborted with when all that waits is sent.
+    /// The session is aborted with this once everything is sent.
     pending_abort: Option<AbortReason>,
     /// Whether the link is not read until the peer has acknowledged answers to its own requests.
     awaits_acks: bool,
@@ -215,7 +215,7 @@ impl SessionTransport {
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
         if !self.read_buffer.is_empty() {
             let space = limit.min(scratch.len());
-            return Poll::Ready(self.take_early(scratch.get_mut(..space).unwrap_or_default()));
+            return Poll::Ready(self.take_ahead(scratch.get_mut(..space).unwrap_or_default()));
         }
         self.poll_streams(cx, scratch, limit, true)
     }
@@ -276,7 +276,7 @@ impl SessionTransport {
     }
 
     /// Takes bytes that were read ahead.
-    pub fn take_early(&mut self, space: &mut [u8]) -> usize {
+    pub fn take_ahead(&mut self, space: &mut [u8]) -> usize {
         let (front, _) = self.read_buffer.as_slices();
         let count = front.len().min(space.len());
         if let (Some(to), Some(from)) = (space.get_mut(..count), front.get(..count)) {
