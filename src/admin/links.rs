@@ -105,12 +105,15 @@ struct Shown<'a>(&'a LinkInfo);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkInfo { id, role, peer, transport, worker, age, silent, connections, traffic, waiting, .. } = self.0;
+        let LinkInfo {
+            id, role, peer, transport, protocol, worker, age, silent, connections, traffic, waiting, ..
+        } = self.0;
         write!(out, "link={id} side={}", role.side())?;
         if let Role::Server(server) = role {
             write!(out, " server={server}")?;
         }
-        write!(out, " peer={peer} transport={transport} worker={worker} age={age:.1?} silent={silent:.1?}")?;
+        write!(out, " peer={peer} transport={transport} protocol={protocol} worker={worker}")?;
+        write!(out, " age={age:.1?} silent={silent:.1?}")?;
         write!(out, " conns={connections} received_frames={}", traffic.received_frames)?;
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
@@ -145,11 +148,19 @@ impl Totals {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered: _ } =
-            stats;
+        let Stats {
+            client,
+            server,
+            sources_paused,
+            handshakes_failed,
+            turned_away,
+            accept_errors,
+            sessions,
+            undelivered: _,
+        } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
-        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
+        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } = routing;
         writeln!(out, "connections open={connections} opened={opened}")?;
         writeln!(
             out,
@@ -161,7 +172,10 @@ impl Totals {
         writeln!(out, "door accept_errors={accept_errors}")?;
         self.show_sessions(sessions, out)?;
         let waiting = self.all.waiting_bytes();
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")?;
+        writeln!(
+            out,
+            "data unknown_connection={unknown_connection} sources_paused={sources_paused} waiting_bytes={waiting}"
+        )?;
         write!(out, "workers count={}", self.workers)?;
         if let Some(bytes) = self.all.allocated_bytes {
             write!(out, " allocated_bytes={bytes}")?;

@@ -1,9 +1,11 @@
 //! `/metrics`: the numbers for Prometheus, in its text format (`docs/operations.md` explains each).
 //!
-//! Labels are sides, reasons, transports and sizes of chunks: the number of series does not grow with links or servers.
+//! Labels are sides, reasons, transports, protocols and sizes of chunks: the number of series does not grow with links
+//! or servers.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use fastway_session::LinkKind;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use prometheus::TextEncoder;
@@ -78,16 +80,20 @@ impl Metrics {
         self.gauge("fastway_connections", "open virtual connections", [plain(total.connections as u64)]);
         self.counter("fastway_connections_opened_total", "virtual connections opened", [plain(total.routing.opened)]);
         self.counter(
-            "fastway_stray_runs_total",
+            "fastway_unknown_connection_runs_total",
             "runs of data for connections that the sender is no end of",
-            [plain(total.routing.stray)],
+            [plain(total.routing.unknown_connection)],
         );
     }
 
     fn links(&mut self, sample: &Sample) {
         let links = SIDES.into_iter().flat_map(|side| {
-            let counts = sample.total.of(side).links;
-            named(side, "transport", TransportKind::ALL.map(TransportKind::name), counts)
+            let name = side.to_string();
+            let series = move |(transport, protocol, count): (TransportKind, LinkKind, u64)| {
+                let (transport, protocol) = (transport.name(), protocol.name());
+                (labels(&[("side", &name), ("transport", transport), ("protocol", protocol)]), count as f64)
+            };
+            sample.total.of(side).links.iter().map(series)
         });
         self.gauge("fastway_links", "links that are there, closing ones among them", links);
         let opened = by_side(sample, |stats, _| stats.opened);
@@ -181,8 +187,8 @@ impl Metrics {
         let bytes = [plain(waiting.bytes as u64)];
         self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);
         let opened = [("secure", sessions.opened_secure), ("legacy", sessions.opened_legacy)];
-        let opened = opened.map(|(kind, count)| (labels(&[("kind", kind)]), count as f64));
-        self.counter("fastway_sessions_opened_total", "sessions opened, by kind", opened);
+        let opened = opened.map(|(protocol, count)| (labels(&[("protocol", protocol)]), count as f64));
+        self.counter("fastway_sessions_opened_total", "sessions opened, by protocol", opened);
         let interrupted = [plain(sessions.interrupted)];
         self.counter("fastway_session_interruptions_total", "times that sessions lost their transport", interrupted);
         let resumes = ResumeEnd::ALL.into_iter().zip(sessions.resumes);

@@ -15,7 +15,7 @@ use super::units::{millis, unix_millis};
 use crate::admission::TurnedAway;
 use crate::gateway::MemoryReport;
 use crate::handshake::HandshakeEnd;
-use crate::link::{CloseKind, TransportKind, WaitReason};
+use crate::link::{CloseKind, WaitReason};
 use crate::routing::Side;
 use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
 
@@ -64,7 +64,7 @@ pub(super) struct StatsView {
     handshakes: HandshakesView,
     refused: RefusedView,
     sessions: SessionsView,
-    stray_runs: u64,
+    unknown_connection_runs: u64,
     accept_errors: u64,
     log: LogView,
     memory: MemoryView,
@@ -100,6 +100,7 @@ struct WorkerView {
 struct SideView {
     links: u64,
     links_by_transport: ByName<u64>,
+    links_by_protocol: ByName<u64>,
     opened: u64,
     closed: ByName<u64>,
     received_bytes: u64,
@@ -222,7 +223,7 @@ impl StatsView {
                 links: by_name(TurnedAway::ALL.map(TurnedAway::name), total.stats.turned_away),
             },
             sessions: SessionsView::new(sample),
-            stray_runs: total.routing.stray,
+            unknown_connection_runs: total.routing.unknown_connection,
             accept_errors: total.stats.accept_errors,
             log: LogView { dropped_lines: sample.dropped_lines },
             memory: sample.report.memory.into(),
@@ -258,7 +259,8 @@ impl SideView {
         let (stats, report) = (sample.total.stats.of(side), sample.total.of(side));
         Self {
             links: stats.links(),
-            links_by_transport: by_name(TransportKind::ALL.map(TransportKind::name), report.links),
+            links_by_transport: sums(report.links.iter().map(|(transport, _, count)| (transport.name(), count))),
+            links_by_protocol: sums(report.links.iter().map(|(_, protocol, count)| (protocol.name(), count))),
             opened: stats.opened,
             closed: by_name(CloseKind::ALL.map(CloseKind::name), stats.closed),
             received_bytes: stats.received_bytes,
@@ -339,6 +341,13 @@ impl From<&RoundTrips> for RoundTripsView {
     fn from(times: &RoundTrips) -> Self {
         Self { count: times.count(), total_us: times.sum() }
     }
+}
+
+/// Counts of which several have the same name.
+fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
+    let mut sums = ByName::new();
+    counts.for_each(|(name, count)| *sums.entry(name).or_default() += count);
+    sums
 }
 
 fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {

@@ -19,6 +19,8 @@ pub struct LinkInfo {
     pub peer: SocketAddr,
     /// What carries its bytes, for instance `tcp`.
     pub transport: &'static str,
+    /// What these bytes are: `plain`, `legacy` or `secure`.
+    pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
     /// Whether it is being closed: it only gets what waits for it.
@@ -39,7 +41,7 @@ pub struct LinkInfo {
     pub partial_bytes: usize,
     /// How often and how long it was held up, by [`WaitReason`].
     pub waits: WaitReport,
-    /// What is full, if the link is a paused source.
+    /// What is congested, if the link is a paused source.
     pub paused_by: Option<PausedBy>,
 }
 

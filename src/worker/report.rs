@@ -19,8 +19,8 @@ pub struct Stats {
     pub client: SideStats,
     /// The server port.
     pub server: SideStats,
-    /// Times that a link was held because what it feeds was full.
-    pub held: u64,
+    /// Times that a link was paused because what it feeds was congested.
+    pub sources_paused: u64,
     /// Server handshakes that failed or were dropped, by [`HandshakeEnd`].
     pub handshakes_failed: [u64; HandshakeEnd::ALL.len()],
     /// Links turned away at the door, by [`TurnedAway`].
@@ -161,10 +161,19 @@ impl Stats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered } = other;
+        let Self {
+            client,
+            server,
+            sources_paused,
+            handshakes_failed,
+            turned_away,
+            accept_errors,
+            sessions,
+            undelivered,
+        } = other;
         self.client.add(client);
         self.server.add(server);
-        self.held += held;
+        self.sources_paused += sources_paused;
         add_each(&mut self.handshakes_failed, handshakes_failed);
         add_each(&mut self.turned_away, turned_away);
         self.accept_errors += accept_errors;
@@ -266,8 +275,8 @@ pub struct WorkerReport {
 /// How the links of one port stand, those that are closing among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SideReport {
-    /// Links by [`TransportKind`].
-    pub links: [u64; TransportKind::ALL.len()],
+    /// Links.
+    pub links: LinkCounts,
     /// Packets that wait in outboxes.
     pub waiting_packets: u64,
     /// Bytes that wait in outboxes.
@@ -278,6 +287,30 @@ pub struct SideReport {
     pub held_bytes: u64,
     /// What is, and what was held up, by [`WaitReason`].
     pub held_up: [HeldUp; WaitReason::ALL.len()],
+}
+
+/// Links by what carries their bytes and by what these are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts([[u64; LinkKind::ALL.len()]; TransportKind::ALL.len()]);
+
+impl LinkCounts {
+    /// Each transport with each protocol, and how many links have these.
+    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, LinkKind, u64)> + '_ {
+        let rows = TransportKind::ALL.into_iter().zip(&self.0);
+        rows.flat_map(|(transport, counts)| {
+            LinkKind::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
+        })
+    }
+
+    fn count(&mut self, transport: TransportKind, protocol: LinkKind) {
+        if let Some(count) = self.0.get_mut(transport.index()).and_then(|counts| counts.get_mut(protocol.index())) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sums, counts)| add_each(sums, counts));
+    }
 }
 
 /// How often and for how long links were held up for one reason, those that are closed by now included.
@@ -326,9 +359,7 @@ impl WorkerReport {
 impl SideReport {
     /// Adds how a link stands.
     pub(super) fn count(&mut self, link: &Link, now: Instant) {
-        if let Some(links) = self.links.get_mut(link.transport().index()) {
-            *links += 1;
-        }
+        self.links.count(link.transport(), link.protocol());
         let waiting = link.waiting();
         self.waiting_packets += waiting.packets as u64;
         self.waiting_bytes += waiting.bytes as u64;
@@ -348,7 +379,7 @@ impl SideReport {
 
     fn add(&mut self, other: &Self) {
         let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_bytes, held_up } = other;
-        add_each(&mut self.links, links);
+        self.links.add(links);
         self.waiting_packets += waiting_packets;
         self.waiting_bytes += waiting_bytes;
         self.partial_bytes += partial_bytes;

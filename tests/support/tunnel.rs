@@ -41,7 +41,7 @@ struct State {
     heard: Vec<u8>,
     events: Vec<Event>,
     gone: bool,
-    deaf: bool,
+    ignores_input: bool,
 }
 
 struct Carrier {
@@ -104,7 +104,7 @@ impl Tunnel {
             heard: Vec::new(),
             events: Vec::new(),
             gone: false,
-            deaf: false,
+            ignores_input: false,
         };
         let shared = Arc::new(Shared {
             from: Mutex::new(from),
@@ -205,9 +205,9 @@ impl Tunnel {
     }
 
     /// Sends on by the transport, and hears nothing more by it while what is returned lives.
-    pub fn deafen(&self) -> Deafened {
-        self.shared.lock().deaf = true;
-        Deafened(Arc::clone(&self.shared))
+    pub fn ignore_input(&self) -> InputIgnored {
+        self.shared.lock().ignores_input = true;
+        InputIgnored(Arc::clone(&self.shared))
     }
 
     /// Whether there is a transport.
@@ -250,12 +250,12 @@ impl Tunnel {
 }
 
 /// A tunnel that hears nothing.
-pub struct Deafened(Arc<Shared>);
+pub struct InputIgnored(Arc<Shared>);
 
-impl Drop for Deafened {
+impl Drop for InputIgnored {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.deaf = false;
+        state.ignores_input = false;
         if let Some(Carrier { id, .. }) = state.carrier.take() {
             state.session.transport_lost(id, Instant::now());
         }
@@ -389,7 +389,7 @@ impl State {
     fn read(&mut self, id: TransportId, bytes: Option<&[u8]>) {
         let outcome = match bytes {
             None => Ok(()),
-            Some(_) if self.deaf => Ok(()),
+            Some(_) if self.ignores_input => Ok(()),
             Some([]) => Err(Fault::Replaced),
             Some(bytes) => self.receive(id, bytes),
         };

@@ -20,6 +20,7 @@ fn link(id: u32, role: Role, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
         role,
         peer: "192.0.2.1:7".parse().unwrap(),
         transport: "tcp",
+        protocol: "plain",
         worker: 0,
         closing: false,
         interrupted: false,

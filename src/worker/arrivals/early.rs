@@ -20,7 +20,7 @@ impl AsyncRead for EarlyStream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { core, session } = self.get_mut();
         loop {
-            let taken = session.take_early(buffer.initialize_unfilled());
+            let taken = session.take_ahead(buffer.initialize_unfilled());
             if taken > 0 || session.is_waiting() {
                 buffer.advance(taken);
                 return Poll::Ready(Ok(()));

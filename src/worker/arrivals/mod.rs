@@ -45,7 +45,7 @@ use crate::admission::Permit;
 use crate::config::{LinkKinds, SessionConfig};
 use crate::first_bytes::Mistake;
 use crate::handshake::{self, HandshakeEnd, HandshakeFailure, PAUSE};
-use crate::link::{Refused, SessionTransport, Transport};
+use crate::link::{RefusedStream, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
 
 /// More than any first message.
@@ -306,8 +306,8 @@ async fn open_session(
         Err(status) => return refuse(core, stream, &Request::Open(open), status).await,
     };
     core.borrow_mut().pending.of_mut(side).advance(number, Progress::Answered);
-    let most_kept = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_kept));
+    let most_unacked = core.borrow().config.side(side).send_queue_bytes;
+    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
     let server = match side {
         Side::Client => None,
@@ -392,7 +392,7 @@ async fn resume_here(
             Ok(())
         }
         Ok(Answered::Over(stream, bytes)) => Ok(say_last(stream, &bytes).await?),
-        Err(Refused { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
+        Err(RefusedStream { stream, status }) => refuse(core, stream, &Request::Resume(resume), status).await,
     }
 }
 
@@ -470,7 +470,7 @@ impl Core {
     /// Reads for a session that has no link yet.
     fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let polled = session.poll_ahead(cx, &mut scratch);
+        let polled = session.poll_read_ahead(cx, &mut scratch);
         self.scratch = scratch;
         polled
     }
