@@ -6,12 +6,13 @@ use fastway_service::Share;
 
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
-use crate::admission::TurnedAway;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::{ArrivalEnd, ResumeEnd};
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
-use crate::handshake::HandshakeEnd;
 use crate::link::CloseKind;
 use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{ArrivalEnd, ResumeEnd, STATUSES, SessionStats, SideStats, Stats, WorkerReport};
+use crate::worker::{STATUSES, SessionStats, SideStats, Stats, WorkerReport};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;

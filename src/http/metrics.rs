@@ -13,13 +13,14 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::{Sample, dials_refused};
-use crate::admission::TurnedAway;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::{ArrivalEnd, ResumeEnd};
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::pool::ClassReport;
 use crate::routing::Side;
-use crate::worker::{self, ArrivalEnd, Bounds, HeldUp, ResumeEnd, STATUSES, SideReport, SideStats};
+use crate::worker::{self, Bounds, HeldUp, STATUSES, SideReport, SideStats};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];

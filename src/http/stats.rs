@@ -12,12 +12,13 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::{Sample, dials_refused};
 use super::units::{millis, unix_millis};
-use crate::admission::TurnedAway;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::{ArrivalEnd, ResumeEnd};
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::routing::Side;
-use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
+use crate::worker::{HeldUp, RoundTrips, STATUSES, SessionStats};
 
 impl App {
     /// What was counted, and how the gateway stands.

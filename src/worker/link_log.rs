@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use fastway_wire::ServerId;
 
-use super::outcome::ArrivalEnd;
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::ArrivalEnd;
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::link::{CloseKind, CloseReason, Link};
 use crate::logging::{RateLimit, limited};
 use crate::routing::{LinkId, Role, Side};

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
-use crate::admission::Permit;
+use crate::accept::admission::Permit;
 use crate::routing::{LinkAddr, RouterSync, Side, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.

@@ -6,9 +6,9 @@ use fastway_session::{LinkKind, Status};
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
-use super::outcome::{ArrivalEnd, ResumeEnd};
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::{ArrivalEnd, ResumeEnd};
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
 use crate::routing::{RouterStats, Side};
 

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::core::Core;
 use super::ended::Ended;
 use super::mail::Message;
-use super::outcome::ResumeEnd;
+use crate::accept::outcome::ResumeEnd;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};

@@ -15,10 +15,10 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{coop::unconstrained, spawn_local, yield_now};
 
-use super::arrivals::resume_from_afar;
+use super::accept::handshake::resume_from_afar;
+use super::accept::listener::{Accepting, Doors, accept_from, admit_from_afar};
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::doors::{Accepting, Doors, accept_from, admit_from_afar};
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::admission::TurnedAway;
+use crate::accept::outcome::ArrivalEnd;
+use crate::accept::server_handshake::HandshakeEnd;
 use crate::http::sample::Sample;
 use crate::link::CloseKind;
-use crate::worker::{ArrivalEnd, STATUSES};
+use crate::worker::STATUSES;
 
 /// How far back what was refused still counts as now.
 const SPAN: Duration = Duration::from_secs(10);

@@ -7,8 +7,8 @@ use fastway_wire::{CHALLENGE_BYTES, Challenge, HandshakeError, RESPONSE_BYTES, S
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 
+use crate::accept::first_bytes::Spoken;
 use crate::config::Secret;
-use crate::first_bytes::Spoken;
 
 /// Time that a server has for its answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);

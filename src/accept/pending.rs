@@ -9,10 +9,9 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::info::HandshakeInfo;
-use super::outcome::NoTurn;
+use crate::accept::outcome::NoTurn;
+use crate::accept::server_handshake as handshake;
 use crate::config::{Config, SideConfig};
-use crate::handshake;
 use crate::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -21,14 +20,14 @@ const CANDIDATES_PART: usize = 4;
 
 /// Both ports' handshakes.
 #[derive(Debug)]
-pub(super) struct PendingByPort {
+pub(crate) struct PendingByPort {
     client: PendingOnPort,
     server: PendingOnPort,
 }
 
 /// The handshakes of one port, numbered as they begin.
 #[derive(Debug)]
-pub(super) struct PendingOnPort {
+pub(crate) struct PendingOnPort {
     limits: PendingHandshakes<u64>,
     tasks: FxHashMap<u64, PendingHandshake>,
     begun: u64,
@@ -44,15 +43,24 @@ struct PendingHandshake {
     no_turn: oneshot::Sender<NoTurn>,
 }
 
+/// A peer that has not proved yet who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeInfo {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Time since it was accepted.
+    pub age: Duration,
+}
+
 impl PendingByPort {
     /// None is in progress. Each of `workers` takes its share of what the limits allow.
-    pub(super) fn new(config: &Config, workers: usize) -> Self {
+    pub(crate) fn new(config: &Config, workers: usize) -> Self {
         let port = |side: &SideConfig| PendingOnPort::new(config, side, workers);
         Self { client: port(&config.client), server: port(&config.server) }
     }
 
     /// The handshakes of a port.
-    pub(super) const fn of(&self, side: Side) -> &PendingOnPort {
+    pub(crate) const fn of(&self, side: Side) -> &PendingOnPort {
         match side {
             Side::Client => &self.client,
             Side::Server => &self.server,
@@ -60,7 +68,7 @@ impl PendingByPort {
     }
 
     /// The same, to change them.
-    pub(super) const fn of_mut(&mut self, side: Side) -> &mut PendingOnPort {
+    pub(crate) const fn of_mut(&mut self, side: Side) -> &mut PendingOnPort {
         match side {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
@@ -68,7 +76,7 @@ impl PendingByPort {
     }
 
     /// Handshakes in progress.
-    pub(super) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
+    pub(crate) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
         let tasks = self.client.tasks.values().chain(self.server.tasks.values());
         tasks.map(move |task| HandshakeInfo { peer: task.peer, age: now.saturating_duration_since(task.began) })
     }
@@ -88,14 +96,14 @@ impl PendingOnPort {
     }
 
     /// The number of the next handshake.
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.begun += 1;
         self.begun
     }
 
     /// A handshake has begun. When there are too many, one is ended for it, whose peer is returned; but not of one
     /// that is told, and answers for itself.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         number: u64,
         task: AbortHandle,
@@ -110,7 +118,7 @@ impl PendingOnPort {
 
     /// A handshake waits for its turn. If it has to end before that, it is told, and answers for itself: its peer shall
     /// know when to come again.
-    pub(super) fn wait(&mut self, number: u64) -> oneshot::Receiver<NoTurn> {
+    pub(crate) fn wait(&mut self, number: u64) -> oneshot::Receiver<NoTurn> {
         self.advance(number, Progress::Waiting);
         let (tell, told) = oneshot::channel();
         if let Some(handshake) = self.tasks.get_mut(&number) {
@@ -120,30 +128,30 @@ impl PendingOnPort {
     }
 
     /// A handshake has come so far.
-    pub(super) fn advance(&mut self, number: u64, progress: Progress) {
+    pub(crate) fn advance(&mut self, number: u64, progress: Progress) {
         self.limits.advance(number, progress, Instant::now());
     }
 
     /// The peer of a handshake was answered as a candidate. Returns the peer of the one that has ended for it, if any; see
     /// [`PendingHandshakes::answer_candidate`].
-    pub(super) fn answer_candidate(&mut self, number: u64) -> Option<SocketAddr> {
+    pub(crate) fn answer_candidate(&mut self, number: u64) -> Option<SocketAddr> {
         let dropped = self.limits.answer_candidate(number)?;
         self.end_early(dropped, NoTurn::Dropped)
     }
 
     /// How many more peers may be answered; see [`PendingHandshakes::room_for_answers`].
-    pub(super) fn room_for_answers(&self, now: Instant) -> usize {
+    pub(crate) fn room_for_answers(&self, now: Instant) -> usize {
         self.limits.room_for_answers(now)
     }
 
     /// A handshake has come to its own end.
-    pub(super) fn end(&mut self, number: u64) {
+    pub(crate) fn end(&mut self, number: u64) {
         self.limits.end(number);
         self.tasks.remove(&number);
     }
 
     /// Ends the next handshake that has taken too long and is not told, and those before it that are. Returns its peer.
-    pub(super) fn end_late(&mut self) -> Option<SocketAddr> {
+    pub(crate) fn end_late(&mut self) -> Option<SocketAddr> {
         let now = Instant::now();
         while let Some(late) = self.limits.late(now) {
             if let Some(peer) = self.end_early(late, NoTurn::TooSlow) {
@@ -154,7 +162,7 @@ impl PendingOnPort {
     }
 
     /// Ends all of them.
-    pub(super) fn end_all(&mut self) {
+    pub(crate) fn end_all(&mut self) {
         for (number, handshake) in self.tasks.drain() {
             self.limits.end(number);
             handshake.task.abort();
@@ -162,7 +170,7 @@ impl PendingOnPort {
     }
 
     /// Handshakes in progress.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tasks.len()
     }
 

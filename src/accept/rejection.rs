@@ -4,13 +4,13 @@ use std::io;
 
 use fastway_session::{HelloError, Status};
 
-use crate::first_bytes::Mistake;
-use crate::handshake::HandshakeFailure;
-use crate::worker::outcome::{ArrivalEnd, NoTurn};
+use crate::accept::first_bytes::Mistake;
+use crate::accept::outcome::{ArrivalEnd, NoTurn};
+use crate::accept::server_handshake::HandshakeFailure;
 
 /// Why a stream did not become a link, nor went on with a session.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("the peer left during the handshake: {0}")]
     Lost(#[from] io::Error),
     #[error("the peer did not finish the handshake in time")]
@@ -41,7 +41,7 @@ impl From<NoTurn> for Failure {
 
 impl Failure {
     /// The failure without its particulars.
-    pub(super) const fn kind(&self) -> ArrivalEnd {
+    pub(crate) const fn kind(&self) -> ArrivalEnd {
         match self {
             Self::Lost(_) => ArrivalEnd::Lost,
             Self::TooSlow => ArrivalEnd::TooSlow,

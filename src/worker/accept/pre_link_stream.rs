@@ -11,9 +11,9 @@ use crate::link::SessionTransport;
 use crate::worker::shared_core::SharedCore;
 
 /// The byte stream of a session without a link, for the server handshake.
-pub(super) struct EarlyStream<'a> {
-    pub(super) core: &'a SharedCore,
-    pub(super) session: &'a mut SessionTransport,
+pub(in crate::worker) struct EarlyStream<'a> {
+    pub(in crate::worker) core: &'a SharedCore,
+    pub(in crate::worker) session: &'a mut SessionTransport,
 }
 
 impl AsyncRead for EarlyStream<'_> {

@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use super::acceptor::Acceptor;
 use super::admit::{admit_client, serve};
-use super::arrivals;
-use super::core::Core;
-use super::link_log::Rejected;
-use super::mail::{Message, Newcomer};
-use super::shared::Shared;
-use super::shared_core::{SharedCore, sweeps_until};
-use crate::acceptors::{Backoff, plain};
-use crate::admission::{Permit, TurnedAway};
-use crate::handshake::{self, HandshakeEnd, PAUSE};
+use super::handshake as arrivals;
+use crate::accept::acceptor::Acceptor;
+use crate::accept::admission::{Permit, TurnedAway};
+use crate::accept::server_handshake::{self as handshake, HandshakeEnd, PAUSE};
 use crate::link::Transport;
+use crate::listen::{Backoff, plain};
 use crate::process::SpareDescriptor;
 use crate::routing::{Role, Side, WorkerId};
+use crate::worker::core::Core;
+use crate::worker::link_log::Rejected;
+use crate::worker::mail::{Message, Newcomer};
+use crate::worker::shared::Shared;
+use crate::worker::shared_core::{SharedCore, sweeps_until};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -39,7 +39,7 @@ pub(crate) struct Doors {
 
 /// A running acceptor.
 #[derive(Debug)]
-pub(super) struct Accepting {
+pub(in crate::worker) struct Accepting {
     task: JoinHandle<()>,
     /// Who comes to resume a session while the gateway stops is told so.
     answers_to_the_end: bool,
@@ -47,7 +47,7 @@ pub(super) struct Accepting {
 
 impl Accepting {
     /// The gateway stops.
-    pub(super) fn stop(self) {
+    pub(in crate::worker) fn stop(self) {
         if !self.answers_to_the_end {
             self.task.abort();
         }
@@ -58,7 +58,7 @@ impl Accepting {
 ///
 /// # Errors
 /// The system refuses to watch a listener.
-pub(super) fn accept_from(core: &SharedCore, doors: Doors) -> io::Result<Vec<Accepting>> {
+pub(in crate::worker) fn accept_from(core: &SharedCore, doors: Doors) -> io::Result<Vec<Accepting>> {
     let doors = [(Side::Client, doors.client), (Side::Server, doors.server)];
     let listeners = doors.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
@@ -143,7 +143,7 @@ fn receive_at_door(core: &SharedCore, side: Side, stream: TcpStream, peer: Socke
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(super) fn admit_from_afar(core: &SharedCore, newcomer: Newcomer<std::net::TcpStream>) {
+pub(in crate::worker) fn admit_from_afar(core: &SharedCore, newcomer: Newcomer<std::net::TcpStream>) {
     let Newcomer { side, stream, peer, permit } = newcomer;
     match TcpStream::from_std(stream) {
         Ok(stream) => admit(core, Newcomer { side, stream, peer, permit }),
@@ -196,7 +196,13 @@ impl Core {
         }
     }
 
-    pub(super) fn turned_away(&mut self, side: Side, peer: SocketAddr, kind: TurnedAway, reason: &dyn Display) {
+    pub(in crate::worker) fn turned_away(
+        &mut self,
+        side: Side,
+        peer: SocketAddr,
+        kind: TurnedAway,
+        reason: &dyn Display,
+    ) {
         self.stats.turned_away(kind);
         self.link_log.rejected(side, peer, Rejected::Admission(kind), reason);
     }
@@ -206,7 +212,7 @@ impl Core {
         self.link_log.accept_failed(side, error, pause);
     }
 
-    pub(super) fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
+    pub(in crate::worker) fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
         self.stats.handshake_failed(kind);
         self.link_log.rejected(Side::Server, peer, Rejected::ServerHandshake(kind), reason);
     }

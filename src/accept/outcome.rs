@@ -87,7 +87,7 @@ impl ResumeEnd {
 
 /// Why a handshake gets no turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum NoTurn {
+pub(crate) enum NoTurn {
     /// Another one took its place.
     Dropped,
     /// It has taken as long as a handshake may take.

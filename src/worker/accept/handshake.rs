@@ -7,9 +7,6 @@
 //!                        └─ not admitted, refused, late, too many ▶ closed
 //! ```
 
-mod early;
-mod failure;
-
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
@@ -30,23 +27,23 @@ use tokio::select;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::spawn_local;
 
-use self::early::EarlyStream;
-use self::failure::Failure;
 use super::admit::{admit_client, admit_server};
-use super::core::Core;
-use super::link_log::Rejected;
-use super::mail::{Message, Newcomer, Resumption};
-use super::outcome::{NoTurn, ResumeEnd};
-use super::retry_after::when_full;
-use super::sessions::Answered;
-use super::shared_core::{SharedCore, sweeps_until};
-use super::turns::{OpenRoom, Purpose};
-use crate::admission::Permit;
+use super::pre_link_stream::EarlyStream;
+use crate::accept::admission::Permit;
+use crate::accept::first_bytes::Mistake;
+use crate::accept::outcome::{NoTurn, ResumeEnd};
+use crate::accept::rejection::Failure;
+use crate::accept::retry_after::when_full;
+use crate::accept::server_handshake::{self as handshake, HandshakeEnd, HandshakeFailure, PAUSE};
+use crate::accept::turns::{OpenRoom, Purpose};
 use crate::config::{LinkKinds, SessionConfig};
-use crate::first_bytes::Mistake;
-use crate::handshake::{self, HandshakeEnd, HandshakeFailure, PAUSE};
 use crate::link::{Refused, SessionTransport, Transport};
 use crate::routing::{LinkAddr, Side};
+use crate::worker::core::Core;
+use crate::worker::link_log::Rejected;
+use crate::worker::mail::{Message, Newcomer, Resumption};
+use crate::worker::sessions::Answered;
+use crate::worker::shared_core::{SharedCore, sweeps_until};
 
 /// More than any first message.
 const FIRST_MESSAGE_BYTES: usize = 2 << 10;
@@ -56,7 +53,7 @@ const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task of a stream on a port that admits sessions.
-pub(super) fn begin(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
+pub(in crate::worker) fn begin(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
     let (side, peer) = (newcomer.side, newcomer.peer);
     start(core, side, peer, |core, number, no_turn| async move {
         let received = receive(&core, newcomer, number, no_turn).await;
@@ -65,7 +62,7 @@ pub(super) fn begin(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
 }
 
 /// Goes on with the resume of a session whose link is on this worker.
-pub(super) fn resume_from_afar(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
+pub(in crate::worker) fn resume_from_afar(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     start(core, side, peer, |core, number, mut no_turn| async move {
@@ -82,7 +79,7 @@ pub(super) fn resume_from_afar(core: &SharedCore, resumption: Resumption<std::ne
 }
 
 /// Starts a task for a handshake. When there are too many, another one is dropped for it. A task is told so if it listens.
-pub(super) fn start<T: Future<Output = ()> + 'static>(
+pub(in crate::worker) fn start<T: Future<Output = ()> + 'static>(
     core: &SharedCore,
     side: Side,
     peer: SocketAddr,
@@ -465,7 +462,7 @@ impl Core {
     }
 
     /// Reads for a session that has no link yet.
-    fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::worker) fn poll_early(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let polled = session.poll_ahead(cx, &mut scratch);
         self.scratch = scratch;
@@ -506,7 +503,7 @@ impl Core {
     }
 
     /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
-    pub(super) fn give_turns(&mut self) -> bool {
+    pub(in crate::worker) fn give_turns(&mut self) -> bool {
         if !self.turns.anybody_waits() {
             return false;
         }
@@ -537,7 +534,7 @@ impl Core {
     }
 
     /// Ends the handshakes that take too long.
-    pub(super) fn end_late_handshakes(&mut self) {
+    pub(in crate::worker) fn end_late_handshakes(&mut self) {
         for side in [Side::Client, Side::Server] {
             while let Some(peer) = self.pending.of_mut(side).end_late() {
                 match self.config.side(side).kinds.with_sessions() {
