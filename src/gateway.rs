@@ -9,9 +9,8 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
-pub use crate::accept::acceptor::AcceptorInfo;
-use crate::accept::admission::Admission;
-pub use crate::accept::pending::HandshakeInfo;
+use crate::accept::Admission;
+pub use crate::accept::{AcceptorInfo, HandshakeInfo};
 use crate::config::Config;
 use crate::listen;
 pub use crate::observer::{
@@ -20,7 +19,7 @@ pub use crate::observer::{
 use crate::pool::Pool;
 use crate::process::{DescriptorShare, fit_memory};
 use crate::routing::WorkerId;
-use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker};
+use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
 pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered};
 
 /// A gateway that is bound to its ports and does not serve yet.
@@ -117,13 +116,13 @@ impl Gateway {
         let mut servers = self.server.listeners.into_iter();
         let mut workers = Vec::with_capacity(self.config.workers);
         for (id, mail) in mailboxes.workers().zip(receivers) {
-            let doors = Doors { client: clients.next(), server: servers.next() };
+            let listeners = Listeners { client: clients.next(), server: servers.next() };
             let (config, shared) = (Arc::clone(&self.config), Arc::clone(&shared));
             let (end, serving) = (EndNotice { worker: id, end: end.clone() }, serving.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
             let started = thread.spawn(move || {
                 let _told_even_after_a_panic = end;
-                worker::run(id, config, shared, doors, mail, serving)
+                worker::run(id, config, shared, listeners, mail, serving)
             });
             workers.push(Some(started.map_err(StartError::Worker)?));
         }

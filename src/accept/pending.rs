@@ -9,8 +9,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::accept::outcome::NoTurn;
-use crate::accept::server_handshake as handshake;
+use super::server_handshake::DEADLINE;
 use crate::config::{Config, SideConfig};
 use crate::routing::Side;
 
@@ -18,7 +17,7 @@ use crate::routing::Side;
 /// were answered may take half.
 const CANDIDATES_PART: usize = 4;
 
-/// Both ports' handshakes.
+/// The handshakes in progress on both ports of a worker.
 #[derive(Debug)]
 pub(crate) struct PendingByPort {
     client: PendingOnPort,
@@ -29,6 +28,8 @@ pub(crate) struct PendingByPort {
 #[derive(Debug)]
 pub(crate) struct PendingOnPort {
     limits: PendingHandshakes<u64>,
+    /// For how long one may take.
+    time: Duration,
     tasks: FxHashMap<u64, PendingHandshake>,
     begun: u64,
 }
@@ -43,6 +44,27 @@ struct PendingHandshake {
     no_turn: oneshot::Sender<NoTurn>,
 }
 
+/// Why a handshake gets no turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoTurn {
+    /// Another one took its place.
+    Dropped,
+    /// It has taken as long as a handshake may take.
+    TooSlow {
+        /// How long that is.
+        within: Duration,
+    },
+    /// Its peer has left.
+    Left,
+}
+
+/// A handshake whose task was ended, so that it cannot answer for itself.
+#[derive(Debug)]
+pub(crate) struct EndedEarly {
+    pub(crate) peer: SocketAddr,
+    pub(crate) why: NoTurn,
+}
+
 /// A peer that has not proved yet who it is.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakeInfo {
@@ -53,7 +75,7 @@ pub struct HandshakeInfo {
 }
 
 impl PendingByPort {
-    /// None is in progress. Each of `workers` takes its share of what the limits allow.
+    /// None is in progress. Each of `workers` has an equal part of what the limits allow on a port.
     pub(crate) fn new(config: &Config, workers: usize) -> Self {
         let port = |side: &SideConfig| PendingOnPort::new(config, side, workers);
         Self { client: port(&config.client), server: port(&config.server) }
@@ -86,13 +108,14 @@ impl PendingOnPort {
     fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
         let share = |limit: usize| limit.div_ceil(workers);
         let at_once = share(config.limits.max_handshakes);
+        let time = handshake_time(side);
         let limits = HandshakeLimits {
             at_once,
             per_address: share(config.sessions.max_handshakes_per_address),
             candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
-            time: time_of(side),
+            time,
         };
-        Self { limits: PendingHandshakes::new(limits), tasks: FxHashMap::default(), begun: 0 }
+        Self { limits: PendingHandshakes::new(limits), time, tasks: FxHashMap::default(), begun: 0 }
     }
 
     /// The number of the next handshake.
@@ -101,17 +124,18 @@ impl PendingOnPort {
         self.begun
     }
 
-    /// A handshake has begun. When there are too many, one is ended for it, whose peer is returned; but not of one
-    /// that is told, and answers for itself.
+    /// A handshake has begun. When there are too many, one is ended for it, which is returned; but not one that is told,
+    /// and answers for itself.
     pub(crate) fn begin(
         &mut self,
         number: u64,
         task: AbortHandle,
         no_turn: oneshot::Sender<NoTurn>,
         peer: SocketAddr,
-    ) -> Option<SocketAddr> {
+    ) -> Option<EndedEarly> {
         let began = Instant::now();
         let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), began);
+
         self.tasks.insert(number, PendingHandshake { task, peer, began, no_turn });
         dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
     }
@@ -132,9 +156,9 @@ impl PendingOnPort {
         self.limits.advance(number, progress, Instant::now());
     }
 
-    /// The peer of a handshake was answered as a candidate. Returns the peer of the one that has ended for it, if any; see
+    /// The peer of a handshake was answered as a candidate. Returns the one that has ended for it, if any; see
     /// [`PendingHandshakes::answer_candidate`].
-    pub(crate) fn answer_candidate(&mut self, number: u64) -> Option<SocketAddr> {
+    pub(crate) fn answer_candidate(&mut self, number: u64) -> Option<EndedEarly> {
         let dropped = self.limits.answer_candidate(number)?;
         self.end_early(dropped, NoTurn::Dropped)
     }
@@ -150,12 +174,12 @@ impl PendingOnPort {
         self.tasks.remove(&number);
     }
 
-    /// Ends the next handshake that has taken too long and is not told, and those before it that are. Returns its peer.
-    pub(crate) fn end_late(&mut self) -> Option<SocketAddr> {
+    /// Ends the next handshake that has taken too long and is not told, and those before it that are.
+    pub(crate) fn end_late(&mut self) -> Option<EndedEarly> {
         let now = Instant::now();
         while let Some(late) = self.limits.late(now) {
-            if let Some(peer) = self.end_early(late, NoTurn::TooSlow) {
-                return Some(peer);
+            if let Some(ended) = self.end_early(late, NoTurn::TooSlow { within: self.time }) {
+                return Some(ended);
             }
         }
         None
@@ -174,21 +198,22 @@ impl PendingOnPort {
         self.tasks.len()
     }
 
-    /// Ends a handshake, and returns its peer unless it was told and answers for itself.
-    fn end_early(&mut self, number: u64, why: NoTurn) -> Option<SocketAddr> {
+    /// Ends a handshake, and returns it unless it was told and answers for itself.
+    fn end_early(&mut self, number: u64, why: NoTurn) -> Option<EndedEarly> {
         let PendingHandshake { task, peer, no_turn, .. } = self.tasks.remove(&number)?;
         if no_turn.send(why).is_ok() {
             return None;
         }
+
         task.abort();
-        Some(peer)
+        Some(EndedEarly { peer, why })
     }
 }
 
 /// For how long a handshake on a port may take.
-fn time_of(side: &SideConfig) -> Duration {
+fn handshake_time(side: &SideConfig) -> Duration {
     match side.kinds.with_sessions() {
         true => side.session.handshake_limit(),
-        false => handshake::DEADLINE,
+        false => DEADLINE,
     }
 }

@@ -7,21 +7,21 @@ use fastway_wire::{CHALLENGE_BYTES, Challenge, HandshakeError, RESPONSE_BYTES, S
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 
-use crate::accept::first_bytes::Spoken;
+use super::first_bytes::Spoken;
 use crate::config::Secret;
 
-/// Time that a server has for its answer.
+/// Time that a server with a plain link has for its answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Why a server was not let in.
+/// How long what may be another protocol's first message has to grow into an answer to the challenge.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a peer is not taken for a game server.
 #[derive(Debug, thiserror::Error)]
-pub enum HandshakeFailure {
+pub enum ServerHandshakeError {
     /// The network dropped the link, or the peer closed it, before it had answered.
     #[error("the peer left during the handshake: {0}")]
     Lost(#[from] io::Error),
-    /// The peer took too long.
-    #[error("the peer did not answer the challenge within {DEADLINE:?}")]
-    TooSlow,
     /// The peer does not know the key.
     #[error(transparent)]
     Denied(#[from] HandshakeError),
@@ -32,65 +32,19 @@ pub enum HandshakeFailure {
     Mistaken(Spoken),
 }
 
-/// How handshakes fail, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeEnd {
-    /// [`HandshakeFailure::Lost`]
-    Lost,
-    /// [`HandshakeFailure::TooSlow`]
-    TooSlow,
-    /// [`HandshakeFailure::Denied`] and [`HandshakeFailure::Mistaken`]
-    WrongKey,
-    /// Dropped as the oldest of too many.
-    Dropped,
-}
-
-impl HandshakeEnd {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 4] = [Self::Lost, Self::TooSlow, Self::WrongKey, Self::Dropped];
-
-    /// Its place in [`HandshakeEnd::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::TooSlow => "too_slow",
-            Self::WrongKey => "wrong_key",
-            Self::Dropped => "dropped",
-        }
-    }
-}
-
-impl HandshakeFailure {
-    /// The failure without its particulars.
-    pub const fn kind(&self) -> HandshakeEnd {
-        match self {
-            Self::Lost(_) => HandshakeEnd::Lost,
-            Self::TooSlow => HandshakeEnd::TooSlow,
-            Self::Denied(_) | Self::Mistaken(_) => HandshakeEnd::WrongKey,
-        }
-    }
-}
-
-/// How long what may be another protocol's first message has to grow into an answer to the challenge.
-pub(crate) const PAUSE: Duration = Duration::from_millis(500);
-
 /// Asks a server who it is. It waits for the answer as long as its caller does; `pause` is over after `PAUSE`.
 ///
 /// # Errors
 /// The peer left, or does not know the key, or is no server.
-pub async fn greet(
+pub async fn authenticate_server(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     key: &Secret,
     challenge: [u8; CHALLENGE_BYTES],
     pause: impl AsyncFn(),
-) -> Result<ServerId, HandshakeFailure> {
+) -> Result<ServerId, ServerHandshakeError> {
     let challenge = Challenge::new(challenge);
     stream.write_all(challenge.as_bytes()).await?;
+
     let mut response = [0; RESPONSE_BYTES];
     let mut received = 0;
     while received < RESPONSE_BYTES {
@@ -102,9 +56,12 @@ pub async fn greet(
                 read => received += read,
             },
             // Its initiator waits for a reply that is longer than a challenge, and would wait for as long as we do.
-            () = pause(), if Spoken::is_legacy_open(so_far) => return Err(HandshakeFailure::Mistaken(Spoken::Legacy)),
+            () = pause(), if Spoken::is_legacy_open(so_far) => {
+                return Err(ServerHandshakeError::Mistaken(Spoken::Legacy));
+            }
         }
     }
+
     let verified = challenge.verify(key.expose(), &response);
-    verified.map_err(|wrong| Spoken::instead_of_a_proof(&response).map_or(wrong.into(), HandshakeFailure::Mistaken))
+    verified.map_err(|wrong| Spoken::instead_of_a_proof(&response).map_or(wrong.into(), ServerHandshakeError::Mistaken))
 }

@@ -276,8 +276,8 @@ impl Link {
     }
 
     /// Says something to a peer that is about to be closed for its first bytes.
-    pub(crate) fn say_last(&self, bytes: &[u8]) {
-        self.transport.say_last(bytes);
+    pub(crate) fn send_before_close(&self, bytes: &[u8]) {
+        self.transport.send_before_close(bytes);
     }
 
     /// The round-trip time to the peer, if it is known.

@@ -138,7 +138,7 @@ impl Transport {
     }
 
     /// Says something to a peer that is closed for its first bytes, as far as the system takes it at once.
-    pub fn say_last(&self, bytes: &[u8]) {
+    pub fn send_before_close(&self, bytes: &[u8]) {
         if let Self::Tcp(stream) = self {
             // A peer that cannot be told finds its link closed all the same.
             let _ = stream.try_write(bytes);

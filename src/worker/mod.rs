@@ -36,7 +36,7 @@ mod tasks;
 mod ticker;
 mod transit;
 
-pub(crate) use accept::listener::Doors;
+pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
 pub use info::{ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};

@@ -56,7 +56,7 @@ impl Core {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
             CloseReason::Mistake(mistake) => {
                 if let Some(link) = self.links.get(slot.index()) {
-                    link.say_last(mistake.answer());
+                    link.send_before_close(mistake.answer());
                 }
                 self.close(slot, reason);
             }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::core::Core;
 use super::ended::Ended;
 use super::mail::Message;
-use crate::accept::outcome::ResumeEnd;
+use crate::accept::resume_end::ResumeEnd;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
 use crate::routing::{LinkAddr, Side, Slot};

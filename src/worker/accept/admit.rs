@@ -16,25 +16,19 @@ use crate::worker::mail::Message;
 use crate::worker::shared_core::{SharedCore, drive};
 
 /// Makes a client's link.
-pub(in crate::worker) fn admit_client(core: &SharedCore, transport: Transport, peer: SocketAddr, permit: Permit) {
+pub(super) fn admit_client(core: &SharedCore, transport: Transport, peer: SocketAddr, permit: Permit) {
     let addr = core.borrow_mut().add(Role::Client, transport, peer, permit);
     spawn_local(drive(Rc::clone(core), addr));
 }
 
 /// Makes the link of a server that has proved who it is.
-pub(in crate::worker) fn admit_server(
-    core: &SharedCore,
-    id: ServerId,
-    transport: Transport,
-    peer: SocketAddr,
-    permit: Permit,
-) {
+pub(super) fn admit_server(core: &SharedCore, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
     let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
     spawn_local(serve(Rc::clone(core), id, addr));
 }
 
 /// The task of a server's link: registration, then the link itself.
-pub(in crate::worker) async fn serve(core: SharedCore, id: ServerId, addr: LinkAddr) {
+async fn serve(core: SharedCore, id: ServerId, addr: LinkAddr) {
     register(&core, id, addr).await;
     drive(core, addr).await;
 }

@@ -1,6 +1,5 @@
-//! The way in: accepts streams, admits clients, and lets servers prove who they are.
+//! Accepts streams.
 
-use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -12,18 +11,15 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use super::admit::{admit_client, serve};
-use super::handshake as arrivals;
+use super::dispatch::{admit_forwarded, dispatch};
 use crate::accept::acceptor::Acceptor;
-use crate::accept::admission::{Permit, TurnedAway};
-use crate::accept::server_handshake::{self as handshake, HandshakeEnd, PAUSE};
-use crate::link::Transport;
+use crate::accept::rejection::Rejection;
+use crate::accept::stream::AcceptedStream;
 use crate::listen::{Backoff, plain};
 use crate::process::SpareDescriptor;
-use crate::routing::{Role, Side, WorkerId};
+use crate::routing::{Side, WorkerId};
 use crate::worker::core::Core;
-use crate::worker::link_log::Rejected;
-use crate::worker::mail::{Message, Newcomer};
+use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
 use crate::worker::shared_core::{SharedCore, sweeps_until};
 
@@ -32,7 +28,7 @@ const ACCEPTED_AT_ONCE: u32 = 4;
 
 /// The listening sockets that one worker accepts from.
 #[derive(Debug, Default)]
-pub(crate) struct Doors {
+pub(crate) struct Listeners {
     pub(crate) client: Option<std::net::TcpListener>,
     pub(crate) server: Option<std::net::TcpListener>,
 }
@@ -41,7 +37,7 @@ pub(crate) struct Doors {
 #[derive(Debug)]
 pub(in crate::worker) struct Accepting {
     task: JoinHandle<()>,
-    /// Who comes to resume a session while the gateway stops is told so.
+    /// Accepts until the worker ends, so that a client that resumes while the gateway stops is told so.
     answers_to_the_end: bool,
 }
 
@@ -58,12 +54,12 @@ impl Accepting {
 ///
 /// # Errors
 /// The system refuses to watch a listener.
-pub(in crate::worker) fn accept_from(core: &SharedCore, doors: Doors) -> io::Result<Vec<Accepting>> {
-    let doors = [(Side::Client, doors.client), (Side::Server, doors.server)];
-    let listeners = doors.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
+pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
+    let listeners = [(Side::Client, listeners.client), (Side::Server, listeners.server)];
+    let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
         .map(|(side, listener)| {
-            let answers_to_the_end = core.borrow().config.side(side).kinds.with_sessions();
+            let answers_to_the_end = core.borrow().has_sessions(side);
             let listener = TcpListener::from_std(listener)?;
             let task = spawn_local(accept(Rc::clone(core), side, listener, SpareDescriptor::open()));
             Ok(Accepting { task, answers_to_the_end })
@@ -83,18 +79,21 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false);
                 }
-                receive_at_door(&core, side, stream, plain(peer));
+                on_accept(&core, side, stream, plain(peer));
+
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
                     yield_now().await;
                 }
             }
-            // Whoever waits is told at once, and may try another gateway.
+
+            // The peer is told at once, and may try another gateway.
             Err(error) if spare.release_after(&error) => {
-                turn_away_next(&core, side, &listener, &error).await;
+                reject_next(&core, side, &listener, error).await;
                 spare.keep();
                 yield_now().await;
             }
+
             Err(error) => {
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
@@ -106,84 +105,60 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
 }
 
 /// Takes in the stream that could not be accepted before, and closes it.
-async fn turn_away_next(core: &SharedCore, side: Side, listener: &TcpListener, error: &io::Error) {
-    core.borrow_mut().accept_failed(side, error, Duration::ZERO);
+async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, error: io::Error) {
+    core.borrow_mut().accept_failed(side, &error, Duration::ZERO);
     let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
     if let Poll::Ready(Ok((_closed, peer))) = next {
-        core.borrow_mut().turned_away(side, peer, TurnedAway::Descriptors, error);
+        core.borrow_mut().reject(side, peer, &Rejection::NoDescriptor(error));
     }
 }
 
-/// Lets a stream in, here or on another worker.
-fn receive_at_door(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
+/// Takes a stream in, here or on another worker.
+fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
-    // Where sessions are admitted, a resume is no new client.
-    let permit = match core.borrow().config.side(side).kinds.with_sessions() {
-        true => Ok(shared.admission.seat(only_here)),
-        false => shared.admission.admit(side, peer.ip(), only_here),
-    };
-    let permit = match permit {
-        Ok(permit) => permit,
-        Err(refusal) => return core.borrow_mut().turned_away(side, peer, refusal.kind(), &refusal),
-    };
-    let owner = permit.worker();
-    if owner == me {
-        return admit(core, Newcomer { side, stream, peer, permit });
-    }
-    match stream.into_std() {
-        Ok(stream) => {
-            let unsent = shared.mailboxes.try_send(owner, Message::Admit(Newcomer { side, stream, peer, permit }));
-            // While the gateway stops, a worker without links is gone: it is this one that tells newcomers.
-            if let Err(Message::Admit(newcomer)) = unsent {
-                admit_from_afar(core, newcomer);
-            }
+    let mut permit = shared.admission.reserve(only_here);
+
+    // Where sessions are admitted it may be a resume, which is no further client.
+    if side == Side::Client && !core.borrow().has_sessions(side) {
+        let counted = permit.count_client(peer.ip());
+        if let Err(rejection) = counted {
+            return core.borrow_mut().reject(side, peer, &rejection);
         }
-        Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
     }
+
+    let owner = permit.worker();
+    let accepted = AcceptedStream { side, stream, peer, permit };
+    if owner == me {
+        return dispatch(core, accepted);
+    }
+    forward(core, &shared, owner, accepted);
 }
 
-/// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_from_afar(core: &SharedCore, newcomer: Newcomer<std::net::TcpStream>) {
-    let Newcomer { side, stream, peer, permit } = newcomer;
-    match TcpStream::from_std(stream) {
-        Ok(stream) => admit(core, Newcomer { side, stream, peer, permit }),
-        Err(error) => core.borrow_mut().turned_away(side, peer, TurnedAway::Handover, &error),
-    }
-}
-
-/// Makes a link of an accepted stream.
-fn admit(core: &SharedCore, newcomer: Newcomer<TcpStream>) {
-    if core.borrow().config.side(newcomer.side).kinds.with_sessions() {
-        return arrivals::begin(core, newcomer);
-    }
-    if !core.borrow().stop.is_reading() {
-        return;
-    }
-    let Newcomer { side, stream, peer, permit } = newcomer;
-    match side {
-        Side::Client => admit_client(core, Transport::Tcp(stream), peer, permit),
-        Side::Server => arrivals::start(core, side, peer, |core, number, _| greet(core, stream, peer, permit, number)),
-    }
-}
-
-/// The task of a server's link: handshake, registration, then the link itself.
-async fn greet(core: SharedCore, mut stream: TcpStream, peer: SocketAddr, permit: Permit, number: u64) {
-    let key = core.borrow().config.server_auth_key.clone();
-    let pause = async || sweeps_until(&core, Instant::now() + PAUSE).await;
-    let greeted = handshake::greet(&mut stream, &key, rand::random(), pause).await;
-    core.borrow_mut().pending.of_mut(Side::Server).end(number);
-    let id = match greeted {
-        Ok(id) => id,
-        Err(failure) => return core.borrow_mut().handshake_failed(peer, failure.kind(), &failure),
+/// Hands a stream to the worker that is to own its link.
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>) {
+    let AcceptedStream { side, stream, peer, permit } = accepted;
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };
-    let addr = core.borrow_mut().add(Role::Server(id), Transport::Tcp(stream), peer, permit);
-    serve(core, id, addr).await;
+
+    let message = Message::Admit(AcceptedStream { side, stream, peer, permit });
+    let unsent = shared.mailboxes.try_send(owner, message);
+    // While the gateway stops, a worker without links is gone: it is this one that answers its streams.
+    if let Err(Message::Admit(accepted)) = unsent {
+        admit_forwarded(core, accepted);
+    }
 }
 
 impl Core {
     /// What the workers share, this worker, and the worker that must own the next link if not any may.
     fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
         (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
+    }
+
+    /// Whether a port admits sessions.
+    pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
+        self.config.side(side).kinds.with_sessions()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
@@ -196,24 +171,8 @@ impl Core {
         }
     }
 
-    pub(in crate::worker) fn turned_away(
-        &mut self,
-        side: Side,
-        peer: SocketAddr,
-        kind: TurnedAway,
-        reason: &dyn Display,
-    ) {
-        self.stats.turned_away(kind);
-        self.link_log.rejected(side, peer, Rejected::Admission(kind), reason);
-    }
-
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
         self.stats.accept_errors += 1;
         self.link_log.accept_failed(side, error, pause);
-    }
-
-    pub(in crate::worker) fn handshake_failed(&mut self, peer: SocketAddr, kind: HandshakeEnd, reason: &dyn Display) {
-        self.stats.handshake_failed(kind);
-        self.link_log.rejected(Side::Server, peer, Rejected::ServerHandshake(kind), reason);
     }
 }
