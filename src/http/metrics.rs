@@ -15,13 +15,12 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::{Sample, dials_refused};
-use crate::admission::TurnedAway;
+use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::pool::ClassReport;
 use crate::routing::Side;
-use crate::worker::{self, ArrivalEnd, Bounds, HeldUp, ResumeEnd, STATUSES, SideReport, SideStats};
+use crate::worker::{self, Bounds, HeldUp, STATUSES, SideReport, SideStats};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -166,13 +165,11 @@ impl Metrics {
         let (stats, routing) = (&sample.total.stats, &sample.total.routing);
         let dials = dials_refused(routing).into_iter().map(|(reason, count)| reasoned(reason, count));
         self.counter("fastway_dials_refused_total", "dials refused, by reason", dials);
-        let turned_away = TurnedAway::ALL.into_iter().zip(stats.turned_away);
-        let turned_away = turned_away.map(|(reason, count)| reasoned(reason.name(), count));
-        self.counter("fastway_links_refused_total", "links turned away at the door, by reason", turned_away);
-        let in_progress = [plain(sample.total.handshakes as u64)];
+        let no_place = stats.rejections.no_place().map(|(reason, count)| reasoned(reason, count));
+        self.counter("fastway_links_refused_total", "links refused when they were accepted, by reason", no_place);
+        let in_progress = [plain(sample.total.server_handshakes as u64)];
         self.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
-        let failed = HandshakeEnd::ALL.into_iter().zip(stats.handshakes_failed);
-        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        let failed = stats.rejections.server_handshakes().map(|(reason, count)| reasoned(reason, count));
         self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
         let errors = [plain(stats.accept_errors)];
         self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
@@ -197,12 +194,12 @@ impl Metrics {
         let refused = STATUSES.into_iter().zip(sessions.refused);
         let refused = refused.map(|((_, status), count)| (labels(&[("status", status)]), count as f64));
         self.counter("fastway_session_refusals_total", "opens and resumes refused, by status", refused);
-        let in_progress = SIDES.into_iter().zip(sample.total.arrivals);
+        let in_progress = SIDES.into_iter().zip(sample.total.session_handshakes);
         let in_progress = in_progress.map(|(side, count)| (labels(&[("side", &side.to_string())]), count as f64));
         let help = "streams on ports with sessions that have not proved yet what they are";
         self.gauge("fastway_session_handshakes_in_progress", help, in_progress);
-        let failed = ArrivalEnd::ALL.into_iter().zip(sessions.failed);
-        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        let failed = sample.total.stats.rejections.session_handshakes();
+        let failed = failed.map(|(reason, count)| reasoned(reason, count));
         self.counter(
             "fastway_session_handshakes_failed_total",
             "handshakes of sessions that failed, by reason",

@@ -12,12 +12,11 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::{Sample, dials_refused};
 use super::units::{millis, unix_millis};
-use crate::admission::TurnedAway;
+use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, WaitReason};
 use crate::routing::Side;
-use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
+use crate::worker::{HeldUp, RoundTrips, STATUSES, SessionStats};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -215,12 +214,12 @@ impl StatsView {
             server: SideView::new(sample, Side::Server),
             connections: ConnectionsView { open: total.connections, opened: total.routing.opened },
             handshakes: HandshakesView {
-                in_progress: total.handshakes,
-                failed: by_name(HandshakeEnd::ALL.map(HandshakeEnd::name), total.stats.handshakes_failed),
+                in_progress: total.server_handshakes,
+                failed: total.stats.rejections.server_handshakes().into(),
             },
             refused: RefusedView {
                 dials: dials_refused(&total.routing).into(),
-                links: by_name(TurnedAway::ALL.map(TurnedAway::name), total.stats.turned_away),
+                links: total.stats.rejections.no_place().into(),
             },
             sessions: SessionsView::new(sample),
             unknown_connection_runs: total.routing.unknown_connection,
@@ -236,8 +235,7 @@ impl StatsView {
 
 impl SessionsView {
     fn new(sample: &Sample) -> Self {
-        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } =
-            sample.total.stats.sessions;
+        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sample.total.stats.sessions;
         Self {
             open: sample.report.sessions,
             waiting: sample.report.waiting.holders,
@@ -247,8 +245,8 @@ impl SessionsView {
             resumes: by_name(ResumeEnd::ALL.map(ResumeEnd::name), resumes),
             refused: by_name(STATUSES.map(|(_, name)| name), refused),
             handshakes: HandshakesView {
-                in_progress: sample.total.arrivals.iter().sum(),
-                failed: by_name(ArrivalEnd::ALL.map(ArrivalEnd::name), failed),
+                in_progress: sample.total.session_handshakes.iter().sum(),
+                failed: sample.total.stats.rejections.session_handshakes().into(),
             },
         }
     }

@@ -26,7 +26,7 @@ pub use transport::{Transport, TransportKind};
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 
-use crate::admission::Permit;
+use crate::accept::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
 use crate::routing::{LinkAddr, Origin, Role, Side};

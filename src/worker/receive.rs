@@ -6,7 +6,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::first_bytes::Mistake;
+use crate::accept::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{LinkAddr, Origin, Role, Side, Slot};
