@@ -306,7 +306,7 @@ impl Default for Config {
                 addr: ":0".to_owned(),
                 buffer_bytes: 2 << 10,
                 send_queue_packets: 1000,
-                send_queue_bytes: 4 << 20,
+                send_queue_bytes: 8 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
                 kinds: LinkKinds::PLAIN,
                 session: SessionConfig::default(),
