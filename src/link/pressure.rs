@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use super::Waiting;
 use crate::clock::Millis;
+use crate::config::{CLIENT_SHARE, Config, SideConfig};
+use crate::routing::Side;
+
+/// How many times its bound on bytes may wait for a client before it is closed without any grace.
+const HARD_BOUND: usize = 16;
 
 /// Why a link is not read: a set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +68,21 @@ pub struct SlowBounds {
 }
 
 impl Bounds {
+    /// Those of the links on one port.
+    pub fn of(config: &Config, side: Side) -> Self {
+        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *config.side(side);
+        match side {
+            Side::Client => {
+                // One client alone must not make the memory for all of them short.
+                let most = config.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
+                let bytes = send_queue_bytes.min(most);
+                let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
+                Self { packets, bytes, slow: Some(SlowBounds { grace: config.client_slow_grace, hard_bytes }) }
+            }
+            Side::Server => Self { packets, bytes: send_queue_bytes, slow: None },
+        }
+    }
+
     /// High water: whether more waits than may.
     #[inline]
     pub const fn is_exceeded(&self, waiting: Waiting) -> bool {

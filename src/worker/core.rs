@@ -154,7 +154,7 @@ impl Core {
             batches: (0..workers).map(|_| Outgoing::default()).collect(),
             untold_bytes: 0,
             memory_share: 0,
-            bounds: SideBounds { client: config.bounds(Side::Client), server: config.bounds(Side::Server) },
+            bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
             bottleneck: None,
             pump: Waker::noop().clone(),
             scheduled: false,
