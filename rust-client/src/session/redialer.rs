@@ -175,8 +175,13 @@ impl Redialer {
             }
             Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
-        let delays = self.attempts.delays(self.attempt_timeout);
-        let due = Due::At(now + pause);
+        let mut delays = self.attempts.delays(self.attempt_timeout);
+        let due = match need {
+            // One that is newer than the lost one may have taken its place at the gateway. Another one would take that place
+            // again, just before the answer comes, and so on without an end where the way is long.
+            Need::Lost if !self.attempts.is_empty() => delays.next_due(),
+            _ => Due::At(now + pause),
+        };
         Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
     }
 
