@@ -101,7 +101,10 @@ impl Redialer {
         loop {
             tokio::select! {
                 next = self.attempts.next(Some(way.due)) => match next {
-                    Next::Due if self.is_back(&way) => return Ok(()),
+                    Next::Due if self.is_back(&way) => {
+                        self.is_carried(&way);
+                        return Ok(());
+                    }
                     Next::Due => self.attempt(&mut way),
                     Next::Over(attempted) => {
                         if self.has_brought_back(&attempted, &mut way)? {
@@ -125,11 +128,7 @@ impl Redialer {
     fn has_brought_back(&mut self, attempted: &Attempted, way: &mut Way) -> Result<bool, Over> {
         match attempted.outcome {
             Outcome::Carries | Outcome::NotNeeded if self.is_back(way) => {
-                // Where another transport was to take the place of an older one, that was given up for this one, unless the
-                // gateway has confirmed it meanwhile.
-                if !self.goes_on_by_the_older(way) {
-                    self.interrupted();
-                }
+                self.is_carried(way);
                 return Ok(true);
             }
             // The one that carried the session meanwhile is lost as well.
@@ -154,8 +153,13 @@ impl Redialer {
         }
     }
 
-    fn goes_on_by_the_older(&self, way: &Way) -> bool {
-        matches!(way.instead_of, InsteadOf::Unconfirmed(older) if self.supplier.live_transport() == Some(older))
+    /// A transport carries the session. Where it was to take the place of an older one, that was given up for it, unless it is
+    /// the older one, which the gateway has confirmed meanwhile.
+    fn is_carried(&mut self, way: &Way) {
+        let live = self.supplier.live_transport();
+        if !matches!(way.instead_of, InsteadOf::Unconfirmed(older) if live == Some(older)) {
+            self.interrupted();
+        }
     }
 
     fn set_out(&mut self, need: Need) -> Way {
