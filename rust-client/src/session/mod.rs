@@ -183,7 +183,7 @@ impl Carrier for SessionLink {
     fn revive(&mut self) -> bool {
         if self.shared.live_for().is_some_and(|lived| lived >= self.silent_after) {
             tracing::debug!("the gateway is silent, so the session asks for another transport");
-            self.shared.reconnect_now();
+            self.shared.silent.notify_one();
         }
         true
     }

@@ -37,8 +37,10 @@ pub(super) struct Redialer {
 enum Need {
     /// There is none.
     Lost,
-    /// Somebody thinks that the present one is of no use.
+    /// The application thinks that the present one is of no use.
     Asked,
+    /// The gateway has been silent on the present one for too long.
+    Silent,
     /// The gateway has not confirmed the present one in time.
     Unconfirmed(TransportId),
 }
@@ -85,6 +87,7 @@ impl Redialer {
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
+                () = self.shared.silent.notified() => return Ok(Need::Silent),
                 live = self.confirmation.late() => {
                     if !self.supplier.is_confirmed(live) && self.shared.is_listening() {
                         return Ok(Need::Unconfirmed(live));
@@ -120,6 +123,7 @@ impl Redialer {
                     self.interrupted();
                 }
                 () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
+                () = self.shared.silent.notified() => way = self.set_out(Need::Silent),
             }
         }
     }
@@ -170,12 +174,14 @@ impl Redialer {
                 (self.pauses.next(), InsteadOf::Nothing)
             }
             Need::Asked => {
-                // What they come to says nothing of the network as it is now.
-                self.attempts.give_up_all();
                 self.pauses.reset();
                 self.confirmation.reset();
-                let live = self.supplier.live_transport();
-                (Duration::ZERO, live.map_or(InsteadOf::Nothing, InsteadOf::Transport))
+                (Duration::ZERO, self.give_up_present())
+            }
+            // This is no reason to ask more often a gateway that has no time to confirm transports.
+            Need::Silent => {
+                self.begin_anew_if_confirmed();
+                (Duration::ZERO, self.give_up_present())
             }
             Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
@@ -187,6 +193,13 @@ impl Redialer {
             _ => Due::At(now + pause),
         };
         Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
+    }
+
+    /// What is under way and what is in use are to be replaced.
+    fn give_up_present(&mut self) -> InsteadOf {
+        // What attempts come to says nothing of the network as it is now.
+        self.attempts.give_up_all();
+        self.supplier.live_transport().map_or(InsteadOf::Nothing, InsteadOf::Transport)
     }
 
     /// Goes to the address where the session is, or to the name.
@@ -247,10 +260,15 @@ impl Redialer {
         self.attempts.gateway().is_some_and(|gateway| peer.is_some_and(|peer| peer != gateway))
     }
 
-    /// The transport is gone. If the gateway had confirmed it, nothing says that the next one fails, too.
+    /// The transport is gone.
     fn interrupted(&mut self) {
         let Some(lived) = self.shared.interrupted() else { return };
         self.pauses.after_link(lived);
+        self.begin_anew_if_confirmed();
+    }
+
+    /// If the gateway has confirmed the last transport, nothing says that the next one fails.
+    fn begin_anew_if_confirmed(&mut self) {
         let last = self.confirmation.transport();
         if last.is_some_and(|last| self.supplier.is_confirmed(last)) {
             self.confirmation.reset();
@@ -310,6 +328,24 @@ mod tests {
         confirm(&mut transport, &redialer.supplier, live).await;
         redialer.interrupted();
         assert!(redialer.pauses.next() <= Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_is_silent_gets_no_less_time_to_confirm_the_next_transport() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, mut transport, _stream) = redialer(addr, &gateway).await;
+        let live = redialer.supplier.live_transport().unwrap();
+        let short = Duration::from_millis(10);
+        (0..6).for_each(|_| redialer.confirmation.expect(live, short));
+        redialer.set_out(Need::Silent);
+        let before = Instant::now();
+        redialer.confirmation.expect(live, short);
+        redialer.confirmation.late().await;
+        assert!(before.elapsed() >= 64 * short);
+
+        confirm(&mut transport, &redialer.supplier, live).await;
+        redialer.set_out(Need::Silent);
+        assert_eq!(redialer.confirmation.transport(), None);
     }
 
     #[tokio::test]

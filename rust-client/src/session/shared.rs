@@ -76,8 +76,10 @@ impl SessionEvents {
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Somebody wants a new transport, whatever the present one looks like.
+    /// The application wants a new transport, whatever the present one looks like.
     pub(super) asked: Notify,
+    /// The link wants one, since the gateway is silent on the present one.
+    pub(super) silent: Notify,
     /// Whether the link was read when it had its last turn. Of one that was not, nothing says that the gateway is silent.
     is_listening: AtomicBool,
 }
@@ -97,7 +99,12 @@ impl Shared {
     pub(super) fn new() -> Self {
         let events = Some(broadcast::Sender::new(EVENTS));
         let state = State { events, since: Instant::now(), is_live: true, interruptions: 0, resumes: 0 };
-        Self { state: Mutex::new(state), asked: Notify::new(), is_listening: AtomicBool::new(true) }
+        Self {
+            state: Mutex::new(state),
+            asked: Notify::new(),
+            silent: Notify::new(),
+            is_listening: AtomicBool::new(true),
+        }
     }
 
     pub(crate) fn reconnect_now(&self) {
