@@ -215,7 +215,12 @@ impl AsyncRead for SessionLink {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { ahead, stream, shared, .. } = &mut *self;
         shared.set_listening(true);
-        ahead.poll_read(stream, cx, to)
+        let filled = to.filled().len();
+        let polled = ahead.poll_read(stream, cx, to);
+        if to.filled().len() > filled {
+            shared.set_heard();
+        }
+        polled
     }
 }
 

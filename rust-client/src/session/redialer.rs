@@ -72,10 +72,16 @@ impl Redialer {
         {
             self.shared.resumed();
             if let Some(live) = self.supplier.live_transport() {
-                let delays = self.attempts.delays(self.attempt_timeout);
-                self.confirmation.expect(live, delays.connected());
+                self.expect_confirmation(live);
             }
         }
+    }
+
+    fn expect_confirmation(&mut self, live: TransportId) {
+        let delays = self.attempts.delays(self.attempt_timeout);
+        self.confirmation.expect(live, delays.connected());
+        // That was until now.
+        self.shared.take_heard();
     }
 
     async fn needed(&mut self) -> Result<Need, Over> {
@@ -90,7 +96,11 @@ impl Redialer {
                 () = self.shared.silent.notified() => return Ok(Need::Silent),
                 live = self.confirmation.late() => {
                     if !self.supplier.is_confirmed(live) && self.shared.is_listening() {
-                        return Ok(Need::Unconfirmed(live));
+                        if !self.shared.take_heard() {
+                            return Ok(Need::Unconfirmed(live));
+                        }
+                        // What confirms it stands behind all that has waited for this link.
+                        self.expect_confirmation(live);
                     }
                 }
                 _ = timeout_at(self.attempts.trial_ends(), self.attempts.next(None)), if !self.attempts.is_empty() => {}
@@ -346,6 +356,19 @@ mod tests {
         confirm(&mut transport, &redialer.supplier, live).await;
         redialer.set_out(Need::Silent);
         assert_eq!(redialer.confirmation.transport(), None);
+    }
+
+    #[tokio::test]
+    async fn a_transport_on_which_the_gateway_sends_has_more_time_to_be_confirmed() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, _transport, _stream) = redialer(addr, &gateway).await;
+        let live = redialer.supplier.live_transport().unwrap();
+        redialer.confirmation.expect(live, Duration::from_millis(1));
+        redialer.shared.set_heard();
+        let least = redialer.attempts.delays(redialer.attempt_timeout).connected();
+        let before = Instant::now();
+        assert!(matches!(redialer.needed().await, Ok(Need::Unconfirmed(unconfirmed)) if unconfirmed == live));
+        assert!(before.elapsed() >= least);
     }
 
     #[tokio::test]

@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     pub(super) silent: Notify,
     /// Whether the link was read when it had its last turn. Of one that was not, nothing says that the gateway is silent.
     is_listening: AtomicBool,
+    /// Whether the gateway has sent something since this was asked last.
+    has_heard: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl Shared {
             asked: Notify::new(),
             silent: Notify::new(),
             is_listening: AtomicBool::new(true),
+            has_heard: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +138,16 @@ impl Shared {
     /// Whether the link is read.
     pub(super) fn is_listening(&self) -> bool {
         self.is_listening.load(Ordering::Relaxed)
+    }
+
+    /// The gateway has sent something.
+    pub(super) fn set_heard(&self) {
+        self.has_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has, since this was asked last.
+    pub(super) fn take_heard(&self) -> bool {
+        self.has_heard.swap(false, Ordering::Relaxed)
     }
 
     /// The transport is lost; gives how long it had lived, the first time.
