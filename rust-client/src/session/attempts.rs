@@ -50,6 +50,7 @@ pub(super) struct Attempts {
 
 /// An attempt whose outcome was not taken yet.
 struct Begun {
+    at: Instant,
     task: AbortHandle,
     connection: Arc<OnceLock<Connection>>,
 }
@@ -148,7 +149,7 @@ impl Attempts {
         let connection = Arc::default();
         let route = Route { addr, connection: Arc::clone(&connection), connected: Arc::clone(&self.connected) };
         let task = self.running.spawn(attempt(self.dialer.clone(), route, limit, instead_of));
-        self.begun.push_back(Begun { task, connection });
+        self.begun.push_back(Begun { at: Instant::now(), task, connection });
     }
 
     /// Gives the oldest up if there may not be another one beside it.
@@ -190,16 +191,17 @@ impl Attempts {
     /// Whoever connects late would take the place of the one that is connected. But that one may have been led to another
     /// gateway than the one that has the session.
     fn give_up_unconnected(&mut self) {
-        let newest = self.newest_connection();
-        if newest.is_none_or(|newest| self.gateway.is_some_and(|gateway| gateway != newest.peer)) {
+        let Some(newest) = self.newest_connection() else { return };
+        if self.gateway.is_some_and(|gateway| gateway != newest.peer) {
             return;
         }
         self.begun.retain(|begun| {
-            let is_connected = begun.connection.get().is_some();
-            if !is_connected {
+            // One that began since has had no time to connect.
+            let stays = begun.connection.get().is_some() || begun.at > newest.since;
+            if !stays {
                 begun.task.abort();
             }
-            is_connected
+            stays
         });
     }
 
@@ -356,6 +358,20 @@ mod tests {
         let (first, _transport) = tokio::join!(over(&mut attempts), answer_open(&gateway));
         assert!(matches!(first.outcome, Outcome::Carries), "{:?}", first.outcome);
         assert!(attempts.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_begins_beside_one_with_a_tcp_connection_has_time_to_get_its_own() {
+        let ((_gateway, addr), (full_addr, _full, _waiting)) = (port().await, full_port().await);
+        let (supplier, _stream) = session();
+        let mut attempts = attempts(&supplier);
+        attempts.begin(addr.to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
+        while !attempts.has_connection() {
+            tokio::task::yield_now().await;
+        }
+        attempts.begin(full_addr.to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
+        assert!(timeout(Duration::from_millis(10), attempts.next(None)).await.is_err());
+        assert_eq!(attempts.begun.len(), 2);
     }
 
     #[tokio::test]
