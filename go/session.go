@@ -186,7 +186,7 @@ func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config
 		Dial:           func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, address) },
 		Pause:          cfg.Session.Backoff.nth,
 		LongestPause:   cfg.Session.Backoff.longest(),
-		OnEvent:        events.tell,
+		OnEvent:        events.emit,
 	}
 	if cfg.dialsTCP {
 		opts.DialPeer = func(ctx context.Context, peer net.Addr) (net.Conn, error) { return cfg.Dial(ctx, peer.String()) }
@@ -228,7 +228,7 @@ func (e *sessionEvents) goTo(ep *EndPoint) {
 	e.ep, e.before = ep, nil
 }
 
-func (e *sessionEvents) tell(event session.Event) {
+func (e *sessionEvents) emit(event session.Event) {
 	if ep := e.endPoint(event); ep != nil {
 		ep.onSessionEvent(event)
 	}

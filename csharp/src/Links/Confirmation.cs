@@ -20,7 +20,7 @@ namespace Fastway.Links
         private long _growth = 1;
 
         private long _time;
-        private long _due = Life.Never;
+        private long _due = Lifecycle.Never;
         private long _lastLook;
 
         /// <summary>No transport has longer than this, and up to half of it more; 0: as long as it takes.</summary>
@@ -49,7 +49,7 @@ namespace Fastway.Links
         /// </summary>
         public bool IsLate(long now)
         {
-            if (_due == Life.Never)
+            if (_due == Lifecycle.Never)
             {
                 return false;
             }
@@ -62,20 +62,20 @@ namespace Fastway.Links
             {
                 return false;
             }
-            _due = Life.Never;
+            _due = Lifecycle.Never;
             return true;
         }
 
         /// <summary>The transport is gone.</summary>
         public void Forget()
         {
-            _due = Life.Never;
+            _due = Lifecycle.Never;
         }
 
         /// <summary>The transport was confirmed, or nothing is to be concluded from those that were not.</summary>
         public void Reset()
         {
-            _due = Life.Never;
+            _due = Lifecycle.Never;
             _growth = 1;
         }
 

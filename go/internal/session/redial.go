@@ -167,7 +167,7 @@ func (s *Stream) carryOn(why error) (attempts int, err error) {
 				nextDue = delays.next(time.Now())
 			}
 		case last := <-s.outcomes:
-			if last.err == nil || !s.isNews(last.err) {
+			if last.err == nil || !s.isInformative(last.err) {
 				continue
 			}
 			now := time.Now()
@@ -180,7 +180,7 @@ func (s *Stream) carryOn(why error) (attempts int, err error) {
 				delays = slowest(s.opts.HandshakeTime)
 			}
 			nextDue = dueAt(now.Add(max(pause, notBefore.Sub(now))))
-		case <-s.hurry:
+		case <-s.reconnect:
 			// What came of those from before is of no interest any more.
 			s.forgetOutcomes()
 			nextDue, notBefore, delays = dueAt(time.Now()), time.Now(), s.delays()
@@ -215,9 +215,9 @@ func (s *Stream) isCarried() (bool, error) {
 	return s.live != nil, s.end
 }
 
-// isNews is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way to the
-// acceptor.
-func (s *Stream) isNews(why error) bool {
+// isInformative is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way
+// to the acceptor.
+func (s *Stream) isInformative(why error) bool {
 	if errors.Is(why, errReplaced) {
 		return false
 	}

@@ -53,7 +53,7 @@ namespace Fastway.Sessions.Legacy
 
         public override long Timeout
         {
-            get { return Life.Expires; }
+            get { return Lifecycle.Expires; }
         }
 
         /// <summary>There is no close on the wire: the session ends here when all is sent, and by its wait time at the other
@@ -65,7 +65,7 @@ namespace Fastway.Sessions.Legacy
 
         public override void Abort(byte reason)
         {
-            Life.Finish(SessionEnd.Aborted(reason));
+            Lifecycle.Finish(SessionEnd.Aborted(reason));
         }
 
         public override bool HasOutput(long now)
@@ -186,7 +186,7 @@ namespace Fastway.Sessions.Legacy
             if (bytes > 0 && !_transport.IsConfirmed)
             {
                 _transport.IsConfirmed = true;
-                Life.Confirmed();
+                Lifecycle.Confirmed();
             }
         }
 
@@ -233,7 +233,7 @@ namespace Fastway.Sessions.Legacy
             Remember(to, at, bytes);
             if (_closing && Outbox.Count == 0)
             {
-                Life.Finish(SessionEnd.Closed);
+                Lifecycle.Finish(SessionEnd.Closed);
             }
             return bytes;
         }
