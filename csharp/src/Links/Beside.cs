@@ -32,10 +32,18 @@ namespace Fastway.Links
             get { return _tries.Count == 0; }
         }
 
-        /// <summary>One of them has a connection.</summary>
-        public bool HasConnection
+        /// <summary>The newest connection of one of them; null if none has one.</summary>
+        public Connected NewestConnection
         {
-            get { return _tries.Exists(tried => tried.Transport.IsOpen); }
+            get
+            {
+                Connected newest = null;
+                foreach (var tried in _tries)
+                {
+                    newest = Connected.Newer(newest, tried.Connected);
+                }
+                return newest;
+            }
         }
 
         /// <summary>None of them is older than an attempt that began at this time.</summary>
@@ -74,7 +82,7 @@ namespace Fastway.Links
             for (var i = 0; i < _tries.Count; i++)
             {
                 var tried = _tries[i];
-                tried.Transport.Step(now);
+                tried.Connect(now);
                 if (tried.Transport.IsOpen || IsOver(tried, now))
                 {
                     return TakeAt(i);

@@ -1,4 +1,5 @@
 using System;
+using Fastway.Sessions;
 
 namespace Fastway.Links
 {
@@ -10,33 +11,31 @@ namespace Fastway.Links
     internal sealed class Delays
     {
         /// <summary>
-        /// Without a connection: the longest first delay, of which the real one is at least half; and the same in times of an
-        /// answered attempt, where that is longer. A crowd that comes back at once is answered within a second or two, and should
+        /// Without a connection: the longest first delay, of which the real one is at least half; and the same in times that
+        /// connecting took, where that is longer. A crowd that comes back at once is answered within a second or two, and should
         /// not have asked twice by then.
         /// </summary>
         private const long FirstUnconnected = 1000;
-        private const long FirstUnconnectedAgain = 500;
-        private const long AnswersUnconnected = 3;
+        private const long ConnectsUnconnected = 3;
 
         /// <summary>
-        /// With a connection: the least first delay; the real one is up to half longer. Where an attempt was answered before it is
-        /// so many times as long as that took, and this at least.
+        /// With a connection: the least first delay, of a gateway that has never replied and of one that has; the real one is up to
+        /// half longer. And the same in times that the reply took, where that is longer.
         /// </summary>
         private const long FirstConnected = 1000;
-        private const long FirstConnectedAgain = 300;
-        private const long AnswersConnected = 2;
+        private const long FirstConnectedAgain = 500;
+        private const long RepliesConnected = 2;
 
-        /// <summary>One attempt that takes twice as long as those before, and this, teaches no more than that: a packet that was
-        /// lost is no sign of a slow gateway.</summary>
-        private const long MostVariance = 100;
-
-        private const long Unknown = -1;
+        /// <summary>A delay with a connection is at least so many times as long as getting that took.</summary>
+        private const long ConnectsConnected = 2;
 
         private readonly long _longest;
         private readonly Random _random;
 
-        /// <summary>How long attempts took that were answered: the newer they are, the more they count.</summary>
-        private long _answeredAfter = Unknown;
+        /// <summary>How long connecting took, and the reply behind it.</summary>
+        private long _connect;
+        private long _reply;
+        private bool _hasReplied;
 
         /// <summary>Delays of this way back without a connection; null before the first.</summary>
         private Pauses _unconnected;
@@ -44,8 +43,13 @@ namespace Fastway.Links
         /// <summary>The next delay with a connection, at least.</summary>
         private long _connected;
 
-        private long _unconnectedDue;
-        private long _connectedDue;
+        /// <summary>When the newest attempt began, and how long it is alone.</summary>
+        private long _began;
+        private long _unconnectedDelay;
+        private long _connectedDelay;
+
+        /// <summary>When the next attempt begins, whatever is under way; or never.</summary>
+        private long _beginsAt = Lifecycle.Never;
 
         /// <summary>Delays up to the time of one attempt.</summary>
         public Delays(TimeSpan longest, Random random)
@@ -59,17 +63,19 @@ namespace Fastway.Links
         {
             get
             {
-                return Shortened(_answeredAfter == Unknown
-                    ? FirstConnected
-                    : Math.Max(FirstConnectedAgain, AnswersConnected * _answeredAfter));
+                return Shortened(Math.Max(_hasReplied ? FirstConnectedAgain : FirstConnected, RepliesConnected * _reply));
             }
         }
 
-        /// <summary>An attempt was answered after so long.</summary>
-        public void Learn(long took)
+        /// <summary>
+        /// An attempt was answered: connecting took so long, and the reply so much more. A network or a gateway that has become
+        /// slower is known at once; a packet that was lost is forgotten soon.
+        /// </summary>
+        public void Learn(long connect, long reply)
         {
-            var known = _answeredAfter == Unknown ? took : _answeredAfter;
-            _answeredAfter = (known + Math.Min(took, 2 * known + MostVariance)) / 2;
+            _connect = Math.Max(connect, (_connect + connect) / 2);
+            _reply = Math.Max(reply, (_reply + reply) / 2);
+            _hasReplied = true;
         }
 
         /// <summary>An attempt has begun to which others may be beside.</summary>
@@ -77,24 +83,36 @@ namespace Fastway.Links
         {
             if (_unconnected == null)
             {
-                _unconnected = new Pauses(TimeSpan.FromMilliseconds(LongestUnconnected), TimeSpan.FromMilliseconds(_longest), _random);
+                var longest = Math.Max(FirstUnconnected, ConnectsUnconnected * _connect);
+                _unconnected = new Pauses(
+                    TimeSpan.FromMilliseconds(Shortened(longest)), TimeSpan.FromMilliseconds(_longest), _random);
                 _connected = LeastConnected;
             }
-            _unconnectedDue = now + _unconnected.Next();
-            _connectedDue = now + _connected + (long)(_random.NextDouble() * _connected / 2);
+            _began = now;
+            _unconnectedDelay = _unconnected.Next();
+            _connectedDelay = _connected + (long)(_random.NextDouble() * _connected / 2);
             _connected = Shortened(2 * _connected);
+            _beginsAt = Lifecycle.Never;
         }
 
         /// <summary>The next attempt begins at this time.</summary>
         public void BeginAt(long time)
         {
-            _unconnectedDue = _connectedDue = time;
+            _beginsAt = time;
         }
 
-        /// <summary>When the next attempt is due, beside one that has a connection or where none has one.</summary>
-        public long Due(bool isConnected)
+        /// <summary>When the next attempt is due, where this is the newest connection of those that are under way; null if none
+        /// has one.</summary>
+        public long Due(Connected newest)
         {
-            return isConnected ? _connectedDue : _unconnectedDue;
+            if (_beginsAt != Lifecycle.Never)
+            {
+                return _beginsAt;
+            }
+            // What it took to connect says how long a reply takes at least.
+            return newest == null
+                ? _began + _unconnectedDelay
+                : Math.Max(_began, newest.Since) + Math.Max(_connectedDelay, ConnectsConnected * newest.After);
         }
 
         /// <summary>The gateway is there, and slow: attempts beside others come as late as they may.</summary>
@@ -109,16 +127,6 @@ namespace Fastway.Links
         public void Reset()
         {
             _unconnected = null;
-        }
-
-        private long LongestUnconnected
-        {
-            get
-            {
-                return Shortened(_answeredAfter == Unknown
-                    ? FirstUnconnected
-                    : Math.Max(FirstUnconnectedAgain, AnswersUnconnected * _answeredAfter));
-            }
         }
 
         private long Shortened(long delay)

@@ -68,13 +68,15 @@ namespace Fastway.Links
 
         private long _attemptBegan;
         private long _attemptEnds;
-        private long _nextAttempt;
 
         /// <summary>The gateway has refused an attempt, and is not to be asked before.</summary>
         private long _notBefore;
 
-        /// <summary>Milliseconds that connecting the transport took.</summary>
-        private long _connectedAfter;
+        /// <summary>The connection of the transport; null until it has one.</summary>
+        private Connected _connected;
+
+        /// <summary>When the newest connection that was seen was made; those without one were given up for it.</summary>
+        private long _newestSince;
 
         /// <summary>Newer attempts stay beside the one that was answered until then.</summary>
         private long _trialEnds;
@@ -129,7 +131,8 @@ namespace Fastway.Links
             _beside = new Beside(options.Session.AttemptTimeout);
             _delays = new Delays(options.Session.AttemptTimeout, random);
             _confirmation = new Confirmation((long)options.Session.SilentAfter.TotalMilliseconds, random);
-            _nextAttempt = _notBefore = now;
+            _notBefore = now;
+            _delays.BeginAt(now);
         }
 
         public override bool IsLive
@@ -297,7 +300,8 @@ namespace Fastway.Links
             _pauses.Reset();
             _confirmation.Reset();
             _whereabouts.Reset();
-            _nextAttempt = _notBefore = now;
+            _notBefore = now;
+            _delays.BeginAt(now);
         }
 
         /// <summary>The transport is that of an attempt.</summary>
@@ -306,16 +310,16 @@ namespace Fastway.Links
             get { return _transport != null && !_session.IsLive; }
         }
 
-        /// <summary>One of the attempts that are under way has a connection.</summary>
-        private bool HasConnection
+        /// <summary>The newest connection of the attempts that are under way; null if none has one.</summary>
+        private Connected NewestConnection
         {
-            get { return (IsAttempting && _transport.IsOpen) || _beside.HasConnection; }
+            get { return Connected.Newer(IsAttempting ? _connected : null, _beside.NewestConnection); }
         }
 
         /// <summary>Begins one more attempt, beside the transport if there is one.</summary>
         private void BeginAttempt(long now)
         {
-            var transport = _connect(_whereabouts.Next(HasConnection, now));
+            var transport = _connect(_whereabouts.Next(NewestConnection != null, now));
             if (!HasRoom)
             {
                 GiveUpOldest();
@@ -356,6 +360,29 @@ namespace Fastway.Links
             DropTransport();
         }
 
+        /// <summary>
+        /// Gives up the attempts without a connection when one gets the first, or a newer one: whoever connects late would take its
+        /// place at the gateway. But it may have been led to another gateway than the one that has the session.
+        /// </summary>
+        private void GiveUpUnconnected()
+        {
+            var newest = NewestConnection;
+            if (_session.IsLive || newest == null || newest.Since <= _newestSince)
+            {
+                return;
+            }
+            _newestSince = newest.Since;
+            if (!_whereabouts.IsThere(newest.Peer))
+            {
+                return;
+            }
+            _beside.CloseUnless(tried => tried.Connected != null);
+            if (_transport != null && _connected == null)
+            {
+                DropTransport();
+            }
+        }
+
         /// <summary>No attempt is to go on beside the transport, and the delays are the first again.</summary>
         private void GiveUpBeside()
         {
@@ -371,9 +398,10 @@ namespace Fastway.Links
             {
                 return;
             }
+            GiveUpUnconnected();
             if (_transport == null)
             {
-                if (now < _nextAttempt)
+                if (now < _delays.Due(NewestConnection))
                 {
                     return;
                 }
@@ -422,7 +450,7 @@ namespace Fastway.Links
             {
                 FailedBeside(over, now);
             }
-            else if (_transport != null && now >= _delays.Due(HasConnection) && (HasRoom || _wasEstablished))
+            else if (_transport != null && now >= _delays.Due(NewestConnection) && (HasRoom || _wasEstablished))
             {
                 BeginAttempt(now);
             }
@@ -443,7 +471,7 @@ namespace Fastway.Links
         /// the first of them has its connection.</summary>
         private void Replace(long now)
         {
-            if (now >= _delays.Due(false))
+            if (now >= _delays.Due(null))
             {
                 BeginAttempt(now);
             }
@@ -529,7 +557,7 @@ namespace Fastway.Links
             DropTransport();
             _transport = answered.Transport;
             _attemptBegan = answered.Began;
-            _connectedAfter = answered.ConnectedAfter;
+            _connected = answered.Connected;
             _attemptEnds = now + _attemptTimeout;
             _asks = true;
             _session.GoOnBy(answered.Attempt);
@@ -548,7 +576,7 @@ namespace Fastway.Links
             if (attempt != null)
             {
                 var sent = attempt.Hello.Length - (_outputEnd - _outputStart);
-                _beside.Add(new Try(_transport, _attemptBegan, _connectedAfter, attempt, sent, reply));
+                _beside.Add(new Try(_transport, _attemptBegan, _connected, attempt, sent, reply));
                 _transport = null;
             }
         }
@@ -560,9 +588,9 @@ namespace Fastway.Links
             _wasLive = true;
             _notBefore = now;
             _whereabouts.Carries(_transport);
-            _trialEnds = now + Math.Max(LeastTrial, 2 * _connectedAfter);
+            _trialEnds = now + Math.Max(LeastTrial, 2 * _connected.After);
             _beside.CloseUnless(IsNewer);
-            _delays.Learn(now - _attemptBegan);
+            _delays.Learn(_connected.After, now - _connected.Since);
             _delays.Reset();
             _isConfirmed = false;
         }
@@ -574,7 +602,7 @@ namespace Fastway.Links
             _outputStart = 0;
             _outputEnd = hello.Count;
             _asks = true;
-            _connectedAfter = now - _attemptBegan;
+            _connected = new Connected(_transport.Peer, _attemptBegan, now);
             SeeEvents(now);
         }
 
@@ -636,16 +664,14 @@ namespace Fastway.Links
             {
                 _pauses.Reset();
             }
-            if (!_beside.IsEmpty && (wasLate || _refusal == Status.StaleAttempt))
+            // Newer attempts have its place already.
+            var isReplaced = !_beside.IsEmpty && (wasLate || _refusal == Status.StaleAttempt);
+            if (!isReplaced && wasOfUse)
             {
-                // Newer attempts have its place already.
-                _nextAttempt = _delays.Due(_beside.HasConnection);
+                _notBefore = now;
+                _delays.BeginAt(now);
             }
-            else if (wasOfUse)
-            {
-                _nextAttempt = _notBefore = now;
-            }
-            else
+            else if (!isReplaced)
             {
                 if (!IsUnanswered(now))
                 {
@@ -672,8 +698,7 @@ namespace Fastway.Links
             {
                 _delays.Slow();
             }
-            _nextAttempt = Math.Max(now + pause, _notBefore);
-            _delays.BeginAt(_nextAttempt);
+            _delays.BeginAt(Math.Max(now + pause, _notBefore));
         }
 
         /// <summary>
@@ -719,6 +744,7 @@ namespace Fastway.Links
                 _transport = null;
             }
             _confirmation.Forget();
+            _connected = null;
             _asks = _wasLive = _isNew = _isConfirmed = _isLate = false;
             _replyBytes = 0;
             _refusal = NoRefusal;
