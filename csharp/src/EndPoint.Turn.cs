@@ -16,12 +16,12 @@ namespace Fastway
         /// </summary>
         private const long ChallengePatience = 5000;
 
-        /// <summary>Bytes of those that were read ahead that are acknowledged: as many as a gateway lets wait for a client.</summary>
+        /// <summary>Bytes of those that were read ahead that are acknowledged.</summary>
         private const int AcknowledgedAheadBytes = 4 << 20;
 
         /// <summary>
         /// Bytes that are read ahead at most. A gateway keeps less than the difference for a link (--client-send-bytes,
-        /// --server-send-bytes).
+        /// --server-send-bytes), but for the time of --client-slow-grace.
         /// </summary>
         private const int MostAheadBytes = 64 << 20;
 

@@ -102,7 +102,7 @@ impl Turns {
             Purpose::Resume(link) | Purpose::NewestResume(link) => (QueueKind::Resumes, Peer::Session(link)),
         };
         match (self.queues.iter_mut().find(|queue| queue.kind == kind), purpose) {
-            (Some(queue), Purpose::NewestResume(_)) => queue.waiting.push_instead(prefix, peer, turn),
+            (Some(queue), Purpose::NewestResume(_)) => queue.push_instead(prefix, peer, turn),
             (Some(queue), _) => queue.push(prefix, peer, turn),
             (None, _) => {}
         }
@@ -172,11 +172,21 @@ impl Turns {
 
 impl Queue {
     fn push(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
+        self.bound_crowd();
+        self.waiting.push(prefix, peer, turn);
+    }
+
+    fn push_instead(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
+        self.bound_crowd();
+        self.waiting.push_instead(prefix, peer, turn);
+    }
+
+    /// Forgets those who have gone, if so many wait that it is time to look for them.
+    fn bound_crowd(&mut self) {
         if self.waiting.len() >= self.crowd {
             self.waiting.retain(|turn| !turn.is_closed());
             self.crowd = CROWD.max(2 * self.waiting.len());
         }
-        self.waiting.push(prefix, peer, turn);
     }
 }
 
@@ -206,6 +216,13 @@ mod tests {
 
     fn session(id: u32) -> Purpose {
         Purpose::Resume(LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(id as usize), id: LinkId::new(id) })
+    }
+
+    fn newest(id: u32) -> Purpose {
+        match session(id) {
+            Purpose::Resume(link) => Purpose::NewestResume(link),
+            other => other,
+        }
     }
 
     /// Who has had a turn since the last call.
@@ -320,7 +337,10 @@ mod tests {
         let now = Instant::now();
         let mut turns = Turns::new(None, now);
         let mut waiting: Vec<_> = (0..100).map(|_| ("there", turns.wait(prefix(1), OPEN, now))).collect();
-        (0..10_000).for_each(|_| drop(turns.wait(prefix(2), OPEN, now)));
+        for id in 0..10_000 {
+            drop(turns.wait(prefix(2), OPEN, now));
+            drop(turns.wait(prefix(2), newest(id), now));
+        }
         let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
         assert!(left <= 200, "{left}");
         assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);

@@ -311,6 +311,18 @@ fn the_oldest_handshake_makes_room_for_the_newest() {
 }
 
 #[test]
+fn handshakes_that_come_in_one_burst_are_bounded_as_others_are() {
+    let gateway = Gateway::start(&["--max-handshakes", "2"]);
+    // So it accepts several of them before it goes on with any.
+    gateway.pause();
+    let mut links: Vec<Link> = (0..40).map(|_| Link::new(gateway.half_open_server())).collect();
+    gateway.resume();
+    for link in &mut links {
+        link.raw_until_eof();
+    }
+}
+
+#[test]
 fn conn_ids_are_not_handed_out_again_soon() {
     const TOTAL: usize = 65_536;
     const BATCH: usize = 512;

@@ -175,6 +175,22 @@ async fn after_a_black_hole_data_flows_both_ways_within_two_round_trips_of_the_n
     }
 }
 
+/// Attempts beside each other replace each other at the gateway: more of them than are answered would never end.
+#[tokio::test]
+async fn a_network_that_becomes_slow_costs_a_few_attempts_and_not_one_after_the_other() {
+    const ONE_WAY: Duration = Duration::from_millis(600);
+    let mut scene = Scene::set(&[], secure()).await;
+    scene.exchange().await;
+    let connections = scene.network().count();
+    scene.network().always(Faults::default().latency(ToServer, ONE_WAY).latency(ToClient, ONE_WAY));
+    scene.client.reconnect_now();
+    for _ in 0..3 {
+        scene.exchange().await;
+    }
+    let attempts = scene.network().count() - connections;
+    assert!(attempts <= 5, "{attempts} attempts");
+}
+
 #[tokio::test]
 async fn a_half_open_connection_is_noticed_by_the_gateways_silence() {
     for silent in [&[ToServer][..], &[ToClient], &[ToServer, ToClient]] {

@@ -17,10 +17,10 @@ const SERVER: ServerId = ServerId::new(7);
 const INTERRUPTIONS: u64 = 200;
 const TOTAL_BYTES: usize = 100 << 20;
 const BULK_BYTES: usize = 64 << 20;
-/// Below what the gateway lets wait for a client for a while, 48 MiB.
+/// Below what the gateway lets wait for a client for a while, 128 MiB.
 const BURST_BYTES: usize = 40 << 20;
 const MESSAGE_BYTES: usize = 16 << 10;
-/// Below half of what the gateway keeps for a client: 4 MiB, and 1,000 packets.
+/// Below half of what the gateway keeps for a client: 8 MiB, and 1,000 packets.
 const IN_FLIGHT: usize = (3 << 19) / MESSAGE_BYTES;
 
 fn config(mut session: SessionConfig) -> ClientConfig {

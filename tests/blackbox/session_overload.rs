@@ -172,6 +172,22 @@ fn a_resume_that_loses_its_place_is_told_when_to_come_again() {
 }
 
 #[test]
+fn a_resume_whose_place_a_newer_one_has_taken_is_told_so_and_does_not_count_as_replayed() {
+    let gateway = Gateway::with_admin(&ONE_RESUME_A_SECOND);
+    let mut player = Player::secure(&gateway);
+    player.cut(&gateway);
+    let told = refusal(|| {
+        let mut older = player.resume(&gateway);
+        expect_arrival(&gateway, &older);
+        let _newer = player.resume(&gateway);
+        first_answer(&mut older)
+    });
+    assert_eq!(told, [Status::StaleAttempt as u8]);
+    let counted = sessions(&gateway);
+    assert_eq!((&counted["refused"]["stale_attempt"], &counted["resumes"]["refused"]), (&json!(0), &json!(1)));
+}
+
+#[test]
 fn of_many_resumes_that_come_at_once_each_is_answered() {
     let flags = ["--client-link", "secure", "--max-handshakes", "2", "--admin-addr", "127.0.0.1:0"];
     on_every_setup(&flags, |gateway| {

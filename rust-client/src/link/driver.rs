@@ -95,6 +95,7 @@ impl<S: Carrier> Driver<S> {
         self.write(cx)?;
         self.linger(cx)?;
         self.read(cx)?;
+        self.ping_new_transport(cx)?;
         self.finish_shared_close()
     }
 
@@ -160,15 +161,22 @@ impl<S: Carrier> Driver<S> {
         if !self.is_open() {
             return Ok(());
         }
-        if self.stream.has_new_transport() && self.keepalive.is_on() {
-            self.ping();
-        }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
             match tick {
                 Tick::Dead { .. } if self.stream.revive() => self.keepalive.heard(),
                 Tick::Dead { silent_for } => return Err(LinkEnd::Silent { silent_for }),
                 Tick::Ping => self.ping(),
             }
+        }
+        Ok(())
+    }
+
+    /// Pings by a transport that the stream has got in this turn. On an idle link nothing else wakes the task before the next
+    /// look at the gateway, which is too late to confirm the transport.
+    fn ping_new_transport(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
+        if self.is_open() && self.stream.has_new_transport() && self.keepalive.is_on() {
+            self.ping();
+            return self.write(cx);
         }
         Ok(())
     }
@@ -363,7 +371,7 @@ mod tests {
     use super::super::Plain;
     use super::*;
     use crate::ClientConfig;
-    use fastway_wire::encode_data;
+    use fastway_wire::{Command, encode_data};
     use std::sync::atomic::AtomicUsize;
     use std::task::{Wake, Waker};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex};
@@ -406,6 +414,49 @@ mod tests {
         // Whoever looked before the link was closed may still queue something.
         link.ping();
         assert!(driver.as_mut().poll(cx).is_pending(), "the write has ended the link");
+    }
+
+    /// A stream on which nothing comes but a new transport, when it is read.
+    #[derive(Default)]
+    struct Renewed {
+        written: Vec<u8>,
+        is_new: bool,
+    }
+
+    impl Carrier for Renewed {
+        fn has_new_transport(&mut self) -> bool {
+            std::mem::take(&mut self.is_new)
+        }
+    }
+
+    impl AsyncRead for Renewed {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            self.is_new = true;
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Renewed {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.written.extend(buf);
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_transport_is_pinged_in_the_turn_in_which_it_came() {
+        let link = Arc::new(Link::new(ClientConfig::default().link));
+        let mut driver = pin!(Driver::new(Renewed::default(), Arc::clone(&link), None));
+        assert!(driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(driver.stream.written, Command::Ping.encode().to_vec());
     }
 
     #[derive(Default)]

@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that are acknowledged though nobody has read them yet.
 const ACKNOWLEDGED_BYTES: usize = 4 << 20;
-/// Bytes at most. A gateway keeps less than the difference for a link (`--client-send-bytes`, `--server-send-bytes`).
+/// Bytes at most. A gateway keeps less than the difference for a link (`--client-send-bytes`, `--server-send-bytes`), but for the
+/// time of `--client-slow-grace`.
 const MOST_BYTES: usize = 64 << 20;
 /// Bytes that one read takes.
 const READ_BYTES: usize = 16 << 10;

@@ -27,7 +27,7 @@ use crate::{ConnectError, ConnectStep};
 const MOST: usize = 3;
 /// Where connecting took longer than the last delay, the next attempt waits for so many times as long behind it.
 const CONNECTS_AGAIN: u32 = 2;
-/// Least time for which attempts stay beside one that was answered; else two round trips, as connecting takes one.
+/// Least time for which attempts stay beside one that was answered; else two round trips, as connecting and the reply take one.
 const LEAST_TRIAL: Duration = Duration::from_millis(50);
 /// Before an attempt was answered there is none beside it.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -206,9 +206,11 @@ impl Attempts {
     fn learn(&mut self, attempted: &Attempted) {
         if let (Outcome::Carries, Some(Connection { peer, since, after })) = (&attempted.outcome, attempted.connection)
         {
+            let reply = since.elapsed();
             self.gateway = Some(peer);
-            self.times.learn(after, since.elapsed());
-            self.trial_ends = Instant::now() + LEAST_TRIAL.max(after.saturating_mul(2));
+            self.times.learn(after, reply);
+            // A proxy nearby connects at once, whatever the way behind it takes.
+            self.trial_ends = Instant::now() + LEAST_TRIAL.max(after.max(reply).saturating_mul(2));
         }
     }
 

@@ -44,8 +44,8 @@ pub struct SessionConfig {
     pub attempt_timeout: Duration,
     /// A transport on which the gateway is silent for so long is replaced. A gateway that says nothing is pinged within that
     /// time, if `ping_interval` is set at all, so a black hole is noticed within one and a half times as long. A new transport
-    /// has less time: it is pinged at once, and replaced after 0.5 to 0.75 s if it is not confirmed (longer where attempts take
-    /// long, and after each in a row). It takes the place of `dead_after_intervals`. Default 5 s.
+    /// has less time: it is pinged at once, and replaced after 0.5 to 0.75 s if it is not confirmed and nothing has come by it
+    /// (longer where attempts take long, and after each in a row). It takes the place of `dead_after_intervals`. Default 5 s.
     pub silent_after: Duration,
     /// Bytes that are kept to be sent again. In a secure session they are those that the gateway has not acknowledged;
     /// at the bound the link is held up. A legacy session knows no acknowledgements: it always keeps its last bytes, and

@@ -183,7 +183,7 @@ impl Carrier for SessionLink {
     fn revive(&mut self) -> bool {
         if self.shared.live_for().is_some_and(|lived| lived >= self.silent_after) {
             tracing::debug!("the gateway is silent, so the session asks for another transport");
-            self.shared.reconnect_now();
+            self.shared.silent.notify_one();
         }
         true
     }
@@ -215,7 +215,12 @@ impl AsyncRead for SessionLink {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { ahead, stream, shared, .. } = &mut *self;
         shared.set_listening(true);
-        ahead.poll_read(stream, cx, to)
+        let filled = to.filled().len();
+        let polled = ahead.poll_read(stream, cx, to);
+        if to.filled().len() > filled {
+            shared.set_heard();
+        }
+        polled
     }
 }
 

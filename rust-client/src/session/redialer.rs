@@ -37,8 +37,10 @@ pub(super) struct Redialer {
 enum Need {
     /// There is none.
     Lost,
-    /// Somebody thinks that the present one is of no use.
+    /// The application thinks that the present one is of no use.
     Asked,
+    /// The gateway has been silent on the present one for too long.
+    Silent,
     /// The gateway has not confirmed the present one in time.
     Unconfirmed(TransportId),
 }
@@ -70,10 +72,16 @@ impl Redialer {
         {
             self.shared.resumed();
             if let Some(live) = self.supplier.live_transport() {
-                let delays = self.attempts.delays(self.attempt_timeout);
-                self.confirmation.expect(live, delays.connected());
+                self.expect_confirmation(live);
             }
         }
+    }
+
+    fn expect_confirmation(&mut self, live: TransportId) {
+        let delays = self.attempts.delays(self.attempt_timeout);
+        self.confirmation.expect(live, delays.connected());
+        // That was until now.
+        self.shared.take_heard();
     }
 
     async fn needed(&mut self) -> Result<Need, Over> {
@@ -85,9 +93,14 @@ impl Redialer {
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
+                () = self.shared.silent.notified() => return Ok(Need::Silent),
                 live = self.confirmation.late() => {
                     if !self.supplier.is_confirmed(live) && self.shared.is_listening() {
-                        return Ok(Need::Unconfirmed(live));
+                        if !self.shared.take_heard() {
+                            return Ok(Need::Unconfirmed(live));
+                        }
+                        // What confirms it stands behind all that has waited for this link.
+                        self.expect_confirmation(live);
                     }
                 }
                 _ = timeout_at(self.attempts.trial_ends(), self.attempts.next(None)), if !self.attempts.is_empty() => {}
@@ -101,7 +114,10 @@ impl Redialer {
         loop {
             tokio::select! {
                 next = self.attempts.next(Some(way.due)) => match next {
-                    Next::Due if self.is_back(&way) => return Ok(()),
+                    Next::Due if self.is_back(&way) => {
+                        self.is_carried(&way);
+                        return Ok(());
+                    }
                     Next::Due => self.attempt(&mut way),
                     Next::Over(attempted) => {
                         if self.has_brought_back(&attempted, &mut way)? {
@@ -117,6 +133,7 @@ impl Redialer {
                     self.interrupted();
                 }
                 () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
+                () = self.shared.silent.notified() => way = self.set_out(Need::Silent),
             }
         }
     }
@@ -125,11 +142,7 @@ impl Redialer {
     fn has_brought_back(&mut self, attempted: &Attempted, way: &mut Way) -> Result<bool, Over> {
         match attempted.outcome {
             Outcome::Carries | Outcome::NotNeeded if self.is_back(way) => {
-                // Where another transport was to take the place of an older one, that was given up for this one, unless the
-                // gateway has confirmed it meanwhile.
-                if !self.goes_on_by_the_older(way) {
-                    self.interrupted();
-                }
+                self.is_carried(way);
                 return Ok(true);
             }
             // The one that carried the session meanwhile is lost as well.
@@ -154,8 +167,13 @@ impl Redialer {
         }
     }
 
-    fn goes_on_by_the_older(&self, way: &Way) -> bool {
-        matches!(way.instead_of, InsteadOf::Unconfirmed(older) if self.supplier.live_transport() == Some(older))
+    /// A transport carries the session. Where it was to take the place of an older one, that was given up for it, unless it is
+    /// the older one, which the gateway has confirmed meanwhile.
+    fn is_carried(&mut self, way: &Way) {
+        let live = self.supplier.live_transport();
+        if !matches!(way.instead_of, InsteadOf::Unconfirmed(older) if live == Some(older)) {
+            self.interrupted();
+        }
     }
 
     fn set_out(&mut self, need: Need) -> Way {
@@ -166,18 +184,32 @@ impl Redialer {
                 (self.pauses.next(), InsteadOf::Nothing)
             }
             Need::Asked => {
-                // What they come to says nothing of the network as it is now.
-                self.attempts.give_up_all();
                 self.pauses.reset();
                 self.confirmation.reset();
-                let live = self.supplier.live_transport();
-                (Duration::ZERO, live.map_or(InsteadOf::Nothing, InsteadOf::Transport))
+                (Duration::ZERO, self.give_up_present())
+            }
+            // This is no reason to ask more often a gateway that has no time to confirm transports.
+            Need::Silent => {
+                self.begin_anew_if_confirmed();
+                (Duration::ZERO, self.give_up_present())
             }
             Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
-        let delays = self.attempts.delays(self.attempt_timeout);
-        let due = Due::At(now + pause);
+        let mut delays = self.attempts.delays(self.attempt_timeout);
+        let due = match need {
+            // One that is newer than the lost one may have taken its place at the gateway. Another one would take that place
+            // again, just before the answer comes, and so on without an end where the way is long.
+            Need::Lost if !self.attempts.is_empty() => delays.next_due(),
+            _ => Due::At(now + pause),
+        };
         Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
+    }
+
+    /// What is under way and what is in use are to be replaced.
+    fn give_up_present(&mut self) -> InsteadOf {
+        // What attempts come to says nothing of the network as it is now.
+        self.attempts.give_up_all();
+        self.supplier.live_transport().map_or(InsteadOf::Nothing, InsteadOf::Transport)
     }
 
     /// Goes to the address where the session is, or to the name.
@@ -238,10 +270,15 @@ impl Redialer {
         self.attempts.gateway().is_some_and(|gateway| peer.is_some_and(|peer| peer != gateway))
     }
 
-    /// The transport is gone. If the gateway had confirmed it, nothing says that the next one fails, too.
+    /// The transport is gone.
     fn interrupted(&mut self) {
         let Some(lived) = self.shared.interrupted() else { return };
         self.pauses.after_link(lived);
+        self.begin_anew_if_confirmed();
+    }
+
+    /// If the gateway has confirmed the last transport, nothing says that the next one fails.
+    fn begin_anew_if_confirmed(&mut self) {
         let last = self.confirmation.transport();
         if last.is_some_and(|last| self.supplier.is_confirmed(last)) {
             self.confirmation.reset();
@@ -301,6 +338,37 @@ mod tests {
         confirm(&mut transport, &redialer.supplier, live).await;
         redialer.interrupted();
         assert!(redialer.pauses.next() <= Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_is_silent_gets_no_less_time_to_confirm_the_next_transport() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, mut transport, _stream) = redialer(addr, &gateway).await;
+        let live = redialer.supplier.live_transport().unwrap();
+        let short = Duration::from_millis(10);
+        (0..6).for_each(|_| redialer.confirmation.expect(live, short));
+        redialer.set_out(Need::Silent);
+        let before = Instant::now();
+        redialer.confirmation.expect(live, short);
+        redialer.confirmation.late().await;
+        assert!(before.elapsed() >= 64 * short);
+
+        confirm(&mut transport, &redialer.supplier, live).await;
+        redialer.set_out(Need::Silent);
+        assert_eq!(redialer.confirmation.transport(), None);
+    }
+
+    #[tokio::test]
+    async fn a_transport_on_which_the_gateway_sends_has_more_time_to_be_confirmed() {
+        let (gateway, addr) = port().await;
+        let (mut redialer, _transport, _stream) = redialer(addr, &gateway).await;
+        let live = redialer.supplier.live_transport().unwrap();
+        redialer.confirmation.expect(live, Duration::from_millis(1));
+        redialer.shared.set_heard();
+        let least = redialer.attempts.delays(redialer.attempt_timeout).connected();
+        let before = Instant::now();
+        assert!(matches!(redialer.needed().await, Ok(Need::Unconfirmed(unconfirmed)) if unconfirmed == live));
+        assert!(before.elapsed() >= least);
     }
 
     #[tokio::test]

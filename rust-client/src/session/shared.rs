@@ -76,10 +76,14 @@ impl SessionEvents {
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Somebody wants a new transport, whatever the present one looks like.
+    /// The application wants a new transport, whatever the present one looks like.
     pub(super) asked: Notify,
+    /// The link wants one, since the gateway is silent on the present one.
+    pub(super) silent: Notify,
     /// Whether the link was read when it had its last turn. Of one that was not, nothing says that the gateway is silent.
     is_listening: AtomicBool,
+    /// Whether the gateway has sent something since this was asked last.
+    has_heard: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -97,7 +101,13 @@ impl Shared {
     pub(super) fn new() -> Self {
         let events = Some(broadcast::Sender::new(EVENTS));
         let state = State { events, since: Instant::now(), is_live: true, interruptions: 0, resumes: 0 };
-        Self { state: Mutex::new(state), asked: Notify::new(), is_listening: AtomicBool::new(true) }
+        Self {
+            state: Mutex::new(state),
+            asked: Notify::new(),
+            silent: Notify::new(),
+            is_listening: AtomicBool::new(true),
+            has_heard: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn reconnect_now(&self) {
@@ -128,6 +138,16 @@ impl Shared {
     /// Whether the link is read.
     pub(super) fn is_listening(&self) -> bool {
         self.is_listening.load(Ordering::Relaxed)
+    }
+
+    /// The gateway has sent something.
+    pub(super) fn set_heard(&self) {
+        self.has_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has, since this was asked last.
+    pub(super) fn take_heard(&self) -> bool {
+        self.has_heard.swap(false, Ordering::Relaxed)
     }
 
     /// The transport is lost; gives how long it had lived, the first time.

@@ -37,7 +37,11 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
     match side {
         Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit),
         Side::Server => {
-            let task = async move |handshake: &Handshake, no_turn| {
+            let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
+                // It may have lost its place before it began.
+                if let Ok(no_turn) = no_turn.try_recv() {
+                    return Err(no_turn.into());
+                }
                 // There is nothing to tell a peer that does not answer in time: the task is ended.
                 drop(no_turn);
                 admit_plain_server(handshake, accepted).await

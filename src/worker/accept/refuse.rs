@@ -87,12 +87,18 @@ impl Core {
             return no_turn.into();
         }
 
-        let (status, answer) = match (no_turn, request) {
-            (NoTurn::Replaced, Request::Resume(resume)) => (Status::StaleAttempt, resume.refusal(Status::StaleAttempt)),
-            _ => (Status::Overloaded, overloaded(request, self.next_retry_time(side, request))),
+        let answer = match (no_turn, request) {
+            (NoTurn::Replaced, Request::Resume(resume)) => {
+                // Its own player has overtaken it. Counted by its status it would look like a replay.
+                self.stats.sessions.resume_ended(ResumeEnd::Refused);
+                resume.refusal(Status::StaleAttempt)
+            }
+            _ => {
+                self.count_refusal(request, Status::Overloaded);
+                overloaded(request, self.next_retry_time(side, request))
+            }
         };
         let _it_may_be_gone = SockRef::from(stream).send(&answer);
-        self.count_refusal(request, status);
         no_turn.into()
     }
 
