@@ -78,8 +78,9 @@ namespace Fastway.Links
             _hasReplied = true;
         }
 
-        /// <summary>An attempt has begun to which others may be beside.</summary>
-        public void Begin(long now)
+        /// <summary>The next attempt begins beside those that are under way, after a delay from now on: one has just begun, or one
+        /// was lost that others may have replaced.</summary>
+        public void BeginBeside(long now)
         {
             if (_unconnected == null)
             {

@@ -27,7 +27,7 @@ namespace Fastway.Links
         private const int FailuresBelieved = 4;
 
         /// <summary>Milliseconds at least for which newer attempts stay beside one that was answered; else two round trips, as
-        /// connecting takes one.</summary>
+        /// connecting and the reply take one.</summary>
         private const long LeastTrial = 50;
 
         /// <summary>Attempts at a time.</summary>
@@ -334,7 +334,7 @@ namespace Fastway.Links
             {
                 _beside.Add(new Try(transport, now));
             }
-            _delays.Begin(now);
+            _delays.BeginBeside(now);
         }
 
         /// <summary>There may be one more attempt.</summary>
@@ -588,9 +588,11 @@ namespace Fastway.Links
             _wasLive = true;
             _notBefore = now;
             _whereabouts.Carries(_transport);
-            _trialEnds = now + Math.Max(LeastTrial, 2 * _connected.After);
+            var reply = now - _connected.Since;
+            // A proxy nearby connects at once, whatever the way behind it takes.
+            _trialEnds = now + Math.Max(LeastTrial, 2 * Math.Max(_connected.After, reply));
             _beside.CloseUnless(IsNewer);
-            _delays.Learn(_connected.After, now - _connected.Since);
+            _delays.Learn(_connected.After, reply);
             _delays.Reset();
             _isConfirmed = false;
         }
@@ -666,7 +668,13 @@ namespace Fastway.Links
             }
             // Newer attempts have its place already.
             var isReplaced = !_beside.IsEmpty && (wasLate || _refusal == Status.StaleAttempt);
-            if (!isReplaced && wasOfUse)
+            if (!isReplaced && _wasLive && !_beside.IsEmpty)
+            {
+                // One of them may have taken its place at the gateway. Another one would take that place again, just before the
+                // answer comes, and so on without an end where the way is long.
+                _delays.BeginBeside(now);
+            }
+            else if (!isReplaced && wasOfUse)
             {
                 _notBefore = now;
                 _delays.BeginAt(now);

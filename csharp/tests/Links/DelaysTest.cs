@@ -33,12 +33,12 @@ namespace Fastway.Tests.Links
                 Assert.AreEqual(connected, delays.LeastConnected);
                 for (var growth = 1; growth <= 4; growth *= 2)
                 {
-                    delays.Begin(Begun);
+                    delays.BeginBeside(Begun);
                     Assert.That(delays.Due(null) - Begun, Is.InRange(growth * unconnected / 2, growth * unconnected));
                     Assert.That(delays.Due(AtOnce) - Begun, Is.InRange(growth * connected, growth * connected * 3 / 2));
                 }
                 delays.Reset();
-                delays.Begin(Begun);
+                delays.BeginBeside(Begun);
                 Assert.That(delays.Due(null) - Begun, Is.InRange(unconnected / 2, unconnected));
                 Assert.That(delays.Due(AtOnce) - Begun, Is.InRange(connected, connected * 3 / 2));
             }
@@ -53,7 +53,7 @@ namespace Fastway.Tests.Links
             int began, int connected, int least, int most)
         {
             var delays = new Delays(Longest, new Random(1));
-            delays.Begin(Begun);
+            delays.BeginBeside(Begun);
             var due = delays.Due(new Connected(null, Begun + began, Begun + connected));
             Assert.That(due - Begun, Is.InRange(least, most));
         }
@@ -65,7 +65,7 @@ namespace Fastway.Tests.Links
             delays.Learn(1000, 1000);
             for (var attempt = 1; attempt <= 5; attempt++)
             {
-                delays.Begin(Begun);
+                delays.BeginBeside(Begun);
                 Assert.That(delays.Due(null) - Begun, Is.InRange(400, 800));
                 Assert.That(delays.Due(AtOnce) - Begun, Is.InRange(800, 1200));
             }

@@ -957,17 +957,49 @@ namespace Fastway.Tests.Links
             Assert.IsFalse(newest.HasEnded);
         }
 
+        [Test]
+        public void A_newer_attempt_is_waited_for_when_the_answered_one_is_lost()
+        {
+            Open(NeverInTime());
+            Exchange();
+            var older = ResumeByTwo(() => ScriptedTransport.To(_acceptor));
+            var newer = _made.Last();
+            var made = _made.Count;
+            older.IsHeld = false;
+            Run(2);
+            Assert.IsTrue(older.HasEnded, "the gateway has closed it");
+            Run(498);
+            Assert.AreEqual(made, _made.Count, "another one would take the place of the newer one");
+            newer.IsHeld = false;
+            Step();
+            Exchange();
+            Assert.AreEqual(made, _made.Count);
+            Assert.IsFalse(newer.HasEnded);
+        }
+
+        [Test]
+        public void Another_attempt_is_made_beside_a_newer_one_that_stays_unanswered_after_the_answered_one_is_lost()
+        {
+            Open(NeverInTime());
+            Exchange();
+            ResumeByTwo(() => ScriptedTransport.To(_acceptor)).IsHeld = false;
+            Step();
+            _listens = () => ScriptedTransport.To(_acceptor);
+            RunToTheNextAttempt();
+            Exchange();
+        }
+
         [TestCase(true)]
         [TestCase(false)]
         public void A_newer_attempt_stays_until_two_round_trips_later_or_the_first_acknowledgement(bool isAcknowledged)
         {
             Open(NeverInTime());
             Exchange();
-            var isFirst = true;
+            long? asked = null;
             var older = ResumeByTwo(() =>
             {
-                var made = isFirst ? ScriptedTransport.To(_acceptor) : ScriptedTransport.Waiting();
-                isFirst = false;
+                var made = asked == null ? ScriptedTransport.To(_acceptor) : ScriptedTransport.Waiting();
+                asked = asked ?? _now;
                 return made;
             });
             var newer = _made.Last();
@@ -982,7 +1014,8 @@ namespace Fastway.Tests.Links
             }
             else
             {
-                Run(49);
+                // It was connected at once, as by a proxy nearby.
+                Run(2 * (int)(_now - asked.Value) - 1);
                 Assert.IsFalse(newer.HasEnded);
                 Run(1);
             }
