@@ -180,6 +180,10 @@ namespace Fastway
                 _liveSince = now;
             }
             _wasLive = _link.IsLive;
+            if (_link.TakeNewTransport())
+            {
+                AskForConfirmation(now);
+            }
             if (_isAsking)
             {
                 return;
@@ -191,6 +195,17 @@ namespace Fastway
             else if (isPinged && _keepAlive.IsPingDue(now))
             {
                 _mux.Ping();
+            }
+        }
+
+        /// <summary>A network can fall silent as soon as a session is resumed. A server's first word is not a ping.</summary>
+        private void AskForConfirmation(long now)
+        {
+            _keepAlive.Start(now);
+            if (_keepAlive.IsOn && !_mux.AwaitsChallenge)
+            {
+                _mux.Ping();
+                _link.ExpectConfirmation(now);
             }
         }
 

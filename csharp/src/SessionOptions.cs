@@ -29,8 +29,9 @@ namespace Fastway
 
         /// <summary>
         /// The pause behind the first attempt to come back, which is made at once. Each of the next is about twice as long,
-        /// and all are jittered: players who lost a router together do not go on coming in the same moment. An attempt that
-        /// has led to something forgets the pauses. Default 50 ms.
+        /// and all are jittered: players who lost a router together do not go on coming in the same moment. They begin with
+        /// this one again after a way to the gateway that the gateway has confirmed by an acknowledgement, or that has outlived the
+        /// longest pause. Default 50 ms.
         /// </summary>
         public TimeSpan FirstPause { get; set; }
 
@@ -43,17 +44,21 @@ namespace Fastway
 
         /// <summary>
         /// Bounds one attempt: the look-up, the connection and the answer. One that nothing answers gets another one beside it
-        /// long before: without a TCP connection after half a second to a second, with one after 1 to 1.5 s (longer
-        /// where attempts take long). The next comes after twice as long; the first that is answered wins. They go to the
-        /// address of the gateway that has the session, and to the name, which may lead to another gateway, only where that
-        /// address gives no TCP connection. Default 3 s.
+        /// long before: without a TCP connection after half a second to a second, with one after 1 to 1.5 s, or 0.5 to 0.75 s
+        /// where the gateway has replied before (longer where connecting and replies take long). The next comes after twice as
+        /// long; three are under way at most, of which a further one to come back takes the place of the oldest. The first that
+        /// gets a TCP connection has those without one given up; the first that is answered wins. They go to the address of the
+        /// gateway that has the session, and to the name, which may lead to another gateway, only where that address gives no TCP
+        /// connection. Default 3 s.
         /// </summary>
         public TimeSpan AttemptTimeout { get; set; }
 
         /// <summary>
-        /// A way to the gateway on which it is silent for so long is given up, and another one sought. The link is pinged at
-        /// least so often, so a black hole is noticed within twice this time. It takes the place of
-        /// <see cref="EndPointOptions.DeadAfterIntervals"/>. Default 5 s.
+        /// A way to the gateway on which it is silent for so long is given up, and another one sought. A gateway that says nothing
+        /// is pinged within that time, if <see cref="EndPointOptions.PingInterval"/> is set at all, so a black hole is noticed
+        /// within one and a half times as long. A new way has less time: the gateway is pinged at once, and another one sought
+        /// after 0.5 to 0.75 s if it does not confirm it (longer where replies take long, and after each in a row). It takes the
+        /// place of <see cref="EndPointOptions.DeadAfterIntervals"/>. Default 5 s.
         /// </summary>
         public TimeSpan SilentAfter { get; set; }
 

@@ -62,6 +62,18 @@ namespace Fastway.Links
             return LinkChange.None;
         }
 
+        /// <summary>Whether the stream goes on by another transport than when this was asked last. The gateway's answer to a
+        /// ping shows that it does, too.</summary>
+        public virtual bool TakeNewTransport()
+        {
+            return false;
+        }
+
+        /// <summary>The new transport was given a ping, so the gateway can be expected to show soon that it goes on by it.</summary>
+        public virtual void ExpectConfirmation(long now)
+        {
+        }
+
         /// <summary>The gateway does not answer.</summary>
         public abstract void Silent(long now);
 

@@ -27,8 +27,11 @@ namespace Fastway.Links
         private const int FailuresBelieved = 4;
 
         /// <summary>Milliseconds at least for which newer attempts stay beside one that was answered; else two round trips, as
-        /// connecting takes one.</summary>
+        /// connecting and the reply take one.</summary>
         private const long LeastTrial = 50;
+
+        /// <summary>Attempts at a time.</summary>
+        private const int MostAttempts = 3;
 
         private const int NoRefusal = -1;
 
@@ -48,6 +51,8 @@ namespace Fastway.Links
         private readonly long _longestPause;
         private readonly long _attemptTimeout;
         private readonly Beside _beside;
+        private readonly Delays _delays;
+        private readonly Confirmation _confirmation;
         private readonly Queue<LinkChange> _changes = new Queue<LinkChange>();
         private readonly byte[] _output = new byte[Session.MinSendBytes];
         private int _outputStart;
@@ -63,21 +68,20 @@ namespace Fastway.Links
 
         private long _attemptBegan;
         private long _attemptEnds;
-        private long _nextAttempt;
 
         /// <summary>The gateway has refused an attempt, and is not to be asked before.</summary>
         private long _notBefore;
 
-        /// <summary>Milliseconds that connecting the transport took.</summary>
-        private long _connectedAfter;
+        /// <summary>The connection of the transport; null until it has one.</summary>
+        private Connected _connected;
+
+        /// <summary>When the newest connection that was seen was made; those without one were given up for it.</summary>
+        private long _newestSince;
 
         /// <summary>Newer attempts stay beside the one that was answered until then.</summary>
         private long _trialEnds;
 
         private long _liveSince;
-
-        /// <summary>What had got through when the last transport was lost.</summary>
-        private ulong _progress;
 
         private bool _wasEstablished;
 
@@ -87,6 +91,15 @@ namespace Fastway.Links
 
         /// <summary>The transport carries, or carried, the session.</summary>
         private bool _wasLive;
+
+        /// <summary>Nobody was told yet that the transport carries the session, since another one did before.</summary>
+        private bool _isNew;
+
+        /// <summary>The gateway goes on by the transport, too.</summary>
+        private bool _isConfirmed;
+
+        /// <summary>The gateway had its time to confirm the transport, and attempts are under way to replace it.</summary>
+        private bool _isLate;
 
         private Fault _fault;
 
@@ -115,8 +128,11 @@ namespace Fastway.Links
             _refusalPauses = new Pauses(RefusalPause, RefusalPause, random);
             _longestPause = (long)options.Session.LongestPause.TotalMilliseconds;
             _attemptTimeout = (long)options.Session.AttemptTimeout.TotalMilliseconds;
-            _beside = new Beside(NewTransport, options.Session.AttemptTimeout, random);
-            _nextAttempt = _notBefore = now;
+            _beside = new Beside(options.Session.AttemptTimeout);
+            _delays = new Delays(options.Session.AttemptTimeout, random);
+            _confirmation = new Confirmation((long)options.Session.SilentAfter.TotalMilliseconds, random);
+            _notBefore = now;
+            _delays.BeginAt(now);
         }
 
         public override bool IsLive
@@ -156,6 +172,7 @@ namespace Fastway.Links
                 if (count == 0)
                 {
                     LoseIfEnded(now);
+                    SeeIfLate(now);
                     break;
                 }
                 _replyBytes += _wasEstablished ? 0 : count;
@@ -201,6 +218,21 @@ namespace Fastway.Links
         public override LinkChange TakeChange()
         {
             return _changes.Count == 0 ? LinkChange.None : _changes.Dequeue();
+        }
+
+        public override bool TakeNewTransport()
+        {
+            var isNew = _isNew;
+            _isNew = false;
+            return isNew;
+        }
+
+        public override void ExpectConfirmation(long now)
+        {
+            if (_session.IsLive && !_isConfirmed)
+            {
+                _confirmation.Expect(_delays.LeastConnected, now);
+            }
         }
 
         /// <summary>A transport that swallows what is sent is given up.</summary>
@@ -263,18 +295,100 @@ namespace Fastway.Links
         /// <summary>Drops what may be a way to the gateway, and looks for another one at once.</summary>
         private void ComeBack(long now)
         {
-            _beside.Close();
-            _beside.Reset();
+            GiveUpBeside();
             Lose(now);
             _pauses.Reset();
+            _confirmation.Reset();
             _whereabouts.Reset();
-            _nextAttempt = _notBefore = now;
+            _notBefore = now;
+            _delays.BeginAt(now);
         }
 
-        private Transport NewTransport(long now)
+        /// <summary>The transport is that of an attempt.</summary>
+        private bool IsAttempting
         {
-            var hasConnection = (_transport != null && _transport.IsOpen) || _beside.HasConnection;
-            return _connect(_whereabouts.Next(hasConnection, now));
+            get { return _transport != null && !_session.IsLive; }
+        }
+
+        /// <summary>The newest connection of the attempts that are under way; null if none has one.</summary>
+        private Connected NewestConnection
+        {
+            get { return Connected.Newer(IsAttempting ? _connected : null, _beside.NewestConnection); }
+        }
+
+        /// <summary>Begins one more attempt, beside the transport if there is one.</summary>
+        private void BeginAttempt(long now)
+        {
+            var transport = _connect(_whereabouts.Next(NewestConnection != null, now));
+            if (!HasRoom)
+            {
+                GiveUpOldest();
+            }
+            if (_transport == null)
+            {
+                _transport = transport;
+                _attemptBegan = now;
+                _attemptEnds = now + _attemptTimeout;
+            }
+            else
+            {
+                _beside.Add(new Try(transport, now));
+            }
+            _delays.BeginBeside(now);
+        }
+
+        /// <summary>There may be one more attempt.</summary>
+        private bool HasRoom
+        {
+            get { return _beside.Count + (IsAttempting ? 1 : 0) < MostAttempts; }
+        }
+
+        /// <summary>The newest resume has the place of the oldest at the gateway, too.</summary>
+        private void GiveUpOldest()
+        {
+            if (!IsAttempting || !_beside.AreNewerThan(_attemptBegan))
+            {
+                _beside.CloseOldest();
+                return;
+            }
+            byte[] reply = null;
+            var attempt = _asks ? _session.LeaveAttempt(out reply) : null;
+            if (attempt != null)
+            {
+                attempt.Forget();
+            }
+            DropTransport();
+        }
+
+        /// <summary>
+        /// Gives up the attempts without a connection when one gets the first, or a newer one: whoever connects late would take its
+        /// place at the gateway. But it may have been led to another gateway than the one that has the session.
+        /// </summary>
+        private void GiveUpUnconnected()
+        {
+            var newest = NewestConnection;
+            if (_session.IsLive || newest == null || newest.Since <= _newestSince)
+            {
+                return;
+            }
+            _newestSince = newest.Since;
+            if (!_whereabouts.IsThere(newest.Peer))
+            {
+                return;
+            }
+            _beside.CloseUnless(tried => tried.Connected != null);
+            if (_transport != null && _connected == null)
+            {
+                DropTransport();
+            }
+        }
+
+        /// <summary>No attempt is to go on beside the transport, and the delays are the first again.</summary>
+        private void GiveUpBeside()
+        {
+            _beside.Close();
+            _delays.Reset();
+            _isLate = false;
         }
 
         private void KeepConnected(long now)
@@ -284,16 +398,14 @@ namespace Fastway.Links
             {
                 return;
             }
+            GiveUpUnconnected();
             if (_transport == null)
             {
-                if (now < _nextAttempt)
+                if (now < _delays.Due(NewestConnection))
                 {
                     return;
                 }
-                _transport = NewTransport(now);
-                _attemptBegan = now;
-                _attemptEnds = now + _attemptTimeout;
-                _beside.Begin(now);
+                BeginAttempt(now);
             }
             _transport.Step(now);
             if (_transport.Error != null)
@@ -318,6 +430,11 @@ namespace Fastway.Links
                 _beside.Close();
                 return;
             }
+            if (_isLate)
+            {
+                Replace(now);
+                return;
+            }
             if (_session.IsLive)
             {
                 TryNewer(now);
@@ -333,10 +450,51 @@ namespace Fastway.Links
             {
                 FailedBeside(over, now);
             }
-            else if (_transport != null)
+            else if (_transport != null && now >= _delays.Due(NewestConnection) && (HasRoom || _wasEstablished))
             {
-                _beside.BeginIfDue(_transport.IsOpen, now);
+                BeginAttempt(now);
             }
+        }
+
+        /// <summary>All that has come was read. Another transport is needed if the gateway has not confirmed this one in time.</summary>
+        private void SeeIfLate(long now)
+        {
+            if (_confirmation.IsLate(now))
+            {
+                GiveUpBeside();
+                _delays.BeginAt(now);
+                _isLate = true;
+            }
+        }
+
+        /// <summary>Sees to the attempts that are to replace a transport which the gateway does not confirm. That one goes on until
+        /// the first of them has its connection.</summary>
+        private void Replace(long now)
+        {
+            if (now >= _delays.Due(null))
+            {
+                BeginAttempt(now);
+            }
+            var over = _beside.Connect(now);
+            if (over != null && over.Transport.IsOpen)
+            {
+                GoOnTrying(over, now);
+            }
+            else if (over != null)
+            {
+                FailedBeside(over, now);
+            }
+        }
+
+        /// <summary>The transport is given up for an attempt that has its connection, beside which the others go on.</summary>
+        private void GoOnTrying(Try connected, long now)
+        {
+            _session.TransportLost(now);
+            SeeEvents(now);
+            DropTransport();
+            _transport = connected.Transport;
+            _attemptBegan = connected.Began;
+            _attemptEnds = connected.Began + _attemptTimeout;
         }
 
         /// <summary>Sees to attempts that are newer than the one that was answered: the gateway may have gone on by one of them,
@@ -379,10 +537,16 @@ namespace Fastway.Links
                 SeeEvents(now);
                 if (_refusal != NoRefusal && _refusal != Status.StaleAttempt)
                 {
+                    _delays.Reset();
                     PauseAfter(failed.Transport, IsRefusedForGood, now);
                 }
                 _refusal = NoRefusal;
                 _retryAfter = 0;
+            }
+            else if (failed.HasEnded)
+            {
+                _delays.Reset();
+                PauseAfter(failed.Transport, false, now);
             }
             failed.Close();
         }
@@ -393,7 +557,7 @@ namespace Fastway.Links
             DropTransport();
             _transport = answered.Transport;
             _attemptBegan = answered.Began;
-            _connectedAfter = answered.ConnectedAfter;
+            _connected = answered.Connected;
             _attemptEnds = now + _attemptTimeout;
             _asks = true;
             _session.GoOnBy(answered.Attempt);
@@ -412,7 +576,7 @@ namespace Fastway.Links
             if (attempt != null)
             {
                 var sent = attempt.Hello.Length - (_outputEnd - _outputStart);
-                _beside.Add(new Try(_transport, _attemptBegan, _connectedAfter, attempt, sent, reply));
+                _beside.Add(new Try(_transport, _attemptBegan, _connected, attempt, sent, reply));
                 _transport = null;
             }
         }
@@ -424,10 +588,13 @@ namespace Fastway.Links
             _wasLive = true;
             _notBefore = now;
             _whereabouts.Carries(_transport);
-            _trialEnds = now + Math.Max(LeastTrial, 2 * _connectedAfter);
-            _beside.AnsweredAfter = Math.Max(1, now - _attemptBegan);
+            var reply = now - _connected.Since;
+            // A proxy nearby connects at once, whatever the way behind it takes.
+            _trialEnds = now + Math.Max(LeastTrial, 2 * Math.Max(_connected.After, reply));
             _beside.CloseUnless(IsNewer);
-            _beside.Reset();
+            _delays.Learn(_connected.After, reply);
+            _delays.Reset();
+            _isConfirmed = false;
         }
 
         private void Ask(long now)
@@ -437,7 +604,7 @@ namespace Fastway.Links
             _outputStart = 0;
             _outputEnd = hello.Count;
             _asks = true;
-            _connectedAfter = now - _attemptBegan;
+            _connected = new Connected(_transport.Peer, _attemptBegan, now);
             SeeEvents(now);
         }
 
@@ -489,6 +656,7 @@ namespace Fastway.Links
                 return;
             }
             var wasOfUse = WasOfUse(now);
+            var wasLate = _isLate;
             _session.TransportLost(now);
             // The end may be what makes a refusal of the bytes before it.
             SeeEvents(now);
@@ -497,10 +665,26 @@ namespace Fastway.Links
             if (wasOfUse)
             {
                 _pauses.Reset();
-                _nextAttempt = _notBefore = now;
             }
-            else
+            // Newer attempts have its place already.
+            var isReplaced = !_beside.IsEmpty && (wasLate || _refusal == Status.StaleAttempt);
+            if (!isReplaced && _wasLive && !_beside.IsEmpty)
             {
+                // One of them may have taken its place at the gateway. Another one would take that place again, just before the
+                // answer comes, and so on without an end where the way is long.
+                _delays.BeginBeside(now);
+            }
+            else if (!isReplaced && wasOfUse)
+            {
+                _notBefore = now;
+                _delays.BeginAt(now);
+            }
+            else if (!isReplaced)
+            {
+                if (!IsUnanswered(now))
+                {
+                    _delays.Reset();
+                }
                 PauseAfter(_transport, isTurnedAway, now);
             }
             DropTransport();
@@ -520,22 +704,24 @@ namespace Fastway.Links
             }
             if (!isElsewhere && _retryAfter > 0)
             {
-                _beside.Slow();
+                _delays.Slow();
             }
-            _nextAttempt = Math.Max(now + pause, _notBefore);
-            _beside.BeginAt(_nextAttempt);
+            _delays.BeginAt(Math.Max(now + pause, _notBefore));
         }
 
         /// <summary>
-        /// A transport by which something got through, or that has lived for long, is replaced at once. One that the gateway
+        /// A transport that the gateway has confirmed, or that has lived for long, is replaced at once. One that the gateway
         /// takes and drops again is not: it would be hammered.
         /// </summary>
         private bool WasOfUse(long now)
         {
-            var progress = _session.Progress;
-            var wasOfUse = _wasLive && (progress > _progress || now - _liveSince > _longestPause);
-            _progress = progress;
-            return wasOfUse;
+            return _wasLive && (_isConfirmed || now - _liveSince > _longestPause);
+        }
+
+        /// <summary>The attempt was not cut or refused: its time is over.</summary>
+        private bool IsUnanswered(long now)
+        {
+            return !_transport.HasEnded && _fault == Fault.None && now >= _attemptEnds;
         }
 
         /// <summary>
@@ -565,7 +751,9 @@ namespace Fastway.Links
                 _transport.Close();
                 _transport = null;
             }
-            _asks = _wasLive = false;
+            _confirmation.Forget();
+            _connected = null;
+            _asks = _wasLive = _isNew = _isConfirmed = _isLate = false;
             _replyBytes = 0;
             _refusal = NoRefusal;
             _retryAfter = 0;
@@ -592,11 +780,20 @@ namespace Fastway.Links
                     break;
                 case SessionEventKind.Resumed:
                     Answered(now);
+                    _isNew = true;
                     if (_isInterrupted)
                     {
                         _changes.Enqueue(LinkChange.Resumed);
                     }
                     _isInterrupted = false;
+                    break;
+                case SessionEventKind.Confirmed:
+                    _isConfirmed = true;
+                    _confirmation.Reset();
+                    if (_isLate)
+                    {
+                        GiveUpBeside();
+                    }
                     break;
                 case SessionEventKind.Interrupted:
                     _isInterrupted = true;

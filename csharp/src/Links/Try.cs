@@ -21,10 +21,10 @@ namespace Fastway.Links
         }
 
         /// <summary>One of which the first message is made already, and of which so much was sent and has come.</summary>
-        public Try(Transport transport, long began, long connectedAfter, Attempt attempt, int sent, byte[] reply)
+        public Try(Transport transport, long began, Connected connected, Attempt attempt, int sent, byte[] reply)
             : this(transport, began)
         {
-            ConnectedAfter = connectedAfter;
+            Connected = connected;
             Attempt = attempt;
             _sent = sent;
             _replyBytes = reply.Length;
@@ -38,8 +38,8 @@ namespace Fastway.Links
 
         public long Began { get; }
 
-        /// <summary>Milliseconds that connecting took.</summary>
-        public long ConnectedAfter { get; private set; }
+        /// <summary>Null until it has a connection.</summary>
+        public Connected Connected { get; private set; }
 
         /// <summary>The answer is a refusal.</summary>
         public bool IsRefused
@@ -62,18 +62,24 @@ namespace Fastway.Links
             get { return Transport.HasEnded || _replyBytes == MostReplyBytes; }
         }
 
-        public void Step(Session session, long now)
+        /// <summary>Goes on with connecting.</summary>
+        public void Connect(long now)
         {
             Transport.Step(now);
+            if (Transport.IsOpen && Connected == null)
+            {
+                Connected = new Connected(Transport.Peer, Began, now);
+            }
+        }
+
+        public void Step(Session session, long now)
+        {
+            Connect(now);
             if (!Transport.IsOpen)
             {
                 return;
             }
-            if (Attempt == null)
-            {
-                Attempt = session.ConnectBeside();
-                ConnectedAfter = now - Began;
-            }
+            Attempt = Attempt ?? session.ConnectBeside();
             var hello = Attempt.Hello;
             if (_sent < hello.Length)
             {

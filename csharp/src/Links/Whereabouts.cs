@@ -46,6 +46,12 @@ namespace Fastway.Links
             _nameNotBefore = 0;
         }
 
+        /// <summary>Whether this is the address of the gateway that has the session, or may be.</summary>
+        public bool IsThere(IPAddress peer)
+        {
+            return _known == null || peer == null || peer.Equals(_known);
+        }
+
         /// <summary>The transport of an attempt has failed, or was refused.</summary>
         public void Failed(Transport transport)
         {
@@ -55,7 +61,7 @@ namespace Fastway.Links
         /// <summary>A transport was refused; says whether by another gateway than the one that has the session.</summary>
         public bool IsRefusedElsewhere(Transport transport, long now)
         {
-            if (_known == null || transport.Peer == null || transport.Peer.Equals(_known))
+            if (IsThere(transport.Peer))
             {
                 return false;
             }

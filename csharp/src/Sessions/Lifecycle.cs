@@ -47,6 +47,12 @@ namespace Fastway.Sessions
             _established = true;
         }
 
+        /// <summary>The acceptor goes on by the transport.</summary>
+        public void Confirmed()
+        {
+            Emit(SessionEventKind.Confirmed);
+        }
+
         public void Interrupted(long now)
         {
             if (Expires == Never)

@@ -244,10 +244,6 @@ namespace Fastway.Sessions
         /// <summary>Count of what was received: bytes, and one for the close.</summary>
         public abstract ulong Received { get; }
 
-        /// <summary>Count of what got through in either direction, as far as this end knows: it grows only while transports
-        /// are of use.</summary>
-        public abstract ulong Progress { get; }
-
         /// <summary>An open, or a resume where there is something to resume.</summary>
         protected abstract Attempt NewAttempt();
 

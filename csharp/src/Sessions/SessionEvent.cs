@@ -7,6 +7,9 @@ namespace Fastway.Sessions
         Established,
         /// <summary>The session goes on by another transport.</summary>
         Resumed,
+        /// <summary>The acceptor has acknowledged something by the transport, so it goes on by that as well. In a legacy session,
+        /// which knows no acknowledgements: it has sent something by it. Once for each transport.</summary>
+        Confirmed,
         /// <summary>The session has no transport any more.</summary>
         Interrupted,
         /// <summary>The acceptor refused. Try again later, unless <see cref="Ended"/> follows.</summary>

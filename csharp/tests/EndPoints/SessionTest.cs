@@ -12,6 +12,12 @@ namespace Fastway.Tests.EndPoints
     [TestFixture(LinkKind.Pinned)]
     public class SessionTest : GatewayTest
     {
+        /// <summary>The first message of a resume.</summary>
+        private const int SecureResumeBytes = 79;
+        private const int LegacyResumeBytes = 41;
+
+        private static readonly TimeSpan Never = TimeSpan.FromDays(1);
+
         private readonly string _kind;
         private Gateway _gateway;
         private Tunnel _tunnel;
@@ -90,6 +96,23 @@ namespace Fastway.Tests.EndPoints
             Until("it is noticed", () => story.ToString().StartsWith("interrupted "));
             _tunnel.Swallows = false;
             Assert.AreEqual("into the hole", Receive(accepted));
+            Exchange(conn, accepted, 10);
+        }
+
+        [Test]
+        public void A_transport_that_falls_silent_behind_the_reply_is_replaced_long_before_it_counts_as_silent()
+        {
+            var options = Options();
+            options.PingInterval = options.Session.SilentAfter = Never;
+            var client = Client(options);
+            Conn accepted;
+            var conn = Meet(client, out accepted);
+            _tunnel.SwallowNextBehind(_kind.StartsWith(LinkKind.Legacy, StringComparison.Ordinal) ? LegacyResumeBytes : SecureResumeBytes);
+            _tunnel.Cut();
+            Send(conn, "into the hole");
+            Assert.AreEqual("into the hole", Receive(accepted));
+            // On a machine that stalls more are replaced.
+            Assert.GreaterOrEqual(_tunnel.Made, 3);
             Exchange(conn, accepted, 10);
         }
 

@@ -14,7 +14,6 @@ namespace Fastway.Tests.Links
         private readonly byte[] _words;
         private readonly bool _isDead;
         private readonly bool _closes;
-        private bool _isLost;
         private IPAddress _address;
 
         private ScriptedTransport(Acceptor acceptor, byte[] words, bool isDead, bool closes)
@@ -36,7 +35,7 @@ namespace Fastway.Tests.Links
         /// <summary>Nothing comes back.</summary>
         public static ScriptedTransport Lost()
         {
-            return new ScriptedTransport(null, null, false, false) { _isLost = true };
+            return new ScriptedTransport(null, null, false, false) { IsLost = true };
         }
 
         /// <summary>An acceptor of sessions listens.</summary>
@@ -56,6 +55,9 @@ namespace Fastway.Tests.Links
         {
             return new ScriptedTransport(null, words, false, false);
         }
+
+        /// <summary>It gets no connection, for now.</summary>
+        public bool IsLost { get; set; }
 
         /// <summary>What it says is not to be read yet.</summary>
         public bool IsHeld { get; set; }
@@ -78,7 +80,7 @@ namespace Fastway.Tests.Links
             {
                 Ended(new SocketException((int)SocketError.ConnectionRefused));
             }
-            else if (!HasEnded && !_isLost)
+            else if (!HasEnded && !IsLost)
             {
                 IsOpen = true;
                 Peer = _address;

@@ -9,12 +9,15 @@ namespace Fastway.Tests.Support
     /// <summary>A network between end points and a gateway that fails when it is told to.</summary>
     internal sealed class Tunnel : IDisposable
     {
+        private const long Nowhere = long.MaxValue;
+
         private readonly Listener _listener;
         private readonly List<Socket> _sockets = new List<Socket>();
         private volatile string _target;
         private volatile bool _swallows;
         private bool _closed;
         private int _made;
+        private long _swallowsBehind = Nowhere;
 
         public Tunnel(string target)
         {
@@ -52,6 +55,12 @@ namespace Fastway.Tests.Support
         public bool Swallows
         {
             set { _swallows = value; }
+        }
+
+        /// <summary>On the next connection, all that goes to the gateway behind so many bytes is swallowed.</summary>
+        public void SwallowNextBehind(int bytes)
+        {
+            Volatile.Write(ref _swallowsBehind, bytes);
         }
 
         /// <summary>Where new connections lead to.</summary>
@@ -112,22 +121,26 @@ namespace Fastway.Tests.Support
                 }
             }
             Interlocked.Increment(ref _made);
-            Start(() => Copy(near, far));
-            Start(() => Copy(far, near));
+            var most = Interlocked.Exchange(ref _swallowsBehind, Nowhere);
+            Start(() => Copy(near, far, most));
+            Start(() => Copy(far, near, Nowhere));
         }
 
-        private void Copy(Socket from, Socket to)
+        private void Copy(Socket from, Socket to, long most)
         {
             var block = new byte[16 << 10];
+            var copied = 0L;
             var isHole = false;
             try
             {
                 int count;
                 while ((count = from.Receive(block)) > 0)
                 {
-                    for (var sent = 0; sent < count && !(isHole |= _swallows);)
+                    for (var sent = 0; sent < count && !(isHole |= _swallows || copied >= most);)
                     {
-                        sent += to.Send(block, sent, count - sent, SocketFlags.None);
+                        var gone = to.Send(block, sent, (int)Math.Min(count - sent, most - copied), SocketFlags.None);
+                        sent += gone;
+                        copied += gone;
                     }
                 }
             }

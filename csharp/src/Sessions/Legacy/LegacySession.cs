@@ -19,8 +19,6 @@ namespace Fastway.Sessions.Legacy
         private Shared _shared;
         private ulong _written;
         private ulong _read;
-        /// <summary>What the acceptor had read when the last transport was made.</summary>
-        private ulong _readByPeer;
         private Transport _transport;
         private bool _closing;
 
@@ -51,11 +49,6 @@ namespace Fastway.Sessions.Legacy
         public override ulong Received
         {
             get { return _read; }
-        }
-
-        public override ulong Progress
-        {
-            get { return _read + _readByPeer; }
         }
 
         public override long Timeout
@@ -176,7 +169,6 @@ namespace Fastway.Sessions.Legacy
                 return Over(SessionEnd.Refused(Status.DataGap));
             }
             _transport.Cursor = read;
-            _readByPeer = read;
             return Fault.None;
         }
 
@@ -191,6 +183,11 @@ namespace Fastway.Sessions.Legacy
             }
             _read += (ulong)bytes;
             Inbox.Give(at, bytes);
+            if (bytes > 0 && !_transport.IsConfirmed)
+            {
+                _transport.IsConfirmed = true;
+                Lifecycle.Confirmed();
+            }
         }
 
         /// <summary>What is sent leaves the owner's bytes: nobody acknowledges, so what may have to be sent again is kept
@@ -301,6 +298,9 @@ namespace Fastway.Sessions.Legacy
 
             /// <summary>Whether the reply was read.</summary>
             public bool IsLive { get; set; }
+
+            /// <summary>Whether the acceptor has sent something behind the handshake.</summary>
+            public bool IsConfirmed { get; set; }
 
             /// <summary>What goes before the stream.</summary>
             public byte[] Proof { get; set; } = Nothing;

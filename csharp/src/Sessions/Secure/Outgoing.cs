@@ -10,7 +10,7 @@ namespace Fastway.Sessions.Secure
         private bool _closeAcknowledged;
 
         /// <summary>Count of what the other end is known to have.</summary>
-        public ulong Acknowledged { get; private set; }
+        private ulong _acknowledged;
 
         /// <summary>Whether the stream ends behind what the owner has written.</summary>
         public bool IsClosed { get; private set; }
@@ -29,26 +29,26 @@ namespace Fastway.Sessions.Secure
         /// <summary>Whether a transport can begin at <paramref name="count"/>.</summary>
         public bool CanContinueFrom(ulong count)
         {
-            return Acknowledged <= count && count <= _sent;
+            return _acknowledged <= count && count <= _sent;
         }
 
         /// <summary>Takes the other end's count, which came by a transport that was given everything before
         /// <paramref name="given"/>, and drops what it has. Says what is wrong with the count, or null.</summary>
         public string Acknowledge(ulong count, ulong given, ReplayBuffer unacked)
         {
-            if (count < Acknowledged || count > given)
+            if (count < _acknowledged || count > given)
             {
-                return "it counts " + count + " bytes as received, of " + Acknowledged + " acknowledged and " + given
+                return "it counts " + count + " bytes as received, of " + _acknowledged + " acknowledged and " + given
                     + " sent";
             }
-            var newly = count - Acknowledged;
+            var newly = count - _acknowledged;
             var bytes = (int)Math.Min(newly, (ulong)unacked.Count);
             unacked.Release(bytes);
             if (newly > (ulong)bytes)
             {
                 _closeAcknowledged = true;
             }
-            Acknowledged = count;
+            _acknowledged = count;
             return null;
         }
 
@@ -56,7 +56,7 @@ namespace Fastway.Sessions.Secure
         /// <paramref name="cursor"/>.</summary>
         public int PlaceOf(ulong cursor)
         {
-            return (int)(cursor - Acknowledged);
+            return (int)(cursor - _acknowledged);
         }
 
         /// <summary>Whether such a transport is to be given the close next.</summary>

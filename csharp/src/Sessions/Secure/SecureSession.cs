@@ -60,11 +60,6 @@ namespace Fastway.Sessions.Secure
             _incoming.Withhold(bytes, now);
         }
 
-        public override ulong Progress
-        {
-            get { return _incoming.Received + _outgoing.Acknowledged; }
-        }
-
         public override long Timeout
         {
             get { return _live == null || End != null ? Lifecycle.Expires : Math.Min(_incoming.AckDue, Lifecycle.Expires); }
@@ -129,7 +124,7 @@ namespace Fastway.Sessions.Secure
 
         public override bool MayGoOnBy(Attempt attempt)
         {
-            return _live != null && _live.Attempt > 0 && !_live.IsAcknowledged
+            return _live != null && _live.Attempt > 0 && !_live.IsConfirmed
                 && ((SecureAttempt)attempt).Number > _live.Attempt;
         }
 
@@ -361,7 +356,11 @@ namespace Fastway.Sessions.Secure
                 {
                     return wrong;
                 }
-                _live.IsAcknowledged = true;
+                if (!_live.IsConfirmed)
+                {
+                    _live.IsConfirmed = true;
+                    Lifecycle.Confirmed();
+                }
             }
             if (record.Kind == RecordKind.Close)
             {

@@ -31,7 +31,7 @@ namespace Fastway.Sessions.Secure
         public uint Attempt { get; }
 
         /// <summary>The other end has acknowledged something by it, and so goes on by it.</summary>
-        public bool IsAcknowledged { get; set; }
+        public bool IsConfirmed { get; set; }
 
         /// <summary>Count before which the other end was given everything.</summary>
         public ulong Cursor { get; private set; }
