@@ -10,21 +10,25 @@ import (
 
 // A network that drops packets without a word answers an attempt with nothing. So an attempt that has no answer after a while
 // gets another one beside it, as connections to several addresses do (RFC 8305), and the first that is answered wins. An
-// acceptor that is slow to answer must not be asked again and again by everybody. So the delay is longer where an attempt has a
-// connection, since the acceptor may be at work on it; each delay is twice as long as the one before, and there are no more than
-// a few attempts at a time.
+// acceptor that is slow to answer must not be asked again and again by everybody. So the delays depend on how long it took to
+// answer before, and on whether an attempt has a connection, since the acceptor may be at work on it; each delay is twice as long
+// as the one before, and there are no more than a few attempts at a time.
 const (
 	// mostTries are under way at a time.
 	mostTries = 3
 	// firstUnconnectedDelay is the longest first delay while no attempt has a connection, of which the real one is drawn from the
-	// upper half; answersWaited is the same in times of an answered attempt, where that is longer. A crowd that comes back at once
-	// is answered within a second or two, and should not have asked twice by then.
+	// upper half. A crowd that comes back at once is answered within a second or two, and should not have asked twice by then.
+	// Where attempts were answered before, it is unconnectedAgain instead, or so many times as long as answers take.
 	firstUnconnectedDelay = time.Second
+	unconnectedAgain      = 500 * time.Millisecond
 	answersWaited         = 3
-	// firstConnectedDelay is the first delay at least where an attempt has a connection; it is up to half longer.
-	firstConnectedDelay = time.Second
-	// answersWaitedConnected is the same in times of an answered attempt, where that is longer.
+	// firstConnectedDelay is the first delay at least where an attempt has a connection; it is up to half longer. The others are
+	// the same where attempts were answered before.
+	firstConnectedDelay    = time.Second
+	connectedAgain         = 300 * time.Millisecond
 	answersWaitedConnected = 2
+	// mostVariance: one attempt that takes twice as long as those before, and this, teaches no more than that.
+	mostVariance = 100 * time.Millisecond
 	// leastTrial is the least time for which attempts stay beside one that was answered; else two round trips, as dialing takes
 	// one.
 	leastTrial = 50 * time.Millisecond
@@ -53,11 +57,24 @@ type tried struct {
 // delays are those between an attempt and the one beside it.
 type delays struct{ unconnected, connected, longest time.Duration }
 
-// firstDelays begin with the first, for an acceptor that has answered so fast last time; 0 if that is not known.
-func firstDelays(answeredAfter, longest time.Duration) delays {
-	unconnected := max(firstUnconnectedDelay, answersWaited*answeredAfter)
-	connected := max(firstConnectedDelay, answersWaitedConnected*answeredAfter)
+// firstDelays begin with the first, for an acceptor whose answers take so long; 0 if that is not known.
+func firstDelays(answersTake, longest time.Duration) delays {
+	unconnected, connected := firstUnconnectedDelay, firstConnectedDelay
+	if answersTake > 0 {
+		unconnected = max(unconnectedAgain, answersWaited*answersTake)
+		connected = max(connectedAgain, answersWaitedConnected*answersTake)
+	}
 	return delays{min(unconnected, longest), min(connected, longest), longest}
+}
+
+// answersTakeNow is how long answers take, as far as is known, after one that took so long: the newer they are, the more they
+// count. A packet that was lost is no sign of a slow acceptor.
+func answersTakeNow(known, last time.Duration) time.Duration {
+	last = max(last, 1)
+	if known == 0 {
+		return last
+	}
+	return (known + min(last, 2*known+mostVariance) + 1) / 2
 }
 
 // slowest are all as long as they get.
@@ -66,9 +83,9 @@ func slowest(longest time.Duration) delays { return delays{longest, longest, lon
 // next is when an attempt that begins now gets the next one beside it.
 func (d *delays) next(now time.Time) due {
 	unconnected := d.unconnected/2 + rand.N(d.unconnected/2+1)
-	connected := d.connected + rand.N(d.connected/2+1)
+	connected := upToHalfLonger(d.connected)
 	d.unconnected, d.connected = min(2*d.unconnected, d.longest), min(2*d.connected, d.longest)
-	return due{now.Add(unconnected), now.Add(max(unconnected, connected))}
+	return due{now.Add(unconnected), now.Add(connected)}
 }
 
 // due is when the next attempt may begin: while none that is under way has a connection, and while one has.
@@ -76,7 +93,7 @@ type due struct{ unconnected, connected time.Time }
 
 func dueAt(t time.Time) due { return due{t, t} }
 
-// waitFor is how long it is until then, as it looks now: an attempt that gets its connection puts that off.
+// waitFor is how long it is until then, as it looks now: an attempt that gets its connection changes that.
 func (s *Stream) waitFor(d due) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,6 +173,21 @@ func (s *Stream) connected(t *try, conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.peer = conn.RemoteAddr()
+	signal(s.changed)
+}
+
+// makeRoom gives the oldest attempt up if there may not be another one beside it. At the acceptor the newest resume has the place
+// of the older ones, too.
+func (s *Stream) makeRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endTries(max(0, len(s.tries)-mostTries+1))
+}
+
+func (s *Stream) isTrying() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tries) > 0
 }
 
 func (s *Stream) isUnderWay(t *try) bool { return slices.Contains(s.tries, t) }
@@ -185,7 +217,7 @@ func (s *Stream) endOtherTries(t *try, c *carrier) {
 func (s *Stream) trialOver(c *carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live == c {
+	if s.live == c && s.unconfirmed != c {
 		s.endTries(len(s.tries))
 	}
 }

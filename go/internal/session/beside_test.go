@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -323,41 +325,104 @@ func TestANameThatLeadsToAnotherAcceptorIsLeftAloneForAWhile(t *testing.T) {
 }
 
 func TestAnAttemptThatHasAConnectionIsAloneForASecond(t *testing.T) {
-	e := meet(t, ways(t)[0])
-	dialed := make(chan time.Time, 100)
-	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
-		dialed <- time.Now()
-		return silent(t), nil
+	began, ctx := time.Now(), patient(t)
+	ctx, giveUp := context.WithCancel(ctx)
+	dial := func(context.Context) (net.Conn, error) {
+		if alone := time.Since(began); alone < time.Second {
+			t.Errorf("another one was begun after %v", alone)
+		}
+		giveUp()
+		return nil, context.Canceled
 	}
-	e.client.Interrupt(net.ErrClosed)
-	first, second := <-dialed, <-dialed
-	if alone := second.Sub(first); alone < time.Second {
-		t.Errorf("another one was begun after %v", alone)
+	if s, err := ways(t)[0].open(ctx, silent(t), Options{HandshakeTime: 10 * patience, Dial: dial}); err == nil {
+		s.Close()
+		t.Error("nobody has answered")
 	}
 }
 
 func TestTheDelaysBeforeAttemptsBesideOthersAreWithinTheirBounds(t *testing.T) {
 	const ms = time.Millisecond
-	for _, c := range []struct{ answeredAfter, unconnected, connected time.Duration }{
+	for _, c := range []struct{ answersTake, unconnected, connected time.Duration }{
 		{0, 500 * ms, 1000 * ms},
-		{100 * ms, 500 * ms, 1000 * ms},
+		{100 * ms, 250 * ms, 300 * ms},
 		{time.Second, 1500 * ms, 2000 * ms},
 	} {
 		for range 100 {
-			delays := firstDelays(c.answeredAfter, 10*time.Second)
+			delays := firstDelays(c.answersTake, 10*time.Second)
 			for _, times := range []time.Duration{1, 2} {
 				var now time.Time
 				due := delays.next(now)
 				if drawn := due.unconnected.Sub(now); drawn < times*c.unconnected || drawn > 2*times*c.unconnected {
-					t.Errorf("%v without a connection, after an answer in %v", drawn, c.answeredAfter)
+					t.Errorf("%v without a connection, where answers take %v", drawn, c.answersTake)
 				}
-				least, most := times*c.connected, max(times*c.connected*3/2, 2*times*c.unconnected)
+				least, most := times*c.connected, times*c.connected*3/2
 				if drawn := due.connected.Sub(now); drawn < least || drawn > most {
-					t.Errorf("%v with a connection, after an answer in %v", drawn, c.answeredAfter)
+					t.Errorf("%v with a connection, where answers take %v", drawn, c.answersTake)
 				}
 			}
 		}
 	}
+}
+
+func TestWhatAnswersTakeIsAMeanInWhichASingleSlowOneCountsLittle(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct{ known, last, now time.Duration }{
+		{0, 100 * ms, 100 * ms},
+		{100 * ms, 200 * ms, 150 * ms},
+		{100 * ms, 10 * time.Second, 200 * ms},
+	} {
+		if now := answersTakeNow(c.known, c.last); now.Round(ms) != c.now {
+			t.Errorf("%v, after %v and an answer in %v; want %v", now, c.known, c.last, c.now)
+		}
+	}
+	if answersTakeNow(0, 0) == 0 || answersTakeNow(1, 0) == 0 {
+		t.Error("an answer at once is none")
+	}
+}
+
+func TestDelaysBeginAgainAfterAnAttemptThatWasCutAndNotAfterSilence(t *testing.T) {
+	s := meet(t, ways(t)[0]).client
+	first := s.delays()
+	for _, c := range []struct {
+		why   error
+		again bool
+	}{
+		{io.EOF, true},
+		{errConnRefused, true},
+		{&RefusedError{Status: StatusUnknown}, true},
+		{context.DeadlineExceeded, false},
+		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, false},
+	} {
+		w := &wayBack{delays: first}
+		w.delays.next(time.Now())
+		grown := w.delays
+		s.failed(w, tried{err: c.why})
+		if again := w.delays == first; again != c.again || !again && w.delays != grown {
+			t.Errorf("after %v: %+v, after %+v", c.why, w.delays, grown)
+		}
+	}
+}
+
+func TestAFourthResumeTakesThePlaceOfTheOldest(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.HandshakeTime = 10 * patience })
+	dial := e.client.opts.Dial
+	var mu sync.Mutex
+	var hanging []context.Context
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		mu.Lock()
+		older := hanging
+		hanging = append(hanging, ctx)
+		mu.Unlock()
+		if len(older) < mostTries {
+			return neverConnects(ctx)
+		}
+		if older[0].Err() == nil || older[1].Err() != nil {
+			t.Errorf("the oldest two were given up: %v, %v", older[0].Err(), older[1].Err())
+		}
+		return dial(ctx)
+	}
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
 }
 
 func TestAReconnectGivesUpAsManyAttemptsAsMayBe(t *testing.T) {
@@ -429,7 +494,7 @@ func TestAnAttemptThatIsNotNeededTeachesNothing(t *testing.T) {
 	state := func() (time.Duration, net.Addr) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.answeredAfter, s.remote
+		return s.answersTake, s.remote
 	}
 	took, remote := state()
 	s.begin(s.ctx, nil)
