@@ -129,7 +129,7 @@ func (m *member) run() {
 		m.set(func(h *GatewayHealth) { h.State, h.RetryIn = GatewayConnecting, 0 })
 	}
 	m.set(func(h *GatewayHealth) { h.State, h.RetryIn = GatewayLeft, 0 })
-	m.tell(GroupEvent{State: GatewayLeft})
+	m.emit(GroupEvent{State: GatewayLeft})
 }
 
 // attempt lasts from an attempt to its failure or the end of its link; false when the gateway was left meanwhile.
@@ -160,7 +160,7 @@ func (m *member) up(server *EndPoint) {
 		// Left in the moment that it came up.
 		server.Close()
 	}
-	m.tell(GroupEvent{State: GatewayUp})
+	m.emit(GroupEvent{State: GatewayUp})
 }
 
 // acceptAll hands on what the link brings, until it ends.
@@ -210,7 +210,7 @@ func (m *member) failed(why error) bool {
 
 func (m *member) retryIn(retryIn time.Duration, why error, lived time.Duration) {
 	m.set(func(h *GatewayHealth) { h.State, h.RetryIn, h.LastErr = GatewayWaiting, retryIn, why })
-	m.tell(GroupEvent{State: GatewayWaiting, Err: why, Lived: lived, RetryIn: retryIn})
+	m.emit(GroupEvent{State: GatewayWaiting, Err: why, Lived: lived, RetryIn: retryIn})
 }
 
 func (m *member) set(change func(*GatewayHealth)) {
@@ -219,8 +219,8 @@ func (m *member) set(change func(*GatewayHealth)) {
 	change(&m.health)
 }
 
-// tell is called without a lock held.
-func (m *member) tell(event GroupEvent) {
+// emit is called without a lock held.
+func (m *member) emit(event GroupEvent) {
 	event.Gateway = m.address
 	m.group.cfg.Server.Logger.Info("a gateway of the group", "gateway", event.Gateway, "state", string(event.State),
 		"why", event.Err, "lived", event.Lived, "retry_in", event.RetryIn)

@@ -134,7 +134,7 @@ func (ep *EndPoint) deliver(run wire.Run) error {
 		return ep.closeFull(conn)
 	}
 	if tooMuch && !ep.unread.isHeld() {
-		return ep.relieve()
+		return ep.enforceTotal()
 	}
 	return nil
 }
@@ -189,9 +189,9 @@ func onlyUnread(conns []*Conn, bounds *bounds) []*Conn {
 	return kept
 }
 
-// relieve is for when too much waits on all connections together: those that must not hold the link lose what waits, the
-// largest first. When there is none, the link is held.
-func (ep *EndPoint) relieve() error {
+// enforceTotal is for when too much waits on all connections together: those that must not hold the link lose what waits,
+// the largest first. When there is none, the link is held.
+func (ep *EndPoint) enforceTotal() error {
 	for ep.unread.isOver() {
 		largest := ep.largestToLose()
 		if largest == nil {

@@ -190,7 +190,7 @@ func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config
 		LongestPause:   cfg.Session.Backoff.longest(),
 		ConfirmTime:    cfg.silenceTime(),
 		OnTransport:    events.pingByNewTransport,
-		OnEvent:        events.tell,
+		OnEvent:        events.emit,
 	}
 	if cfg.dialsTCP {
 		opts.DialPeer = func(ctx context.Context, peer net.Addr) (net.Conn, error) { return cfg.Dial(ctx, peer.String()) }
@@ -246,7 +246,7 @@ func (e *sessionEvents) pingByNewTransport() {
 	}
 }
 
-func (e *sessionEvents) tell(event session.Event) {
+func (e *sessionEvents) emit(event session.Event) {
 	if ep := e.endPoint(event); ep != nil {
 		ep.onSessionEvent(event)
 	}

@@ -7,14 +7,11 @@ use std::time::Duration;
 
 use fastway_session::{KeyPair, LinkKind, Pattern, Request};
 
-use crate::link::{Bounds, SlowBounds};
 pub use crate::pool::{PoolConfig, PoolStrategy};
 use crate::routing::Side;
 
-/// How many times its bound on bytes may wait for a client before it is closed without any grace.
-const HARD_BOUND: usize = 16;
 /// Part of the memory for all links that may wait for one client at most.
-const CLIENT_SHARE: usize = 8;
+pub(crate) const CLIENT_SHARE: usize = 8;
 
 /// Everything a gateway needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -59,22 +56,6 @@ impl Config {
     /// The least memory for all links that lets one message wait for a client, in bytes.
     pub(crate) const fn least_buffered_bytes(&self) -> usize {
         (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)
-    }
-
-    /// How much may wait for a link on one port.
-    #[inline]
-    pub fn bounds(&self, side: Side) -> Bounds {
-        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *self.side(side);
-        match side {
-            Side::Client => {
-                // One client alone must not make the memory for all of them short.
-                let most = self.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
-                let bytes = send_queue_bytes.min(most);
-                let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
-                Bounds { packets, bytes, slow: Some(SlowBounds { grace: self.client_slow_grace, hard_bytes }) }
-            }
-            Side::Server => Bounds { packets, bytes: send_queue_bytes, slow: None },
-        }
     }
 }
 
@@ -306,7 +287,7 @@ impl Default for Config {
                 addr: ":0".to_owned(),
                 buffer_bytes: 2 << 10,
                 send_queue_packets: 1000,
-                send_queue_bytes: 4 << 20,
+                send_queue_bytes: 8 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
                 kinds: LinkKinds::PLAIN,
                 session: SessionConfig::default(),

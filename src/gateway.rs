@@ -9,19 +9,18 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
-use crate::acceptors;
-use crate::admission::Admission;
+use crate::accept::Admission;
+pub use crate::accept::{AcceptorInfo, HandshakeInfo};
 use crate::config::Config;
+use crate::listen;
 pub use crate::observer::{
     ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer, Report,
 };
 use crate::pool::Pool;
 use crate::process::{DescriptorShare, fit_memory};
 use crate::routing::WorkerId;
-use crate::worker::{self, Doors, Mailboxes, Message, Shared, Ticker};
-pub use crate::worker::{
-    AcceptorInfo, AskError, ConnectionInfo, HandshakeInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered,
-};
+use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
+pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -117,13 +116,13 @@ impl Gateway {
         let mut servers = self.server.listeners.into_iter();
         let mut workers = Vec::with_capacity(self.config.workers);
         for (id, mail) in mailboxes.workers().zip(receivers) {
-            let doors = Doors { client: clients.next(), server: servers.next() };
+            let listeners = Listeners { client: clients.next(), server: servers.next() };
             let (config, shared) = (Arc::clone(&self.config), Arc::clone(&shared));
             let (end, serving) = (EndNotice { worker: id, end: end.clone() }, serving.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
             let started = thread.spawn(move || {
                 let _told_even_after_a_panic = end;
-                worker::run(id, config, shared, doors, mail, serving)
+                worker::run(id, config, shared, listeners, mail, serving)
             });
             workers.push(Some(started.map_err(StartError::Worker)?));
         }
@@ -192,10 +191,10 @@ impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
     fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
         let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
-        let first = acceptors::bind(addr, config.reuse_port).map_err(failed)?;
+        let first = listen::bind(addr, config.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
         let others = if config.reuse_port { config.workers.saturating_sub(1) } else { 0 };
-        let others = (0..others).map(|_| acceptors::bind(&bound.to_string(), true).map_err(failed));
+        let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })
     }

@@ -21,19 +21,17 @@
 //! # }
 //! ```
 
-pub mod acceptors;
+pub mod accept;
 pub mod admin;
-pub mod admission;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ctl;
-pub mod first_bytes;
 pub mod gateway;
-pub mod handshake;
 pub mod http;
 pub mod key_file;
 pub mod link;
+pub mod listen;
 pub mod logging;
 mod observer;
 pub mod pool;

@@ -302,7 +302,7 @@ namespace Fastway
         }
 
         /// <summary>Without the lock: tells of what happened.</summary>
-        internal void Tell(MuxEventKind happened)
+        internal void Emit(MuxEventKind happened)
         {
             switch (happened)
             {

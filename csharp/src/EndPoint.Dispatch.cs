@@ -7,10 +7,10 @@ namespace Fastway
     // What is told to users, without the lock.
     public partial class EndPoint
     {
-        /// <summary>What is to be told, from <see cref="_told"/> on; only who dispatches touches them.</summary>
-        private readonly List<MuxEvent> _toTell = new List<MuxEvent>();
+        /// <summary>What is to be raised, from <see cref="_dispatched"/> on; only who dispatches touches them.</summary>
+        private readonly List<MuxEvent> _events = new List<MuxEvent>();
 
-        private int _told;
+        private int _dispatched;
         private bool _dispatching;
 
         /// <summary>For the thread of an end point that runs itself: the link is given up.</summary>
@@ -25,7 +25,7 @@ namespace Fastway
             }
         }
 
-        /// <summary>Tells what has happened meanwhile, unless that is being done.</summary>
+        /// <summary>Raises what has happened meanwhile, unless that is being done.</summary>
         private void DispatchNow()
         {
             lock (_gate)
@@ -47,13 +47,13 @@ namespace Fastway
             {
                 do
                 {
-                    while (_told < _toTell.Count)
+                    while (_dispatched < _events.Count)
                     {
-                        Tell(_toTell[_told++]);
+                        Emit(_events[_dispatched++]);
                     }
                     SendPending();
                 }
-                while (IsMoreToTell());
+                while (HasMoreEvents());
             }
             catch
             {
@@ -66,31 +66,31 @@ namespace Fastway
         }
 
         /// <summary>Ends the dispatching when there is nothing: what comes a moment later is told by whoever brings it.</summary>
-        private bool IsMoreToTell()
+        private bool HasMoreEvents()
         {
             lock (_gate)
             {
                 TakeEvents();
-                _dispatching = _toTell.Count > 0;
+                _dispatching = _events.Count > 0;
                 return _dispatching;
             }
         }
 
         private void TakeEvents()
         {
-            if (_told == _toTell.Count)
+            if (_dispatched == _events.Count)
             {
-                _toTell.Clear();
-                _told = 0;
+                _events.Clear();
+                _dispatched = 0;
             }
             for (var at = 0; at < _mux.Events.Count; at++)
             {
-                _toTell.Add(_mux.Events[at]);
+                _events.Add(_mux.Events[at]);
             }
             _mux.Events.Clear();
         }
 
-        private void Tell(MuxEvent happened)
+        private void Emit(MuxEvent happened)
         {
             switch (happened.Kind)
             {
@@ -108,15 +108,15 @@ namespace Fastway
                     Raise(Resumed);
                     break;
                 case MuxEventKind.Lost:
-                    TellOfLoss();
+                    EmitLost();
                     break;
                 default:
-                    TellConn(happened);
+                    EmitToConn(happened);
                     break;
             }
         }
 
-        private void TellConn(MuxEvent happened)
+        private void EmitToConn(MuxEvent happened)
         {
             Conn conn;
             lock (_gate)
@@ -125,7 +125,7 @@ namespace Fastway
             }
             if (conn != null)
             {
-                conn.Tell(happened.Kind);
+                conn.Emit(happened.Kind);
             }
         }
 
@@ -144,7 +144,7 @@ namespace Fastway
             }
         }
 
-        private void TellOfLoss()
+        private void EmitLost()
         {
             CompleteAll();
             var handler = Lost;

@@ -48,7 +48,7 @@
 //!   it never holds a server up for one player, and so neither does `send`. Until the protocol has credits, who sends in
 //!   bulk keeps what is in flight (sent, and not yet confirmed by a message of the application's own) **below half the
 //!   player's bound**: the gateway's `ClientSendChanSize` in packets (1,000 by default) and `--client-send-bytes`
-//!   (4 MiB by default).
+//!   (8 MiB by default).
 //!
 //! # Time-outs
 //!

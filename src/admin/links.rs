@@ -6,12 +6,11 @@ use fastway_service::Share;
 
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
-use crate::admission::TurnedAway;
+use crate::accept::ResumeEnd;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
-use crate::handshake::HandshakeEnd;
 use crate::link::CloseKind;
 use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{ArrivalEnd, ResumeEnd, STATUSES, SessionStats, SideStats, Stats, WorkerReport};
+use crate::worker::{STATUSES, SessionStats, SideStats, Stats, WorkerReport};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;
@@ -105,12 +104,15 @@ struct Shown<'a>(&'a LinkInfo);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkInfo { id, role, peer, transport, worker, age, silent, connections, traffic, waiting, .. } = self.0;
+        let LinkInfo {
+            id, role, peer, transport, protocol, worker, age, silent, connections, traffic, waiting, ..
+        } = self.0;
         write!(out, "link={id} side={}", role.side())?;
         if let Role::Server(server) = role {
             write!(out, " server={server}")?;
         }
-        write!(out, " peer={peer} transport={transport} worker={worker} age={age:.1?} silent={silent:.1?}")?;
+        write!(out, " peer={peer} transport={transport} protocol={protocol} worker={worker}")?;
+        write!(out, " age={age:.1?} silent={silent:.1?}")?;
         write!(out, " conns={connections} received_frames={}", traffic.received_frames)?;
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
@@ -144,24 +146,26 @@ impl Totals {
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        let WorkerReport { stats, routing, connections, handshakes, .. } = &self.all;
-        let Stats { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered: _ } =
-            stats;
+        let WorkerReport { stats, routing, connections, server_handshakes, .. } = &self.all;
+        let Stats { client, server, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = stats;
         show_side(Side::Client, client, out)?;
         show_side(Side::Server, server, out)?;
-        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = routing;
+        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } = routing;
         writeln!(out, "connections open={connections} opened={opened}")?;
         writeln!(
             out,
             "dials refused_unknown={refused_unknown} refused_max_conns={refused_max_conns} refused_dial_rate={refused_dial_rate}"
         )?;
-        writeln!(out, "servers registered={} handshakes={handshakes}", self.servers)?;
-        show_counts("handshakes failed", HandshakeEnd::ALL.map(HandshakeEnd::name), handshakes_failed, out)?;
-        show_counts("door turned_away", TurnedAway::ALL.map(TurnedAway::name), turned_away, out)?;
-        writeln!(out, "door accept_errors={accept_errors}")?;
+        writeln!(out, "servers registered={} handshakes={server_handshakes}", self.servers)?;
+        show_named("handshakes failed", rejections.server_handshakes(), out)?;
+        show_named("accept rejected", rejections.no_place(), out)?;
+        writeln!(out, "accept errors={accept_errors}")?;
         self.show_sessions(sessions, out)?;
         let waiting = self.all.waiting_bytes();
-        writeln!(out, "data stray={stray} sources_paused={held} waiting_bytes={waiting}")?;
+        writeln!(
+            out,
+            "data unknown_connection={unknown_connection} sources_paused={sources_paused} waiting_bytes={waiting}"
+        )?;
         write!(out, "workers count={}", self.workers)?;
         if let Some(bytes) = self.all.allocated_bytes {
             write!(out, " allocated_bytes={bytes}")?;
@@ -172,16 +176,20 @@ impl Totals {
 
 impl Totals {
     fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
-        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = sessions;
+        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sessions;
         let Share { holders: waiting, bytes } = self.waiting;
-        let in_progress: usize = self.all.arrivals.iter().sum();
+        let in_progress: usize = self.all.session_handshakes.iter().sum();
         write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
         writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;
         writeln!(out, "session handshakes={in_progress}")?;
-        show_counts("session handshakes failed", ArrivalEnd::ALL.map(ArrivalEnd::name), failed, out)?;
+        show_named("session handshakes failed", self.all.stats.rejections.session_handshakes(), out)?;
         show_counts("session refused", STATUSES.map(|(_, name)| name), refused, out)?;
         show_counts("session resumes", ResumeEnd::ALL.map(ResumeEnd::name), resumes, out)
     }
+}
+
+fn show_named<const N: usize>(what: &str, counts: [(&str, u64); N], out: &mut dyn Write) -> fmt::Result {
+    show_counts(what, counts.map(|(name, _)| name), &counts.map(|(_, count)| count), out)
 }
 
 /// How often something happened, and for which reasons.

@@ -141,7 +141,7 @@ fn state(link: &LinkInfo) -> (String, Duration) {
 fn words(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::OutboxFull => "its outbox is full",
-        WaitReason::PausedSource => "not read: is let through soon",
+        WaitReason::PausedSource => "not read: is resumed soon",
         WaitReason::UnreadAnswers => "not read: the peer does not take its answers",
         WaitReason::ByteRate => "not read: it has sent what --max-bytes-per-second allows",
         WaitReason::SlowWrite => "waits until the system takes more",

@@ -82,7 +82,7 @@ pub struct ClientFlags {
     /// packets that may wait for a client (default 1000)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub client_send_chan_size: Option<usize>,
-    /// bytes that may wait, 16 times as much for a while (default 4M)
+    /// bytes that may wait, 16 times as much for a while (default 8M)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::size))]
     pub client_send_bytes: Option<usize>,
     /// how long more may wait before a client is closed (default 5s)

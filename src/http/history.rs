@@ -79,7 +79,7 @@ const FIELDS: [Field; 34] = [
     ("client.round_trips.total_us", |sample| Some(sample.total.stats.client.round_trips.sum())),
     ("server.round_trips.total_us", |sample| Some(sample.total.stats.server.round_trips.sum())),
     ("refused.dials.all", |sample| Some(dials_refused(&sample.total.routing).iter().map(|(_, count)| count).sum())),
-    ("refused.links.all", |sample| Some(sample.total.stats.turned_away.iter().sum())),
+    ("refused.links.all", |sample| Some(sample.total.stats.rejections.no_place().iter().map(|(_, count)| count).sum())),
     ("sessions.refused.all", |sample| Some(sample.total.stats.sessions.refused.iter().sum())),
     ("busiest_worker_permille", |sample| Some(u64::from(sample.total.busy_permille))),
     ("process.uptime_ms", |sample| Some(millis(sample.measured))),

@@ -16,9 +16,9 @@ use tracing::{error, warn};
 use super::app::{App, Phase};
 use super::config::HttpConfig;
 use super::connections::Connections;
-use crate::acceptors::{self, Backoff};
 use crate::admin::Caller;
 use crate::gateway::{Observer, StartError};
+use crate::listen::{self, Backoff};
 use crate::process::{SpareDescriptor, Usage};
 
 /// Threads for what waits for workers, or takes its time.
@@ -70,7 +70,7 @@ impl HttpListener {
     /// It is not to be had, or others can reach it and there is no token.
     pub fn bind(config: HttpConfig) -> Result<Self, HttpError> {
         let failed = |error| StartError::Bind { flag: "admin-addr", addr: config.addr.clone(), error };
-        let listener = acceptors::bind(&config.addr, false).map_err(failed)?;
+        let listener = listen::bind(&config.addr, false).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         if config.token.is_empty() && !addr.ip().to_canonical().is_loopback() {
             return Err(HttpError::Open { addr });

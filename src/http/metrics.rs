@@ -1,9 +1,11 @@
 //! `/metrics`: the numbers for Prometheus, in its text format (`docs/operations.md` explains each).
 //!
-//! Labels are sides, reasons, transports and sizes of chunks: the number of series does not grow with links or servers.
+//! Labels are sides, reasons, transports, protocols and sizes of chunks: the number of series does not grow with links
+//! or servers.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use fastway_session::LinkKind;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use prometheus::TextEncoder;
@@ -13,13 +15,12 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::{Sample, dials_refused};
-use crate::admission::TurnedAway;
+use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
 use crate::link::{CloseKind, TransportKind, WaitReason};
 use crate::pool::ClassReport;
 use crate::routing::Side;
-use crate::worker::{self, ArrivalEnd, Bounds, HeldUp, ResumeEnd, STATUSES, SideReport, SideStats};
+use crate::worker::{self, Bounds, HeldUp, STATUSES, SideReport, SideStats};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -78,16 +79,20 @@ impl Metrics {
         self.gauge("fastway_connections", "open virtual connections", [plain(total.connections as u64)]);
         self.counter("fastway_connections_opened_total", "virtual connections opened", [plain(total.routing.opened)]);
         self.counter(
-            "fastway_stray_runs_total",
+            "fastway_unknown_connection_runs_total",
             "runs of data for connections that the sender is no end of",
-            [plain(total.routing.stray)],
+            [plain(total.routing.unknown_connection)],
         );
     }
 
     fn links(&mut self, sample: &Sample) {
         let links = SIDES.into_iter().flat_map(|side| {
-            let counts = sample.total.of(side).links;
-            named(side, "transport", TransportKind::ALL.map(TransportKind::name), counts)
+            let name = side.to_string();
+            let series = move |(transport, protocol, count): (TransportKind, LinkKind, u64)| {
+                let (transport, protocol) = (transport.name(), protocol.name());
+                (labels(&[("side", &name), ("transport", transport), ("protocol", protocol)]), count as f64)
+            };
+            sample.total.of(side).links.iter().map(series)
         });
         self.gauge("fastway_links", "links that are there, closing ones among them", links);
         let opened = by_side(sample, |stats, _| stats.opened);
@@ -160,13 +165,11 @@ impl Metrics {
         let (stats, routing) = (&sample.total.stats, &sample.total.routing);
         let dials = dials_refused(routing).into_iter().map(|(reason, count)| reasoned(reason, count));
         self.counter("fastway_dials_refused_total", "dials refused, by reason", dials);
-        let turned_away = TurnedAway::ALL.into_iter().zip(stats.turned_away);
-        let turned_away = turned_away.map(|(reason, count)| reasoned(reason.name(), count));
-        self.counter("fastway_links_refused_total", "links turned away at the door, by reason", turned_away);
-        let in_progress = [plain(sample.total.handshakes as u64)];
+        let no_place = stats.rejections.no_place().map(|(reason, count)| reasoned(reason, count));
+        self.counter("fastway_links_refused_total", "links refused when they were accepted, by reason", no_place);
+        let in_progress = [plain(sample.total.server_handshakes as u64)];
         self.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
-        let failed = HandshakeEnd::ALL.into_iter().zip(stats.handshakes_failed);
-        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        let failed = stats.rejections.server_handshakes().map(|(reason, count)| reasoned(reason, count));
         self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
         let errors = [plain(stats.accept_errors)];
         self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
@@ -181,8 +184,8 @@ impl Metrics {
         let bytes = [plain(waiting.bytes as u64)];
         self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);
         let opened = [("secure", sessions.opened_secure), ("legacy", sessions.opened_legacy)];
-        let opened = opened.map(|(kind, count)| (labels(&[("kind", kind)]), count as f64));
-        self.counter("fastway_sessions_opened_total", "sessions opened, by kind", opened);
+        let opened = opened.map(|(protocol, count)| (labels(&[("protocol", protocol)]), count as f64));
+        self.counter("fastway_sessions_opened_total", "sessions opened, by protocol", opened);
         let interrupted = [plain(sessions.interrupted)];
         self.counter("fastway_session_interruptions_total", "times that sessions lost their transport", interrupted);
         let resumes = ResumeEnd::ALL.into_iter().zip(sessions.resumes);
@@ -191,12 +194,12 @@ impl Metrics {
         let refused = STATUSES.into_iter().zip(sessions.refused);
         let refused = refused.map(|((_, status), count)| (labels(&[("status", status)]), count as f64));
         self.counter("fastway_session_refusals_total", "opens and resumes refused, by status", refused);
-        let in_progress = SIDES.into_iter().zip(sample.total.arrivals);
+        let in_progress = SIDES.into_iter().zip(sample.total.session_handshakes);
         let in_progress = in_progress.map(|(side, count)| (labels(&[("side", &side.to_string())]), count as f64));
         let help = "streams on ports with sessions that have not proved yet what they are";
         self.gauge("fastway_session_handshakes_in_progress", help, in_progress);
-        let failed = ArrivalEnd::ALL.into_iter().zip(sessions.failed);
-        let failed = failed.map(|(reason, count)| reasoned(reason.name(), count));
+        let failed = sample.total.stats.rejections.session_handshakes();
+        let failed = failed.map(|(reason, count)| reasoned(reason, count));
         self.counter(
             "fastway_session_handshakes_failed_total",
             "handshakes of sessions that failed, by reason",

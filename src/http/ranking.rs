@@ -187,6 +187,7 @@ mod tests {
             role: Role::Client,
             peer: "127.0.0.1:1".parse().unwrap(),
             transport: "tcp",
+            protocol: "plain",
             worker: 0,
             closing: false,
             interrupted: false,

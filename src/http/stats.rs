@@ -12,12 +12,11 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::{Sample, dials_refused};
 use super::units::{millis, unix_millis};
-use crate::admission::TurnedAway;
+use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::handshake::HandshakeEnd;
-use crate::link::{CloseKind, TransportKind, WaitReason};
+use crate::link::{CloseKind, WaitReason};
 use crate::routing::Side;
-use crate::worker::{ArrivalEnd, HeldUp, ResumeEnd, RoundTrips, STATUSES, SessionStats};
+use crate::worker::{HeldUp, RoundTrips, STATUSES, SessionStats};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -64,7 +63,7 @@ pub(super) struct StatsView {
     handshakes: HandshakesView,
     refused: RefusedView,
     sessions: SessionsView,
-    stray_runs: u64,
+    unknown_connection_runs: u64,
     accept_errors: u64,
     log: LogView,
     memory: MemoryView,
@@ -100,6 +99,7 @@ struct WorkerView {
 struct SideView {
     links: u64,
     links_by_transport: ByName<u64>,
+    links_by_protocol: ByName<u64>,
     opened: u64,
     closed: ByName<u64>,
     received_bytes: u64,
@@ -214,15 +214,15 @@ impl StatsView {
             server: SideView::new(sample, Side::Server),
             connections: ConnectionsView { open: total.connections, opened: total.routing.opened },
             handshakes: HandshakesView {
-                in_progress: total.handshakes,
-                failed: by_name(HandshakeEnd::ALL.map(HandshakeEnd::name), total.stats.handshakes_failed),
+                in_progress: total.server_handshakes,
+                failed: total.stats.rejections.server_handshakes().into(),
             },
             refused: RefusedView {
                 dials: dials_refused(&total.routing).into(),
-                links: by_name(TurnedAway::ALL.map(TurnedAway::name), total.stats.turned_away),
+                links: total.stats.rejections.no_place().into(),
             },
             sessions: SessionsView::new(sample),
-            stray_runs: total.routing.stray,
+            unknown_connection_runs: total.routing.unknown_connection,
             accept_errors: total.stats.accept_errors,
             log: LogView { dropped_lines: sample.dropped_lines },
             memory: sample.report.memory.into(),
@@ -235,8 +235,7 @@ impl StatsView {
 
 impl SessionsView {
     fn new(sample: &Sample) -> Self {
-        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, failed, refused } =
-            sample.total.stats.sessions;
+        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sample.total.stats.sessions;
         Self {
             open: sample.report.sessions,
             waiting: sample.report.waiting.holders,
@@ -246,8 +245,8 @@ impl SessionsView {
             resumes: by_name(ResumeEnd::ALL.map(ResumeEnd::name), resumes),
             refused: by_name(STATUSES.map(|(_, name)| name), refused),
             handshakes: HandshakesView {
-                in_progress: sample.total.arrivals.iter().sum(),
-                failed: by_name(ArrivalEnd::ALL.map(ArrivalEnd::name), failed),
+                in_progress: sample.total.session_handshakes.iter().sum(),
+                failed: sample.total.stats.rejections.session_handshakes().into(),
             },
         }
     }
@@ -258,7 +257,8 @@ impl SideView {
         let (stats, report) = (sample.total.stats.of(side), sample.total.of(side));
         Self {
             links: stats.links(),
-            links_by_transport: by_name(TransportKind::ALL.map(TransportKind::name), report.links),
+            links_by_transport: sums(report.links.iter().map(|(transport, _, count)| (transport.name(), count))),
+            links_by_protocol: sums(report.links.iter().map(|(_, protocol, count)| (protocol.name(), count))),
             opened: stats.opened,
             closed: by_name(CloseKind::ALL.map(CloseKind::name), stats.closed),
             received_bytes: stats.received_bytes,
@@ -339,6 +339,13 @@ impl From<&RoundTrips> for RoundTripsView {
     fn from(times: &RoundTrips) -> Self {
         Self { count: times.count(), total_us: times.sum() }
     }
+}
+
+/// Counts of which several have the same name.
+fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
+    let mut sums = ByName::new();
+    counts.for_each(|(name, count)| *sums.entry(name).or_default() += count);
+    sums
 }
 
 fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {

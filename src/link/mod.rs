@@ -15,18 +15,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use age::{Held, HeldFor};
-use fastway_session::Session;
+use fastway_session::{LinkKind, Session};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, ReadPause, SlowBounds, Standing};
+pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
-pub use session::{HandshakeGuard, Notice, Refused, SessionTransport};
+pub use session::{HandshakeGuard, RefusedStream, SessionEvent, SessionTransport};
 pub use transport::{Transport, TransportKind};
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 
-use crate::admission::Permit;
+use crate::accept::admission::Permit;
 use crate::clock::Millis;
 use crate::pool::LocalPool;
 use crate::routing::{LinkAddr, Origin, Role, Side};
@@ -54,7 +54,7 @@ pub struct Link {
     /// Whether so much waits for the link, a server's, that its sources are paused.
     pub(crate) congested: bool,
     /// Whether sending has failed; nothing more is queued.
-    pub(crate) deaf: bool,
+    pub(crate) write_failed: bool,
     pub(crate) role: Role,
     pub(crate) state: State,
     /// How much the next read may take.
@@ -152,7 +152,7 @@ impl Link {
             blocked: true,
             pause: ReadPause::default(),
             congested: false,
-            deaf: false,
+            write_failed: false,
             watch: Watch::default(),
             traffic: Traffic::default(),
             waits: Waits::default(),
@@ -218,13 +218,13 @@ impl Link {
     }
 
     /// Stops reading the link until there is room behind what it feeds.
-    pub(crate) fn hold(&mut self) {
+    pub(crate) fn pause_for_backpressure(&mut self) {
         self.pause.set(ReadPause::BACKPRESSURE, true);
         self.waits.begin(WaitReason::PausedSource);
     }
 
     /// Reads the link again, unless there is another reason not to.
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn resume_after_backpressure(&mut self) {
         self.pause.set(ReadPause::BACKPRESSURE, false);
         self.waits.end(WaitReason::PausedSource);
         self.wake();
@@ -247,20 +247,20 @@ impl Link {
     /// Holds what waits for the link against its bounds, and pauses or reads the link accordingly. What follows for others
     /// is the caller's to do.
     #[inline]
-    pub(crate) fn judge(&mut self, bounds: &Bounds, now: impl FnOnce() -> Millis) -> Standing {
-        let before = Standing {
+    pub(crate) fn judge(&mut self, bounds: &Bounds, now: impl FnOnce() -> Millis) -> Pressure {
+        let before = Pressure {
             unread_replies: self.pause.contains(ReadPause::UNREAD_REPLIES),
             congested: self.congested,
             over_since: self.watch.over_since,
             too_slow: false,
         };
-        let standing = before.judge(bounds, self.waiting(), self.is_interrupted(), now);
-        self.pause_for_replies(standing.unread_replies);
-        if standing.over_since != before.over_since {
-            self.watch.over_since = standing.over_since;
-            self.waits.set(WaitReason::OutboxFull, standing.over_since.is_some());
+        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), now);
+        self.pause_for_replies(pressure.unread_replies);
+        if pressure.over_since != before.over_since {
+            self.watch.over_since = pressure.over_since;
+            self.waits.set(WaitReason::OutboxFull, pressure.over_since.is_some());
         }
-        standing
+        pressure
     }
 
     /// Has the time begin anew for which more may wait for a client than its bounds allow: its session has lost its
@@ -275,9 +275,14 @@ impl Link {
         self.transport.kind()
     }
 
+    /// What these bytes are.
+    pub(crate) fn protocol(&self) -> LinkKind {
+        self.transport.protocol()
+    }
+
     /// Says something to a peer that is about to be closed for its first bytes.
-    pub(crate) fn say_last(&self, bytes: &[u8]) {
-        self.transport.say_last(bytes);
+    pub(crate) fn send_before_close(&self, bytes: &[u8]) {
+        self.transport.send_before_close(bytes);
     }
 
     /// The round-trip time to the peer, if it is known.

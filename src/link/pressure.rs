@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use super::Waiting;
 use crate::clock::Millis;
+use crate::config::{CLIENT_SHARE, Config, SideConfig};
+use crate::routing::Side;
+
+/// How many times its bound on bytes may wait for a client before it is closed without any grace.
+const HARD_BOUND: usize = 16;
 
 /// Why a link is not read: a set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +68,21 @@ pub struct SlowBounds {
 }
 
 impl Bounds {
+    /// Those of the links on one port.
+    pub fn of(config: &Config, side: Side) -> Self {
+        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *config.side(side);
+        match side {
+            Side::Client => {
+                // One client alone must not make the memory for all of them short.
+                let most = config.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
+                let bytes = send_queue_bytes.min(most);
+                let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
+                Self { packets, bytes, slow: Some(SlowBounds { grace: config.client_slow_grace, hard_bytes }) }
+            }
+            Side::Server => Self { packets, bytes: send_queue_bytes, slow: None },
+        }
+    }
+
     /// High water: whether more waits than may.
     #[inline]
     pub const fn is_exceeded(&self, waiting: Waiting) -> bool {
@@ -82,9 +102,9 @@ impl Bounds {
     }
 }
 
-/// How a link stands to its bounds.
+/// What waits for a link, against its bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Pressure {
     /// Too many answers to its own requests wait: it is not read.
     pub unread_replies: bool,
     /// Too much waits for a server: its sources are not read.
@@ -95,8 +115,8 @@ pub struct Standing {
     pub too_slow: bool,
 }
 
-impl Standing {
-    /// How a link stands that stood so, now that this much waits for it. `interrupted`: its session has no transport, so
+impl Pressure {
+    /// What follows from this, now that this much waits for the link. `interrupted`: its session has no transport, so
     /// that packets cannot leave; how many these are is no fault of the peer. Asks for the time only when too much waits
     /// for a client.
     #[inline]
@@ -164,20 +184,20 @@ mod tests {
             (waiting(1, 1001, 0), true),
             (waiting(0, 0, 0), false),
         ];
-        let mut standing = Standing::default();
+        let mut pressure = Pressure::default();
         for (waiting, congested) in steps {
-            standing = standing.judge(&SERVER, waiting, false, never);
-            assert_eq!(standing, Standing { congested, ..Standing::default() }, "{waiting:?}");
+            pressure = pressure.judge(&SERVER, waiting, false, never);
+            assert_eq!(pressure, Pressure { congested, ..Pressure::default() }, "{waiting:?}");
         }
     }
 
     #[test]
     fn a_link_with_unread_replies_is_read_again_at_half_of_the_bound() {
         for bounds in [SERVER, CLIENT] {
-            let mut standing = Standing::default();
+            let mut pressure = Pressure::default();
             for (answers, unread) in [(100, false), (101, true), (51, true), (50, false), (100, false)] {
-                standing = standing.judge(&bounds, waiting(0, 0, answers), false, never);
-                assert_eq!(standing.unread_replies, unread, "{answers}");
+                pressure = pressure.judge(&bounds, waiting(0, 0, answers), false, never);
+                assert_eq!(pressure.unread_replies, unread, "{answers}");
             }
         }
     }
@@ -185,13 +205,13 @@ mod tests {
     #[test]
     fn a_client_above_a_bound_is_too_slow_after_the_grace() {
         for over in [waiting(101, 10, 0), waiting(1, 1001, 0)] {
-            let began = Standing::default().judge(&CLIENT, over, false, || at(7));
-            assert_eq!(began, Standing { over_since: Some(at(7)), ..Standing::default() });
+            let began = Pressure::default().judge(&CLIENT, over, false, || at(7));
+            assert_eq!(began, Pressure { over_since: Some(at(7)), ..Pressure::default() });
             let goes_on = began.judge(&CLIENT, over, false, || at(12));
             assert_eq!(goes_on, began, "not before the grace is over");
             assert!(goes_on.judge(&CLIENT, over, false, || at(13)).too_slow);
             let caught_up = goes_on.judge(&CLIENT, waiting(100, 1000, 0), false, never);
-            assert_eq!(caught_up, Standing::default());
+            assert_eq!(caught_up, Pressure::default());
             let again = caught_up.judge(&CLIENT, over, false, || at(20));
             assert_eq!((again.over_since, again.too_slow), (Some(at(20)), false), "the grace starts anew");
         }
@@ -199,15 +219,15 @@ mod tests {
 
     #[test]
     fn a_client_far_above_its_bound_on_bytes_is_too_slow_at_once() {
-        let judge = |bytes| Standing::default().judge(&CLIENT, waiting(1, bytes, 0), false, || at(7)).too_slow;
+        let judge = |bytes| Pressure::default().judge(&CLIENT, waiting(1, bytes, 0), false, || at(7)).too_slow;
         assert!(!judge(16_000) && judge(16_001));
     }
 
     #[test]
     fn packets_for_a_client_without_a_transport_do_not_count_and_bytes_do() {
-        let many = Standing::default().judge(&CLIENT, waiting(5000, 1000, 0), true, never);
-        assert_eq!(many, Standing::default());
-        let much = Standing::default().judge(&CLIENT, waiting(1, 1001, 0), true, || at(7));
+        let many = Pressure::default().judge(&CLIENT, waiting(5000, 1000, 0), true, never);
+        assert_eq!(many, Pressure::default());
+        let much = Pressure::default().judge(&CLIENT, waiting(1, 1001, 0), true, || at(7));
         assert!(much.judge(&CLIENT, waiting(1, 1001, 0), true, || at(13)).too_slow);
     }
 
@@ -215,7 +235,7 @@ mod tests {
     fn what_follows_depends_on_the_last_look_alone_not_on_how_often_one_looked() {
         let over = waiting(101, 2000, 101);
         for bounds in [SERVER, CLIENT] {
-            let once = Standing::default().judge(&bounds, over, false, || at(1));
+            let once = Pressure::default().judge(&bounds, over, false, || at(1));
             assert_eq!(once.judge(&bounds, over, false, || at(2)), once);
         }
     }

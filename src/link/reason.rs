@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastway_session::{AbortReason, End};
 use fastway_wire::{CommandError, FrameError};
 
-use crate::first_bytes::Mistake;
+use crate::accept::first_bytes::Mistake;
 use crate::routing::Violation;
 
 /// Why a link was closed: who was at fault, and what was wrong.

@@ -20,20 +20,16 @@ use crate::pool::LocalPool;
 /// Segments of an outbox that one vectored write takes.
 const SLICES_PER_WRITE: usize = 64;
 
-/// What carries the bytes of a link.
+/// What carries the bytes of a link, whatever its protocol is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportKind {
-    /// TCP, without anything between it and the mux protocol.
+    /// TCP.
     Tcp,
-    /// A secure session.
-    Secure,
-    /// A legacy session.
-    Legacy,
 }
 
 impl TransportKind {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 3] = [Self::Tcp, Self::Secure, Self::Legacy];
+    pub const ALL: [Self; 1] = [Self::Tcp];
 
     /// Its place in [`TransportKind::ALL`].
     pub const fn index(self) -> usize {
@@ -44,8 +40,6 @@ impl TransportKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
-            Self::Secure => "secure",
-            Self::Legacy => "legacy",
         }
     }
 }
@@ -55,17 +49,23 @@ impl TransportKind {
 pub enum Transport {
     /// TCP alone.
     Tcp(TcpStream),
-    /// A session over TCP. What happens to it is told by its notices, never by an error.
+    /// A session over TCP. What happens to it is told by its events, never by an error.
     Session(Box<SessionTransport>),
 }
 
 impl Transport {
-    /// What it is.
+    /// What carries the bytes.
     pub fn kind(&self) -> TransportKind {
         match self {
-            Self::Tcp(_) => TransportKind::Tcp,
-            Self::Session(session) if session.kind() == LinkKind::Legacy => TransportKind::Legacy,
-            Self::Session(_) => TransportKind::Secure,
+            Self::Tcp(_) | Self::Session(_) => TransportKind::Tcp,
+        }
+    }
+
+    /// What the bytes are.
+    pub fn protocol(&self) -> LinkKind {
+        match self {
+            Self::Tcp(_) => LinkKind::Plain,
+            Self::Session(session) => session.kind(),
         }
     }
 
@@ -138,7 +138,7 @@ impl Transport {
     }
 
     /// Says something to a peer that is closed for its first bytes, as far as the system takes it at once.
-    pub fn say_last(&self, bytes: &[u8]) {
+    pub fn send_before_close(&self, bytes: &[u8]) {
         if let Self::Tcp(stream) = self {
             // A peer that cannot be told finds its link closed all the same.
             let _ = stream.try_write(bytes);

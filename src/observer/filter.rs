@@ -125,6 +125,7 @@ mod tests {
             role,
             peer: peer.parse().unwrap(),
             transport: "tcp",
+            protocol: "plain",
             worker: 0,
             closing: false,
             interrupted: false,

@@ -31,18 +31,18 @@ pub struct RouterStats {
     /// Dials refused because the client dials too often.
     pub refused_dial_rate: u64,
     /// Runs of data for connections that the sender is no end of.
-    pub stray: u64,
+    pub unknown_connection: u64,
 }
 
 impl RouterStats {
     /// Adds what another router counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { opened, refused_unknown, refused_max_conns, refused_dial_rate, stray } = other;
+        let Self { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } = other;
         self.opened += opened;
         self.refused_unknown += refused_unknown;
         self.refused_max_conns += refused_max_conns;
         self.refused_dial_rate += refused_dial_rate;
-        self.stray += stray;
+        self.unknown_connection += unknown_connection;
     }
 }
 
@@ -132,7 +132,7 @@ impl Router {
 
     /// Answers data for a connection that the sender is no end of.
     pub fn unknown_connection(&mut self, slot: Slot, conn: ConnId, effects: &mut Vec<Effect>) {
-        self.stats.stray += 1;
+        self.stats.unknown_connection += 1;
         effects.push(answer(slot, Command::Close { conn }));
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::core::Core;
 use super::mail::Message;
 use crate::link::{CloseReason, State};
-use crate::routing::{LinkAddr, Side, Slot};
+use crate::routing::{LinkAddr, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.
@@ -100,9 +100,7 @@ impl Core {
         if !self.stop.ask() {
             return;
         }
-        if !self.config.server.kinds.with_sessions() {
-            self.pending.of_mut(Side::Server).end_all();
-        }
+        self.end_unanswered_handshakes();
         self.acceptors.clear();
         self.post_batches();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {

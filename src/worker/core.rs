@@ -14,19 +14,19 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::acceptor::Acceptor;
 use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::ended::EndedSessions;
 use super::link_log::LinkLog;
 use super::load::ThreadLoad;
 use super::mail::Outgoing;
-use super::pending::PendingByPort;
 use super::report::Stats;
-use super::retry_after::RetryTimes;
 use super::shared::Shared;
 use super::stop::Stop;
-use super::turns::Turns;
-use crate::admission::Permit;
+use crate::accept::acceptor::Acceptor;
+use crate::accept::admission::Permit;
+use crate::accept::pending::PendingByPort;
+use crate::accept::retry_after::RetryTimes;
+use crate::accept::turns::Turns;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
@@ -82,7 +82,7 @@ pub(super) struct Core {
     /// The spare of `dirty`.
     flushing: Vec<Slot>,
     /// Room for those that are read again.
-    released: Vec<LinkAddr>,
+    resumed: Vec<LinkAddr>,
     pub(super) batches: Vec<Outgoing>,
     /// Bytes that clients' links hold beyond what the account of the process says.
     pub(super) untold_bytes: isize,
@@ -150,11 +150,11 @@ impl Core {
             effects: Vec::new(),
             dirty: Vec::new(),
             flushing: Vec::new(),
-            released: Vec::new(),
+            resumed: Vec::new(),
             batches: (0..workers).map(|_| Outgoing::default()).collect(),
             untold_bytes: 0,
             memory_share: 0,
-            bounds: SideBounds { client: config.bounds(Side::Client), server: config.bounds(Side::Server) },
+            bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
             bottleneck: None,
             pump: Waker::noop().clone(),
             scheduled: false,
@@ -214,7 +214,7 @@ impl Core {
     /// Queues packets for a link of this worker.
     #[inline]
     pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, origin: Origin) {
-        if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.deaf) {
+        if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.write_failed) {
             link.append(&mut self.pool, bytes, packets, origin);
             self.fed(slot);
         }
@@ -284,14 +284,14 @@ impl Core {
         if self.backpressure.is_empty() {
             return;
         }
-        let mut released = std::mem::take(&mut self.released);
-        self.backpressure.resume_readers(&mut released);
-        for addr in released.drain(..) {
+        let mut resumed = std::mem::take(&mut self.resumed);
+        self.backpressure.resume_readers(&mut resumed);
+        for addr in resumed.drain(..) {
             if let Some(link) = self.link(addr) {
-                link.release();
+                link.resume_after_backpressure();
             }
         }
-        self.released = released;
+        self.resumed = resumed;
     }
 
     /// Flushes the links that were fed, in that order; closing one of them may feed further ones.

@@ -16,19 +16,19 @@ impl Core {
         match result {
             Ok(()) if is_session => {
                 self.account_for_waiting(slot);
-                self.session_news(slot);
+                self.handle_session_events(slot);
             }
             Ok(()) => self.judge(slot),
-            Err(lost) => self.deafen(slot, &lost),
+            Err(lost) => self.write_failed(slot, &lost),
         }
     }
 
     /// The peer takes no more. What it sent before may still be there to be read; after that, reading fails as well and
     /// ends the link. A session does the same with its stream, by itself.
-    fn deafen(&mut self, slot: Slot, lost: &std::io::Error) {
+    fn write_failed(&mut self, slot: Slot, lost: &std::io::Error) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         self.link_log.write_failed(link, lost);
-        link.deaf = true;
+        link.write_failed = true;
         link.outbox.clear(&mut self.pool);
         self.judge(slot);
     }

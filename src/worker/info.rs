@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fastway_wire::{ConnId, ServerId};
 
+use crate::accept::acceptor::AcceptorInfo;
+use crate::accept::pending::HandshakeInfo;
 use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
 use crate::routing::{Ends, LinkId, Role, Side};
 
@@ -19,6 +21,8 @@ pub struct LinkInfo {
     pub peer: SocketAddr,
     /// What carries its bytes, for instance `tcp`.
     pub transport: &'static str,
+    /// What these bytes are: `plain`, `legacy` or `secure`.
+    pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
     /// Whether it is being closed: it only gets what waits for it.
@@ -39,7 +43,7 @@ pub struct LinkInfo {
     pub partial_bytes: usize,
     /// How often and how long it was held up, by [`WaitReason`].
     pub waits: WaitReport,
-    /// What is full, if the link is a paused source.
+    /// What is congested, if the link is a paused source.
     pub paused_by: Option<PausedBy>,
 }
 
@@ -82,26 +86,6 @@ pub struct TasksInfo {
     pub handshakes: Vec<HandshakeInfo>,
     /// How often and how long links that are closed by now were held up, clients' and then servers'.
     pub past_waits: [(Side, WaitReport); 2],
-}
-
-/// A task that accepts links.
-#[derive(Clone, Copy, Debug)]
-pub struct AcceptorInfo {
-    /// Whose port.
-    pub side: Side,
-    /// Whether it pauses because accepting failed.
-    pub pausing: bool,
-    /// For how long it has been so.
-    pub lasting: Duration,
-}
-
-/// A peer that has not proved yet who it is.
-#[derive(Clone, Copy, Debug)]
-pub struct HandshakeInfo {
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// Time since it was accepted.
-    pub age: Duration,
 }
 
 /// Links of one worker, from one slot on.

@@ -62,7 +62,7 @@ impl Answers for Core {
             worker: self.me.index(),
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
-            acceptors: self.acceptors.iter().map(|door| door.info(self.at(now))).collect(),
+            acceptors: self.acceptors.iter().map(|acceptor| acceptor.info(self.at(now))).collect(),
             handshakes: self.pending.infos(now).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
@@ -90,6 +90,7 @@ impl Core {
             role: link.role,
             peer: link.peer,
             transport: link.transport().name(),
+            protocol: link.protocol().name(),
             worker: self.me.index(),
             closing: link.state != State::Open,
             interrupted: link.is_interrupted(),

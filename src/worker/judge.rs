@@ -2,9 +2,9 @@
 //!
 //! No wake-up is lost, because how much waits becomes less in few ways only, and each of them calls [`Core::judge`] before
 //! the worker is given out of hand: a flush ([`Core::flush`]), an acknowledgement, a resume or the loss of a stream
-//! ([`Core::session_news`]), a peer that takes nothing more (`deafen`). What is fed needs no judge, since the link is
-//! flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is uncongested in
-//! `retire`.
+//! ([`Core::handle_session_events`]), a peer that takes nothing more (`write_failed`). What is fed needs no judge, since
+//! the link is flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is
+//! uncongested in `retire`.
 
 use std::time::Instant;
 
@@ -31,13 +31,13 @@ impl Core {
 
         let bounds = self.bounds.of(link.role.side());
         let was_congested = link.congested;
-        let standing = link.judge(bounds, || Millis::at(Instant::now(), started));
-        if standing.too_slow {
+        let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
+        if pressure.too_slow {
             let waiting = link.waiting();
             self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
-        } else if standing.congested && !was_congested {
+        } else if pressure.congested && !was_congested {
             self.congested(slot);
-        } else if was_congested && !standing.congested {
+        } else if was_congested && !pressure.congested {
             self.uncongested(slot);
         }
     }

@@ -1,15 +1,12 @@
 //! What a worker logs about links and about those that want to be one.
 
-use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use fastway_wire::ServerId;
 
-use super::outcome::ArrivalEnd;
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::rejection::{Rejection, RejectionKind};
 use crate::link::{CloseKind, CloseReason, Link};
 use crate::logging::{RateLimit, limited};
 use crate::routing::{LinkId, Role, Side};
@@ -25,14 +22,6 @@ pub(super) struct LinkLog {
     server: Limits,
 }
 
-/// Why somebody did not get in.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rejected {
-    Admission(TurnedAway),
-    ServerHandshake(HandshakeEnd),
-    Session(ArrivalEnd),
-}
-
 /// The limits of one port.
 #[derive(Debug)]
 struct Limits {
@@ -43,19 +32,7 @@ struct Limits {
     write_failed: RateLimit,
     accept_failed: RateLimit,
     closed: [RateLimit; CloseKind::ALL.len()],
-    rejected: [RateLimit; Rejected::COUNT],
-}
-
-impl Rejected {
-    const COUNT: usize = TurnedAway::ALL.len() + HandshakeEnd::ALL.len() + ArrivalEnd::ALL.len();
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Admission(kind) => kind.index(),
-            Self::ServerHandshake(kind) => TurnedAway::ALL.len() + kind.index(),
-            Self::Session(kind) => TurnedAway::ALL.len() + HandshakeEnd::ALL.len() + kind.index(),
-        }
-    }
+    rejected: [RateLimit; RejectionKind::ALL.len()],
 }
 
 impl Default for LinkLog {
@@ -75,7 +52,7 @@ impl Limits {
             write_failed: limit(),
             accept_failed: limit(),
             closed: CloseKind::ALL.map(|_| limit()),
-            rejected: std::array::from_fn(|_| limit()),
+            rejected: RejectionKind::ALL.map(|_| limit()),
         }
     }
 }
@@ -169,9 +146,9 @@ impl LinkLog {
         limited!(limits.accept_failed, ERROR, [%error, pause_ms], "cannot accept on the {side} port");
     }
 
-    /// Logs something that a stranger caused who did not get in.
-    pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, kind: Rejected, reason: &dyn Display) {
-        let Some(limit) = self.of(side).rejected.get_mut(kind.index()) else { return };
+    /// Logs why a stream did not become a link, nor went on with a session.
+    pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, reason: &Rejection) {
+        let Some(limit) = self.of(side).rejected.get_mut(reason.kind().index()) else { return };
         limited!(limit, WARN, [%peer, %reason], "{side} turned away");
     }
 
@@ -189,10 +166,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_rejection_has_a_limit_of_its_own() {
-        let admission = TurnedAway::ALL.map(Rejected::Admission);
-        let handshakes = HandshakeEnd::ALL.map(Rejected::ServerHandshake);
-        let sessions = ArrivalEnd::ALL.map(Rejected::Session);
-        let all = admission.into_iter().chain(handshakes).chain(sessions).map(Rejected::index);
-        assert!(all.eq(0..Rejected::COUNT));
+        let Limits { rejected, .. } = Limits::new();
+        assert!(RejectionKind::ALL.map(RejectionKind::index).into_iter().eq(0..rejected.len()));
     }
 }

@@ -3,12 +3,11 @@
 //! Frames for links of another worker are collected during a turn and posted as a [`Batch`], or several if they are many,
 //! so that the other worker is woken once a turn.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
-use fastway_session::Resume;
 use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -16,8 +15,8 @@ use tokio::sync::oneshot;
 use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
-use crate::admission::Permit;
-use crate::routing::{LinkAddr, RouterSync, Side, WorkerId};
+use crate::accept::stream::{AcceptedStream, Resumption};
+use crate::routing::{LinkAddr, RouterSync, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
 const QUESTION_BYTES: usize = 256 << 10;
@@ -34,7 +33,7 @@ const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 #[derive(Debug)]
 pub enum Message {
     /// A stream that another worker's acceptor took in.
-    Admit(Newcomer<TcpStream>),
+    Admit(AcceptedStream<TcpStream>),
     /// Frames and changes of virtual connections.
     Batch {
         /// The sender.
@@ -79,34 +78,6 @@ impl Message {
         };
         size_of::<Self>() + further
     }
-}
-
-/// A stream that was accepted and is no link yet.
-#[derive(Debug)]
-pub struct Newcomer<Stream> {
-    /// The port it came in by.
-    pub(super) side: Side,
-    /// The stream, in non-blocking mode.
-    pub(super) stream: Stream,
-    /// The peer's address.
-    pub(super) peer: SocketAddr,
-    /// Its place among the links.
-    pub(super) permit: Permit,
-}
-
-/// A stream that wants to carry a session.
-#[derive(Debug)]
-pub struct Resumption<Stream> {
-    /// The port it came in by.
-    pub(super) side: Side,
-    /// The link of the session.
-    pub(super) link: LinkAddr,
-    /// Its first message.
-    pub(super) resume: Resume,
-    /// The stream, in non-blocking mode.
-    pub(super) stream: Stream,
-    /// The peer's address.
-    pub(super) peer: SocketAddr,
 }
 
 /// What one worker sends another in one turn, in order.

@@ -69,10 +69,10 @@ impl Core {
         if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
             return false;
         }
-        link.hold();
+        link.pause_for_backpressure();
         self.backpressure.congest(Bottleneck::Memory);
         self.backpressure.wait(Bottleneck::Memory, addr);
-        self.stats.held += 1;
+        self.stats.sources_paused += 1;
         true
     }
 

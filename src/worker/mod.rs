@@ -4,15 +4,12 @@
 //! polls the tasks of all links that can be read (each routes what it reads into outboxes, in memory), then the pump
 //! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
 
-mod acceptor;
-mod admit;
-mod arrivals;
+mod accept;
 mod ask;
 mod backpressure;
 mod close;
 mod core;
 mod cross_worker;
-mod doors;
 mod ended;
 mod flush;
 mod heartbeats;
@@ -25,12 +22,9 @@ mod load;
 mod mail;
 mod memory;
 mod memory_account;
-mod outcome;
-mod pending;
 mod question;
 mod receive;
 mod report;
-mod retry_after;
 mod session_table;
 mod sessions;
 mod shared;
@@ -41,15 +35,13 @@ mod sweep;
 mod tasks;
 mod ticker;
 mod transit;
-mod turns;
 
-pub(crate) use doors::Doors;
+pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
-pub use info::{AcceptorInfo, ConnectionInfo, HandshakeInfo, LinkInfo, PausedBy, TasksInfo};
+pub use info::{ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
 pub use mail::{Mailboxes, Message};
 pub use memory_account::MemoryReport;
-pub use outcome::{ArrivalEnd, ResumeEnd};
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
 pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};

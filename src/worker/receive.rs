@@ -6,7 +6,7 @@ use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::first_bytes::Mistake;
+use crate::accept::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{LinkAddr, Origin, Role, Side, Slot};
@@ -14,10 +14,10 @@ use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;
-/// Bytes that one read takes from a client of a server that is full, and from any while memory is short, so that those who
-/// feed it stop soon.
+/// Bytes that one read takes from a client of a server that is congested, and from any while memory is short, so that
+/// those who feed it stop soon.
 const CONGESTED_READ_BYTES: usize = 4 << 10;
-/// Connections of a client that are looked at for whether their server is full.
+/// Connections of a client that are looked at for whether their server is congested.
 const SERVERS_LOOKED_AT: usize = 16;
 /// Partial frames up to this size are copied once more, so that they do not occupy a whole chunk each.
 const HAND_OVER_BYTES: usize = 8 << 10;
@@ -56,7 +56,7 @@ impl Core {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
             CloseReason::Mistake(mistake) => {
                 if let Some(link) = self.links.get(slot.index()) {
-                    link.say_last(mistake.answer());
+                    link.send_before_close(mistake.answer());
                 }
                 self.close(slot, reason);
             }
@@ -75,9 +75,9 @@ impl Core {
         });
         self.scratch = scratch;
         if result.is_ready() {
-            // What a session holds is accounted for with its news.
+            // What a session holds is accounted for with its events.
             match self.link(addr).map(|link| link.session().is_some()) {
-                Some(true) => self.session_news(addr.slot),
+                Some(true) => self.handle_session_events(addr.slot),
                 Some(false) => self.account_for_held(addr.slot),
                 None => {}
             }
@@ -97,10 +97,10 @@ impl Core {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let parts = self.link(addr).and_then(|link| link.session_parts());
-        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_ahead(cx, &mut scratch));
+        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_read_ahead(cx, &mut scratch));
         self.scratch = scratch;
         if polled.is_ready() {
-            self.session_news(addr.slot);
+            self.handle_session_events(addr.slot);
         }
         polled
     }
@@ -111,7 +111,7 @@ impl Core {
         if self.waits_for_memory(addr) {
             return None;
         }
-        let is_congested = self.shared.memory.account.is_short() || self.feeds_something_full(addr);
+        let is_congested = self.shared.memory.account.is_short() || self.feeds_something_congested(addr);
         let most = if is_congested { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
@@ -125,9 +125,9 @@ impl Core {
         }
     }
 
-    /// Whether a client has a connection to something that is full; it may be about to send there.
+    /// Whether a client has a connection to something that is congested; it may be about to send there.
     #[inline]
-    fn feeds_something_full(&self, addr: LinkAddr) -> bool {
+    fn feeds_something_congested(&self, addr: LinkAddr) -> bool {
         if self.backpressure.is_empty() {
             return false;
         }
@@ -165,7 +165,7 @@ impl Core {
             }
         }
         self.stats.received(side, input.len(), frames);
-        self.hold(addr, side);
+        self.pause_reading(addr, side);
         routed
     }
 
@@ -178,20 +178,20 @@ impl Core {
         Mistake::in_frames(admitted, side, first)
     }
 
-    /// Pauses a link that feeds something full, and one that does not take the answers to its own requests: at once, not
-    /// when it is judged after the flush, so that it sends no more than one read beyond that.
-    fn hold(&mut self, addr: LinkAddr, side: Side) {
+    /// Pauses a link that feeds something congested, and one that does not take the answers to its own requests: at once,
+    /// not when it is judged after the flush, so that it sends no more than one read beyond that.
+    fn pause_reading(&mut self, addr: LinkAddr, side: Side) {
         // What has room again by now would be congested for this link alone, and nobody would say that it is not.
-        let full = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
+        let bottleneck = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
         let bounds = *self.bounds.of(side);
         let Some(link) = self.link(addr) else { return };
         if bounds.has_unread_replies(link.waiting()) {
             link.pause_for_replies(true);
         }
-        if let Some(key) = full {
-            link.hold();
+        if let Some(key) = bottleneck {
+            link.pause_for_backpressure();
             self.backpressure.wait(key, addr);
-            self.stats.held += 1;
+            self.stats.sources_paused += 1;
         }
     }
 
@@ -293,7 +293,7 @@ impl Core {
         self.stats.forwarded(side, 1);
         if peer.worker != self.me {
             self.forward_remote(peer, conn, 1, inbox.chunks().map(Chunk::filled));
-        } else if let Some(link) = self.links.get_mut(peer.slot.index()).filter(|link| !link.deaf) {
+        } else if let Some(link) = self.links.get_mut(peer.slot.index()).filter(|link| !link.write_failed) {
             if inbox.received() > HAND_OVER_BYTES {
                 link.outbox.append_chunks(inbox.take());
             } else {

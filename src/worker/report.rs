@@ -6,9 +6,8 @@ use fastway_session::{LinkKind, Status};
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
-use super::outcome::{ArrivalEnd, ResumeEnd};
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::rejection_counts::RejectionCounts;
+use crate::accept::resume_end::ResumeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
 use crate::routing::{RouterStats, Side};
 
@@ -19,12 +18,10 @@ pub struct Stats {
     pub client: SideStats,
     /// The server port.
     pub server: SideStats,
-    /// Times that a link was held because what it feeds was full.
-    pub held: u64,
-    /// Server handshakes that failed or were dropped, by [`HandshakeEnd`].
-    pub handshakes_failed: [u64; HandshakeEnd::ALL.len()],
-    /// Links turned away at the door, by [`TurnedAway`].
-    pub turned_away: [u64; TurnedAway::ALL.len()],
+    /// Times that a link was paused because what it feeds was congested.
+    pub sources_paused: u64,
+    /// Streams that did not become a link, nor went on with a session.
+    pub rejections: RejectionCounts,
     /// Times that accepting failed, for instance for want of descriptors.
     pub accept_errors: u64,
     /// Sessions.
@@ -53,8 +50,6 @@ pub struct SessionStats {
     pub interrupted: u64,
     /// Resumes, by [`ResumeEnd`].
     pub resumes: [u64; ResumeEnd::ALL.len()],
-    /// Streams that did not become what they asked for, by [`ArrivalEnd`].
-    pub failed: [u64; ArrivalEnd::ALL.len()],
     /// Opens and resumes refused, by [`STATUSES`].
     pub refused: [u64; STATUSES.len()],
 }
@@ -85,12 +80,6 @@ impl SessionStats {
         }
     }
 
-    pub(super) fn failed(&mut self, end: ArrivalEnd) {
-        if let Some(count) = self.failed.get_mut(end.index()) {
-            *count += 1;
-        }
-    }
-
     pub(super) fn refused(&mut self, status: Status) {
         let place = STATUSES.iter().position(|(known, _)| *known == status);
         if let Some(count) = place.and_then(|place| self.refused.get_mut(place)) {
@@ -99,12 +88,11 @@ impl SessionStats {
     }
 
     fn add(&mut self, other: &Self) {
-        let Self { opened_secure, opened_legacy, interrupted, resumes, failed, refused } = other;
+        let Self { opened_secure, opened_legacy, interrupted, resumes, refused } = other;
         self.opened_secure += opened_secure;
         self.opened_legacy += opened_legacy;
         self.interrupted += interrupted;
         add_each(&mut self.resumes, resumes);
-        add_each(&mut self.failed, failed);
         add_each(&mut self.refused, refused);
     }
 }
@@ -161,12 +149,11 @@ impl Stats {
 
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, held, handshakes_failed, turned_away, accept_errors, sessions, undelivered } = other;
+        let Self { client, server, sources_paused, rejections, accept_errors, sessions, undelivered } = other;
         self.client.add(client);
         self.server.add(server);
-        self.held += held;
-        add_each(&mut self.handshakes_failed, handshakes_failed);
-        add_each(&mut self.turned_away, turned_away);
+        self.sources_paused += sources_paused;
+        self.rejections.add(rejections);
         self.accept_errors += accept_errors;
         self.sessions.add(sessions);
         self.undelivered.links += undelivered.links;
@@ -179,18 +166,6 @@ impl Stats {
 
     pub(super) fn closed(&mut self, side: Side, kind: CloseKind) {
         if let Some(count) = self.side(side).closed.get_mut(kind.index()) {
-            *count += 1;
-        }
-    }
-
-    pub(super) fn handshake_failed(&mut self, kind: HandshakeEnd) {
-        if let Some(count) = self.handshakes_failed.get_mut(kind.index()) {
-            *count += 1;
-        }
-    }
-
-    pub(super) fn turned_away(&mut self, kind: TurnedAway) {
-        if let Some(count) = self.turned_away.get_mut(kind.index()) {
             *count += 1;
         }
     }
@@ -244,9 +219,9 @@ pub struct WorkerReport {
     /// Virtual connections of clients of this worker.
     pub connections: usize,
     /// Server handshakes in progress, on a port without sessions.
-    pub handshakes: usize,
-    /// Handshakes of sessions in progress, on the client port and on the server port.
-    pub arrivals: [usize; 2],
+    pub server_handshakes: usize,
+    /// Handshakes in progress on ports with sessions, on the client port and on the server port.
+    pub session_handshakes: [usize; 2],
     /// Its links on the client port.
     pub client: SideReport,
     /// Its links on the server port.
@@ -266,8 +241,8 @@ pub struct WorkerReport {
 /// How the links of one port stand, those that are closing among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SideReport {
-    /// Links by [`TransportKind`].
-    pub links: [u64; TransportKind::ALL.len()],
+    /// Links.
+    pub links: LinkCounts,
     /// Packets that wait in outboxes.
     pub waiting_packets: u64,
     /// Bytes that wait in outboxes.
@@ -278,6 +253,30 @@ pub struct SideReport {
     pub held_bytes: u64,
     /// What is, and what was held up, by [`WaitReason`].
     pub held_up: [HeldUp; WaitReason::ALL.len()],
+}
+
+/// Links by what carries their bytes and by what these are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts([[u64; LinkKind::ALL.len()]; TransportKind::ALL.len()]);
+
+impl LinkCounts {
+    /// Each transport with each protocol, and how many links have these.
+    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, LinkKind, u64)> + '_ {
+        let rows = TransportKind::ALL.into_iter().zip(&self.0);
+        rows.flat_map(|(transport, counts)| {
+            LinkKind::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
+        })
+    }
+
+    fn count(&mut self, transport: TransportKind, protocol: LinkKind) {
+        if let Some(count) = self.0.get_mut(transport.index()).and_then(|counts| counts.get_mut(protocol.index())) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(sums, counts)| add_each(sums, counts));
+    }
 }
 
 /// How often and for how long links were held up for one reason, those that are closed by now included.
@@ -307,12 +306,22 @@ impl WorkerReport {
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self { stats, routing, connections, handshakes, arrivals, client, server, allocated_bytes, .. } = other;
+        let Self {
+            stats,
+            routing,
+            connections,
+            server_handshakes,
+            session_handshakes,
+            client,
+            server,
+            allocated_bytes,
+            ..
+        } = other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
-        self.handshakes += handshakes;
-        self.arrivals.iter_mut().zip(arrivals).for_each(|(sum, count)| *sum += count);
+        self.server_handshakes += server_handshakes;
+        self.session_handshakes.iter_mut().zip(session_handshakes).for_each(|(sum, count)| *sum += count);
         self.client.add(client);
         self.server.add(server);
         self.allocated_bytes =
@@ -326,9 +335,7 @@ impl WorkerReport {
 impl SideReport {
     /// Adds how a link stands.
     pub(super) fn count(&mut self, link: &Link, now: Instant) {
-        if let Some(links) = self.links.get_mut(link.transport().index()) {
-            *links += 1;
-        }
+        self.links.count(link.transport(), link.protocol());
         let waiting = link.waiting();
         self.waiting_packets += waiting.packets as u64;
         self.waiting_bytes += waiting.bytes as u64;
@@ -348,7 +355,7 @@ impl SideReport {
 
     fn add(&mut self, other: &Self) {
         let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_bytes, held_up } = other;
-        add_each(&mut self.links, links);
+        self.links.add(links);
         self.waiting_packets += waiting_packets;
         self.waiting_bytes += waiting_bytes;
         self.partial_bytes += partial_bytes;

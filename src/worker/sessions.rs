@@ -1,5 +1,6 @@
 //! The sessions of a worker's links: what happens to them, who may resume them, and their bounds while they wait.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_service::AddressPrefix;
@@ -9,10 +10,10 @@ use tokio::net::TcpStream;
 use super::core::Core;
 use super::ended::Ended;
 use super::mail::Message;
-use super::outcome::ResumeEnd;
-use super::turns::Purpose;
+use crate::accept::resume_end::ResumeEnd;
+use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
-use crate::link::{CloseReason, HandshakeGuard, Notice, Refused, State};
+use crate::link::{CloseReason, HandshakeGuard, RefusedStream, SessionEvent, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
 /// Time between two looks for acknowledgements that are due: half of the time that they have.
@@ -35,32 +36,31 @@ impl Core {
         let (names, from, kind) = (session.names(), AddressPrefix::from(link.peer.ip()), session.kind());
         self.shared.sessions.insert(addr, from, names);
         self.stats.sessions.opened(kind);
-        self.session_news(addr.slot);
+        self.handle_session_events(addr.slot);
     }
 
     /// Acts on what happened to a link's session, and sees to it that what it has to say is sent.
-    pub(super) fn session_news(&mut self, slot: Slot) {
-        while let Some(notice) = self.next_notice(slot) {
-            match notice {
-                Notice::Established => {}
-                Notice::Resumed(_) => self.session_resumed(slot, notice),
-                Notice::Interrupted => self.session_interrupted(slot),
-                Notice::GivenUp => self.stats.sessions.resume_ended(ResumeEnd::NotProven),
-                Notice::PeerClosed => self.close_gently(slot, &CloseReason::EndOfStream),
-                Notice::Ended(end) => self.session_ended(slot, &CloseReason::Session(end)),
+    pub(super) fn handle_session_events(&mut self, slot: Slot) {
+        while let Some(event) = self.next_session_event(slot) {
+            match event {
+                SessionEvent::Resumed(peer) => self.session_resumed(slot, peer),
+                SessionEvent::Interrupted => self.session_interrupted(slot),
+                SessionEvent::GivenUp => self.stats.sessions.resume_ended(ResumeEnd::NotProven),
+                SessionEvent::PeerClosed => self.close_gently(slot, &CloseReason::EndOfStream),
+                SessionEvent::Ended(end) => self.session_ended(slot, &CloseReason::Session(end)),
             }
         }
         self.plan_session(slot);
         self.judge(slot);
     }
 
-    fn next_notice(&mut self, slot: Slot) -> Option<Notice> {
+    fn next_session_event(&mut self, slot: Slot) -> Option<SessionEvent> {
         let (session, ..) = self.links.get_mut(slot.index())?.session_parts()?;
-        session.notice()
+        session.next_event()
     }
 
-    fn session_resumed(&mut self, slot: Slot, notice: Notice) {
-        let (Some(link), Notice::Resumed(peer)) = (self.links.get_mut(slot.index()), notice) else { return };
+    fn session_resumed(&mut self, slot: Slot, peer: SocketAddr) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.resumed(peer);
         let Some(session) = link.session() else { return };
         self.shared.sessions.resumed(link.addr, AddressPrefix::from(peer.ip()), session.names());
@@ -81,7 +81,7 @@ impl Core {
     pub(super) fn account_for_waiting(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot.index()) else { return };
         let Some(session) = link.session().filter(|session| session.is_waiting()) else { return };
-        let bytes = session.kept_bytes() + link.outbox.waiting().bytes + link.inbox.received();
+        let bytes = session.buffered_bytes() + link.outbox.waiting().bytes + link.inbox.received();
         for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
             self.shared.mailboxes.send(pushed_out.worker, Message::PushOut(pushed_out));
         }
@@ -110,10 +110,10 @@ impl Core {
         let addr = link.addr;
         let Some((session, outbox, _)) = link.session_parts() else { return };
         let acknowledged = session.take_acknowledged();
-        if !session.listed
+        if !session.ack_scheduled
             && let Some(at) = session.ack_due(now)
         {
-            session.listed = true;
+            session.ack_scheduled = true;
             self.acks_due.push_back((at, addr));
         }
         let wants_to_send = session.wants_to_send(outbox, now);
@@ -132,17 +132,17 @@ impl Core {
     /// Sends the acknowledgements that are due before the next tick.
     fn send_acks(&mut self) {
         let until = Instant::now() + ACK_TICK;
-        // What is listed again meanwhile, for a limit that is as near, is not looked at again.
+        // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
         for _ in 0..self.acks_due.len() {
             let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };
             let mut sealed = std::mem::take(&mut self.sealed);
             if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
-                session.listed = false;
+                session.ack_scheduled = false;
                 session.send_due(until, &mut cx, &mut sealed);
             }
             self.sealed = sealed;
             if self.link(addr).is_some() {
-                self.session_news(addr.slot);
+                self.handle_session_events(addr.slot);
             }
         }
     }
@@ -169,15 +169,15 @@ impl Core {
         addr: LinkAddr,
         resume: &Resume,
         stream: TcpStream,
-        peer: std::net::SocketAddr,
+        peer: SocketAddr,
         handshake: HandshakeGuard,
-    ) -> Result<Answered, Refused> {
+    ) -> Result<Answered, RefusedStream> {
         let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
         let same_port = link.role.side() == side;
         let Some((session, outbox, _)) = link.session_parts().filter(|_| same_port) else {
-            return Err(Refused { stream, status: Status::Unknown });
+            return Err(RefusedStream { stream, status: Status::Unknown });
         };
         let began = Instant::now();
         let resumed = session.resume(resume, (stream, peer), handshake, outbox, &mut self.pool);
@@ -185,13 +185,13 @@ impl Core {
         resumed?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();
-        self.session_news(addr.slot);
+        self.handle_session_events(addr.slot);
         Ok(Answered::Taken)
     }
 
-    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, Refused> {
+    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, RefusedStream> {
         let Some(ended) = self.ended.find(addr) else {
-            return Err(Refused { stream, status: Status::Expired });
+            return Err(RefusedStream { stream, status: Status::Expired });
         };
         let nothing = Backlog::new(0);
         let afford = || Some(&nothing);
@@ -200,7 +200,7 @@ impl Core {
                 self.shared.sessions.rename(addr, ended.session.names());
                 Ok(Answered::Over(stream, dial.bytes))
             }
-            Err(status) => Err(Refused { stream, status }),
+            Err(status) => Err(RefusedStream { stream, status }),
         }
     }
 
@@ -231,7 +231,7 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let Some((session, ..)) = link.session_parts() else { return };
         session.tick(now);
-        self.session_news(slot);
+        self.handle_session_events(slot);
     }
 
     /// Gives up the stream of a link's session: the session waits for another one.
@@ -239,7 +239,7 @@ impl Core {
         let parts = self.links.get_mut(slot.index()).and_then(|link| link.session_parts());
         if let Some((session, ..)) = parts {
             session.drop_stream();
-            self.session_news(slot);
+            self.handle_session_events(slot);
         }
     }
 

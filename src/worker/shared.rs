@@ -8,7 +8,7 @@ use super::mail::{Mailboxes, Message};
 use super::memory_account::Memory;
 use super::report::WorkerReport;
 use super::shared_sessions::Sessions;
-use crate::admission::Admission;
+use crate::accept::admission::Admission;
 use crate::config::WaitingLimits;
 use crate::pool::Pool;
 use crate::routing::{Registry, WorkerId};

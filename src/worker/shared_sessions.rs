@@ -9,7 +9,8 @@ use super::session_table::SessionTable;
 use crate::config::WaitingLimits;
 use crate::routing::LinkAddr;
 
-/// Where the sessions of all workers are found, and how many of them may wait. Asked at the door only.
+/// Where the sessions of all workers are found, and how many of them may wait. Never asked for a frame of a
+/// session that has a transport.
 #[derive(Debug)]
 pub(crate) struct Sessions(Mutex<SessionTable<LinkAddr>>);
 

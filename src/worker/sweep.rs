@@ -106,8 +106,8 @@ impl Core {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
-            handshakes: self.pending_handshakes(Side::Server, false),
-            arrivals: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
+            server_handshakes: self.pending_handshakes(Side::Server, false),
+            session_handshakes: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
             client,
             server,
             allocated_bytes: allocated_bytes(),
@@ -119,7 +119,7 @@ impl Core {
 
     /// Handshakes in progress on a port, if it is one with sessions, or one without.
     fn pending_handshakes(&self, side: Side, with_sessions: bool) -> usize {
-        match self.config.side(side).kinds.with_sessions() == with_sessions {
+        match self.has_sessions(side) == with_sessions {
             true => self.pending.of(side).len(),
             false => 0,
         }

@@ -15,10 +15,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{coop::unconstrained, spawn_local, yield_now};
 
-use super::arrivals::resume_from_afar;
+use super::accept::{Accepting, Listeners, accept_from, admit_forwarded, resume_forwarded};
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::doors::{Accepting, Doors, accept_from, admit_from_afar};
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
@@ -41,7 +40,7 @@ pub(crate) fn run(
     me: WorkerId,
     config: Arc<Config>,
     shared: Arc<Shared>,
-    doors: Doors,
+    listeners: Listeners,
     mail: UnboundedReceiver<Message>,
     serving: Sender<WorkerId>,
 ) -> io::Result<()> {
@@ -49,7 +48,7 @@ pub(crate) fn run(
         Builder::new_current_thread().enable_io().event_interval(TASKS_PER_LOOK).build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let core = Rc::new(RefCell::new(Core::new(me, config, shared, Instant::now())));
-        let acceptors = accept_from(&core, doors)?;
+        let acceptors = accept_from(&core, listeners)?;
         spawn_local(give_turns(Rc::clone(&core)));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
         let _nobody_waits = serving.send(me);
@@ -105,12 +104,12 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
 
 fn deliver(core: &SharedCore, message: Message) {
     match message {
-        Message::Admit(newcomer) => admit_from_afar(core, newcomer),
+        Message::Admit(accepted) => admit_forwarded(core, accepted),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
         Message::Congested(server) => core.borrow_mut().backpressure.congest(Bottleneck::Server(server)),
         Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
-        Message::Resume(resumption) => resume_from_afar(core, *resumption),
+        Message::Resume(resumption) => resume_forwarded(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
         Message::AckTick => core.borrow_mut().send_due_acks(),

@@ -50,8 +50,8 @@ fn stats_has_what_was_counted_and_how_things_stand() {
     assert_eq!(stats["connections"], json!({ "open": 1, "opened": 1 }));
     let side = &stats["client"];
     assert_eq!(
-        (&side["links"], &side["links_by_transport"]),
-        (&json!(1), &json!({ "tcp": 1, "secure": 0, "legacy": 0 }))
+        (&side["links"], &side["links_by_transport"], &side["links_by_protocol"]),
+        (&json!(1), &json!({ "tcp": 1 }), &json!({ "plain": 1, "legacy": 0, "secure": 0 }))
     );
     // A dial and a message; an answer and a message.
     let counted =
@@ -143,6 +143,7 @@ fn links_shows_what_the_command_shows() {
         ("link", json!(client.id())),
         ("side", json!("client")),
         ("transport", json!("tcp")),
+        ("protocol", json!("plain")),
         ("state", json!("open")),
         ("conns", json!(1)),
         ("received_frames", json!(2)),

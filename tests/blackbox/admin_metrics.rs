@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use fastway_testkit::{Client, Gateway, Link, Server, data, watch};
+use fastway_session::Identity;
+use fastway_testkit::{Client, Gateway, Link, Server, Tunnel, data, watch};
 use fastway_wire::ConnId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Has `promtool` read metrics. It is not skipped where it is missing: what nobody has checked may not be readable.
 fn check(metrics: &str) {
@@ -59,12 +60,47 @@ fn what_is_against_the_conventions_would_be_found() {
 }
 
 #[test]
+fn links_are_counted_by_transport_and_by_protocol() {
+    let gateway = Gateway::with_admin(&["--client-link=plain,secure,legacy"]);
+    let mut server = gateway.server(7);
+    let (secure, _tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let (legacy, _other) = Tunnel::legacy(gateway.client_addr(), false);
+    let (secure, legacy) = (Client::over(secure), Client::over(legacy));
+    let mut clients = [gateway.client(), gateway.client(), secure, legacy];
+    for client in &mut clients {
+        client.open(&mut server);
+    }
+
+    let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let client = &stats["client"];
+    assert_eq!(client["links_by_transport"], json!({ "tcp": 4 }));
+    assert_eq!(client["links_by_protocol"], json!({ "plain": 2, "legacy": 1, "secure": 1 }));
+
+    let metrics = metrics(&gateway);
+    for (protocol, count) in [("plain", 2.0), ("legacy", 1.0), ("secure", 1.0)] {
+        let links = format!("fastway_links{{side=\"client\",transport=\"tcp\",protocol=\"{protocol}\"}}");
+        assert_eq!(value(&metrics, &links), count, "{protocol}");
+    }
+    for protocol in ["legacy", "secure"] {
+        let opened = format!("fastway_sessions_opened_total{{protocol=\"{protocol}\"}}");
+        assert_eq!(value(&metrics, &opened), 1.0, "{protocol}");
+    }
+
+    let shown = gateway.ctl(&["links", "client"]).stdout;
+    for (protocol, count) in [("plain", 2), ("legacy", 1), ("secure", 1)] {
+        let words = format!(" transport=tcp protocol={protocol} ");
+        assert_eq!(shown.matches(&words).count(), count, "{shown}");
+    }
+}
+
+#[test]
 fn metrics_are_the_numbers_of_stats() {
     let (gateway, client, _server, _) = playing(&["--workers", "2"]);
     let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
     let metrics = metrics(&gateway);
     for (series, expected) in [
-        ("fastway_links{side=\"client\",transport=\"tcp\"}", 1.0),
+        ("fastway_links{side=\"client\",transport=\"tcp\",protocol=\"plain\"}", 1.0),
+        ("fastway_links{side=\"client\",transport=\"tcp\",protocol=\"secure\"}", 0.0),
         ("fastway_links_opened_total{side=\"server\"}", 1.0),
         ("fastway_links_closed_total{side=\"client\",reason=\"idle\"}", 0.0),
         ("fastway_servers", 1.0),

@@ -272,7 +272,7 @@ fn expect_link_rows(browser: &Browser, gateway: &Gateway) {
             .iter()
             .find(|link| row["link"].as_str() == Some(&link["link"].to_string()))
             .unwrap_or_else(|| panic!("{row}"));
-        assert_eq!((&row["peer"], &row["transport"]), (&link["peer"], &link["transport"]));
+        assert_eq!((&row["peer"], &row["by"]), (&link["peer"], &json!("plain/tcp")));
         assert_eq!(row["conns"], link["conns"].to_string());
         let who = link["server"].as_u64().map_or("client".to_owned(), |server| format!("server {server}"));
         assert_eq!((&row["who"], &row["state"]), (&json!(who), &json!("open")));
@@ -622,9 +622,8 @@ fn what_peers_say_is_text_whatever_it_looks_like() {
     ));
     browser.open(&address(&gateway));
     browser.expect("document.querySelectorAll('#busiest tbody tr').length === 2");
-    for text in [browser.text("#busiest td[data-name=peer]"), browser.text("#servers td[data-name=transport]")] {
-        assert_eq!(text, EVIL);
-    }
+    assert_eq!(browser.text("#busiest td[data-name=peer]"), EVIL);
+    assert_eq!(browser.text("#servers td[data-name=by]"), format!("plain/{EVIL}"));
     browser.run("document.querySelectorAll('#counts .fold').forEach((fold) => fold.click())");
     assert!(browser.text("#counts").contains(EVIL));
     assert_eq!(browser.run("return document.querySelectorAll('img, main b').length"), 0);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 /// How many players, what each of them does, and over which gateway.
 #[derive(Clone, Copy)]
-struct Crowd {
+struct Load {
     players: u32,
     servers: u32,
     /// Connections of a player to each server.
@@ -27,7 +27,7 @@ struct Crowd {
 #[test]
 fn a_hundred_clients_with_sixteen_connections_each_to_two_servers() {
     for setup in SETUPS {
-        run(setup, Crowd { players: 100, servers: 2, conns_per_server: 8, messages: 10 });
+        run(setup, Load { players: 100, servers: 2, conns_per_server: 8, messages: 10 });
     }
 }
 
@@ -35,45 +35,45 @@ fn a_hundred_clients_with_sixteen_connections_each_to_two_servers() {
 fn a_thousand_players_exchange_a_hundred_thousand_messages_with_two_servers() {
     // 2,000 connections; every message goes to the server and comes back.
     for setup in [SETUPS[0], SETUPS[2]] {
-        run(setup, Crowd { players: 1000, servers: 2, conns_per_server: 1, messages: 25 });
+        run(setup, Load { players: 1000, servers: 2, conns_per_server: 1, messages: 25 });
     }
 }
 
 const SETUPS: [&[&str]; 3] = [&["--workers", "1"], &["--workers", "2"], &["--workers", "2", "-ReusePort"]];
 
-fn run(setup: &[&str], crowd: Crowd) {
+fn run(setup: &[&str], load: Load) {
     eprintln!("setup: {setup:?}");
     let gateway = Gateway::start(&[setup, &["--client-idle-timeout", "0", "--server-idle-timeout", "0"]].concat());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let script = play(gateway.client_addr(), gateway.server_addr(), crowd);
+    let script = play(gateway.client_addr(), gateway.server_addr(), load);
     runtime.block_on(async { timeout(Duration::from_secs(120), script).await.expect("the script is over in time") });
 }
 
-async fn play(client_addr: SocketAddr, server_addr: SocketAddr, crowd: Crowd) {
+async fn play(client_addr: SocketAddr, server_addr: SocketAddr, load: Load) {
     let mut servers = JoinSet::new();
-    for id in 0..crowd.servers {
+    for id in 0..load.servers {
         let link = register(server_addr, id).await;
-        servers.spawn(serve(link, crowd));
+        servers.spawn(serve(link, load));
     }
     let mut players = JoinSet::new();
-    for number in 0..crowd.players {
+    for number in 0..load.players {
         let link = Link::connect(client_addr).await;
-        players.spawn(be_player(link, number, crowd));
+        players.spawn(be_player(link, number, load));
     }
     players.join_all().await;
     servers.join_all().await;
 }
 
 /// Checks the messages of every connection, which start with a name of the player's own, and sends each back.
-async fn serve(mut link: Link, crowd: Crowd) {
+async fn serve(mut link: Link, load: Load) {
     let mut seen: HashMap<ConnId, (Option<Name>, u32)> = HashMap::new();
     let mut over = 0;
-    while over < crowd.players * crowd.conns_per_server {
+    while over < load.players * load.conns_per_server {
         for message in link.receive().await {
             match message {
                 Message::Command(Command::Connect { conn, .. }) => assert!(seen.insert(conn, (None, 0)).is_none()),
                 Message::Command(Command::Close { conn }) => {
-                    assert_eq!(seen[&conn].1, crowd.messages, "connection {conn} closed too early");
+                    assert_eq!(seen[&conn].1, load.messages, "connection {conn} closed too early");
                     over += 1;
                 }
                 Message::Data(conn, payload) => {
@@ -91,10 +91,10 @@ async fn serve(mut link: Link, crowd: Crowd) {
 }
 
 /// Dials, sends all messages on all connections by turns, expects each to come back, and closes.
-async fn be_player(mut link: Link, number: u32, crowd: Crowd) {
+async fn be_player(mut link: Link, number: u32, load: Load) {
     let mut lines = Vec::new();
-    for line in 0..crowd.conns_per_server * crowd.servers {
-        let server = line % crowd.servers;
+    for line in 0..load.conns_per_server * load.servers {
+        let server = line % load.servers;
         link.queue(&Command::Dial { remote: server }.encode());
         link.flush().await;
         let accepted = link.receive().await;
@@ -102,7 +102,7 @@ async fn be_player(mut link: Link, number: u32, crowd: Crowd) {
         assert_eq!(remote, server);
         lines.push(Line { conn, name: Name([number, line, conn.get()]), returned: 0 });
     }
-    for n in 0..crowd.messages {
+    for n in 0..load.messages {
         lines.iter().for_each(|line| link.queue(&data(line.conn, &line.name.message(n))));
         link.flush().await;
         while lines.iter().any(|line| line.returned <= n) {

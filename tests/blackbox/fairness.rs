@@ -104,14 +104,15 @@ fn open() -> Vec<u8> {
     session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes
 }
 
-/// Expects that most of these wait for their turn: the others did not have to wait for all of them.
-fn expect_most_wait(asking: &[TcpStream]) {
-    let is_answered = |stream: &&TcpStream| {
+/// Expects that most of these had no turn: the others did not have to wait for all of them.
+fn expect_few_turns(asking: &[TcpStream]) {
+    let has_reply = |stream: &&TcpStream| {
+        let mut status = [0xff];
         stream.set_nonblocking(true).unwrap();
-        stream.peek(&mut [0]).is_ok()
+        matches!(stream.peek(&mut status), Ok(1)) && status == [0]
     };
-    let answered = asking.iter().filter(is_answered).count();
-    assert!(answered < asking.len() / 2, "{answered} of {} had their turn", asking.len());
+    let replied = asking.iter().filter(has_reply).count();
+    assert!(replied < asking.len() / 2, "{replied} of {} had their turn", asking.len());
 }
 
 fn expect_answer(mut stream: &TcpStream) {
@@ -125,7 +126,7 @@ fn a_flood_of_opens_from_one_address_makes_others_wait_for_one_turn_each() {
     let gateway = gateway(&["--max-handshakes", "1024", "--max-handshakes-per-second", "4"]);
     let flood: Vec<TcpStream> = (0..200).map(|_| asking(address(8), &gateway, &open())).collect();
     (0..3).for_each(|_| expect_answer(&asking(address(9), &gateway, &open())));
-    expect_most_wait(&flood);
+    expect_few_turns(&flood);
 }
 
 #[test]
@@ -141,7 +142,25 @@ fn a_session_that_is_resumed_over_and_over_makes_others_wait_for_one_turn_each()
         honest.resume();
         client.expect_silence();
     }
-    expect_most_wait(&flood);
+    expect_few_turns(&flood);
+}
+
+#[test]
+fn the_newest_resume_of_a_session_has_the_place_of_those_that_wait() {
+    let gateway = gateway(&["--max-handshakes-per-second", "2"]);
+    let (_link, ours) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    let (_other_link, other) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
+    // One has its turn at once, so that the others wait.
+    let _first = asking(address(1), &gateway, &other.dial().unwrap().1);
+    let older: Vec<TcpStream> = (0..10).map(|_| asking(address(1), &gateway, &ours.dial().unwrap().1)).collect();
+    let newest = asking(address(1), &gateway, &ours.dial().unwrap().1);
+    expect_answer(&newest);
+    for mut stream in older {
+        let mut status = [0xff];
+        stream.read_exact(&mut status).unwrap();
+        // One may have had the first turn after all.
+        assert!(matches!(Status::from_byte(status[0]), Some(Status::StaleAttempt) | None), "{status:?}");
+    }
 }
 
 #[test]

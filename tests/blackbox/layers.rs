@@ -26,6 +26,12 @@ fn show(circle: &BTreeSet<Module>) -> String {
 }
 
 #[test]
+fn no_module_of_the_gateway_uses_one_that_uses_it() {
+    let circles: Vec<String> = graph("src").folded(1).circles().iter().map(show).collect();
+    assert!(circles.is_empty(), "modules use each other:\n{}", circles.join("\n"));
+}
+
+#[test]
 fn no_file_uses_a_file_that_uses_it() {
     let circles = CRATES.iter().flat_map(|dir| {
         let circles = graph(dir).circles();

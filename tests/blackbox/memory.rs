@@ -98,8 +98,8 @@ fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothin
         let mut server = gateway.server(7);
         let mut player = gateway.client();
         let used = player.open(&mut server);
-        let mut deaf: Vec<Client> = (0..16).map(|_| gateway.narrow_client()).collect();
-        let conns: Vec<ConnId> = deaf.iter_mut().map(|client| client.open(&mut server)).collect();
+        let mut narrow: Vec<Client> = (0..16).map(|_| gateway.narrow_client()).collect();
+        let conns: Vec<ConnId> = narrow.iter_mut().map(|client| client.open(&mut server)).collect();
 
         // 4.5 MiB for each. The system takes 0.5 to 3 MiB of it, so that no client has more than may wait for it, and all
         // together have more than is held without a pause.
@@ -114,7 +114,7 @@ fn clients_that_do_not_read_give_way_and_the_server_that_feeds_them_loses_nothin
         }
         server.send(used, b"as ever");
         player.expect_data(used, b"as ever");
-        drop(deaf);
+        drop(narrow);
     });
 }
 
@@ -174,8 +174,8 @@ fn what_sessions_have_not_acknowledged_counts_as_held() {
             let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
             let mut client = Client::over(link);
             let conn = client.open(&mut server);
-            let deafened = tunnel.deafen();
-            (conn, (client, tunnel, deafened))
+            let ignored = tunnel.ignore_input();
+            (conn, (client, tunnel, ignored))
         };
         let (conns, sessions): (Vec<ConnId>, Vec<_>) = (0..20).map(|_| open()).unzip();
 

@@ -70,7 +70,8 @@ fn a_link_is_described_with_what_went_over_it() {
     watch::eventually("the part of a frame arrives", || gateway.the_link("client").partial_bytes == 3);
 
     let link = gateway.the_link("client");
-    assert_eq!((link.id.get(), link.role, link.transport), (client.id(), Role::Client, "tcp"));
+    assert_eq!((link.id.get(), link.role), (client.id(), Role::Client));
+    assert_eq!((link.transport, link.protocol), ("tcp", "plain"));
     assert!(link.peer.ip().is_loopback() && !link.closing && link.age > Duration::ZERO);
     assert_eq!((link.connections, link.waiting.packets, link.paused_by), (1, 0, None));
     // Dial and data one way, Accept and data the other way.

@@ -1,4 +1,4 @@
-//! The Rust SDK at doors that stay shut: what was wrong, and what to do.
+//! The Rust SDK at gateways that do not admit it: what was wrong, and what to do.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -92,7 +92,9 @@ fn without_sessions_the_first_bytes_are_a_frame() {
 fn a_client_can_be_dialed_after_its_first_byte_where_sessions_are_admitted() {
     let gateway = Gateway::with_admin(&["--client-link", "plain,secure"]);
     let mut client = gateway.client();
-    watch::eventually("it is at the door", || stats(&gateway)["sessions"]["handshakes"]["in_progress"] == json!(1));
+    watch::eventually("its handshake is in progress", || {
+        stats(&gateway)["sessions"]["handshakes"]["in_progress"] == json!(1)
+    });
     assert_eq!(stats(&gateway)["client"]["links"], json!(0));
     client.expect_silence();
     assert_eq!(stats(&gateway)["client"]["links"], json!(1));

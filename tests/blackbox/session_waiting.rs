@@ -205,7 +205,8 @@ fn links_that_wait_are_shown() {
     let links =
         |gateway: &Gateway| -> Value { serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap() };
     let link = links(&gateway)["links"][0].clone();
-    assert_eq!((&link["transport"], &link["state"]), (&json!("secure"), &json!("open")));
+    assert_eq!((&link["transport"], &link["protocol"]), (&json!("tcp"), &json!("secure")));
+    assert_eq!(link["state"], "open");
     tunnel.cut();
     expect_interrupted(&gateway);
     let link = links(&gateway)["links"][0].clone();
@@ -338,7 +339,7 @@ fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     client.send(conn, b"goodbye");
     // What the gateway says from here on is lost.
-    let lost = tunnel.deafen();
+    let lost = tunnel.ignore_input();
     drop(client);
     server.expect_data(conn, b"goodbye");
     server.expect_close(conn);

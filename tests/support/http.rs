@@ -1,8 +1,9 @@
 //! Requests to the admin listener, good ones and any others.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use crate::link::read;
 use crate::watch::DEADLINE;
 
 /// An answer.
@@ -147,7 +148,7 @@ impl Http {
     #[track_caller]
     fn fill(&mut self) -> usize {
         let mut block = [0; 64 << 10];
-        match self.stream.read(&mut block) {
+        match read(&mut self.stream, &mut block) {
             Ok(count) => {
                 self.input.extend_from_slice(&block[..count]);
                 count

@@ -1,7 +1,7 @@
 //! One physical link to the gateway, as a script sees it.
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -339,7 +339,7 @@ impl Link {
     #[track_caller]
     fn fill(&mut self) -> usize {
         let mut chunk = [0; 64 << 10];
-        match self.stream.read(&mut chunk) {
+        match read(&mut self.stream, &mut chunk) {
             Ok(count) => {
                 self.input.drain(..std::mem::take(&mut self.taken));
                 self.input.extend_from_slice(&chunk[..count]);
@@ -350,6 +350,17 @@ impl Link {
                 "nothing came within {DEADLINE:?}, after {:?}: {error}",
                 self.waiting().escape_ascii().to_string()
             ),
+        }
+    }
+}
+
+/// Reads what is there, or waits for it. A process that is stopped and goes on, as in a debugger, has its wait cut short,
+/// which is no reason to fail a test.
+pub(crate) fn read(stream: &mut TcpStream, block: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(block) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

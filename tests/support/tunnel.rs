@@ -1,7 +1,7 @@
 //! A session for a script: what the script sends on a plain link goes through a session to the gateway, whose
 //! transports the script cuts and replaces at will.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fastway_session::{Backlog, End, Event, Fault, Identity, LegacyConfig, ReplayBuffer, Session, Status, TransportId};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::link::Link;
+use crate::link::{Link, read};
 use crate::watch::DEADLINE;
 
 /// Bytes that a tunnel keeps to send them again.
@@ -41,7 +41,7 @@ struct State {
     heard: Vec<u8>,
     events: Vec<Event>,
     gone: bool,
-    deaf: bool,
+    ignores_input: bool,
 }
 
 struct Carrier {
@@ -104,7 +104,7 @@ impl Tunnel {
             heard: Vec::new(),
             events: Vec::new(),
             gone: false,
-            deaf: false,
+            ignores_input: false,
         };
         let shared = Arc::new(Shared {
             from: Mutex::new(from),
@@ -205,9 +205,9 @@ impl Tunnel {
     }
 
     /// Sends on by the transport, and hears nothing more by it while what is returned lives.
-    pub fn deafen(&self) -> Deafened {
-        self.shared.lock().deaf = true;
-        Deafened(Arc::clone(&self.shared))
+    pub fn ignore_input(&self) -> InputIgnored {
+        self.shared.lock().ignores_input = true;
+        InputIgnored(Arc::clone(&self.shared))
     }
 
     /// Whether there is a transport.
@@ -250,12 +250,12 @@ impl Tunnel {
 }
 
 /// A tunnel that hears nothing.
-pub struct Deafened(Arc<Shared>);
+pub struct InputIgnored(Arc<Shared>);
 
-impl Drop for Deafened {
+impl Drop for InputIgnored {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.deaf = false;
+        state.ignores_input = false;
         if let Some(Carrier { id, .. }) = state.carrier.take() {
             state.session.transport_lost(id, Instant::now());
         }
@@ -287,7 +287,7 @@ impl Shared {
         let carried_before = state.carried();
         while state.carried() == carried_before {
             let mut chunk = [0; 4096];
-            let count = stream.read(&mut chunk).unwrap_or(0);
+            let count = read(&mut stream, &mut chunk).unwrap_or(0);
             if count == 0 {
                 let refused = state.session.transport_lost(id, Instant::now());
                 return Err(refused.unwrap_or(Fault::Replaced));
@@ -316,7 +316,7 @@ impl Shared {
     /// Takes what the script sends, until it sends no more.
     fn write(&self, mut script: TcpStream) {
         let mut chunk = [0; 16 << 10];
-        while let Ok(count @ 1..) = script.read(&mut chunk) {
+        while let Ok(count @ 1..) = read(&mut script, &mut chunk) {
             let mut rest = &chunk[..count];
             while !rest.is_empty() {
                 let mut state = self.lock();
@@ -347,7 +347,7 @@ impl Shared {
                 let _the_script_may_be_gone = script.shutdown(Shutdown::Both);
                 return;
             };
-            let count = match stream.read(&mut chunk) {
+            let count = match read(&mut stream, &mut chunk) {
                 Ok(count) => Some(count),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
                 Err(_) => Some(0),
@@ -389,7 +389,7 @@ impl State {
     fn read(&mut self, id: TransportId, bytes: Option<&[u8]>) {
         let outcome = match bytes {
             None => Ok(()),
-            Some(_) if self.deaf => Ok(()),
+            Some(_) if self.ignores_input => Ok(()),
             Some([]) => Err(Fault::Replaced),
             Some(bytes) => self.receive(id, bytes),
         };

@@ -20,7 +20,7 @@ struct Ends {
     sender: Session,
     receiver: Session,
     sent: Backlog,
-    kept: Backlog,
+    unacked: Backlog,
     transports: [TransportId; 2],
     now: Instant,
 }
@@ -34,12 +34,12 @@ impl Ends {
             panic!("not an open")
         };
         let (mut receiver, mut reply) = open.accept(Some(keys), &LIMITS, now, &mut rand::rng()).unwrap();
-        let (mut sent, mut kept) = (Backlog::new(4 << 20), Backlog::new(4 << 20));
+        let (mut sent, mut unacked) = (Backlog::new(4 << 20), Backlog::new(4 << 20));
         let _ = sender.receive(dial.transport, &mut reply.bytes, now, &mut sent);
         let mut proof = Vec::new();
         sender.send(now, &mut sent, &mut proof, usize::MAX);
-        let _ = receiver.receive(reply.transport, &mut proof, now, &mut kept);
-        Self { sender, receiver, sent, kept, transports: [dial.transport, reply.transport], now }
+        let _ = receiver.receive(reply.transport, &mut proof, now, &mut unacked);
+        Self { sender, receiver, sent, unacked, transports: [dial.transport, reply.transport], now }
     }
 
     /// Seals records of so many bytes, one send each, and opens them; returns the time of both.
@@ -53,7 +53,7 @@ impl Ends {
         let sealed = Instant::now();
         let [_, transport] = self.transports;
         for wire in &mut wires {
-            let received = self.receiver.receive(transport, wire, self.now, &mut self.kept);
+            let received = self.receiver.receive(transport, wire, self.now, &mut self.unacked);
             assert_eq!(received.bytes, bytes.len());
         }
         let opened = Instant::now();
@@ -64,7 +64,7 @@ impl Ends {
     fn acknowledge(&mut self) {
         self.now += Duration::from_millis(100);
         let mut wire = Vec::new();
-        self.receiver.send(self.now, &mut self.kept, &mut wire, usize::MAX);
+        self.receiver.send(self.now, &mut self.unacked, &mut wire, usize::MAX);
         let [transport, _] = self.transports;
         let _ = self.sender.receive(transport, &mut wire, self.now, &mut self.sent);
     }

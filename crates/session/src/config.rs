@@ -5,18 +5,35 @@ use std::time::Duration;
 use crate::legacy::message as legacy;
 use crate::secure::message as secure;
 
-/// What a link is, by its first byte (`docs/protocol.md` §3.6).
+/// The protocol of a link, by its first byte (`docs/protocol.md` §3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LinkKind {
     /// The mux protocol, in the open.
     Plain,
-    /// A secure session.
-    Secure,
     /// A legacy session.
     Legacy,
+    /// A secure session.
+    Secure,
 }
 
 impl LinkKind {
+    /// Every protocol, in the order of its index.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
+
+    /// Its place in [`LinkKind::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Legacy => "legacy",
+            Self::Secure => "secure",
+        }
+    }
+
     /// What the first byte says.
     pub const fn of(first_byte: u8) -> Self {
         match first_byte {

@@ -277,11 +277,11 @@ impl Session {
         }
     }
 
-    /// Bytes that the session itself keeps to send them again, beside the owner's buffer: none in a secure session.
-    pub fn kept_bytes(&self) -> usize {
+    /// Bytes in the replay buffer that the session itself has, beside the owner's: none in a secure session.
+    pub fn replay_bytes(&self) -> usize {
         match &self.0 {
             Protocol::Secure(_) => 0,
-            Protocol::Legacy(session) => session.kept(),
+            Protocol::Legacy(session) => session.replay_bytes(),
         }
     }
 

@@ -23,7 +23,7 @@ namespace Loop
         {
             _threadsBefore = threadsBefore;
             _seconds = seconds;
-            _ticks = new long[(int)(seconds * Scene.PollsPerSecond) + 1];
+            _ticks = new long[(int)(seconds * Setup.PollsPerSecond) + 1];
         }
 
         public long AllocatedBytes { get; private set; }
@@ -51,7 +51,7 @@ namespace Loop
             var longestAt = LongestAt();
             Array.Sort(_ticks, 0, _polls);
             Line("{0} connections, {1} polls a second, {2} messages a second each way, {3} s",
-                Scene.Connections, Scene.PollsPerSecond, Scene.MessagesPerSecond, _seconds);
+                Setup.Connections, Setup.PollsPerSecond, Setup.MessagesPerSecond, _seconds);
             Line("messages   {0} sent, {1} back", _sent, _received);
             Line("allocated  {0} bytes, {1} collections", AllocatedBytes, _collections);
             Line("poll       median {0:0.000} ms, 99th {1:0.000} ms, longest {2:0.000} ms after {3:0.0} s, {4} of {5} over {6} ms",
@@ -77,7 +77,7 @@ namespace Loop
             {
                 longest = _ticks[at] > _ticks[longest] ? at : longest;
             }
-            return (double)longest / Scene.PollsPerSecond;
+            return (double)longest / Setup.PollsPerSecond;
         }
 
         private int CountOver(double milliseconds)

@@ -27,12 +27,12 @@ namespace Loop
                 PingInterval = TimeSpan.FromMilliseconds(300)
             };
             var threads = Figures.ThreadCount();
-            using (var scene = new Scene(args[0], args[1], args[2], options))
+            using (var setup = new Setup(args[0], args[1], args[2], options))
             {
-                scene.Run(WarmUpSeconds, new Figures(WarmUpSeconds, threads));
-                scene.PileUp();
+                setup.Run(WarmUpSeconds, new Figures(WarmUpSeconds, threads));
+                setup.PileUp();
                 var figures = new Figures(seconds, threads);
-                scene.Run(seconds, figures);
+                setup.Run(seconds, figures);
                 figures.Print();
                 return figures.AllocatedBytes == 0 ? 0 : 1;
             }

@@ -39,11 +39,11 @@ namespace Fastway.Sessions
         protected Session(int replayBytes, long patience, long now, RandomSource random)
         {
             Outbox = new ReplayBuffer(replayBytes);
-            Life = new Life(patience, now);
+            Lifecycle = new Lifecycle(patience, now);
             Random = random;
         }
 
-        protected Life Life { get; }
+        protected Lifecycle Lifecycle { get; }
 
         protected RandomSource Random { get; }
 
@@ -129,7 +129,7 @@ namespace Fastway.Sessions
             DropTransport();
             if (wasLive && End == null)
             {
-                Life.Interrupted(now);
+                Lifecycle.Interrupted(now);
             }
         }
 
@@ -205,20 +205,20 @@ namespace Fastway.Sessions
             return Fill(to, offset, count, now);
         }
 
-        /// <summary>When <see cref="Tick"/> is to be called, and <see cref="Send"/> after it; <see cref="Life.Never"/> if
+        /// <summary>When <see cref="Tick"/> is to be called, and <see cref="Send"/> after it; <see cref="Lifecycle.Never"/> if
         /// not at all. It stays in the past while something that is due cannot be sent.</summary>
         public abstract long Timeout { get; }
 
         /// <summary>Time has passed. Early or late calls do no harm.</summary>
         public void Tick(long now)
         {
-            Life.Tick(now);
+            Lifecycle.Tick(now);
         }
 
         /// <summary>What happened, oldest first.</summary>
         public bool PollEvent(out SessionEvent happened)
         {
-            return Life.Poll(out happened);
+            return Lifecycle.Poll(out happened);
         }
 
         /// <summary>Whether a transport carries the session.</summary>
@@ -238,7 +238,7 @@ namespace Fastway.Sessions
         /// <summary>Why it is over; null while it lives.</summary>
         public SessionEnd End
         {
-            get { return Life.End; }
+            get { return Lifecycle.End; }
         }
 
         /// <summary>Count of what was received: bytes, and one for the close.</summary>
@@ -271,7 +271,7 @@ namespace Fastway.Sessions
         protected void Connected()
         {
             _refusals = 0;
-            Life.Connected();
+            Lifecycle.Connected();
         }
 
         /// <summary>Counts a refusal, and ends the session when there were enough in a row to be believed.</summary>
@@ -284,21 +284,21 @@ namespace Fastway.Sessions
         /// again.</summary>
         protected void Refused(byte status, int retryAfter, long now)
         {
-            Life.Refused(status, retryAfter, now);
+            Lifecycle.Refused(status, retryAfter, now);
             if (Status.WouldBeFinal(status))
             {
                 _refusals++;
             }
             if (_refusals >= RefusalsBelieved)
             {
-                Life.Finish(SessionEnd.Refused(status));
+                Lifecycle.Finish(SessionEnd.Refused(status));
             }
         }
 
         /// <summary>Ends the session by what was read.</summary>
         protected Fault Over(SessionEnd end)
         {
-            Life.Finish(end);
+            Lifecycle.Finish(end);
             return Fault.Over;
         }
     }

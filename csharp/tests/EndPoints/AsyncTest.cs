@@ -53,10 +53,10 @@ namespace Fastway.Tests.EndPoints
         [Test]
         public void A_dial_without_an_answer_is_given_up()
         {
-            using (var mute = new MuteGateway())
+            using (var silent = new SilentGateway())
             {
                 var options = new EndPointOptions { DialTimeout = TimeSpan.FromMilliseconds(50) };
-                var client = Polled(EndPoint.ConnectClient(mute.Address, options));
+                var client = Polled(EndPoint.ConnectClient(silent.Address, options));
                 Until("the client is ready", () => client.IsReady);
                 var dialed = client.DialAsync(1);
                 Until("the dial is given up", () => dialed.IsCompleted);

@@ -130,10 +130,10 @@ namespace Fastway.Tests.EndPoints
         [Test]
         public void A_gateway_that_falls_silent_is_given_up()
         {
-            using (var mute = new MuteGateway())
+            using (var silent = new SilentGateway())
             {
                 var options = new EndPointOptions { PingInterval = TimeSpan.FromMilliseconds(50), DeadAfterIntervals = 3 };
-                var client = Polled(EndPoint.ConnectClient(mute.Address, options));
+                var client = Polled(EndPoint.ConnectClient(silent.Address, options));
                 Until("the client is ready", () => client.IsReady);
                 Until("it is given up", () => client.Failure != null);
                 Assert.AreEqual(LostReason.Silent, client.Failure.Reason);

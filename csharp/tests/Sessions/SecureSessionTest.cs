@@ -39,10 +39,10 @@ namespace Fastway.Tests.Sessions
             Assert.AreEqual(100, fresh);
             // The newer one was asked for when 40 bytes were there.
             incoming.Begin(40);
-            Assert.IsFalse(incoming.HasNews);
+            Assert.IsFalse(incoming.OwesAck);
             Assert.IsTrue(incoming.Take(50, 0, out fresh));
             Assert.AreEqual(0, fresh);
-            Assert.AreEqual(90, incoming.Tell());
+            Assert.AreEqual(90, incoming.TakeAck());
             Assert.IsTrue(incoming.Take(30, 0, out fresh));
             Assert.AreEqual(20, fresh);
             Assert.AreEqual(120, incoming.Received);
@@ -51,7 +51,7 @@ namespace Fastway.Tests.Sessions
             Assert.IsTrue(incoming.Take(10, 0, out fresh));
             Assert.AreEqual(0, fresh);
             Assert.IsTrue(incoming.Close(0));
-            Assert.AreEqual(121, incoming.Tell());
+            Assert.AreEqual(121, incoming.TakeAck());
             Assert.IsFalse(incoming.Close(0));
             Assert.IsFalse(incoming.Take(1, 0, out fresh));
         }
@@ -221,9 +221,9 @@ namespace Fastway.Tests.Sessions
             _world.WriteAtAcceptor(10);
             _world.DeliverAll();
             _world.Initiator.Abort(AbortReason.Unspecified);
-            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            Assert.AreEqual(Lifecycle.Never, _world.Initiator.Timeout);
             _world.Initiator.TransportLost(_world.Now);
-            Assert.AreEqual(Life.Never, _world.Initiator.Timeout);
+            Assert.AreEqual(Lifecycle.Never, _world.Initiator.Timeout);
         }
 
         [Test]

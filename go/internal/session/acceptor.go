@@ -74,7 +74,7 @@ func (s *secure) resume(h *hello, random io.Reader) ([]byte, *transport, error) 
 	if used == nil {
 		return nil, nil, &RefusedError{Status: StatusUnknown}
 	}
-	t := &transport{attempt: h.attempt, position: s.in.received, told: s.in.received}
+	t := &transport{attempt: h.attempt, position: s.in.received, ackedToPeer: s.in.received}
 	reply, keys, err := reply(nnPsk0(&used.secret), h, random, func(payload []byte) ([]byte, error) {
 		return s.admit(t, used, payload, random)
 	})
@@ -132,7 +132,7 @@ func (s *secure) prove(t *transport, proof []byte, now time.Time) ([]byte, error
 	if s.acceptor.next != nil && t.attempt > 0 {
 		s.acceptor.current, s.acceptor.next = s.acceptor.next, nil
 	}
-	s.in.begin(t.told)
+	s.in.begin(t.ackedToPeer)
 	if t.cursor < s.out.acknowledged {
 		return nil, fault("it had acknowledged %d bytes, and asks for those from %d on", s.out.acknowledged, t.cursor)
 	}

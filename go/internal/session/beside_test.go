@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// deaf is a listener that accepts connections and says nothing on them; it holds them until the test is over.
-func deaf(tb testing.TB) string {
+// silentListener is a listener that accepts connections and says nothing on them; it holds them until the test is over.
+func silentListener(tb testing.TB) string {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -77,7 +77,7 @@ func TestAResumeThatNobodyAnswersGetsAnotherAttemptBesideIt(t *testing.T) {
 			t.Parallel()
 			var d detour
 			e := meet(t, w, d.changes)
-			d.take(deaf(t))
+			d.take(silentListener(t))
 			e.proxy.Cut()
 			expectSaid(t, e.client, e.acceptor, "hello")
 			expectSaid(t, e.acceptor, e.client, "world")
@@ -94,7 +94,7 @@ func TestAnOpenThatNobodyAnswersGetsAnotherAttemptBesideIt(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			var d detour
-			d.take(deaf(t))
+			d.take(silentListener(t))
 			e := meet(t, w, d.changes)
 			expectSaid(t, e.client, e.acceptor, "hello")
 			expectSaid(t, e.acceptor, e.client, "world")
@@ -454,7 +454,7 @@ func TestAFailureFromBeforeAReconnectDoesNotPutItOff(t *testing.T) {
 	for range cap(e.client.outcomes) {
 		e.client.outcomes <- tried{err: errors.New("no route")}
 	}
-	e.client.hurry <- struct{}{}
+	e.client.reconnect <- struct{}{}
 	e.client.mu.Unlock()
 	expectSaid(t, e.client, e.acceptor, "hello")
 }
@@ -498,7 +498,7 @@ func TestAnAttemptThatIsNotNeededTeachesNothing(t *testing.T) {
 	}
 	took, remote := state()
 	s.begin(s.ctx, nil)
-	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isNews(over.err) {
+	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isInformative(over.err) {
 		t.Errorf("it gave %v", over.err)
 	}
 	if nowTook, nowRemote := state(); nowTook != took || nowRemote != remote {

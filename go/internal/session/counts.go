@@ -11,8 +11,8 @@ const (
 
 // outgoing is what this end sends. The close counts as one byte behind the last.
 type outgoing struct {
-	// kept begins at the count that was acknowledged.
-	kept         ring
+	// unacked begins at the count that was acknowledged.
+	unacked      ring
 	acknowledged uint64
 	// sent is the furthest that any transport was given.
 	sent        uint64
@@ -35,10 +35,10 @@ func (o *outgoing) acknowledge(count, sent uint64) error {
 	if newly == 0 {
 		return nil
 	}
-	if newly > uint64(o.kept.len()) {
-		newly, o.isDone = uint64(o.kept.len()), true
+	if newly > uint64(o.unacked.len()) {
+		newly, o.isDone = uint64(o.unacked.len()), true
 	}
-	o.kept.release(int(newly))
+	o.unacked.release(int(newly))
 	o.acknowledged = count
 	return nil
 }
@@ -47,7 +47,7 @@ func (o *outgoing) acknowledge(count, sent uint64) error {
 // was given the close as well.
 func (o *outgoing) waiting(cursor uint64) (from, bytes int) {
 	from = int(cursor - o.acknowledged)
-	return from, o.kept.len() - from
+	return from, o.unacked.len() - from
 }
 
 // closeWaits tells whether that transport needs the close next.
@@ -64,10 +64,10 @@ type incoming struct {
 	given uint64
 	// withheld are the last bytes received that are not acknowledged yet: they were read far ahead of the user.
 	withheld uint64
-	// told is what the other end knows of that.
-	told   uint64
-	ackDue time.Time
-	closed bool
+	// ackedToPeer is what was acknowledged to the other end.
+	ackedToPeer uint64
+	ackDue      time.Time
+	closed      bool
 }
 
 // take says how many of bytes that begin at position are new: the last ones. The others came by another transport.
@@ -114,37 +114,39 @@ func (in *incoming) owe(due time.Time) {
 // withhold has all but the last bytes received be acknowledged.
 func (in *incoming) withhold(bytes int, now time.Time) {
 	in.withheld = uint64(bytes)
-	if in.hasNews() {
+	if in.owesAck() {
 		in.owe(now.Add(ackDelay))
 	}
 }
 
-// telling is the count that can be acknowledged. What was told is never taken back.
-func (in *incoming) telling() uint64 { return max(in.told, min(in.given, in.received-in.withheld)) }
-
-// hasNews tells whether there is something to tell the other end.
-func (in *incoming) hasNews() bool { return in.told < in.telling() }
-
-// isUrgent tells whether that must be told even when there is nothing else to send.
-func (in *incoming) isUrgent(now time.Time) bool {
-	return in.hasNews() && (in.closed || in.telling()-in.told >= ackAtOnce || !in.ackDue.After(now))
+// acknowledgeable is the count that can be acknowledged. What was acknowledged is never taken back.
+func (in *incoming) acknowledgeable() uint64 {
+	return max(in.ackedToPeer, min(in.given, in.received-in.withheld))
 }
 
-// tell is for when the other end is being told.
-func (in *incoming) tell() uint64 {
-	in.told, in.ackDue = in.telling(), time.Time{}
-	return in.told
+// owesAck tells whether there is something to acknowledge.
+func (in *incoming) owesAck() bool { return in.ackedToPeer < in.acknowledgeable() }
+
+// isAckDue tells whether that must be acknowledged even when there is nothing else to send.
+func (in *incoming) isAckDue(now time.Time) bool {
+	return in.owesAck() && (in.closed || in.acknowledgeable()-in.ackedToPeer >= ackAtOnce || !in.ackDue.After(now))
 }
 
-// due is when something is to be told at the latest; zero while there is nothing.
+// takeAck is for when the count is being acknowledged.
+func (in *incoming) takeAck() uint64 {
+	in.ackedToPeer, in.ackDue = in.acknowledgeable(), time.Time{}
+	return in.ackedToPeer
+}
+
+// due is when something is to be acknowledged at the latest; zero while there is nothing.
 func (in *incoming) due() time.Time {
-	if !in.hasNews() {
+	if !in.owesAck() {
 		return time.Time{}
 	}
 	return in.ackDue
 }
 
-// begin is for a new transport, when the other end knows of told. What came by the older one since, it sends again.
-func (in *incoming) begin(told uint64) {
-	in.told, in.given, in.ackDue = told, told, time.Time{}
+// begin is for a new transport, when the other end knows of so much. What came by the older one since, it sends again.
+func (in *incoming) begin(ackedToPeer uint64) {
+	in.ackedToPeer, in.given, in.ackDue = ackedToPeer, ackedToPeer, time.Time{}
 }

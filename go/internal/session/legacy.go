@@ -17,8 +17,8 @@ type legacy struct {
 	id               uint64
 	key              []byte
 	sealing, opening *rc4.Cipher
-	// kept are the last bytes that were pushed, as they are on the wire: written is the count behind them.
-	kept          ring
+	// replay are the last bytes that were pushed, as they are on the wire: written is the count behind them.
+	replay        ring
 	written, read uint64
 	// given is the furthest that any transport was given.
 	given    uint64
@@ -29,7 +29,7 @@ type legacy struct {
 }
 
 func newLegacy(encrypt bool, replayBytes int) *legacy {
-	return &legacy{encrypt: encrypt, kept: ring{bound: replayBytes}}
+	return &legacy{encrypt: encrypt, replay: ring{bound: replayBytes}}
 }
 
 // Diffie-Hellman over 64 bits: no obstacle to anybody who wants in, but what old programs speak.
@@ -184,7 +184,7 @@ func (l *legacy) refused() error {
 }
 
 func (l *legacy) canContinueFrom(count uint64) bool {
-	return count <= l.given && l.written-count <= uint64(l.kept.len())
+	return count <= l.given && l.written-count <= uint64(l.replay.len())
 }
 
 // acceptLegacy replies to a new session.
@@ -255,15 +255,15 @@ func (l *legacy) names() []string { return []string{string(three(l.id))} }
 
 // push takes only what makes no byte go that a transport was not given, and without a transport none that may be lost.
 func (l *legacy) push(p []byte, live *transport) int {
-	room := l.kept.room()
+	room := l.replay.room()
 	if live != nil {
-		room = l.kept.bound - int(l.written-live.cursor)
+		room = l.replay.bound - int(l.written-live.cursor)
 	}
 	p = p[:min(len(p), room)]
-	l.kept.release(max(0, len(p)-l.kept.room()))
-	l.kept.push(p)
+	l.replay.release(max(0, len(p)-l.replay.room()))
+	l.replay.push(p)
 	if l.encrypt {
-		first, second := l.kept.parts(l.kept.len()-len(p), len(p))
+		first, second := l.replay.parts(l.replay.len()-len(p), len(p))
 		l.sealing.XORKeyStream(first, first)
 		l.sealing.XORKeyStream(second, second)
 	}
@@ -281,7 +281,7 @@ func (l *legacy) layOut(t *transport, out []byte, limit int, _ time.Time) []byte
 	}
 	behind := int(l.written - t.cursor)
 	bytes := min(behind, max(0, limit-len(out)))
-	first, second := l.kept.parts(l.kept.len()-behind, bytes)
+	first, second := l.replay.parts(l.replay.len()-behind, bytes)
 	t.cursor += uint64(bytes)
 	l.given = max(l.given, t.cursor)
 	return append(append(out, first...), second...)

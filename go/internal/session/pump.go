@@ -94,7 +94,7 @@ func (s *Stream) refill(c *carrier) bool {
 	*c.out = s.proto.layOut(c.t, (*c.out)[:0], pumpBytes, now)
 	c.unsent = *c.out
 	if s.writersWait > 0 {
-		s.news.Broadcast()
+		s.cond.Broadcast()
 	}
 	return true
 }

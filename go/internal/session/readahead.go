@@ -12,7 +12,7 @@ const untilNextRead = time.Millisecond
 func (s *Stream) awaitRoom() {
 	s.writersWait++
 	s.readAheadIfNeeded()
-	s.news.Wait()
+	s.cond.Wait()
 	s.writersWait--
 }
 
@@ -63,7 +63,7 @@ func (s *Stream) readAhead() {
 	for s.mayReadAhead() {
 		c := s.live
 		if c == nil {
-			s.news.Wait()
+			s.cond.Wait()
 		} else if !s.openAhead(c) && s.live == c {
 			s.receive(c)
 		}
@@ -73,7 +73,7 @@ func (s *Stream) readAhead() {
 
 // openAhead adds what was received to what was not read; false if that is nothing.
 func (s *Stream) openAhead(c *carrier) bool {
-	into := s.spillRoom()
+	into := s.overflowBuffer()
 	n := s.openInto(c, into)
 	s.plain = append(s.plain, into[:n]...)
 	return n > 0

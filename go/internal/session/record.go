@@ -155,14 +155,14 @@ func badRecord(plaintext []byte) error {
 	return fault("a record of %d bytes makes no sense", len(plaintext))
 }
 
-// layOutRecord appends a record in the open: so many bytes of kept, the trailer, and room for the tag.
-func layOutRecord(out []byte, kept *ring, from, bytes int, t trailer) []byte {
+// layOutRecord appends a record in the open: so many bytes of unacked, the trailer, and room for the tag.
+func layOutRecord(out []byte, unacked *ring, from, bytes int, t trailer) []byte {
 	size := bytes + t.size() + tagBytes
 	out = slices.Grow(out, lenBytes+size)
 	out = binary.LittleEndian.AppendUint16(out, uint16(size))
 	start := len(out)
 	out = out[:start+bytes]
-	kept.copyTo(out[start:], from)
+	unacked.copyTo(out[start:], from)
 	out = t.appendTo(out)
 	return out[:start+size]
 }

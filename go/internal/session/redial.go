@@ -187,10 +187,10 @@ func (s *Stream) carryOn() (*wayBack, error) {
 				w.nextDue = w.delays.next(time.Now())
 			}
 		case last := <-s.outcomes:
-			if last.err != nil && s.isNews(last.err) {
+			if last.err != nil && s.isInformative(last.err) {
 				s.failed(w, last)
 			}
-		case <-s.hurry:
+		case <-s.reconnect:
 			// What came of those from before is of no interest any more, nor is the pause after the transport that was given up.
 			_, _ = s.isBack(w)
 			s.forgetOutcomes()
@@ -277,9 +277,9 @@ func (s *Stream) forgetOutcomes() {
 	}
 }
 
-// isNews is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way to the
-// acceptor.
-func (s *Stream) isNews(why error) bool {
+// isInformative is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way
+// to the acceptor.
+func (s *Stream) isInformative(why error) bool {
 	if errors.Is(why, errReplaced) {
 		return false
 	}

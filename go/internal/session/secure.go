@@ -29,7 +29,7 @@ type secure struct {
 // newSecure is an initiator's session to be opened. With a gateway's key nobody else can answer; without one it helps
 // against listeners only. It keeps up to replayBytes until they are acknowledged.
 func newSecure(gateway *PublicKey, replayBytes int) *secure {
-	return &secure{gateway: gateway, out: outgoing{kept: ring{bound: replayBytes}}}
+	return &secure{gateway: gateway, out: outgoing{unacked: ring{bound: replayBytes}}}
 }
 
 // hello opens the session, or resumes it as soon as there is a ticket.
@@ -63,8 +63,8 @@ type secureAnswer struct {
 	session *secure
 	shake   *handshake
 	attempt uint32
-	// told is the count of what had been received, which the first message says.
-	told uint64
+	// ackedToPeer is the count of what had been received, which the first message says.
+	ackedToPeer uint64
 	// ticket is the one that it resumes with; nil for one that opens the session.
 	ticket *ticket
 }
@@ -91,9 +91,10 @@ func (a *secureAnswer) agree(reply []byte, err error, now time.Time) (*transport
 		return nil, err
 	}
 	a.session.refusals = 0
-	a.session.in.begin(a.told)
+	a.session.in.begin(a.ackedToPeer)
 	return &transport{
-		attempt: a.attempt, cursor: cursor, position: a.told, told: a.told, owesProof: true, keys: keys,
+		attempt: a.attempt, cursor: cursor, position: a.ackedToPeer, ackedToPeer: a.ackedToPeer,
+		owesProof: true, keys: keys,
 	}, nil
 }
 
@@ -136,11 +137,11 @@ func (s *secure) agreed(payload []byte) (cursor uint64, err error) {
 	return cursor, s.out.acknowledge(cursor, cursor)
 }
 
-func (s *secure) push(p []byte, _ *transport) int { return s.out.kept.push(p) }
+func (s *secure) push(p []byte, _ *transport) int { return s.out.unacked.push(p) }
 
 func (s *secure) hasOutput(t *transport, now time.Time) bool {
 	_, bytes := s.out.waiting(t.cursor)
-	return t.owesProof || bytes > 0 || s.in.isUrgent(now) || s.out.closeWaits(t.cursor)
+	return t.owesProof || bytes > 0 || s.in.isAckDue(now) || s.out.closeWaits(t.cursor)
 }
 
 func (s *secure) layOut(t *transport, out []byte, limit int, now time.Time) []byte {
@@ -148,14 +149,14 @@ func (s *secure) layOut(t *transport, out []byte, limit int, now time.Time) []by
 		from, bytes := s.out.waiting(t.cursor)
 		switch {
 		case bytes > 0:
-			told := s.tellAlong(t)
-			bytes = min(bytes, maxPlaintext-told.size())
-			out = layOutRecord(out, &s.out.kept, from, bytes, told)
+			ack := s.ackAlong(t)
+			bytes = min(bytes, maxPlaintext-ack.size())
+			out = layOutRecord(out, &s.out.unacked, from, bytes, ack)
 			t.cursor += uint64(bytes)
-		case t.owesProof || s.in.isUrgent(now):
-			out = layOutRecord(out, &s.out.kept, 0, 0, s.tell())
+		case t.owesProof || s.in.isAckDue(now):
+			out = layOutRecord(out, &s.out.unacked, 0, 0, s.ack())
 		case s.out.closeWaits(t.cursor):
-			out = layOutRecord(out, &s.out.kept, 0, 0, trailer{kind: closeRecord})
+			out = layOutRecord(out, &s.out.unacked, 0, 0, trailer{kind: closeRecord})
 			t.cursor++
 		default:
 			return out
@@ -166,15 +167,15 @@ func (s *secure) layOut(t *transport, out []byte, limit int, now time.Time) []by
 	return out
 }
 
-// tellAlong acknowledges with data what there is to acknowledge.
-func (s *secure) tellAlong(t *transport) trailer {
-	if t.owesProof || s.in.hasNews() {
-		return s.tell()
+// ackAlong acknowledges with data what there is to acknowledge.
+func (s *secure) ackAlong(t *transport) trailer {
+	if t.owesProof || s.in.owesAck() {
+		return s.ack()
 	}
 	return trailer{kind: dataRecord}
 }
 
-func (s *secure) tell() trailer { return trailer{kind: ackRecord, received: s.in.tell()} }
+func (s *secure) ack() trailer { return trailer{kind: ackRecord, received: s.in.takeAck()} }
 
 func (s *secure) seal(t *transport, out []byte) error { return t.keys.sealing.seal(out) }
 
@@ -182,7 +183,7 @@ func (s *secure) abort(out []byte, reason AbortReason) []byte {
 	if s.out.isDone && s.in.closed {
 		return out
 	}
-	return layOutRecord(out, &s.out.kept, 0, 0, trailer{kind: abortRecord, reason: reason})
+	return layOutRecord(out, &s.out.unacked, 0, 0, trailer{kind: abortRecord, reason: reason})
 }
 
 func (s *secure) leastRoom() int { return maxPlaintext }

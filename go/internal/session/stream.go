@@ -82,13 +82,13 @@ type Stream struct {
 	readers          atomic.Int32
 
 	mu    sync.Mutex
-	news  *sync.Cond
+	cond  *sync.Cond
 	proto protocol
 	// live carries the session; nothing while it is interrupted.
 	live *carrier
-	// plain was received and not read; it lies in spill. The last bytes of it may be withheld: read far ahead.
-	plain, spill []byte
-	withheld     int
+	// plain was received and not read; it lies in overflow. The last bytes of it may be withheld: read far ahead.
+	plain, overflow []byte
+	withheld        int
 	// notResumable: its listener is closed, so that it ends with its transport.
 	notResumable bool
 	// end is why the session is over.
@@ -112,7 +112,7 @@ type Stream struct {
 	redialing    bool
 	interruption error
 	changed      chan struct{}
-	hurry        chan struct{}
+	reconnect    chan struct{}
 	// unconfirmed is the last transport that was not confirmed in time; missing counts those in a row that were not at all.
 	unconfirmed *carrier
 	missing     int
@@ -151,11 +151,11 @@ var _ net.Conn = (*Stream)(nil)
 func newStream(proto protocol, opts Options) *Stream {
 	s := &Stream{
 		proto: proto, opts: opts, pauses: pauses{grow: opts.Pause, longest: opts.LongestPause},
-		changed: make(chan struct{}, 1), hurry: make(chan struct{}, 1), opened: make(chan struct{}),
+		changed: make(chan struct{}, 1), reconnect: make(chan struct{}, 1), opened: make(chan struct{}),
 		outcomes: make(chan tried, 2*mostTries),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.news = sync.NewCond(&s.mu)
+	s.cond = sync.NewCond(&s.mu)
 	s.acks = time.AfterFunc(time.Hour, s.onAcks)
 	s.acks.Stop()
 	s.expiry = time.AfterFunc(time.Hour, s.expire)
@@ -213,7 +213,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 		}
 		c := s.live
 		if c == nil {
-			s.news.Wait()
+			s.cond.Wait()
 			continue
 		}
 		if n := s.open(c, p); n > 0 {
@@ -250,12 +250,12 @@ func (s *Stream) mayNotRead() error {
 	}
 }
 
-// open reads what was received, by way of spill if p is too short for it.
+// open reads what was received, by way of overflow if p is too short for it.
 func (s *Stream) open(c *carrier, p []byte) int {
 	if len(p) >= s.proto.leastRoom() {
 		return s.openInto(c, p)
 	}
-	into := s.spillRoom()
+	into := s.overflowBuffer()
 	s.plain = into[:s.openInto(c, into)]
 	return s.takePlain(p)
 }
@@ -280,16 +280,16 @@ func (s *Stream) openInto(c *carrier, p []byte) int {
 		s.owe(c, now)
 	}
 	if s.writersWait > 0 {
-		s.news.Broadcast()
+		s.cond.Broadcast()
 	}
 	return n
 }
 
-func (s *Stream) spillRoom() []byte {
-	if s.spill == nil {
-		s.spill = make([]byte, s.proto.leastRoom())
+func (s *Stream) overflowBuffer() []byte {
+	if s.overflow == nil {
+		s.overflow = make([]byte, s.proto.leastRoom())
 	}
-	return s.spill
+	return s.overflow
 }
 
 // owe sees to it that what was received is acknowledged in time.
@@ -409,7 +409,7 @@ func (s *Stream) Reconnect() error {
 	if s.end != nil {
 		return s.end
 	}
-	signal(s.hurry)
+	signal(s.reconnect)
 	s.endTries(len(s.tries))
 	if s.live != nil {
 		s.lost(s.live, ErrReconnect)
@@ -485,7 +485,7 @@ func (s *Stream) carryBy(c *carrier) {
 	s.local, s.remote = c.conn.LocalAddr(), c.conn.RemoteAddr()
 	_ = c.conn.SetReadDeadline(s.readBy.at)
 	_ = c.conn.SetWriteDeadline(s.writeBy.at)
-	s.news.Broadcast()
+	s.cond.Broadcast()
 	s.owe(c, c.since)
 }
 
@@ -507,7 +507,7 @@ func (s *Stream) finish(why error, last *parting) {
 		c.stopWaiting()
 		s.part(c, last)
 	}
-	s.news.Broadcast()
+	s.cond.Broadcast()
 	if s.opts.onEnd != nil {
 		go s.opts.onEnd()
 	}
@@ -547,7 +547,7 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 		_ = s.live.conn.SetReadDeadline(t)
 	}
 	s.readAheadIfNeeded()
-	s.news.Broadcast()
+	s.cond.Broadcast()
 	return nil
 }
 
@@ -561,14 +561,14 @@ func (s *Stream) SetWriteDeadline(t time.Time) error {
 	if s.live != nil {
 		_ = s.live.conn.SetWriteDeadline(t)
 	}
-	s.news.Broadcast()
+	s.cond.Broadcast()
 	return nil
 }
 
 func (s *Stream) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.news.Broadcast()
+	s.cond.Broadcast()
 }
 
 // LocalAddr is this end of the transport, the last one if there is none.

@@ -13,8 +13,8 @@ type transport struct {
 	cursor uint64
 	// position is the count at which the next byte received stands.
 	position uint64
-	// told is the count that the other end was told when the transport began.
-	told uint64
+	// ackedToPeer is the count that the other end was told when the transport began.
+	ackedToPeer uint64
 	// owesProof: this end has to show that it lives. isConfirmed: the other end goes on by it, since it has acknowledged something
 	// by it; in a legacy session, which knows no acknowledgements, it has sent something.
 	owesProof, isConfirmed bool

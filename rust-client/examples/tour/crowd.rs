@@ -14,7 +14,7 @@ use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::gateway::Doors;
+use crate::gateway::GatewayAddrs;
 use crate::messages::{Line, Script};
 use crate::network::Network;
 use crate::progress::Counts;
@@ -39,7 +39,7 @@ const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// What all players share.
 struct Stage {
-    doors: Doors,
+    addrs: GatewayAddrs,
     /// What stands between them and the gateway, if it is to fail.
     network: Option<Network>,
     script: Script,
@@ -52,7 +52,7 @@ struct Stage {
 impl Stage {
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::default();
-        config.link.session = self.doors.session.map(|key| {
+        config.link.session = self.addrs.session.map(|key| {
             let mut session = SessionConfig::secure(Some(key));
             session.silent_after = SILENT_AFTER;
             session
@@ -95,25 +95,25 @@ impl Gate {
 /// # Errors
 /// What came back was wrong, late, or did not come.
 pub(crate) async fn perform(
-    mut doors: Doors,
+    mut addrs: GatewayAddrs,
     chaos: bool,
     script: Script,
     players: u32,
     counts: Arc<Counts>,
 ) -> anyhow::Result<Duration> {
-    let network = if chaos { Some(Network::to(doors.client.clone()).await?) } else { None };
+    let network = if chaos { Some(Network::to(addrs.client.clone()).await?) } else { None };
     if let Some(network) = &network {
-        network.addr().clone_into(&mut doors.client);
+        network.addr().clone_into(&mut addrs.client);
     }
     let mut servers = JoinSet::new();
     for id in SERVERS {
-        let server = Server::connect(&doors.server, &doors.key, id, ServerConfig::default()).await?;
+        let server = Server::connect(&addrs.server, &addrs.key, id, ServerConfig::default()).await?;
         counts.links.add(1);
         servers.spawn(serve(server));
     }
     let arriving = Semaphore::new(ARRIVING);
     let [all_there, all_done] = [(); 2].map(|()| Gate::new(players as usize));
-    let stage = Arc::new(Stage { doors, network, script, counts, arriving, all_there, all_done });
+    let stage = Arc::new(Stage { addrs, network, script, counts, arriving, all_there, all_done });
     let mut crowd: JoinSet<_> = (1..=players).map(|player| play(Arc::clone(&stage), player)).collect();
     tokio::select! {
         outcome = everybody(&mut crowd) => outcome?,
@@ -185,7 +185,7 @@ async fn connect(stage: &Stage) -> Result<Client, ConnectError> {
     const OVERLOADED: Option<SessionFault> = Some(SessionFault::Refused(SessionStatus::Overloaded));
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
     loop {
-        match Client::connect(&stage.doors.client, stage.config()).await {
+        match Client::connect(&stage.addrs.client, stage.config()).await {
             Err(error @ ConnectError::NoSession { fault: OVERLOADED, .. }) => {
                 tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
                 backoff.wait().await;

@@ -22,7 +22,7 @@ const LOG_LINES: usize = 10;
 
 /// Where a gateway listens, and what its servers have to know.
 #[derive(Clone, Debug)]
-pub(crate) struct Doors {
+pub(crate) struct GatewayAddrs {
     pub(crate) client: String,
     pub(crate) server: String,
     pub(crate) key: String,
@@ -80,7 +80,7 @@ pub(crate) struct Gateway {
     child: Child,
     pid: Pid,
     dir: TempDir,
-    doors: Doors,
+    addrs: GatewayAddrs,
 }
 
 impl Gateway {
@@ -102,13 +102,13 @@ impl Gateway {
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the gateway has no process id")?;
         let line =
             timeout(PATIENCE, first_line(&mut child)).await.context("the gateway does not say where it listens")?;
-        let doors = parse(&line, key, session)
+        let addrs = parse(&line, key, session)
             .with_context(|| format!("the gateway did not start; {}", log_end(dir.path())))?;
-        Ok(Self { child, pid, dir, doors })
+        Ok(Self { child, pid, dir, addrs })
     }
 
-    pub(crate) fn doors(&self) -> &Doors {
-        &self.doors
+    pub(crate) fn addrs(&self) -> &GatewayAddrs {
+        &self.addrs
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -182,10 +182,10 @@ async fn first_line(child: &mut Child) -> String {
 }
 
 /// Reads `listening client=ADDR server=ADDR`.
-fn parse(line: &str, key: String, session: Option<PublicKey>) -> anyhow::Result<Doors> {
+fn parse(line: &str, key: String, session: Option<PublicKey>) -> anyhow::Result<GatewayAddrs> {
     let address = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
     match (address("client="), address("server=")) {
-        (Some(client), Some(server)) => Ok(Doors { client, server, key, session }),
+        (Some(client), Some(server)) => Ok(GatewayAddrs { client, server, key, session }),
         _ => bail!("it should say where it listens, and said {line:?}"),
     }
 }

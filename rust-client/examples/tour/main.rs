@@ -93,18 +93,18 @@ async fn run(source: Source, script: Script, options: &Options) -> anyhow::Resul
 /// Starts the gateway, if there is none yet, has everybody play, and sums up.
 async fn visit(ours: &mut Option<Gateway>, source: Source, script: Script, options: &Options) -> anyhow::Result<()> {
     let Options { players, chaos, .. } = *options;
-    let doors = match source {
-        Source::Program { program, secure } => ours.insert(Gateway::start(&program, secure).await?).doors().clone(),
-        Source::Running(doors) => doors,
+    let addrs = match source {
+        Source::Program { program, secure } => ours.insert(Gateway::start(&program, secure).await?).addrs().clone(),
+        Source::Running(addrs) => addrs,
     };
-    print_now(&format!("the gateway listens: client={} server={}\n", doors.client, doors.server));
-    if let Some(key) = &doors.session {
+    print_now(&format!("the gateway listens: client={} server={}\n", addrs.client, addrs.server));
+    if let Some(key) = &addrs.session {
         print_now(&format!("the players' links are encrypted, for the gateway that has the key {key}\n"));
     }
     let counts = Arc::new(Counts::default());
     let mut display = Display::new(&counts);
     let outcome = tokio::select! {
-        outcome = crowd::perform(doors, chaos, script, players, Arc::clone(&counts)) => outcome,
+        outcome = crowd::perform(addrs, chaos, script, players, Arc::clone(&counts)) => outcome,
         never = display.run() => match never {},
     };
     display.finish();

@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use argh::FromArgs;
 use fastway_client::PublicKey;
 
-use crate::gateway::{self, Doors};
+use crate::gateway::{self, GatewayAddrs};
 use crate::messages::{LEAST_BYTES, MOST_BYTES, Script};
 
 /// Starts a gateway, two game servers and many players on this machine, and checks every byte that comes back.
@@ -55,7 +55,7 @@ pub(crate) enum Source {
     /// The tour starts it, with secure links or plain ones.
     Program { program: PathBuf, secure: bool },
     /// It runs already.
-    Running(Doors),
+    Running(GatewayAddrs),
 }
 
 impl Options {
@@ -76,7 +76,7 @@ impl Options {
                 );
                 let key = env::var("FASTWAY_SERVER_AUTH_KEY").unwrap_or_default();
                 let (client, server) = (client.clone(), server.clone());
-                Ok(Source::Running(Doors { client, server, key, session: self.public_key }))
+                Ok(Source::Running(GatewayAddrs { client, server, key, session: self.public_key }))
             }
             (Some(_), ..) => bail!("--gateway starts one, --client-addr and --server-addr use another: give either"),
             _ => bail!("a gateway that runs has two ports: give --client-addr and --server-addr"),

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use fastway_session::SessionStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Bytes that are acknowledged though nobody has read them yet: as many as a gateway lets wait for a client.
+/// Bytes that are acknowledged though nobody has read them yet.
 const ACKNOWLEDGED_BYTES: usize = 4 << 20;
 /// Bytes at most. A gateway keeps less than the difference for a link (`--client-send-bytes`, `--server-send-bytes`).
 const MOST_BYTES: usize = 64 << 20;

@@ -38,13 +38,13 @@ pub struct SessionConfig {
     pub backoff: Backoff,
     /// Longest time of one attempt to come back: the TCP connection and the gateway's reply. An attempt that nothing answers
     /// gets another one beside it long before: after half a second to a second without a TCP connection, and after 1 to 1.5 s
-    /// with one; where attempts were answered before, after 0.25 to 0.5 s and 0.3 to 0.45 s (longer where they take long). That
-    /// one gets another one after twice as long, up to this time; there are three at most, and the first that is answered wins.
+    /// with one, 0.5 to 0.75 s where the gateway has replied before (longer where connecting and replies take long). That one
+    /// gets another one after twice as long, up to this time; there are three at most, and the first that is answered wins.
     /// A connect makes attempts in the same way. When one has failed, it waits for the others for so long at most. Default 3 s.
     pub attempt_timeout: Duration,
     /// A transport on which the gateway is silent for so long is replaced. A gateway that says nothing is pinged within that
     /// time, if `ping_interval` is set at all, so a black hole is noticed within one and a half times as long. A new transport
-    /// has less time: it is pinged at once, and replaced after 0.3 to 0.45 s if it is not confirmed (longer where attempts take
+    /// has less time: it is pinged at once, and replaced after 0.5 to 0.75 s if it is not confirmed (longer where attempts take
     /// long, and after each in a row). It takes the place of `dead_after_intervals`. Default 5 s.
     pub silent_after: Duration,
     /// Bytes that are kept to be sent again. In a secure session they are those that the gateway has not acknowledged;

@@ -10,6 +10,7 @@ mod ahead;
 mod attempts;
 mod config;
 mod confirmation;
+mod delays;
 mod pauses;
 mod redialer;
 mod shared;
@@ -31,9 +32,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use ahead::ReadAhead;
-use attempts::{Attempts, Due, Outcome};
+use attempts::{Attempts, Next, Outcome};
 pub use config::{SessionConfig, SessionProtocol};
 use confirmation::Confirmation;
+use delays::Due;
 use pauses::Pauses;
 use redialer::Redialer;
 pub(crate) use shared::Shared;
@@ -99,7 +101,9 @@ async fn first_answer(
 
     let is_answered = async {
         while !attempts.is_empty() {
-            if failure(attempts.next_over().await.outcome, config, port).is_none() {
+            if let Next::Over(attempted) = attempts.next(None).await
+                && failure(attempted.outcome, config, port).is_none()
+            {
                 return true;
             }
         }
@@ -114,14 +118,14 @@ async fn first_answer(
 /// Begins attempts beside each other, until one is over.
 async fn first_over(attempts: &mut Attempts, addr: &str, config: &SessionConfig, limit: &TimeLimit) -> Outcome {
     let mut delays = attempts.delays(config.attempt_timeout);
-    let mut due = Due::at(Instant::now());
+    let mut due = Due::At(Instant::now());
     loop {
-        tokio::select! {
-            () = attempts.until(due), if attempts.has_room() => {
+        match attempts.next(attempts.has_room().then_some(due)).await {
+            Next::Due => {
                 attempts.begin(addr.to_owned(), *limit, InsteadOf::Nothing);
                 due = delays.next_due();
             }
-            attempted = attempts.next_over() => return attempted.outcome,
+            Next::Over(attempted) => return attempted.outcome,
         }
     }
 }

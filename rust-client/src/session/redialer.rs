@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
-use super::attempts::{Attempted, Attempts, Delays, Due, Outcome};
+use super::attempts::{Attempted, Attempts, Next, Outcome};
 use super::confirmation::Confirmation;
+use super::delays::{Delays, Due};
 use super::pauses::{Failure, Pauses};
 use crate::ConnectError;
 use crate::tcp::TimeLimit;
@@ -89,7 +90,7 @@ impl Redialer {
                         return Ok(Need::Unconfirmed(live));
                     }
                 }
-                _ = timeout_at(self.attempts.trial_ends(), self.attempts.next_over()), if !self.attempts.is_empty() => {}
+                _ = timeout_at(self.attempts.trial_ends(), self.attempts.next(None)), if !self.attempts.is_empty() => {}
             }
         }
     }
@@ -99,29 +100,14 @@ impl Redialer {
         let mut way = self.set_out(need);
         loop {
             tokio::select! {
-                () = self.attempts.until(way.due) => {
-                    if self.is_back(&way) {
-                        return Ok(());
-                    }
-                    self.attempt(&mut way);
-                }
-                attempted = self.attempts.next_over() => match attempted.outcome {
-                    Outcome::Carries | Outcome::NotNeeded if self.is_back(&way) => {
-                        // Where another transport was to take the place of an older one, that was given up for this one,
-                        // unless the gateway has confirmed it meanwhile.
-                        if !self.goes_on_by_the_older(&way) {
-                            self.interrupted();
+                next = self.attempts.next(Some(way.due)) => match next {
+                    Next::Due if self.is_back(&way) => return Ok(()),
+                    Next::Due => self.attempt(&mut way),
+                    Next::Over(attempted) => {
+                        if self.has_brought_back(&attempted, &mut way)? {
+                            return Ok(());
                         }
-                        return Ok(());
                     }
-                    // The one that carried the session meanwhile is lost as well.
-                    Outcome::NotNeeded if self.attempts.is_empty() => {
-                        self.interrupted();
-                        way.due = Due::at(Instant::now() + self.pauses.next());
-                    }
-                    Outcome::NotNeeded => {}
-                    Outcome::Over => return Err(Over),
-                    _ => self.failed(&attempted, &mut way),
                 },
                 is_lost = self.supplier.lost(), if way.instead_of != InsteadOf::Nothing => {
                     if !is_lost {
@@ -133,6 +119,29 @@ impl Redialer {
                 () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
             }
         }
+    }
+
+    /// Whether an attempt that is over has brought the session back, or another one has meanwhile.
+    fn has_brought_back(&mut self, attempted: &Attempted, way: &mut Way) -> Result<bool, Over> {
+        match attempted.outcome {
+            Outcome::Carries | Outcome::NotNeeded if self.is_back(way) => {
+                // Where another transport was to take the place of an older one, that was given up for this one, unless the
+                // gateway has confirmed it meanwhile.
+                if !self.goes_on_by_the_older(way) {
+                    self.interrupted();
+                }
+                return Ok(true);
+            }
+            // The one that carried the session meanwhile is lost as well.
+            Outcome::NotNeeded if self.attempts.is_empty() => {
+                self.interrupted();
+                way.due = Due::At(Instant::now() + self.pauses.next());
+            }
+            Outcome::NotNeeded => {}
+            Outcome::Over => return Err(Over),
+            Outcome::Carries | Outcome::Unanswered(_) | Outcome::Lost(_) => self.failed(attempted, way),
+        }
+        Ok(false)
     }
 
     /// Whether a transport carries the session that need not be replaced.
@@ -167,7 +176,7 @@ impl Redialer {
             Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
         let delays = self.attempts.delays(self.attempt_timeout);
-        let due = Due::at(now + pause);
+        let due = Due::At(now + pause);
         Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
     }
 
@@ -222,7 +231,7 @@ impl Redialer {
             // The delays grow while nothing is answered. This was no silence.
             _ => way.delays = self.attempts.delays(self.attempt_timeout),
         }
-        way.due = Due::at(after_pause.max(way.not_before));
+        way.due = Due::At(after_pause.max(way.not_before));
     }
 
     fn is_elsewhere(&self, peer: Option<SocketAddr>) -> bool {
@@ -259,7 +268,7 @@ mod tests {
         let (supplier, stream) = session();
         let mut attempts = Attempts::new(supplier.dialer());
         attempts.begin(port.local_addr().unwrap().to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
-        let (_, transport) = tokio::join!(attempts.next_over(), answer_open(port));
+        let (_, transport) = tokio::join!(attempts.next(None), answer_open(port));
         let pauses = Pauses::new(Backoff::new(Duration::from_millis(10), Duration::from_millis(10)));
         let (shared, confirmation) = (Arc::new(Shared::new()), Confirmation::within(Some(LONG)));
         let (addr, attempt_timeout) = (addr.to_string(), Duration::from_millis(200));

@@ -293,7 +293,7 @@ async fn a_resume_that_nobody_answers_gets_another_attempt_beside_it() {
 #[tokio::test]
 async fn a_transport_that_falls_silent_behind_the_reply_is_replaced_long_before_it_counts_as_silent() {
     // The first message of a resume.
-    for (mut session, first_message) in kinds().into_iter().zip([79, 33, 33]) {
+    for (mut session, first_message) in kinds().into_iter().zip([79, 41, 41]) {
         session.silent_after = 3 * DEADLINE;
         let mut config = config(session);
         config.link.ping_interval = Some(3 * DEADLINE);

@@ -15,7 +15,8 @@ const SERVER = { name: "server", title: "server", text: ({ server }) => String(s
 const WHO = { name: "who", title: "side", text: ({ side, server }) => (side === "server" ? `server ${server}` : side), words: true };
 const COMMON = [
   { name: "peer", title: "peer", text: ({ peer }) => peer, words: true },
-  { name: "transport", title: "by", text: ({ transport }) => transport, words: true, minor: true },
+  // One column: a window 1280 wide has no room for two.
+  { name: "by", title: "by", text: ({ protocol, transport }) => `${protocol}/${transport}`, words: true, minor: true },
   { name: "conns", title: "conns", text: ({ conns }) => plain(count(conns)), minor: true },
   { name: "frames-in", title: "frames in", text: rated("received_frames_per_second", perSecond), minor: true },
   { name: "bytes-in", title: "bytes in", text: rated("received_bytes_per_second", bytesPerSecond) },

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::admission::TurnedAway;
-use crate::handshake::HandshakeEnd;
+use crate::accept::RejectionKind;
 use crate::http::sample::Sample;
 use crate::link::CloseKind;
-use crate::worker::{ArrivalEnd, STATUSES};
+use crate::worker::STATUSES;
 
 /// How far back what was refused still counts as now.
 const SPAN: Duration = Duration::from_secs(10);
@@ -47,13 +46,13 @@ static LIMITS: [Limit; KINDS] = [
         kind: "max_links",
         what: "clients were turned away: --max-links is reached",
         advice: "An attack, or a success: raise --max-links, or start another gateway.",
-        count: |sample| turned_away(sample, TurnedAway::MaxLinks),
+        count: |sample| rejected(sample, RejectionKind::MaxLinks),
     },
     Limit {
         kind: "max_links_per_address",
         what: "clients were turned away: their addresses have --max-links-per-address links",
         advice: "The log names the addresses. Raise the limit if many players share one.",
-        count: |sample| turned_away(sample, TurnedAway::MaxLinksPerAddress),
+        count: |sample| rejected(sample, RejectionKind::MaxLinksPerAddress),
     },
     Limit {
         kind: "unknown_server",
@@ -71,13 +70,13 @@ static LIMITS: [Limit; KINDS] = [
         kind: "wrong_key",
         what: "servers came with a wrong key",
         advice: "A server has another --server-auth-key, or a stranger reaches the server port: the log has the address.",
-        count: |sample| handshakes_failed(sample, HandshakeEnd::WrongKey),
+        count: |sample| rejected(sample, RejectionKind::WrongKey),
     },
     Limit {
         kind: "handshakes_dropped",
         what: "handshakes were dropped: more than --max-handshakes were in progress",
         advice: "An attack, or everybody at once: the log has the addresses.",
-        count: |sample| handshakes_failed(sample, HandshakeEnd::Dropped) + arrivals_failed(sample, ArrivalEnd::Dropped),
+        count: |sample| rejected(sample, RejectionKind::Dropped),
     },
     Limit {
         kind: "sessions_overloaded",
@@ -149,16 +148,9 @@ impl RefusalsLog {
     }
 }
 
-fn turned_away(sample: &Sample, kind: TurnedAway) -> u64 {
-    sample.total.stats.turned_away.get(kind.index()).copied().unwrap_or(0)
-}
-
-fn handshakes_failed(sample: &Sample, kind: HandshakeEnd) -> u64 {
-    sample.total.stats.handshakes_failed.get(kind.index()).copied().unwrap_or(0)
-}
-
-fn arrivals_failed(sample: &Sample, kind: ArrivalEnd) -> u64 {
-    sample.total.stats.sessions.failed.get(kind.index()).copied().unwrap_or(0)
+/// Streams of both ports rejected for a reason.
+fn rejected(sample: &Sample, kind: RejectionKind) -> u64 {
+    sample.total.stats.rejections.of(kind)
 }
 
 /// Links of both sides closed for a reason.

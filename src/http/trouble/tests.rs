@@ -4,6 +4,7 @@ use fastway_wire::ServerId;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::accept::RejectionKind;
 use crate::gateway::{MemoryReport, PausedBy};
 use crate::link::{CloseKind, Traffic, WaitReport, Waiting};
 use crate::routing::{LinkId, Role};
@@ -20,6 +21,7 @@ fn link(id: u32, role: Role, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
         role,
         peer: "192.0.2.1:7".parse().unwrap(),
         transport: "tcp",
+        protocol: "plain",
         worker: 0,
         closing: false,
         interrupted: false,
@@ -58,6 +60,11 @@ fn sample(clients: u64) -> Sample {
     sample.total.stats.client.opened = clients;
     sample.report.servers = 1;
     sample
+}
+
+/// Counts rejections on a port without sessions.
+fn reject(sample: &mut Sample, kind: RejectionKind, times: usize) {
+    (0..times).for_each(|_| sample.total.stats.rejections.count(kind, false));
 }
 
 fn judge(sample: &Sample, links: &[LinkInfo], refused: impl FnOnce(&mut Sample)) -> Vec<Value> {
@@ -154,11 +161,15 @@ fn many_stuck_links_are_few_lines() {
 fn what_is_refused_now_is_trouble() {
     type Refuse = fn(&mut Sample);
     let cases: [(Refuse, &str, &str); 7] = [
-        (|sample| sample.total.stats.turned_away[0] += 7, "max_links", "7 clients were turned away: --max-links"),
-        (|sample| sample.total.stats.turned_away[1] += 1, "max_links_per_address", "--max-links-per-address"),
+        (|sample| reject(sample, RejectionKind::MaxLinks, 7), "max_links", "7 clients were turned away: --max-links"),
+        (
+            |sample| reject(sample, RejectionKind::MaxLinksPerAddress, 1),
+            "max_links_per_address",
+            "--max-links-per-address",
+        ),
         (|sample| sample.total.routing.refused_unknown += 2, "unknown_server", "2 dials named a server"),
         (|sample| sample.total.routing.refused_dial_rate += 3, "dials_limited", "3 dials were refused"),
-        (|sample| sample.total.stats.handshakes_failed[2] += 1, "wrong_key", "wrong key in the last 5 s"),
+        (|sample| reject(sample, RejectionKind::WrongKey, 1), "wrong_key", "wrong key in the last 5 s"),
         (|sample| sample.total.stats.sessions.refused[6] += 4, "sessions_overloaded", "4 sessions were refused"),
         (|sample| sample.dropped_lines += 5, "log_lines_dropped", "5 log lines were dropped"),
     ];
@@ -169,7 +180,7 @@ fn what_is_refused_now_is_trouble() {
         assert!(summary.contains(part), "{summary}");
     }
     let mut before = sample(1);
-    before.total.stats.turned_away = [9; 4];
+    RejectionKind::ALL.into_iter().for_each(|kind| reject(&mut before, kind, 9));
     assert_eq!(kinds(&judge(&before, &[], |_| {})), [], "what was refused long ago");
 }
 

@@ -11,7 +11,7 @@
 
 mod candidates;
 mod carrier;
-mod kept;
+mod unacked;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 
 use self::carrier::Carrier;
 pub use self::carrier::HandshakeGuard;
-use self::kept::Kept;
+use self::unacked::Unacked;
 use super::Outbox;
 use crate::pool::LocalPool;
 use crate::routing::Side;
@@ -35,14 +35,14 @@ use crate::routing::Side;
 /// Bytes that are sealed before the socket is asked to take them.
 const SEALED_AT_ONCE: usize = 64 << 10;
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
-const PARKED_BYTES: usize = 64 << 10;
+const READ_AHEAD_BYTES: usize = 64 << 10;
 /// The same of a client while too many answers wait for acknowledgements: these stand behind what the peer had sent before
 /// it had the answers. More than most clients have on their way, and far less than a stranger may be given. A server has
 /// proven who it is, and may be read ahead as far as may be kept for it.
-const PARKED_FOR_ACKS_BYTES: usize = 5 * PARKED_BYTES;
+const READ_AHEAD_FOR_ACKS_BYTES: usize = 5 * READ_AHEAD_BYTES;
 /// Bytes that are read ahead beyond all others for the sake of candidates: each that proves itself while the link is not
 /// read adds a record or two.
-const PROOF_BYTES: usize = 8 * PARKED_BYTES;
+const PROBE_BYTES: usize = 8 * READ_AHEAD_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
@@ -52,34 +52,33 @@ pub struct SessionTransport {
     session: Session,
     kind: LinkKind,
     /// What the peer has not acknowledged.
-    kept: Kept,
-    /// Bytes kept beyond which nothing more is taken from the outbox.
-    most_kept: usize,
+    unacked: Unacked,
+    /// Unacknowledged bytes beyond which nothing more is taken from the outbox.
+    most_unacked: usize,
     /// Bytes that are read ahead at most while answers wait for acknowledgements.
-    most_ahead_for_acks: usize,
+    most_read_ahead_for_acks: usize,
     live: Option<Carrier>,
     /// Replied to, and not proven yet; the oldest first.
     candidates: Vec<Carrier>,
     /// Bytes of the stream that were read before there was a link, or while it was not read.
-    ahead: VecDeque<u8>,
-    notices: VecDeque<Notice>,
+    read_buffer: VecDeque<u8>,
+    events: VecDeque<SessionEvent>,
     established: bool,
-    /// The peer sends nothing behind `ahead`.
+    /// The peer sends nothing behind `read_buffer`.
     peer_closed: bool,
-    farewell: Option<AbortReason>,
+    /// The session is aborted with this once everything is sent.
+    pending_abort: Option<AbortReason>,
     /// Whether the link is not read until the peer has acknowledged answers to its own requests.
     awaits_acks: bool,
     /// Whether the peer has acknowledged something since this was asked last.
     acknowledged: bool,
     /// Whether the worker has a note that acknowledgements are due.
-    pub(crate) listed: bool,
+    pub(crate) ack_scheduled: bool,
 }
 
 /// What happened to a session, for its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The peer has proven to be there: the session exists.
-    Established,
+pub enum SessionEvent {
     /// It goes on by a stream from this address.
     Resumed(SocketAddr),
     /// It has no stream.
@@ -94,7 +93,7 @@ pub enum Notice {
 
 /// A stream that could not carry a session, and what to say on it.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RefusedStream {
     /// The stream.
     pub stream: TcpStream,
     /// Why.
@@ -102,7 +101,7 @@ pub struct Refused {
 }
 
 impl SessionTransport {
-    /// A session whose opening was replied to by `dial`. It keeps up to about `most_kept` bytes to send them again.
+    /// A session whose opening was replied to by `dial`. Up to about `most_unacked` bytes are kept to be sent again.
     pub fn new(
         side: Side,
         session: Session,
@@ -110,28 +109,28 @@ impl SessionTransport {
         dial: Dial,
         stream: TcpStream,
         peer: SocketAddr,
-        most_kept: usize,
+        most_unacked: usize,
     ) -> Self {
-        let most_ahead_for_acks = match side {
-            Side::Client => PARKED_FOR_ACKS_BYTES,
-            Side::Server => most_kept.max(PARKED_FOR_ACKS_BYTES),
+        let most_read_ahead_for_acks = match side {
+            Side::Client => READ_AHEAD_FOR_ACKS_BYTES,
+            Side::Server => most_unacked.max(READ_AHEAD_FOR_ACKS_BYTES),
         };
         Self {
             session,
             kind,
-            kept: Kept::default(),
-            most_kept,
-            most_ahead_for_acks,
+            unacked: Unacked::default(),
+            most_unacked,
+            most_read_ahead_for_acks,
             live: None,
             candidates: vec![Carrier::new(dial, stream, peer, None)],
-            ahead: VecDeque::new(),
-            notices: VecDeque::new(),
+            read_buffer: VecDeque::new(),
+            events: VecDeque::new(),
             established: false,
             peer_closed: false,
-            farewell: None,
+            pending_abort: None,
             awaits_acks: false,
             acknowledged: false,
-            listed: false,
+            ack_scheduled: false,
         }
     }
 
@@ -162,7 +161,7 @@ impl SessionTransport {
 
     /// Bytes that were sent, or are about to be, and are not acknowledged.
     pub fn unacknowledged_bytes(&self) -> usize {
-        self.kept.len()
+        self.unacked.len()
     }
 
     /// The link is not read until the peer has acknowledged answers to its own requests, or is read again.
@@ -178,24 +177,23 @@ impl SessionTransport {
     /// Answers to the peer's own requests among these.
     #[inline]
     pub fn unacknowledged_answers(&self) -> usize {
-        self.kept.unacked_answers()
+        self.unacked.answers()
     }
 
     /// Bytes that it keeps, to send them again or until the link is read.
-    pub fn kept_bytes(&self) -> usize {
-        self.kept.len() + self.session.kept_bytes() + self.ahead.len()
+    pub fn buffered_bytes(&self) -> usize {
+        self.unacked.len() + self.session.replay_bytes() + self.read_buffer.len()
     }
 
-    /// Memory that its buffers take, in bytes, but for what a legacy session keeps all the time to send it again.
+    /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time.
     pub fn held_bytes(&self) -> usize {
-        let unfinished = if self.kind == LinkKind::Secure { self.session.kept_bytes() } else { 0 };
         let sealed: usize = self.live.iter().chain(&self.candidates).map(Carrier::held_bytes).sum();
-        self.kept.held_bytes() + unfinished + self.ahead.capacity() + sealed
+        self.unacked.held_bytes() + self.read_buffer.capacity() + sealed
     }
 
     /// Whether bytes are there that were read before the link was.
     pub fn has_read_ahead(&self) -> bool {
-        !self.ahead.is_empty()
+        !self.read_buffer.is_empty()
     }
 
     /// The stream that carries it.
@@ -204,48 +202,48 @@ impl SessionTransport {
     }
 
     /// What happened, oldest first; that the peer has closed, only when all of it was read.
-    pub fn notice(&mut self) -> Option<Notice> {
-        if let Some(notice) = self.notices.pop_front() {
-            return Some(notice);
+    pub fn next_event(&mut self) -> Option<SessionEvent> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
         }
-        let closed = self.ahead.is_empty() && std::mem::take(&mut self.peer_closed);
-        closed.then_some(Notice::PeerClosed)
+        let closed = self.read_buffer.is_empty() && std::mem::take(&mut self.peer_closed);
+        closed.then_some(SessionEvent::PeerClosed)
     }
 
     /// Reads what came, at most `limit` bytes of it, and leaves the stream's new bytes at the front of `scratch`. 0 is not
     /// the end: what came may have been for the session itself.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
-        if !self.ahead.is_empty() {
+        if !self.read_buffer.is_empty() {
             let space = limit.min(scratch.len());
-            return Poll::Ready(self.take_early(scratch.get_mut(..space).unwrap_or_default()));
+            return Poll::Ready(self.take_ahead(scratch.get_mut(..space).unwrap_or_default()));
         }
         self.poll_streams(cx, scratch, limit, true)
     }
 
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
     /// there is enough of it. A candidate can prove itself even then.
-    pub fn poll_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
-        let ahead = self.ahead.len();
-        if ahead >= self.most_ahead() && self.is_read_in_vain() {
+    pub fn poll_read_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        let buffered = self.read_buffer.len();
+        if buffered >= self.most_read_ahead() && self.is_read_in_vain() {
             self.drop_stream();
             return Poll::Ready(());
         }
-        let polled = if ahead < self.most_ahead() {
-            self.poll_streams(cx, scratch, PARKED_BYTES, true)
-        } else if ahead < self.most_kept.saturating_add(PROOF_BYTES) {
+        let polled = if buffered < self.most_read_ahead() {
+            self.poll_streams(cx, scratch, READ_AHEAD_BYTES, true)
+        } else if buffered < self.most_unacked.saturating_add(PROBE_BYTES) {
             self.poll_streams(cx, scratch, MIN_READ_BYTES, false)
         } else {
             Poll::Pending
         };
-        polled.map(|bytes| self.ahead.extend(scratch.get(..bytes).unwrap_or_default()))
+        polled.map(|bytes| self.read_buffer.extend(scratch.get(..bytes).unwrap_or_default()))
     }
 
     /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
     /// acknowledgements that wait behind that.
-    fn most_ahead(&self) -> usize {
-        let least = if self.awaits_acks { self.most_ahead_for_acks } else { PARKED_BYTES };
-        let is_pressed = self.kept.len() > self.most_kept / 2;
-        if is_pressed { self.most_kept.max(least) } else { least }
+    fn most_read_ahead(&self) -> usize {
+        let least = if self.awaits_acks { self.most_read_ahead_for_acks } else { READ_AHEAD_BYTES };
+        let is_pressed = self.unacked.len() > self.most_unacked / 2;
+        if is_pressed { self.most_unacked.max(least) } else { least }
     }
 
     /// Whether the live stream is of no more use once as much is read ahead as may be: it takes nothing more, or the
@@ -265,28 +263,28 @@ impl SessionTransport {
         reads_live: bool,
     ) -> Poll<usize> {
         let now = Instant::now();
-        let Self { session, kept, candidates, live, .. } = self;
-        let unacknowledged = kept.len();
+        let Self { session, unacked, candidates, live, .. } = self;
+        let before = unacked.len();
         let mut streams = candidates.iter_mut().chain(live.as_mut().filter(|_| reads_live));
-        let read = streams.find_map(|carrier| match read(session, kept, carrier, cx, scratch, limit, now) {
+        let read = streams.find_map(|carrier| match read(session, unacked, carrier, cx, scratch, limit, now) {
             Poll::Ready(read) => Some(read),
             Poll::Pending => None,
         });
         let Some(read) = read else { return Poll::Pending };
-        self.acknowledged |= self.kept.len() < unacknowledged;
+        self.acknowledged |= self.unacked.len() < before;
         Poll::Ready(self.account(read, now))
     }
 
     /// Takes bytes that were read ahead.
-    pub fn take_early(&mut self, space: &mut [u8]) -> usize {
-        let (front, _) = self.ahead.as_slices();
+    pub fn take_ahead(&mut self, space: &mut [u8]) -> usize {
+        let (front, _) = self.read_buffer.as_slices();
         let count = front.len().min(space.len());
         if let (Some(to), Some(from)) = (space.get_mut(..count), front.get(..count)) {
             to.copy_from_slice(from);
         }
-        self.ahead.drain(..count);
-        if self.ahead.is_empty() {
-            self.ahead = VecDeque::new();
+        self.read_buffer.drain(..count);
+        if self.read_buffer.is_empty() {
+            self.read_buffer = VecDeque::new();
         }
         count
     }
@@ -314,7 +312,7 @@ impl SessionTransport {
     fn drop_carrier(&mut self, id: TransportId) {
         self.live.take_if(|live| live.id == id);
         if self.take_candidate(id).is_some() {
-            self.notices.push_back(Notice::GivenUp);
+            self.events.push_back(SessionEvent::GivenUp);
         }
     }
 
@@ -336,17 +334,18 @@ impl SessionTransport {
     /// Carries out what the session says has happened.
     fn settle(&mut self) {
         while let Some(event) = self.session.poll_event() {
-            let notice = match event {
+            let happened = match event {
                 Event::Established { transport } => {
                     self.established = true;
-                    self.promote(transport).map(|_| Notice::Established)
+                    let _peer = self.promote(transport);
+                    None
                 }
-                Event::Resumed { transport, .. } => self.promote(transport).map(Notice::Resumed),
+                Event::Resumed { transport, .. } => self.promote(transport).map(SessionEvent::Resumed),
                 Event::Interrupted { transport } => {
                     self.drop_carrier(transport);
                     // It may be all that is kept for a while.
-                    self.kept.shrink();
-                    Some(Notice::Interrupted)
+                    self.unacked.shrink();
+                    Some(SessionEvent::Interrupted)
                 }
                 Event::GivenUp { transport } => {
                     self.drop_carrier(transport);
@@ -356,10 +355,10 @@ impl SessionTransport {
                     self.peer_closed = true;
                     None
                 }
-                Event::Ended(end) => Some(Notice::Ended(end)),
+                Event::Ended(end) => Some(SessionEvent::Ended(end)),
                 Event::Refused(_) | Event::Confirmed { .. } => None,
             };
-            self.notices.extend(notice);
+            self.events.extend(happened);
         }
     }
 
@@ -387,8 +386,8 @@ impl SessionTransport {
                 Poll::Ready(false) => break,
                 Poll::Pending => return Poll::Pending,
             }
-            self.kept.take(outbox, pool, SEALED_AT_ONCE, self.most_kept);
-            if !self.seal(now, sealed) && !self.say_farewell(outbox, sealed) {
+            self.unacked.take(outbox, pool, SEALED_AT_ONCE, self.most_unacked);
+            if !self.seal(now, sealed) && !self.send_pending_abort(outbox, sealed) {
                 break;
             }
             if let Some(live) = &mut self.live {
@@ -396,7 +395,7 @@ impl SessionTransport {
             }
         }
         self.settle();
-        if (PARKED_BYTES..self.most_ahead()).contains(&self.ahead.len()) {
+        if (READ_AHEAD_BYTES..self.most_read_ahead()).contains(&self.read_buffer.len()) {
             // More may be read ahead now.
             cx.waker().wake_by_ref();
         }
@@ -422,28 +421,28 @@ impl SessionTransport {
     /// Whether there was something to seal.
     fn seal(&mut self, now: Instant, sealed: &mut Vec<u8>) -> bool {
         sealed.clear();
-        self.session.send(now, &mut self.kept, sealed, SEALED_AT_ONCE);
+        self.session.send(now, &mut self.unacked, sealed, SEALED_AT_ONCE);
         !sealed.is_empty()
     }
 
     /// When everything is sent and the session is to be aborted then, does so.
-    fn say_farewell(&mut self, outbox: &Outbox, sealed: &mut Vec<u8>) -> bool {
-        let Some(reason) = self.farewell.take_if(|_| outbox.is_empty()) else { return false };
+    fn send_pending_abort(&mut self, outbox: &Outbox, sealed: &mut Vec<u8>) -> bool {
+        let Some(reason) = self.pending_abort.take_if(|_| outbox.is_empty()) else { return false };
         self.session.abort(reason);
         self.seal(Instant::now(), sealed)
     }
 
     /// Adds bytes of the gateway's own to the stream, before there is an outbox.
     pub fn say(&mut self, bytes: &[u8]) {
-        self.kept.extend(bytes);
+        self.unacked.extend(bytes);
     }
 
     /// Whether sending would send something: the socket takes more, and there is more.
     pub fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
         let takes = self.live.as_ref().is_some_and(Carrier::takes_more);
-        let has_room = !outbox.is_empty() && self.kept.len() < self.most_kept;
+        let has_room = !outbox.is_empty() && self.unacked.len() < self.most_unacked;
         let goes_on = self.session.end().is_none();
-        takes && (goes_on && (has_room || self.farewell.is_some()) || self.session.has_output(now, &self.kept))
+        takes && (goes_on && (has_room || self.pending_abort.is_some()) || self.session.has_output(now, &self.unacked))
     }
 
     /// When the next acknowledgement is due, if one is owed.
@@ -468,22 +467,22 @@ impl SessionTransport {
         handshake: HandshakeGuard,
         outbox: &mut Outbox,
         pool: &mut LocalPool,
-    ) -> Result<(), Refused> {
-        let (kept, most_kept) = (&mut self.kept, self.most_kept);
+    ) -> Result<(), RefusedStream> {
+        let (unacked, most_unacked) = (&mut self.unacked, self.most_unacked);
         let (now, random) = (Instant::now(), &mut rand::rng());
         // Asked when the resume was found authentic: before that, nothing of the session moves for it.
         let dial = self.session.resume(
             resume,
             move || {
-                kept.take(outbox, pool, SEALED_AT_ONCE, most_kept);
-                Some(&*kept)
+                unacked.take(outbox, pool, SEALED_AT_ONCE, most_unacked);
+                Some(&*unacked)
             },
             now,
             random,
         );
         let dial = match dial {
             Ok(dial) => dial,
-            Err(status) => return Err(Refused { stream, status }),
+            Err(status) => return Err(RefusedStream { stream, status }),
         };
         self.settle();
         let handshake = Some(handshake).filter(|_| !self.candidates.is_empty());
@@ -509,15 +508,15 @@ impl SessionTransport {
 
     /// Ends this direction behind what waits; it is over when the peer has all.
     pub fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
-        self.most_kept = usize::MAX;
-        self.kept.take(outbox, pool, usize::MAX, usize::MAX);
+        self.most_unacked = usize::MAX;
+        self.unacked.take(outbox, pool, usize::MAX, usize::MAX);
         self.session.close();
     }
 
     /// Ends the session when all that waits is sent.
     pub fn abort_when_sent(&mut self, reason: AbortReason) {
-        self.most_kept = usize::MAX;
-        self.farewell = Some(reason);
+        self.most_unacked = usize::MAX;
+        self.pending_abort = Some(reason);
     }
 
     /// Ends the session at once; the peer is told if the socket takes it.
@@ -528,7 +527,7 @@ impl SessionTransport {
             && live.poll_flush(cx) == Poll::Ready(true)
         {
             sealed.clear();
-            self.session.send(Instant::now(), &mut self.kept, sealed, SEALED_AT_ONCE);
+            self.session.send(Instant::now(), &mut self.unacked, sealed, SEALED_AT_ONCE);
             live.queue(cx, sealed);
         }
     }
@@ -555,13 +554,13 @@ impl SessionTransport {
 
     /// Gives up memory that a burst has left.
     pub fn shrink_after_burst(&mut self) {
-        self.kept.shrink_after_burst();
+        self.unacked.shrink_after_burst();
     }
 
     /// Gives up memory that is not needed now.
     pub fn trim(&mut self) {
-        if self.kept.is_empty() {
-            self.kept.shrink();
+        if self.unacked.is_empty() {
+            self.unacked.shrink();
         }
     }
 }
@@ -569,7 +568,7 @@ impl SessionTransport {
 /// Reads one stream of a session.
 fn read(
     session: &mut Session,
-    kept: &mut Kept,
+    unacked: &mut Unacked,
     carrier: &mut Carrier,
     cx: &mut Context<'_>,
     scratch: &mut [u8],
@@ -594,7 +593,7 @@ fn read(
         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
         Poll::Ready(Ok(count)) => {
             let bytes = scratch.get_mut(..start + count).unwrap_or_default();
-            let received = session.receive(id, bytes, now, kept);
+            let received = session.receive(id, bytes, now, unacked);
             let outcome = match received.fault {
                 None | Some(Fault::Over(_)) => Outcome::Goes,
                 Some(_) => Outcome::Faulty,

@@ -97,14 +97,14 @@ impl Connections {
     #[inline]
     pub(crate) fn arrived(&mut self, net: &Net, link: Key<Link>, frame: Frame<'_>) -> Result<Arrival, Fault> {
         let place = || Place { link: net.name(link), conn: frame.conn() };
-        let key = *self.by_id.get(&frame.conn()).ok_or_else(|| Fault::Stray(place()))?;
+        let key = *self.by_id.get(&frame.conn()).ok_or_else(|| Fault::UnknownConnection(place()))?;
         let connection = self.connections.at_mut(key);
         let (direction, end) = match net.is_player(link) {
             true => (Direction::Down, connection.player),
             false => (Direction::Up, connection.server),
         };
         if end != link {
-            return Err(Fault::Stray(place()));
+            return Err(Fault::UnknownConnection(place()));
         }
         let stream = match direction {
             Direction::Up => &mut connection.up,

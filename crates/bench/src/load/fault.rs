@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     #[error("wrong payload at {0}: {1}")]
     Payload(Place, Wrong),
     #[error("{0} got a frame, but is no end of that connection")]
-    Stray(Place),
+    UnknownConnection(Place),
     #[error("{0}: the gateway closed it")]
     Closed(Place),
     #[error("{0} got a command out of place: {1:?}")]

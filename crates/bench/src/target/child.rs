@@ -90,7 +90,7 @@ impl ChildGateway {
                 return Err(TargetError::Interrupted);
             }
             if Instant::now() > until {
-                return Err(TargetError::Deaf(START, self.last_words()));
+                return Err(TargetError::NotListening(START, self.last_words()));
             }
             sleep(ASK);
         }

@@ -11,7 +11,7 @@ pub(crate) enum TargetError {
     #[error("the gateway ended before it listened: {0}")]
     Died(String),
     #[error("the gateway does not listen on both of its ports after {0:?}; {1}")]
-    Deaf(Duration, String),
+    NotListening(Duration, String),
     #[error("interrupted")]
     Interrupted,
     #[error("cannot start a gateway: {0}")]

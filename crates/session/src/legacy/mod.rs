@@ -250,7 +250,7 @@ impl LegacySession {
     }
 
     /// Bytes kept to be sent again.
-    pub(crate) fn kept(&self) -> usize {
+    pub(crate) fn replay_bytes(&self) -> usize {
         self.sent.len()
     }
 }

@@ -84,10 +84,10 @@ impl Outgoing {
         Ok(())
     }
 
-    /// What a transport that was given everything before `cursor` needs next, of the `kept` bytes in the buffer.
-    pub(super) fn next(&self, cursor: u64, kept: usize) -> Next {
+    /// What a transport that was given everything before `cursor` needs next, of the `unacked` bytes in the buffer.
+    pub(super) fn next(&self, cursor: u64, unacked: usize) -> Next {
         let from = usize::try_from(cursor.saturating_sub(self.acknowledged)).unwrap_or(usize::MAX);
-        match kept.checked_sub(from) {
+        match unacked.checked_sub(from) {
             Some(0) if self.close == Close::Wanted => Next::Close,
             Some(bytes @ 1..) => Next::Bytes { from, bytes },
             _ => Next::Nothing,

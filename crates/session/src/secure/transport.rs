@@ -56,8 +56,8 @@ impl Transport {
     }
 
     /// Whether [`Self::fill`] would write something.
-    pub(super) fn has_something(&self, outgoing: &Outgoing, incoming: &Incoming, kept: usize, now: Instant) -> bool {
-        self.path.proof_owed || incoming.is_ack_due(now) || outgoing.next(self.path.cursor, kept) != Next::Nothing
+    pub(super) fn has_something(&self, outgoing: &Outgoing, incoming: &Incoming, unacked: usize, now: Instant) -> bool {
+        self.path.proof_owed || incoming.is_ack_due(now) || outgoing.next(self.path.cursor, unacked) != Next::Nothing
     }
 
     /// Seals what waits, in records as large as there is data for, until `out` has `limit` bytes or more. A transport

@@ -97,8 +97,8 @@ impl<T> Supplier<T> {
     /// Waits until the stream needs a transport; `None` when it needs none any more.
     pub async fn wanted(&mut self) -> Option<Wanted> {
         let seen = self.seen;
-        let news = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
-        let needs = *news.ok()?;
+        let changed = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
+        let needs = *changed.ok()?;
         self.seen = needs.wanted;
         needs.end.is_none().then(|| needs.want())
     }
@@ -118,8 +118,8 @@ impl<T> Supplier<T> {
     /// [`Self::wanted`] would have said until then is said by this.
     pub async fn settled(&mut self) -> Settled {
         let dialed = self.dialed;
-        let news = self.needs.wait_for(|needs| needs.has_settled(dialed) || needs.end.is_some()).await;
-        let Ok(needs) = news.map(|needs| *needs) else { return Settled::Over };
+        let changed = self.needs.wait_for(|needs| needs.has_settled(dialed) || needs.end.is_some()).await;
+        let Ok(needs) = changed.map(|needs| *needs) else { return Settled::Over };
         self.seen = needs.wanted;
         match (needs.end, needs.live) {
             (Some(_), _) => Settled::Over,
@@ -135,8 +135,8 @@ impl<T> Supplier<T> {
 
     /// Waits until no transport carries the session; false when it is over.
     pub async fn lost(&mut self) -> bool {
-        let news = self.needs.wait_for(|needs| needs.live.is_none() || needs.end.is_some()).await;
-        news.is_ok_and(|needs| needs.end.is_none())
+        let changed = self.needs.wait_for(|needs| needs.live.is_none() || needs.end.is_some()).await;
+        changed.is_ok_and(|needs| needs.end.is_none())
     }
 
     /// Acceptor: has the stream answer a resume that names its session, by this transport.
@@ -171,8 +171,8 @@ impl<T> Supplier<T> {
 
     /// Waits until a transport carries the session; false when it is over.
     pub async fn live(&mut self) -> bool {
-        let news = self.needs.wait_for(|needs| needs.live.is_some() || needs.end.is_some()).await;
-        news.is_ok_and(|needs| needs.end.is_none())
+        let changed = self.needs.wait_for(|needs| needs.live.is_some() || needs.end.is_some()).await;
+        changed.is_ok_and(|needs| needs.end.is_none())
     }
 
     /// Why the session is over, if it is.

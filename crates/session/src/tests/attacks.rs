@@ -518,7 +518,7 @@ fn a_legacy_reconnect_beyond_what_is_kept_ends_the_session() {
     world.connect();
     exchange(&mut world);
     assert_eq!(world.refusals, [Status::DataGap]);
-    assert_eq!(world.acceptor().unwrap().session.kept_bytes(), 1000);
+    assert_eq!(world.acceptor().unwrap().session.replay_bytes(), 1000);
 
     let mut world = established(World::legacy(LegacyConfig { encrypt: true, replay_bytes: 1000 }));
     world.initiator.write(5000);

@@ -60,7 +60,7 @@ namespace Fastway.Sessions.Legacy
 
         public override long Timeout
         {
-            get { return Life.Expires; }
+            get { return Lifecycle.Expires; }
         }
 
         /// <summary>There is no close on the wire: the session ends here when all is sent, and by its wait time at the other
@@ -72,7 +72,7 @@ namespace Fastway.Sessions.Legacy
 
         public override void Abort(byte reason)
         {
-            Life.Finish(SessionEnd.Aborted(reason));
+            Lifecycle.Finish(SessionEnd.Aborted(reason));
         }
 
         public override bool HasOutput(long now)
@@ -236,7 +236,7 @@ namespace Fastway.Sessions.Legacy
             Remember(to, at, bytes);
             if (_closing && Outbox.Count == 0)
             {
-                Life.Finish(SessionEnd.Closed);
+                Lifecycle.Finish(SessionEnd.Closed);
             }
             return bytes;
         }

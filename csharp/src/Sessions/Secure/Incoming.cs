@@ -10,8 +10,8 @@ namespace Fastway.Sessions.Secure
         /// <summary>Longest that an acknowledgement waits for something to travel with, in milliseconds.</summary>
         private const long AckDelay = 100;
 
-        /// <summary>What the other end was last told.</summary>
-        private ulong _told;
+        /// <summary>What was last acknowledged to the other end.</summary>
+        private ulong _ackedToPeer;
 
         /// <summary>Count before which the transport in use has brought everything, again or for the first time. Only that is
         /// acknowledged.</summary>
@@ -20,17 +20,17 @@ namespace Fastway.Sessions.Secure
         /// <summary>How many of the last bytes received are not acknowledged for now.</summary>
         private ulong _withheld;
 
-        private long _ackDue = Life.Never;
+        private long _ackDue = Lifecycle.Never;
 
         /// <summary>Bytes, and one for the close.</summary>
         public ulong Received { get; private set; }
 
         public bool IsClosed { get; private set; }
 
-        /// <summary>When the other end must be told.</summary>
+        /// <summary>When the other end must get an acknowledgement.</summary>
         public long AckDue
         {
-            get { return HasNews ? _ackDue : Life.Never; }
+            get { return OwesAck ? _ackDue : Lifecycle.Never; }
         }
 
         /// <summary>Takes bytes of the stream, the last of which are new: the others came by an older transport. False if they
@@ -75,55 +75,55 @@ namespace Fastway.Sessions.Secure
         public void Withhold(int bytes, long now)
         {
             _withheld = (ulong)bytes;
-            if (HasNews)
+            if (OwesAck)
             {
                 Owe(now);
             }
         }
 
-        /// <summary>Whether there is something to tell the other end.</summary>
-        public bool HasNews
+        /// <summary>Whether there is something to acknowledge.</summary>
+        public bool OwesAck
         {
-            get { return _told < Telling; }
+            get { return _ackedToPeer < Acknowledgeable; }
         }
 
-        /// <summary>Whether the other end was told of everything.</summary>
-        public bool IsTold
+        /// <summary>Whether everything is acknowledged.</summary>
+        public bool IsAllAcked
         {
-            get { return _told == Received; }
+            get { return _ackedToPeer == Received; }
         }
 
-        /// <summary>The count that can be acknowledged; what was told is never taken back.</summary>
-        private ulong Telling
+        /// <summary>The count that can be acknowledged; what was acknowledged is never taken back.</summary>
+        private ulong Acknowledgeable
         {
-            get { return Math.Max(_told, Math.Min(_brought, Received - _withheld)); }
+            get { return Math.Max(_ackedToPeer, Math.Min(_brought, Received - _withheld)); }
         }
 
-        /// <summary>Whether that must be told even when there is nothing else to send.</summary>
-        public bool IsUrgent(long now)
+        /// <summary>Whether that must be acknowledged even when there is nothing else to send.</summary>
+        public bool IsAckDue(long now)
         {
-            return HasNews && (IsClosed || Telling - _told >= AckAtOnceBytes || _ackDue <= now);
+            return OwesAck && (IsClosed || Acknowledgeable - _ackedToPeer >= AckAtOnceBytes || _ackDue <= now);
         }
 
-        /// <summary>The other end is being told of it.</summary>
-        public ulong Tell()
+        /// <summary>The count is being acknowledged.</summary>
+        public ulong TakeAck()
         {
-            _told = Telling;
-            _ackDue = Life.Never;
-            return _told;
+            _ackedToPeer = Acknowledgeable;
+            _ackDue = Lifecycle.Never;
+            return _ackedToPeer;
         }
 
         /// <summary>The other end was told of so much with the first message of a transport. What came by an older one since
         /// then, it sends again.</summary>
         public void Begin(ulong told)
         {
-            _told = _brought = told;
-            _ackDue = Life.Never;
+            _ackedToPeer = _brought = told;
+            _ackDue = Lifecycle.Never;
         }
 
         private void Owe(long now)
         {
-            if (_ackDue == Life.Never)
+            if (_ackDue == Lifecycle.Never)
             {
                 _ackDue = now + AckDelay;
             }

@@ -34,7 +34,7 @@ namespace Fastway.Sessions.Secure
 
         /// <summary>Takes the other end's count, which came by a transport that was given everything before
         /// <paramref name="given"/>, and drops what it has. Says what is wrong with the count, or null.</summary>
-        public string Acknowledge(ulong count, ulong given, ReplayBuffer kept)
+        public string Acknowledge(ulong count, ulong given, ReplayBuffer unacked)
         {
             if (count < Acknowledged || count > given)
             {
@@ -42,8 +42,8 @@ namespace Fastway.Sessions.Secure
                     + " sent";
             }
             var newly = count - Acknowledged;
-            var bytes = (int)Math.Min(newly, (ulong)kept.Count);
-            kept.Release(bytes);
+            var bytes = (int)Math.Min(newly, (ulong)unacked.Count);
+            unacked.Release(bytes);
             if (newly > (ulong)bytes)
             {
                 _closeAcknowledged = true;
@@ -52,7 +52,7 @@ namespace Fastway.Sessions.Secure
             return null;
         }
 
-        /// <summary>Where in the kept bytes those stand that a transport needs next which was given everything before
+        /// <summary>Where in the unacknowledged bytes those stand that a transport needs next which was given everything before
         /// <paramref name="cursor"/>.</summary>
         public int PlaceOf(ulong cursor)
         {
@@ -60,9 +60,9 @@ namespace Fastway.Sessions.Secure
         }
 
         /// <summary>Whether such a transport is to be given the close next.</summary>
-        public bool IsCloseNext(ulong cursor, ReplayBuffer kept)
+        public bool IsCloseNext(ulong cursor, ReplayBuffer unacked)
         {
-            return IsClosed && !_closeAcknowledged && PlaceOf(cursor) == kept.Count;
+            return IsClosed && !_closeAcknowledged && PlaceOf(cursor) == unacked.Count;
         }
 
         /// <summary>A transport was given everything before <paramref name="cursor"/>.</summary>

@@ -67,7 +67,7 @@ namespace Fastway.Sessions.Secure
 
         public override long Timeout
         {
-            get { return _live == null || End != null ? Life.Expires : Math.Min(_incoming.AckDue, Life.Expires); }
+            get { return _live == null || End != null ? Lifecycle.Expires : Math.Min(_incoming.AckDue, Lifecycle.Expires); }
         }
 
         public override void Close()
@@ -80,7 +80,7 @@ namespace Fastway.Sessions.Secure
             if (End == null)
             {
                 _abort = reason;
-                Life.Finish(SessionEnd.Aborted(reason));
+                Lifecycle.Finish(SessionEnd.Aborted(reason));
             }
         }
 
@@ -273,7 +273,7 @@ namespace Fastway.Sessions.Secure
             }
             if (!isResume)
             {
-                Life.Wait = 1000L * LittleEndian.ReadUInt32(payload, Ticket.TotalBytes);
+                Lifecycle.Wait = 1000L * LittleEndian.ReadUInt32(payload, Ticket.TotalBytes);
             }
             ForgetTicket();
             _ticket = new Ticket(payload);
@@ -372,7 +372,7 @@ namespace Fastway.Sessions.Secure
                 }
                 if (!isAgain)
                 {
-                    Life.PeerClosed();
+                    Lifecycle.PeerClosed();
                 }
             }
             return _incoming.Take(record.StreamBytes, now, out fresh) ? null : "something follows its close";
@@ -387,9 +387,9 @@ namespace Fastway.Sessions.Secure
         /// <summary>Both closes are through, and each end knows it of the other.</summary>
         private void FinishIfDone()
         {
-            if (_outgoing.IsDone && _incoming.IsClosed && _incoming.IsTold)
+            if (_outgoing.IsDone && _incoming.IsClosed && _incoming.IsAllAcked)
             {
-                Life.Finish(SessionEnd.Closed);
+                Lifecycle.Finish(SessionEnd.Closed);
             }
         }
 

@@ -7,12 +7,12 @@ namespace Fastway.Sessions.Secure
     {
         private readonly Outgoing _outgoing;
         private readonly Incoming _incoming;
-        private readonly ReplayBuffer _kept;
+        private readonly ReplayBuffer _unacked;
         /// <summary>Whether this end has to show that it lives.</summary>
         private bool _owesProof = true;
 
         /// <summary>One that goes on behind the <paramref name="cursor"/>th byte; its keys are wiped.</summary>
-        public SecureTransport(uint attempt, byte[][] keys, ulong cursor, Outgoing outgoing, Incoming incoming, ReplayBuffer kept)
+        public SecureTransport(uint attempt, byte[][] keys, ulong cursor, Outgoing outgoing, Incoming incoming, ReplayBuffer unacked)
         {
             Sealing = new RecordCipher(keys[0]);
             Opening = new RecordCipher(keys[1]);
@@ -20,7 +20,7 @@ namespace Fastway.Sessions.Secure
             Cursor = cursor;
             _outgoing = outgoing;
             _incoming = incoming;
-            _kept = kept;
+            _unacked = unacked;
         }
 
         public RecordCipher Sealing { get; }
@@ -39,8 +39,8 @@ namespace Fastway.Sessions.Secure
         /// <summary>The kind of the record that is to be sent now, if any.</summary>
         public RecordKind? Next(long now)
         {
-            var waits = _outgoing.PlaceOf(Cursor) < _kept.Count;
-            if (_owesProof || (waits ? _incoming.HasNews : _incoming.IsUrgent(now)))
+            var waits = _outgoing.PlaceOf(Cursor) < _unacked.Count;
+            if (_owesProof || (waits ? _incoming.OwesAck : _incoming.IsAckDue(now)))
             {
                 return RecordKind.Ack;
             }
@@ -48,7 +48,7 @@ namespace Fastway.Sessions.Secure
             {
                 return RecordKind.Data;
             }
-            return _outgoing.IsCloseNext(Cursor, _kept) ? RecordKind.Close : (RecordKind?)null;
+            return _outgoing.IsCloseNext(Cursor, _unacked) ? RecordKind.Close : (RecordKind?)null;
         }
 
         /// <summary>Writes one record with as many bytes of the stream as wait and fit, and says how many bytes it takes.</summary>
@@ -62,7 +62,7 @@ namespace Fastway.Sessions.Secure
                     record.StreamBytes = CopyStream(to, place, room - Record.DataOverhead);
                     break;
                 case RecordKind.Ack:
-                    record.Received = _incoming.Tell();
+                    record.Received = _incoming.TakeAck();
                     record.StreamBytes = CopyStream(to, place, room - Record.AckOverhead);
                     break;
                 case RecordKind.Close:
@@ -86,12 +86,12 @@ namespace Fastway.Sessions.Secure
         private int CopyStream(byte[] to, int at, int most)
         {
             var from = _outgoing.PlaceOf(Cursor);
-            var bytes = Math.Min(_kept.Count - from, most);
+            var bytes = Math.Min(_unacked.Count - from, most);
             if (bytes <= 0)
             {
                 return 0;
             }
-            _kept.Copy(from, to, at, bytes);
+            _unacked.Copy(from, to, at, bytes);
             Cursor += (ulong)bytes;
             return bytes;
         }

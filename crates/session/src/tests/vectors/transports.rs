@@ -202,14 +202,14 @@ impl Ends {
             let mut wire = Vec::new();
             let [initiators, acceptors] = &mut self.backlogs;
             let acceptor = self.acceptor.as_mut().unwrap();
-            let (from, sent, to, kept) = match by {
+            let (from, sent, to, unacked) = match by {
                 By::Initiator => (&mut self.initiator, initiators, acceptor, acceptors),
                 By::Acceptor => (acceptor, acceptors, &mut self.initiator, initiators),
             };
             from.send(self.now, sent, &mut wire, usize::MAX);
             note(records, by, &wire);
             if let Some(transport) = self.transports[1 - by as usize].filter(|_| !wire.is_empty()) {
-                let received = to.receive(transport, &mut wire, self.now, kept);
+                let received = to.receive(transport, &mut wire, self.now, unacked);
                 assert!(received.fault.is_none() || to.end().is_some(), "{:?}", received.fault);
             }
         }

@@ -5,14 +5,14 @@ using Fastway.Crypto;
 namespace Fastway.Tests.Support
 {
     /// <summary>Answers the first ping of a client, and then says nothing more.</summary>
-    internal sealed class MuteGateway : IDisposable
+    internal sealed class SilentGateway : IDisposable
     {
         private const int PingFrameBytes = 9;
 
         private readonly Listener _listener;
         private volatile Socket _client;
 
-        public MuteGateway()
+        public SilentGateway()
         {
             _listener = new Listener(AnswerOnce);
         }

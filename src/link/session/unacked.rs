@@ -1,4 +1,4 @@
-//! What a session keeps until its peer has acknowledged it.
+//! What the peer of a session has not acknowledged: it is kept to be sent again.
 
 use std::collections::VecDeque;
 
@@ -17,16 +17,16 @@ const GROWTH: usize = 4;
 /// Bytes that were sent, or are about to be, and are not acknowledged; and which of them answer the peer's own requests:
 /// these must not become many because the peer acknowledges nothing.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Unacked {
     bytes: VecDeque<u8>,
     /// Bytes that were here before, and are acknowledged.
     released: u64,
     /// Answers, and the count of bytes up to which they reach; the oldest first.
-    answers: VecDeque<(u64, usize)>,
-    unacked_answers: usize,
+    answers_up_to: VecDeque<(u64, usize)>,
+    answers: usize,
 }
 
-impl Kept {
+impl Unacked {
     /// Adds bytes of the gateway's own.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
@@ -61,15 +61,15 @@ impl Kept {
     /// The bytes up to here hold so many answers more.
     fn note_answers(&mut self, answers: usize) {
         if answers > 0 {
-            self.answers.push_back((self.released + self.bytes.len() as u64, answers));
-            self.unacked_answers += answers;
+            self.answers_up_to.push_back((self.released + self.bytes.len() as u64, answers));
+            self.answers += answers;
         }
     }
 
-    /// Answers among what is kept.
+    /// Answers among the unacknowledged bytes.
     #[inline]
-    pub(super) fn unacked_answers(&self) -> usize {
-        self.unacked_answers
+    pub(super) fn answers(&self) -> usize {
+        self.answers
     }
 
     /// Memory that it takes, in bytes.
@@ -87,11 +87,11 @@ impl Kept {
     /// Gives up room that is not needed now.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
-        self.answers.shrink_to_fit();
+        self.answers_up_to.shrink_to_fit();
     }
 }
 
-impl ReplayBuffer for Kept {
+impl ReplayBuffer for Unacked {
     #[inline]
     fn len(&self) -> usize {
         self.bytes.len()
@@ -105,8 +105,8 @@ impl ReplayBuffer for Kept {
         let count = count.min(self.bytes.len());
         self.bytes.release(count);
         self.released += count as u64;
-        while let Some((_, answers)) = self.answers.pop_front_if(|(end, _)| *end <= self.released) {
-            self.unacked_answers -= answers;
+        while let Some((_, answers)) = self.answers_up_to.pop_front_if(|(end, _)| *end <= self.released) {
+            self.answers -= answers;
         }
     }
 }
@@ -120,33 +120,33 @@ mod tests {
     #[test]
     fn answers_count_until_they_are_acknowledged() {
         let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
-        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        let (mut outbox, mut unacked) = (Outbox::default(), Unacked::default());
         outbox.append(&mut pool, &[1; 100], 10, Origin::Itself);
         outbox.append(&mut pool, &[2; 100], 1, Origin::Others);
-        kept.take(&mut outbox, &mut pool, 150, usize::MAX);
-        assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (150, 0, 10), "a part of a chunk");
-        kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
-        assert_eq!((kept.len(), kept.unacked_answers(), outbox.waiting().answers), (200, 10, 0));
-        kept.release(199);
-        assert_eq!((kept.len(), kept.unacked_answers()), (1, 10));
+        unacked.take(&mut outbox, &mut pool, 150, usize::MAX);
+        assert_eq!((unacked.len(), unacked.answers(), outbox.waiting().answers), (150, 0, 10), "a part of a chunk");
+        unacked.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+        assert_eq!((unacked.len(), unacked.answers(), outbox.waiting().answers), (200, 10, 0));
+        unacked.release(199);
+        assert_eq!((unacked.len(), unacked.answers()), (1, 10));
         outbox.append(&mut pool, &[3; 9], 1, Origin::Itself);
-        kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
-        kept.release(1);
-        assert_eq!((kept.len(), kept.unacked_answers()), (9, 1));
-        kept.release(9);
-        assert_eq!((kept.len(), kept.unacked_answers()), (0, 0));
-        assert!(kept.answers.is_empty());
+        unacked.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+        unacked.release(1);
+        assert_eq!((unacked.len(), unacked.answers()), (9, 1));
+        unacked.release(9);
+        assert_eq!((unacked.len(), unacked.answers()), (0, 0));
+        assert!(unacked.answers_up_to.is_empty());
     }
 
     /// Readers are paused at half of the bound on memory, and what waits by then still moves to here.
     #[test]
-    fn the_room_is_at_most_a_quarter_more_than_what_is_kept() {
+    fn the_room_is_at_most_a_quarter_more_than_what_is_not_acknowledged() {
         let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
-        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        let (mut outbox, mut unacked) = (Outbox::default(), Unacked::default());
         for _ in 0..2000 {
             outbox.append(&mut pool, &[1; 1000], 1, Origin::Others);
-            kept.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
-            let (held, bytes) = (kept.held_bytes(), kept.len());
+            unacked.take(&mut outbox, &mut pool, usize::MAX, usize::MAX);
+            let (held, bytes) = (unacked.held_bytes(), unacked.len());
             assert!(held <= (bytes + bytes / 4).max(2 * bytes.min(MOST_SPARE)), "{held} for {bytes} bytes");
         }
     }
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn no_more_is_taken_than_may_be_kept() {
         let mut pool = LocalPool::new(Pool::new(&PoolConfig::default()));
-        let (mut outbox, mut kept) = (Outbox::default(), Kept::default());
+        let (mut outbox, mut unacked) = (Outbox::default(), Unacked::default());
         outbox.append(&mut pool, &[1; 100], 1, Origin::Others);
-        kept.extend(&[0; 30]);
-        kept.take(&mut outbox, &mut pool, usize::MAX, 50);
-        kept.take(&mut outbox, &mut pool, usize::MAX, 50);
-        assert_eq!((kept.len(), outbox.waiting().bytes), (50, 80));
+        unacked.extend(&[0; 30]);
+        unacked.take(&mut outbox, &mut pool, usize::MAX, 50);
+        unacked.take(&mut outbox, &mut pool, usize::MAX, 50);
+        assert_eq!((unacked.len(), outbox.waiting().bytes), (50, 80));
     }
 }

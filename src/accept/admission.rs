@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastway_service::{AddressPrefix, Shares};
 
+use super::rejection::Rejection;
 use crate::config::Limits;
-use crate::routing::{Side, WorkerId};
+use crate::routing::WorkerId;
 
 /// Counts links by worker, and client links against `--max-links` and `--max-links-per-address`.
 #[derive(Debug)]
@@ -23,68 +24,6 @@ pub struct Admission {
 struct PerAddress {
     limit: usize,
     links: Mutex<Shares>,
-}
-
-/// Why a link was turned away at the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There are as many client links as there may be.
-    #[error("there are {limit} client links already (--max-links)")]
-    TooManyLinks {
-        /// The limit.
-        limit: usize,
-    },
-    /// The address has as many client links as it may have.
-    #[error("{prefix} has {limit} links already (--max-links-per-address)")]
-    TooManyFromAddress {
-        /// Where the link comes from.
-        prefix: AddressPrefix,
-        /// The limit.
-        limit: usize,
-    },
-}
-
-/// Why clients are turned away at the door, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TurnedAway {
-    /// [`Refusal::TooManyLinks`]
-    MaxLinks,
-    /// [`Refusal::TooManyFromAddress`]
-    MaxLinksPerAddress,
-    /// The stream could not be handed to its worker.
-    Handover,
-    /// The process has no descriptor for it.
-    Descriptors,
-}
-
-impl TurnedAway {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 4] = [Self::MaxLinks, Self::MaxLinksPerAddress, Self::Handover, Self::Descriptors];
-
-    /// Its place in [`TurnedAway::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MaxLinks => "max_links",
-            Self::MaxLinksPerAddress => "max_links_per_address",
-            Self::Handover => "handover",
-            Self::Descriptors => "descriptors",
-        }
-    }
-}
-
-impl Refusal {
-    /// The refusal without its particulars.
-    pub const fn kind(&self) -> TurnedAway {
-        match self {
-            Self::TooManyLinks { .. } => TurnedAway::MaxLinks,
-            Self::TooManyFromAddress { .. } => TurnedAway::MaxLinksPerAddress,
-        }
-    }
 }
 
 /// The right to have a link on one worker; dropping it frees the place.
@@ -111,27 +50,14 @@ impl Admission {
         })
     }
 
-    /// Lets a link in from `address`, on `worker` or else on the worker with the fewest links.
-    ///
-    /// # Errors
-    /// A limit is reached; the stream must be closed.
-    pub fn admit(self: &Arc<Self>, side: Side, address: IpAddr, worker: Option<WorkerId>) -> Result<Permit, Refusal> {
-        let client = match side {
-            Side::Client => Some(self.admit_client(address)?),
-            Side::Server => None,
-        };
-        let mut permit = self.seat(worker);
-        permit.client = client;
-        Ok(permit)
-    }
-
     /// Clients that are in.
     pub fn clients(&self) -> usize {
         self.clients.load(Relaxed)
     }
 
-    /// Lets a stream in that counts as no client yet: see [`Permit::count_client`].
-    pub fn seat(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
+    /// Reserves a place for a stream on `worker`, or else on the worker with the fewest links. It counts as no client yet:
+    /// see [`Permit::count_client`].
+    pub fn reserve(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
         let worker = worker.unwrap_or_else(|| self.least_loaded());
         if let Some(links) = self.links_by_worker.get(worker.index()) {
             links.fetch_add(1, Relaxed);
@@ -139,18 +65,19 @@ impl Admission {
         Permit { admission: Arc::clone(self), worker, client: None }
     }
 
-    fn admit_client(&self, address: IpAddr) -> Result<Client, Refusal> {
+    fn count_client(&self, address: IpAddr) -> Result<Client, Rejection> {
         let prefix = AddressPrefix::from(address);
         let counted_prefix = match &self.per_address {
-            Some(per_address) => Some(per_address.admit(prefix)?),
+            Some(per_address) => Some(per_address.count(prefix)?),
             None => None,
         };
+
         let before = self.clients.fetch_add(1, Relaxed);
         let client = Client { counted_prefix };
         match self.max_links {
             Some(limit) if before >= limit => {
                 self.leave(&client);
-                Err(Refusal::TooManyLinks { limit })
+                Err(Rejection::TooManyLinks { limit })
             }
             _ => Ok(client),
         }
@@ -176,10 +103,10 @@ impl PerAddress {
     }
 
     /// Counts a link for a prefix.
-    fn admit(&self, prefix: AddressPrefix) -> Result<AddressPrefix, Refusal> {
+    fn count(&self, prefix: AddressPrefix) -> Result<AddressPrefix, Rejection> {
         let mut links = self.links();
         if links.of(prefix).holders >= self.limit {
-            return Err(Refusal::TooManyFromAddress { prefix, limit: self.limit });
+            return Err(Rejection::TooManyFromAddress { prefix, limit: self.limit });
         }
         links.add(prefix, 0);
         Ok(prefix)
@@ -205,9 +132,9 @@ impl Permit {
     /// Counts a stream as a client from now on.
     ///
     /// # Errors
-    /// A limit is reached.
-    pub fn count_client(&mut self, address: IpAddr) -> Result<(), Refusal> {
-        self.client = Some(self.admission.admit_client(address)?);
+    /// A limit is reached; the stream must be closed.
+    pub fn count_client(&mut self, address: IpAddr) -> Result<(), Rejection> {
+        self.client = Some(self.admission.count_client(address)?);
         Ok(())
     }
 
@@ -248,16 +175,17 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
     }
 
-    fn admit(admission: &Arc<Admission>, last: u8) -> Result<Permit, Refusal> {
-        admission.admit(Side::Client, address(last), None)
+    fn admit(admission: &Arc<Admission>, last: u8) -> Result<Permit, Rejection> {
+        let mut permit = admission.reserve(None);
+        permit.count_client(address(last)).map(|()| permit)
     }
 
     #[test]
     fn a_dropped_permit_makes_room() {
         let admission = Admission::new(&Limits { max_links: LinkLimit::Links(1), ..Limits::default() }, 1);
         let first = admit(&admission, 1).unwrap();
-        assert_eq!(admit(&admission, 2).unwrap_err(), Refusal::TooManyLinks { limit: 1 });
-        admission.admit(Side::Server, address(2), None).unwrap();
+        assert!(matches!(admit(&admission, 2), Err(Rejection::TooManyLinks { limit: 1 })));
+        let _a_server_is_no_client = admission.reserve(None);
         drop(first);
         admit(&admission, 2).unwrap();
     }
@@ -266,8 +194,8 @@ mod tests {
     fn addresses_are_counted_apart_and_forgotten() {
         let admission = Admission::new(&Limits { max_links_per_address: Some(2), ..Limits::default() }, 1);
         let permits: Vec<Permit> = [1, 1, 2].map(|last| admit(&admission, last).unwrap()).into();
-        let refusal = Refusal::TooManyFromAddress { prefix: AddressPrefix::from(address(1)), limit: 2 };
-        assert_eq!(admit(&admission, 1).unwrap_err(), refusal);
+        let Err(Rejection::TooManyFromAddress { prefix, limit: 2 }) = admit(&admission, 1) else { panic!() };
+        assert_eq!(prefix, AddressPrefix::from(address(1)));
         drop(permits);
         assert_eq!(counted(&admission, 1), 0);
         assert_eq!(admission.clients.load(Relaxed), 0);

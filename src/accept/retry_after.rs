@@ -20,7 +20,7 @@ const JITTER: f64 = 0.5;
 /// The times at which those may come again who got no turn: as if they waited behind those who wait, and behind each other,
 /// at the pace at which turns are given.
 #[derive(Debug)]
-pub(super) struct RetryTimes {
+pub(crate) struct RetryTimes {
     time_per_turn: Duration,
     /// Turns that were given since a moment, while somebody waited.
     turns: u32,
@@ -31,18 +31,18 @@ pub(super) struct RetryTimes {
 
 impl RetryTimes {
     /// Nothing is known of the pace.
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(crate) const fn new(now: Instant) -> Self {
         Self { time_per_turn: FIRST_TIME_PER_TURN, turns: 0, since: now, next: now }
     }
 
     /// Time until `now` says nothing of the pace: nobody waited.
-    pub(super) const fn restart(&mut self, now: Instant) {
+    pub(crate) const fn restart(&mut self, now: Instant) {
         self.turns = 0;
         self.since = now;
     }
 
     /// A turn was given.
-    pub(super) fn turn_given(&mut self, now: Instant) {
+    pub(crate) fn turn_given(&mut self, now: Instant) {
         self.turns += 1;
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= MEASURED {
@@ -52,7 +52,7 @@ impl RetryTimes {
     }
 
     /// When one may come again who got no turn while so many wait for theirs; at most `longest` from now.
-    pub(super) fn next(&mut self, waiting: usize, longest: Duration, now: Instant, random: &mut impl Rng) -> Duration {
+    pub(crate) fn next(&mut self, waiting: usize, longest: Duration, now: Instant, random: &mut impl Rng) -> Duration {
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         let behind_those = now + self.time_per_turn.saturating_mul(waiting).clamp(SHORTEST, LONGEST);
         let longest = longest.min(LONGEST).div_f64(1.0 + JITTER);
@@ -63,7 +63,7 @@ impl RetryTimes {
 }
 
 /// When one may come again whom a bound on links keeps out.
-pub(super) fn when_full(random: &mut impl Rng) -> Duration {
+pub(crate) fn when_full(random: &mut impl Rng) -> Duration {
     jittered(WHEN_FULL, random)
 }
 

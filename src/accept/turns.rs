@@ -16,7 +16,7 @@ const CROWD: usize = 64;
 
 /// The handshakes of a worker that wait for their turn.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     pace: HandshakePace,
     /// The most that may be computed in a second to resume sessions, if that is bounded.
     resume_budget: Option<HandshakeBudget>,
@@ -30,7 +30,7 @@ pub(super) struct Turns {
 
 /// What a handshake is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// To open a secure session on this port.
     Open(Side),
     /// To open a legacy session on this port.
@@ -43,9 +43,9 @@ pub(super) enum Purpose {
 
 /// How many opens may be answered on each port now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OpenRoom {
-    pub(super) client: usize,
-    pub(super) server: usize,
+pub(crate) struct OpenRoom {
+    pub(crate) client: usize,
+    pub(crate) server: usize,
 }
 
 /// Handshakes that are for the same.
@@ -73,7 +73,7 @@ enum Peer {
 
 impl Turns {
     /// Nobody waits. At most so many handshakes are computed in a second, for opens, and as many for resumes.
-    pub(super) fn new(per_second: Option<u32>, now: Instant) -> Self {
+    pub(crate) fn new(per_second: Option<u32>, now: Instant) -> Self {
         use QueueKind::{LegacyOpens, Opens, Resumes};
         use Side::{Client, Server};
         let budget = || per_second.map(|per_second| HandshakeBudget::new(per_second, now));
@@ -91,7 +91,7 @@ impl Turns {
     ///
     /// The newest resume of a session waits in the place of the older ones: its peer may have given those up, and has waited
     /// since the first of them.
-    pub(super) fn wait(&mut self, prefix: AddressPrefix, purpose: Purpose, now: Instant) -> oneshot::Receiver<()> {
+    pub(crate) fn wait(&mut self, prefix: AddressPrefix, purpose: Purpose, now: Instant) -> oneshot::Receiver<()> {
         if !self.anybody_waits() {
             self.pace.restart(now);
         }
@@ -111,7 +111,7 @@ impl Turns {
 
     /// Gives the turns of a round, to opens as far as there is `room` for them. False if none may be given: it is tried
     /// again when a handshake has ended, and at the next tick.
-    pub(super) fn give(&mut self, now: Instant, mut room: OpenRoom) -> bool {
+    pub(crate) fn give(&mut self, now: Instant, mut room: OpenRoom) -> bool {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
@@ -160,12 +160,12 @@ impl Turns {
     }
 
     /// A handshake was computed in this time.
-    pub(super) fn computed(&mut self, time: Duration) {
+    pub(crate) fn computed(&mut self, time: Duration) {
         self.pace.computed(time);
     }
 
     /// Whether somebody waits for a turn.
-    pub(super) fn anybody_waits(&self) -> bool {
+    pub(crate) fn anybody_waits(&self) -> bool {
         self.queues.iter().any(|queue| !queue.waiting.is_empty())
     }
 }

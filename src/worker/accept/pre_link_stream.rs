@@ -8,29 +8,30 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::link::SessionTransport;
+use crate::worker::core::Core;
 use crate::worker::shared_core::SharedCore;
 
-/// The byte stream of a session without a link, for the server handshake.
-pub(super) struct EarlyStream<'a> {
+/// The byte stream of a session without a link.
+pub(super) struct PreLinkStream<'a> {
     pub(super) core: &'a SharedCore,
     pub(super) session: &'a mut SessionTransport,
 }
 
-impl AsyncRead for EarlyStream<'_> {
+impl AsyncRead for PreLinkStream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { core, session } = self.get_mut();
         loop {
-            let taken = session.take_early(buffer.initialize_unfilled());
+            let taken = session.take_ahead(buffer.initialize_unfilled());
             if taken > 0 || session.is_waiting() {
                 buffer.advance(taken);
                 return Poll::Ready(Ok(()));
             }
-            ready!(core.borrow_mut().poll_early(session, cx));
+            ready!(core.borrow_mut().poll_pre_link(session, cx));
         }
     }
 }
 
-impl AsyncWrite for EarlyStream<'_> {
+impl AsyncWrite for PreLinkStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);
@@ -44,5 +45,15 @@ impl AsyncWrite for EarlyStream<'_> {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Core {
+    /// Reads for a session that has no link yet.
+    pub(super) fn poll_pre_link(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let polled = session.poll_read_ahead(cx, &mut scratch);
+        self.scratch = scratch;
+        polled
     }
 }

@@ -8,12 +8,12 @@ use fastway_wire::ServerId;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use super::core::Core;
-use super::mail::Message;
-use super::shared_core::{SharedCore, drive};
-use crate::admission::Permit;
+use crate::accept::admission::Permit;
 use crate::link::Transport;
 use crate::routing::{LinkAddr, Role};
+use crate::worker::core::Core;
+use crate::worker::mail::Message;
+use crate::worker::shared_core::{SharedCore, drive};
 
 /// Makes a client's link.
 pub(super) fn admit_client(core: &SharedCore, transport: Transport, peer: SocketAddr, permit: Permit) {
@@ -28,7 +28,7 @@ pub(super) fn admit_server(core: &SharedCore, id: ServerId, transport: Transport
 }
 
 /// The task of a server's link: registration, then the link itself.
-pub(super) async fn serve(core: SharedCore, id: ServerId, addr: LinkAddr) {
+async fn serve(core: SharedCore, id: ServerId, addr: LinkAddr) {
     register(&core, id, addr).await;
     drive(core, addr).await;
 }

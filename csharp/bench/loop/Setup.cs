@@ -9,7 +9,7 @@ namespace Loop
     /// A client with ten connections to a server that sends everything back, both polled by one loop. The client's part of
     /// a frame is what is measured: to send what is due, and to poll.
     /// </summary>
-    internal sealed class Scene : IDisposable
+    internal sealed class Setup : IDisposable
     {
         public const int Connections = 10;
         public const int PollsPerSecond = 60;
@@ -26,7 +26,7 @@ namespace Loop
         private long _received;
         private long _sentBack;
 
-        public Scene(string client, string server, string key, EndPointOptions options)
+        public Setup(string client, string server, string key, EndPointOptions options)
         {
             _server = EndPoint.ConnectServer(server, ServerId, key);
             _server.Accepted += conn => conn.Received += SendBack;

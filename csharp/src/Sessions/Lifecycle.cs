@@ -4,7 +4,7 @@ using System.Collections.Generic;
 namespace Fastway.Sessions
 {
     /// <summary>What every session has, whatever its protocol: events for its owner, and an end.</summary>
-    internal sealed class Life
+    internal sealed class Lifecycle
     {
         /// <summary>A time that does not come.</summary>
         public const long Never = long.MaxValue;
@@ -16,7 +16,7 @@ namespace Fastway.Sessions
 
         /// <summary>A session that must be established within <paramref name="patience"/>, and then waits for as long each
         /// time, unless the acceptor says otherwise.</summary>
-        public Life(long patience, long now)
+        public Lifecycle(long patience, long now)
         {
             Wait = patience;
             Expires = now + patience;
@@ -43,7 +43,7 @@ namespace Fastway.Sessions
         {
             Expires = Never;
             _isOverloaded = false;
-            Tell(_established ? SessionEventKind.Resumed : SessionEventKind.Established);
+            Emit(_established ? SessionEventKind.Resumed : SessionEventKind.Established);
             _established = true;
         }
 
@@ -53,7 +53,7 @@ namespace Fastway.Sessions
             {
                 Expires = now + Wait;
             }
-            Tell(SessionEventKind.Interrupted);
+            Emit(SessionEventKind.Interrupted);
         }
 
         /// <summary>The acceptor has refused. One that says when to come again, after so many milliseconds, keeps the session
@@ -65,12 +65,12 @@ namespace Fastway.Sessions
             {
                 Expires = Math.Max(Expires, now + retryAfter + Wait);
             }
-            Tell(new SessionEvent { Kind = SessionEventKind.Refused, Status = status, RetryAfter = retryAfter });
+            Emit(new SessionEvent { Kind = SessionEventKind.Refused, Status = status, RetryAfter = retryAfter });
         }
 
         public void PeerClosed()
         {
-            Tell(SessionEventKind.PeerClosed);
+            Emit(SessionEventKind.PeerClosed);
         }
 
         /// <summary>The first end counts.</summary>
@@ -78,7 +78,7 @@ namespace Fastway.Sessions
         {
             if (End == null)
             {
-                Tell(new SessionEvent { Kind = SessionEventKind.Ended, End = end });
+                Emit(new SessionEvent { Kind = SessionEventKind.Ended, End = end });
                 End = end;
                 Expires = Never;
             }
@@ -92,12 +92,12 @@ namespace Fastway.Sessions
             }
         }
 
-        private void Tell(SessionEventKind kind)
+        private void Emit(SessionEventKind kind)
         {
-            Tell(new SessionEvent { Kind = kind });
+            Emit(new SessionEvent { Kind = kind });
         }
 
-        private void Tell(SessionEvent happened)
+        private void Emit(SessionEvent happened)
         {
             if (End == null)
             {

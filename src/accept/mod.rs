@@ -1,0 +1,24 @@
+//! The way in, as far as it needs no state of a worker: limits, pending handshakes and their turns, first bytes, the
+//! server handshake, and why streams are rejected. `worker::accept` is what acts.
+
+pub(crate) mod acceptor;
+pub(crate) mod admission;
+pub(crate) mod first_bytes;
+pub(crate) mod pending;
+pub(crate) mod rejection;
+pub(crate) mod rejection_counts;
+pub(crate) mod resume_end;
+pub(crate) mod retry_after;
+pub(crate) mod server_handshake;
+pub(crate) mod stream;
+pub(crate) mod turns;
+
+pub use acceptor::AcceptorInfo;
+pub use admission::{Admission, Permit};
+pub use first_bytes::{Mistake, Spoken};
+pub use pending::HandshakeInfo;
+pub use rejection::{Rejection, RejectionKind};
+pub use rejection_counts::RejectionCounts;
+pub use resume_end::ResumeEnd;
+pub use server_handshake::{ServerHandshakeError, authenticate_server};
+pub use stream::{AcceptedStream, Resumption};

@@ -1,0 +1,180 @@
+//! Why streams are rejected on their way in.
+
+use std::io;
+use std::time::Duration;
+
+use fastway_service::AddressPrefix;
+use fastway_session::{HelloError, Status};
+
+use super::first_bytes::Mistake;
+use super::pending::NoTurn;
+use super::server_handshake::ServerHandshakeError;
+
+/// Why a stream did not become a link, nor went on with a session.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// There are as many client links as there may be.
+    #[error("there are {limit} client links already (--max-links)")]
+    TooManyLinks {
+        /// The limit.
+        limit: usize,
+    },
+    /// The address has as many client links as it may have.
+    #[error("{prefix} has {limit} links already (--max-links-per-address)")]
+    TooManyFromAddress {
+        /// Where the link comes from.
+        prefix: AddressPrefix,
+        /// The limit.
+        limit: usize,
+    },
+    /// The stream could not be handed to its worker.
+    #[error(transparent)]
+    Handover(io::Error),
+    /// The process had no descriptor for it.
+    #[error(transparent)]
+    NoDescriptor(io::Error),
+    /// The network dropped the stream, or the peer closed it.
+    #[error("the peer left during the handshake: {0}")]
+    Lost(#[from] io::Error),
+    /// The peer took too long.
+    #[error("the peer did not finish the handshake within {within:?}")]
+    TooSlow {
+        /// The time that it had.
+        within: Duration,
+    },
+    /// It had to make room for another one.
+    #[error("too many handshakes (--max-handshakes, --max-handshakes-per-address): dropped the oldest for another one")]
+    Dropped,
+    /// The first message makes no sense.
+    #[error("bad first message: {0}")]
+    Malformed(#[from] HelloError),
+    /// The port does not admit what the peer came with.
+    #[error(transparent)]
+    NotAdmitted(#[from] Mistake),
+    /// What the peer asked for was refused with a status.
+    #[error("refused: {0}")]
+    Refused(Status),
+    /// The peer did not prove that it has read the reply.
+    #[error("the peer did not prove that it has read the reply")]
+    NotProven,
+    /// A peer with a plain link did not answer the challenge as a game server does.
+    #[error(transparent)]
+    WrongKey(ServerHandshakeError),
+    /// A peer with a session did not answer the challenge as a game server does.
+    #[error("the server handshake failed: {0}")]
+    NoServer(ServerHandshakeError),
+}
+
+/// Why streams are rejected, for counting and for the log's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// [`Rejection::TooManyLinks`]
+    MaxLinks,
+    /// [`Rejection::TooManyFromAddress`]
+    MaxLinksPerAddress,
+    /// [`Rejection::Handover`]
+    Handover,
+    /// [`Rejection::NoDescriptor`]
+    Descriptors,
+    /// [`Rejection::Lost`]
+    Lost,
+    /// [`Rejection::TooSlow`]
+    TooSlow,
+    /// [`Rejection::Dropped`]
+    Dropped,
+    /// [`Rejection::WrongKey`]
+    WrongKey,
+    /// [`Rejection::Malformed`]
+    Malformed,
+    /// [`Rejection::NotAdmitted`], or a refusal with that status.
+    NotAdmitted,
+    /// [`Rejection::Refused`]
+    Refused,
+    /// [`Rejection::NotProven`]
+    NotProven,
+    /// [`Rejection::NoServer`]
+    NoServer,
+}
+
+impl RejectionKind {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 13] = [
+        Self::MaxLinks,
+        Self::MaxLinksPerAddress,
+        Self::Handover,
+        Self::Descriptors,
+        Self::Lost,
+        Self::TooSlow,
+        Self::Dropped,
+        Self::WrongKey,
+        Self::Malformed,
+        Self::NotAdmitted,
+        Self::Refused,
+        Self::NotProven,
+        Self::NoServer,
+    ];
+
+    /// Its place in [`RejectionKind::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name under which it is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxLinks => "max_links",
+            Self::MaxLinksPerAddress => "max_links_per_address",
+            Self::Handover => "handover",
+            Self::Descriptors => "descriptors",
+            Self::Lost => "lost",
+            Self::TooSlow => "too_slow",
+            Self::Dropped => "dropped",
+            Self::WrongKey => "wrong_key",
+            Self::Malformed => "malformed",
+            Self::NotAdmitted => "not_admitted",
+            Self::Refused => "refused",
+            Self::NotProven => "not_proven",
+            Self::NoServer => "no_server",
+        }
+    }
+}
+
+impl Rejection {
+    /// The rejection of a peer with a plain link that is no game server.
+    pub(crate) fn of_plain_server(error: ServerHandshakeError) -> Self {
+        match error {
+            ServerHandshakeError::Lost(error) => Self::Lost(error),
+            ServerHandshakeError::Denied(_) | ServerHandshakeError::Mistaken(_) => Self::WrongKey(error),
+        }
+    }
+
+    /// The rejection without its particulars.
+    pub const fn kind(&self) -> RejectionKind {
+        match self {
+            Self::TooManyLinks { .. } => RejectionKind::MaxLinks,
+            Self::TooManyFromAddress { .. } => RejectionKind::MaxLinksPerAddress,
+            Self::Handover(_) => RejectionKind::Handover,
+            Self::NoDescriptor(_) => RejectionKind::Descriptors,
+            Self::Lost(_) => RejectionKind::Lost,
+            Self::TooSlow { .. } => RejectionKind::TooSlow,
+            Self::Dropped => RejectionKind::Dropped,
+            Self::WrongKey(_) => RejectionKind::WrongKey,
+            Self::Malformed(_) => RejectionKind::Malformed,
+            Self::NotAdmitted(_) | Self::Refused(Status::NotAdmitted) => RejectionKind::NotAdmitted,
+            Self::Refused(_) => RejectionKind::Refused,
+            Self::NotProven => RejectionKind::NotProven,
+            Self::NoServer(_) => RejectionKind::NoServer,
+        }
+    }
+}
+
+impl From<NoTurn> for Rejection {
+    fn from(no_turn: NoTurn) -> Self {
+        match no_turn {
+            NoTurn::Dropped => Self::Dropped,
+            NoTurn::TooSlow { within } => Self::TooSlow { within },
+            NoTurn::Replaced => Self::Refused(Status::StaleAttempt),
+            NoTurn::Left => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+        }
+    }
+}

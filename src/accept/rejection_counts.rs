@@ -1,0 +1,119 @@
+//! How often streams were rejected.
+
+use super::rejection::RejectionKind;
+
+const KINDS: usize = RejectionKind::ALL.len();
+
+/// How often streams were rejected, by [`RejectionKind`], on ports without sessions and on ports with them.
+///
+/// What is exported are three parts of it: those for which there was no place, failed server handshakes, and failed
+/// handshakes on ports with sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RejectionCounts {
+    without_sessions: [u64; KINDS],
+    with_sessions: [u64; KINDS],
+}
+
+impl RejectionCounts {
+    /// Streams that had no place, on whichever port.
+    const NO_PLACE: [RejectionKind; 4] = [
+        RejectionKind::MaxLinks,
+        RejectionKind::MaxLinksPerAddress,
+        RejectionKind::Handover,
+        RejectionKind::Descriptors,
+    ];
+
+    /// What ends a handshake on a port without sessions, which game servers alone have.
+    const SERVER_HANDSHAKE: [RejectionKind; 4] =
+        [RejectionKind::Lost, RejectionKind::TooSlow, RejectionKind::WrongKey, RejectionKind::Dropped];
+
+    /// What ends a handshake on a port with sessions.
+    const SESSION_HANDSHAKE: [RejectionKind; 8] = [
+        RejectionKind::Lost,
+        RejectionKind::TooSlow,
+        RejectionKind::Dropped,
+        RejectionKind::Malformed,
+        RejectionKind::NotAdmitted,
+        RejectionKind::Refused,
+        RejectionKind::NotProven,
+        RejectionKind::NoServer,
+    ];
+
+    /// Counts a rejection on a port with sessions, or without.
+    pub(crate) fn count(&mut self, kind: RejectionKind, with_sessions: bool) {
+        let counts = if with_sessions { &mut self.with_sessions } else { &mut self.without_sessions };
+        if let Some(count) = counts.get_mut(kind.index()) {
+            *count += 1;
+        }
+    }
+
+    /// Adds what another worker counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { without_sessions, with_sessions } = other;
+        self.without_sessions.iter_mut().zip(without_sessions).for_each(|(sum, count)| *sum += count);
+        self.with_sessions.iter_mut().zip(with_sessions).for_each(|(sum, count)| *sum += count);
+    }
+
+    /// How often streams were rejected for one reason, on all ports.
+    pub fn of(&self, kind: RejectionKind) -> u64 {
+        at(&self.without_sessions, kind) + at(&self.with_sessions, kind)
+    }
+
+    /// Streams that had no place, by reason.
+    pub fn no_place(&self) -> [(&'static str, u64); 4] {
+        Self::NO_PLACE.map(|kind| (kind.name(), self.of(kind)))
+    }
+
+    /// Server handshakes that failed on a port without sessions, by reason.
+    pub fn server_handshakes(&self) -> [(&'static str, u64); 4] {
+        Self::SERVER_HANDSHAKE.map(|kind| (kind.name(), at(&self.without_sessions, kind)))
+    }
+
+    /// Handshakes that failed on ports with sessions, by reason.
+    pub fn session_handshakes(&self) -> [(&'static str, u64); 8] {
+        Self::SESSION_HANDSHAKE.map(|kind| (kind.name(), at(&self.with_sessions, kind)))
+    }
+}
+
+fn at(counts: &[u64; KINDS], kind: RejectionKind) -> u64 {
+    counts.get(kind.index()).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(counts: &[(&'static str, u64)]) -> Vec<(&'static str, u64)> {
+        counts.iter().copied().filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn each_kind_is_exported_once_where_its_port_can_have_it() {
+        for kind in RejectionKind::ALL {
+            for with_sessions in [false, true] {
+                let mut counts = RejectionCounts::default();
+                counts.count(kind, with_sessions);
+                let mut sum = counts;
+                sum.add(&counts);
+                assert_eq!((counts.of(kind), sum.of(kind)), (1, 2));
+
+                let server = counted(&counts.server_handshakes());
+                let session = counted(&counts.session_handshakes());
+                assert!(server.is_empty() || !with_sessions, "{kind:?}");
+                assert!(session.is_empty() || with_sessions, "{kind:?}");
+                let all = [counted(&counts.no_place()), server, session].concat();
+                let is_impossible = match kind {
+                    RejectionKind::WrongKey => with_sessions,
+                    RejectionKind::Malformed
+                    | RejectionKind::NotAdmitted
+                    | RejectionKind::Refused
+                    | RejectionKind::NotProven
+                    | RejectionKind::NoServer => !with_sessions,
+                    _ => false,
+                };
+                let expected = if is_impossible { vec![] } else { vec![(kind.name(), 1)] };
+                assert_eq!(all, expected, "{kind:?}, {with_sessions}");
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What an accepted stream is for.
+
+use fastway_session::{LinkKind, Request, Status};
+use tokio::net::TcpStream;
+use tokio::select;
+use tokio::sync::oneshot;
+
+use super::admit::admit_client;
+use super::detect::{Detected, detect};
+use super::handshake::Handshake;
+use super::lost_place::answer_unread;
+use super::open::open_session;
+use super::refuse::{refuse, reject_plain, tell_mistake};
+use super::resume::resume_session;
+use super::server::admit_plain_server;
+use crate::accept::first_bytes::Mistake;
+use crate::accept::pending::NoTurn;
+use crate::accept::rejection::Rejection;
+use crate::accept::stream::AcceptedStream;
+use crate::link::Transport;
+use crate::routing::Side;
+use crate::worker::shared_core::SharedCore;
+
+/// Makes a link of an accepted stream, or starts the handshake that may.
+///
+/// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
+pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
+    let AcceptedStream { side, peer, .. } = accepted;
+    if core.borrow().has_sessions(side) {
+        let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
+        return Handshake::start(core, side, peer, task);
+    }
+    // Links that come after the others were closed would be closed by nobody.
+    if !core.borrow().stop.is_reading() {
+        return;
+    }
+    match side {
+        Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit),
+        Side::Server => {
+            let task = async move |handshake: &Handshake, no_turn| {
+                // There is nothing to tell a peer that does not answer in time: the task is ended.
+                drop(no_turn);
+                admit_plain_server(handshake, accepted).await
+            };
+            Handshake::start(core, side, peer, task);
+        }
+    }
+}
+
+/// Makes a link of a stream that another worker accepted.
+pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<std::net::TcpStream>) {
+    let AcceptedStream { side, stream, peer, permit } = accepted;
+    match TcpStream::from_std(stream) {
+        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),
+        Err(error) => core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
+    }
+}
+
+/// Reads what a stream is on a port that admits sessions, and makes of it what it asks for (`docs/protocol.md` §3.6).
+async fn take_in(
+    handshake: &Handshake,
+    mut accepted: AcceptedStream<TcpStream>,
+    no_turn: oneshot::Receiver<NoTurn>,
+) -> Result<(), Rejection> {
+    let Handshake { core, side, .. } = handshake;
+    let kinds = core.borrow().config.side(*side).kinds;
+
+    let detected = select! {
+        biased;
+        Ok(no_turn) = no_turn => return answer_unread(handshake, accepted.stream, no_turn),
+        detected = detect(handshake, &mut accepted.stream) => detected?,
+    };
+
+    match detected {
+        Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(kinds, *side)).await,
+        Detected::Plain if kinds.admits(LinkKind::Plain) => admit_plain_client(core, accepted),
+        Detected::Plain => reject_plain(accepted.stream, kinds, *side).await,
+        Detected::Session(request) if !kinds.admits_request(&request) => {
+            // The log says what the port admits; the peer is told so by the status.
+            match refuse(handshake, accepted.stream, &request, Status::NotAdmitted).await {
+                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.kind()).into()),
+                other => other,
+            }
+        }
+        Detected::Session(Request::Open(open)) => open_session(handshake, accepted, open).await,
+        Detected::Session(Request::Resume(resume)) => {
+            let AcceptedStream { stream, permit, .. } = accepted;
+            // Its link has a place already, maybe on another worker.
+            drop(permit);
+            resume_session(handshake, resume, stream).await
+        }
+    }
+}
+
+fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<TcpStream>) -> Result<(), Rejection> {
+    let AcceptedStream { stream, peer, mut permit, .. } = accepted;
+    if !core.borrow().stop.is_reading() {
+        return Err(Rejection::Refused(Status::Draining));
+    }
+    permit.count_client(peer.ip())?;
+    admit_client(core, Transport::Tcp(stream), peer, permit);
+    Ok(())
+}

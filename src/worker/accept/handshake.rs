@@ -1,0 +1,90 @@
+//! The tasks of handshakes, and how they end.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use fastway_service::Progress;
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+
+use crate::accept::pending::{EndedEarly, NoTurn};
+use crate::accept::rejection::Rejection;
+use crate::routing::Side;
+use crate::worker::core::Core;
+use crate::worker::shared_core::SharedCore;
+
+/// A handshake in progress, as its task knows it.
+pub(super) struct Handshake {
+    pub(super) core: SharedCore,
+    /// The port.
+    pub(super) side: Side,
+    pub(super) peer: SocketAddr,
+    /// Its number among the handshakes of the port.
+    pub(super) number: u64,
+}
+
+impl Handshake {
+    /// Starts a task for a handshake. When there are too many, another one is ended for it. As long as a task keeps the
+    /// receiver, it is told that it has to end, and answers for itself; else it is ended.
+    pub(super) fn start(
+        core: &SharedCore,
+        side: Side,
+        peer: SocketAddr,
+        task: impl AsyncFnOnce(&Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
+    ) {
+        let mut state = core.borrow_mut();
+        let number = state.pending.of_mut(side).next();
+        let (tell, no_turn) = oneshot::channel();
+
+        let handshake = Self { core: Rc::clone(core), side, peer, number };
+        let task = spawn_local(async move {
+            let outcome = task(&handshake, no_turn).await;
+            handshake.core.borrow_mut().handshake_ended(side, peer, number, outcome);
+        });
+
+        let ended = state.pending.of_mut(side).begin(number, task.abort_handle(), tell, peer);
+        if let Some(ended) = ended {
+            state.ended_early(side, &ended);
+        }
+    }
+
+    /// Notes how far it has come: who is further goes later when there are too many.
+    pub(super) fn advance(&self, progress: Progress) {
+        self.core.borrow_mut().pending.of_mut(self.side).advance(self.number, progress);
+    }
+}
+
+impl Core {
+    /// Accounts for a handshake whose task has come to its end.
+    fn handshake_ended(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Rejection>) {
+        self.pending.of_mut(side).end(number);
+        // There may be room for the turn of another one.
+        self.turns_due.notify_one();
+        if let Err(rejection) = outcome {
+            self.reject(side, peer, &rejection);
+        }
+    }
+
+    /// Accounts for a handshake whose task was ended.
+    pub(super) fn ended_early(&mut self, side: Side, ended: &EndedEarly) {
+        self.reject(side, ended.peer, &ended.why.into());
+    }
+
+    /// Ends the handshakes that take too long.
+    pub(in crate::worker) fn end_late_handshakes(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            while let Some(ended) = self.pending.of_mut(side).end_late() {
+                self.ended_early(side, &ended);
+            }
+        }
+    }
+
+    /// The gateway stops: on a port with sessions handshakes go on, to be answered; on others there is nothing to say.
+    pub(in crate::worker) fn end_unanswered_handshakes(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            if !self.has_sessions(side) {
+                self.pending.of_mut(side).end_all();
+            }
+        }
+    }
+}

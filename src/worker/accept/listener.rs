@@ -1,0 +1,178 @@
+//! Accepts streams.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, spawn_local, yield_now};
+
+use super::dispatch::{admit_forwarded, dispatch};
+use crate::accept::acceptor::Acceptor;
+use crate::accept::rejection::Rejection;
+use crate::accept::stream::AcceptedStream;
+use crate::listen::{Backoff, plain};
+use crate::process::SpareDescriptor;
+use crate::routing::{Side, WorkerId};
+use crate::worker::core::Core;
+use crate::worker::mail::Message;
+use crate::worker::shared::Shared;
+use crate::worker::shared_core::{SharedCore, sweeps_until};
+
+/// Streams that are accepted before those who are there have their turn.
+const ACCEPTED_AT_ONCE: u32 = 4;
+
+/// The listening sockets that one worker accepts from.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) client: Option<std::net::TcpListener>,
+    pub(crate) server: Option<std::net::TcpListener>,
+}
+
+/// A running acceptor.
+#[derive(Debug)]
+pub(in crate::worker) struct Accepting {
+    task: JoinHandle<()>,
+    /// Accepts until the worker ends, so that a client that resumes while the gateway stops is told so.
+    answers_to_the_end: bool,
+}
+
+impl Accepting {
+    /// The gateway stops.
+    pub(in crate::worker) fn stop(self) {
+        if !self.answers_to_the_end {
+            self.task.abort();
+        }
+    }
+}
+
+/// Starts an acceptor for each listener.
+///
+/// # Errors
+/// The system refuses to watch a listener.
+pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
+    let listeners = [(Side::Client, listeners.client), (Side::Server, listeners.server)];
+    let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
+    listeners
+        .map(|(side, listener)| {
+            let answers_to_the_end = core.borrow().has_sessions(side);
+            let listener = TcpListener::from_std(listener)?;
+            let task = spawn_local(accept(Rc::clone(core), side, listener, SpareDescriptor::open()));
+            Ok(Accepting { task, answers_to_the_end })
+        })
+        .collect()
+}
+
+/// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
+async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
+    let mut backoff = Backoff::default();
+    let mut accepted = 0u32;
+    core.borrow_mut().accepts(side, false);
+    loop {
+        spare.keep();
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if backoff.reset() {
+                    core.borrow_mut().accepts(side, false);
+                }
+                on_accept(&core, side, stream, plain(peer));
+
+                accepted += 1;
+                if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
+                    yield_now().await;
+                }
+            }
+
+            // The peer is told at once, and may try another gateway.
+            Err(error) if spare.release_after(&error) => {
+                reject_next(&core, side, &listener, error).await;
+                spare.keep();
+                yield_now().await;
+            }
+
+            Err(error) => {
+                let pause = backoff.after(&error);
+                core.borrow_mut().accept_failed(side, &error, pause);
+                core.borrow_mut().accepts(side, true);
+                sweeps_until(&core, Instant::now() + pause).await;
+            }
+        }
+    }
+}
+
+/// Takes in the stream that could not be accepted before, and closes it.
+async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, error: io::Error) {
+    core.borrow_mut().accept_failed(side, &error, Duration::ZERO);
+    let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+    if let Poll::Ready(Ok((_closed, peer))) = next {
+        core.borrow_mut().reject(side, peer, &Rejection::NoDescriptor(error));
+    }
+}
+
+/// Takes a stream in, here or on another worker.
+fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
+    let (shared, me, only_here) = core.borrow().place();
+    let mut permit = shared.admission.reserve(only_here);
+
+    // Where sessions are admitted it may be a resume, which is no further client.
+    if side == Side::Client && !core.borrow().has_sessions(side) {
+        let counted = permit.count_client(peer.ip());
+        if let Err(rejection) = counted {
+            return core.borrow_mut().reject(side, peer, &rejection);
+        }
+    }
+
+    let owner = permit.worker();
+    let accepted = AcceptedStream { side, stream, peer, permit };
+    if owner == me {
+        return dispatch(core, accepted);
+    }
+    forward(core, &shared, owner, accepted);
+}
+
+/// Hands a stream to the worker that is to own its link.
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>) {
+    let AcceptedStream { side, stream, peer, permit } = accepted;
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
+    };
+
+    let message = Message::Admit(AcceptedStream { side, stream, peer, permit });
+    let unsent = shared.mailboxes.try_send(owner, message);
+    // While the gateway stops, a worker without links is gone: it is this one that answers its streams.
+    if let Err(Message::Admit(accepted)) = unsent {
+        admit_forwarded(core, accepted);
+    }
+}
+
+impl Core {
+    /// What the workers share, this worker, and the worker that must own the next link if not any may.
+    fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
+        (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
+    }
+
+    /// Whether a port admits sessions.
+    pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
+        self.config.side(side).kinds.with_sessions()
+    }
+
+    /// Notes whether the acceptor of a port accepts or pauses, and since when.
+    fn accepts(&mut self, side: Side, pausing: bool) {
+        let since = self.at(Instant::now());
+        match self.acceptors.iter_mut().find(|acceptor| acceptor.side == side) {
+            Some(same) if same.pausing == pausing => {}
+            Some(acceptor) => *acceptor = Acceptor { side, pausing, since },
+            None => self.acceptors.push(Acceptor { side, pausing, since }),
+        }
+    }
+
+    fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
+        self.stats.accept_errors += 1;
+        self.link_log.accept_failed(side, error, pause);
+    }
+}

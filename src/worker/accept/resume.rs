@@ -1,0 +1,123 @@
+//! Streams that resume sessions: each goes to the worker that owns the link of its session.
+
+use std::sync::Arc;
+
+use fastway_session::{Request, Resume, Status};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::handshake::Handshake;
+use super::refuse::{refuse, send_and_linger};
+use crate::accept::pending::NoTurn;
+use crate::accept::rejection::Rejection;
+use crate::accept::stream::Resumption;
+use crate::link::RefusedStream;
+use crate::routing::{LinkAddr, Side};
+use crate::worker::core::Core;
+use crate::worker::mail::Message;
+use crate::worker::sessions::Answered;
+use crate::worker::shared_core::SharedCore;
+
+/// Has a session go on by a stream. While the gateway stops, too: a client that was away gets what waits for it, and is told
+/// why that was all.
+///
+/// # Errors
+/// The resume is refused or not finished.
+pub(super) async fn resume_session(handshake: &Handshake, resume: Resume, stream: TcpStream) -> Result<(), Rejection> {
+    let core = &handshake.core;
+    let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
+    let link = match shared.sessions.find(resume.name()) {
+        Ok(link) => link,
+        Err(status) => {
+            let status = if core.borrow().stop.is_reading() { status } else { Status::Draining };
+            return refuse(handshake, stream, &Request::Resume(resume), status).await;
+        }
+    };
+    if link.worker == me {
+        return resume_here(handshake, link, resume, stream).await;
+    }
+
+    match forward(handshake, link, resume, stream)? {
+        None => Ok(()),
+        // While the gateway stops, a worker is gone once all of its sessions are over.
+        Some(Resumption { resume, stream, .. }) => {
+            let stream = TcpStream::from_std(stream).map_err(Rejection::Handover)?;
+            refuse(handshake, stream, &Request::Resume(resume), Status::Draining).await
+        }
+    }
+}
+
+/// Hands a resume to the worker that owns the link of its session. Returns it if that worker has ended.
+///
+/// # Errors
+/// The system does not let go of the stream.
+pub(super) fn forward(
+    handshake: &Handshake,
+    link: LinkAddr,
+    resume: Resume,
+    stream: TcpStream,
+) -> Result<Option<Resumption<std::net::TcpStream>>, Rejection> {
+    let Handshake { core, side, peer, .. } = handshake;
+    let stream = stream.into_std().map_err(Rejection::Handover)?;
+    let resumption = Resumption { side: *side, link, resume, stream, peer: *peer };
+    match core.borrow().shared.mailboxes.try_send(link.worker, Message::Resume(Box::new(resumption))) {
+        Err(Message::Resume(unsent)) => Ok(Some(*unsent)),
+        _ => Ok(None),
+    }
+}
+
+/// Goes on with a resume that another worker accepted, of a session whose link is on this worker.
+pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
+    let Resumption { side, link, resume, stream, peer } = resumption;
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
+    };
+
+    let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
+        let Ok(no_turn) = no_turn.try_recv() else { return resume_here(handshake, link, resume, stream).await };
+        let mut core = handshake.core.borrow_mut();
+        core.keep_for_resume(side, link, &resume);
+        Err(core.refuse_turn(side, &stream, &Request::Resume(resume), no_turn))
+    };
+    Handshake::start(core, side, peer, task);
+}
+
+/// Has the session of a link of this worker go on by a stream.
+async fn resume_here(
+    handshake: &Handshake,
+    link: LinkAddr,
+    resume: Resume,
+    stream: TcpStream,
+) -> Result<(), Rejection> {
+    let Handshake { core, side, peer, number } = handshake;
+    let purpose = core.borrow_mut().keep_for_resume(*side, link, &resume);
+    if let Err(no_turn) = handshake.turn(&stream, purpose).await {
+        return Err(core.borrow_mut().refuse_turn(*side, &stream, &Request::Resume(resume), no_turn));
+    }
+
+    let (guard, mut over) = oneshot::channel();
+    let resumed = core.borrow_mut().resume(*side, link, &resume, stream, *peer, guard);
+    match resumed {
+        Ok(Answered::Taken) => {
+            // The only candidate of its session is no handshake any more.
+            if over.try_recv() == Err(TryRecvError::Empty) {
+                core.borrow_mut().answered_candidate(*side, *number);
+                let _proven_or_given_up = over.await;
+            }
+            Ok(())
+        }
+        Ok(Answered::Over(stream, bytes)) => Ok(send_and_linger(stream, &bytes).await?),
+        Err(RefusedStream { stream, status }) => refuse(handshake, stream, &Request::Resume(resume), status).await,
+    }
+}
+
+impl Core {
+    /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
+    fn answered_candidate(&mut self, side: Side, number: u64) {
+        let ended = self.pending.of_mut(side).answer_candidate(number);
+        if let Some(ended) = ended {
+            self.ended_early(side, &ended);
+        }
+    }
+}
