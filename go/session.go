@@ -41,9 +41,10 @@ type SessionConfig struct {
 	// Default 256 KiB for a client, 1 MiB for a server; at least 64 KiB for a secure session.
 	ReplayBytes int
 	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before: without a
-	// TCP connection after 0.25 to 0.5 s, with one after 0.3 to 0.45 s (longer where answers take long; half a second to a second
-	// and 1 to 1.5 s when the session is opened). The next comes after twice as long; the first that is answered wins. Where the
-	// gateway does not confirm a physical connection within such a time, it is replaced. Default 10 s.
+	// TCP connection after half a second to a second, with one after 0.5 to 0.75 s (1 to 1.5 s when the session is opened); longer
+	// where connecting and replies take long. The next comes after twice as long. The first that gets a TCP connection has those
+	// without one given up, and the first that is answered wins. Where the gateway does not confirm a physical connection within
+	// the time of an attempt with a TCP connection, it is replaced. Default 10 s.
 	HandshakeTimeout time.Duration
 	// WaitTimeout is for how long a legacy session tries to go on; it should be the gateway's …SnetWaitTimeout. A secure
 	// session is told by the gateway. Default 60 s.

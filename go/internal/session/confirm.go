@@ -19,7 +19,7 @@ func (s *Stream) expectConfirmation(c *carrier) {
 }
 
 func (s *Stream) timeToConfirm() time.Duration {
-	within := firstDelays(s.answersTake, s.opts.HandshakeTime).connected
+	within := s.times.firstDelays(s.opts.HandshakeTime).connected
 	for range min(s.missing, mostDoublings) {
 		within = min(2*within, s.opts.ConfirmTime)
 	}

@@ -178,7 +178,7 @@ func TestEachTransportInARowThatIsNotConfirmedHasTwiceAsLong(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for missing, least := range []time.Duration{connectedAgain, 2 * connectedAgain, 4 * connectedAgain} {
-		s.missing, s.answersTake = missing, time.Millisecond
+		s.missing, s.times = missing, answerTimes{reply: time.Millisecond}
 		if drawn := s.timeToConfirm(); drawn < least || drawn > least*3/2 {
 			t.Errorf("%v after %d that were not confirmed", drawn, missing)
 		}

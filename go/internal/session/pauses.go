@@ -65,4 +65,4 @@ func AfterOverload(retryAfter, longest time.Duration) time.Duration {
 func upToHalfLonger(least time.Duration) time.Duration { return least + rand.N(least/2+1) }
 
 // jittered draws from the upper half: those who lost the same gateway do not come back in one moment.
-func jittered(longest time.Duration) time.Duration { return longest/2 + rand.N(longest/2) }
+func jittered(longest time.Duration) time.Duration { return longest/2 + rand.N(longest/2+1) }

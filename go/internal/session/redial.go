@@ -40,17 +40,16 @@ func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*St
 // firstAnswer waits until the session is open. An attempt that fails says why; but an acceptor that is full may have refused it
 // for the sake of the one beside it. So it counts when none is left, and no more are begun.
 func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) (failure error) {
-	delays := firstDelays(0, s.opts.HandshakeTime)
+	delays := s.delays()
 	s.begin(ctx, conn)
 	nextDue := delays.next(time.Now())
-	for underWay := 1; underWay > 0; {
+	for failure == nil || s.mayOpen() {
 		var begin <-chan time.Time
 		if failure == nil && s.opts.Dial != nil && s.hasRoomForTry() {
 			begin = time.After(s.waitFor(nextDue))
 		}
 		select {
 		case first := <-s.outcomes:
-			underWay--
 			if first.err == nil || endOf(first.err) != nil {
 				return first.err
 			}
@@ -59,10 +58,10 @@ func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) (failure error)
 			}
 		case <-begin:
 			if s.waitFor(nextDue) <= 0 {
-				underWay++
 				s.begin(ctx, nil)
 				nextDue = delays.next(time.Now())
 			}
+		case <-s.changed:
 		}
 	}
 	return failure
@@ -316,15 +315,15 @@ func (s *Stream) pauseAfter(why error) time.Duration {
 func (s *Stream) delays() delays {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return firstDelays(s.answersTake, s.opts.HandshakeTime)
+	return s.times.firstDelays(s.opts.HandshakeTime)
 }
 
 // attempted takes note of an attempt, and tells whether another peer has refused it than the one that has the session. It may be
 // that another attempt carries the session already: then the newer one goes on.
 func (s *Stream) attempted(t *try, c *carrier, err error) (elsewhere bool) {
 	if c != nil && s.end == nil {
-		isResumed := s.answersTake > 0
-		s.answersTake = answersTakeNow(s.answersTake, time.Since(t.began))
+		isResumed := s.isOpen()
+		s.times.learn(t.dialTook, time.Since(t.connected))
 		s.where = where{}
 		s.endOtherTries(t, c)
 		s.carryBy(c)
@@ -340,7 +339,7 @@ func (s *Stream) attempted(t *try, c *carrier, err error) (elsewhere bool) {
 	}
 	at := slices.Index(s.tries, t)
 	s.tries = slices.Delete(s.tries, at, at+1)
-	if s.live != nil || s.answersTake == 0 {
+	if s.live != nil || !s.isOpen() {
 		return false
 	}
 	elsewhere = s.opts.DialPeer != nil && s.where.failed(t, s.remote, err, time.Now())

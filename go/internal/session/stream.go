@@ -118,11 +118,11 @@ type Stream struct {
 	missing     int
 	// opened is closed when an initiator's session is open.
 	opened chan struct{}
-	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. answersTake is how long those
-	// took that were answered; 0 before the session is open.
+	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. times are of those that were
+	// answered.
 	tries         []*try
 	outcomes      chan tried
-	answersTake   time.Duration
+	times         answerTimes
 	where         where
 	local, remote net.Addr
 }
