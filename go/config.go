@@ -40,7 +40,8 @@ type Config struct {
 	// session 3 s, since a silent physical connection can be replaced. Negative: no pings.
 	PingInterval time.Duration
 	// DeadAfter is the number of ping intervals without a byte from the gateway after which it counts as gone: the link
-	// ends, or its session is resumed. Default 3. Negative: never.
+	// ends, or its session is resumed. That is noticed within another interval; with a session within half the time, if that is
+	// less. Default 3. Negative: never.
 	DeadAfter int
 
 	// MaxPacket is the largest message in either direction, counted as on the wire: 4 bytes more than its payload. It
@@ -208,6 +209,23 @@ func (cfg *SessionConfig) pingInterval() time.Duration {
 		return 10 * time.Second
 	}
 	return 3 * time.Second
+}
+
+// silenceTime is for how long the gateway may be silent; 0: for ever.
+func (cfg *Config) silenceTime() time.Duration {
+	if cfg.PingInterval <= 0 || cfg.DeadAfter <= 0 {
+		return 0
+	}
+	return cfg.PingInterval * time.Duration(cfg.DeadAfter)
+}
+
+// looksPerPing is how often in a ping interval it is looked whether something has come. A physical connection below a session is
+// replaced within one and a half times the time for silence, so it is looked at twice in that at least.
+func (cfg *Config) looksPerPing() int {
+	if cfg.DeadAfter == 1 && cfg.Session.Protocol != NoSession {
+		return 2
+	}
+	return 1
 }
 
 // leastReplay is what the initiator of a secure session has to be able to keep.

@@ -11,8 +11,11 @@ import (
 type keepalive struct {
 	// heard: something came since the last tick.
 	heard atomic.Bool
-	// ticks counts, for a write to see that it has lasted over one.
-	ticks atomic.Uint64
+	// ticks counts, for a write to see that it has lasted over one. There are so many between two pings, at most: a gateway that
+	// has said nothing from one to the next is pinged.
+	ticks        atomic.Uint64
+	ticksPerPing int
+	tickInterval time.Duration
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -26,7 +29,9 @@ func (k *keepalive) start(ep *EndPoint) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.timer = time.AfterFunc(ep.cfg.PingInterval, ep.tick)
+	k.ticksPerPing = ep.cfg.looksPerPing()
+	k.tickInterval = ep.cfg.PingInterval / time.Duration(k.ticksPerPing)
+	k.timer = time.AfterFunc(k.tickInterval, ep.tick)
 }
 
 func (k *keepalive) stop() {
@@ -38,14 +43,14 @@ func (k *keepalive) stop() {
 	}
 }
 
-// tick is called every ping interval, one at a time.
+// tick is called every ping interval, or several times in one; one at a time.
 func (ep *EndPoint) tick() {
 	silent, stopped := ep.keep.count(ep.unread.isHeld())
 	if stopped {
 		return
 	}
-	if ep.cfg.DeadAfter > 0 && silent >= ep.cfg.DeadAfter {
-		silence := time.Duration(silent) * ep.cfg.PingInterval
+	if ep.cfg.DeadAfter > 0 && silent >= ep.cfg.DeadAfter*ep.keep.ticksPerPing {
+		silence := time.Duration(silent) * ep.keep.tickInterval
 		why := fmt.Errorf("%w for %v", ErrSilent, silence)
 		if ep.session == nil {
 			ep.finish(&LinkError{End: LinkSilent, Err: why})
@@ -55,12 +60,14 @@ func (ep *EndPoint) tick() {
 		ep.keep.startAgain()
 	}
 	before := ep.counters.receivedBytes.Load()
-	ep.out.ping()
+	if silent > 0 || ep.keep.isPingDue() {
+		ep.out.ping()
+	}
 	if ep.cfg.silence.goOn != nil {
 		ep.checkLater(before, ep.cfg.silence.after)
 		return
 	}
-	ep.keep.again(ep.cfg.PingInterval)
+	ep.keep.again(ep.keep.tickInterval)
 }
 
 // silenceCheck is what an EndPointCfg says of a gateway that does not answer.
@@ -90,7 +97,7 @@ func (ep *EndPoint) checkLater(before uint64, left time.Duration) {
 	})
 }
 
-// count gives the number of intervals without a byte. While nobody listens, silence means nothing.
+// count gives the number of ticks in a row between which no byte came. While nobody listens, silence means nothing.
 func (k *keepalive) count(held bool) (silent int, stopped bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -112,6 +119,9 @@ func (k *keepalive) startAgain() {
 
 // pinged tells whether there was a ping to answer.
 func (k *keepalive) pinged() bool { return k.ticks.Load() > 1 }
+
+// isPingDue tells whether the time between two pings is over.
+func (k *keepalive) isPingDue() bool { return k.ticks.Load()%uint64(k.ticksPerPing) == 0 }
 
 func (k *keepalive) again(interval time.Duration) {
 	k.mu.Lock()

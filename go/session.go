@@ -41,17 +41,20 @@ type SessionConfig struct {
 	// Default 256 KiB for a client, 1 MiB for a server; at least 64 KiB for a secure session.
 	ReplayBytes int
 	// HandshakeTimeout bounds each attempt to resume. One that nothing answers gets another one beside it long before: without a
-	// TCP connection after half a second to a second, with one after 1 to 1.5 s (longer where attempts take long). The
-	// next comes after twice as long; the first that is answered wins. Default 10 s.
+	// TCP connection after half a second to a second, with one after 0.5 to 0.75 s (1 to 1.5 s when the session is opened); longer
+	// where connecting and replies take long. The next comes after twice as long. The first that gets a TCP connection has those
+	// without one given up, and the first that is answered wins. Where the gateway does not confirm a physical connection within
+	// the time of an attempt with a TCP connection, it is replaced. Default 10 s.
 	HandshakeTimeout time.Duration
 	// WaitTimeout is for how long a legacy session tries to go on; it should be the gateway's …SnetWaitTimeout. A secure
 	// session is told by the gateway. Default 60 s.
 	WaitTimeout time.Duration
 	// Backoff is the pause before each attempt to resume, the first as well, so that players who lost the same router do
-	// not come back in one moment; Reconnect skips it. It begins anew after a physical connection that brought something,
-	// or lived longer than the pause before it. While nobody listens at the gateway's address the pauses stay below 400 ms,
-	// and after a refusal below 100 ms: a restart is soon known. A gateway that is overloaded says when to come again: the
-	// pause is as long as that, if that is not above Longest, and up to half of it more. Default from 100 ms to 5 s.
+	// not come back in one moment; Reconnect skips it. It begins anew after a physical connection that the gateway has
+	// confirmed, or that lived longer than the pause before it. While nobody listens at the gateway's address the pauses
+	// stay below 400 ms, and after a refusal below 100 ms: a restart is soon known. A gateway that is overloaded says when
+	// to come again: the pause is as long as that, if that is not above Longest, and up to half of it more. Default from
+	// 100 ms to 5 s.
 	Backoff Backoff
 	// OnEvent is told what happens to the session, in order and without a lock held. What is to be resumed next waits for
 	// it.
@@ -186,6 +189,8 @@ func overSession(ctx context.Context, conn net.Conn, address string, cfg *Config
 		Dial:           func(ctx context.Context) (net.Conn, error) { return cfg.Dial(ctx, address) },
 		Pause:          cfg.Session.Backoff.nth,
 		LongestPause:   cfg.Session.Backoff.longest(),
+		ConfirmTime:    cfg.silenceTime(),
+		OnTransport:    events.pingByNewTransport,
 		OnEvent:        events.emit,
 	}
 	if cfg.dialsTCP {
@@ -228,6 +233,20 @@ func (e *sessionEvents) goTo(ep *EndPoint) {
 	e.ep, e.before = ep, nil
 }
 
+// pingByNewTransport has the gateway confirm a transport. While the link is being opened enough else is said.
+func (e *sessionEvents) pingByNewTransport() {
+	e.mu.Lock()
+	ep := e.ep
+	e.mu.Unlock()
+	if ep == nil {
+		return
+	}
+	ep.keep.startAgain()
+	if ep.cfg.PingInterval > 0 {
+		ep.out.ping()
+	}
+}
+
 func (e *sessionEvents) emit(event session.Event) {
 	if ep := e.endPoint(event); ep != nil {
 		ep.onSessionEvent(event)
@@ -249,8 +268,6 @@ func (ep *EndPoint) onSessionEvent(event session.Event) {
 		ep.counters.interruptions.Add(1)
 	case session.Resumed:
 		ep.counters.resumes.Add(1)
-		ep.keep.startAgain()
-		ep.out.ping()
 	}
 	ours := SessionEvent{SessionState(event.State), sessionError(event.Err), event.Attempts, event.After}
 	ep.cfg.Logger.Info("the session", "role", ep.role.String(), "state", ours.State.String(), "why", ours.Err,

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +115,8 @@ func (p *sessionPair) expectEvent(tb testing.TB, want SessionState) SessionEvent
 func TestLinksOverSessionsOfAllKindsOutliveTheirPhysicalConnections(t *testing.T) {
 	for _, way := range sessionWays(t) {
 		t.Run(way.name, func(t *testing.T) {
-			p := meetOverSessions(t, way)
+			// Without pings no physical connection is replaced by itself, however slow the machine is.
+			p := meetOverSessions(t, way, func(cfg *Config) { cfg.PingInterval = -1 })
 			send(t, p.client, "hello")
 			expect(t, p.server, "hello")
 			p.clients.Cut()
@@ -157,6 +159,106 @@ func TestASilentGatewayCostsTheConnectionBelowAndNotTheLink(t *testing.T) {
 		t.Errorf("%+v", event)
 	}
 	p.expectEvent(t, SessionResumed)
+}
+
+// firstWriteOnly is a connection of which only the first bytes that are written arrive.
+type firstWriteOnly struct {
+	net.Conn
+	writes atomic.Int32
+}
+
+func (c *firstWriteOnly) Write(p []byte) (int, error) {
+	if c.writes.Add(1) > 1 {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func TestAConnectionThatFallsSilentBehindTheReplyIsReplacedLongBeforeItCountsAsSilent(t *testing.T) {
+	for _, way := range sessionWays(t) {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			var fallsSilent atomic.Bool
+			p := meetOverSessions(t, way, func(cfg *Config) {
+				cfg.PingInterval = time.Hour
+				cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+					conn, err := dialTCP(ctx, address)
+					if err == nil && fallsSilent.Swap(false) {
+						return &firstWriteOnly{Conn: conn}, nil
+					}
+					return conn, err
+				}
+			})
+			fallsSilent.Store(true)
+			p.clients.Cut()
+			send(t, p.server, "out of it")
+			expect(t, p.client, "out of it")
+			send(t, p.client, "into it")
+			expect(t, p.server, "into it")
+			p.expectEvent(t, SessionInterrupted)
+			p.expectEvent(t, SessionResumed)
+			if event := p.expectEvent(t, SessionInterrupted); !errors.Is(event.Err, session.ErrUnconfirmed) {
+				t.Errorf("%+v", event)
+			}
+			p.expectEvent(t, SessionResumed)
+		})
+	}
+}
+
+func TestALinkIsPingedByEachNewConnectionWhereItIsPingedAtAll(t *testing.T) {
+	for interval, isPinged := range map[time.Duration]bool{time.Hour: true, -1: false} {
+		ep, _ := fakeClient(t, func(cfg *Config) { cfg.PingInterval = interval })
+		pings := func() uint64 {
+			ep.out.mu.Lock()
+			defer ep.out.mu.Unlock()
+			return uint64(ep.out.pings)
+		}
+		before := pings()
+		(&sessionEvents{ep: ep}).pingByNewTransport()
+		if now := pings(); (now > before) != isPinged {
+			t.Errorf("%d pings with an interval of %v, %d before", now, interval, before)
+		}
+	}
+}
+
+// silentBelow is a session whose gateway says nothing.
+type silentBelow struct {
+	net.Conn
+	interrupted chan error
+}
+
+func (s silentBelow) Interrupt(why error) { s.interrupted <- why }
+
+func (s silentBelow) Reconnect() error { return nil }
+
+func TestASilentGatewayBelowASessionIsNoticedWithinOneAndAHalfTimesTheTimeForSilence(t *testing.T) {
+	for _, deadAfter := range []int{1, 2, 3} {
+		ours, theirs := tcpPair(t)
+		below := silentBelow{ours, make(chan error, 1)}
+		ep, _ := fakeClientOver(t, below, theirs, func(cfg *Config) {
+			cfg.PingInterval, cfg.DeadAfter = time.Hour, deadAfter
+			cfg.Session.Protocol = SecureSession
+		})
+		var elapsed time.Duration
+		tick := func() {
+			elapsed += ep.keep.tickInterval
+			ep.tick()
+		}
+		ep.keep.heard.Store(true)
+		tick()
+		// Something came right behind that.
+		ep.keep.heard.Store(true)
+		elapsed = 0
+		for len(below.interrupted) == 0 && elapsed < 100*time.Hour {
+			tick()
+		}
+		if silence := ep.cfg.silenceTime(); elapsed < silence || elapsed > silence*3/2 {
+			t.Errorf("it was noticed after %v; the time for silence is %v", elapsed, silence)
+		}
+		if ep.out.pings == 0 {
+			t.Error("it was not pinged")
+		}
+	}
 }
 
 func TestTheRestartOfAGatewayEndsSessionsWithAReason(t *testing.T) {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -10,23 +9,14 @@ import (
 
 // A network that drops packets without a word answers an attempt with nothing. So an attempt that has no answer after a while
 // gets another one beside it, as connections to several addresses do (RFC 8305), and the first that is answered wins. An
-// acceptor that is slow to answer must not be asked again and again by everybody. So the delay is longer where an attempt has a
-// connection, since the acceptor may be at work on it; each delay is twice as long as the one before, and there are no more than
-// a few attempts at a time.
+// acceptor that is slow to answer must not be asked again and again by everybody. So the delays depend on how long it took to
+// answer before, there are no more than a few attempts at a time, and those that have no connection are given up for the first
+// that gets one: the network is there.
 const (
 	// mostTries are under way at a time.
 	mostTries = 3
-	// firstUnconnectedDelay is the longest first delay while no attempt has a connection, of which the real one is drawn from the
-	// upper half; answersWaited is the same in times of an answered attempt, where that is longer. A crowd that comes back at once
-	// is answered within a second or two, and should not have asked twice by then.
-	firstUnconnectedDelay = time.Second
-	answersWaited         = 3
-	// firstConnectedDelay is the first delay at least where an attempt has a connection; it is up to half longer.
-	firstConnectedDelay = time.Second
-	// answersWaitedConnected is the same in times of an answered attempt, where that is longer.
-	answersWaitedConnected = 2
-	// leastTrial is the least time for which attempts stay beside one that was answered; else two round trips, as dialing takes
-	// one.
+	// leastTrial is the least time for which attempts stay beside one that was answered; else two round trips, as dialing and the
+	// reply take one.
 	leastTrial = 50 * time.Millisecond
 )
 
@@ -34,12 +24,13 @@ const (
 type try struct {
 	cancel context.CancelFunc
 	began  time.Time
-	// dialedAfter is how long dialing took.
-	dialedAfter time.Duration
 	// known is the peer that it goes to; nil for one that goes where Dial leads.
 	known net.Addr
-	// peer is the other end of its connection; nil while there is none.
-	peer net.Addr
+	// peer is the other end of its connection, which it has got at the time connected; dialing took dialTook. Zero while it has
+	// none.
+	peer      net.Addr
+	connected time.Time
+	dialTook  time.Duration
 }
 
 // tried is what came of an attempt: a transport, or why there is none.
@@ -50,45 +41,23 @@ type tried struct {
 	elsewhere bool
 }
 
-// delays are those between an attempt and the one beside it.
-type delays struct{ unconnected, connected, longest time.Duration }
-
-// firstDelays begin with the first, for an acceptor that has answered so fast last time; 0 if that is not known.
-func firstDelays(answeredAfter, longest time.Duration) delays {
-	unconnected := max(firstUnconnectedDelay, answersWaited*answeredAfter)
-	connected := max(firstConnectedDelay, answersWaitedConnected*answeredAfter)
-	return delays{min(unconnected, longest), min(connected, longest), longest}
-}
-
-// slowest are all as long as they get.
-func slowest(longest time.Duration) delays { return delays{longest, longest, longest} }
-
-// next is when an attempt that begins now gets the next one beside it.
-func (d *delays) next(now time.Time) due {
-	unconnected := d.unconnected/2 + rand.N(d.unconnected/2+1)
-	connected := d.connected + rand.N(d.connected/2+1)
-	d.unconnected, d.connected = min(2*d.unconnected, d.longest), min(2*d.connected, d.longest)
-	return due{now.Add(unconnected), now.Add(max(unconnected, connected))}
-}
-
-// due is when the next attempt may begin: while none that is under way has a connection, and while one has.
-type due struct{ unconnected, connected time.Time }
-
-func dueAt(t time.Time) due { return due{t, t} }
-
-// waitFor is how long it is until then, as it looks now: an attempt that gets its connection puts that off.
+// waitFor is how long it is until then, as it looks now: an attempt that gets its connection changes that.
 func (s *Stream) waitFor(d due) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hasConnection() {
-		return time.Until(d.connected)
-	}
-	return time.Until(d.unconnected)
+	return time.Until(d.time(s.newestConnected()))
 }
 
-// hasConnection tells whether an attempt that is under way has one.
-func (s *Stream) hasConnection() bool {
-	return slices.ContainsFunc(s.tries, func(t *try) bool { return t.peer != nil })
+func (t *try) isConnected() bool { return !t.connected.IsZero() }
+
+// newestConnected is the attempt under way that got its connection last; nil if none has one.
+func (s *Stream) newestConnected() (newest *try) {
+	for _, t := range s.tries {
+		if t.isConnected() && (newest == nil || t.connected.After(newest.connected)) {
+			newest = t
+		}
+	}
+	return newest
 }
 
 // begin begins an attempt, by a transport that there is already or by one that it dials. The newest comes last.
@@ -98,7 +67,7 @@ func (s *Stream) begin(ctx context.Context, conn net.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.HandshakeTime)
 	t := &try{cancel: cancel, began: time.Now()}
 	if conn == nil && s.opts.DialPeer != nil {
-		t.known = s.where.next(s.remote, s.hasConnection(), t.began)
+		t.known = s.where.next(s.remote, s.newestConnected() != nil, t.began)
 	}
 	s.tries = append(s.tries, t)
 	go s.attempt(ctx, t, conn)
@@ -131,13 +100,14 @@ func (s *Stream) attempt(ctx context.Context, t *try, conn net.Conn) {
 }
 
 func (s *Stream) reach(ctx context.Context, t *try, conn net.Conn) (c *carrier, err error) {
+	var took time.Duration
 	if conn == nil {
 		if conn, err = s.dial(ctx, t); err != nil {
 			return nil, err
 		}
-		t.dialedAfter = time.Since(t.began)
+		took = time.Since(t.began)
 	}
-	s.connected(t, conn)
+	s.connected(t, conn, took)
 	if c, err = s.shakeHands(ctx, t, conn); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -152,10 +122,57 @@ func (s *Stream) dial(ctx context.Context, t *try) (net.Conn, error) {
 	return s.opts.Dial(ctx)
 }
 
-func (s *Stream) connected(t *try, conn net.Conn) {
+// connected takes note of the connection of an attempt: it changes when the next one is due.
+func (s *Stream) connected(t *try, conn net.Conn, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.peer = conn.RemoteAddr()
+	if !s.isUnderWay(t) {
+		return
+	}
+	t.peer, t.connected, t.dialTook = conn.RemoteAddr(), time.Now(), took
+	if s.isWhereTheSessionIs(t.peer) {
+		s.endUnconnectedTries()
+	}
+	signal(s.changed)
+}
+
+// isOpen is false until an attempt was answered.
+func (s *Stream) isOpen() bool { return s.times.reply > 0 }
+
+// isWhereTheSessionIs is true of all peers while it is being opened.
+func (s *Stream) isWhereTheSessionIs(peer net.Addr) bool {
+	return !s.isOpen() || peer != nil && s.remote != nil && peer.String() == s.remote.String()
+}
+
+// endUnconnectedTries is for when an attempt has got its connection: one that connects late would take its place at the acceptor.
+func (s *Stream) endUnconnectedTries() {
+	s.tries = slices.DeleteFunc(s.tries, func(t *try) bool {
+		if !t.isConnected() {
+			t.cancel()
+		}
+		return !t.isConnected()
+	})
+}
+
+// makeRoom gives the oldest attempt up if there may not be another one beside it. At the acceptor the newest resume has the place
+// of the older ones, too.
+func (s *Stream) makeRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endTries(max(0, len(s.tries)-mostTries+1))
+}
+
+func (s *Stream) isTrying() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tries) > 0
+}
+
+// mayOpen is false when all attempts to open the session have come to nothing. Those that were given up have no outcome.
+func (s *Stream) mayOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isOpen() || len(s.tries) > 0 || len(s.outcomes) > 0
 }
 
 func (s *Stream) isUnderWay(t *try) bool { return slices.Contains(s.tries, t) }
@@ -177,7 +194,8 @@ func (s *Stream) endOtherTries(t *try, c *carrier) {
 	if c.t.attempt == 0 {
 		s.endTries(len(s.tries))
 	} else if len(s.tries) > 0 {
-		time.AfterFunc(max(leastTrial, 2*t.dialedAfter), func() { s.trialOver(c) })
+		// A proxy nearby connects at once, whatever the way behind it takes.
+		time.AfterFunc(max(leastTrial, 2*t.dialTook, 2*time.Since(t.connected)), func() { s.trialOver(c) })
 	}
 }
 
@@ -185,7 +203,7 @@ func (s *Stream) endOtherTries(t *try, c *carrier) {
 func (s *Stream) trialOver(c *carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live == c {
+	if s.live == c && s.unconfirmed != c {
 		s.endTries(len(s.tries))
 	}
 }

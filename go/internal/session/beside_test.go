@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -323,41 +325,171 @@ func TestANameThatLeadsToAnotherAcceptorIsLeftAloneForAWhile(t *testing.T) {
 }
 
 func TestAnAttemptThatHasAConnectionIsAloneForASecond(t *testing.T) {
-	e := meet(t, ways(t)[0])
-	dialed := make(chan time.Time, 100)
-	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
-		dialed <- time.Now()
-		return silent(t), nil
+	began, ctx := time.Now(), patient(t)
+	ctx, giveUp := context.WithCancel(ctx)
+	dial := func(context.Context) (net.Conn, error) {
+		if alone := time.Since(began); alone < time.Second {
+			t.Errorf("another one was begun after %v", alone)
+		}
+		giveUp()
+		return nil, context.Canceled
 	}
-	e.client.Interrupt(net.ErrClosed)
-	first, second := <-dialed, <-dialed
-	if alone := second.Sub(first); alone < time.Second {
-		t.Errorf("another one was begun after %v", alone)
+	if s, err := ways(t)[0].open(ctx, silent(t), Options{HandshakeTime: 10 * patience, Dial: dial}); err == nil {
+		s.Close()
+		t.Error("nobody has answered")
 	}
 }
 
-func TestTheDelaysBeforeAttemptsBesideOthersAreWithinTheirBounds(t *testing.T) {
-	const ms = time.Millisecond
-	for _, c := range []struct{ answeredAfter, unconnected, connected time.Duration }{
-		{0, 500 * ms, 1000 * ms},
-		{100 * ms, 500 * ms, 1000 * ms},
-		{time.Second, 1500 * ms, 2000 * ms},
+func TestDelaysBeginAgainAfterAnAttemptThatWasCutAndNotAfterSilence(t *testing.T) {
+	s := meet(t, ways(t)[0]).client
+	first := s.delays()
+	for _, c := range []struct {
+		why   error
+		again bool
+	}{
+		{io.EOF, true},
+		{errConnRefused, true},
+		{&RefusedError{Status: StatusUnknown}, true},
+		{context.DeadlineExceeded, false},
+		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, false},
 	} {
-		for range 100 {
-			delays := firstDelays(c.answeredAfter, 10*time.Second)
-			for _, times := range []time.Duration{1, 2} {
-				var now time.Time
-				due := delays.next(now)
-				if drawn := due.unconnected.Sub(now); drawn < times*c.unconnected || drawn > 2*times*c.unconnected {
-					t.Errorf("%v without a connection, after an answer in %v", drawn, c.answeredAfter)
-				}
-				least, most := times*c.connected, max(times*c.connected*3/2, 2*times*c.unconnected)
-				if drawn := due.connected.Sub(now); drawn < least || drawn > most {
-					t.Errorf("%v with a connection, after an answer in %v", drawn, c.answeredAfter)
-				}
-			}
+		w := &wayBack{delays: first}
+		w.delays.next(time.Now())
+		grown := w.delays
+		s.failed(w, tried{err: c.why})
+		if again := w.delays == first; again != c.again || !again && w.delays != grown {
+			t.Errorf("after %v: %+v, after %+v", c.why, w.delays, grown)
 		}
 	}
+}
+
+func TestAttemptsWithoutAConnectionAreGivenUpForTheFirstThatGetsOne(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) {
+		opts.HandshakeTime = 10 * patience
+		// None is begun but by hand.
+		opts.Pause = func(int) time.Duration { return time.Hour }
+	})
+	hanging, dial := make(chan context.Context, 1), e.client.opts.Dial
+	var dials atomic.Int32
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		if dials.Add(1) == 1 {
+			hanging <- ctx
+			return neverConnects(ctx)
+		}
+		conn, err := dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// Whoever is answered gives older ones up for that.
+		unanswered, _ := hold(t, conn)
+		return unanswered, nil
+	}
+	e.client.Interrupt(net.ErrClosed)
+	e.expectEvent(t, Interrupted)
+	e.client.begin(e.client.ctx, nil)
+	first := <-hanging
+	e.client.begin(e.client.ctx, nil)
+	expectDone(t, first)
+}
+
+func TestAnAttemptThatIsLedToAnotherAcceptorGivesUpNoOther(t *testing.T) {
+	hanging := make(chan context.Context, 100)
+	e := meet(t, ways(t)[0], dialsPeer(func(ctx context.Context, _ int) (net.Conn, error, bool) {
+		hanging <- ctx
+		conn, err := neverConnects(ctx)
+		return conn, err, true
+	}))
+	e.client.opts.Dial = func(context.Context) (net.Conn, error) { return silent(t), nil }
+	e.client.Interrupt(net.ErrClosed)
+	first := <-hanging
+	// It comes beside those two, and its delay has counted from the connection.
+	<-hanging
+	if first.Err() != nil {
+		t.Error("the first was given up")
+	}
+}
+
+func TestAnOpenIsOverThoughSomeOfItsAttemptsWereGivenUp(t *testing.T) {
+	first, letGo := hold(t, refusedBy(StatusDraining))
+	hanging := make(chan context.Context, 1)
+	var dials atomic.Int32
+	dial := func(ctx context.Context) (net.Conn, error) {
+		if dials.Add(1) == 1 {
+			hanging <- ctx
+			return neverConnects(ctx)
+		}
+		return silent(t), nil
+	}
+	failed := make(chan error, 1)
+	ctx, giveUp := context.WithCancel(context.Background())
+	t.Cleanup(giveUp)
+	go func() {
+		s, err := ways(t)[0].open(ctx, first, Options{HandshakeTime: 10 * patience, Dial: dial})
+		if err == nil {
+			s.Close()
+		}
+		failed <- err
+	}()
+	expectDone(t, <-hanging)
+	letGo()
+	giveUp()
+	select {
+	case err := <-failed:
+		if err == nil {
+			t.Error("nobody has answered")
+		}
+	case <-time.After(patience):
+		t.Error("it goes on without an attempt")
+	}
+}
+
+// expectDone waits until an attempt is over.
+func expectDone(t *testing.T, attempt context.Context) {
+	t.Helper()
+	select {
+	case <-attempt.Done():
+	case <-time.After(patience):
+		t.Fatal("an attempt is not given up")
+	}
+}
+
+func TestTheNewerAttemptIsWaitedForWhenTheAnsweredOneIsLost(t *testing.T) {
+	s := meet(t, ways(t)[0], func(opts *Options) { opts.Pause = func(int) time.Duration { return 0 } }).client
+	for _, isOnTrial := range []bool{false, true} {
+		if isOnTrial {
+			now := time.Now()
+			s.mu.Lock()
+			s.tries = append(s.tries, &try{cancel: func() {}, began: now, connected: now})
+			s.mu.Unlock()
+		}
+		w := s.setOut()
+		s.interrupted(w, io.EOF)
+		if wait := s.waitFor(w.nextDue); wait > 0 != isOnTrial {
+			t.Errorf("on trial: %v; the next attempt begins in %v", isOnTrial, wait)
+		}
+	}
+}
+
+func TestAFourthResumeTakesThePlaceOfTheOldest(t *testing.T) {
+	e := meet(t, ways(t)[0], func(opts *Options) { opts.HandshakeTime = 10 * patience })
+	dial := e.client.opts.Dial
+	var mu sync.Mutex
+	var hanging []context.Context
+	e.client.opts.Dial = func(ctx context.Context) (net.Conn, error) {
+		mu.Lock()
+		older := hanging
+		hanging = append(hanging, ctx)
+		mu.Unlock()
+		if len(older) < mostTries {
+			return neverConnects(ctx)
+		}
+		if older[0].Err() == nil || older[1].Err() != nil {
+			t.Errorf("the oldest two were given up: %v, %v", older[0].Err(), older[1].Err())
+		}
+		return dial(ctx)
+	}
+	e.client.Interrupt(net.ErrClosed)
+	expectSaid(t, e.client, e.acceptor, "hello")
 }
 
 func TestAReconnectGivesUpAsManyAttemptsAsMayBe(t *testing.T) {
@@ -426,18 +558,18 @@ func TestAnAttemptThatWasGivenUpDoesNotReplaceTheTransport(t *testing.T) {
 func TestAnAttemptThatIsNotNeededTeachesNothing(t *testing.T) {
 	e := meet(t, ways(t)[0])
 	s := e.client
-	state := func() (time.Duration, net.Addr) {
+	state := func() (answerTimes, net.Addr) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.answeredAfter, s.remote
+		return s.times, s.remote
 	}
-	took, remote := state()
+	times, remote := state()
 	s.begin(s.ctx, nil)
 	if over := <-s.outcomes; !errors.Is(over.err, errReplaced) || s.isInformative(over.err) {
 		t.Errorf("it gave %v", over.err)
 	}
-	if nowTook, nowRemote := state(); nowTook != took || nowRemote != remote {
-		t.Errorf("answers take %v and not %v, by %v and not %v", nowTook, took, nowRemote, remote)
+	if nowTimes, nowRemote := state(); nowTimes != times || nowRemote != remote {
+		t.Errorf("answers take %v and not %v, by %v and not %v", nowTimes, times, nowRemote, remote)
 	}
 	expectSaid(t, e.client, e.acceptor, "hello")
 	if len(e.events) > 0 {

@@ -300,6 +300,7 @@ func (l *legacy) open(t *transport, in *inBuffer, p []byte, _ time.Time) (int, e
 	in.read += known
 	n := copy(p, in.waiting())
 	in.read += n
+	t.isConfirmed = t.isConfirmed || known+n > 0
 	t.position += uint64(known + n)
 	l.read += uint64(n)
 	if l.encrypt {

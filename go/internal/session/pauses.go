@@ -12,7 +12,7 @@ const (
 	LongestAbsence = 400 * time.Millisecond
 	// longestRefusal bounds the pause after a refusal that would be final, so that it is soon known.
 	longestRefusal = 100 * time.Millisecond
-	// leastLife is how long a transport that brought nothing has to live to have been of use.
+	// leastLife is how long a transport that was not confirmed has to live to have been of use.
 	leastLife = 100 * time.Millisecond
 )
 
@@ -46,10 +46,10 @@ func (p *pauses) next(why error) time.Duration {
 	return p.last
 }
 
-// lost takes note of the end of a transport. One was of use when it brought something, or outlived the pause before it: an
-// acceptor may let everybody in and drop them at once.
-func (p *pauses) lost(brought bool, lived time.Duration) {
-	if brought || lived >= max(p.last, leastLife) {
+// lost takes note of the end of a transport. One was of use when the other end had confirmed it, or when it outlived the pause
+// before it: an acceptor may let everybody in and drop them at once.
+func (p *pauses) lost(isConfirmed bool, lived time.Duration) {
+	if isConfirmed || lived >= max(p.last, leastLife) {
 		p.reset()
 	}
 }
@@ -59,9 +59,10 @@ func (p *pauses) reset() { p.failed, p.absent, p.last = 0, 0, 0 }
 // AfterOverload draws the pause after an overloaded acceptor has said when to come again: never shorter than that, but that
 // is bounded by longest, and up to half of it more, so that not everybody comes back in one moment.
 func AfterOverload(retryAfter, longest time.Duration) time.Duration {
-	least := min(retryAfter, longest)
-	return least + rand.N(least/2+1)
+	return upToHalfLonger(min(retryAfter, longest))
 }
 
+func upToHalfLonger(least time.Duration) time.Duration { return least + rand.N(least/2+1) }
+
 // jittered draws from the upper half: those who lost the same gateway do not come back in one moment.
-func jittered(longest time.Duration) time.Duration { return longest/2 + rand.N(longest/2) }
+func jittered(longest time.Duration) time.Duration { return longest/2 + rand.N(longest/2+1) }

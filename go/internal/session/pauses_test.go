@@ -20,7 +20,7 @@ func onlyTheFirst(n int) time.Duration {
 	return 24 * time.Hour
 }
 
-func TestPausesBeginAnewAfterATransportThatBroughtSomething(t *testing.T) {
+func TestPausesBeginAnewAfterATransportThatWasConfirmed(t *testing.T) {
 	for _, w := range ways(t) {
 		t.Run(w.name, func(t *testing.T) {
 			e := meet(t, w, func(opts *Options) { opts.Pause = onlyTheFirst })
@@ -95,9 +95,9 @@ func TestPausesGrowByWhatTheAttemptsSay(t *testing.T) {
 
 func TestATransportThatWasOfNoUseDoesNotEndTheBackOff(t *testing.T) {
 	for _, c := range []struct {
-		brought bool
-		lived   time.Duration
-		next    time.Duration
+		isConfirmed bool
+		lived       time.Duration
+		next        time.Duration
 	}{
 		{true, 0, time.Second},
 		{false, 0, 3 * time.Second},
@@ -107,9 +107,29 @@ func TestATransportThatWasOfNoUseDoesNotEndTheBackOff(t *testing.T) {
 		p := pauses{grow: func(n int) time.Duration { return time.Duration(n) * time.Second }}
 		p.next(io.EOF)
 		p.next(io.EOF)
-		p.lost(c.brought, c.lived)
+		p.lost(c.isConfirmed, c.lived)
 		if next := p.next(io.EOF); next != c.next {
-			t.Errorf("after a transport that brought something (%v) and lived for %v: %v, want %v", c.brought, c.lived, next, c.next)
+			t.Errorf("after a transport that was confirmed (%v) and lived for %v: %v, want %v", c.isConfirmed, c.lived, next, c.next)
+		}
+	}
+}
+
+// An acceptor sends what waits behind its reply, and may go on by another transport all the same.
+func TestATransportThatBroughtSomethingAndWasNotConfirmedDoesNotEndTheBackOff(t *testing.T) {
+	for _, isConfirmed := range []bool{false, true} {
+		e := meet(t, ways(t)[0], func(opts *Options) { opts.Pause = func(int) time.Duration { return 24 * time.Hour } })
+		s := e.client
+		if isConfirmed {
+			expectSaid(t, s, e.acceptor, "hello")
+		}
+		expectSaid(t, e.acceptor, s, "world")
+		s.mu.Lock()
+		s.pauses.failed, s.pauses.last = 5, time.Hour
+		s.lost(s.live, io.EOF)
+		failed := s.pauses.failed
+		s.mu.Unlock()
+		if isEnded := failed == 0; isEnded != isConfirmed {
+			t.Errorf("%d failures after a transport that was confirmed (%v)", failed, isConfirmed)
 		}
 	}
 }

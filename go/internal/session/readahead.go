@@ -64,7 +64,8 @@ func (s *Stream) readAhead() {
 		c := s.live
 		if c == nil {
 			s.cond.Wait()
-		} else if !s.openAhead(c) && s.live == c {
+		} else if !s.openAhead(c) && s.live == c && s.mayReadAhead() {
+			// The other end has not closed its direction: something is to come.
 			s.receive(c)
 		}
 	}

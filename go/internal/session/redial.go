@@ -40,17 +40,16 @@ func open(ctx context.Context, conn net.Conn, proto protocol, opts Options) (*St
 // firstAnswer waits until the session is open. An attempt that fails says why; but an acceptor that is full may have refused it
 // for the sake of the one beside it. So it counts when none is left, and no more are begun.
 func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) (failure error) {
-	delays := firstDelays(0, s.opts.HandshakeTime)
+	delays := s.delays()
 	s.begin(ctx, conn)
 	nextDue := delays.next(time.Now())
-	for underWay := 1; underWay > 0; {
+	for failure == nil || s.mayOpen() {
 		var begin <-chan time.Time
 		if failure == nil && s.opts.Dial != nil && s.hasRoomForTry() {
 			begin = time.After(s.waitFor(nextDue))
 		}
 		select {
 		case first := <-s.outcomes:
-			underWay--
 			if first.err == nil || endOf(first.err) != nil {
 				return first.err
 			}
@@ -59,10 +58,10 @@ func (s *Stream) firstAnswer(ctx context.Context, conn net.Conn) (failure error)
 			}
 		case <-begin:
 			if s.waitFor(nextDue) <= 0 {
-				underWay++
 				s.begin(ctx, nil)
 				nextDue = delays.next(time.Now())
 			}
+		case <-s.changed:
 		}
 	}
 	return failure
@@ -104,39 +103,48 @@ func (s *Stream) agree(by *try, conn net.Conn) (*transport, error) {
 func (s *Stream) hello(by *try) ([]byte, answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isUnderWay(by) && s.isToBeReplaced(s.live) {
+		s.lost(s.live, ErrUnconfirmed)
+	}
 	if !s.isUnderWay(by) || s.live != nil {
 		return nil, nil, errReplaced
 	}
 	return s.proto.hello(rand.Reader)
 }
 
+// wakeRedialer is for when another transport is needed, or what carries the session is another one.
+func (s *Stream) wakeRedialer() {
+	if !s.redialing {
+		s.redialing = true
+		go s.redial()
+	}
+	signal(s.changed)
+}
+
 // redial is the goroutine that gets an initiator its next transport, and tells of it. It ends when the session is carried,
 // or over.
-func (s *Stream) redial(why error) {
+func (s *Stream) redial() {
 	select {
 	case <-s.opened:
 	case <-s.ctx.Done():
 	}
-	for why != nil {
-		began := time.Now()
-		s.opts.OnEvent(Event{State: Interrupted, Err: why})
-		if attempts, err := s.carryOn(why); err == nil {
-			s.opts.OnEvent(Event{State: Resumed, Attempts: attempts, After: time.Since(began)})
+	for goesOn := true; goesOn; goesOn = !s.stopRedialing() {
+		if back, err := s.carryOn(); err == nil && back.isInterrupted() {
+			s.opts.OnEvent(Event{State: Resumed, Attempts: back.attempts, After: time.Since(back.interrupted)})
 		}
-		why = s.stopRedialing()
 	}
 }
 
-// stopRedialing ends the goroutine, unless the next transport was lost while it told of it: then it gives the reason.
-func (s *Stream) stopRedialing() error {
+// stopRedialing ends the goroutine, unless the next transport was lost, or not confirmed, while it told of it.
+func (s *Stream) stopRedialing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live == nil && s.end == nil {
-		return errSoon
+	if s.end == nil && (s.interruption != nil || s.isToBeReplaced(s.live)) {
+		return false
 	}
 	s.redialing = false
 	s.tellLost()
-	return nil
+	return true
 }
 
 // tellLost tells of an end that this side did not want. Whoever gets transports does so when he has told the rest.
@@ -146,47 +154,109 @@ func (s *Stream) tellLost() {
 	}
 }
 
-// carryOn tries until a transport carries the session, or it is over. The one before was lost for the reason why.
-func (s *Stream) carryOn(why error) (attempts int, err error) {
+// wayBack is the way to the next transport.
+type wayBack struct {
+	// replaces carries the session and was not confirmed in time; nil where none does.
+	replaces *carrier
+	// interrupted is since when nothing carries the session; zero while something has all the time.
+	interrupted time.Time
+	attempts    int
+	nextDue     due
+	// notBefore: the acceptor has refused one, and is not to be asked before.
+	notBefore time.Time
+	delays    delays
+}
+
+func (w *wayBack) isInterrupted() bool { return !w.interrupted.IsZero() }
+
+// carryOn tries until a transport carries the session that need not be replaced, or it is over.
+func (s *Stream) carryOn() (*wayBack, error) {
 	s.forgetOutcomes()
-	began := time.Now()
-	nextDue, notBefore, delays := dueAt(began.Add(s.pauseAfter(why))), began, s.delays()
+	w := s.setOut()
 	for {
-		if isCarried, err := s.isCarried(); isCarried || err != nil {
-			return attempts, err
-		}
-		var begin <-chan time.Time
-		if s.hasRoomForTry() {
-			begin = time.After(s.waitFor(nextDue))
+		if isBack, err := s.isBack(w); isBack || err != nil {
+			return w, err
 		}
 		select {
-		case <-begin:
-			if s.waitFor(nextDue) <= 0 {
-				attempts++
+		case <-time.After(s.waitFor(w.nextDue)):
+			if s.waitFor(w.nextDue) <= 0 {
+				w.attempts++
+				s.makeRoom()
 				s.begin(s.ctx, nil)
-				nextDue = delays.next(time.Now())
+				w.nextDue = w.delays.next(time.Now())
 			}
 		case last := <-s.outcomes:
-			if last.err == nil || !s.isInformative(last.err) {
-				continue
+			if last.err != nil && s.isInformative(last.err) {
+				s.failed(w, last)
 			}
-			now := time.Now()
-			pause := s.pauseAfterAttempt(last)
-			if !last.elsewhere && saysWhen(last.err) {
-				notBefore = now.Add(pause)
-			}
-			if !last.elsewhere && isOverloaded(last.err) {
-				// It is there, and slow.
-				delays = slowest(s.opts.HandshakeTime)
-			}
-			nextDue = dueAt(now.Add(max(pause, notBefore.Sub(now))))
 		case <-s.reconnect:
-			// What came of those from before is of no interest any more.
+			// What came of those from before is of no interest any more, nor is the pause after the transport that was given up.
+			_, _ = s.isBack(w)
 			s.forgetOutcomes()
-			nextDue, notBefore, delays = dueAt(time.Now()), time.Now(), s.delays()
+			w.nextDue, w.notBefore, w.delays = dueAt(time.Now()), time.Now(), s.delays()
+		case <-s.changed:
 		case <-s.ctx.Done():
 		}
 	}
+}
+
+func (s *Stream) setOut() *wayBack {
+	now := time.Now()
+	w := &wayBack{nextDue: dueAt(now), notBefore: now, delays: s.delays()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isToBeReplaced(s.live) {
+		w.replaces = s.live
+	}
+	return w
+}
+
+// isBack tells whether a transport carries the session that need not be replaced, and why it is over. It tells of an interruption
+// first.
+func (s *Stream) isBack(w *wayBack) (isBack bool, end error) {
+	s.mu.Lock()
+	why := s.interruption
+	s.interruption = nil
+	isBack, end = s.live != nil && (s.live != w.replaces || s.live.t.isConfirmed), s.end
+	s.mu.Unlock()
+	if why != nil {
+		s.interrupted(w, why)
+	}
+	return isBack, end
+}
+
+// interrupted tells that the session has lost its transport. There is a pause before the next attempt, unless one is under way,
+// which may have taken the place of that transport at the acceptor. Another one would take that place again, just before the
+// answer comes, and so on without an end where the way is long.
+func (s *Stream) interrupted(w *wayBack, why error) {
+	if !w.isInterrupted() {
+		w.interrupted = time.Now()
+		s.opts.OnEvent(Event{State: Interrupted, Err: why})
+	}
+	now := time.Now()
+	if !s.isTrying() {
+		w.nextDue = dueAt(now.Add(max(s.pauseAfter(why), w.notBefore.Sub(now))))
+	} else if w.attempts == 0 {
+		w.nextDue = w.delays.next(now)
+	}
+}
+
+// failed sees to the pause after an attempt that came to nothing, and to the delays after it.
+func (s *Stream) failed(w *wayBack, last tried) {
+	now := time.Now()
+	pause := s.pauseAfterAttempt(last)
+	if !last.elsewhere && saysWhen(last.err) {
+		w.notBefore = now.Add(pause)
+	}
+	switch {
+	case !last.elsewhere && isOverloaded(last.err):
+		// It is there, and slow.
+		w.delays = slowest(s.opts.HandshakeTime)
+	case !isSilence(last.err):
+		// The delays grow while nothing is answered.
+		w.delays = s.delays()
+	}
+	w.nextDue = dueAt(now.Add(max(pause, w.notBefore.Sub(now))))
 }
 
 // pauseAfterAttempt draws the pause after an attempt that came to nothing. What another acceptor says is no reason to wait for
@@ -207,12 +277,6 @@ func (s *Stream) forgetOutcomes() {
 			return
 		}
 	}
-}
-
-func (s *Stream) isCarried() (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.live != nil, s.end
 }
 
 // isInformative is false for an attempt that was of no use any more, and for one that a newer one has overtaken on the way
@@ -238,6 +302,12 @@ func isOverloaded(why error) bool {
 	return errors.As(why, &refused) && refused.Status == StatusOverloaded
 }
 
+// isSilence is true of an attempt whose time was over: nothing was heard of it.
+func isSilence(why error) bool {
+	var timeout net.Error
+	return errors.As(why, &timeout) && timeout.Timeout()
+}
+
 // pauseAfter draws the pause after an attempt, or a transport, that ended so.
 func (s *Stream) pauseAfter(why error) time.Duration {
 	s.mu.Lock()
@@ -248,17 +318,22 @@ func (s *Stream) pauseAfter(why error) time.Duration {
 func (s *Stream) delays() delays {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return firstDelays(s.answeredAfter, s.opts.HandshakeTime)
+	return s.times.firstDelays(s.opts.HandshakeTime)
 }
 
 // attempted takes note of an attempt, and tells whether another peer has refused it than the one that has the session. It may be
 // that another attempt carries the session already: then the newer one goes on.
 func (s *Stream) attempted(t *try, c *carrier, err error) (elsewhere bool) {
 	if c != nil && s.end == nil {
-		s.answeredAfter = max(time.Since(t.began), 1)
+		isResumed := s.isOpen()
+		s.times.learn(t.dialTook, time.Since(t.connected))
 		s.where = where{}
 		s.endOtherTries(t, c)
 		s.carryBy(c)
+		if isResumed {
+			s.expectConfirmation(c)
+			go s.opts.OnTransport()
+		}
 		s.pump(c, background)
 		return false
 	}
@@ -267,7 +342,7 @@ func (s *Stream) attempted(t *try, c *carrier, err error) (elsewhere bool) {
 	}
 	at := slices.Index(s.tries, t)
 	s.tries = slices.Delete(s.tries, at, at+1)
-	if s.live != nil || s.answeredAfter == 0 {
+	if s.live != nil || !s.isOpen() {
 		return false
 	}
 	elsewhere = s.opts.DialPeer != nil && s.where.failed(t, s.remote, err, time.Now())

@@ -216,7 +216,7 @@ func (s *secure) obey(t *transport, plaintext []byte, now time.Time) ([]byte, er
 	switch said.kind {
 	case ackRecord:
 		err = s.out.acknowledge(said.received, t.cursor)
-		t.isAcknowledged = true
+		t.isConfirmed = true
 	case closeRecord:
 		err = s.in.takeClose(t.position, now)
 		t.position++

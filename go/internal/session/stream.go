@@ -32,6 +32,13 @@ type Options struct {
 	Pause func(n int) time.Duration
 	// LongestPause bounds what an overloaded acceptor may ask for. Default 5 s.
 	LongestPause time.Duration
+	// ConfirmTime is how long a transport by which the session goes on may take at most to be confirmed by the other end; one that
+	// is not is replaced. It begins with the time for which an attempt with a connection is alone, and doubles with each in a row.
+	// Without it none is replaced, as where nothing is sent that the other end would acknowledge.
+	ConfirmTime time.Duration
+	// OnTransport is told of a transport by which the session goes on, without a lock held: what is written then has the other end
+	// confirm it.
+	OnTransport func()
 	// OnEvent is told what happens, in order, without a lock held.
 	OnEvent func(Event)
 	// onWait and onEnd are the listener's.
@@ -60,8 +67,8 @@ type Event struct {
 
 // Reasons for which this side gives a transport up.
 var (
-	ErrReconnect = errors.New("this side asked for another transport")
-	errSoon      = errors.New("the transport was lost at once")
+	ErrReconnect   = errors.New("this side asked for another transport")
+	ErrUnconfirmed = errors.New("the other end did not go on by the transport")
 )
 
 // Stream is one end of a session, as a net.Conn over transport after transport.
@@ -100,16 +107,22 @@ type Stream struct {
 	pauses pauses
 	// refused is the last refusal since a transport carried the session, if there was one.
 	refused *RefusedError
-	// redialing: a goroutine sees to the next transport, and to the events.
-	redialing bool
-	reconnect chan struct{}
+	// redialing: a goroutine sees to the next transport, and to the events. interruption is why the last transport was lost, until
+	// it is told; changed has the goroutine look again.
+	redialing    bool
+	interruption error
+	changed      chan struct{}
+	reconnect    chan struct{}
+	// unconfirmed is the last transport that was not confirmed in time; missing counts those in a row that were not at all.
+	unconfirmed *carrier
+	missing     int
 	// opened is closed when an initiator's session is open.
 	opened chan struct{}
-	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. answeredAfter is how long
-	// the last took that was answered.
+	// tries are the attempts that are under way, the oldest first; outcomes is what came of them. times are of those that were
+	// answered.
 	tries         []*try
 	outcomes      chan tried
-	answeredAfter time.Duration
+	times         answerTimes
 	where         where
 	local, remote net.Addr
 }
@@ -119,9 +132,9 @@ type carrier struct {
 	conn  net.Conn
 	t     *transport
 	since time.Time
-	// brought: new bytes of the stream came by it.
-	brought bool
-	in      inBuffer
+	// late goes off when it should have been confirmed; nil where nobody waits for that.
+	late *time.Timer
+	in   inBuffer
 	// out holds what is being written, unsent is what of it is left.
 	out    *[]byte
 	unsent []byte
@@ -138,7 +151,8 @@ var _ net.Conn = (*Stream)(nil)
 func newStream(proto protocol, opts Options) *Stream {
 	s := &Stream{
 		proto: proto, opts: opts, pauses: pauses{grow: opts.Pause, longest: opts.LongestPause},
-		reconnect: make(chan struct{}, 1), opened: make(chan struct{}), outcomes: make(chan tried, 2*mostTries),
+		changed: make(chan struct{}, 1), reconnect: make(chan struct{}, 1), opened: make(chan struct{}),
+		outcomes: make(chan tried, 2*mostTries),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.cond = sync.NewCond(&s.mu)
@@ -162,6 +176,9 @@ func (opts Options) withDefaults() Options {
 	}
 	if opts.OnEvent == nil {
 		opts.OnEvent = func(Event) {}
+	}
+	if opts.OnTransport == nil {
+		opts.OnTransport = func() {}
 	}
 	return opts
 }
@@ -246,11 +263,10 @@ func (s *Stream) open(c *carrier, p []byte) int {
 // openInto moves what was received to p, and acts on what it says of the session.
 func (s *Stream) openInto(c *carrier, p []byte) int {
 	now := time.Now()
+	wasConfirmed := c.t.isConfirmed
 	n, err := s.proto.open(c.t, &c.in, p, now)
-	c.brought = c.brought || n > 0
-	if c.t.isAcknowledged {
-		// The other end has the proof, and so goes on by this transport.
-		s.endTries(len(s.tries))
+	if c.t.isConfirmed && !wasConfirmed {
+		s.confirmed(c)
 	}
 	if s.readingAhead {
 		s.withhold(len(s.plain)+n, now)
@@ -393,15 +409,13 @@ func (s *Stream) Reconnect() error {
 	if s.end != nil {
 		return s.end
 	}
-	select {
-	case s.reconnect <- struct{}{}:
-	default:
-	}
+	signal(s.reconnect)
 	s.endTries(len(s.tries))
 	if s.live != nil {
 		s.lost(s.live, ErrReconnect)
 	}
 	s.pauses.reset()
+	s.missing = 0
 	s.where = where{}
 	return nil
 }
@@ -417,11 +431,12 @@ func (s *Stream) lost(c *carrier, why error) {
 		s.finish(fmt.Errorf("%w: %w", ErrNotResumable, why), nil)
 		return
 	}
-	s.pauses.lost(c.brought, time.Since(c.since))
+	s.pauses.lost(c.t.isConfirmed, time.Since(c.since))
+	s.noMoreExpected(c)
 	s.expiry.Reset(s.waitTime())
-	if s.opts.Dial != nil && !s.redialing {
-		s.redialing = true
-		go s.redial(why)
+	if s.opts.Dial != nil {
+		s.interruption = why
+		s.wakeRedialer()
 	}
 	if s.opts.onWait != nil {
 		go s.opts.onWait()
@@ -461,6 +476,8 @@ func (s *Stream) expire() {
 func (s *Stream) carryBy(c *carrier) {
 	if s.live != nil {
 		go s.live.conn.Close()
+		s.live.stopWaiting()
+		s.unconfirmed = nil
 	}
 	s.expiry.Stop()
 	s.refused = nil
@@ -487,6 +504,7 @@ func (s *Stream) finish(why error, last *parting) {
 	}
 	if c := s.live; c != nil {
 		s.live = nil
+		c.stopWaiting()
 		s.part(c, last)
 	}
 	s.cond.Broadcast()
@@ -583,3 +601,11 @@ func (d *deadline) set(at time.Time, onTime func()) {
 }
 
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+// signal has whoever waits for it go on, now or as soon as he waits.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -397,6 +397,27 @@ func TestAnEndIsToldFromACutOverASecureSession(t *testing.T) {
 	}
 }
 
+func TestAnEndThatWasReadAheadIsKnownAtOnce(t *testing.T) {
+	e := meet(t, ways(t)[0])
+	s := e.client
+	s.mu.Lock()
+	s.ahead = true
+	go s.readAhead()
+	s.mu.Unlock()
+	if err := (SecureStream{e.acceptor}).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for isClosed := false; !isClosed; runtime.Gosched() {
+		s.mu.Lock()
+		isClosed = s.proto.othersClosed()
+		s.mu.Unlock()
+	}
+	_ = s.SetReadDeadline(time.Now().Add(patience))
+	if _, err := s.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestCloseSendsWhatWasWrittenAndTellsTheOtherEnd(t *testing.T) {
 	e := meet(t, ways(t)[1])
 	text := strings.Repeat("last words", 10_000)

@@ -15,8 +15,9 @@ type transport struct {
 	position uint64
 	// ackedToPeer is the count that the other end was told when the transport began.
 	ackedToPeer uint64
-	// owesProof: this end has to show that it lives. isAcknowledged: the other end has acknowledged something by it.
-	owesProof, isAcknowledged bool
+	// owesProof: this end has to show that it lives. isConfirmed: the other end goes on by it, since it has acknowledged something
+	// by it; in a legacy session, which knows no acknowledgements, it has sent something.
+	owesProof, isConfirmed bool
 	// keys are a secure one's.
 	keys *transportKeys
 	// proof is what a legacy one begins with, or has to begin with; generation is the acceptor's when it replied.
