@@ -353,15 +353,7 @@ namespace Fastway.Tests.Links
         [TestCase(true)]
         public void A_fourth_resume_takes_the_place_of_the_oldest_under_way(bool isLegacy)
         {
-            if (isLegacy)
-            {
-                OpenLegacy();
-            }
-            else
-            {
-                Open(NeverInTime());
-                Exchange();
-            }
+            OpenAndExchange(isLegacy);
             var listens = _listens;
             AreSilent(int.MaxValue);
             var lost = _made.Count;
@@ -648,15 +640,7 @@ namespace Fastway.Tests.Links
         [TestCase(true)]
         public void A_transport_that_falls_silent_behind_the_reply_is_replaced_soon(bool isLegacy)
         {
-            if (isLegacy)
-            {
-                OpenLegacy();
-            }
-            else
-            {
-                Open(NeverInTime());
-                Exchange();
-            }
+            OpenAndExchange(isLegacy);
             _made.Last().Cut();
             var silent = FallSilent();
             var before = _now;
@@ -826,6 +810,20 @@ namespace Fastway.Tests.Links
                 _link.ExpectConfirmation(_now);
             }
             return _made.Last();
+        }
+
+        /// <summary>A session of either kind that is open, and attempts that are never over in time.</summary>
+        private void OpenAndExchange(bool isLegacy)
+        {
+            if (isLegacy)
+            {
+                OpenLegacy();
+            }
+            else
+            {
+                Open(NeverInTime());
+                Exchange();
+            }
         }
 
         /// <summary>Opens a legacy session, by which something came.</summary>
