@@ -25,14 +25,11 @@ impl Unread {
             let mut backlog = Backlog::new(64 << 10);
             let open = session.connect(Instant::now(), &mut rand::rng()).unwrap();
             stream.write_all(&open.bytes).unwrap();
-            let mut bytes = Vec::new();
+            let mut room = [0; 4096];
             while !matches!(session.poll_event(), Some(Event::Established { .. })) {
-                bytes.truncate(0);
-                bytes.extend_from_slice(session.unfinished(open.transport));
-                bytes.push(0);
-                let last = bytes.len() - 1;
-                stream.read_exact(&mut bytes[last..]).unwrap();
-                let received = session.receive(open.transport, &mut bytes, Instant::now(), &mut backlog);
+                let count = stream.read(session.read_into(open.transport, &mut room)).unwrap();
+                assert!(count > 0, "the gateway replies");
+                let received = session.receive_read(open.transport, &mut room, count, Instant::now(), &mut backlog);
                 assert_eq!((received.bytes, received.fault), (0, None));
             }
             (session, backlog)

@@ -52,12 +52,12 @@ impl Replied {
         self.stream.set_nodelay(true).unwrap();
         self.stream.set_read_timeout(Some(watch::DEADLINE)).unwrap();
         self.stream.write_all(first).unwrap();
-        let mut reply = [0; 4096];
+        let mut room = [0; 4096];
         while !self.is_live() {
-            let count = self.stream.read(&mut reply).unwrap();
+            let count = self.stream.read(self.session.read_into(self.id, &mut room)).unwrap();
             assert!(count > 0, "the gateway replies");
-            let mut bytes = [self.session.unfinished(self.id), &reply[..count]].concat();
-            let received = self.session.receive(self.id, &mut bytes, Instant::now(), &mut Backlog::new(1 << 10));
+            let (now, mut nothing) = (Instant::now(), Backlog::new(1 << 10));
+            let received = self.session.receive_read(self.id, &mut room, count, now, &mut nothing);
             assert_eq!(received.fault, None);
         }
         self
