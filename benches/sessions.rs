@@ -190,7 +190,7 @@ async fn how_long_players_take_to_come_back_whose_network_fails_at_one_moment() 
     let (streams, players) = connect_all("open", &gateway, players).await;
     drop(streams);
     let _connected = connect_all("back", &gateway, players).await;
-    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let stats = gateway.stats();
     println!("{} {}", stats["sessions"], stats["client"]["closed"]);
 }
 

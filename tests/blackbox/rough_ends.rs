@@ -96,7 +96,7 @@ fn a_session_is_interrupted_when_its_stream_takes_no_more_though_its_link_is_not
     while client.send(&data(to_stuck, &[b's'; 60_000])).is_ok() {}
     (0..40).for_each(|_| other.send(to_other, &[b'u'; 100_000]));
     other.expect_silence();
-    let stats = || -> serde_json::Value { serde_json::from_slice(&gateway.get("/api/stats").body).unwrap() };
+    let stats = || gateway.stats();
     assert_eq!(stats()["sessions"]["waiting"], 0);
 
     drop(client);

@@ -72,7 +72,7 @@ impl Player {
 }
 
 fn sessions(gateway: &Gateway) -> Value {
-    serde_json::from_slice::<Value>(&gateway.get("/api/stats").body).unwrap()["sessions"].take()
+    gateway.stats()["sessions"].take()
 }
 
 fn send(gateway: &Gateway, first: &[u8]) -> TcpStream {
