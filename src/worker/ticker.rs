@@ -36,7 +36,7 @@ impl TickSchedule {
     }
 }
 
-/// The way to the thread, which lives as long as there is a worker.
+/// The way to the thread, which lives as long as there is a worker; whoever drops this stops the gateway.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     schedules: Sender<TickSchedule>,
@@ -67,7 +67,7 @@ fn run(shared: &Shared, mut schedule: TickSchedule, changes: &Receiver<TickSched
         match changes.recv_timeout(pause) {
             Ok(faster) => schedule = faster,
             Err(RecvTimeoutError::Timeout) => {}
-            // Nobody is left to stop the gateway, which goes on.
+            // The gateway was stopped before; the last schedule holds.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
         }
         tick = (tick + 1) % schedule.ticks;

@@ -1,7 +1,7 @@
 //! What a running gateway tells the program around it, from any thread.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -58,6 +58,22 @@ impl Embedded {
         Builder::new_current_thread().build().unwrap().block_on(self.running.ended()).unwrap();
         self.observer
     }
+}
+
+#[test]
+fn a_gateway_that_is_dropped_stops() {
+    let Embedded { running, observer, client_addr, server_addr } = Embedded::start(2);
+    let (mut client, mut server) = (Client::connect(client_addr), Server::register(server_addr, KEY, 7));
+    let conn = client.open(&mut server);
+    drop(running);
+    client.expect_close(conn);
+    server.expect_close(conn);
+    client.until_eof();
+    server.until_eof();
+    for addr in [client_addr, server_addr] {
+        watch::eventually("nobody listens any more", || TcpStream::connect(addr).is_err());
+    }
+    watch::eventually("the workers have ended", || matches!(observer.report_now(), Err(AskError::Ended { .. })));
 }
 
 #[test]
