@@ -9,10 +9,12 @@
 //! | [`PendingHandshakes`] | handshakes in progress, bounded in number and in time |
 //! | [`HandshakePace`] | the share of a worker's time in which handshakes are computed |
 //! | [`HandshakeBudget`] | a bound on handshakes computed in a second |
+//! | [`Deadlines`] | a timing wheel |
 //! | [`ByteAccount`] | the bytes held for all links, and whose link is closed for them |
 
 mod address_prefix;
 mod byte_account;
+mod deadlines;
 mod fair_queue;
 mod fair_table;
 mod handshake_budget;
@@ -22,6 +24,7 @@ mod shares;
 
 pub use address_prefix::{AddressPrefix, Network};
 pub use byte_account::{ByteAccount, ByteHolder};
+pub use deadlines::{Deadlines, TICK};
 pub use fair_queue::FairQueue;
 pub use fair_table::FairTable;
 pub use handshake_budget::HandshakeBudget;
