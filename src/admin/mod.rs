@@ -63,7 +63,7 @@ use crate::process::Files;
 /// admin::register_all(&mut commands, &Files::new(".", Name::default()), &observer)?;
 /// commands.register("players", "", "counts the players", move |args, answer| {
 ///     args.none()?;
-///     let players = observer.report().workers.iter().map(|worker| worker.stats.client.links()).sum::<u64>();
+///     let players = observer.report().workers.iter().map(|worker| worker.stats.sides.client.links()).sum::<u64>();
 ///     Ok(writeln!(answer, "{players} players")?)
 /// })?;
 /// let mut answer = String::new();

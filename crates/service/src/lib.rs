@@ -11,6 +11,7 @@
 //! | [`HandshakeBudget`] | a bound on handshakes computed in a second |
 //! | [`Deadlines`] | a timing wheel |
 //! | [`ByteAccount`] | the bytes held for all links, and whose link is closed for them |
+//! | [`Kind`], [`Counts`] | enums whose variants have names, and how often each was met |
 
 mod address_prefix;
 mod byte_account;
@@ -19,6 +20,7 @@ mod fair_queue;
 mod fair_table;
 mod handshake_budget;
 mod handshake_pace;
+mod kind;
 mod pending_handshakes;
 mod shares;
 
@@ -29,5 +31,6 @@ pub use fair_queue::FairQueue;
 pub use fair_table::FairTable;
 pub use handshake_budget::HandshakeBudget;
 pub use handshake_pace::HandshakePace;
+pub use kind::{Counts, Kind, PerKind};
 pub use pending_handshakes::{HandshakeLimits, PendingHandshakes, Progress};
 pub use shares::{Share, Shares};
