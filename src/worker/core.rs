@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use fastway_service::clock::Millis;
 use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashSet;
 use slab::Slab;
@@ -27,7 +28,6 @@ use crate::accept::admission::Permit;
 use crate::accept::pending::PendingOnPort;
 use crate::accept::retry_after::RetryTimes;
 use crate::accept::turns::Turns;
-use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;

@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
+
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
-use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
 use crate::routing::{PerSide, Role, Side, Slot};

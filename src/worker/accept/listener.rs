@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use fastway_service::listen::{Backoff, plain};
+use fastway_service::process::SpareDescriptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
@@ -15,8 +17,6 @@ use super::dispatch::{admit_forwarded, dispatch};
 use crate::accept::acceptor::Acceptor;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
-use crate::listen::{Backoff, plain};
-use crate::process::SpareDescriptor;
 use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
