@@ -61,6 +61,10 @@ impl Core {
         let now = Instant::now();
         let room = |side| self.pending.of(side).room_for_answers(now);
         let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
-        self.turns.give(now, room)
+        let any_given = self.turns.give(now, room);
+        if !any_given && self.turns.anybody_waits() {
+            self.retry_turns(now);
+        }
+        any_given
     }
 }
