@@ -42,8 +42,9 @@ pub use thread::{AdminThread, CallError, Caller};
 pub use threads::register_threads;
 pub(crate) use threads::thread_profile;
 
+use fastway_service::process::Files;
+
 use crate::gateway::Observer;
-use crate::process::Files;
 
 /// Adds every command that asks or steers a running gateway, with files named as [`Files`] says. A program adds its own
 /// before or after:

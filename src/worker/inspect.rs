@@ -3,6 +3,7 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
 
@@ -11,7 +12,6 @@ use super::core::Core;
 use super::info::{ConnectionInfo, LinkInfo, LinksAt, PausedBy, TasksInfo};
 use super::question::Answers;
 use super::report::WorkerReport;
-use crate::clock::Millis;
 use crate::link::{CloseReason, Link, State};
 use crate::routing::{LinkAddr, LinkId, Slot};
 

@@ -8,9 +8,10 @@
 
 use std::time::Instant;
 
+use fastway_service::clock::Millis;
+
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::clock::Millis;
 use crate::link::{CloseReason, State, WaitReason};
 use crate::routing::Slot;
 

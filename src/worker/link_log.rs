@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use fastway_service::PerKind;
+use fastway_service::logging::{RateLimit, limited};
 use fastway_wire::ServerId;
 
 use crate::accept::rejection::{Rejection, RejectionKind};
 use crate::link::{CloseKind, CloseReason, Link};
-use crate::logging::{RateLimit, limited};
 use crate::routing::{LinkId, PerSide, Role, Side};
 
 /// Lines a second that peers can cause, for each kind of line and each port.

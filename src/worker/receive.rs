@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use fastway_service::wake::wake_after_look;
 use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
 use super::backpressure::Bottleneck;
@@ -10,7 +11,6 @@ use crate::accept::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{LinkAddr, Origin, Role, Side, Slot};
-use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;

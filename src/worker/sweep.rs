@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
+
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
-use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
 use crate::routing::{PerSide, Role, Side, Slot};
@@ -74,10 +75,8 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes();
         self.forget_late(now);
-        self.send_due_acks();
         self.trim_batches();
         self.pool.trim();
-        self.next_sweep.notify_waiters();
         self.sample_round_trips();
         self.publish();
     }

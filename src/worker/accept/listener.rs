@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use fastway_service::listen::{Backoff, plain};
+use fastway_service::process::SpareDescriptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
@@ -15,13 +17,11 @@ use super::dispatch::{admit_forwarded, dispatch};
 use crate::accept::acceptor::Acceptor;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
-use crate::listen::{Backoff, plain};
-use crate::process::SpareDescriptor;
 use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sweeps_until};
+use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -93,7 +93,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
                 core.borrow_mut().accepts(side, true);
-                sweeps_until(&core, Instant::now() + pause).await;
+                sleep_until(&core, Instant::now() + pause).await;
             }
         }
     }
