@@ -11,16 +11,12 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
 use crate::accept::Admission;
-pub use crate::accept::{AcceptorInfo, HandshakeInfo};
 use crate::auto_limits::{fit_descriptors, fit_memory};
 use crate::config::Config;
-pub use crate::observer::{
-    ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer, Report,
-};
+use crate::observer::Observer;
 use crate::pool::Pool;
 use crate::routing::WorkerId;
 use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
-pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]

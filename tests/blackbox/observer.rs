@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastway::config::{Config, Secret};
-use fastway::gateway::{AskError, Gateway, LinkCursor, LinkFilter, LinkInfo, Observer, PausedBy, Report, Running};
-use fastway::link::{CloseKind, WaitReason};
-use fastway::routing::{LinkId, Role};
+use fastway::gateway::{Gateway, Running};
+use fastway::observer::{
+    AskError, CloseKind, LinkCursor, LinkFilter, LinkId, LinkInfo, Observer, PausedBy, Report, Role, WaitReason,
+};
 use fastway_testkit::{Client, KEY, Link, Server, watch};
 use fastway_wire::ServerId;
 use tokio::runtime::Builder;
