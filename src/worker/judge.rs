@@ -8,9 +8,10 @@
 
 use std::time::Instant;
 
+use fastway_service::clock::Millis;
+
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::clock::Millis;
 use crate::link::{CloseReason, State, WaitReason};
 use crate::routing::Slot;
 
@@ -29,7 +30,7 @@ impl Core {
             return self.remove_if_done(slot);
         }
 
-        let bounds = self.bounds.of(link.role.side());
+        let bounds = &self.bounds[link.role.side()];
         let was_congested = link.congested;
         let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
         if pressure.too_slow {
