@@ -2,7 +2,6 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::agenda::Agenda;
 use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::ended::EndedSessions;
 use super::link_log::LinkLog;
@@ -54,15 +54,12 @@ pub(super) struct Core {
     pub(super) retry_times: RetryTimes,
     /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
     pub(super) turns_due: Rc<Notify>,
-    /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
-    pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that are over, and are found for a while.
     pub(super) ended: EndedSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
-    /// Wakes tasks that wait for time to pass.
-    pub(super) next_sweep: Rc<Notify>,
+    pub(super) agenda: Agenda,
     /// How long links that are closed by now were held up.
     pub(super) past_waits: PerSide<WaitReport>,
     pub(super) stop: Stop,
@@ -116,11 +113,10 @@ impl Core {
             turns: Turns::new(share_per_second(&config, workers), started),
             retry_times: RetryTimes::new(started),
             turns_due: Rc::default(),
-            acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
             sealed: Vec::new(),
             acceptors: Vec::new(),
-            next_sweep: Rc::default(),
+            agenda: Agenda::new(started),
             past_waits: PerSide::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),

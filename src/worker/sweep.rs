@@ -75,10 +75,8 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes();
         self.forget_late(now);
-        self.send_due_acks();
         self.trim_batches();
         self.pool.trim();
-        self.next_sweep.notify_waiters();
         self.sample_round_trips();
         self.publish();
     }

@@ -21,7 +21,7 @@ use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sweeps_until};
+use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -93,7 +93,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
                 core.borrow_mut().accepts(side, true);
-                sweeps_until(&core, Instant::now() + pause).await;
+                sleep_until(&core, Instant::now() + pause).await;
             }
         }
     }

@@ -60,6 +60,10 @@ impl Core {
         }
         let now = Instant::now();
         let room = PerSide::new(|side| self.pending[side].room_for_answers(now));
-        self.turns.give(now, room)
+        let any_given = self.turns.give(now, room);
+        if !any_given && self.turns.anybody_waits() {
+            self.retry_turns(now);
+        }
+        any_given
     }
 }
