@@ -1,7 +1,7 @@
 //! The thread that wakes the workers by mail: for their sweeps, and when something of theirs is due.
 //!
 //! The runtimes of workers have no timers. With them a runtime reads the clock twice whenever it looks for events, which
-//! is once for each message that comes alone; see `docs/decisions.md`.
+//! is once for each message that comes alone; see `docs/decisions/data-path.md`.
 
 use std::io;
 use std::sync::Arc;
