@@ -20,15 +20,46 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Commands and the admin listener are the crate `fastway-admin`, which sees a gateway through
+//! [`Observe`](admin::observe::Observe). A program adds commands of its own:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use fastway::admin::observe::Observe;
+//! use fastway::admin::{self, Registry};
+//! use fastway::process::{Files, Name};
+//! # use fastway::{config::Config, gateway::Gateway};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut config = Config::default();
+//! # config.client.addr = "127.0.0.1:0".to_owned();
+//! # config.server.addr = "127.0.0.1:0".to_owned();
+//! # let mut running = Gateway::bind(config)?.start()?;
+//! let observer: Arc<dyn Observe> = Arc::new(running.observer());
+//! let mut commands = Registry::default();
+//! admin::register_all(&mut commands, &Files::new(".", Name::default()), &observer)?;
+//! commands.register("players", "", "counts the players", move |args, answer| {
+//!     args.none()?;
+//!     let players = observer.report().total.client.links();
+//!     Ok(writeln!(answer, "{players} players")?)
+//! })?;
+//! let mut answer = String::new();
+//! commands.run("players", &mut answer)?;
+//! assert_eq!(answer, "0 players\n");
+//! # running.stop();
+//! # running.ended().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod accept;
-pub mod admin;
 mod auto_limits;
 pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod gateway;
-pub mod http;
 pub mod key_file;
 pub mod link;
 mod observer;
@@ -36,4 +67,6 @@ pub mod pool;
 pub mod routing;
 pub mod worker;
 
+pub use fastway_admin as admin;
+pub use fastway_admin::http;
 pub use fastway_service::{logging, process};

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use fastway_admin::http::{HttpConfig, is_token};
 use fastway_service::process::Name;
 
 use super::address::{AdminAddr, ListenAddr, Reach};
@@ -10,7 +11,6 @@ use super::flags::AdminFlags;
 use super::key::ADMIN_TOKEN;
 use super::normalize::CommandLine;
 use crate::config::Secret;
-use crate::http::{HttpConfig, is_token};
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn merge(

@@ -2,16 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::output::{Counted, write_bytes};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
-use crate::link::{Wait, WaitReason, WaitReport};
-use crate::routing::{Role, Side};
+use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, Role, Side, Wait, WaitReason};
 
 /// Links that a profile tells apart; those that were held up for less time are one.
 const MOST_LINKS: usize = 10_000;
@@ -21,11 +21,11 @@ const MOST_LINKS: usize = 10_000;
 ///
 /// # Errors
 /// When the registry has the command already.
-pub fn register_block(registry: &mut Registry, observer: Observer, path: PathBuf) -> Result<(), RegisterError> {
+pub fn register_block(registry: &mut Registry, observer: Arc<dyn Observe>, path: PathBuf) -> Result<(), RegisterError> {
     let help = "writes what was held up and how long, for `go tool pprof`, or (n > 0) as text";
     registry.register("lookup block", "[n]", help, move |args, answer| {
         let as_text = Verbosity::try_from(args)?.get() > 0;
-        let delays = delays(&observer).map_err(CommandError::failed)?;
+        let delays = delays(&*observer).map_err(CommandError::failed)?;
         let content = if as_text { text(&delays).into_bytes() } else { profile(&delays) };
         write_bytes(&path, "the block profile", &content)?;
         Ok(writeln!(answer, "{} written to {}", Counted(delays.len(), "delay"), path.display())?)
@@ -36,7 +36,7 @@ pub fn register_block(registry: &mut Registry, observer: Observer, path: PathBuf
 ///
 /// # Errors
 /// A worker has not answered.
-pub(crate) fn block_profile(observer: &Observer, as_text: bool) -> Result<Vec<u8>, AskError> {
+pub(crate) fn block_profile(observer: &dyn Observe, as_text: bool) -> Result<Vec<u8>, AskError> {
     let delays = delays(observer)?;
     Ok(if as_text { text(&delays).into_bytes() } else { profile(&delays) })
 }
@@ -44,7 +44,6 @@ pub(crate) fn block_profile(observer: &Observer, as_text: bool) -> Result<Vec<u8
 /// One place where time was lost.
 #[derive(Debug)]
 struct Delay {
-    reason: WaitReason,
     side: Side,
     /// The link and its peer, or those that are closed by now.
     place: String,
@@ -52,10 +51,10 @@ struct Delay {
 }
 
 /// All delays, the longest first.
-fn delays(observer: &Observer) -> Result<Vec<Delay>, AskError> {
+fn delays(observer: &dyn Observe) -> Result<Vec<Delay>, AskError> {
     let mut delays = Vec::new();
     let mut rest = BTreeMap::new();
-    observer.visit_links(&LinkFilter::default(), |link| {
+    observer.visit_links(&LinkFilter::default(), &mut |link| {
         delays.extend(of(link.role.side(), &place(&link), &link.waits));
         if delays.len() > 2 * MOST_LINKS {
             fold(&mut delays, &mut rest);
@@ -73,19 +72,21 @@ fn delays(observer: &Observer) -> Result<Vec<Delay>, AskError> {
 }
 
 /// Puts the shortest delays together, by side and reason.
-fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(usize, usize), Delay>) {
+fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(Side, WaitReason), Delay>) {
     delays.sort_by_key(|delay| Reverse(delay.wait.total));
     for delay in delays.drain(MOST_LINKS.min(delays.len())..) {
-        let Delay { reason, side, wait, .. } = delay;
-        let place = "links that were held up for less time".to_owned();
-        let sum = rest.entry((side as usize, reason.index()));
-        sum.or_insert(Delay { reason, side, place, wait: Wait::default() }).wait.add(wait);
+        match rest.entry((delay.side, delay.wait.reason)) {
+            Entry::Occupied(mut sum) => sum.get_mut().wait.add(&delay.wait),
+            Entry::Vacant(sum) => {
+                let place = "links that were held up for less time".to_owned();
+                sum.insert(Delay { place, wait: Wait { lasting: None, ..delay.wait }, ..delay });
+            }
+        }
     }
 }
 
-fn of(side: Side, place: &str, waits: &WaitReport) -> Vec<Delay> {
-    let waits = WaitReason::ALL.into_iter().zip(waits).filter(|(_, wait)| wait.count > 0);
-    waits.map(|(reason, wait)| Delay { reason, side, place: place.to_owned(), wait: *wait }).collect()
+fn of(side: Side, place: &str, waits: &[Wait]) -> Vec<Delay> {
+    waits.iter().map(|wait| Delay { side, place: place.to_owned(), wait: *wait }).collect()
 }
 
 fn place(link: &LinkInfo) -> String {
@@ -98,9 +99,9 @@ fn place(link: &LinkInfo) -> String {
 /// Go's own block profiles have the same two values.
 fn profile(delays: &[Delay]) -> Vec<u8> {
     let mut profile = ProfileBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")]);
-    for Delay { reason, side, place, wait } in delays {
+    for Delay { side, place, wait } in delays {
         let nanos = i64::try_from(wait.total.as_nanos()).unwrap_or(i64::MAX);
-        let stack = [place.as_str(), &format!("{side}s"), reason.name()].map(Frame::from);
+        let stack = [place.as_str(), &format!("{side}s"), wait.reason.name()].map(Frame::from);
         profile.add(&stack, &[i64::try_from(wait.count).unwrap_or(i64::MAX), nanos]);
     }
     profile.encode()
@@ -108,10 +109,10 @@ fn profile(delays: &[Delay]) -> Vec<u8> {
 
 fn text(delays: &[Delay]) -> String {
     let mut text = format!("{}, the longest first\n", Counted(delays.len(), "delay"));
-    for Delay { reason, side, place, wait } in delays {
-        let (count, total) = (wait.count, wait.total);
+    for Delay { side, place, wait } in delays {
+        let Wait { reason, count, total, lasting } = wait;
         let _ = write!(text, "total={total:.3?} count={count} reason={} side={side} at={place:?}", reason.name());
-        if let Some(lasting) = wait.lasting {
+        if let Some(lasting) = lasting {
             let _ = write!(text, " lasting={lasting:.3?}");
         }
         text.push('\n');

@@ -132,7 +132,7 @@ fn collect(mut sampler: Sampler, ended: &Receiver<()>) -> Samples {
     sampler.stop();
     sampler.take(|sample| samples.add(sample));
     if let Err(error) = all_attached {
-        warn!(%error, "the CPU profile lacks threads that began while it was taken");
+        warn!(target: "fastway::admin::cpuprof", %error, "the CPU profile lacks threads that began while it was taken");
     }
     samples
 }

@@ -1,16 +1,14 @@
 //! `links`, `servers`, `conns`, `kick` and `stats`: who is there, and what they do.
 
 use std::fmt::{self, Write};
-
-use fastway_service::Share;
+use std::sync::Arc;
 
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
-use crate::accept::ResumeEnd;
-use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
-use crate::link::CloseKind;
-use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{STATUSES, SessionStats, SideStats, Stats, WorkerReport};
+use crate::observe::{
+    ConnectionInfo, Counts, LinkFilter, LinkId, LinkInfo, Observe, PausedBy, Report, Role, SessionCounts, Side,
+    SideCounts, Totals,
+};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;
@@ -21,36 +19,41 @@ const MOST_LINES: usize = 10_000;
 ///
 /// # Errors
 /// When the registry has one of the commands already.
-pub fn register_links(registry: &mut Registry, observer: &Observer) -> Result<(), RegisterError> {
-    let asked = observer.clone();
+pub fn register_links(registry: &mut Registry, observer: &Arc<dyn Observe>) -> Result<(), RegisterError> {
+    let asked = Arc::clone(observer);
     registry.register(
         "links",
         "[FILTER…]",
         "shows links: `links client held-up limit=20`",
-        move |args, answer| show_links(&asked, args.words(), "", answer),
+        move |args, answer| show_links(&*asked, args.words(), "", answer),
     )?;
-    let asked = observer.clone();
+    let asked = Arc::clone(observer);
     registry.register("servers", "[FILTER…]", "shows the links of game servers", move |args, answer| {
-        show_links(&asked, args.words(), "server", answer)
+        show_links(&*asked, args.words(), "server", answer)
     })?;
-    let asked = observer.clone();
+    let asked = Arc::clone(observer);
     registry.register("conns", "LINK", "shows the virtual connections of a link", move |args, answer| {
-        show_connections(&asked, args, answer)
+        show_connections(&*asked, args, answer)
     })?;
-    let asked = observer.clone();
+    let asked = Arc::clone(observer);
     registry.register("kick", "LINK", "closes a link", move |args, answer| {
         let (link, _) = link_and_limit(args.words(), false)?;
         let kicked = asked.kick(link).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
         Ok(writeln!(answer, "kicked {}", Shown(&kicked))?)
     })?;
-    let asked = observer.clone();
+    let asked = Arc::clone(observer);
     registry.register("stats", "", "shows what was counted since the start", move |args, answer| {
         args.none()?;
-        Ok(Totals::of(&asked.report_now().map_err(CommandError::failed)?).show(answer)?)
+        Ok(show_report(&asked.report_now().map_err(CommandError::failed)?, answer)?)
     })
 }
 
-fn show_links(observer: &Observer, words: &[&str], filter: &str, answer: &mut dyn Write) -> Result<(), CommandError> {
+fn show_links(
+    observer: &dyn Observe,
+    words: &[&str],
+    filter: &str,
+    answer: &mut dyn Write,
+) -> Result<(), CommandError> {
     let mut filter: LinkFilter = filter.parse().map_err(CommandError::failed)?;
     let mut limit = LINES;
     for word in words {
@@ -59,15 +62,15 @@ fn show_links(observer: &Observer, words: &[&str], filter: &str, answer: &mut dy
             None => filter.add(word).map_err(CommandError::failed)?,
         }
     }
-    let page = observer.links(&filter, None, limit).map_err(CommandError::failed)?;
+    let page = observer.links(&filter, limit).map_err(CommandError::failed)?;
     for link in &page.links {
         writeln!(answer, "{}", Shown(link))?;
     }
-    let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
+    let more = if page.more { " (the first ones; limit=N shows more)" } else { "" };
     Ok(writeln!(answer, "{}{more}", Counted(page.links.len(), "link"))?)
 }
 
-fn show_connections(observer: &Observer, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
+fn show_connections(observer: &dyn Observe, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
     let (link, limit) = link_and_limit(args.words(), true)?;
     let page = observer.connections(link, None, limit).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
     for ConnectionInfo { conn, client, server_link, server } in &page.connections {
@@ -117,7 +120,7 @@ impl fmt::Display for Shown<'_> {
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
         write!(out, " waiting_bytes={} partial_bytes={}", waiting.bytes, self.0.partial_bytes)?;
-        write!(out, " state={}", self.0.state())?;
+        write!(out, " state={}", self.0.state.name())?;
         for (reason, lasting) in self.0.held_up() {
             write!(out, " {}={lasting:.1?}", reason.name())?;
         }
@@ -131,78 +134,56 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// The counts of all workers together.
-struct Totals {
-    all: WorkerReport,
-    workers: usize,
-    servers: usize,
-    sessions: usize,
-    waiting: Share,
-}
-
-impl Totals {
-    fn of(report: &Report) -> Self {
-        let Report { workers, servers, sessions, waiting, .. } = report;
-        Self { all: report.total(), workers: workers.len(), servers: *servers, sessions: *sessions, waiting: *waiting }
+fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
+    let Totals { connections, connections_opened, unknown_connection, sources_paused, .. } = &report.total;
+    let Totals { accept_errors, server_handshakes, .. } = &report.total;
+    show_side(Side::Client, &report.total.client, out)?;
+    show_side(Side::Server, &report.total.server, out)?;
+    writeln!(out, "connections open={connections} opened={connections_opened}")?;
+    write!(out, "dials")?;
+    report.total.dials_refused.iter().try_for_each(|(reason, count)| write!(out, " refused_{reason}={count}"))?;
+    writeln!(out)?;
+    writeln!(out, "servers registered={} handshakes={server_handshakes}", report.servers)?;
+    show_counts("handshakes failed", &report.total.server_handshakes_failed, out)?;
+    show_counts("accept rejected", &report.total.links_rejected, out)?;
+    writeln!(out, "accept errors={accept_errors}")?;
+    show_sessions(report, out)?;
+    let waiting = report.total.waiting_bytes();
+    writeln!(
+        out,
+        "data unknown_connection={unknown_connection} sources_paused={sources_paused} waiting_bytes={waiting}"
+    )?;
+    write!(out, "workers count={}", report.workers.len())?;
+    if let Some(bytes) = report.total.allocated_bytes {
+        write!(out, " allocated_bytes={bytes}")?;
     }
-
-    fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        let WorkerReport { stats, routing, connections, server_handshakes, .. } = &self.all;
-        let Stats { client, server, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = stats;
-        show_side(Side::Client, client, out)?;
-        show_side(Side::Server, server, out)?;
-        let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } = routing;
-        writeln!(out, "connections open={connections} opened={opened}")?;
-        writeln!(
-            out,
-            "dials refused_unknown={refused_unknown} refused_max_conns={refused_max_conns} refused_dial_rate={refused_dial_rate}"
-        )?;
-        writeln!(out, "servers registered={} handshakes={server_handshakes}", self.servers)?;
-        show_named("handshakes failed", rejections.server_handshakes(), out)?;
-        show_named("accept rejected", rejections.no_place(), out)?;
-        writeln!(out, "accept errors={accept_errors}")?;
-        self.show_sessions(sessions, out)?;
-        let waiting = self.all.waiting_bytes();
-        writeln!(
-            out,
-            "data unknown_connection={unknown_connection} sources_paused={sources_paused} waiting_bytes={waiting}"
-        )?;
-        write!(out, "workers count={}", self.workers)?;
-        if let Some(bytes) = self.all.allocated_bytes {
-            write!(out, " allocated_bytes={bytes}")?;
-        }
-        writeln!(out)
-    }
-}
-
-impl Totals {
-    fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
-        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sessions;
-        let Share { holders: waiting, bytes } = self.waiting;
-        let in_progress: usize = self.all.session_handshakes.iter().sum();
-        write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
-        writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;
-        writeln!(out, "session handshakes={in_progress}")?;
-        show_named("session handshakes failed", self.all.stats.rejections.session_handshakes(), out)?;
-        show_counts("session refused", STATUSES.map(|(_, name)| name), refused, out)?;
-        show_counts("session resumes", ResumeEnd::ALL.map(ResumeEnd::name), resumes, out)
-    }
-}
-
-fn show_named<const N: usize>(what: &str, counts: [(&str, u64); N], out: &mut dyn Write) -> fmt::Result {
-    show_counts(what, counts.map(|(name, _)| name), &counts.map(|(_, count)| count), out)
-}
-
-/// How often something happened, and for which reasons.
-fn show_counts<const N: usize>(what: &str, names: [&str; N], counts: &[u64; N], out: &mut dyn Write) -> fmt::Result {
-    write!(out, "{what}={}", counts.iter().sum::<u64>())?;
-    names.iter().zip(counts).try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
     writeln!(out)
 }
 
-fn show_side(side: Side, stats: &SideStats, out: &mut dyn Write) -> fmt::Result {
-    let SideStats { opened, received_bytes, sent_bytes, forwarded, .. } = stats;
-    write!(out, "links side={side} open={} opened={opened}", stats.links())?;
+fn show_sessions(report: &Report, out: &mut dyn Write) -> fmt::Result {
+    let SessionCounts { opened, interrupted, resumes, refused, handshakes_failed } = &report.total.sessions;
+    let (waiting, bytes) = (report.waiting.holders, report.waiting.bytes);
+    let in_progress = report.total.client.session_handshakes + report.total.server.session_handshakes;
+    write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", report.sessions)?;
+    opened.iter().try_for_each(|(protocol, count)| write!(out, " opened_{protocol}={count}"))?;
+    writeln!(out, " interrupted={interrupted}")?;
+    writeln!(out, "session handshakes={in_progress}")?;
+    show_counts("session handshakes failed", handshakes_failed, out)?;
+    show_counts("session refused", refused, out)?;
+    show_counts("session resumes", resumes, out)
+}
+
+/// How often something happened, and for which reasons.
+fn show_counts(what: &str, counts: &Counts, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{what}={}", counts.sum())?;
+    counts.iter().try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
+    writeln!(out)
+}
+
+fn show_side(side: Side, counts: &SideCounts, out: &mut dyn Write) -> fmt::Result {
+    let SideCounts { opened, received_bytes, sent_bytes, forwarded, closed, .. } = counts;
+    write!(out, "links side={side} open={} opened={opened}", counts.links())?;
     writeln!(out, " received_bytes={received_bytes} sent_bytes={sent_bytes} forwarded_frames={forwarded}")?;
     write!(out, "closed side={side} ")?;
-    show_counts("all", CloseKind::ALL.map(CloseKind::name), &stats.closed, out)
+    show_counts("all", closed, out)
 }

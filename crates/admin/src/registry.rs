@@ -13,7 +13,7 @@ use serde::Serialize;
 ///
 /// ```
 /// # use std::fmt::Write;
-/// # use fastway::admin::Registry;
+/// # use fastway_admin::Registry;
 /// let mut registry = Registry::default();
 /// registry
 ///     .register("greet", "WHO", "says hello", |args, answer| {

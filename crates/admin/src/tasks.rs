@@ -5,26 +5,25 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::{Counted, write_file};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
-use crate::link::WaitReason;
-use crate::routing::Role;
+use crate::observe::{AskError, LinkFilter, LinkInfo, LinkState, Observe, PausedBy, Role, TasksInfo, WaitReason};
 
 /// Adds `lookup goroutine`, which writes a line for each task to `path`, as text.
 ///
 /// # Errors
 /// When the registry has the command already.
-pub fn register_tasks(registry: &mut Registry, observer: Observer, path: PathBuf) -> Result<(), RegisterError> {
+pub fn register_tasks(registry: &mut Registry, observer: Arc<dyn Observe>, path: PathBuf) -> Result<(), RegisterError> {
     registry.register("lookup goroutine", "[n]", "writes what every task does, as text", move |args, answer| {
         Verbosity::try_from(args)?;
         let mut tasks = 0;
         write_file(&path, "the list of tasks", |out| {
             let mut written = Ok(());
-            let visited = visit_tasks(&observer, |task| {
+            let visited = visit_tasks(&*observer, |task| {
                 tasks += 1;
                 written = writeln!(out, "{task}");
                 if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -42,7 +41,7 @@ pub fn register_tasks(registry: &mut Registry, observer: Observer, path: PathBuf
 ///
 /// # Errors
 /// A worker has not answered.
-pub(crate) fn task_profile(observer: &Observer, as_text: bool) -> Result<Vec<u8>, AskError> {
+pub(crate) fn task_profile(observer: &dyn Observe, as_text: bool) -> Result<Vec<u8>, AskError> {
     let (mut profile, mut text) = (ProfileBuilder::new(&[("goroutine", "count")]), String::new());
     visit_tasks(observer, |task| {
         if as_text {
@@ -75,35 +74,33 @@ impl fmt::Display for Task {
 }
 
 /// Shows every task to `visit`, until it breaks off.
-fn visit_tasks(observer: &Observer, mut visit: impl FnMut(Task) -> ControlFlow<()>) -> Result<(), AskError> {
+fn visit_tasks(observer: &dyn Observe, mut visit: impl FnMut(Task) -> ControlFlow<()>) -> Result<(), AskError> {
     for worker in observer.tasks()? {
-        if worker.into_tasks().into_iter().try_for_each(&mut visit).is_break() {
+        if tasks_of(worker).into_iter().try_for_each(&mut visit).is_break() {
             return Ok(());
         }
     }
-    observer.visit_links(&LinkFilter::default(), |link| visit(Task::of_link(&link)))
+    observer.visit_links(&LinkFilter::default(), &mut |link| visit(Task::of_link(&link)))
 }
 
-impl TasksInfo {
-    fn into_tasks(self) -> Vec<Task> {
-        let Self { worker, age, swept, .. } = self;
-        let task = |kind, further: String, state: &str, lasting| {
-            let place = format!("worker={worker}{further}");
-            Task { kind, place, state: state.to_owned(), lasting, age: None }
-        };
-        let mut tasks = vec![
-            task("pump", String::new(), "ends turns", age),
-            task("sweep", String::new(), "waits for its time", swept),
-        ];
-        tasks.extend(self.acceptors.iter().map(|acceptor| {
-            let state = if acceptor.pausing { "pauses after an error" } else { "accepts" };
-            task("acceptor", format!(" side={}", acceptor.side), state, acceptor.lasting)
-        }));
-        tasks.extend(self.handshakes.iter().map(|handshake| {
-            task("handshake", format!(" peer={}", handshake.peer), "waits for the peer's proof", handshake.age)
-        }));
-        tasks
-    }
+/// What a worker does beside its links.
+fn tasks_of(info: TasksInfo) -> Vec<Task> {
+    let TasksInfo { worker, age, swept, acceptors, handshakes, past_waits: _ } = info;
+    let task = |kind, further: String, state: &str, lasting| {
+        let place = format!("worker={worker}{further}");
+        Task { kind, place, state: state.to_owned(), lasting, age: None }
+    };
+
+    let mut tasks =
+        vec![task("pump", String::new(), "ends turns", age), task("sweep", String::new(), "waits for its time", swept)];
+    tasks.extend(acceptors.iter().map(|acceptor| {
+        let state = if acceptor.pausing { "pauses after an error" } else { "accepts" };
+        task("acceptor", format!(" side={}", acceptor.side), state, acceptor.lasting)
+    }));
+    tasks.extend(handshakes.iter().map(|handshake| {
+        task("handshake", format!(" peer={}", handshake.peer), "waits for the peer's proof", handshake.age)
+    }));
+    tasks
 }
 
 impl Task {
@@ -123,28 +120,29 @@ impl Task {
 fn state(link: &LinkInfo) -> (String, Duration) {
     let longest = link.held_up().max_by_key(|(_, lasting)| *lasting);
     match (longest, link.paused_by) {
-        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Server(by))) => {
+        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Server(by))) => {
             (format!("not read: the outbox of server link {by} is full"), lasting)
         }
-        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Worker(by))) => {
+        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Worker(by))) => {
             (format!("not read: the way to worker {by} is full"), lasting)
         }
-        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Memory)) => {
+        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Memory)) => {
             ("not read: too much is held for all links (--max-buffered-bytes)".to_owned(), lasting)
         }
         (Some((reason, lasting)), _) => (words(reason).to_owned(), lasting),
-        (None, _) if link.closing => ("closes: gets what waits for it".to_owned(), link.silent),
+        (None, _) if link.state == LinkState::Closing => ("closes: gets what waits for it".to_owned(), link.silent),
         (None, _) => ("waits for bytes".to_owned(), link.silent),
     }
 }
 
 fn words(reason: WaitReason) -> &'static str {
     match reason {
-        WaitReason::OutboxFull => "its outbox is full",
-        WaitReason::PausedSource => "not read: is resumed soon",
-        WaitReason::UnreadAnswers => "not read: the peer does not take its answers",
-        WaitReason::ByteRate => "not read: it has sent what --max-bytes-per-second allows",
-        WaitReason::SlowWrite => "waits until the system takes more",
-        WaitReason::NoTransport => "its session waits for the peer to come back",
+        WaitReason::OUTBOX_FULL => "its outbox is full",
+        WaitReason::PAUSED_SOURCE => "not read: is resumed soon",
+        WaitReason::UNREAD_ANSWERS => "not read: the peer does not take its answers",
+        WaitReason::BYTE_RATE => "not read: it has sent what --max-bytes-per-second allows",
+        WaitReason::SLOW_WRITE => "waits until the system takes more",
+        WaitReason::NO_TRANSPORT => "its session waits for the peer to come back",
+        other => other.name(),
     }
 }

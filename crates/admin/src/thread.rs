@@ -16,6 +16,9 @@ use super::registry::Excerpt;
 use super::results::ResultFile;
 use super::{CommandFile, CommandInfo, Outcome, Registry};
 
+/// What the log calls this module.
+const TARGET: &str = "fastway::admin::thread";
+
 /// How long the end of the gateway waits for a command that runs.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -97,9 +100,10 @@ impl AdminThread {
         let sent = self.requests.as_ref().map(|requests| requests.try_send(()));
         match sent {
             Some(Ok(())) => {}
-            Some(Err(TrySendError::Full(()))) => debug!("the command file waits for its turn already"),
+            Some(Err(TrySendError::Full(()))) => debug!(target: TARGET, "the command file waits for its turn already"),
             Some(Err(TrySendError::Disconnected(()))) | None => {
                 error!(
+                    target: TARGET,
                     "the command file is not run: a command has panicked before; restart the gateway to run commands"
                 );
             }
@@ -145,7 +149,7 @@ impl Drop for AdminThread {
         self.stopping.store(true, Ordering::Relaxed);
         self.requests = None;
         if self.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
-            warn!("a command still runs; the gateway does not wait for it");
+            warn!(target: TARGET, "a command still runs; the gateway does not wait for it");
         }
     }
 }
@@ -190,12 +194,12 @@ impl Runner {
                 self.run_all(&script.commands, &mut results);
             }
             Err(error) => {
-                error!(%error, "command file not run");
+                error!(target: TARGET, %error, "command file not run");
                 results.failure(&error.to_string());
             }
         }
         if let Err(error) = results.finish() {
-            error!(path = %self.results.display(), %error, "the results are only in the log: their file cannot be written");
+            error!(target: TARGET, path = %self.results.display(), %error, "the results are only in the log: their file cannot be written");
         }
     }
 
@@ -231,11 +235,11 @@ impl Runner {
         let _patience = Patience::begin();
         let command = Excerpt::new(line).plain();
         for line in answer.text.lines() {
-            info!(command, "{line}");
+            info!(target: TARGET, command, "{line}");
         }
         match &result {
-            Ok(()) => info!(command, "command done"),
-            Err(error) => error!(command, %error, "command failed"),
+            Ok(()) => info!(target: TARGET, command, "command done"),
+            Err(error) => error!(target: TARGET, command, %error, "command failed"),
         }
         let error = result.err().map(|error| error.to_string());
         Outcome { command: line.to_owned(), answer: answer.text, error }

@@ -17,8 +17,8 @@ use subtle::ConstantTimeEq;
 
 use super::config::HttpConfig;
 use super::reply::Failure;
-use crate::admin::Excerpt;
-use crate::config::Secret;
+use crate::Excerpt;
+use fastway_service::Secret;
 
 /// Stands in requests that change something, if there is no token.
 const CUSTOM: HeaderName = HeaderName::from_static("x-fastway-admin");

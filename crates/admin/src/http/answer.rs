@@ -12,7 +12,7 @@ use super::access::ClientTrust;
 use super::app::App;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
-use crate::admin::Excerpt;
+use crate::Excerpt;
 
 impl App {
     /// Answers a request of a connection.
@@ -69,7 +69,7 @@ impl App {
         }
         let mut limit = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
-        limited!(limit, WARN, [path = path.plain(), reason], "admin request refused");
+        limited!(target: "fastway::http::answer", limit, WARN, [path = path.plain(), reason], "admin request refused");
     }
 }
 

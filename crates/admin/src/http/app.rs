@@ -12,8 +12,8 @@ use super::config::HttpConfig;
 use super::job_limiter::JobLimiter;
 use super::sample::{Samples, Started};
 use super::subscribers::Subscribers;
-use crate::admin::Caller;
-use crate::gateway::Observer;
+use crate::Caller;
+use crate::observe::Observe;
 
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;
@@ -49,7 +49,7 @@ pub(super) struct Identity {
 /// What all requests are answered with.
 pub(super) struct App {
     pub(super) identity: Arc<Identity>,
-    pub(super) observer: Observer,
+    pub(super) observer: Arc<dyn Observe>,
     pub(super) caller: Caller,
     pub(super) started: Started,
     pub(super) ready_needs_server: bool,
@@ -75,7 +75,12 @@ impl Identity {
 }
 
 impl App {
-    pub(super) fn new(config: &HttpConfig, observer: Observer, caller: Caller, phase: watch::Receiver<Phase>) -> Self {
+    pub(super) fn new(
+        config: &HttpConfig,
+        observer: Arc<dyn Observe>,
+        caller: Caller,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
         let refused = Mutex::new(RateLimit::new(LINES_PER_SECOND));
         Self {
             identity: Arc::new(Identity::new(&config.name)),

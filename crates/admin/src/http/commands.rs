@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::app::App;
 use super::reply::{Failure, Reply, json};
-use crate::admin::{CallError, Outcome};
+use crate::{CallError, Outcome};
 
 /// Largest body of a request.
 const BODY_BYTES: usize = 64 << 10;

@@ -2,7 +2,7 @@
 
 use fastway_service::process::Name;
 
-use crate::config::Secret;
+use fastway_service::Secret;
 
 /// Where the admin listener answers, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -26,9 +26,7 @@ use super::stats::StatsView;
 use super::subscribers::event;
 use super::trouble::{Collector, HeldUpLinks, Refusals, RefusalsLog, Situation, Trouble, troubles};
 use super::units::unix_millis;
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
-use crate::link::{Traffic, WaitReason};
-use crate::routing::{LinkId, Side};
+use crate::observe::{AskError, LinkFilter, LinkId, LinkInfo, Observe, Side, Traffic, WaitReason};
 
 /// Time between events.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -75,9 +73,9 @@ impl App {
 
     /// Asks the workers, and tells those who listen.
     async fn look_closely(&self, memory: Memory) -> Memory {
-        let (observer, started, stopping) = (self.observer.clone(), self.started, self.phase() != Phase::Serving);
+        let (observer, started, stopping) = (Arc::clone(&self.observer), self.started, self.phase() != Phase::Serving);
         let identity = Arc::clone(&self.identity);
-        let looked = self.questions.run(move || look(&observer, &identity, started, stopping, memory)).await;
+        let looked = self.questions.run(move || look(&*observer, &identity, started, stopping, memory)).await;
         // Too many others ask: this second has no event.
         let Ok(Look { sample, event, memory }) = looked else { return Memory::default() };
         self.subscribers.record(&sample);
@@ -87,7 +85,7 @@ impl App {
 
     /// Takes what the workers have published.
     fn look_from_afar(&self, memory: &mut Memory) {
-        let sample = Sample::take_published(&self.observer, self.started, self.phase() != Phase::Serving);
+        let sample = Sample::take_published(&*self.observer, self.started, self.phase() != Phase::Serving);
         memory.refusals.add(sample.uptime, Refusals::until(&sample));
         self.subscribers.record(&sample);
     }
@@ -147,15 +145,15 @@ struct TroublesView {
 }
 
 /// One look at everything that an event shows.
-fn look(observer: &Observer, identity: &Identity, started: Started, stopping: bool, memory: Memory) -> Look {
+fn look(observer: &dyn Observe, identity: &Identity, started: Started, stopping: bool, memory: Memory) -> Look {
     let Memory { last, mut refusals } = memory;
     let sample = Sample::take(observer, started, stopping);
     let recent = refusals.add(sample.uptime, Refusals::until(&sample));
 
     // If a worker does not answer there are no tables, which would only wait for it as well.
-    let observer = observer.clone().with_time_limit(TIME_LIMIT);
+    let observer = observer.with_time_limit(TIME_LIMIT);
     let time_ms = unix_millis(sample.time);
-    let tables = if sample.fresh { tables(&observer, time_ms, &last).ok() } else { None };
+    let tables = if sample.fresh { tables(&*observer, time_ms, &last).ok() } else { None };
     let (shown, links, last) = match tables {
         Some((tables, links, seen)) => (event("tables", &tables), links, seen),
         None => (String::new(), HeldUpLinks::default(), last),
@@ -167,13 +165,13 @@ fn look(observer: &Observer, identity: &Identity, started: Started, stopping: bo
     Look { event: Bytes::from(stats + &trouble + &shown), sample, memory: Memory { last, refusals } }
 }
 
-fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, HeldUpLinks, Last), AskError> {
+fn tables(observer: &dyn Observe, time_ms: u64, last: &Last) -> Result<(Tables, HeldUpLinks, Last), AskError> {
     let now = Instant::now();
     let mut seen = Last { at: Some(now), traffic: FxHashMap::default() };
     let elapsed = last.at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
     let (mut servers, mut busiest, mut slowest) = (TopN::new(SERVERS), TopN::new(TABLE), TopN::new(TABLE));
     let mut held_up = Collector::default();
-    observer.visit_links(&LinkFilter::default(), |link| {
+    observer.visit_links(&LinkFilter::default(), &mut |link| {
         seen.traffic.insert(link.id, link.traffic);
         let moved = last.traffic.get(&link.id).map_or(0, |before| moved(before, &link.traffic));
         busiest.add(Place::new(moved, bytes(&link.traffic), link.id), link.clone());
@@ -194,10 +192,15 @@ fn tables(observer: &Observer, time_ms: u64, last: &Last) -> Result<(Tables, Hel
 
 /// Whether a link is held up for longer than a healthy one is. One that waits for its peer to come back is not slow.
 fn is_slow(link: &LinkInfo) -> bool {
-    link.held_up().any(|(reason, lasting)| reason != WaitReason::NoTransport && lasting >= SLOW)
+    link.held_up().any(|(reason, lasting)| reason != WaitReason::NO_TRANSPORT && lasting >= SLOW)
 }
 
-fn rated(observer: &Observer, links: &[LinkInfo], last: &Last, elapsed: Duration) -> Result<Vec<RatedLink>, AskError> {
+fn rated(
+    observer: &dyn Observe,
+    links: &[LinkInfo],
+    last: &Last,
+    elapsed: Duration,
+) -> Result<Vec<RatedLink>, AskError> {
     let views = LinkView::of_all(observer, links)?.into_iter();
     let rated = views.zip(links).map(|(link, info)| {
         let before = last.traffic.get(&info.id);

@@ -8,11 +8,10 @@ use std::collections::VecDeque;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::sample::{Sample, dials_refused};
+use super::sample::Sample;
 use super::units::millis;
 use super::units::unix_millis;
-use crate::link::WaitReason;
-use crate::routing::Side;
+use crate::observe::{Side, WaitReason};
 
 /// Rows that are kept: as many as seconds.
 const ROWS: usize = 900;
@@ -57,31 +56,31 @@ const FIELDS: [Field; 34] = [
     ("uptime_ms", |sample| Some(millis(sample.uptime))),
     ("time_ms", |sample| Some(unix_millis(sample.time))),
     ("started_ms", |sample| Some(unix_millis(sample.started))),
-    ("connections.open", |sample| Some(sample.total.connections as u64)),
-    ("client.links", |sample| Some(sample.total.stats.client.links())),
-    ("server.links", |sample| Some(sample.total.stats.server.links())),
-    ("client.opened", |sample| Some(sample.total.stats.client.opened)),
-    ("server.opened", |sample| Some(sample.total.stats.server.opened)),
-    ("client.closed.all", |sample| Some(sample.total.stats.client.closed.iter().sum())),
-    ("server.closed.all", |sample| Some(sample.total.stats.server.closed.iter().sum())),
-    ("client.received_frames", |sample| Some(sample.total.stats.client.reads.sum())),
-    ("server.received_frames", |sample| Some(sample.total.stats.server.reads.sum())),
-    ("client.received_bytes", |sample| Some(sample.total.stats.client.received_bytes)),
-    ("server.received_bytes", |sample| Some(sample.total.stats.server.received_bytes)),
-    ("client.waiting_bytes", |sample| Some(sample.total.client.waiting_bytes)),
-    ("server.waiting_bytes", |sample| Some(sample.total.server.waiting_bytes)),
-    ("client.held_up.paused_source.now", |sample| held_up(sample, Side::Client, WaitReason::PausedSource)),
-    ("server.held_up.paused_source.now", |sample| held_up(sample, Side::Server, WaitReason::PausedSource)),
-    ("client.held_up.unread_answers.now", |sample| held_up(sample, Side::Client, WaitReason::UnreadAnswers)),
-    ("server.held_up.unread_answers.now", |sample| held_up(sample, Side::Server, WaitReason::UnreadAnswers)),
-    ("client.round_trips.count", |sample| Some(sample.total.stats.client.round_trips.count())),
-    ("server.round_trips.count", |sample| Some(sample.total.stats.server.round_trips.count())),
-    ("client.round_trips.total_us", |sample| Some(sample.total.stats.client.round_trips.sum())),
-    ("server.round_trips.total_us", |sample| Some(sample.total.stats.server.round_trips.sum())),
-    ("refused.dials.all", |sample| Some(dials_refused(&sample.total.routing).iter().map(|(_, count)| count).sum())),
-    ("refused.links.all", |sample| Some(sample.total.stats.rejections.no_place().iter().map(|(_, count)| count).sum())),
-    ("sessions.refused.all", |sample| Some(sample.total.stats.sessions.refused.iter().sum())),
-    ("busiest_worker_permille", |sample| Some(u64::from(sample.total.busy_permille))),
+    ("connections.open", |sample| Some(sample.report.total.connections as u64)),
+    ("client.links", |sample| Some(sample.report.total.client.links())),
+    ("server.links", |sample| Some(sample.report.total.server.links())),
+    ("client.opened", |sample| Some(sample.report.total.client.opened)),
+    ("server.opened", |sample| Some(sample.report.total.server.opened)),
+    ("client.closed.all", |sample| Some(sample.report.total.client.closed.sum())),
+    ("server.closed.all", |sample| Some(sample.report.total.server.closed.sum())),
+    ("client.received_frames", |sample| Some(sample.report.total.client.reads.sum)),
+    ("server.received_frames", |sample| Some(sample.report.total.server.reads.sum)),
+    ("client.received_bytes", |sample| Some(sample.report.total.client.received_bytes)),
+    ("server.received_bytes", |sample| Some(sample.report.total.server.received_bytes)),
+    ("client.waiting_bytes", |sample| Some(sample.report.total.client.waiting_bytes)),
+    ("server.waiting_bytes", |sample| Some(sample.report.total.server.waiting_bytes)),
+    ("client.held_up.paused_source.now", |sample| held_up(sample, Side::Client, WaitReason::PAUSED_SOURCE)),
+    ("server.held_up.paused_source.now", |sample| held_up(sample, Side::Server, WaitReason::PAUSED_SOURCE)),
+    ("client.held_up.unread_answers.now", |sample| held_up(sample, Side::Client, WaitReason::UNREAD_ANSWERS)),
+    ("server.held_up.unread_answers.now", |sample| held_up(sample, Side::Server, WaitReason::UNREAD_ANSWERS)),
+    ("client.round_trips.count", |sample| Some(sample.report.total.client.round_trips.count)),
+    ("server.round_trips.count", |sample| Some(sample.report.total.server.round_trips.count)),
+    ("client.round_trips.total_us", |sample| Some(sample.report.total.client.round_trips.sum)),
+    ("server.round_trips.total_us", |sample| Some(sample.report.total.server.round_trips.sum)),
+    ("refused.dials.all", |sample| Some(sample.report.total.dials_refused.sum())),
+    ("refused.links.all", |sample| Some(sample.report.total.links_rejected.sum())),
+    ("sessions.refused.all", |sample| Some(sample.report.total.sessions.refused.sum())),
+    ("busiest_worker_permille", |sample| Some(u64::from(sample.report.total.busy_permille))),
     ("process.uptime_ms", |sample| Some(millis(sample.measured))),
     ("process.user_cpu_ms", |sample| Some(millis(sample.usage.user))),
     ("process.system_cpu_ms", |sample| Some(millis(sample.usage.system))),
@@ -91,7 +90,8 @@ const FIELDS: [Field; 34] = [
 ];
 
 fn held_up(sample: &Sample, side: Side, reason: WaitReason) -> Option<u64> {
-    sample.total.of(side).held_up.get(reason.index()).map(|held_up| held_up.now)
+    let counted = sample.report.total.of(side).held_up.iter().find(|held_up| held_up.reason == reason);
+    counted.map(|held_up| held_up.now)
 }
 
 #[cfg(test)]

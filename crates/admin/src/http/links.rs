@@ -1,6 +1,7 @@
 //! `/api/links`, `/api/servers` and `/api/conns`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastway_wire::ConnId;
@@ -13,8 +14,7 @@ use super::query::{Query, bad};
 use super::ranking::{Order, Page, Place};
 use super::reply::{Failure, Reply, json};
 use super::units::{micros, millis};
-use crate::gateway::{AskError, ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy};
-use crate::routing::LinkId;
+use crate::observe::{AskError, ConnectionInfo, LinkFilter, LinkId, LinkInfo, Observe, PausedBy};
 
 /// What fits on a page, unless the request says otherwise.
 const PAGE: usize = 100;
@@ -41,10 +41,10 @@ impl App {
         let order: Order = query.value("sort", Order::WORDS)?.unwrap_or_default();
         let after: Option<Place> = query.value("page", "what `next` of the page before says")?;
         let limit = query.number("limit", PAGE_RANGE, PAGE)?;
-        let observer = self.observer.clone();
+        let observer = Arc::clone(&self.observer);
         let page = move || {
-            let Page { links, next } = order.page(&observer, &filter, after, limit)?;
-            Ok((LinkView::of_all(&observer, &links)?, next.map(|next| next.to_string())))
+            let Page { links, next } = order.page(&*observer, &filter, after, limit)?;
+            Ok((LinkView::of_all(&*observer, &links)?, next.map(|next| next.to_string())))
         };
         self.questions.ask(page).await
     }
@@ -56,7 +56,7 @@ impl App {
         let link: u32 = query.value("link", LINK)?.ok_or_else(|| bad(format!("`link` is missing: {LINK}")))?;
         let after: Option<u32> = query.value("page", "what `next` of the page before says")?;
         let limit = query.number("limit", PAGE_RANGE, PAGE)?;
-        let observer = self.observer.clone();
+        let observer = Arc::clone(&self.observer);
         let page = move || observer.connections(LinkId::new(link), after.map(ConnId::new), limit);
         let missing = || Failure::new(StatusCode::NOT_FOUND, format!("there is no link {link}"));
         let page = self.questions.ask(page).await?.ok_or_else(missing)?;
@@ -124,7 +124,7 @@ impl LinkView {
     ///
     /// # Errors
     /// A worker has not answered.
-    pub(super) fn of_all(observer: &Observer, links: &[LinkInfo]) -> Result<Vec<Self>, AskError> {
+    pub(super) fn of_all(observer: &dyn Observe, links: &[LinkInfo]) -> Result<Vec<Self>, AskError> {
         let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
         let round_trips = observer.round_trips(&ids)?;
         Ok(links.iter().map(|link| Self::new(link, &round_trips)).collect())
@@ -145,7 +145,7 @@ impl LinkView {
             transport: link.transport,
             protocol: link.protocol,
             worker: link.worker,
-            state: link.state(),
+            state: link.state.name(),
             age_ms: millis(link.age),
             silent_ms: millis(link.silent),
             round_trip_us: round_trips.get(&link.id).map(|time| micros(*time)),

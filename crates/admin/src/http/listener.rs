@@ -18,9 +18,11 @@ use tracing::{error, warn};
 use super::app::{App, Phase};
 use super::config::HttpConfig;
 use super::connections::Connections;
-use crate::admin::Caller;
-use crate::gateway::{Observer, StartError};
+use crate::Caller;
+use crate::observe::Observe;
 
+/// What the log calls this module.
+const TARGET: &str = "fastway::http::listener";
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;
 /// How long the end waits for answers that are on their way.
@@ -51,8 +53,15 @@ pub struct HttpAdmin {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The port is not to be had.
-    #[error(transparent)]
-    Bind(#[from] StartError),
+    #[error(
+        "cannot listen on {addr:?} (--admin-addr): {error}; choose another address, or stop the program that uses it"
+    )]
+    Bind {
+        /// The address.
+        addr: String,
+        /// What the system says.
+        error: io::Error,
+    },
     /// Anybody could steer the gateway.
     #[error(
         "the admin listener would answer on {addr}, which others can reach, without a token; give one, or a loopback address"
@@ -69,7 +78,7 @@ impl HttpListener {
     /// # Errors
     /// It is not to be had, or others can reach it and there is no token.
     pub fn bind(config: HttpConfig) -> Result<Self, HttpError> {
-        let failed = |error| StartError::Bind { flag: "admin-addr", addr: config.addr.clone(), error };
+        let failed = |error| HttpError::Bind { addr: config.addr.clone(), error };
         let listener = listen::bind(&config.addr, false).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         if config.token.is_empty() && !addr.ip().to_canonical().is_loopback() {
@@ -90,7 +99,7 @@ impl HttpListener {
     ///
     /// # Errors
     /// The system has no thread left for it, or not what its runtime needs.
-    pub fn start(self, observer: Observer, caller: Caller) -> io::Result<HttpAdmin> {
+    pub fn start(self, observer: Arc<dyn Observe>, caller: Caller) -> io::Result<HttpAdmin> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(HELPERS)
@@ -120,7 +129,7 @@ impl Drop for HttpAdmin {
         self.phase.send_replace(Phase::Ended);
         // More than what the thread itself waits for.
         if self.ended.recv_timeout(3 * GRACE) == Err(RecvTimeoutError::Timeout) {
-            warn!("the admin listener still answers something; the gateway does not wait for it");
+            warn!(target: TARGET, "the admin listener still answers something; the gateway does not wait for it");
         }
     }
 }
@@ -132,7 +141,7 @@ fn run(runtime: Runtime, listener: TcpListener, spare: SpareDescriptor, app: Arc
         io::Result::Ok(())
     });
     if let Err(error) = served {
-        error!(%error, "the admin listener does not answer");
+        error!(target: TARGET, %error, "the admin listener does not answer");
     }
     // A question that a worker does not answer must not hold up the end.
     runtime.shutdown_timeout(GRACE);
@@ -171,7 +180,7 @@ fn turn_away(stream: &TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use fastway_service::Secret;
 
     #[test]
     fn what_is_turned_away_is_told_the_right_length() {

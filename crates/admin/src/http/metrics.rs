@@ -5,7 +5,6 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use fastway_session::LinkKind;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use prometheus::TextEncoder;
@@ -14,13 +13,8 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
-use super::sample::{Sample, dials_refused};
-use crate::accept::ResumeEnd;
-use crate::gateway::MemoryReport;
-use crate::link::{CloseKind, TransportKind, WaitReason};
-use crate::pool::ClassReport;
-use crate::routing::Side;
-use crate::worker::{self, Bounds, HeldUp, STATUSES, SideReport, SideStats};
+use super::sample::Sample;
+use crate::observe::{self, Counts, HeldUp, LinkCount, MemoryReport, PoolClass, Side, SideCounts};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -40,7 +34,7 @@ impl App {
 type Series = (Vec<LabelPair>, f64);
 
 /// A number that the links of one side have.
-type OfSide = fn(&SideStats, &SideReport) -> u64;
+type OfSide = fn(&SideCounts) -> u64;
 
 /// All metrics.
 #[derive(Default)]
@@ -61,7 +55,7 @@ impl Metrics {
     }
 
     fn gateway(&mut self, sample: &Sample) {
-        let total = &sample.total;
+        let total = &sample.report.total;
         let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
         self.gauge("fastway_build_info", "1, with the version of the gateway", [(version, 1.0)]);
         self.gauge("fastway_workers", "threads that carry links", [plain(sample.report.workers.len() as u64)]);
@@ -77,62 +71,65 @@ impl Metrics {
         self.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);
         self.gauge("fastway_servers", "registered game servers", [plain(sample.report.servers as u64)]);
         self.gauge("fastway_connections", "open virtual connections", [plain(total.connections as u64)]);
-        self.counter("fastway_connections_opened_total", "virtual connections opened", [plain(total.routing.opened)]);
+        self.counter(
+            "fastway_connections_opened_total",
+            "virtual connections opened",
+            [plain(total.connections_opened)],
+        );
         self.counter(
             "fastway_unknown_connection_runs_total",
             "runs of data for connections that the sender is no end of",
-            [plain(total.routing.unknown_connection)],
+            [plain(total.unknown_connection)],
         );
     }
 
     fn links(&mut self, sample: &Sample) {
         let links = SIDES.into_iter().flat_map(|side| {
-            let name = side.to_string();
-            let series = move |(transport, protocol, count): (TransportKind, LinkKind, u64)| {
-                let (transport, protocol) = (transport.name(), protocol.name());
-                (labels(&[("side", &name), ("transport", transport), ("protocol", protocol)]), count as f64)
+            let series = move |links: &LinkCount| {
+                let LinkCount { transport, protocol, count } = *links;
+                (labels(&[("side", side.name()), ("transport", transport), ("protocol", protocol)]), count as f64)
             };
-            sample.total.of(side).links.iter().map(series)
+            sample.report.total.of(side).links_by_kind.iter().map(series)
         });
         self.gauge("fastway_links", "links that are there, closing ones among them", links);
-        let opened = by_side(sample, |stats, _| stats.opened);
+        let opened = by_side(sample, |counts| counts.opened);
         self.counter("fastway_links_opened_total", "links opened", opened);
         let closed = SIDES.into_iter().flat_map(|side| {
-            let counts = sample.total.stats.of(side).closed;
-            named(side, "reason", CloseKind::ALL.map(CloseKind::name), counts)
+            let counts = sample.report.total.of(side).closed.iter();
+            counts.map(move |(reason, count)| (labels(&[("side", side.name()), ("reason", reason)]), count as f64))
         });
         self.counter("fastway_links_closed_total", "links closed, by reason", closed);
-        let round_trips = |stats: &SideStats| histogram(&stats.round_trips, |micros| micros as f64 / 1e6);
+        let round_trips = |counts: &SideCounts| histogram(&counts.round_trips, |micros| micros as f64 / 1e6);
         let help = "round-trip times of links as the kernel smooths them, a few links sampled at each sweep";
         self.histogram("fastway_round_trip_seconds", help, sample, round_trips);
     }
 
     fn traffic(&mut self, sample: &Sample) {
         let counts: [(&str, &str, OfSide); 5] = [
-            ("fastway_received_bytes_total", "bytes received from peers", |stats, _| stats.received_bytes),
-            ("fastway_sent_bytes_total", "bytes sent to peers", |stats, _| stats.sent_bytes),
-            ("fastway_received_frames_total", "frames received, commands too", |stats, _| stats.reads.sum()),
-            ("fastway_sent_frames_total", "frames sent, commands too", |stats, _| stats.writes.sum()),
-            ("fastway_forwarded_frames_total", "data frames received for a peer that is there", |stats, _| {
-                stats.forwarded
+            ("fastway_received_bytes_total", "bytes received from peers", |counts| counts.received_bytes),
+            ("fastway_sent_bytes_total", "bytes sent to peers", |counts| counts.sent_bytes),
+            ("fastway_received_frames_total", "frames received, commands too", |counts| counts.reads.sum),
+            ("fastway_sent_frames_total", "frames sent, commands too", |counts| counts.writes.sum),
+            ("fastway_forwarded_frames_total", "data frames received for a peer that is there", |counts| {
+                counts.forwarded
             }),
         ];
         for (name, help, count) in counts {
             self.counter(name, help, by_side(sample, count));
         }
         let frames = |frames| frames as f64;
-        let received = |stats: &SideStats| histogram(&stats.reads, frames);
+        let received = |counts: &SideCounts| histogram(&counts.reads, frames);
         self.histogram("fastway_received_batch_frames", "frames that one read completed", sample, received);
-        let sent = |stats: &SideStats| histogram(&stats.writes, frames);
+        let sent = |counts: &SideCounts| histogram(&counts.writes, frames);
         self.histogram("fastway_sent_batch_frames", "frames that one flush sent", sample, sent);
     }
 
     fn queues(&mut self, sample: &Sample) {
         let gauges: [(&str, &str, OfSide); 4] = [
-            ("fastway_queue_packets", "packets that wait for peers", |_, report| report.waiting_packets),
-            ("fastway_queue_bytes", "bytes that wait for peers", |_, report| report.waiting_bytes),
-            ("fastway_partial_bytes", "bytes of messages received in part", |_, report| report.partial_bytes),
-            ("fastway_buffered_bytes", "memory held for links, in bytes", |_, report| report.held_bytes),
+            ("fastway_queue_packets", "packets that wait for peers", |counts| counts.waiting_packets),
+            ("fastway_queue_bytes", "bytes that wait for peers", |counts| counts.waiting_bytes),
+            ("fastway_partial_bytes", "bytes of messages received in part", |counts| counts.partial_bytes),
+            ("fastway_buffered_bytes", "memory held for links, in bytes", |counts| counts.held_bytes),
         ];
         for (name, help, gauge) in gauges {
             self.gauge(name, help, by_side(sample, gauge));
@@ -143,13 +140,11 @@ impl Metrics {
         let help = "1 while so much is held for clients that game servers are not read";
         self.gauge("fastway_readers_paused_for_memory", help, [plain(u64::from(readers_paused))]);
         let held_up = |value: fn(&HeldUp) -> f64| {
-            let names = WaitReason::ALL.map(WaitReason::name);
             let of_side = move |side: Side| {
-                let values = sample.total.of(side).held_up.map(|held_up| value(&held_up));
-                names
-                    .into_iter()
-                    .zip(values)
-                    .map(move |(name, value)| (labels(&[("side", &side.to_string()), ("reason", name)]), value))
+                let series = move |held_up: &HeldUp| {
+                    (labels(&[("side", side.name()), ("reason", held_up.reason.name())]), value(held_up))
+                };
+                sample.report.total.of(side).held_up.iter().map(series)
             };
             SIDES.into_iter().flat_map(of_side)
         };
@@ -162,44 +157,40 @@ impl Metrics {
     }
 
     fn refusals(&mut self, sample: &Sample) {
-        let (stats, routing) = (&sample.total.stats, &sample.total.routing);
-        let dials = dials_refused(routing).into_iter().map(|(reason, count)| reasoned(reason, count));
+        let total = &sample.report.total;
+        let dials = by_label("reason", &total.dials_refused);
         self.counter("fastway_dials_refused_total", "dials refused, by reason", dials);
-        let no_place = stats.rejections.no_place().map(|(reason, count)| reasoned(reason, count));
+        let no_place = by_label("reason", &total.links_rejected);
         self.counter("fastway_links_refused_total", "links refused when they were accepted, by reason", no_place);
-        let in_progress = [plain(sample.total.server_handshakes as u64)];
+        let in_progress = [plain(total.server_handshakes as u64)];
         self.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
-        let failed = stats.rejections.server_handshakes().map(|(reason, count)| reasoned(reason, count));
+        let failed = by_label("reason", &total.server_handshakes_failed);
         self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
-        let errors = [plain(stats.accept_errors)];
+        let errors = [plain(total.accept_errors)];
         self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
     }
 
     fn sessions(&mut self, sample: &Sample) {
-        let (sessions, waiting) = (&sample.total.stats.sessions, &sample.report.waiting);
+        let (total, waiting) = (&sample.report.total, &sample.report.waiting);
+        let sessions = &total.sessions;
         let open = [plain(sample.report.sessions as u64)];
         self.gauge("fastway_sessions", "sessions that are there, waiting ones among them", open);
         let count = [plain(waiting.holders as u64)];
         self.gauge("fastway_sessions_waiting", "sessions that wait for their peers to come back", count);
         let bytes = [plain(waiting.bytes as u64)];
         self.gauge("fastway_sessions_waiting_bytes", "bytes kept for sessions that wait", bytes);
-        let opened = [("secure", sessions.opened_secure), ("legacy", sessions.opened_legacy)];
-        let opened = opened.map(|(protocol, count)| (labels(&[("protocol", protocol)]), count as f64));
+        let opened = by_label("protocol", &sessions.opened);
         self.counter("fastway_sessions_opened_total", "sessions opened, by protocol", opened);
         let interrupted = [plain(sessions.interrupted)];
         self.counter("fastway_session_interruptions_total", "times that sessions lost their transport", interrupted);
-        let resumes = ResumeEnd::ALL.into_iter().zip(sessions.resumes);
-        let resumes = resumes.map(|(outcome, count)| (labels(&[("outcome", outcome.name())]), count as f64));
+        let resumes = by_label("outcome", &sessions.resumes);
         self.counter("fastway_session_resumes_total", "resumes, by outcome", resumes);
-        let refused = STATUSES.into_iter().zip(sessions.refused);
-        let refused = refused.map(|((_, status), count)| (labels(&[("status", status)]), count as f64));
+        let refused = by_label("status", &sessions.refused);
         self.counter("fastway_session_refusals_total", "opens and resumes refused, by status", refused);
-        let in_progress = SIDES.into_iter().zip(sample.total.session_handshakes);
-        let in_progress = in_progress.map(|(side, count)| (labels(&[("side", &side.to_string())]), count as f64));
+        let in_progress = by_side(sample, |counts| counts.session_handshakes as u64);
         let help = "streams on ports with sessions that have not proved yet what they are";
         self.gauge("fastway_session_handshakes_in_progress", help, in_progress);
-        let failed = sample.total.stats.rejections.session_handshakes();
-        let failed = failed.map(|(reason, count)| reasoned(reason, count));
+        let failed = by_label("reason", &sessions.handshakes_failed);
         self.counter(
             "fastway_session_handshakes_failed_total",
             "handshakes of sessions that failed, by reason",
@@ -207,9 +198,9 @@ impl Metrics {
         );
     }
 
-    fn pool(&mut self, pool: &[ClassReport]) {
-        let chunks = |count: fn(&ClassReport) -> usize| {
-            let series = move |class: &ClassReport| {
+    fn pool(&mut self, pool: &[PoolClass]) {
+        let chunks = |count: fn(&PoolClass) -> usize| {
+            let series = move |class: &PoolClass| {
                 (labels(&[("chunk_bytes", &class.chunk_bytes.to_string())]), count(class) as f64)
             };
             pool.iter().map(series)
@@ -261,8 +252,8 @@ impl Metrics {
         });
     }
 
-    fn histogram(&mut self, name: &str, help: &str, sample: &Sample, of: impl Fn(&SideStats) -> Histogram) {
-        let series = SIDES.map(|side| (labels(&[("side", &side.to_string())]), of(sample.total.stats.of(side))));
+    fn histogram(&mut self, name: &str, help: &str, sample: &Sample, of: impl Fn(&SideCounts) -> Histogram) {
+        let series = SIDES.map(|side| (labels(&[("side", side.name())]), of(sample.report.total.of(side))));
         self.family(name, help, MetricType::HISTOGRAM, series, Metric::set_histogram);
     }
 
@@ -298,29 +289,15 @@ fn plain(value: u64) -> Series {
     (Vec::new(), value as f64)
 }
 
-/// A number for a reason.
-fn reasoned(reason: &str, count: u64) -> Series {
-    (labels(&[("reason", reason)]), count as f64)
+/// A number for each label of a kind.
+fn by_label<'a>(kind: &'static str, counts: &'a Counts) -> impl Iterator<Item = Series> + 'a {
+    counts.iter().map(move |(label, count)| (labels(&[(kind, label)]), count as f64))
 }
 
 /// A number of each side.
 fn by_side(sample: &Sample, value: OfSide) -> impl Iterator<Item = Series> + '_ {
-    let total = &sample.total;
-    let series =
-        move |side: Side| (labels(&[("side", &side.to_string())]), value(total.stats.of(side), total.of(side)) as f64);
-    SIDES.into_iter().map(series)
-}
-
-/// Numbers of a side, each with a name.
-fn named<const N: usize>(
-    side: Side,
-    label: &'static str,
-    names: [&'static str; N],
-    counts: [u64; N],
-) -> impl Iterator<Item = Series> {
-    let side = side.to_string();
-    let series = move |(name, count)| (labels(&[("side", &side), (label, name)]), count as f64);
-    names.into_iter().zip(counts).map(series)
+    let total = &sample.report.total;
+    SIDES.into_iter().map(move |side| (labels(&[("side", side.name())]), value(total.of(side)) as f64))
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
@@ -334,16 +311,16 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
 }
 
 /// A distribution as Prometheus has it, in the unit that `unit` makes of ours.
-fn histogram<B: Bounds>(counted: &worker::Histogram<B>, unit: impl Fn(u64) -> f64) -> Histogram {
-    let bucket = |(bound, count)| {
+fn histogram(counted: &observe::Histogram, unit: impl Fn(u64) -> f64) -> Histogram {
+    let bucket = |&(bound, count)| {
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(unit(bound));
         bucket.set_cumulative_count(count);
         bucket
     };
     let mut histogram = Histogram::default();
-    histogram.set_bucket(counted.cumulative().map(bucket).collect());
-    histogram.set_sample_count(counted.count());
-    histogram.set_sample_sum(unit(counted.sum()));
+    histogram.set_bucket(counted.cumulative.iter().map(bucket).collect());
+    histogram.set_sample_count(counted.count);
+    histogram.set_sample_sum(unit(counted.sum));
     histogram
 }

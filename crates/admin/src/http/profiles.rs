@@ -1,5 +1,6 @@
 //! `/debug/pprof/`: profiles at the addresses where `go tool pprof` looks for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -10,7 +11,7 @@ use tracing::info;
 use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
-use crate::admin::{CommandError, CpuSampling, WhenOff, block_profile, heap_profile, task_profile, thread_profile};
+use crate::{CommandError, CpuSampling, WhenOff, block_profile, heap_profile, task_profile, thread_profile};
 
 /// Seconds that a CPU profile may take, and takes unless the request says so.
 const SECONDS: (usize, usize) = (1, 300);
@@ -81,7 +82,7 @@ impl App {
     /// One at a time in the whole process. It ends when nobody waits for it any more.
     async fn cpu_profile(&self, time: Duration) -> Result<Vec<u8>, Failure> {
         let sampling = self.profiling.run(CpuSampling::start).await??;
-        info!(seconds = time.as_secs_f64(), "a CPU profile is taken over HTTP");
+        info!(target: "fastway::http::profiles", seconds = time.as_secs_f64(), "a CPU profile is taken over HTTP");
         tokio::select! {
             () = sleep(time) => {}
             () = self.ended() => return Err(Failure::busy("the gateway stops")),
@@ -93,11 +94,11 @@ impl App {
     /// What is there now, as a profile or as text.
     async fn listing(&self, profile: Profile, head: &Parts) -> Result<Reply, Failure> {
         let as_text = Query::read(head, &["debug"])?.number("debug", DEBUG, 0)? > 0;
-        let observer = self.observer.clone();
+        let observer = Arc::clone(&self.observer);
         let bytes = match profile {
-            Profile::Block => self.questions.ask(move || block_profile(&observer, as_text)).await?,
+            Profile::Block => self.questions.ask(move || block_profile(&*observer, as_text)).await?,
             Profile::Threads => self.questions.run(move || thread_profile(as_text)).await?.map_err(failed)?,
-            _ => self.questions.ask(move || task_profile(&observer, as_text)).await?,
+            _ => self.questions.ask(move || task_profile(&*observer, as_text)).await?,
         };
         Ok(if as_text { content("text/plain; charset=utf-8", bytes) } else { binary(bytes) })
     }

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 
 use super::reply::Failure;
-use crate::admin::Excerpt;
+use crate::Excerpt;
 
 /// The parameters of a request, each at most once.
 #[derive(Debug)]

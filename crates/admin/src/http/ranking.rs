@@ -9,8 +9,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
-use crate::routing::LinkId;
+use crate::observe::{AskError, LinkFilter, LinkId, LinkInfo, Observe};
 
 /// In which order links come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,13 +67,13 @@ impl Order {
     /// A worker has not answered.
     pub(super) fn page(
         self,
-        observer: &Observer,
+        observer: &dyn Observe,
         filter: &LinkFilter,
         after: Option<Place>,
         limit: usize,
     ) -> Result<Page, AskError> {
         let mut first = TopN::new(limit);
-        observer.visit_links(filter, |link| {
+        observer.visit_links(filter, &mut |link| {
             let place = self.place(&link);
             if after.is_none_or(|after| place > after) {
                 first.add(place, link);
@@ -178,27 +177,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::link::{Traffic, WaitReport, Waiting};
-    use crate::routing::Role;
+    use crate::observe::{Traffic, WaitReason, Waiting};
 
     fn link(id: u32, bytes: u64, waiting: usize) -> LinkInfo {
         LinkInfo {
             id: LinkId::new(id),
-            role: Role::Client,
-            peer: "127.0.0.1:1".parse().unwrap(),
-            transport: "tcp",
-            protocol: "plain",
-            worker: 0,
-            closing: false,
-            interrupted: false,
-            age: Duration::ZERO,
-            silent: Duration::ZERO,
-            connections: 0,
             traffic: Traffic { received_bytes: bytes, ..Traffic::default() },
             waiting: Waiting { bytes: waiting, ..Waiting::default() },
-            partial_bytes: 0,
-            waits: WaitReport::default(),
-            paused_by: None,
+            ..LinkInfo::default()
         }
     }
 
@@ -221,7 +207,7 @@ mod tests {
     #[test]
     fn pages_follow_each_other_in_every_order() {
         let mut held = link(5, 1, 0);
-        held.waits[0].lasting = Some(Duration::from_secs(9));
+        held.waits = LinkInfo::held_up_for(&[(WaitReason::OUTBOX_FULL, Duration::from_secs(9))]);
         let links = [link(3, 10, 7), link(1, 30, 7), link(4, 10, 9), held, link(2, 20, 0)];
         assert_eq!(pages(Order::Id, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);
         assert_eq!(pages(Order::Busiest, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);

@@ -9,10 +9,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::sleep_until;
 use tracing::debug;
 
-use crate::admin::Allocator;
-use crate::gateway::{Observer, Report};
-use crate::routing::RouterStats;
-use crate::worker::WorkerReport;
+use crate::Allocator;
+use crate::observe::{Observe, Report, WorkerLoad};
 
 /// How long workers have to say how they stand.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -61,8 +59,6 @@ pub(super) struct Sample {
     pub(super) report: Report,
     /// Time since each worker published how it stands.
     pub(super) silent: Vec<Duration>,
-    /// All workers together.
-    pub(super) total: WorkerReport,
     /// Lines of the log that were dropped so far.
     pub(super) dropped_lines: u64,
     pub(super) usage: Usage,
@@ -103,17 +99,17 @@ impl Started {
 
 impl Sample {
     /// Asks the workers how they stand; if one does not answer, all are taken as they stood when they last did, or at their last sweeps.
-    pub(super) fn take(observer: &Observer, started: Started, stopping: bool) -> Self {
-        let asked = observer.clone().with_time_limit(TIME_LIMIT).report_now();
+    pub(super) fn take(observer: &dyn Observe, started: Started, stopping: bool) -> Self {
+        let asked = observer.with_time_limit(TIME_LIMIT).report_now();
         let fresh = asked.is_ok();
         let report = asked.unwrap_or_else(|_late| observer.report());
         Self { fresh, ..Self::of(report, started, stopping) }
     }
 
     /// What the workers published last, at most a sweep ago. Asks nobody, so no worker has any work by it.
-    pub(super) fn take_published(observer: &Observer, started: Started, stopping: bool) -> Self {
+    pub(super) fn take_published(observer: &dyn Observe, started: Started, stopping: bool) -> Self {
         let sample = Self::of(observer.report(), started, stopping);
-        let published = sample.total.published.unwrap_or(started.at);
+        let published = sample.report.total.published.unwrap_or(started.at);
         let uptime = published.saturating_duration_since(started.at);
         let age = sample.measured.saturating_sub(uptime);
         Self { time: sample.time - age, uptime, ..sample }
@@ -129,11 +125,12 @@ impl Sample {
             silent: report.workers.iter().map(|worker| silence(worker, started)).collect(),
             fresh: true,
             stopping,
-            total: report.total(),
             report,
             dropped_lines: logging::dropped_lines(),
             usage: Usage::now()
-                .inspect_err(|error| debug!(%error, "what the process takes is not known"))
+                .inspect_err(
+                    |error| debug!(target: "fastway::http::sample", %error, "what the process takes is not known"),
+                )
                 .unwrap_or_default(),
             allocator: Allocator::read().ok(),
         }
@@ -141,27 +138,14 @@ impl Sample {
 }
 
 /// Time since a worker published how it stands, which it does at each sweep.
-fn silence(worker: &WorkerReport, started: Started) -> Duration {
+fn silence(worker: &WorkerLoad, started: Started) -> Duration {
     worker.published.unwrap_or(started.at).elapsed()
-}
-
-/// Dials refused, by reason.
-pub(super) fn dials_refused(stats: &RouterStats) -> [(&'static str, u64); 3] {
-    let RouterStats { refused_unknown, refused_max_conns, refused_dial_rate, .. } = *stats;
-    [("unknown", refused_unknown), ("max_conns", refused_max_conns), ("dial_rate", refused_dial_rate)]
 }
 
 #[cfg(test)]
 impl Default for Sample {
     fn default() -> Self {
-        let report = Report {
-            workers: vec![WorkerReport::default()],
-            servers: 0,
-            sessions: 0,
-            waiting: Default::default(),
-            memory: Default::default(),
-            pool: Vec::new(),
-        };
+        let report = Report { workers: vec![WorkerLoad::default()], ..Report::default() };
         Self {
             time: SystemTime::UNIX_EPOCH,
             started: SystemTime::UNIX_EPOCH,
@@ -169,7 +153,6 @@ impl Default for Sample {
             measured: Duration::ZERO,
             fresh: true,
             stopping: false,
-            total: report.total(),
             silent: vec![Duration::ZERO],
             report,
             usage: Usage::default(),

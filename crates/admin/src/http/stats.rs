@@ -10,13 +10,9 @@ use serde::Serialize;
 use super::app::{App, Identity, Phase};
 use super::query::Query;
 use super::reply::{Failure, Reply, json};
-use super::sample::{Sample, dials_refused};
+use super::sample::Sample;
 use super::units::{millis, unix_millis};
-use crate::accept::ResumeEnd;
-use crate::gateway::MemoryReport;
-use crate::link::{CloseKind, WaitReason};
-use crate::routing::Side;
-use crate::worker::{HeldUp, RoundTrips, STATUSES, SessionStats};
+use crate::observe::{Counts, HeldUp, Histogram, MemoryReport, SessionCounts, Side};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -32,9 +28,9 @@ impl App {
             Ok(sample) => return Ok(sample),
             Err(turn) => turn,
         };
-        let (observer, started) = (self.observer.clone(), self.started);
+        let (observer, started) = (Arc::clone(&self.observer), self.started);
         let stopping = self.phase() != Phase::Serving;
-        self.questions.run(move || turn.take(|| Sample::take(&observer, started, stopping))).await
+        self.questions.run(move || turn.take(|| Sample::take(&*observer, started, stopping))).await
     }
 }
 
@@ -195,7 +191,7 @@ struct AllocatorView {
 
 impl StatsView {
     pub(super) fn new(sample: &Sample, identity: &Identity) -> Self {
-        let total = &sample.total;
+        let total = &sample.report.total;
         Self {
             time_ms: unix_millis(sample.time),
             started_ms: unix_millis(sample.started),
@@ -212,18 +208,15 @@ impl StatsView {
             servers: sample.report.servers,
             client: SideView::new(sample, Side::Client),
             server: SideView::new(sample, Side::Server),
-            connections: ConnectionsView { open: total.connections, opened: total.routing.opened },
+            connections: ConnectionsView { open: total.connections, opened: total.connections_opened },
             handshakes: HandshakesView {
                 in_progress: total.server_handshakes,
-                failed: total.stats.rejections.server_handshakes().into(),
+                failed: by_name(&total.server_handshakes_failed),
             },
-            refused: RefusedView {
-                dials: dials_refused(&total.routing).into(),
-                links: total.stats.rejections.no_place().into(),
-            },
+            refused: RefusedView { dials: by_name(&total.dials_refused), links: by_name(&total.links_rejected) },
             sessions: SessionsView::new(sample),
-            unknown_connection_runs: total.routing.unknown_connection,
-            accept_errors: total.stats.accept_errors,
+            unknown_connection_runs: total.unknown_connection,
+            accept_errors: total.accept_errors,
             log: LogView { dropped_lines: sample.dropped_lines },
             memory: sample.report.memory.into(),
             pool: sample.pool(),
@@ -235,18 +228,19 @@ impl StatsView {
 
 impl SessionsView {
     fn new(sample: &Sample) -> Self {
-        let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sample.total.stats.sessions;
+        let total = &sample.report.total;
+        let SessionCounts { opened, interrupted, resumes, refused, handshakes_failed } = &total.sessions;
         Self {
             open: sample.report.sessions,
             waiting: sample.report.waiting.holders,
             waiting_bytes: sample.report.waiting.bytes,
-            opened: by_name(["secure", "legacy"], [opened_secure, opened_legacy]),
-            interrupted,
-            resumes: by_name(ResumeEnd::ALL.map(ResumeEnd::name), resumes),
-            refused: by_name(STATUSES.map(|(_, name)| name), refused),
+            opened: by_name(opened),
+            interrupted: *interrupted,
+            resumes: by_name(resumes),
+            refused: by_name(refused),
             handshakes: HandshakesView {
-                in_progress: sample.total.session_handshakes.iter().sum(),
-                failed: sample.total.stats.rejections.session_handshakes().into(),
+                in_progress: total.client.session_handshakes + total.server.session_handshakes,
+                failed: by_name(handshakes_failed),
             },
         }
     }
@@ -254,26 +248,26 @@ impl SessionsView {
 
 impl SideView {
     fn new(sample: &Sample, side: Side) -> Self {
-        let (stats, report) = (sample.total.stats.of(side), sample.total.of(side));
+        let counts = sample.report.total.of(side);
         Self {
-            links: stats.links(),
-            links_by_transport: sums(report.links.iter().map(|(transport, _, count)| (transport.name(), count))),
-            links_by_protocol: sums(report.links.iter().map(|(_, protocol, count)| (protocol.name(), count))),
-            opened: stats.opened,
-            closed: by_name(CloseKind::ALL.map(CloseKind::name), stats.closed),
-            received_bytes: stats.received_bytes,
-            sent_bytes: stats.sent_bytes,
-            received_frames: stats.reads.sum(),
-            sent_frames: stats.writes.sum(),
-            forwarded_frames: stats.forwarded,
-            reads: stats.reads.count(),
-            writes: stats.writes.count(),
-            waiting_packets: report.waiting_packets,
-            waiting_bytes: report.waiting_bytes,
-            partial_bytes: report.partial_bytes,
-            held_bytes: report.held_bytes,
-            held_up: by_name(WaitReason::ALL.map(WaitReason::name), report.held_up.map(HeldUpView::from)),
-            round_trips: RoundTripsView::from(&stats.round_trips),
+            links: counts.links(),
+            links_by_transport: sums(counts.links_by_kind.iter().map(|links| (links.transport, links.count))),
+            links_by_protocol: sums(counts.links_by_kind.iter().map(|links| (links.protocol, links.count))),
+            opened: counts.opened,
+            closed: by_name(&counts.closed),
+            received_bytes: counts.received_bytes,
+            sent_bytes: counts.sent_bytes,
+            received_frames: counts.reads.sum,
+            sent_frames: counts.writes.sum,
+            forwarded_frames: counts.forwarded,
+            reads: counts.reads.count,
+            writes: counts.writes.count,
+            waiting_packets: counts.waiting_packets,
+            waiting_bytes: counts.waiting_bytes,
+            partial_bytes: counts.partial_bytes,
+            held_bytes: counts.held_bytes,
+            held_up: counts.held_up.iter().map(|held_up| (held_up.reason.name(), held_up.into())).collect(),
+            round_trips: RoundTripsView::from(&counts.round_trips),
         }
     }
 }
@@ -285,9 +279,9 @@ impl Sample {
             worker: index,
             busy_permille: worker.busy_permille,
             cpu_ms: millis(worker.cpu),
-            links: worker.stats.client.links() + worker.stats.server.links(),
+            links: worker.links,
             connections: worker.connections,
-            waiting_bytes: worker.waiting_bytes(),
+            waiting_bytes: worker.waiting_bytes,
             silent_ms: millis(*silent),
         });
         view.collect()
@@ -329,15 +323,15 @@ impl From<MemoryReport> for MemoryView {
     }
 }
 
-impl From<HeldUp> for HeldUpView {
-    fn from(HeldUp { now, count, total }: HeldUp) -> Self {
-        Self { now, count, total_ms: millis(total) }
+impl From<&HeldUp> for HeldUpView {
+    fn from(HeldUp { reason: _, now, count, total }: &HeldUp) -> Self {
+        Self { now: *now, count: *count, total_ms: millis(*total) }
     }
 }
 
-impl From<&RoundTrips> for RoundTripsView {
-    fn from(times: &RoundTrips) -> Self {
-        Self { count: times.count(), total_us: times.sum() }
+impl From<&Histogram> for RoundTripsView {
+    fn from(times: &Histogram) -> Self {
+        Self { count: times.count, total_us: times.sum }
     }
 }
 
@@ -348,6 +342,6 @@ fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
     sums
 }
 
-fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {
-    names.into_iter().zip(values).collect()
+fn by_name(counts: &Counts) -> ByName<u64> {
+    counts.iter().collect()
 }

@@ -15,9 +15,7 @@ use self::held_up::{OUTBOX_FULL, TOLERATED};
 pub(super) use self::recent::{Recent, Refusals, RefusalsLog};
 use super::sample::Sample;
 use super::units::millis;
-use crate::gateway::{LinkInfo, MemoryReport, PausedBy};
-use crate::link::WaitReason;
-use crate::routing::Side;
+use crate::observe::{LinkInfo, MemoryReport, PausedBy, Side, WaitReason};
 
 /// Share of the descriptors in use above which it is time to act.
 const DESCRIPTORS_PERCENT: u64 = 90;
@@ -122,32 +120,32 @@ fn stuck_server(link: &LinkInfo, links: &HeldUpLinks) -> Option<Trouble> {
     };
 
     let trouble = match reason {
-        WaitReason::OutboxFull | WaitReason::SlowWrite if lasting >= TOLERATED => Trouble::new(
+        WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_stuck",
             format!("{who} takes too little: {waiting} wait for it{behind}."),
             format!("Look at that server's process and network, or close its link: kick {number}."),
         ),
-        WaitReason::OutboxFull if lasting >= OUTBOX_FULL => Trouble::warning(
+        WaitReason::OUTBOX_FULL if lasting >= OUTBOX_FULL => Trouble::warning(
             "server_outbox_full",
             format!("{who} is behind: {waiting} wait for it, which is above --server-send-bytes{behind}."),
             "The server is slower than its clients; if this lasts, look at its process.",
         ),
-        WaitReason::UnreadAnswers if lasting >= TOLERATED => Trouble::new(
+        WaitReason::UNREAD_ANSWERS if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_stuck",
             format!("{who} does not read the answers to its own requests, so it is not read."),
             format!("Look at that server's process, or close its link: kick {number}."),
         ),
         // For memory all servers are paused, which is a trouble of its own.
-        WaitReason::PausedSource if link.paused_by == Some(PausedBy::Memory) => return None,
-        WaitReason::PausedSource if lasting >= TOLERATED => Trouble::new(
+        WaitReason::PAUSED_SOURCE if link.paused_by == Some(PausedBy::Memory) => return None,
+        WaitReason::PAUSED_SOURCE if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_paused",
             format!("{who} is not read: the way to another worker is full."),
             "That worker is busy or stuck: take a CPU profile.",
         ),
-        WaitReason::NoTransport if lasting >= TOLERATED => Trouble::new(
+        WaitReason::NO_TRANSPORT if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_interrupted",
             format!("{who} has lost its connection and has not come back; {waiting} wait for it."),
@@ -166,7 +164,7 @@ fn further_servers(links: &HeldUpLinks) -> Option<Trouble> {
 }
 
 fn no_server(sample: &Sample) -> Option<Trouble> {
-    let clients = sample.total.stats.client.links();
+    let clients = sample.report.total.client.links();
     let summary = format!("No game server is registered; {clients} client links are here.");
     let advice = "Start a server, or look for \"server link closed\" in the log: its reason says who ended it.";
     (sample.report.servers == 0 && clients > 0).then(|| Trouble::new(Severity::Critical, "no_server", summary, advice))

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::accept::RejectionKind;
 use crate::http::sample::Sample;
-use crate::link::CloseKind;
-use crate::worker::STATUSES;
+use crate::observe::{SideCounts, labels};
 
 /// How far back what was refused still counts as now.
 const SPAN: Duration = Duration::from_secs(10);
@@ -46,64 +44,61 @@ static LIMITS: [Limit; KINDS] = [
         kind: "max_links",
         what: "clients were turned away: --max-links is reached",
         advice: "An attack, or a success: raise --max-links, or start another gateway.",
-        count: |sample| rejected(sample, RejectionKind::MaxLinks),
+        count: |sample| rejected(sample, labels::MAX_LINKS),
     },
     Limit {
         kind: "max_links_per_address",
         what: "clients were turned away: their addresses have --max-links-per-address links",
         advice: "The log names the addresses. Raise the limit if many players share one.",
-        count: |sample| rejected(sample, RejectionKind::MaxLinksPerAddress),
+        count: |sample| rejected(sample, labels::MAX_LINKS_PER_ADDRESS),
     },
     Limit {
         kind: "unknown_server",
         what: "dials named a server or client that is not here",
         advice: "A server is away, or a client has a wrong ID.",
-        count: |sample| sample.total.routing.refused_unknown,
+        count: |sample| dials_refused(sample, labels::UNKNOWN),
     },
     Limit {
         kind: "dials_limited",
         what: "dials were refused by --client-max-conn or --max-dials-per-second",
         advice: "A client dials too much, or the limit is too low.",
-        count: |sample| sample.total.routing.refused_max_conns + sample.total.routing.refused_dial_rate,
+        count: |sample| dials_refused(sample, labels::MAX_CONNS) + dials_refused(sample, labels::DIAL_RATE),
     },
     Limit {
         kind: "wrong_key",
         what: "servers came with a wrong key",
         advice: "A server has another --server-auth-key, or a stranger reaches the server port: the log has the address.",
-        count: |sample| rejected(sample, RejectionKind::WrongKey),
+        count: |sample| rejected(sample, labels::WRONG_KEY),
     },
     Limit {
         kind: "handshakes_dropped",
         what: "handshakes were dropped: more than --max-handshakes were in progress",
         advice: "An attack, or everybody at once: the log has the addresses.",
-        count: |sample| rejected(sample, RejectionKind::Dropped),
+        count: |sample| rejected(sample, labels::DROPPED),
     },
     Limit {
         kind: "sessions_overloaded",
         what: "sessions were refused as overloaded",
         advice: "The gateway is at --max-links or --max-links-per-address: raise it, or start another gateway.",
-        count: |sample| {
-            let refused = STATUSES.iter().zip(sample.total.stats.sessions.refused);
-            refused.filter(|((_, name), _)| *name == "overloaded").map(|(_, count)| count).sum()
-        },
+        count: |sample| sample.report.total.sessions.refused.of(labels::OVERLOADED),
     },
     Limit {
         kind: "sessions_pushed_out",
         what: "sessions were ended while they waited: too many wait",
         advice: "A network failed for many, or --max-waiting and --max-waiting-bytes are too low.",
-        count: |sample| closed(sample, CloseKind::PushedOut),
+        count: |sample| closed(sample, labels::PUSHED_OUT),
     },
     Limit {
         kind: "clients_closed_slow",
         what: "links were closed because they took too little",
         advice: "Their network or device is slow, or a server sends too much.",
-        count: |sample| closed(sample, CloseKind::TooSlow) + closed(sample, CloseKind::Stalled),
+        count: |sample| closed(sample, labels::TOO_SLOW) + closed(sample, labels::STALLED),
     },
     Limit {
         kind: "clients_closed_for_memory",
         what: "links were closed because too much was held for all of them",
         advice: "The log has their addresses. An attack, or --max-buffered-bytes is too low.",
-        count: |sample| closed(sample, CloseKind::Memory),
+        count: |sample| closed(sample, labels::MEMORY),
     },
     Limit {
         kind: "log_lines_dropped",
@@ -116,7 +111,7 @@ static LIMITS: [Limit; KINDS] = [
 impl Refusals {
     /// What had been refused when a sample was taken.
     pub(in crate::http) fn until(sample: &Sample) -> Self {
-        Self { accept: sample.total.stats.accept_errors, limits: LIMITS.each_ref().map(|limit| (limit.count)(sample)) }
+        Self { accept: sample.report.total.accept_errors, limits: LIMITS.each_ref().map(|limit| (limit.count)(sample)) }
     }
 
     /// What each limit refused.
@@ -149,14 +144,19 @@ impl RefusalsLog {
 }
 
 /// Streams of both ports rejected for a reason.
-fn rejected(sample: &Sample, kind: RejectionKind) -> u64 {
-    sample.total.stats.rejections.of(kind)
+fn rejected(sample: &Sample, reason: &str) -> u64 {
+    sample.report.total.rejections.of(reason)
+}
+
+/// Dials refused for a reason.
+fn dials_refused(sample: &Sample, reason: &str) -> u64 {
+    sample.report.total.dials_refused.of(reason)
 }
 
 /// Links of both sides closed for a reason.
-fn closed(sample: &Sample, kind: CloseKind) -> u64 {
-    let stats = &sample.total.stats;
-    [&stats.client, &stats.server].iter().filter_map(|side| side.closed.get(kind.index())).sum()
+fn closed(sample: &Sample, reason: &str) -> u64 {
+    let of = |side: &SideCounts| side.closed.of(reason);
+    of(&sample.report.total.client) + of(&sample.report.total.server)
 }
 
 #[cfg(test)]

@@ -4,36 +4,15 @@ use fastway_wire::ServerId;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accept::RejectionKind;
-use crate::gateway::{MemoryReport, PausedBy};
-use crate::link::{CloseKind, Traffic, WaitReport, Waiting};
-use crate::routing::{LinkId, Role};
+use crate::observe::{LinkId, MemoryReport, PausedBy, Role, labels};
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
 fn link(id: u32, role: Role, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
-    let mut waits = WaitReport::default();
-    held_up.iter().for_each(|(reason, lasting)| waits[reason.index()].lasting = Some(*lasting));
-    LinkInfo {
-        id: LinkId::new(id),
-        role,
-        peer: "192.0.2.1:7".parse().unwrap(),
-        transport: "tcp",
-        protocol: "plain",
-        worker: 0,
-        closing: false,
-        interrupted: false,
-        age: Duration::ZERO,
-        silent: Duration::ZERO,
-        connections: 0,
-        traffic: Traffic::default(),
-        waiting: Waiting::default(),
-        partial_bytes: 0,
-        waits,
-        paused_by: None,
-    }
+    let peer = "192.0.2.1:7".parse().unwrap();
+    LinkInfo { id: LinkId::new(id), role, peer, waits: LinkInfo::held_up_for(held_up), ..LinkInfo::default() }
 }
 
 fn server(id: u32, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
@@ -45,7 +24,7 @@ fn client(id: u32, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
 }
 
 fn paused(id: u32, by: PausedBy, lasting: Duration) -> LinkInfo {
-    LinkInfo { paused_by: Some(by), ..client(id, &[(WaitReason::PausedSource, lasting)]) }
+    LinkInfo { paused_by: Some(by), ..client(id, &[(WaitReason::PAUSED_SOURCE, lasting)]) }
 }
 
 fn seen(links: &[LinkInfo]) -> HeldUpLinks {
@@ -57,18 +36,19 @@ fn seen(links: &[LinkInfo]) -> HeldUpLinks {
 /// A gateway with a server and as many client links, in which nothing was refused.
 fn sample(clients: u64) -> Sample {
     let mut sample = Sample::default();
-    sample.total.stats.client.opened = clients;
+    sample.report.total.client.opened = clients;
     sample.report.servers = 1;
     sample
 }
 
-/// Counts rejections on a port without sessions.
-fn reject(sample: &mut Sample, kind: RejectionKind, times: usize) {
-    (0..times).for_each(|_| sample.total.stats.rejections.count(kind, false));
+/// Counts rejections.
+fn reject(sample: &mut Sample, reason: &'static str, times: u64) {
+    sample.report.total.rejections.add(reason, times);
 }
 
 fn judge(sample: &Sample, links: &[LinkInfo], refused: impl FnOnce(&mut Sample)) -> Vec<Value> {
-    let mut later = Sample { total: sample.total, ..Sample::default() };
+    let mut later = Sample::default();
+    later.report.total = sample.report.total.clone();
     refused(&mut later);
     let mut log = RefusalsLog::default();
     log.add(seconds(100), Refusals::until(sample));
@@ -93,29 +73,28 @@ fn a_healthy_gateway_has_no_trouble() {
         client(1, &[]),
         server(2, &[]),
         // What back-pressure does all day.
-        server(3, &[(WaitReason::OutboxFull, Duration::from_millis(900)), (WaitReason::SlowWrite, seconds(2))]),
+        server(3, &[(WaitReason::OUTBOX_FULL, Duration::from_millis(900)), (WaitReason::SLOW_WRITE, seconds(2))]),
         paused(4, PausedBy::Server(LinkId::new(3)), seconds(2)),
-        client(5, &[(WaitReason::SlowWrite, seconds(2))]),
+        client(5, &[(WaitReason::SLOW_WRITE, seconds(2))]),
         // A flood that a limit holds back, and a player in a tunnel.
-        client(6, &[(WaitReason::ByteRate, seconds(60))]),
-        client(7, &[(WaitReason::NoTransport, seconds(50))]),
+        client(6, &[(WaitReason::BYTE_RATE, seconds(60))]),
+        client(7, &[(WaitReason::NO_TRANSPORT, seconds(50))]),
     ];
     assert_eq!(of_links(&links), []);
 }
 
 #[test]
 fn a_link_that_is_held_up_for_three_seconds_is_trouble() {
-    use WaitReason::{NoTransport, OutboxFull, PausedSource, SlowWrite, UnreadAnswers};
     for (link, severity, kind) in [
-        (server(1, &[(OutboxFull, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(SlowWrite, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(UnreadAnswers, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(OutboxFull, seconds(1))]), "warning", "server_outbox_full"),
-        (server(1, &[(PausedSource, seconds(3))]), "critical", "server_paused"),
-        (server(1, &[(NoTransport, seconds(3))]), "critical", "server_interrupted"),
-        (client(1, &[(OutboxFull, seconds(3))]), "warning", "clients_slow"),
-        (client(1, &[(SlowWrite, seconds(3))]), "warning", "clients_slow"),
-        (client(1, &[(UnreadAnswers, seconds(3))]), "warning", "clients_slow"),
+        (server(1, &[(WaitReason::OUTBOX_FULL, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::SLOW_WRITE, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::UNREAD_ANSWERS, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::OUTBOX_FULL, seconds(1))]), "warning", "server_outbox_full"),
+        (server(1, &[(WaitReason::PAUSED_SOURCE, seconds(3))]), "critical", "server_paused"),
+        (server(1, &[(WaitReason::NO_TRANSPORT, seconds(3))]), "critical", "server_interrupted"),
+        (client(1, &[(WaitReason::OUTBOX_FULL, seconds(3))]), "warning", "clients_slow"),
+        (client(1, &[(WaitReason::SLOW_WRITE, seconds(3))]), "warning", "clients_slow"),
+        (client(1, &[(WaitReason::UNREAD_ANSWERS, seconds(3))]), "warning", "clients_slow"),
         (paused(1, PausedBy::Worker(1), seconds(3)), "warning", "clients_paused"),
         (paused(1, PausedBy::Server(LinkId::new(9)), seconds(3)), "warning", "clients_paused"),
     ] {
@@ -125,10 +104,10 @@ fn a_link_that_is_held_up_for_three_seconds_is_trouble() {
 
 #[test]
 fn a_stuck_server_comes_first_with_those_who_wait_for_it() {
-    let mut stuck = server(7, &[(WaitReason::SlowWrite, seconds(17)), (WaitReason::OutboxFull, seconds(16))]);
+    let mut stuck = server(7, &[(WaitReason::SLOW_WRITE, seconds(17)), (WaitReason::OUTBOX_FULL, seconds(16))]);
     stuck.waiting.bytes = 16 << 20;
     let waits = |id| paused(id, PausedBy::Server(LinkId::new(7)), seconds(16));
-    let slow = client(3, &[(WaitReason::SlowWrite, seconds(20))]);
+    let slow = client(3, &[(WaitReason::SLOW_WRITE, seconds(20))]);
     let troubles = judge(&sample(3), &[slow, waits(1), stuck, waits(2)], |_| {});
     assert_eq!(
         troubles[0],
@@ -147,8 +126,8 @@ fn a_stuck_server_comes_first_with_those_who_wait_for_it() {
 
 #[test]
 fn many_stuck_links_are_few_lines() {
-    let servers = (1..=20).map(|id| server(id, &[(WaitReason::SlowWrite, seconds(u64::from(id) + 3))]));
-    let clients = (100..300).map(|id| client(id, &[(WaitReason::OutboxFull, seconds(u64::from(id)))]));
+    let servers = (1..=20).map(|id| server(id, &[(WaitReason::SLOW_WRITE, seconds(u64::from(id) + 3))]));
+    let clients = (100..300).map(|id| client(id, &[(WaitReason::OUTBOX_FULL, seconds(u64::from(id)))]));
     let troubles = judge(&sample(200), &servers.chain(clients).collect::<Vec<_>>(), |_| {});
     assert_eq!(troubles.len(), 7, "{troubles:#?}");
     assert_eq!((&troubles[0]["link"], &troubles[0]["lasting_ms"]), (&json!(20), &json!(23000)));
@@ -161,16 +140,20 @@ fn many_stuck_links_are_few_lines() {
 fn what_is_refused_now_is_trouble() {
     type Refuse = fn(&mut Sample);
     let cases: [(Refuse, &str, &str); 7] = [
-        (|sample| reject(sample, RejectionKind::MaxLinks, 7), "max_links", "7 clients were turned away: --max-links"),
+        (|sample| reject(sample, labels::MAX_LINKS, 7), "max_links", "7 clients were turned away: --max-links"),
+        (|sample| reject(sample, labels::MAX_LINKS_PER_ADDRESS, 1), "max_links_per_address", "--max-links-per-address"),
         (
-            |sample| reject(sample, RejectionKind::MaxLinksPerAddress, 1),
-            "max_links_per_address",
-            "--max-links-per-address",
+            |sample| sample.report.total.dials_refused.add(labels::UNKNOWN, 2),
+            "unknown_server",
+            "2 dials named a server",
         ),
-        (|sample| sample.total.routing.refused_unknown += 2, "unknown_server", "2 dials named a server"),
-        (|sample| sample.total.routing.refused_dial_rate += 3, "dials_limited", "3 dials were refused"),
-        (|sample| reject(sample, RejectionKind::WrongKey, 1), "wrong_key", "wrong key in the last 5 s"),
-        (|sample| sample.total.stats.sessions.refused[6] += 4, "sessions_overloaded", "4 sessions were refused"),
+        (|sample| sample.report.total.dials_refused.add(labels::DIAL_RATE, 3), "dials_limited", "3 dials were refused"),
+        (|sample| reject(sample, labels::WRONG_KEY, 1), "wrong_key", "wrong key in the last 5 s"),
+        (
+            |sample| sample.report.total.sessions.refused.add(labels::OVERLOADED, 4),
+            "sessions_overloaded",
+            "4 sessions were refused",
+        ),
         (|sample| sample.dropped_lines += 5, "log_lines_dropped", "5 log lines were dropped"),
     ];
     for (refuse, kind, part) in cases {
@@ -180,7 +163,7 @@ fn what_is_refused_now_is_trouble() {
         assert!(summary.contains(part), "{summary}");
     }
     let mut before = sample(1);
-    RejectionKind::ALL.into_iter().for_each(|kind| reject(&mut before, kind, 9));
+    labels::REJECTIONS.into_iter().for_each(|reason| reject(&mut before, reason, 9));
     assert_eq!(kinds(&judge(&before, &[], |_| {})), [], "what was refused long ago");
 }
 
@@ -188,13 +171,13 @@ fn what_is_refused_now_is_trouble() {
 fn readers_that_are_paused_for_memory_are_critical_once_for_all() {
     let mut now = sample(1);
     now.report.memory = MemoryReport { held_bytes: 5 << 20, most_bytes: Some(8 << 20), readers_paused: true };
-    let mut waits = server(7, &[(WaitReason::PausedSource, seconds(9))]);
+    let mut waits = server(7, &[(WaitReason::PAUSED_SOURCE, seconds(9))]);
     waits.paused_by = Some(PausedBy::Memory);
     let troubles = judge(&now, &[waits, paused(1, PausedBy::Memory, seconds(9))], |_| {});
     assert_eq!(kinds(&troubles), [("critical".to_owned(), "memory_short".to_owned())]);
     let summary = troubles[0]["summary"].as_str().unwrap();
     assert!(summary.starts_with("5.0 MiB are held") && summary.contains("8.0 MiB may be"), "{summary}");
-    let troubles = judge(&sample(1), &[], |sample| sample.total.stats.client.closed[CloseKind::Memory.index()] += 3);
+    let troubles = judge(&sample(1), &[], |sample| sample.report.total.client.closed.add(labels::MEMORY, 3));
     assert_eq!(kinds(&troubles), [("warning".to_owned(), "clients_closed_for_memory".to_owned())]);
 }
 
@@ -202,7 +185,7 @@ fn readers_that_are_paused_for_memory_are_critical_once_for_all() {
 fn accepting_that_fails_is_critical() {
     let mut now = sample(1);
     (now.usage.open_files, now.usage.max_files) = (Some(1024), Some(1024));
-    let troubles = judge(&now, &[], |sample| sample.total.stats.accept_errors += 5);
+    let troubles = judge(&now, &[], |sample| sample.report.total.accept_errors += 5);
     assert_eq!(
         kinds(&troubles),
         [("critical".to_owned(), "accept_paused".to_owned()), ("warning".to_owned(), "descriptors_low".to_owned())]
@@ -217,7 +200,7 @@ fn accepting_that_fails_is_critical() {
 fn a_worker_that_does_not_answer_is_named() {
     let mut now = sample(1);
     now.silent = vec![Duration::from_millis(2900), seconds(4)];
-    let troubles = judge(&now, &[server(1, &[(WaitReason::SlowWrite, seconds(9))])], |_| {});
+    let troubles = judge(&now, &[server(1, &[(WaitReason::SLOW_WRITE, seconds(9))])], |_| {});
     assert_eq!(troubles[0]["summary"], "Worker 1 does not answer. Its links stand still.");
     assert_eq!((&troubles[0]["lasting_ms"], troubles.len()), (&json!(4000), 2));
 }
@@ -228,7 +211,7 @@ fn players_without_a_server_are_trouble_and_an_empty_gateway_is_not() {
     now.report.servers = 0;
     let troubles = judge(&now, &[], |_| {});
     assert_eq!(troubles[0]["summary"], "No game server is registered; 3 client links are here.");
-    now.total.stats.client.opened = 0;
+    now.report.total.client.opened = 0;
     assert_eq!(kinds(&judge(&now, &[], |_| {})), []);
 }
 
@@ -237,7 +220,7 @@ fn a_gateway_that_stops_is_not_in_trouble() {
     let mut now = sample(1);
     now.stopping = true;
     now.silent = vec![seconds(60)];
-    assert_eq!(kinds(&judge(&now, &[server(1, &[(WaitReason::SlowWrite, seconds(9))])], |_| {})), []);
+    assert_eq!(kinds(&judge(&now, &[server(1, &[(WaitReason::SLOW_WRITE, seconds(9))])], |_| {})), []);
 }
 
 #[test]
