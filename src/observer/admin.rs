@@ -11,7 +11,7 @@ use fastway_wire::ConnId;
 use super::ids::{link_id, side};
 use super::{ConnectionPage, Observer};
 use crate::accept::{AcceptorInfo, HandshakeInfo};
-use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
+use crate::link::{Traffic, WaitReport, Waiting};
 use crate::routing::{LinkId, Role};
 use crate::worker::{AskError, ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 
@@ -155,7 +155,7 @@ impl From<TasksInfo> for observe::TasksInfo {
             swept,
             acceptors: acceptors.into_iter().map(Into::into).collect(),
             handshakes: handshakes.into_iter().map(Into::into).collect(),
-            past_waits: past_waits.iter().map(|(of, past)| (side(*of), waits(past))).collect(),
+            past_waits: past_waits.into_iter().map(|(of, past)| (side(of), waits(&past))).collect(),
         }
     }
 }
@@ -174,7 +174,7 @@ impl From<HandshakeInfo> for observe::HandshakeInfo {
 
 /// What was held up, without what never was.
 fn waits(report: &WaitReport) -> Vec<observe::Wait> {
-    let known = WaitReason::ALL.into_iter().zip(report).filter(|(_, wait)| wait.count > 0);
+    let known = report.iter().filter(|(_, wait)| wait.count > 0);
     let named = known.map(|(reason, wait)| observe::Wait {
         reason: observe::WaitReason::new(reason.name()),
         count: wait.count,

@@ -1,15 +1,12 @@
 //! How a gateway stands, as commands and the admin listener see it: counts by the labels under which they are shown.
 
-use fastway_admin::observe::{self, Counts, HeldUp, LinkCount, WaitReason};
+use fastway_admin::observe::{self, HeldUp, LinkCount, NamedCounts, WaitReason};
 
 use super::report::Report;
-use crate::accept::{RejectionKind, ResumeEnd};
-use crate::link;
+use crate::accept::RejectionKind;
 use crate::pool::ClassReport;
-use crate::routing::RouterStats;
-use crate::worker::{
-    Bounds, Histogram, MemoryReport, STATUSES, SessionStats, SideReport, SideStats, Stats, WorkerReport,
-};
+use crate::routing::{RouterStats, Side};
+use crate::worker::{Bounds, Histogram, MemoryReport, SessionStats, SideReport, SideStats, Stats, WorkerReport};
 
 impl From<Report> for observe::Report {
     fn from(report: Report) -> Self {
@@ -33,7 +30,7 @@ impl From<&WorkerReport> for observe::WorkerLoad {
             published: worker.published,
             cpu: worker.cpu,
             busy_permille: worker.busy_permille,
-            links: worker.stats.client.links() + worker.stats.server.links(),
+            links: worker.stats.sides.values().into_iter().map(SideStats::links).sum(),
             connections: worker.connections,
             waiting_bytes: worker.waiting_bytes(),
         }
@@ -42,16 +39,16 @@ impl From<&WorkerReport> for observe::WorkerLoad {
 
 impl From<WorkerReport> for observe::Totals {
     fn from(total: WorkerReport) -> Self {
-        let Stats { client, server, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = total.stats;
+        let Stats { sides, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = total.stats;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } =
             total.routing;
-        let [client_handshakes, server_handshakes] = total.session_handshakes;
+        let side = |of: Side| side(&sides[of], &total.sides[of], total.session_handshakes[of]);
         let dials = [("unknown", refused_unknown), ("max_conns", refused_max_conns), ("dial_rate", refused_dial_rate)];
         Self {
             published: total.published,
             busy_permille: total.busy_permille,
-            client: side(&client, &total.client, client_handshakes),
-            server: side(&server, &total.server, server_handshakes),
+            client: side(Side::Client),
+            server: side(Side::Server),
             connections: total.connections,
             connections_opened: opened,
             unknown_connection,
@@ -77,16 +74,15 @@ impl From<SessionStats> for observe::SessionCounts {
         Self {
             opened: [("secure", opened_secure), ("legacy", opened_legacy)].into_iter().collect(),
             interrupted,
-            resumes: ResumeEnd::ALL.map(ResumeEnd::name).into_iter().zip(resumes).collect(),
-            refused: STATUSES.map(|(_, name)| name).into_iter().zip(refused).collect(),
-            handshakes_failed: Counts::default(),
+            resumes: resumes.by_name().collect(),
+            refused: refused.by_name().collect(),
+            handshakes_failed: NamedCounts::default(),
         }
     }
 }
 
 fn side(stats: &SideStats, report: &SideReport, session_handshakes: usize) -> observe::SideCounts {
-    let closed = link::CloseKind::ALL.map(link::CloseKind::name);
-    let held_up = link::WaitReason::ALL.into_iter().zip(report.held_up).map(|(reason, held_up)| HeldUp {
+    let held_up = report.held_up.iter().map(|(reason, held_up)| HeldUp {
         reason: WaitReason::new(reason.name()),
         now: held_up.now,
         count: held_up.count,
@@ -99,7 +95,7 @@ fn side(stats: &SideStats, report: &SideReport, session_handshakes: usize) -> ob
     });
     observe::SideCounts {
         opened: stats.opened,
-        closed: closed.into_iter().zip(stats.closed).collect(),
+        closed: stats.closed.by_name().collect(),
         received_bytes: stats.received_bytes,
         sent_bytes: stats.sent_bytes,
         forwarded: stats.forwarded,
@@ -138,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn names(counts: &Counts) -> Vec<&'static str> {
+    fn names(counts: &NamedCounts) -> Vec<&'static str> {
         counts.iter().map(|(name, _)| name).collect()
     }
 

@@ -30,7 +30,7 @@ impl Core {
             return self.remove_if_done(slot);
         }
 
-        let bounds = self.bounds.of(link.role.side());
+        let bounds = &self.bounds[link.role.side()];
         let was_congested = link.congested;
         let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
         if pressure.too_slow {

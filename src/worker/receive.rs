@@ -183,7 +183,7 @@ impl Core {
     fn pause_reading(&mut self, addr: LinkAddr, side: Side) {
         // What has room again by now would be congested for this link alone, and nobody would say that it is not.
         let bottleneck = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
-        let bounds = *self.bounds.of(side);
+        let bounds = self.bounds[side];
         let Some(link) = self.link(addr) else { return };
         if bounds.has_unread_replies(link.waiting()) {
             link.pause_for_replies(true);

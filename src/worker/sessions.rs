@@ -1,7 +1,7 @@
 //! The sessions of a worker's links: what happens to them, who may resume them, and their bounds while they wait.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fastway_service::AddressPrefix;
 use fastway_session::{Backlog, End, Resume, Session, Status};
@@ -15,9 +15,6 @@ use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, RefusedStream, SessionEvent, State};
 use crate::routing::{LinkAddr, Side, Slot};
-
-/// Time between two looks for acknowledgements that are due: half of the time that they have.
-pub(super) const ACK_TICK: Duration = Duration::from_millis(50);
 
 /// A resume that was answered.
 #[derive(Debug)]
@@ -110,40 +107,33 @@ impl Core {
         let addr = link.addr;
         let Some((session, outbox, _)) = link.session_parts() else { return };
         let acknowledged = session.take_acknowledged();
+        let mut ack_at = None;
         if !session.ack_scheduled
             && let Some(at) = session.ack_due(now)
         {
             session.ack_scheduled = true;
-            self.acks_due.push_back((at, addr));
+            ack_at = Some(at);
         }
         let wants_to_send = session.wants_to_send(outbox, now);
         link.watch.progressed |= acknowledged;
         if wants_to_send {
             self.mark_dirty(slot);
         }
+        if let Some(at) = ack_at {
+            self.schedule_ack(at, addr);
+        }
     }
 
-    /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
-    pub(super) fn send_due_acks(&mut self) {
-        self.send_acks();
-        self.turns_due.notify_one();
-    }
-
-    /// Sends the acknowledgements that are due before the next tick.
-    fn send_acks(&mut self) {
-        let until = Instant::now() + ACK_TICK;
-        // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
-        for _ in 0..self.acks_due.len() {
-            let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };
-            let mut sealed = std::mem::take(&mut self.sealed);
-            if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
-                session.ack_scheduled = false;
-                session.send_due(until, &mut cx, &mut sealed);
-            }
-            self.sealed = sealed;
-            if self.link(addr).is_some() {
-                self.handle_session_events(addr.slot);
-            }
+    /// Sends the acknowledgement that a session owes; it is due by `until`.
+    pub(super) fn send_ack(&mut self, addr: LinkAddr, until: Instant) {
+        let mut sealed = std::mem::take(&mut self.sealed);
+        if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
+            session.ack_scheduled = false;
+            session.send_due(until, &mut cx, &mut sealed);
+        }
+        self.sealed = sealed;
+        if self.link(addr).is_some() {
+            self.handle_session_events(addr.slot);
         }
     }
 

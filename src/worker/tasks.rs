@@ -112,7 +112,7 @@ fn deliver(core: &SharedCore, message: Message) {
         Message::Resume(resumption) => resume_forwarded(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::AckTick => core.borrow_mut().send_due_acks(),
+        Message::Deadline => core.borrow_mut().meet_deadlines(Instant::now()),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
 use crate::observe::{
-    ConnectionInfo, Counts, LinkFilter, LinkId, LinkInfo, Observe, PausedBy, Report, Role, SessionCounts, Side,
+    ConnectionInfo, LinkFilter, LinkId, LinkInfo, NamedCounts, Observe, PausedBy, Report, Role, SessionCounts, Side,
     SideCounts, Totals,
 };
 
@@ -174,8 +174,8 @@ fn show_sessions(report: &Report, out: &mut dyn Write) -> fmt::Result {
 }
 
 /// How often something happened, and for which reasons.
-fn show_counts(what: &str, counts: &Counts, out: &mut dyn Write) -> fmt::Result {
-    write!(out, "{what}={}", counts.sum())?;
+fn show_counts(what: &str, counts: &NamedCounts, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{what}={}", counts.total())?;
     counts.iter().try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
     writeln!(out)
 }

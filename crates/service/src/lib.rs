@@ -9,7 +9,9 @@
 //! | [`PendingHandshakes`] | handshakes in progress, bounded in number and in time |
 //! | [`HandshakePace`] | the share of a worker's time in which handshakes are computed |
 //! | [`HandshakeBudget`] | a bound on handshakes computed in a second |
+//! | [`Deadlines`] | a timing wheel |
 //! | [`ByteAccount`] | the bytes held for all links, and whose link is closed for them |
+//! | [`Kind`], [`Counts`] | enums whose variants have names, and how often each was met |
 //!
 //! | the process and the machine | |
 //! |---|---|
@@ -23,10 +25,12 @@
 mod address_prefix;
 mod byte_account;
 pub mod clock;
+mod deadlines;
 mod fair_queue;
 mod fair_table;
 mod handshake_budget;
 mod handshake_pace;
+mod kind;
 pub mod listen;
 pub mod logging;
 mod pending_handshakes;
@@ -37,10 +41,12 @@ pub mod wake;
 
 pub use address_prefix::{AddressPrefix, Network};
 pub use byte_account::{ByteAccount, ByteHolder};
+pub use deadlines::{Deadlines, TICK};
 pub use fair_queue::FairQueue;
 pub use fair_table::FairTable;
 pub use handshake_budget::HandshakeBudget;
 pub use handshake_pace::HandshakePace;
+pub use kind::{Counts, Kind, PerKind};
 pub use pending_handshakes::{HandshakeLimits, PendingHandshakes, Progress};
 pub use secret::Secret;
 pub use shares::{Share, Shares};

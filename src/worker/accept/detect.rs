@@ -12,7 +12,7 @@ use tokio::select;
 use super::handshake::Handshake;
 use crate::accept::rejection::Rejection;
 use crate::routing::Side;
-use crate::worker::shared_core::sweeps_until;
+use crate::worker::shared_core::sleep_until;
 
 /// More than any first message.
 pub(super) const FIRST_MESSAGE_BYTES: usize = 2 << 10;
@@ -40,7 +40,7 @@ pub(super) async fn detect(handshake: &Handshake, stream: &mut TcpStream) -> Res
     let first = select! {
         biased;
         first = first_byte(stream) => first?,
-        () = sweeps_until(core, Instant::now() + SILENCE), if *side == Side::Server => return Ok(Detected::Silence),
+        () = sleep_until(core, Instant::now() + SILENCE), if *side == Side::Server => return Ok(Detected::Silence),
     };
 
     handshake.advance(Progress::Heard);

@@ -14,7 +14,7 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::Sample;
-use crate::observe::{self, Counts, HeldUp, LinkCount, MemoryReport, PoolClass, Side, SideCounts};
+use crate::observe::{self, HeldUp, LinkCount, MemoryReport, NamedCounts, PoolClass, Side, SideCounts};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -290,7 +290,7 @@ fn plain(value: u64) -> Series {
 }
 
 /// A number for each label of a kind.
-fn by_label<'a>(kind: &'static str, counts: &'a Counts) -> impl Iterator<Item = Series> + 'a {
+fn by_label<'a>(kind: &'static str, counts: &'a NamedCounts) -> impl Iterator<Item = Series> + 'a {
     counts.iter().map(move |(label, count)| (labels(&[(kind, label)]), count as f64))
 }
 

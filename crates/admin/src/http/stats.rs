@@ -12,7 +12,7 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::Sample;
 use super::units::{millis, unix_millis};
-use crate::observe::{Counts, HeldUp, Histogram, MemoryReport, SessionCounts, Side};
+use crate::observe::{HeldUp, Histogram, MemoryReport, NamedCounts, SessionCounts, Side};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -34,7 +34,7 @@ impl App {
     }
 }
 
-/// Counts or gauges by the name of what they count.
+/// NamedCounts or gauges by the name of what they count.
 type ByName<T> = BTreeMap<&'static str, T>;
 
 /// The object of `/api/stats` (`docs/operations.md`).
@@ -335,13 +335,13 @@ impl From<&Histogram> for RoundTripsView {
     }
 }
 
-/// Counts of which several have the same name.
+/// NamedCounts of which several have the same name.
 fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
     let mut sums = ByName::new();
     counts.for_each(|(name, count)| *sums.entry(name).or_default() += count);
     sums
 }
 
-fn by_name(counts: &Counts) -> ByName<u64> {
+fn by_name(counts: &NamedCounts) -> ByName<u64> {
     counts.iter().collect()
 }

@@ -2,7 +2,7 @@
 
 /// How often something happened, by a label, in the order in which it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts(Vec<(&'static str, u64)>);
+pub struct NamedCounts(Vec<(&'static str, u64)>);
 
 /// A distribution: how often something had which size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Histogram {
     pub sum: u64,
 }
 
-impl Counts {
+impl NamedCounts {
     /// Each label and its count.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.0.iter().copied()
@@ -27,11 +27,11 @@ impl Counts {
     }
 
     /// All together.
-    pub fn sum(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.iter().map(|(_, count)| count).sum()
     }
 
-    /// Counts `times` more under a label.
+    /// NamedCounts `times` more under a label.
     pub fn add(&mut self, label: &'static str, times: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == label) {
             Some((_, count)) => *count += times,
@@ -40,7 +40,7 @@ impl Counts {
     }
 }
 
-impl FromIterator<(&'static str, u64)> for Counts {
+impl FromIterator<(&'static str, u64)> for NamedCounts {
     fn from_iter<T: IntoIterator<Item = (&'static str, u64)>>(counts: T) -> Self {
         Self(counts.into_iter().collect())
     }
@@ -52,10 +52,10 @@ mod tests {
 
     #[test]
     fn counts_keep_the_order_in_which_they_are_shown() {
-        let mut counts: Counts = [("kicked", 2), ("bad_bytes", 0)].into_iter().collect();
+        let mut counts: NamedCounts = [("kicked", 2), ("bad_bytes", 0)].into_iter().collect();
         counts.add("bad_bytes", 3);
         counts.add("idle", 1);
         assert_eq!(counts.iter().collect::<Vec<_>>(), [("kicked", 2), ("bad_bytes", 3), ("idle", 1)]);
-        assert_eq!((counts.of("bad_bytes"), counts.of("unknown"), counts.sum()), (3, 0, 6));
+        assert_eq!((counts.of("bad_bytes"), counts.of("unknown"), counts.total()), (3, 0, 6));
     }
 }

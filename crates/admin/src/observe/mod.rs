@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use counts::{Counts, Histogram};
+pub use counts::{Histogram, NamedCounts};
 use fastway_wire::ConnId;
 pub use filter::{LinkCondition, LinkFilter, LinkFilterError};
 pub use link::{

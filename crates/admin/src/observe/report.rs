@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastway_service::Share;
 
-use super::counts::{Counts, Histogram};
+use super::counts::{Histogram, NamedCounts};
 use super::link::Side;
 use super::wait::WaitReason;
 
@@ -63,19 +63,19 @@ pub struct Totals {
     /// Runs of data for connections that the sender is no end of.
     pub unknown_connection: u64,
     /// Dials refused, by reason: the ID is unknown, the client has too many connections, or dials too often.
-    pub dials_refused: Counts,
+    pub dials_refused: NamedCounts,
     /// Times that a link was paused because what it feeds was congested.
     pub sources_paused: u64,
     /// Times that accepting failed.
     pub accept_errors: u64,
     /// Streams that did not become a link, by reason, on both ports.
-    pub rejections: Counts,
+    pub rejections: NamedCounts,
     /// Those of them for which there was no place.
-    pub links_rejected: Counts,
+    pub links_rejected: NamedCounts,
     /// Server handshakes in progress, on a port without sessions.
     pub server_handshakes: usize,
     /// Server handshakes that failed on a port without sessions, by reason.
-    pub server_handshakes_failed: Counts,
+    pub server_handshakes_failed: NamedCounts,
     /// Sessions.
     pub sessions: SessionCounts,
     /// What the workers' threads have ever allocated, in bytes; `None`: nobody counts.
@@ -86,15 +86,15 @@ pub struct Totals {
 #[derive(Clone, Debug, Default)]
 pub struct SessionCounts {
     /// Sessions opened, by protocol.
-    pub opened: Counts,
+    pub opened: NamedCounts,
     /// Times that one lost its transport.
     pub interrupted: u64,
     /// Resumes, by outcome.
-    pub resumes: Counts,
+    pub resumes: NamedCounts,
     /// Opens and resumes refused, by status.
-    pub refused: Counts,
+    pub refused: NamedCounts,
     /// Handshakes that failed on ports with sessions, by reason.
-    pub handshakes_failed: Counts,
+    pub handshakes_failed: NamedCounts,
 }
 
 /// The links of one port: what was counted, and how they stand.
@@ -103,7 +103,7 @@ pub struct SideCounts {
     /// Links opened.
     pub opened: u64,
     /// Links closed, by reason.
-    pub closed: Counts,
+    pub closed: NamedCounts,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
@@ -196,7 +196,7 @@ impl Totals {
 impl SideCounts {
     /// Links that are there now.
     pub fn links(&self) -> u64 {
-        self.opened - self.closed.sum()
+        self.opened - self.closed.total()
     }
 }
 

@@ -7,7 +7,7 @@ const SIDES = ["client", "server"].map((kind) => ({ name: kind, title: `${kind}s
 const ALL = [{ name: "all", title: "times", kind: "first" }];
 
 /** A card of counts in columns; `read(stats)` has them as `{ reason: [a count for each column] }`. */
-class Counts {
+class NamedCounts {
   #name;
   #columns;
   #read;
@@ -100,16 +100,16 @@ class Totals {
 export function countCards() {
   return [
     [
-      new Counts("closed", "Closes by reason", "since the start", SIDES, (stats) => bySide(stats, (side) => side.closed)),
+      new NamedCounts("closed", "Closes by reason", "since the start", SIDES, (stats) => bySide(stats, (side) => side.closed)),
       new Totals(),
     ],
     [
-      new Counts("refused", "Refused by reason", "since the start", ALL, refusals),
-      new Counts("held-up", "Held up by reason", "links, now", SIDES, (stats) =>
+      new NamedCounts("refused", "Refused by reason", "since the start", ALL, refusals),
+      new NamedCounts("held-up", "Held up by reason", "links, now", SIDES, (stats) =>
         bySide(stats, (side) => mapped(side.held_up, ({ now }) => now)),
       ),
     ],
-    [new Counts("sessions", "Sessions refused by reason", "since the start", ALL, sessionRefusals)],
+    [new NamedCounts("sessions", "Sessions refused by reason", "since the start", ALL, sessionRefusals)],
   ];
 }
 
@@ -136,7 +136,7 @@ function sessionRefusals({ sessions }) {
   return { ...named("", sessions.refused), ...named("handshake: ", sessions.handshakes.failed) };
 }
 
-/** Counts that no side has, by their names behind what they are of. */
+/** NamedCounts that no side has, by their names behind what they are of. */
 function named(prefix, counts) {
   return mapped(counts, (count) => [count], (name) => prefix + name);
 }

@@ -41,7 +41,7 @@ fn sample(clients: u64) -> Sample {
     sample
 }
 
-/// Counts rejections.
+/// NamedCounts rejections.
 fn reject(sample: &mut Sample, reason: &'static str, times: u64) {
     sample.report.total.rejections.add(reason, times);
 }
