@@ -11,7 +11,7 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway::admin::{Outcome, Results};
+use fastway_admin::{Outcome, Results};
 use fastway_service::process::{Files, NotRunning, read_text, running_gateway, running_gateways};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};

@@ -31,14 +31,45 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Commands and the admin listener are the crate `fastway-admin`, which sees a gateway through
+//! [`Observe`](admin::observe::Observe). A program adds commands of its own:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use fastway::admin::observe::Observe;
+//! use fastway::admin::{self, Registry};
+//! use fastway::process::{Files, Name};
+//! # use fastway::{config::Config, gateway::Gateway};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut config = Config::default();
+//! # config.client.addr = "127.0.0.1:0".to_owned();
+//! # config.server.addr = "127.0.0.1:0".to_owned();
+//! # let mut running = Gateway::bind(config)?.start()?;
+//! let observer: Arc<dyn Observe> = Arc::new(running.observer());
+//! let mut commands = Registry::default();
+//! admin::register_all(&mut commands, &Files::new(".", Name::default()), &observer)?;
+//! commands.register("players", "", "counts the players", move |args, answer| {
+//!     args.none()?;
+//!     let players = observer.report().total.client.links();
+//!     Ok(writeln!(answer, "{players} players")?)
+//! })?;
+//! let mut answer = String::new();
+//! commands.run("players", &mut answer)?;
+//! assert_eq!(answer, "0 players\n");
+//! # running.stop();
+//! # running.ended().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 #[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod accept;
-pub mod admin;
 mod auto_limits;
 pub mod config;
 pub mod gateway;
-pub mod http;
 #[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod link;
 pub mod observer;
@@ -49,4 +80,6 @@ mod routing;
 #[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod worker;
 
+pub use fastway_admin as admin;
+pub use fastway_admin::http;
 pub use fastway_service::{logging, process};

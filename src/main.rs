@@ -8,13 +8,15 @@ use std::env;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use fastway::admin::{self, AdminThread, CommandFile, Registry};
 use fastway::gateway::{Gateway, Running};
-use fastway::http::{HttpAdmin, HttpListener};
 use fastway::observer::Undelivered;
+use fastway_admin::http::{HttpAdmin, HttpListener};
+use fastway_admin::observe::Observe;
+use fastway_admin::{AdminThread, CommandFile, Registry};
 use fastway_service::logging::{self, Log, LogControl};
 use fastway_service::process::{
     Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
@@ -135,11 +137,11 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     let listener = options.admin.map(HttpListener::bind).transpose()?;
     let line = listening(&gateway, listener.as_ref());
     let mut running = gateway.start()?;
-    let commands = commands(&files, &running, log.control())?;
+    let observer: Arc<dyn Observe> = Arc::new(running.observer());
+    let commands = commands(&files, &observer, log.control())?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
-    let observed = (running.observer(), admin.caller());
-    let http = listener.map(|listener| listener.start(observed.0, observed.1)).transpose();
+    let http = listener.map(|listener| listener.start(observer, admin.caller())).transpose();
     let http = http.context("cannot start the thread that answers HTTP")?;
     announce(line).context("cannot start the thread that says where the gateway listens")?;
     tokio::select! {
@@ -174,10 +176,10 @@ fn return_freed_memory() {
 }
 
 /// Everything that can be asked of this gateway.
-fn commands(files: &Files, running: &Running, log: LogControl) -> anyhow::Result<Registry> {
+fn commands(files: &Files, observer: &Arc<dyn Observe>, log: LogControl) -> anyhow::Result<Registry> {
     let mut registry = Registry::default();
-    admin::register_all(&mut registry, files, &running.observer())?;
-    admin::register_log_level(&mut registry, log)?;
+    fastway_admin::register_all(&mut registry, files, observer)?;
+    fastway_admin::register_log_level(&mut registry, log)?;
     Ok(registry)
 }
 

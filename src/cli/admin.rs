@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use fastway::config::Secret;
-use fastway::http::{HttpConfig, is_token};
+use fastway_admin::http::{HttpConfig, is_token};
 use fastway_service::process::Name;
 
 use super::address::{AdminAddr, ListenAddr, Reach};

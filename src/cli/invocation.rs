@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fastway::config::Config;
-use fastway::http::HttpConfig;
+use fastway_admin::http::HttpConfig;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;

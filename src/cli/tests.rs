@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argh::FlagInfoKind;
 use fastway::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
-use fastway::http::HttpConfig;
+use fastway_admin::http::HttpConfig;
 use fastway_service::process::Name;
 use proptest::prelude::*;
 use tracing::Level;

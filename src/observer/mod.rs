@@ -5,8 +5,11 @@
 //! all of its links at once, as a sweep does, and for [`Observer::connections`] at all connections of the link: ask for
 //! these a few times a second at most. Whoever asks waits: an asynchronous program asks from a thread of its own.
 
+mod admin;
 mod filter;
+mod ids;
 mod report;
+mod totals;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,12 +18,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use fastway_admin::observe::{LinkFilter, LinkFilterError};
 pub use fastway_service::{Counts, Kind, PerKind, Share};
 pub use fastway_session::LinkKind;
 pub use fastway_wire::{ConnId, ServerId};
-pub use filter::{LinkFilter, LinkFilterError};
 pub use report::Report;
 
+use self::filter::takes;
+use self::ids::side;
 pub use crate::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
 pub use crate::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
 pub use crate::pool::ClassReport;
@@ -175,7 +180,7 @@ impl Observer {
     /// # Errors
     /// A worker has not answered.
     pub fn servers(&self) -> Result<Vec<LinkInfo>, AskError> {
-        Ok(self.links(&LinkFilter::of_side(Side::Server), None, usize::MAX)?.links)
+        Ok(self.links(&LinkFilter::of_side(side(Side::Server)), None, usize::MAX)?.links)
     }
 
     /// At most `limit` connections of a link, those with numbers above `after`; `None`: there is no such link.
@@ -244,7 +249,7 @@ impl Observer {
             return Ok(None);
         }
         let filter = filter.clone();
-        let wanted = move |link: &LinkInfo| filter.takes(link);
+        let wanted = move |link: &LinkInfo| takes(&filter, link);
         let found = self.shared.ask_links(WorkerId::new(at.worker), at.slot, most, wanted).wait(self.time_limit)?;
         links.extend(found.links);
         let here = found.next.map(|slot| LinkCursor { slot, ..at });

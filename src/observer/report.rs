@@ -1,7 +1,5 @@
 //! How a gateway stands, in numbers.
 
-use std::fmt;
-
 use fastway_service::Share;
 
 use crate::pool::ClassReport;
@@ -31,24 +29,5 @@ impl Report {
             total.add(worker);
             total
         })
-    }
-}
-
-/// Memory, in lines: links, what waits for them, and the buffer pool.
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = |part: fn(&WorkerReport) -> u64| self.workers.iter().map(part).sum::<u64>();
-        let clients = sum(|worker| worker.stats.sides.client.links());
-        let servers = sum(|worker| worker.stats.sides.server.links());
-        let conns = self.workers.iter().map(|worker| worker.connections).sum::<usize>();
-        let waiting = sum(WorkerReport::waiting_bytes);
-        let average = waiting / (clients + servers).max(1);
-        writeln!(out, "links clients={clients} servers={servers} virtual_connections={conns}")?;
-        writeln!(out, "waiting bytes={waiting} per_link_average_bytes={average}")?;
-        for class in &self.pool {
-            let ClassReport { chunk_bytes, in_use, free } = class;
-            writeln!(out, "pool chunk_bytes={chunk_bytes} in_use={in_use} free={free}")?;
-        }
-        Ok(())
     }
 }

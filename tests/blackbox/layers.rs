@@ -7,8 +7,9 @@ use std::path::Path;
 
 use self::graph::{Graph, Module};
 
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "src",
+    "crates/admin/src",
     "crates/bench/src",
     "crates/service/src",
     "crates/session/src",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The crates of the program beside the one that is named `fastway`.
-const CRATES: [&str; 1] = ["crates/service/src"];
+const CRATES: [&str; 2] = ["crates/admin/src", "crates/service/src"];
 
 /// What logs a line.
 const EVENTS: [&str; 8] = ["trace", "debug", "info", "warn", "error", "event", "enabled", "limited"];

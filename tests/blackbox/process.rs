@@ -237,7 +237,7 @@ fn the_cpu_profile_opens_in_pprof_and_can_be_taken_again() {
         gateway.wait_log_with(&["command done", "cpuprof stop"]);
         let profile = gateway.file("fastway.cpu.prof");
         let top = pprof::top(&profile);
-        assert!(top.contains("fastway::admin::"), "none of our functions is in the profile:\n{top}");
+        assert!(top.contains("fastway_admin::"), "none of our functions is in the profile:\n{top}");
         let of_profiler = top.lines().find(|line| line.contains("pprof::") && !line.trim_start().starts_with("0 "));
         assert_eq!(of_profiler, None, "samples lie within the profiler:\n{top}");
         fs::remove_file(profile).unwrap();

@@ -1,0 +1,249 @@
+//! Links and connections, as a gateway describes them.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fastway_wire::{ConnId, ServerId};
+
+use super::wait::{Wait, WaitReason};
+
+/// The number of a link, as logs and answers show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(u32);
+
+/// One of a gateway's two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Where players connect.
+    Client,
+    /// Where game servers connect.
+    Server,
+}
+
+/// What a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A player's link.
+    Client,
+    /// The link of the game server with this ID.
+    Server(ServerId),
+}
+
+/// A link as its worker saw it when it was asked.
+#[derive(Clone, Debug)]
+pub struct LinkInfo {
+    /// Its number.
+    pub id: LinkId,
+    /// Whose link it is.
+    pub role: Role,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// What carries its bytes, for instance `tcp`.
+    pub transport: &'static str,
+    /// What these bytes are, for instance `plain`.
+    pub protocol: &'static str,
+    /// The worker that owns it, from 0.
+    pub worker: usize,
+    /// Where it is in its life.
+    pub state: LinkState,
+    /// Time since it was admitted.
+    pub age: Duration,
+    /// Time since something was last received, as far as the worker has looked.
+    pub silent: Duration,
+    /// Its virtual connections.
+    pub connections: usize,
+    /// What went over it.
+    pub traffic: Traffic,
+    /// What waits to be sent on it.
+    pub waiting: Waiting,
+    /// Bytes of a frame that it has received in part.
+    pub partial_bytes: usize,
+    /// How often and how long it was held up, by reason, without those that never held it up.
+    pub waits: Vec<Wait>,
+    /// What is congested, if the link is a paused source.
+    pub paused_by: Option<PausedBy>,
+}
+
+/// Where a link is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It works.
+    Open,
+    /// Its session has lost its transport and waits for the peer to come back.
+    Interrupted,
+    /// It only gets what waits for it.
+    Closing,
+}
+
+/// What went over a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Whole frames received, commands among them.
+    pub received_frames: u64,
+    /// Frames sent, commands among them.
+    pub sent_frames: u64,
+}
+
+/// What waits to be sent on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Bytes not yet accepted by the transport.
+    pub bytes: usize,
+    /// Packets.
+    pub packets: usize,
+}
+
+/// What a paused source waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// Room in the outbox of this server's link.
+    Server(LinkId),
+    /// Room on the way to this worker.
+    Worker(usize),
+    /// Memory: too much is held for the links of all clients (`--max-buffered-bytes`).
+    Memory,
+}
+
+/// Some of the links of a gateway.
+#[derive(Clone, Debug)]
+pub struct LinkPage {
+    /// The links.
+    pub links: Vec<LinkInfo>,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// A virtual connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// Its number.
+    pub conn: ConnId,
+    /// The client's link.
+    pub client: LinkId,
+    /// The server's link.
+    pub server_link: LinkId,
+    /// What the server is registered as.
+    pub server: ServerId,
+}
+
+/// Some of the virtual connections of a link.
+#[derive(Clone, Debug)]
+pub struct ConnectionPage {
+    /// The connections in the order of their numbers.
+    pub connections: Vec<ConnectionInfo>,
+    /// The number after which the next page begins; `None`: there is none.
+    pub next: Option<ConnId>,
+}
+
+impl LinkId {
+    /// The link with this number.
+    pub const fn new(id: u32) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Side {
+    /// The name under which it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Role {
+    /// The port that the link came in by.
+    pub const fn side(self) -> Side {
+        match self {
+            Self::Client => Side::Client,
+            Self::Server(_) => Side::Server,
+        }
+    }
+
+    /// The game server's ID; `None` for a player.
+    pub const fn server(self) -> Option<ServerId> {
+        match self {
+            Self::Client => None,
+            Self::Server(id) => Some(id),
+        }
+    }
+}
+
+impl LinkState {
+    /// The name under which it is shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Interrupted => "interrupted",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+impl LinkInfo {
+    /// The reasons for which it is held up now, and for how long it has been.
+    pub fn held_up(&self) -> impl Iterator<Item = (WaitReason, Duration)> + '_ {
+        self.waits.iter().filter_map(|wait| Some((wait.reason, wait.lasting?)))
+    }
+}
+
+/// A link that has done nothing yet, for tests.
+#[cfg(test)]
+impl Default for LinkInfo {
+    fn default() -> Self {
+        Self {
+            id: LinkId::new(1),
+            role: Role::Client,
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            transport: "tcp",
+            protocol: "plain",
+            worker: 0,
+            state: LinkState::Open,
+            age: Duration::ZERO,
+            silent: Duration::ZERO,
+            connections: 0,
+            traffic: Traffic::default(),
+            waiting: Waiting::default(),
+            partial_bytes: 0,
+            waits: Vec::new(),
+            paused_by: None,
+        }
+    }
+}
+
+/// A link that is held up for reasons, for tests.
+#[cfg(test)]
+impl LinkInfo {
+    pub(crate) fn held_up_for(held_up: &[(WaitReason, Duration)]) -> Vec<Wait> {
+        let wait = |(reason, lasting): &(WaitReason, Duration)| Wait {
+            reason: *reason,
+            count: 1,
+            total: *lasting,
+            lasting: Some(*lasting),
+        };
+        held_up.iter().map(wait).collect()
+    }
+}

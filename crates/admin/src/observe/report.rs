@@ -1,0 +1,216 @@
+//! How a gateway stands, in numbers.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use fastway_service::Share;
+
+use super::counts::{Histogram, NamedCounts};
+use super::link::Side;
+use super::wait::WaitReason;
+
+/// How a gateway stands.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Each worker.
+    pub workers: Vec<WorkerLoad>,
+    /// What all workers have counted.
+    pub total: Totals,
+    /// Registered servers.
+    pub servers: usize,
+    /// Sessions, those that wait among them.
+    pub sessions: usize,
+    /// Sessions that wait for a transport.
+    pub waiting: Share,
+    /// Memory that is held for all clients' links.
+    pub memory: MemoryReport,
+    /// The buffer pool, by size class.
+    pub pool: Vec<PoolClass>,
+}
+
+/// What one worker has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkerLoad {
+    /// When it said so; `None`: it has not begun.
+    pub published: Option<Instant>,
+    /// CPU time that its thread has used.
+    pub cpu: Duration,
+    /// Share of the time between its last two sweeps in which its thread was on a processor, in thousandths.
+    pub busy_permille: u32,
+    /// Links on both ports.
+    pub links: u64,
+    /// Virtual connections of its clients.
+    pub connections: usize,
+    /// Bytes that wait for peers, and bytes of frames that were received in part.
+    pub waiting_bytes: u64,
+}
+
+/// What all workers have counted.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// The latest time at which a worker said so.
+    pub published: Option<Instant>,
+    /// The busiest worker's share.
+    pub busy_permille: u32,
+    /// The links of the client port.
+    pub client: SideCounts,
+    /// The links of the server port.
+    pub server: SideCounts,
+    /// Virtual connections that are there.
+    pub connections: usize,
+    /// Virtual connections opened.
+    pub connections_opened: u64,
+    /// Runs of data for connections that the sender is no end of.
+    pub unknown_connection: u64,
+    /// Dials refused, by reason: the ID is unknown, the client has too many connections, or dials too often.
+    pub dials_refused: NamedCounts,
+    /// Times that a link was paused because what it feeds was congested.
+    pub sources_paused: u64,
+    /// Times that accepting failed.
+    pub accept_errors: u64,
+    /// Streams that did not become a link, by reason, on both ports.
+    pub rejections: NamedCounts,
+    /// Those of them for which there was no place.
+    pub links_rejected: NamedCounts,
+    /// Server handshakes in progress, on a port without sessions.
+    pub server_handshakes: usize,
+    /// Server handshakes that failed on a port without sessions, by reason.
+    pub server_handshakes_failed: NamedCounts,
+    /// Sessions.
+    pub sessions: SessionCounts,
+    /// What the workers' threads have ever allocated, in bytes; `None`: nobody counts.
+    pub allocated_bytes: Option<u64>,
+}
+
+/// What was counted of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionCounts {
+    /// Sessions opened, by protocol.
+    pub opened: NamedCounts,
+    /// Times that one lost its transport.
+    pub interrupted: u64,
+    /// Resumes, by outcome.
+    pub resumes: NamedCounts,
+    /// Opens and resumes refused, by status.
+    pub refused: NamedCounts,
+    /// Handshakes that failed on ports with sessions, by reason.
+    pub handshakes_failed: NamedCounts,
+}
+
+/// The links of one port: what was counted, and how they stand.
+#[derive(Clone, Debug, Default)]
+pub struct SideCounts {
+    /// Links opened.
+    pub opened: u64,
+    /// Links closed, by reason.
+    pub closed: NamedCounts,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Data frames received and forwarded.
+    pub forwarded: u64,
+    /// Reads by the frames that they completed, commands among them.
+    pub reads: Histogram,
+    /// Flushes by the frames that they sent, commands among them.
+    pub writes: Histogram,
+    /// Round-trip times in microseconds, a few links sampled at each sweep.
+    pub round_trips: Histogram,
+    /// Links that are there, closing ones among them, by transport and protocol.
+    pub links_by_kind: Vec<LinkCount>,
+    /// Packets that wait for peers.
+    pub waiting_packets: u64,
+    /// Bytes that wait for peers.
+    pub waiting_bytes: u64,
+    /// Bytes of frames that were received in part.
+    pub partial_bytes: u64,
+    /// Memory that the links hold, in bytes, but for sessions that wait.
+    pub held_bytes: u64,
+    /// What is, and what was held up, by reason.
+    pub held_up: Vec<HeldUp>,
+    /// Handshakes in progress, on a port with sessions.
+    pub session_handshakes: usize,
+}
+
+/// How many links have a transport and a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkCount {
+    /// What carries their bytes.
+    pub transport: &'static str,
+    /// What these bytes are.
+    pub protocol: &'static str,
+    /// How many they are.
+    pub count: u64,
+}
+
+/// How often and for how long links were held up for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldUp {
+    /// What holds them up.
+    pub reason: WaitReason,
+    /// Links that are held up now.
+    pub now: u64,
+    /// Times that it began.
+    pub count: u64,
+    /// Time in all.
+    pub total: Duration,
+}
+
+/// How the memory that is held for all clients' links stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// Bytes held.
+    pub held_bytes: usize,
+    /// The most that may be; `None`: no limit.
+    pub most_bytes: Option<usize>,
+    /// Whether it is so much that game servers, and clients that hold much, are not read.
+    pub readers_paused: bool,
+}
+
+/// Chunks of one size in the buffer pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolClass {
+    /// Size of a chunk in bytes.
+    pub chunk_bytes: usize,
+    /// Chunks that hold waiting data.
+    pub in_use: usize,
+    /// Chunks ready in the shared pool.
+    pub free: usize,
+}
+
+impl Totals {
+    /// The links of one port.
+    pub fn of(&self, side: Side) -> &SideCounts {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// Bytes that wait for peers, and bytes of frames that were received in part.
+    pub fn waiting_bytes(&self) -> u64 {
+        [&self.client, &self.server].iter().map(|side| side.waiting_bytes + side.partial_bytes).sum()
+    }
+}
+
+impl SideCounts {
+    /// Links that are there now.
+    pub fn links(&self) -> u64 {
+        self.opened - self.closed.total()
+    }
+}
+
+/// Memory, in lines: links, what waits for them, and the buffer pool.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Totals { client, server, connections, .. } = &self.total;
+        let (clients, servers, waiting) = (client.links(), server.links(), self.total.waiting_bytes());
+        let average = waiting / (clients + servers).max(1);
+        writeln!(out, "links clients={clients} servers={servers} virtual_connections={connections}")?;
+        writeln!(out, "waiting bytes={waiting} per_link_average_bytes={average}")?;
+        for PoolClass { chunk_bytes, in_use, free } in &self.pool {
+            writeln!(out, "pool chunk_bytes={chunk_bytes} in_use={in_use} free={free}")?;
+        }
+        Ok(())
+    }
+}
