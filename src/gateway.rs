@@ -76,14 +76,14 @@ impl Gateway {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         fit_descriptors(&mut config);
         fit_memory(&mut config);
-        if let Some(links) = config.limits.max_links.most() {
-            info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");
+        if let Some(links) = config.settings.limits.max_links.most() {
+            info!(links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
         }
-        if let Some(bytes) = config.limits.max_buffered_bytes.most() {
+        if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(bytes, "limit of memory held for all links");
         }
-        let client = Port::bind("client-addr", &config.client.addr, &config)?;
-        let server = Port::bind("server-addr", &config.server.addr, &config)?;
+        let client = Port::bind("client-addr", &config.listen.client, &config)?;
+        let server = Port::bind("server-addr", &config.listen.server, &config)?;
         Ok(Self { config: Arc::new(config), client, server })
     }
 
@@ -102,19 +102,19 @@ impl Gateway {
     /// # Errors
     /// The system refuses a worker something. Those that had started go on; the process is expected to end.
     pub fn start(self) -> Result<Running, StartError> {
-        let (mailboxes, receivers) = Mailboxes::new(self.config.workers);
+        let (mailboxes, receivers) = Mailboxes::new(self.config.startup.workers);
         let shared = Shared::new(
-            Admission::new(&self.config.limits, self.config.workers),
-            Pool::new(&self.config.pool),
+            Admission::new(&self.config.settings.limits, self.config.startup.workers),
+            Pool::new(&self.config.startup.pool),
             mailboxes.clone(),
-            self.config.sessions.waiting,
-            self.config.limits.max_buffered_bytes.most(),
+            self.config.settings.sessions.waiting,
+            self.config.settings.limits.max_buffered_bytes.most(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
-        let mut workers = Vec::with_capacity(self.config.workers);
+        let mut workers = Vec::with_capacity(self.config.startup.workers);
         for (id, mail) in mailboxes.workers().zip(receivers) {
             let listeners = Listeners { client: clients.next(), server: servers.next() };
             let (config, shared) = (Arc::clone(&self.config), Arc::clone(&shared));
@@ -191,9 +191,9 @@ impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
     fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
         let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
-        let first = listen::bind(addr, config.reuse_port).map_err(failed)?;
+        let first = listen::bind(addr, config.startup.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
-        let others = if config.reuse_port { config.workers.saturating_sub(1) } else { 0 };
+        let others = if config.startup.reuse_port { config.startup.workers.saturating_sub(1) } else { 0 };
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })

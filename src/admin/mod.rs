@@ -56,8 +56,8 @@ use crate::gateway::Observer;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut config = Config::default();
-/// # config.client.addr = "127.0.0.1:0".to_owned();
-/// # config.server.addr = "127.0.0.1:0".to_owned();
+/// # config.listen.client = "127.0.0.1:0".to_owned();
+/// # config.listen.server = "127.0.0.1:0".to_owned();
 /// # let mut running = Gateway::bind(config)?.start()?;
 /// let observer = running.observer();
 /// let mut commands = Registry::default();
