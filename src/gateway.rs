@@ -75,14 +75,14 @@ impl Gateway {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         fit_descriptors(&mut config);
         fit_memory(&mut config);
-        if let Some(links) = config.limits.max_links.most() {
-            info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");
+        if let Some(links) = config.settings.limits.max_links.most() {
+            info!(links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
         }
-        if let Some(bytes) = config.limits.max_buffered_bytes.most() {
+        if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(bytes, "limit of memory held for all links");
         }
-        let client = Port::bind("client-addr", &config.client.addr, &config)?;
-        let server = Port::bind("server-addr", &config.server.addr, &config)?;
+        let client = Port::bind("client-addr", &config.listen.client, &config)?;
+        let server = Port::bind("server-addr", &config.listen.server, &config)?;
         Ok(Self { config: Arc::new(config), client, server })
     }
 
@@ -101,13 +101,13 @@ impl Gateway {
     /// # Errors
     /// The system refuses a worker, or the thread that keeps time for them, something. Those that had started stop.
     pub fn start(self) -> Result<Running, StartError> {
-        let (mailboxes, receivers) = Mailboxes::new(self.config.workers);
+        let (mailboxes, receivers) = Mailboxes::new(self.config.startup.workers);
         let shared = Shared::new(
-            Admission::new(&self.config.limits, self.config.workers),
-            Pool::new(&self.config.pool),
+            Admission::new(&self.config.settings.limits, self.config.startup.workers),
+            Pool::new(&self.config.startup.pool),
             mailboxes.clone(),
-            self.config.sessions.waiting,
-            self.config.limits.max_buffered_bytes.most(),
+            self.config.settings.sessions.waiting,
+            self.config.settings.limits.max_buffered_bytes.most(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();
@@ -117,7 +117,7 @@ impl Gateway {
         let mut servers = self.server.listeners.into_iter();
 
         let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
-        let workers = Vec::with_capacity(self.config.workers);
+        let workers = Vec::with_capacity(self.config.startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
         let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping };
@@ -215,9 +215,9 @@ impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
     fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
         let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
-        let first = listen::bind(addr, config.reuse_port).map_err(failed)?;
+        let first = listen::bind(addr, config.startup.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
-        let others = if config.reuse_port { config.workers.saturating_sub(1) } else { 0 };
+        let others = if config.startup.reuse_port { config.startup.workers.saturating_sub(1) } else { 0 };
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })

@@ -11,8 +11,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut config = Config::default();
-//! config.client.addr = "127.0.0.1:0".to_owned();
-//! config.server.addr = "127.0.0.1:0".to_owned();
+//! config.listen.client = "127.0.0.1:0".to_owned();
+//! config.listen.server = "127.0.0.1:0".to_owned();
 //! let gateway = Gateway::bind(config)?;
 //! println!("players connect to {}", gateway.client_addr());
 //! let mut running = gateway.start()?;
@@ -45,8 +45,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut config = Config::default();
-//! # config.client.addr = "127.0.0.1:0".to_owned();
-//! # config.server.addr = "127.0.0.1:0".to_owned();
+//! # config.listen.client = "127.0.0.1:0".to_owned();
+//! # config.listen.server = "127.0.0.1:0".to_owned();
 //! # let mut running = Gateway::bind(config)?.start()?;
 //! let observer: Arc<dyn Observe> = Arc::new(running.observer());
 //! let mut commands = Registry::default();

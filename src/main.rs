@@ -125,12 +125,12 @@ fn run(options: Options, log: &Log) -> anyhow::Result<()> {
 
 async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.reuse_port)?;
+    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.startup.reuse_port)?;
     raise_descriptor_limit();
     if cfg!(not(tsan)) {
         return_freed_memory();
     }
-    if let Some(keys) = &options.config.sessions.key {
+    if let Some(keys) = &options.config.settings.sessions.key {
         info!(public = %keys.public(), "session key");
     }
     let gateway = Gateway::bind(options.config)?;

@@ -24,11 +24,13 @@ struct Embedded {
 
 impl Embedded {
     fn start(workers: usize) -> Self {
-        let mut config = Config { workers, server_auth_key: Secret::new(KEY), ..Config::default() };
-        config.client.addr = "127.0.0.1:0".to_owned();
-        config.server.addr = "127.0.0.1:0".to_owned();
-        config.server.send_queue_packets = 10;
-        config.client_max_conns = None;
+        let mut config = Config::default();
+        config.startup.workers = workers;
+        config.settings.server_auth_key = Secret::new(KEY);
+        config.listen.client = "127.0.0.1:0".to_owned();
+        config.listen.server = "127.0.0.1:0".to_owned();
+        config.settings.server.send_queue_packets = 10;
+        config.settings.client_max_conns = None;
         let gateway = Gateway::bind(config).unwrap();
         let (client_addr, server_addr) = (gateway.client_addr(), gateway.server_addr());
         let running = gateway.start().unwrap();
