@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::server_handshake::DEADLINE;
-use crate::config::{Config, SideConfig};
+use crate::config::Config;
 use crate::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -27,6 +27,8 @@ pub(crate) struct PendingByPort {
 /// The handshakes of one port, numbered as they begin.
 #[derive(Debug)]
 pub(crate) struct PendingOnPort {
+    side: Side,
+    has_sessions: bool,
     limits: PendingHandshakes<u64>,
     /// For how long one may take.
     time: Duration,
@@ -63,6 +65,7 @@ pub(crate) enum NoTurn {
 /// A handshake whose task was ended, so that it cannot answer for itself.
 #[derive(Debug)]
 pub(crate) struct EndedEarly {
+    pub(crate) side: Side,
     pub(crate) peer: SocketAddr,
     pub(crate) why: NoTurn,
 }
@@ -79,8 +82,8 @@ pub struct HandshakeInfo {
 impl PendingByPort {
     /// None is in progress. Each of `workers` has an equal part of what the limits allow on a port.
     pub(crate) fn new(config: &Config, workers: usize) -> Self {
-        let port = |side: &SideConfig| PendingOnPort::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server) }
+        let port = |side| PendingOnPort::new(config, side, workers);
+        Self { client: port(Side::Client), server: port(Side::Server) }
     }
 
     /// The handshakes of a port.
@@ -107,17 +110,19 @@ impl PendingByPort {
 }
 
 impl PendingOnPort {
-    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
+    fn new(config: &Config, side: Side, workers: usize) -> Self {
         let share = |limit: usize| limit.div_ceil(workers);
         let at_once = share(config.limits.max_handshakes);
-        let time = handshake_time(side);
+        let has_sessions = config.side(side).kinds.with_sessions();
+        let time = if has_sessions { config.side(side).session.handshake_limit() } else { DEADLINE };
         let limits = HandshakeLimits {
             at_once,
             per_address: share(config.sessions.max_handshakes_per_address),
             candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
             time,
         };
-        Self { limits: PendingHandshakes::new(limits), time, tasks: FxHashMap::default(), begun: 0 }
+        let limits = PendingHandshakes::new(limits);
+        Self { side, has_sessions, limits, time, tasks: FxHashMap::default(), begun: 0 }
     }
 
     /// The number of the next handshake.
@@ -134,18 +139,18 @@ impl PendingOnPort {
         task: AbortHandle,
         no_turn: oneshot::Sender<NoTurn>,
         peer: SocketAddr,
+        now: Instant,
     ) -> Option<EndedEarly> {
-        let began = Instant::now();
-        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), began);
+        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), now);
 
-        self.tasks.insert(number, PendingHandshake { task, peer, began, no_turn });
+        self.tasks.insert(number, PendingHandshake { task, peer, began: now, no_turn });
         dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
     }
 
     /// A handshake waits for its turn. If it has to end before that, it is told, and answers for itself: its peer shall
     /// know when to come again.
-    pub(crate) fn wait(&mut self, number: u64) -> oneshot::Receiver<NoTurn> {
-        self.advance(number, Progress::Waiting);
+    pub(crate) fn wait(&mut self, number: u64, now: Instant) -> oneshot::Receiver<NoTurn> {
+        self.advance(number, Progress::Waiting, now);
         let (tell, told) = oneshot::channel();
         if let Some(handshake) = self.tasks.get_mut(&number) {
             handshake.no_turn = tell;
@@ -154,8 +159,8 @@ impl PendingOnPort {
     }
 
     /// A handshake has come so far.
-    pub(crate) fn advance(&mut self, number: u64, progress: Progress) {
-        self.limits.advance(number, progress, Instant::now());
+    pub(crate) fn advance(&mut self, number: u64, progress: Progress, now: Instant) {
+        self.limits.advance(number, progress, now);
     }
 
     /// The peer of a handshake was answered as a candidate. Returns the one that has ended for it, if any; see
@@ -177,8 +182,7 @@ impl PendingOnPort {
     }
 
     /// Ends the next handshake that has taken too long and is not told, and those before it that are.
-    pub(crate) fn end_late(&mut self) -> Option<EndedEarly> {
-        let now = Instant::now();
+    pub(crate) fn end_late(&mut self, now: Instant) -> Option<EndedEarly> {
         while let Some(late) = self.limits.late(now) {
             if let Some(ended) = self.end_early(late, NoTurn::TooSlow { within: self.time }) {
                 return Some(ended);
@@ -195,6 +199,11 @@ impl PendingOnPort {
         }
     }
 
+    /// Whether the port admits sessions.
+    pub(crate) const fn has_sessions(&self) -> bool {
+        self.has_sessions
+    }
+
     /// Handshakes in progress.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
@@ -208,14 +217,6 @@ impl PendingOnPort {
         }
 
         task.abort();
-        Some(EndedEarly { peer, why })
-    }
-}
-
-/// For how long a handshake on a port may take.
-fn handshake_time(side: &SideConfig) -> Duration {
-    match side.kinds.with_sessions() {
-        true => side.session.handshake_limit(),
-        false => DEADLINE,
+        Some(EndedEarly { side: self.side, peer, why })
     }
 }

@@ -100,8 +100,7 @@ impl Core {
         if !self.stop.ask() {
             return;
         }
-        self.end_unanswered_handshakes();
-        self.acceptors.clear();
+        self.acceptance.stop();
         self.post_batches();
         for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
             self.shared.mailboxes.send(worker, Message::Quiesced);

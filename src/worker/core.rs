@@ -22,11 +22,8 @@ use super::mail::Outgoing;
 use super::report::Stats;
 use super::shared::Shared;
 use super::stop::Stop;
-use crate::accept::acceptor::Acceptor;
+use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
-use crate::accept::pending::PendingByPort;
-use crate::accept::retry_after::RetryTimes;
-use crate::accept::turns::Turns;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
@@ -49,18 +46,13 @@ pub(super) struct Core {
     pub(super) backpressure: BackpressureQueues,
     /// Workers that were told that the outbox of a server link of this one is congested.
     pub(super) told_congested: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) pending: PendingByPort,
-    pub(super) turns: Turns,
-    pub(super) retry_times: RetryTimes,
-    /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
-    pub(super) turns_due: Rc<Notify>,
+    pub(super) acceptance: Acceptance,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that are over, and are found for a while.
     pub(super) ended: EndedSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
-    pub(super) acceptors: Vec<Acceptor>,
     /// Wakes tasks that wait for time to pass.
     pub(super) next_sweep: Rc<Notify>,
     /// How long links that are closed by now were held up, clients' and servers'.
@@ -128,14 +120,10 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into(),
             backpressure: BackpressureQueues::default(),
             told_congested: FxHashSet::default(),
-            pending: PendingByPort::new(&config, workers),
-            turns: Turns::new(share_per_second(&config, workers), started),
-            retry_times: RetryTimes::new(started),
-            turns_due: Rc::default(),
+            acceptance: Acceptance::new(&config, workers, started),
             acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
             sealed: Vec::new(),
-            acceptors: Vec::new(),
             next_sweep: Rc::default(),
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
@@ -163,8 +151,15 @@ impl Core {
     }
 
     /// Admits a link. Its task must poll it from now on.
-    pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
-        let now = self.at(Instant::now());
+    pub(super) fn add(
+        &mut self,
+        role: Role,
+        transport: Transport,
+        peer: SocketAddr,
+        permit: Permit,
+        now: Instant,
+    ) -> LinkAddr {
+        let now = self.at(now);
         let entry = self.links.vacant_entry();
         let slot = Slot::from_index(entry.key());
         let addr = self.router.join(slot, role);
@@ -342,10 +337,4 @@ impl Core {
         };
         past.iter_mut().zip(waits).for_each(|(past, wait)| past.add(*wait));
     }
-}
-
-/// The most handshakes of sessions that one of `workers` may compute in a second.
-fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    config.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
 }

@@ -62,8 +62,8 @@ impl Answers for Core {
             worker: self.me.index(),
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
-            acceptors: self.acceptors.iter().map(|acceptor| acceptor.info(self.at(now))).collect(),
-            handshakes: self.pending.infos(now).collect(),
+            acceptors: self.acceptance.acceptors(self.at(now)).collect(),
+            handshakes: self.acceptance.handshakes(now).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
     }

@@ -126,7 +126,7 @@ impl Core {
     /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
     pub(super) fn send_due_acks(&mut self) {
         self.send_acks();
-        self.turns_due.notify_one();
+        self.acceptance.tick();
     }
 
     /// Sends the acknowledgements that are due before the next tick.
@@ -181,7 +181,7 @@ impl Core {
         };
         let began = Instant::now();
         let resumed = session.resume(resume, (stream, peer), handshake, outbox, &mut self.pool);
-        self.turns.computed(began.elapsed());
+        self.acceptance.computed(began.elapsed());
         resumed?;
         self.shared.sessions.rename(addr, session.names());
         link.wake();

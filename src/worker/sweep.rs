@@ -72,7 +72,7 @@ impl Core {
             self.remove_if_done(slot);
         }
         self.share_out_memory();
-        self.end_late_handshakes();
+        self.end_late_handshakes(now);
         self.forget_late(now);
         self.send_due_acks();
         self.trim_batches();
@@ -106,22 +106,14 @@ impl Core {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
-            server_handshakes: self.pending_handshakes(Side::Server, false),
-            session_handshakes: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
+            server_handshakes: self.acceptance.in_progress(Side::Server, false),
+            session_handshakes: [Side::Client, Side::Server].map(|side| self.acceptance.in_progress(side, true)),
             client,
             server,
             allocated_bytes: allocated_bytes(),
             published: Some(now),
             cpu: thread_cpu(),
             busy_permille: self.load.busy_permille(),
-        }
-    }
-
-    /// Handshakes in progress on a port, if it is one with sessions, or one without.
-    fn pending_handshakes(&self, side: Side, with_sessions: bool) -> usize {
-        match self.has_sessions(side) == with_sessions {
-            true => self.pending.of(side).len(),
-            false => 0,
         }
     }
 

@@ -80,9 +80,9 @@ async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut accept
 
 /// Gives handshakes their turns: one round for each look at the links that can be read, so that these come first.
 async fn give_turns(core: SharedCore) {
-    let due = Rc::clone(&core.borrow().turns_due);
+    let due = core.borrow().acceptance.turns_due();
     loop {
-        let any_given = core.borrow_mut().give_turns();
+        let any_given = core.borrow_mut().acceptance.give_turns(Instant::now());
         match any_given {
             true => yield_now().await,
             false => due.notified().await,
@@ -104,12 +104,12 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
 
 fn deliver(core: &SharedCore, message: Message) {
     match message {
-        Message::Admit(accepted) => admit_forwarded(core, accepted),
+        Message::Admit(accepted) => admit_forwarded(core, accepted, Instant::now()),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
         Message::Congested(server) => core.borrow_mut().backpressure.congest(Bottleneck::Server(server)),
         Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
-        Message::Resume(resumption) => resume_forwarded(core, *resumption),
+        Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
         Message::AckTick => core.borrow_mut().send_due_acks(),

@@ -1,5 +1,7 @@
 //! What an accepted stream is for.
 
+use std::time::Instant;
+
 use fastway_session::{LinkKind, Request, Status};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -24,18 +26,18 @@ use crate::worker::shared_core::SharedCore;
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
 /// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
-pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
+pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>, now: Instant) {
     let AcceptedStream { side, peer, .. } = accepted;
     if core.borrow().has_sessions(side) {
         let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
-        return Handshake::start(core, side, peer, task);
+        return Handshake::start(core, side, peer, now, task);
     }
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
         return;
     }
     match side {
-        Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit),
+        Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit, now),
         Side::Server => {
             let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
                 // It may have lost its place before it began.
@@ -46,16 +48,20 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
                 drop(no_turn);
                 admit_plain_server(handshake, accepted).await
             };
-            Handshake::start(core, side, peer, task);
+            Handshake::start(core, side, peer, now, task);
         }
     }
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<std::net::TcpStream>) {
+pub(in crate::worker) fn admit_forwarded(
+    core: &SharedCore,
+    accepted: AcceptedStream<std::net::TcpStream>,
+    now: Instant,
+) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
     match TcpStream::from_std(stream) {
-        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),
+        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }, now),
         Err(error) => core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     }
 }
@@ -102,6 +108,6 @@ fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<TcpStream>) ->
         return Err(Rejection::Refused(Status::Draining));
     }
     permit.count_client(peer.ip())?;
-    admit_client(core, Transport::Tcp(stream), peer, permit);
+    admit_client(core, Transport::Tcp(stream), peer, permit, Instant::now());
     Ok(())
 }

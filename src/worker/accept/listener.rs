@@ -12,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
-use crate::accept::acceptor::Acceptor;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
 use crate::listen::{Backoff, plain};
@@ -71,15 +70,16 @@ pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) ->
 async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
     let mut backoff = Backoff::default();
     let mut accepted = 0u32;
-    core.borrow_mut().accepts(side, false);
+    core.borrow_mut().accepts(side, false, Instant::now());
     loop {
         spare.keep();
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let now = Instant::now();
                 if backoff.reset() {
-                    core.borrow_mut().accepts(side, false);
+                    core.borrow_mut().accepts(side, false, now);
                 }
-                on_accept(&core, side, stream, plain(peer));
+                on_accept(&core, side, stream, plain(peer), now);
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -95,10 +95,10 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
             }
 
             Err(error) => {
-                let pause = backoff.after(&error);
+                let (now, pause) = (Instant::now(), backoff.after(&error));
                 core.borrow_mut().accept_failed(side, &error, pause);
-                core.borrow_mut().accepts(side, true);
-                sweeps_until(&core, Instant::now() + pause).await;
+                core.borrow_mut().accepts(side, true, now);
+                sweeps_until(&core, now + pause).await;
             }
         }
     }
@@ -114,7 +114,7 @@ async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, erro
 }
 
 /// Takes a stream in, here or on another worker.
-fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
+fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr, now: Instant) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
@@ -129,13 +129,13 @@ fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr)
     let owner = permit.worker();
     let accepted = AcceptedStream { side, stream, peer, permit };
     if owner == me {
-        return dispatch(core, accepted);
+        return dispatch(core, accepted, now);
     }
-    forward(core, &shared, owner, accepted);
+    forward(core, &shared, owner, accepted, now);
 }
 
 /// Hands a stream to the worker that is to own its link.
-fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>) {
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>, now: Instant) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
     let stream = match stream.into_std() {
         Ok(stream) => stream,
@@ -146,7 +146,7 @@ fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: Accept
     let unsent = shared.mailboxes.try_send(owner, message);
     // While the gateway stops, a worker without links is gone: it is this one that answers its streams.
     if let Err(Message::Admit(accepted)) = unsent {
-        admit_forwarded(core, accepted);
+        admit_forwarded(core, accepted, now);
     }
 }
 
@@ -162,13 +162,9 @@ impl Core {
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
-    fn accepts(&mut self, side: Side, pausing: bool) {
-        let since = self.at(Instant::now());
-        match self.acceptors.iter_mut().find(|acceptor| acceptor.side == side) {
-            Some(same) if same.pausing == pausing => {}
-            Some(acceptor) => *acceptor = Acceptor { side, pausing, since },
-            None => self.acceptors.push(Acceptor { side, pausing, since }),
-        }
+    fn accepts(&mut self, side: Side, pausing: bool, now: Instant) {
+        let now = self.at(now);
+        self.acceptance.accepts(side, pausing, now);
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

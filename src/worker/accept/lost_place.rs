@@ -25,7 +25,7 @@ pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: N
     }
 
     let resume = match request {
-        Request::Open(_) => return Err(core.borrow_mut().refuse_turn(*side, &stream, &request, no_turn)),
+        Request::Open(_) => return Err(handshake.refuse_turn(&stream, &request, no_turn)),
         Request::Resume(resume) => resume,
     };
     let (found, me) = {
@@ -34,9 +34,8 @@ pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: N
     };
     match found {
         Ok(link) if link.worker == me => {
-            let mut core = core.borrow_mut();
-            core.keep_for_resume(*side, link, &resume);
-            Err(core.refuse_turn(*side, &stream, &Request::Resume(resume), no_turn))
+            core.borrow_mut().keep_for_resume(*side, link, &resume);
+            Err(handshake.refuse_turn(&stream, &Request::Resume(resume), no_turn))
         }
         Ok(link) => match forward(handshake, link, resume, stream)? {
             None => Ok(()),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use fastway_service::Progress;
 use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Request, Session, Status};
+use rand::CryptoRng;
 use tokio::net::TcpStream;
 
 use super::admit::{admit_client, admit_server};
@@ -42,11 +43,10 @@ pub(super) async fn open_session(
         LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
     };
     if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
+        return Err(handshake.refuse_turn(&stream, &Request::Open(open), no_turn));
     }
 
-    let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
-    let (session, dial) = match opened {
+    let (session, dial) = match compute(handshake, &open, &mut permit) {
         Ok(opened) => opened,
         Err(status) => return refuse(handshake, stream, &Request::Open(open), status).await,
     };
@@ -71,40 +71,51 @@ pub(super) async fn open_session(
             session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed);
             return Err(rejection);
         }
-        admit_client(core, Transport::Session(session), peer, permit);
+        admit_client(core, Transport::Session(session), peer, permit, Instant::now());
         return Ok(());
     };
-    admit_server(core, id, Transport::Session(session), peer, permit);
+    admit_server(core, id, Transport::Session(session), peer, permit, Instant::now());
     Ok(())
 }
 
+/// Makes the session that a stream asks for, and accounts for the time that this takes.
+fn compute(handshake: &Handshake, open: &Open, permit: &mut Permit) -> Result<(Session, Dial), Status> {
+    let Handshake { core, side, peer, .. } = handshake;
+    let mut core = core.borrow_mut();
+    core.find_room(*side, permit, *peer)?;
+
+    let began = Instant::now();
+    let opened = core.open(*side, open, began, &mut rand::rng());
+    core.acceptance.computed(began.elapsed());
+    opened
+}
+
 impl Core {
-    /// Makes the session that a stream asks for.
-    fn open(
-        &mut self,
-        side: Side,
-        open: &Open,
-        permit: &mut Permit,
-        peer: SocketAddr,
-    ) -> Result<(Session, Dial), Status> {
+    /// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
+    fn find_room(&mut self, side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Status> {
         if side == Side::Client {
             permit.count_client(peer.ip()).map_err(|rejection| {
                 self.reject(side, peer, &rejection);
                 Status::Overloaded
             })?;
-            // Until it has proven itself, it takes no place.
             permit.uncount_client();
         }
+        Ok(())
+    }
 
+    /// Makes the session that a stream asks for.
+    fn open(
+        &self,
+        side: Side,
+        open: &Open,
+        now: Instant,
+        random: &mut impl CryptoRng,
+    ) -> Result<(Session, Dial), Status> {
         let config = &self.config.side(side).session;
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
-
-        let began = Instant::now();
-        let accepted = open.accept(self.config.sessions.key.as_ref(), &limits, began, &mut rand::rng());
-        self.turns.computed(began.elapsed());
-        accepted
+        open.accept(self.config.sessions.key.as_ref(), &limits, now, random)
     }
 
     /// Waits until a session exists for both ends.

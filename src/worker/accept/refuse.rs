@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use fastway_session::{LinkKind, Request, Status};
+use rand::Rng;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -73,44 +74,40 @@ pub(super) async fn send_and_linger(mut stream: TcpStream, bytes: &[u8]) -> io::
     Ok(())
 }
 
-impl Core {
+impl Handshake {
     /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
     /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
-    pub(super) fn refuse_turn(
-        &mut self,
-        side: Side,
-        stream: &TcpStream,
-        request: &Request,
-        no_turn: NoTurn,
-    ) -> Rejection {
+    pub(super) fn refuse_turn(&self, stream: &TcpStream, request: &Request, no_turn: NoTurn) -> Rejection {
         if request.kind() != LinkKind::Secure || matches!(no_turn, NoTurn::Left) {
             return no_turn.into();
         }
 
+        let mut core = self.core.borrow_mut();
         let answer = match (no_turn, request) {
             (NoTurn::Replaced, Request::Resume(resume)) => {
                 // Its own player has overtaken it. Counted by its status it would look like a replay.
-                self.stats.sessions.resume_ended(ResumeEnd::Refused);
+                core.stats.sessions.resume_ended(ResumeEnd::Refused);
                 resume.refusal(Status::StaleAttempt)
             }
             _ => {
-                self.count_refusal(request, Status::Overloaded);
-                overloaded(request, self.next_retry_time(side, request))
+                core.count_refusal(request, Status::Overloaded);
+                overloaded(request, core.retry_time(self.side, request, Instant::now(), &mut rand::rng()))
             }
         };
         let _it_may_be_gone = SockRef::from(stream).send(&answer);
         no_turn.into()
     }
+}
 
+impl Core {
     /// When the peer of a handshake that gets no turn may come again.
-    fn next_retry_time(&mut self, side: Side, request: &Request) -> Duration {
+    fn retry_time(&mut self, side: Side, request: &Request, now: Instant, random: &mut impl Rng) -> Duration {
         let longest = match request {
             Request::Open(_) => Duration::MAX,
             // A session that waits must not expire before its peer is back.
             Request::Resume(_) => self.config.side(side).session.wait / 2,
         };
-        let waiting = self.pending.of(side).len();
-        self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng())
+        self.acceptance.retry_time(side, longest, now, random)
     }
 
     fn count_refusal(&mut self, request: &Request, status: Status) {

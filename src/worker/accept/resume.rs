@@ -1,6 +1,7 @@
 //! Streams that resume sessions: each goes to the worker that owns the link of its session.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fastway_session::{Request, Resume, Status};
 use tokio::net::TcpStream;
@@ -67,7 +68,11 @@ pub(super) fn forward(
 }
 
 /// Goes on with a resume that another worker accepted, of a session whose link is on this worker.
-pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
+pub(in crate::worker) fn resume_forwarded(
+    core: &SharedCore,
+    resumption: Resumption<std::net::TcpStream>,
+    now: Instant,
+) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
@@ -76,11 +81,10 @@ pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumpt
 
     let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
         let Ok(no_turn) = no_turn.try_recv() else { return resume_here(handshake, link, resume, stream).await };
-        let mut core = handshake.core.borrow_mut();
-        core.keep_for_resume(side, link, &resume);
-        Err(core.refuse_turn(side, &stream, &Request::Resume(resume), no_turn))
+        handshake.core.borrow_mut().keep_for_resume(side, link, &resume);
+        Err(handshake.refuse_turn(&stream, &Request::Resume(resume), no_turn))
     };
-    Handshake::start(core, side, peer, task);
+    Handshake::start(core, side, peer, now, task);
 }
 
 /// Has the session of a link of this worker go on by a stream.
@@ -93,7 +97,7 @@ async fn resume_here(
     let Handshake { core, side, peer, number } = handshake;
     let purpose = core.borrow_mut().keep_for_resume(*side, link, &resume);
     if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(core.borrow_mut().refuse_turn(*side, &stream, &Request::Resume(resume), no_turn));
+        return Err(handshake.refuse_turn(&stream, &Request::Resume(resume), no_turn));
     }
 
     let (guard, mut over) = oneshot::channel();
@@ -115,9 +119,8 @@ async fn resume_here(
 impl Core {
     /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
     fn answered_candidate(&mut self, side: Side, number: u64) {
-        let ended = self.pending.of_mut(side).answer_candidate(number);
-        if let Some(ended) = ended {
-            self.ended_early(side, &ended);
+        if let Some(ended) = self.acceptance.answer_candidate(side, number) {
+            self.ended_early(&ended);
         }
     }
 }

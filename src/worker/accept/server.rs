@@ -22,7 +22,7 @@ pub(super) async fn admit_plain_server(
 ) -> Result<(), Rejection> {
     let AcceptedStream { mut stream, peer, permit, .. } = accepted;
     let id = authenticate(&handshake.core, &mut stream).await.map_err(Rejection::of_plain_server)?;
-    admit_server(&handshake.core, id, Transport::Tcp(stream), peer, permit);
+    admit_server(&handshake.core, id, Transport::Tcp(stream), peer, permit, Instant::now());
     Ok(())
 }
 
