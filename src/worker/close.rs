@@ -5,7 +5,6 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::mail::Message;
 use crate::link::{CloseReason, State};
 use crate::routing::{LinkAddr, Slot};
 
@@ -101,10 +100,7 @@ impl Core {
             return;
         }
         self.acceptance.stop();
-        self.post_batches();
-        for worker in self.shared.mailboxes.workers().filter(|worker| *worker != self.me) {
-            self.shared.mailboxes.send(worker, Message::Quiesced);
-        }
+        self.cross.tell_quiesced(&mut self.backpressure);
         self.drain_when_quiesced();
     }
 

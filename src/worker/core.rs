@@ -10,15 +10,14 @@ use std::task::Waker;
 use std::time::Instant;
 
 use fastway_wire::{Command, ConnId};
-use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
 use super::backpressure::{BackpressureQueues, Bottleneck};
+use super::cross_worker::CrossWorker;
 use super::ended::EndedSessions;
 use super::link_log::LinkLog;
 use super::load::ThreadLoad;
-use super::mail::Outgoing;
 use super::report::Stats;
 use super::shared::Shared;
 use super::stop::Stop;
@@ -44,8 +43,7 @@ pub(super) struct Core {
     pub(super) pool: LocalPool,
     pub(super) scratch: Box<[u8]>,
     pub(super) backpressure: BackpressureQueues,
-    /// Workers that were told that the outbox of a server link of this one is congested.
-    pub(super) told_congested: FxHashSet<(LinkAddr, WorkerId)>,
+    pub(super) cross: CrossWorker,
     pub(super) acceptance: Acceptance,
     /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
     pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
@@ -75,7 +73,6 @@ pub(super) struct Core {
     flushing: Vec<Slot>,
     /// Room for those that are read again.
     resumed: Vec<LinkAddr>,
-    pub(super) batches: Vec<Outgoing>,
     /// Bytes that clients' links hold beyond what the account of the process says.
     pub(super) untold_bytes: isize,
     /// Bytes that a client's link may hold when the account is short.
@@ -115,11 +112,10 @@ impl Core {
             me,
             router: Router::new(me, workers, Arc::clone(&shared.registry), limits),
             pool: LocalPool::new(Arc::clone(&shared.pool)),
-            shared,
             links: Slab::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             backpressure: BackpressureQueues::default(),
-            told_congested: FxHashSet::default(),
+            cross: CrossWorker::new(me, shared.mailboxes.clone()),
             acceptance: Acceptance::new(&config, workers, started),
             acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
@@ -139,13 +135,13 @@ impl Core {
             dirty: Vec::new(),
             flushing: Vec::new(),
             resumed: Vec::new(),
-            batches: (0..workers).map(|_| Outgoing::default()).collect(),
             untold_bytes: 0,
             memory_share: 0,
             bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
             bottleneck: None,
             pump: Waker::noop().clone(),
             scheduled: false,
+            shared,
             config,
         }
     }

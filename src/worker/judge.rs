@@ -60,6 +60,6 @@ impl Core {
         if self.backpressure.uncongest(Bottleneck::Server(addr)) {
             self.schedule();
         }
-        self.tell_uncongested(addr);
+        self.cross.tell_uncongested(addr);
     }
 }

@@ -35,6 +35,7 @@ mod sweep;
 mod tasks;
 mod ticker;
 mod transit;
+mod unpack;
 
 pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};

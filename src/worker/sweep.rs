@@ -75,7 +75,7 @@ impl Core {
         self.end_late_handshakes(now);
         self.forget_late(now);
         self.send_due_acks();
-        self.trim_batches();
+        self.cross.trim();
         self.pool.trim();
         self.next_sweep.notify_waiters();
         self.sample_round_trips();
