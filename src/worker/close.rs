@@ -19,8 +19,7 @@ impl Core {
     /// Closes a link once it has got what waits for it, or at the end of the grace time.
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
-        self.read_clock();
-        let grace_ends = self.now + self.config.shutdown_grace;
+        let grace_ends = self.upkeep.at(Instant::now()) + self.config.shutdown_grace;
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,

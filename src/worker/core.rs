@@ -2,28 +2,25 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
 use fastway_wire::{Command, ConnId};
 use slab::Slab;
-use tokio::sync::Notify;
 
 use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::cross_worker::CrossWorker;
-use super::ended::EndedSessions;
 use super::link_log::LinkLog;
-use super::load::ThreadLoad;
+use super::local_sessions::LocalSessions;
+use super::memory_account::LocalAccount;
 use super::report::Stats;
 use super::shared::Shared;
 use super::stop::Stop;
+use super::upkeep::Upkeep;
 use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
-use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
 use crate::pool::LocalPool;
@@ -45,38 +42,22 @@ pub(super) struct Core {
     pub(super) backpressure: BackpressureQueues,
     pub(super) cross: CrossWorker,
     pub(super) acceptance: Acceptance,
-    /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
-    pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
-    /// Sessions that are over, and are found for a while.
-    pub(super) ended: EndedSessions,
+    pub(super) sessions: LocalSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
-    /// Wakes tasks that wait for time to pass.
-    pub(super) next_sweep: Rc<Notify>,
     /// How long links that are closed by now were held up, clients' and servers'.
     past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) link_log: LinkLog,
-    pub(super) now: Millis,
-    /// Time of the last sweep.
-    pub(super) swept: Millis,
-    pub(super) load: ThreadLoad,
-    /// The place whose link was asked last for its round-trip time.
-    pub(super) sampled: usize,
-    /// Thousandths of a byte that the last sweep did not allow any client yet.
-    pub(super) allowance_rest: u64,
-    pub(super) started: Instant,
+    pub(super) upkeep: Upkeep,
+    pub(super) memory: LocalAccount,
     pub(super) effects: Vec<Effect>,
     dirty: Vec<Slot>,
     /// The spare of `dirty`.
     flushing: Vec<Slot>,
     /// Room for those that are read again.
     resumed: Vec<LinkAddr>,
-    /// Bytes that clients' links hold beyond what the account of the process says.
-    pub(super) untold_bytes: isize,
-    /// Bytes that a client's link may hold when the account is short.
-    pub(super) memory_share: usize,
     pub(super) bounds: SideBounds,
     /// What the link that was read last feeds, if it is congested.
     pub(super) bottleneck: Option<Bottleneck>,
@@ -117,26 +98,18 @@ impl Core {
             backpressure: BackpressureQueues::default(),
             cross: CrossWorker::new(me, shared.mailboxes.clone()),
             acceptance: Acceptance::new(&config, workers, started),
-            acks_due: VecDeque::new(),
-            ended: EndedSessions::default(),
+            sessions: LocalSessions::default(),
             sealed: Vec::new(),
-            next_sweep: Rc::default(),
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
-            now: Millis::default(),
-            swept: Millis::default(),
-            load: ThreadLoad::default(),
-            sampled: 0,
-            allowance_rest: 0,
-            started,
+            upkeep: Upkeep::new(&config, started),
+            memory: LocalAccount::default(),
             effects: Vec::new(),
             dirty: Vec::new(),
             flushing: Vec::new(),
             resumed: Vec::new(),
-            untold_bytes: 0,
-            memory_share: 0,
             bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
             bottleneck: None,
             pump: Waker::noop().clone(),
@@ -155,7 +128,7 @@ impl Core {
         permit: Permit,
         now: Instant,
     ) -> LinkAddr {
-        let now = self.at(now);
+        let now = self.upkeep.at(now);
         let entry = self.links.vacant_entry();
         let slot = Slot::from_index(entry.key());
         let addr = self.router.join(slot, role);
@@ -191,7 +164,7 @@ impl Core {
     /// Has the router carry out a command of a link.
     pub(super) fn command(&mut self, slot: Slot, payload: &[u8]) -> Result<(), CloseReason> {
         let command = Command::decode(payload)?;
-        let decided = self.router.command(slot, command, self.now.seconds(), &mut self.effects);
+        let decided = self.router.command(slot, command, self.upkeep.swept().seconds(), &mut self.effects);
         self.apply_effects();
         Ok(decided?)
     }
@@ -304,15 +277,6 @@ impl Core {
         } else {
             self.flush(slot);
         }
-    }
-
-    pub(super) fn read_clock(&mut self) {
-        self.now = self.at(Instant::now());
-    }
-
-    /// A point in time on the worker's clock.
-    pub(super) fn at(&self, now: Instant) -> Millis {
-        Millis::at(now, self.started)
     }
 
     /// How long links of this side that are closed by now were held up.

@@ -60,9 +60,9 @@ impl Answers for Core {
         let now = Instant::now();
         TasksInfo {
             worker: self.me.index(),
-            age: self.at(now).since(Millis::default()),
-            swept: self.at(now).since(self.swept),
-            acceptors: self.acceptance.acceptors(self.at(now)).collect(),
+            age: self.upkeep.at(now).since(Millis::default()),
+            swept: self.upkeep.at(now).since(self.upkeep.swept()),
+            acceptors: self.acceptance.acceptors(self.upkeep.at(now)).collect(),
             handshakes: self.acceptance.handshakes(now).collect(),
             past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
         }
@@ -96,7 +96,7 @@ impl Core {
             interrupted: link.is_interrupted(),
             age,
             // It is counted in whole milliseconds.
-            silent: self.at(now).since(link.watch.last_heard).min(age),
+            silent: self.upkeep.at(now).since(link.watch.last_heard).min(age),
             connections: self.router.connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),

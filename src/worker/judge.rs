@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::clock::Millis;
 use crate::link::{CloseReason, State, WaitReason};
 use crate::routing::Slot;
 
@@ -19,7 +18,6 @@ impl Core {
     /// become less, after a write was tried.
     pub(super) fn judge(&mut self, slot: Slot) {
         self.account_for_held(slot);
-        let started = self.started;
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         if link.dirty {
             // It is flushed before the turn ends, and judged then.
@@ -31,7 +29,7 @@ impl Core {
 
         let bounds = self.bounds.of(link.role.side());
         let was_congested = link.congested;
-        let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
+        let pressure = link.judge(bounds, || self.upkeep.at(Instant::now()));
         if pressure.too_slow {
             let waiting = link.waiting();
             self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });

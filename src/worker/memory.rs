@@ -12,8 +12,6 @@ use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
 use crate::routing::{LinkAddr, Side, Slot};
 
-/// Bytes by which a worker's own count may differ from what it has told the others.
-const UNTOLD_BYTES: isize = 64 << 10;
 /// Part of the bound that may wait for all servers together: clients keep below three quarters.
 const SERVERS_PART: usize = 4;
 
@@ -34,15 +32,7 @@ impl Core {
 
     /// Counts bytes more, or fewer, and tells the others from time to time.
     pub(super) fn account(&mut self, change: isize) {
-        self.untold_bytes += change;
-        if self.untold_bytes.abs() >= UNTOLD_BYTES {
-            self.tell_account();
-        }
-    }
-
-    fn tell_account(&mut self) {
-        let change = std::mem::take(&mut self.untold_bytes);
-        if self.shared.memory.account.add(change) {
+        if self.memory.add(change, &self.shared.memory.account) {
             self.tell_memory_is_free();
         }
     }
@@ -61,11 +51,11 @@ impl Core {
         if !self.shared.memory.account.is_short() {
             return false;
         }
-        let share = self.memory_share;
-        let Some(link) = self.link(addr).filter(|link| link.state == State::Open && link.pause.is_empty()) else {
+        let links = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let Some(link) = links.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
-        let feeds_others = link.role.side() == Side::Server || link.accounted_bytes > share;
+        let feeds_others = link.role.side() == Side::Server || self.memory.is_beyond_share(link.accounted_bytes);
         if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
             return false;
         }
@@ -78,9 +68,11 @@ impl Core {
 
     /// Part of the sweep: says which links hold what, and closes those that have to go.
     pub(super) fn share_out_memory(&mut self) {
-        self.tell_account();
         let links = self.shared.admission.clients();
-        self.memory_share = self.shared.memory.account.pause_share(links);
+        if self.memory.tell(&self.shared.memory.account) {
+            self.tell_memory_is_free();
+        }
+        self.memory.share_out(&self.shared.memory.account, links);
         self.bounds.server.bytes = self.server_share();
 
         let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };

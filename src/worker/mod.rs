@@ -19,6 +19,7 @@ mod inspect;
 mod judge;
 mod link_log;
 mod load;
+mod local_sessions;
 mod mail;
 mod memory;
 mod memory_account;
@@ -36,6 +37,7 @@ mod tasks;
 mod ticker;
 mod transit;
 mod unpack;
+mod upkeep;
 
 pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_service::AddressPrefix;
-use fastway_session::{Backlog, End, Resume, Session, Status};
+use fastway_session::{Backlog, Resume, Session, Status};
 use tokio::net::TcpStream;
 
 use super::core::Core;
-use super::ended::Ended;
 use super::mail::Message;
 use crate::accept::resume_end::ResumeEnd;
 use crate::accept::turns::Purpose;
@@ -114,7 +113,7 @@ impl Core {
             && let Some(at) = session.ack_due(now)
         {
             session.ack_scheduled = true;
-            self.acks_due.push_back((at, addr));
+            self.sessions.schedule_ack(at, addr);
         }
         let wants_to_send = session.wants_to_send(outbox, now);
         link.watch.progressed |= acknowledged;
@@ -124,17 +123,17 @@ impl Core {
     }
 
     /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
-    pub(super) fn send_due_acks(&mut self) {
-        self.send_acks();
+    pub(super) fn send_due_acks(&mut self, now: Instant) {
+        self.send_acks(now);
         self.acceptance.tick();
     }
 
     /// Sends the acknowledgements that are due before the next tick.
-    fn send_acks(&mut self) {
-        let until = Instant::now() + ACK_TICK;
+    fn send_acks(&mut self, now: Instant) {
+        let until = now + ACK_TICK;
         // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
-        for _ in 0..self.acks_due.len() {
-            let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };
+        for _ in 0..self.sessions.scheduled_acks() {
+            let Some(addr) = self.sessions.next_ack(until) else { return };
             let mut sealed = std::mem::take(&mut self.sealed);
             if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
                 session.ack_scheduled = false;
@@ -190,14 +189,14 @@ impl Core {
     }
 
     fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, RefusedStream> {
-        let Some(ended) = self.ended.find(addr) else {
+        let Some(session) = self.sessions.ended(addr) else {
             return Err(RefusedStream { stream, status: Status::Expired });
         };
         let nothing = Backlog::new(0);
         let afford = || Some(&nothing);
-        match ended.session.resume(resume, afford, Instant::now(), &mut rand::rng()) {
+        match session.resume(resume, afford, Instant::now(), &mut rand::rng()) {
             Ok(dial) => {
-                self.shared.sessions.rename(addr, ended.session.names());
+                self.shared.sessions.rename(addr, session.names());
                 Ok(Answered::Over(stream, dial.bytes))
             }
             Err(status) => Err(RefusedStream { stream, status }),
@@ -211,17 +210,15 @@ impl Core {
             return self.shared.sessions.remove(addr);
         };
         self.shared.sessions.end(addr);
-        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
-        let time = if session.end() == Some(End::Closed) { handshake_time.unwrap_or(wait) } else { wait };
-        let until = Instant::now() + time;
-        if let Some(forgotten) = self.ended.keep(Ended { addr, session, until }) {
+        let times = self.config.side(side).session;
+        if let Some(forgotten) = self.sessions.keep_ended(addr, session, times, Instant::now()) {
             self.shared.sessions.remove(forgotten);
         }
     }
 
     /// Forgets the ended sessions whose time is over.
     pub(super) fn forget_late(&mut self, now: Instant) {
-        while let Some(forgotten) = self.ended.forget_late(now) {
+        while let Some(forgotten) = self.sessions.forget_late(now) {
             self.shared.sessions.remove(forgotten);
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn drive(core: SharedCore, addr: LinkAddr) -> impl Future<Output = ()
 /// Waits for the first sweep after `time`, or not at all.
 pub(super) async fn sweeps_until(core: &SharedCore, time: Instant) {
     while Instant::now() < time {
-        let sweep = Rc::clone(&core.borrow().next_sweep);
+        let sweep = core.borrow().upkeep.next_sweep();
         sweep.notified().await;
     }
 }

@@ -8,52 +8,31 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
+use super::upkeep::{Allowance, Sweep};
 use crate::clock::Millis;
-use crate::config::Config;
 use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
 use crate::routing::{Role, Side, Slot};
 
-/// A limit is checked this many times while it runs.
-const SWEEPS_PER_LIMIT: u32 = 10;
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Links of which a sweep asks for the round-trip time: a system call for each.
 const ROUND_TRIPS_PER_SWEEP: usize = 8;
 /// Places that it looks at for them.
 const SLOTS_SAMPLED: usize = 256;
 
-/// Time between sweeps, short enough for the shortest limit.
-pub(super) fn interval(config: &Config) -> Duration {
-    let limits = [Some(config.client_slow_grace), Some(config.shutdown_grace)];
-    let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
-    let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
-    let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
-    let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
-    let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
-    let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
-    (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
-}
-
 impl Core {
     /// Looks at every link once.
-    pub(super) fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self, now: Instant) {
         self.shared.heartbeats.answered(self.me);
-        let now = Instant::now();
-        self.now = self.at(now);
-        let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
-        self.load.measure(elapsed);
-        let allowance = self.next_allowance(elapsed);
-        let lost = elapsed.saturating_sub(2 * interval(&self.config));
+        let Sweep { elapsed, stalled, allowance } = self.upkeep.begin(now, thread_cpu());
         for index in 0..self.links.capacity() {
             let slot = Slot::from_index(index);
-            if !lost.is_zero() {
-                self.extend_deadlines(slot, lost);
+            if !stalled.is_zero() {
+                self.extend_deadlines(slot, stalled);
             }
             if let Some(allowance) = allowance {
                 self.refill_budget(slot, allowance);
             }
             if let Some(link) = self.links.get_mut(index) {
-                link.look_at_held(elapsed.saturating_sub(lost));
+                link.look_at_held(elapsed);
             }
             match self.examine(slot) {
                 Some(CloseReason::Idle { .. } | CloseReason::Stalled { .. }) if self.has_session(slot) => {
@@ -74,10 +53,10 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes(now);
         self.forget_late(now);
-        self.send_due_acks();
+        self.send_due_acks(now);
         self.cross.trim();
         self.pool.trim();
-        self.next_sweep.notify_waiters();
+        self.upkeep.end();
         self.sample_round_trips();
         self.publish();
     }
@@ -113,7 +92,7 @@ impl Core {
             allocated_bytes: allocated_bytes(),
             published: Some(now),
             cpu: thread_cpu(),
-            busy_permille: self.load.busy_permille(),
+            busy_permille: self.upkeep.busy_permille(),
         }
     }
 
@@ -122,8 +101,7 @@ impl Core {
         let slots = self.links.capacity();
         let mut left = ROUND_TRIPS_PER_SWEEP;
         for _ in 0..SLOTS_SAMPLED.min(slots) {
-            self.sampled = (self.sampled + 1) % slots;
-            let Some(link) = self.links.get(self.sampled) else { continue };
+            let Some(link) = self.links.get(self.upkeep.next_sampled(slots)) else { continue };
             if let Some(time) = link.round_trip() {
                 self.stats.round_trip(link.role.side(), time);
             }
@@ -134,26 +112,16 @@ impl Core {
         }
     }
 
-    /// Bytes that a client may send until the next sweep, and the most that it may save up.
-    fn next_allowance(&mut self, elapsed: Duration) -> Option<(u64, u64)> {
-        let per_second = self.config.limits.max_bytes_per_second?;
-        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let earned = per_second.saturating_mul(millis).saturating_add(self.allowance_rest);
-        // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
-        self.allowance_rest = earned % 1000;
-        Some((earned / 1000, per_second))
-    }
-
     /// Takes time in which the worker itself stood still off the link's: what came meanwhile is not read yet.
-    fn extend_deadlines(&mut self, slot: Slot, lost: Duration) {
+    fn extend_deadlines(&mut self, slot: Slot, stalled: Duration) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.watch.last_heard += lost;
+        link.watch.last_heard += stalled;
         for since in [&mut link.watch.stuck_since, &mut link.watch.over_since].into_iter().flatten() {
-            *since += lost;
+            *since += stalled;
         }
     }
 
-    fn refill_budget(&mut self, slot: Slot, (more, most): (u64, u64)) {
+    fn refill_budget(&mut self, slot: Slot, Allowance { more, most }: Allowance) {
         let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role == Role::Client) else { return };
         let starved = link.watch.allowance == 0;
         link.watch.allowance = link.watch.allowance.saturating_add(more).min(most);
@@ -166,7 +134,7 @@ impl Core {
     }
 
     fn examine(&mut self, slot: Slot) -> Option<CloseReason> {
-        let now = self.now;
+        let now = self.upkeep.swept();
         let link = self.links.get_mut(slot.index())?;
         let bounds = self.config.side(link.role.side());
         if let State::Closing { deadline, .. } = link.state {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::mail::Message;
 use super::sessions::ACK_TICK;
 use super::shared::Shared;
-use super::sweep;
+use super::upkeep::interval;
 use crate::config::Config;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
@@ -29,7 +29,7 @@ struct TickSchedule {
 
 impl TickSchedule {
     fn of(config: &Config) -> Self {
-        let period = sweep::interval(config);
+        let period = interval(config);
         let with_sessions = config.client.kinds.with_sessions() || config.server.kinds.with_sessions();
         let ticks = u32::try_from(period.as_millis().div_ceil(ACK_TICK.as_millis())).unwrap_or(u32::MAX);
         Self { period, ticks: if with_sessions { ticks } else { 1 } }

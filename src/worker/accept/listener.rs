@@ -163,8 +163,7 @@ impl Core {
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
     fn accepts(&mut self, side: Side, pausing: bool, now: Instant) {
-        let now = self.at(now);
-        self.acceptance.accepts(side, pausing, now);
+        self.acceptance.accepts(side, pausing, self.upkeep.at(now));
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

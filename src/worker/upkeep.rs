@@ -1,0 +1,209 @@
+//! What a worker's sweeps remember from one to the next: the time of the last one, and what was left over by it.
+//!
+//! Time comes as an argument. The walk over the links stands above, in `sweep`.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::load::ThreadLoad;
+use crate::clock::Millis;
+use crate::config::Config;
+
+/// A limit is checked this many times while it runs.
+const SWEEPS_PER_LIMIT: u32 = 10;
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between sweeps, short enough for the shortest limit.
+pub(super) fn interval(config: &Config) -> Duration {
+    let limits = [Some(config.client_slow_grace), Some(config.shutdown_grace)];
+    let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
+    let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
+    let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
+    let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
+
+    let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
+    let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
+    (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+}
+
+/// A worker's clock, and its part of the sweeps that is about no single link.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    started: Instant,
+    interval: Duration,
+    /// Bytes that a client may send in a second, if that is limited.
+    byte_rate: Option<u64>,
+    /// Time of the last sweep.
+    swept: Millis,
+    load: ThreadLoad,
+    /// The place whose link was asked last for its round-trip time.
+    sampled: usize,
+    /// Thousandths of a byte that the last sweep did not allow any client yet.
+    allowance_rest: u64,
+    /// Wakes tasks that wait for time to pass.
+    next_sweep: Rc<Notify>,
+}
+
+/// What a sweep does to every link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sweep {
+    /// Time since the last one in which the worker ran.
+    pub(super) elapsed: Duration,
+    /// Time since the last one in which the worker was stalled. What came meanwhile is not read yet, so it counts against
+    /// nobody.
+    pub(super) stalled: Duration,
+    /// What a client may send until the next one, if that is limited.
+    pub(super) allowance: Option<Allowance>,
+}
+
+/// Bytes that a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Allowance {
+    /// Until the next sweep.
+    pub(super) more: u64,
+    /// That it may save up.
+    pub(super) most: u64,
+}
+
+impl Upkeep {
+    pub(super) fn new(config: &Config, started: Instant) -> Self {
+        Self {
+            started,
+            interval: interval(config),
+            byte_rate: config.limits.max_bytes_per_second,
+            swept: Millis::default(),
+            load: ThreadLoad::default(),
+            sampled: 0,
+            allowance_rest: 0,
+            next_sweep: Rc::default(),
+        }
+    }
+
+    /// A point in time on the worker's clock.
+    pub(super) fn at(&self, now: Instant) -> Millis {
+        Millis::at(now, self.started)
+    }
+
+    /// Time of the last sweep.
+    pub(super) fn swept(&self) -> Millis {
+        self.swept
+    }
+
+    /// A sweep begins, with this much CPU time used by the thread so far.
+    pub(super) fn begin(&mut self, now: Instant, cpu: Duration) -> Sweep {
+        let now = self.at(now);
+        let elapsed = now.since(std::mem::replace(&mut self.swept, now));
+        self.load.measure(elapsed, cpu);
+
+        let stalled = elapsed.saturating_sub(2 * self.interval);
+        Sweep { elapsed: elapsed.saturating_sub(stalled), stalled, allowance: self.allowance(elapsed) }
+    }
+
+    fn allowance(&mut self, elapsed: Duration) -> Option<Allowance> {
+        let most = self.byte_rate?;
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let earned = most.saturating_mul(millis).saturating_add(self.allowance_rest);
+        // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
+        self.allowance_rest = earned % 1000;
+        Some(Allowance { more: earned / 1000, most })
+    }
+
+    /// The sweep is done.
+    pub(super) fn end(&self) {
+        self.next_sweep.notify_waiters();
+    }
+
+    /// What is notified at the end of each sweep.
+    pub(super) fn next_sweep(&self) -> Rc<Notify> {
+        Rc::clone(&self.next_sweep)
+    }
+
+    /// The next of so many places whose link is asked for its round-trip time.
+    pub(super) fn next_sampled(&mut self, places: usize) -> usize {
+        self.sampled = (self.sampled + 1) % places.max(1);
+        self.sampled
+    }
+
+    /// The share of the time between the last two sweeps in which the thread was on a processor.
+    pub(super) fn busy_permille(&self) -> u32 {
+        self.load.busy_permille()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// What sweeps at these milliseconds do.
+    fn sweeps<const N: usize>(config: &Config, times: [u64; N]) -> [Sweep; N] {
+        let start = Instant::now();
+        let mut upkeep = Upkeep::new(config, start);
+        times.map(|time| upkeep.begin(start + millis(time), Duration::ZERO))
+    }
+
+    fn with_byte_rate(per_second: u64) -> Config {
+        let mut config = Config::default();
+        config.limits.max_bytes_per_second = Some(per_second);
+        config
+    }
+
+    #[test]
+    fn the_shortest_limit_is_checked_ten_times_while_it_runs() {
+        let with_limit = |limit: &dyn Fn(&mut Config)| {
+            let mut config = Config { client_slow_grace: 3600 * millis(1000), ..Config::default() };
+            config.shutdown_grace = 3600 * millis(1000);
+            (config.client.idle_timeout, config.server.idle_timeout) = (None, None);
+            limit(&mut config);
+            interval(&config)
+        };
+        for (limit, expected) in [
+            (&(|_: &mut Config| {}) as &dyn Fn(&mut Config), LONGEST_INTERVAL),
+            (&|config: &mut Config| config.client_slow_grace = millis(700), millis(70)),
+            (&|config: &mut Config| config.server.idle_timeout = Some(millis(400)), millis(40)),
+            (&|config: &mut Config| config.limits.max_bytes_per_second = Some(1), millis(100)),
+            (&|config: &mut Config| config.shutdown_grace = millis(1), SHORTEST_INTERVAL),
+        ] {
+            assert_eq!(with_limit(limit), expected);
+        }
+    }
+
+    #[test]
+    fn time_beyond_two_intervals_is_time_in_which_the_worker_was_stalled() {
+        let config = with_byte_rate(1);
+        assert_eq!(interval(&config), millis(100));
+        let times = sweeps(&config, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.stalled));
+        assert_eq!(times, [(100, 0), (200, 0), (200, 300)].map(|(ran, stalled)| (millis(ran), millis(stalled))));
+    }
+
+    #[test]
+    fn a_low_byte_rate_is_not_rounded_down_to_nothing() {
+        let allowed = sweeps(&with_byte_rate(3), [100, 200, 300, 400, 1400]).map(|sweep| sweep.allowance.unwrap());
+        assert_eq!(allowed.map(|allowance| allowance.more), [0, 0, 0, 1, 3]);
+        assert!(allowed.iter().all(|allowance| allowance.most == 3));
+        assert_eq!(sweeps(&Config::default(), [100])[0].allowance, None);
+    }
+
+    #[test]
+    fn places_are_sampled_in_rotation_and_those_that_are_new_come_in() {
+        let mut upkeep = Upkeep::new(&Config::default(), Instant::now());
+        let sampled = [3, 3, 3, 3, 5, 5, 5, 5, 1, 0].map(|places| upkeep.next_sampled(places));
+        assert_eq!(sampled, [1, 2, 0, 1, 2, 3, 4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_load_is_the_cpu_time_between_two_sweeps() {
+        let start = Instant::now();
+        let mut upkeep = Upkeep::new(&Config::default(), start);
+        for (time, cpu, busy) in [(100, 50, 500), (200, 60, 100), (200, 70, 100), (300, 70, 0)] {
+            upkeep.begin(start + millis(time), millis(cpu));
+            assert_eq!(upkeep.busy_permille(), busy, "at {time} ms");
+        }
+    }
+}
