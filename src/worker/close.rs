@@ -20,7 +20,7 @@ impl Core {
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
         let grace_ends = self.upkeep.at(Instant::now()) + self.config.shutdown_grace;
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,
             State::Closing { deadline, .. } => deadline,
@@ -36,7 +36,7 @@ impl Core {
 
     /// Removes a closing link once its peer has all that waited for it.
     pub(super) fn remove_if_done(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot.index()).filter(|link| link.is_done()) else { return };
+        let Some(link) = self.links.get(slot).filter(|link| link.is_done()) else { return };
         // A session that waits for a stream is not waited for.
         if link.is_interrupted() {
             self.count_undelivered(slot);
@@ -46,37 +46,36 @@ impl Core {
 
     /// Takes a link out of routing and accounts for it, once.
     fn retire(&mut self, slot: Slot, reason: &CloseReason) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         if link.state != State::Open {
             return;
         }
         self.stats.closed(link.role.side(), reason.kind());
-        let connections = self.router.connections_of(slot).len();
+        let connections = self.forwarding.router().connections_of(slot).len();
         self.link_log.closed(link, connections, reason);
-        self.router.leave(slot, &mut self.effects);
-        self.apply_effects();
-        self.uncongested(slot);
+        self.forwarding.leave(&mut self.links, slot);
+        self.forwarding.uncongest_server(&mut self.links, slot);
     }
 
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
     pub(super) fn remove(&mut self, slot: Slot) {
-        if let Some(link) = self.links.try_remove(slot.index()) {
+        if let Some(link) = self.links.remove(slot) {
             self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
             self.account(-link.accounted_bytes.cast_signed());
             let (addr, side, is_session) = (link.addr, link.role.side(), link.session().is_some());
-            let ended = link.dismantle(&mut self.pool);
+            let ended = link.dismantle(self.links.pool());
             if is_session {
                 self.session_gone(addr, side, ended);
             }
             if self.stop.is_draining() {
-                self.schedule();
+                self.links.schedule();
             }
         }
     }
 
     /// Counts what is left for the peer of a link that is cut off while the gateway stops.
     pub(super) fn count_undelivered(&mut self, slot: Slot) {
-        let waiting = self.links.get(slot.index()).map_or(0, |link| link.waiting().bytes);
+        let waiting = self.links.get(slot).map_or(0, |link| link.waiting().bytes);
         if self.stop.is_draining() && waiting > 0 {
             self.stats.undelivered.links += 1;
             self.stats.undelivered.bytes += waiting as u64;
@@ -88,7 +87,7 @@ impl Core {
         if self.link(server).is_some() {
             self.close(server.slot, &CloseReason::Replaced);
             // The ends of its connections hear of it before anybody can dial the new link.
-            self.post_batches();
+            self.forwarding.post();
         }
         let _nobody_waits_any_more = done.send(());
     }
@@ -99,7 +98,7 @@ impl Core {
             return;
         }
         self.acceptance.stop();
-        self.cross.tell_quiesced(&mut self.backpressure);
+        self.forwarding.tell_quiesced();
         self.drain_when_quiesced();
     }
 
@@ -114,17 +113,11 @@ impl Core {
         if !self.stop.begin_draining() {
             return;
         }
-        self.close_connections();
-        for index in 0..self.links.capacity() {
-            self.close_gently(Slot::from_index(index), &CloseReason::Shutdown);
+        self.forwarding.close_all(&mut self.links);
+        for slot in self.links.slots() {
+            self.close_gently(slot, &CloseReason::Shutdown);
         }
-        self.schedule();
-    }
-
-    /// Ends every connection; the ends on this worker are told.
-    fn close_connections(&mut self) {
-        self.router.close_all(&mut self.effects);
-        self.apply_effects();
+        self.links.schedule();
     }
 
     /// Whether nothing is left to do. As long as there are sessions, on whichever worker, this one accepts for them: each

@@ -4,16 +4,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Instant;
 
-use fastway_wire::{Command, ConnId};
-use slab::Slab;
-
-use super::backpressure::{BackpressureQueues, Bottleneck};
-use super::cross_worker::CrossWorker;
+use super::backpressure::Bottleneck;
+use super::forwarding::Forwarding;
 use super::link_log::LinkLog;
+use super::links::Links;
 use super::local_sessions::LocalSessions;
+use super::mail::Batch;
 use super::memory_account::LocalAccount;
 use super::report::Stats;
 use super::shared::Shared;
@@ -22,9 +20,8 @@ use super::upkeep::Upkeep;
 use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
 use crate::config::Config;
-use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
-use crate::pool::LocalPool;
-use crate::routing::{Effect, LinkAddr, Origin, Role, Router, RouterLimits, Side, Slot, WorkerId};
+use crate::link::{Link, Transport, WaitReport};
+use crate::routing::{LinkAddr, Role, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -35,16 +32,11 @@ pub(super) struct Core {
     pub(super) me: WorkerId,
     pub(super) config: Arc<Config>,
     pub(super) shared: Arc<Shared>,
-    pub(super) links: Slab<Link>,
-    pub(super) router: Router,
-    pub(super) pool: LocalPool,
-    pub(super) scratch: Box<[u8]>,
-    pub(super) backpressure: BackpressureQueues,
-    pub(super) cross: CrossWorker,
+    pub(super) links: Links,
+    pub(super) forwarding: Forwarding,
+    pub(super) buffers: IoBuffers,
     pub(super) acceptance: Acceptance,
     pub(super) sessions: LocalSessions,
-    /// Room for what sessions seal.
-    pub(super) sealed: Vec<u8>,
     /// How long links that are closed by now were held up, clients' and servers'.
     past_waits: [WaitReport; 2],
     pub(super) stop: Stop,
@@ -52,68 +44,33 @@ pub(super) struct Core {
     pub(super) link_log: LinkLog,
     pub(super) upkeep: Upkeep,
     pub(super) memory: LocalAccount,
-    pub(super) effects: Vec<Effect>,
-    dirty: Vec<Slot>,
-    /// The spare of `dirty`.
-    flushing: Vec<Slot>,
-    /// Room for those that are read again.
-    resumed: Vec<LinkAddr>,
-    pub(super) bounds: SideBounds,
-    /// What the link that was read last feeds, if it is congested.
-    pub(super) bottleneck: Option<Bottleneck>,
-    pump: Waker,
-    scheduled: bool,
 }
 
-/// How much may wait for one link, a client's or a server's.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SideBounds {
-    pub(super) client: Bounds,
-    pub(super) server: Bounds,
-}
-
-impl SideBounds {
-    #[inline]
-    pub(super) const fn of(&self, side: Side) -> &Bounds {
-        match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
+/// Room for what is read and written at a time. Nothing stays in it.
+#[derive(Debug)]
+pub(super) struct IoBuffers {
+    /// What one read takes in.
+    pub(super) scratch: Box<[u8]>,
+    /// What sessions seal.
+    pub(super) sealed: Vec<u8>,
 }
 
 impl Core {
     pub(super) fn new(me: WorkerId, config: Arc<Config>, shared: Arc<Shared>, started: Instant) -> Self {
-        let limits = RouterLimits {
-            client_max_conns: config.client_max_conns,
-            max_dials_per_second: config.limits.max_dials_per_second,
-        };
         let workers = shared.mailboxes.workers().count();
         Self {
             me,
-            router: Router::new(me, workers, Arc::clone(&shared.registry), limits),
-            pool: LocalPool::new(Arc::clone(&shared.pool)),
-            links: Slab::new(),
-            scratch: vec![0; SCRATCH_BYTES].into(),
-            backpressure: BackpressureQueues::default(),
-            cross: CrossWorker::new(me, shared.mailboxes.clone()),
+            links: Links::new(&config, Arc::clone(&shared.pool)),
+            forwarding: Forwarding::new(me, &config, Arc::clone(&shared.registry), shared.mailboxes.clone()),
+            buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
             acceptance: Acceptance::new(&config, workers, started),
             sessions: LocalSessions::default(),
-            sealed: Vec::new(),
             past_waits: Default::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
             upkeep: Upkeep::new(&config, started),
             memory: LocalAccount::default(),
-            effects: Vec::new(),
-            dirty: Vec::new(),
-            flushing: Vec::new(),
-            resumed: Vec::new(),
-            bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
-            bottleneck: None,
-            pump: Waker::noop().clone(),
-            scheduled: false,
             shared,
             config,
         }
@@ -129,14 +86,12 @@ impl Core {
         now: Instant,
     ) -> LinkAddr {
         let now = self.upkeep.at(now);
-        let entry = self.links.vacant_entry();
-        let slot = Slot::from_index(entry.key());
-        let addr = self.router.join(slot, role);
+        let addr = self.forwarding.join(self.links.next_slot(), role);
         let mut link = Link::new(addr, role, peer, transport, permit);
         link.watch.heard = true;
         link.watch.last_heard = now;
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
-        entry.insert(link);
+        self.links.insert(link);
         self.stats.opened(role.side());
         self.link_log.opened(role, addr.id, peer);
         self.session_begins(addr);
@@ -146,136 +101,38 @@ impl Core {
     /// The link at this address, if it is still there.
     #[inline]
     pub(super) fn link(&mut self, addr: LinkAddr) -> Option<&mut Link> {
-        self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr)
+        self.links.at_mut(addr)
     }
 
-    /// Carries out what the router decided.
-    pub(super) fn apply_effects(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Tell { slot, command, origin } => self.feed(slot, &command.encode(), 1, origin),
-                Effect::RouterSync { to, sync } => self.sync_router(to, sync),
-            }
-        }
-        self.effects = effects;
+    /// Takes what another worker posted.
+    pub(super) fn unpack(&mut self, from: WorkerId, batch: Batch) {
+        self.forwarding.unpack(&mut self.links, from, batch);
     }
 
-    /// Has the router carry out a command of a link.
-    pub(super) fn command(&mut self, slot: Slot, payload: &[u8]) -> Result<(), CloseReason> {
-        let command = Command::decode(payload)?;
-        let decided = self.router.command(slot, command, self.upkeep.swept().seconds(), &mut self.effects);
-        self.apply_effects();
-        Ok(decided?)
-    }
-
-    /// Answers data for a connection that the link is no end of.
-    pub(super) fn unknown_connection(&mut self, slot: Slot, conn: ConnId) {
-        self.router.unknown_connection(slot, conn, &mut self.effects);
-        self.apply_effects();
-    }
-
-    /// Queues packets for a link of this worker.
-    #[inline]
-    pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, origin: Origin) {
-        if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.write_failed) {
-            link.append(&mut self.pool, bytes, packets, origin);
-            self.fed(slot);
-        }
-    }
-
-    /// Sees to it that what a link was fed is sent, and notes whether it has enough of it now.
-    #[inline]
-    pub(super) fn fed(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push(slot);
-        }
-        if link.role.side() == Side::Server {
-            let is_new = !link.congested && self.bounds.server.is_exceeded(link.waiting());
-            if is_new || link.congested {
-                self.bottleneck = Some(Bottleneck::Server(link.addr));
-            }
-            if is_new {
-                self.congested(slot);
-            }
-        }
-        self.schedule();
-    }
-
-    /// Has a link flushed at the end of the turn.
-    pub(super) fn mark_dirty(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push(slot);
-        }
-        self.schedule();
-    }
-
-    /// What was congested among what was fed since the last call.
-    pub(super) fn take_bottleneck(&mut self) -> Option<Bottleneck> {
-        self.bottleneck.take()
-    }
-
-    /// Has the pump run at the end of the turn.
-    #[inline]
-    pub(super) fn schedule(&mut self) {
-        if !self.scheduled {
-            self.scheduled = true;
-            self.pump.wake_by_ref();
-        }
-    }
-
-    /// The pump runs; it need not be woken before the turn is over.
-    pub(super) fn begin_turn(&mut self) {
-        self.scheduled = true;
+    /// There is room again for what waited for this.
+    pub(super) fn uncongest(&mut self, key: Bottleneck) {
+        self.forwarding.uncongest(&mut self.links, key);
     }
 
     /// Ends a turn: one write for each link that was fed, one batch for each worker. True if there is more to do after
     /// the next look at the links.
-    pub(super) fn end_turn(&mut self, pump: &Waker) -> bool {
-        self.pump.clone_from(pump);
-        self.resume_readers();
-        self.flush_dirty();
-        self.post_batches();
-        self.scheduled = false;
-        self.backpressure.any_to_resume()
-    }
-
-    fn resume_readers(&mut self) {
-        if self.backpressure.is_empty() {
-            return;
+    pub(super) fn end_turn(&mut self) -> bool {
+        self.forwarding.resume_readers(&mut self.links);
+        // Closing one of them may feed further ones.
+        while let Some(slot) = self.links.next_dirty() {
+            self.flush_fed(slot);
         }
-        let mut resumed = std::mem::take(&mut self.resumed);
-        self.backpressure.resume_readers(&mut resumed);
-        for addr in resumed.drain(..) {
-            if let Some(link) = self.link(addr) {
-                link.resume_after_backpressure();
-            }
-        }
-        self.resumed = resumed;
-    }
-
-    /// Flushes the links that were fed, in that order; closing one of them may feed further ones.
-    fn flush_dirty(&mut self) {
-        while !self.dirty.is_empty() {
-            let mut batch = std::mem::replace(&mut self.dirty, std::mem::take(&mut self.flushing));
-            for slot in batch.drain(..) {
-                self.flush_fed(slot);
-            }
-            self.flushing = batch;
-        }
+        self.forwarding.post();
+        self.links.end_turn();
+        self.forwarding.any_to_resume()
     }
 
     fn flush_fed(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.dirty = false;
-        if link.blocked {
-            self.judge(slot);
-        } else {
-            self.flush(slot);
+        match self.links.get(slot).map(|link| link.blocked) {
+            // Its task flushes it when the transport takes more.
+            Some(true) => self.judge(slot),
+            Some(false) => self.flush(slot),
+            None => {}
         }
     }
 

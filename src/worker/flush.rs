@@ -6,10 +6,10 @@ use crate::routing::Slot;
 impl Core {
     /// Sends what waits for a link.
     pub(super) fn flush(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let before = link.outbox.waiting();
         let side = link.role.side();
-        let result = link.flush(&mut self.pool, &mut self.sealed);
+        let result = link.flush(pool, &mut self.buffers.sealed);
         let is_session = link.session().is_some();
         let after = link.outbox.waiting();
         self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
@@ -26,10 +26,10 @@ impl Core {
     /// The peer takes no more. What it sent before may still be there to be read; after that, reading fails as well and
     /// ends the link. A session does the same with its stream, by itself.
     fn write_failed(&mut self, slot: Slot, lost: &std::io::Error) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some((link, pool)) = self.links.with_pool(slot) else { return };
         self.link_log.write_failed(link, lost);
         link.write_failed = true;
-        link.outbox.clear(&mut self.pool);
+        link.outbox.clear(pool);
         self.judge(slot);
     }
 }

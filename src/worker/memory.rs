@@ -19,7 +19,7 @@ impl Core {
     /// Takes what is held for a client's link into account: to be called when it may have changed.
     #[inline]
     pub(super) fn account_for_held(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Client) else {
+        let Some(link) = self.links.get_mut(slot).filter(|link| link.role.side() == Side::Client) else {
             return;
         };
         let held = link.held_bytes();
@@ -51,7 +51,7 @@ impl Core {
         if !self.shared.memory.account.is_short() {
             return false;
         }
-        let links = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let links = self.links.at_mut(addr);
         let Some(link) = links.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
@@ -59,9 +59,8 @@ impl Core {
         if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
             return false;
         }
-        link.pause_for_backpressure();
-        self.backpressure.congest(Bottleneck::Memory);
-        self.backpressure.wait(Bottleneck::Memory, addr);
+        self.forwarding.congest(Bottleneck::Memory);
+        self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory);
         self.stats.sources_paused += 1;
         true
     }
@@ -73,7 +72,7 @@ impl Core {
             self.tell_memory_is_free();
         }
         self.memory.share_out(&self.shared.memory.account, links);
-        self.bounds.server.bytes = self.server_share();
+        self.links.set_server_bytes(self.server_share());
 
         let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };
         let (closed, goes_on) = self.shared.memory.first_to_close(self.me, mine, links);
@@ -89,12 +88,12 @@ impl Core {
         }
         if any_closed {
             // What they held is for all workers, not for this one.
-            self.pool.shrink();
+            self.links.pool().shrink();
         }
     }
 
     fn holders(&self) -> Vec<ByteHolder<LinkAddr>> {
-        let links = self.links.iter().map(|(_, link)| link);
+        let links = self.links.iter();
         links.filter(|link| link.accounted_bytes > 0).map(Link::as_holder).collect()
     }
 

@@ -54,12 +54,12 @@ impl Core {
     }
 
     fn next_session_event(&mut self, slot: Slot) -> Option<SessionEvent> {
-        let (session, ..) = self.links.get_mut(slot.index())?.session_parts()?;
+        let (session, ..) = self.links.get_mut(slot)?.session_parts()?;
         session.next_event()
     }
 
     fn session_resumed(&mut self, slot: Slot, peer: SocketAddr) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         link.resumed(peer);
         let Some(session) = link.session() else { return };
         self.shared.sessions.resumed(link.addr, AddressPrefix::from(peer.ip()), session.names());
@@ -69,7 +69,7 @@ impl Core {
     }
 
     fn session_interrupted(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         link.interrupted();
         self.stats.sessions.interrupted += 1;
         self.link_log.interrupted(link);
@@ -78,7 +78,7 @@ impl Core {
 
     /// Counts what a waiting session keeps, and ends the sessions that have to make room.
     pub(super) fn account_for_waiting(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot.index()) else { return };
+        let Some(link) = self.links.get(slot) else { return };
         let Some(session) = link.session().filter(|session| session.is_waiting()) else { return };
         let bytes = session.buffered_bytes() + link.outbox.waiting().bytes + link.inbox.received();
         for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
@@ -95,7 +95,7 @@ impl Core {
     }
 
     fn session_ended(&mut self, slot: Slot, reason: &CloseReason) {
-        match self.links.get(slot.index()).map(|link| link.state) {
+        match self.links.get(slot).map(|link| link.state) {
             Some(State::Open) => self.close(slot, reason),
             Some(State::Closing { .. }) => self.remove_if_done(slot),
             None => {}
@@ -105,7 +105,7 @@ impl Core {
     /// Notes when acknowledgements are due, and has the link flushed when there is something to send.
     fn plan_session(&mut self, slot: Slot) {
         let now = Instant::now();
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         let addr = link.addr;
         let Some((session, outbox, _)) = link.session_parts() else { return };
         let acknowledged = session.take_acknowledged();
@@ -118,7 +118,7 @@ impl Core {
         let wants_to_send = session.wants_to_send(outbox, now);
         link.watch.progressed |= acknowledged;
         if wants_to_send {
-            self.mark_dirty(slot);
+            self.links.mark_dirty(slot);
         }
     }
 
@@ -134,12 +134,10 @@ impl Core {
         // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
         for _ in 0..self.sessions.scheduled_acks() {
             let Some(addr) = self.sessions.next_ack(until) else { return };
-            let mut sealed = std::mem::take(&mut self.sealed);
-            if let Some((session, _, mut cx)) = self.link(addr).and_then(|link| link.session_parts()) {
+            if let Some((session, _, mut cx)) = self.links.at_mut(addr).and_then(|link| link.session_parts()) {
                 session.ack_scheduled = false;
-                session.send_due(until, &mut cx, &mut sealed);
+                session.send_due(until, &mut cx, &mut self.buffers.sealed);
             }
-            self.sealed = sealed;
             if self.link(addr).is_some() {
                 self.handle_session_events(addr.slot);
             }
@@ -171,7 +169,7 @@ impl Core {
         peer: SocketAddr,
         handshake: HandshakeGuard,
     ) -> Result<Answered, RefusedStream> {
-        let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) else {
+        let Some((link, pool)) = self.links.with_pool(addr.slot).filter(|(link, _)| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
         let same_port = link.role.side() == side;
@@ -179,7 +177,7 @@ impl Core {
             return Err(RefusedStream { stream, status: Status::Unknown });
         };
         let began = Instant::now();
-        let resumed = session.resume(resume, (stream, peer), handshake, outbox, &mut self.pool);
+        let resumed = session.resume(resume, (stream, peer), handshake, outbox, pool);
         self.acceptance.computed(began.elapsed());
         resumed?;
         self.shared.sessions.rename(addr, session.names());
@@ -225,7 +223,7 @@ impl Core {
 
     /// Lets time pass for a session; what is to be said about its silence is its owner's business.
     pub(super) fn tick_session(&mut self, slot: Slot, now: Instant) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         let Some((session, ..)) = link.session_parts() else { return };
         session.tick(now);
         self.handle_session_events(slot);
@@ -233,7 +231,7 @@ impl Core {
 
     /// Gives up the stream of a link's session: the session waits for another one.
     pub(super) fn drop_stream(&mut self, slot: Slot) {
-        let parts = self.links.get_mut(slot.index()).and_then(|link| link.session_parts());
+        let parts = self.links.get_mut(slot).and_then(|link| link.session_parts());
         if let Some((session, ..)) = parts {
             session.drop_stream();
             self.handle_session_events(slot);
@@ -242,22 +240,20 @@ impl Core {
 
     /// Begins the end of a session whose link closes in good order.
     pub(super) fn close_session(&mut self, slot: Slot, reason: &CloseReason) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let Some((session, outbox, _)) = link.session_parts() else { return };
         match reason {
-            CloseReason::EndOfStream => session.close(outbox, &mut self.pool),
+            CloseReason::EndOfStream => session.close(outbox, pool),
             _ => session.abort_when_sent(reason.abort_reason()),
         }
-        self.mark_dirty(slot);
+        self.links.mark_dirty(slot);
     }
 
     /// Tells the peer of a session that it is over, if that can be done at once.
     pub(super) fn abort_session(&mut self, slot: Slot, reason: &CloseReason) {
-        let mut sealed = std::mem::take(&mut self.sealed);
-        let parts = self.links.get_mut(slot.index()).and_then(|link| link.session_parts());
+        let parts = self.links.get_mut(slot).and_then(|link| link.session_parts());
         if let Some((session, ..)) = parts {
-            session.abort(reason.abort_reason(), &mut sealed);
+            session.abort(reason.abort_reason(), &mut self.buffers.sealed);
         }
-        self.sealed = sealed;
     }
 }

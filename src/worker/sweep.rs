@@ -23,15 +23,14 @@ impl Core {
     pub(super) fn sweep(&mut self, now: Instant) {
         self.shared.heartbeats.answered(self.me);
         let Sweep { elapsed, stalled, allowance } = self.upkeep.begin(now, thread_cpu());
-        for index in 0..self.links.capacity() {
-            let slot = Slot::from_index(index);
+        for slot in self.links.slots() {
             if !stalled.is_zero() {
                 self.extend_deadlines(slot, stalled);
             }
             if let Some(allowance) = allowance {
                 self.refill_budget(slot, allowance);
             }
-            if let Some(link) = self.links.get_mut(index) {
+            if let Some(link) = self.links.get_mut(slot) {
                 link.look_at_held(elapsed);
             }
             match self.examine(slot) {
@@ -54,8 +53,8 @@ impl Core {
         self.end_late_handshakes(now);
         self.forget_late(now);
         self.send_due_acks(now);
-        self.cross.trim();
-        self.pool.trim();
+        self.forwarding.trim();
+        self.links.pool().trim();
         self.upkeep.end();
         self.sample_round_trips();
         self.publish();
@@ -75,7 +74,7 @@ impl Core {
             report.count_waits(&self.past_waits(side));
             report
         });
-        for (_, link) in &self.links {
+        for link in self.links.iter() {
             match link.role.side() {
                 Side::Client => client.count(link, now),
                 Side::Server => server.count(link, now),
@@ -83,8 +82,8 @@ impl Core {
         }
         WorkerReport {
             stats: self.stats,
-            routing: self.router.stats(),
-            connections: self.router.connections(),
+            routing: self.forwarding.router().stats(),
+            connections: self.forwarding.router().connections(),
             server_handshakes: self.acceptance.in_progress(Side::Server, false),
             session_handshakes: [Side::Client, Side::Server].map(|side| self.acceptance.in_progress(side, true)),
             client,
@@ -98,10 +97,10 @@ impl Core {
 
     /// Asks the system for the round-trip times of a few links, others each time.
     fn sample_round_trips(&mut self) {
-        let slots = self.links.capacity();
+        let slots = self.links.places();
         let mut left = ROUND_TRIPS_PER_SWEEP;
         for _ in 0..SLOTS_SAMPLED.min(slots) {
-            let Some(link) = self.links.get(self.upkeep.next_sampled(slots)) else { continue };
+            let Some(link) = self.links.get(Slot::from_index(self.upkeep.next_sampled(slots))) else { continue };
             if let Some(time) = link.round_trip() {
                 self.stats.round_trip(link.role.side(), time);
             }
@@ -114,7 +113,7 @@ impl Core {
 
     /// Takes time in which the worker itself stood still off the link's: what came meanwhile is not read yet.
     fn extend_deadlines(&mut self, slot: Slot, stalled: Duration) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         link.watch.last_heard += stalled;
         for since in [&mut link.watch.stuck_since, &mut link.watch.over_since].into_iter().flatten() {
             *since += stalled;
@@ -122,7 +121,7 @@ impl Core {
     }
 
     fn refill_budget(&mut self, slot: Slot, Allowance { more, most }: Allowance) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role == Role::Client) else { return };
+        let Some(link) = self.links.get_mut(slot).filter(|link| link.role == Role::Client) else { return };
         let starved = link.watch.allowance == 0;
         link.watch.allowance = link.watch.allowance.saturating_add(more).min(most);
         if starved && more > 0 {
@@ -135,7 +134,7 @@ impl Core {
 
     fn examine(&mut self, slot: Slot) -> Option<CloseReason> {
         let now = self.upkeep.swept();
-        let link = self.links.get_mut(slot.index())?;
+        let link = self.links.get_mut(slot)?;
         let bounds = self.config.side(link.role.side());
         if let State::Closing { deadline, .. } = link.state {
             return (now >= deadline).then_some(CloseReason::Shutdown);
@@ -162,7 +161,7 @@ impl Core {
 
 impl Core {
     fn has_session(&self, slot: Slot) -> bool {
-        self.links.get(slot.index()).is_some_and(|link| link.session().is_some())
+        self.links.get(slot).is_some_and(|link| link.session().is_some())
     }
 }
 

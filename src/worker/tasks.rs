@@ -60,7 +60,7 @@ pub(crate) fn run(
 /// Takes the mail and ends each turn.
 async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
     poll_fn(|cx| {
-        core.borrow_mut().begin_turn();
+        core.borrow_mut().links.begin_turn(cx.waker());
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
@@ -92,7 +92,7 @@ async fn give_turns(core: SharedCore) {
 
 fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
     let mut core = core.borrow_mut();
-    if core.end_turn(cx.waker()) {
+    if core.end_turn() {
         wake_after_look(cx.waker());
     }
     if core.is_over() {
@@ -106,7 +106,7 @@ fn deliver(core: &SharedCore, message: Message) {
     match message {
         Message::Admit(accepted) => admit_forwarded(core, accepted, Instant::now()),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
-        Message::Congested(server) => core.borrow_mut().backpressure.congest(Bottleneck::Server(server)),
+        Message::Congested(server) => core.borrow_mut().forwarding.congest(Bottleneck::Server(server)),
         Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
         Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),

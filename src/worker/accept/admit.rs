@@ -59,7 +59,7 @@ async fn register(core: &SharedCore, id: ServerId, addr: LinkAddr) {
 impl Core {
     /// Says that a server can be dialed; false if its link is gone by now.
     fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
-        let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
+        let link = self.links.at(addr);
         link.inspect(|link| self.link_log.registered(id, link)).is_some()
     }
 }

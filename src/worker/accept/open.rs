@@ -63,12 +63,12 @@ pub(super) async fn open_session(
 
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
-        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed);
+        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().buffers.sealed);
         return Err(Rejection::Refused(Status::Draining));
     }
     let Some(id) = server else {
         if let Err(rejection) = permit.count_client(peer.ip()) {
-            session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed);
+            session.abort(AbortReason::Overflow, &mut core.borrow_mut().buffers.sealed);
             return Err(rejection);
         }
         admit_client(core, Transport::Session(session), peer, permit, Instant::now());

@@ -35,7 +35,7 @@ impl AsyncWrite for PreLinkStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);
-        session.send_due(Instant::now(), cx, &mut core.borrow_mut().sealed);
+        session.send_due(Instant::now(), cx, &mut core.borrow_mut().buffers.sealed);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -51,9 +51,6 @@ impl AsyncWrite for PreLinkStream<'_> {
 impl Core {
     /// Reads for a session that has no link yet.
     pub(super) fn poll_pre_link(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let polled = session.poll_read_ahead(cx, &mut scratch);
-        self.scratch = scratch;
-        polled
+        session.poll_read_ahead(cx, &mut self.buffers.scratch)
     }
 }

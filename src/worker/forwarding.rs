@@ -1,0 +1,470 @@
+//! From what a link has sent to the outboxes: splits it into frames, looks up who gets them, and feeds those.
+//!
+//! ```text
+//!   one read ──▶ route ──▶ runs of frames ──Router::peer──▶ a link of this worker   Links::feed
+//!                  │                              └───────▶ another worker          CrossWorker::forward
+//!                  └─────▶ commands ──Router::command──▶ effects, carried out at once, in the same two ways
+//! ```
+//!
+//! Whatever has no room is what the call returns: its [`Bottleneck`], before which the sender of the frames has to wait.
+
+use std::iter::once;
+use std::sync::Arc;
+
+use fastway_wire::{Command, ConnId, HEADER_BYTES, header_conn, split_frame};
+
+use super::backpressure::{BackpressureQueues, Bottleneck};
+use super::cross_worker::CrossWorker;
+use super::links::Links;
+use super::mail::{Batch, Item, Mailboxes};
+use crate::config::Config;
+use crate::link::{CloseReason, Inbox, Progress, Sizes, WaitReason};
+use crate::pool::Chunk;
+use crate::routing::{
+    Effect, LinkAddr, Origin, Registry, Role, Router, RouterLimits, RouterSync, Side, Slot, WorkerId,
+};
+
+/// Connections of a client that are looked at for whether their server is congested.
+const SERVERS_LOOKED_AT: usize = 16;
+
+/// Who gets what the links of one worker send, and who waits for whom.
+#[derive(Debug)]
+pub(super) struct Forwarding {
+    client_sizes: Sizes,
+    server_sizes: Sizes,
+    router: Router,
+    /// What the router decided, until it is carried out.
+    effects: Vec<Effect>,
+    delivery: Delivery,
+}
+
+/// Where frames go: to links of this worker, or to other workers.
+#[derive(Debug)]
+struct Delivery {
+    me: WorkerId,
+    queues: BackpressureQueues,
+    cross: CrossWorker,
+}
+
+/// The link that frames came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) slot: Slot,
+    pub(super) side: Side,
+    /// Any clock's count of seconds, by which dials are counted.
+    pub(super) second: u64,
+}
+
+/// What was made of one read.
+#[derive(Debug, Default)]
+pub(super) struct Routed {
+    /// Whole frames in it, commands among them.
+    pub(super) frames: u64,
+    /// Data frames that were forwarded.
+    pub(super) forwarded: usize,
+    /// What has no room for more of them.
+    pub(super) pressure: Option<Bottleneck>,
+}
+
+/// Consecutive frames of one connection; they are looked up and copied together.
+#[derive(Clone, Copy)]
+struct Run {
+    conn: ConnId,
+    start: usize,
+    packets: usize,
+}
+
+impl Forwarding {
+    pub(super) fn new(me: WorkerId, config: &Config, registry: Arc<Registry>, mailboxes: Mailboxes) -> Self {
+        let limits = RouterLimits {
+            client_max_conns: config.client_max_conns,
+            max_dials_per_second: config.limits.max_dials_per_second,
+        };
+        let workers = mailboxes.workers().count();
+        let sizes = |side| Sizes { max_packet: config.max_packet, first_bytes: config.side(side).buffer_bytes };
+        Self {
+            client_sizes: sizes(Side::Client),
+            server_sizes: sizes(Side::Server),
+            router: Router::new(me, workers, registry, limits),
+            effects: Vec::new(),
+            delivery: Delivery { me, queues: BackpressureQueues::default(), cross: CrossWorker::new(me, mailboxes) },
+        }
+    }
+
+    /// Who is connected to whom.
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Admits a link to a place.
+    pub(super) fn join(&mut self, slot: Slot, role: Role) -> LinkAddr {
+        self.router.join(slot, role)
+    }
+
+    /// Removes a link; the other ends of its connections are told.
+    pub(super) fn leave(&mut self, links: &mut Links, slot: Slot) {
+        self.router.leave(slot, &mut self.effects);
+        self.carry_out(links);
+    }
+
+    /// Ends every connection; the ends on this worker are told.
+    pub(super) fn close_all(&mut self, links: &mut Links) {
+        self.router.close_all(&mut self.effects);
+        self.carry_out(links);
+    }
+
+    /// Routes what one read brought: the frames that are whole, in place, and the rest into the link's inbox.
+    ///
+    /// # Errors
+    /// The link has to be closed for what it sent.
+    #[inline]
+    pub(super) fn route(
+        &mut self,
+        links: &mut Links,
+        from: Sender,
+        input: &[u8],
+        routed: &mut Routed,
+    ) -> Result<(), CloseReason> {
+        let rest = self.complete(links, from, input, routed)?;
+        let rest = self.route_whole(links, from, rest, routed)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let sizes = self.sizes(from.side);
+        if let Some((link, pool)) = links.with_pool(from.slot) {
+            link.inbox.fill(pool, sizes, rest)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the frame that earlier reads cut off, if there is one, and returns the input after it.
+    fn complete<'a>(
+        &mut self,
+        links: &mut Links,
+        from: Sender,
+        input: &'a [u8],
+        routed: &mut Routed,
+    ) -> Result<&'a [u8], CloseReason> {
+        let sizes = self.sizes(from.side);
+        let Some((link, pool)) = links.with_pool(from.slot) else { return Ok(&[]) };
+        if link.inbox.is_empty() {
+            return Ok(input);
+        }
+        let Progress::Complete(taken) = link.inbox.fill(pool, sizes, input)? else { return Ok(&[]) };
+
+        // The inbox keeps its room. It is apart from its link while the frame goes to another one.
+        let mut inbox = std::mem::take(&mut link.inbox);
+        let outcome = self.route_completed(links, from, &mut inbox, routed);
+        inbox.clear(links.pool());
+        if let Some(link) = links.get_mut(from.slot) {
+            link.inbox = inbox;
+        }
+        routed.frames += 1;
+        outcome?;
+        Ok(input.get(taken..).unwrap_or_default())
+    }
+
+    #[inline]
+    const fn sizes(&self, side: Side) -> Sizes {
+        match side {
+            Side::Client => self.client_sizes,
+            Side::Server => self.server_sizes,
+        }
+    }
+
+    /// Routes the whole frames at the start of `input`, in place, and returns the rest.
+    fn route_whole<'a>(
+        &mut self,
+        links: &mut Links,
+        from: Sender,
+        input: &'a [u8],
+        routed: &mut Routed,
+    ) -> Result<&'a [u8], CloseReason> {
+        let max_packet = self.sizes(from.side).max_packet;
+        let mut rest = input;
+        let mut run = Run { conn: ConnId::COMMAND, start: 0, packets: 0 };
+        let outcome = loop {
+            let (frame, after) = match split_frame(rest, max_packet) {
+                Ok(Some(split)) => split,
+                Ok(None) => break Ok(rest),
+                Err(bad) => break Err(bad.into()),
+            };
+
+            let at = input.len() - rest.len();
+            if frame.conn() != run.conn {
+                self.route_run(links, from, run, input, at, routed);
+                run = Run { conn: frame.conn(), start: at, packets: 0 };
+            }
+
+            rest = after;
+            routed.frames += 1;
+            if !frame.conn().is_command() {
+                run.packets += 1;
+            } else if let Err(reason) = self.command(links, from, frame.payload(), routed) {
+                break Err(reason);
+            }
+        };
+        self.route_run(links, from, run, input, input.len() - rest.len(), routed);
+        outcome
+    }
+
+    /// Sends the frames of a run, which ends at `end`, on their way.
+    #[inline]
+    fn route_run(&mut self, links: &mut Links, from: Sender, run: Run, input: &[u8], end: usize, routed: &mut Routed) {
+        let Some(bytes) = input.get(run.start..end).filter(|_| run.packets > 0) else { return };
+        let Some(peer) = self.router.peer(from.slot, from.side, run.conn) else {
+            return self.unknown_connection(links, from, run.conn, routed);
+        };
+        routed.forwarded += run.packets;
+        let pressure = if peer.worker == self.delivery.me {
+            self.delivery.feed(links, peer.slot, bytes, run.packets, Origin::Others)
+        } else {
+            self.delivery.forward(links, peer, run.conn, run.packets, once(bytes))
+        };
+        routed.note(pressure);
+    }
+
+    /// Routes the frame that was put together in `inbox`.
+    fn route_completed(
+        &mut self,
+        links: &mut Links,
+        from: Sender,
+        inbox: &mut Inbox,
+        routed: &mut Routed,
+    ) -> Result<(), CloseReason> {
+        let Some((header, payload)) = inbox.head().split_first_chunk::<HEADER_BYTES>() else { return Ok(()) };
+        let conn = header_conn(*header);
+        if conn.is_command() {
+            return self.command(links, from, payload, routed);
+        }
+
+        let Some(peer) = self.router.peer(from.slot, from.side, conn) else {
+            self.unknown_connection(links, from, conn, routed);
+            return Ok(());
+        };
+        routed.forwarded += 1;
+        let pressure = if peer.worker == self.delivery.me {
+            self.delivery.feed_inbox(links, peer.slot, inbox)
+        } else {
+            self.delivery.forward(links, peer, conn, 1, inbox.chunks().map(Chunk::filled))
+        };
+        routed.note(pressure);
+        Ok(())
+    }
+
+    /// Has the router carry out a command of a link.
+    fn command(
+        &mut self,
+        links: &mut Links,
+        from: Sender,
+        payload: &[u8],
+        routed: &mut Routed,
+    ) -> Result<(), CloseReason> {
+        let command = Command::decode(payload)?;
+        let decided = self.router.command(from.slot, command, from.second, &mut self.effects);
+        routed.note(self.carry_out(links));
+        Ok(decided?)
+    }
+
+    /// Answers data for a connection that the link is no end of.
+    fn unknown_connection(&mut self, links: &mut Links, from: Sender, conn: ConnId, routed: &mut Routed) {
+        self.router.unknown_connection(from.slot, conn, &mut self.effects);
+        routed.note(self.carry_out(links));
+    }
+
+    /// Carries out what the router decided.
+    fn carry_out(&mut self, links: &mut Links) -> Option<Bottleneck> {
+        let mut pressure = None;
+        for effect in self.effects.drain(..) {
+            let met = match effect {
+                Effect::Tell { slot, command, origin } => self.delivery.feed(links, slot, &command.encode(), 1, origin),
+                Effect::RouterSync { to, sync } => self.delivery.sync(links, to, sync),
+            };
+            pressure = met.or(pressure);
+        }
+        pressure
+    }
+
+    /// Takes what another worker posted. That worker is told of each server here that has no room for more of it.
+    pub(super) fn unpack(&mut self, links: &mut Links, from: WorkerId, batch: Batch) {
+        let mut rest = batch.bytes.as_slice();
+        for item in &batch.items {
+            let pressure = match item {
+                Item::Data { conn, bytes, packets } => {
+                    let (frames, after) = rest.split_at_checked(*bytes).unwrap_or((rest, &[]));
+                    rest = after;
+                    let end = self.router.local_end(*conn);
+                    end.and_then(|end| self.delivery.feed(links, end.slot, frames, *packets, Origin::Others))
+                }
+                Item::RouterSync(sync) => {
+                    self.router.synced(from, *sync, &mut self.effects);
+                    self.carry_out(links)
+                }
+            };
+            if let Some(Bottleneck::Server(server)) = pressure {
+                self.delivery.cross.tell_congested(server, from);
+            }
+        }
+        self.delivery.cross.unpacked(from, batch);
+    }
+
+    /// Whether a client has a connection to something that is congested; it may be about to send there.
+    #[inline]
+    pub(super) fn feeds_something_congested(&self, slot: Slot) -> bool {
+        let queues = &self.delivery.queues;
+        if queues.is_empty() {
+            return false;
+        }
+        let mut servers = self.router.servers_of(slot).take(SERVERS_LOOKED_AT);
+        servers.any(|server| {
+            queues.is_congested(Bottleneck::Server(server)) || queues.is_congested(Bottleneck::Worker(server.worker))
+        })
+    }
+
+    /// Notes that something is congested: whoever feeds it is paused from now on.
+    pub(super) fn congest(&mut self, key: Bottleneck) {
+        self.delivery.queues.congest(key);
+    }
+
+    /// Notes that there is room again. Those who wait for it go on at the ends of this turn and the next ones.
+    pub(super) fn uncongest(&mut self, links: &mut Links, key: Bottleneck) {
+        if self.delivery.queues.uncongest(key) {
+            links.schedule();
+        }
+    }
+
+    /// Too much waits for a server.
+    pub(super) fn congest_server(&mut self, links: &mut Links, slot: Slot) {
+        if let Some(link) = links.get(slot) {
+            let addr = link.addr;
+            self.delivery.congested(links, addr);
+        }
+    }
+
+    /// There is room for a server again, or it is gone: those who were paused go on, here and on the workers that were
+    /// told of it.
+    pub(super) fn uncongest_server(&mut self, links: &mut Links, slot: Slot) {
+        let Some(link) = links.get_mut(slot).filter(|link| link.congested) else { return };
+        link.congested = false;
+        link.waits.end(WaitReason::OutboxFull);
+        let addr = link.addr;
+        self.uncongest(links, Bottleneck::Server(addr));
+        self.delivery.cross.tell_uncongested(addr);
+    }
+
+    /// Stops reading a link until there is room. False if there is by now: it would wait for good, since nobody would say
+    /// so.
+    pub(super) fn pause(&mut self, links: &mut Links, addr: LinkAddr, key: Bottleneck) -> bool {
+        let Some(link) = links.at_mut(addr).filter(|_| self.delivery.queues.is_congested(key)) else { return false };
+        link.pause_for_backpressure();
+        self.delivery.queues.wait(key, addr);
+        true
+    }
+
+    /// Reads the next links again that waited for something that has room now.
+    pub(super) fn resume_readers(&mut self, links: &mut Links) {
+        self.delivery.queues.resume_readers(|addr| {
+            if let Some(link) = links.at_mut(addr) {
+                link.resume_after_backpressure();
+            }
+        });
+    }
+
+    /// Whether somebody waits to be read again.
+    pub(super) fn any_to_resume(&self) -> bool {
+        self.delivery.queues.any_to_resume()
+    }
+
+    /// Who waits, and for what.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (LinkAddr, Bottleneck)> + '_ {
+        self.delivery.queues.waiting()
+    }
+
+    /// Posts what was collected for other workers.
+    pub(super) fn post(&mut self) {
+        self.delivery.cross.post(&mut self.delivery.queues);
+    }
+
+    /// Tells the other workers that this one has stopped reading.
+    pub(super) fn tell_quiesced(&mut self) {
+        self.delivery.cross.tell_quiesced(&mut self.delivery.queues);
+    }
+
+    /// Gives up the room that nothing was collected in since the last call.
+    pub(super) fn trim(&mut self) {
+        self.delivery.cross.trim();
+    }
+}
+
+impl Delivery {
+    /// Queues packets for a link of this worker.
+    #[inline]
+    fn feed(
+        &mut self,
+        links: &mut Links,
+        slot: Slot,
+        bytes: &[u8],
+        packets: usize,
+        origin: Origin,
+    ) -> Option<Bottleneck> {
+        let server = links.feed(slot, bytes, packets, origin)?;
+        Some(self.congested(links, server))
+    }
+
+    /// Queues the frame in an inbox for a link of this worker.
+    fn feed_inbox(&mut self, links: &mut Links, slot: Slot, inbox: &mut Inbox) -> Option<Bottleneck> {
+        let server = links.feed_inbox(slot, inbox)?;
+        Some(self.congested(links, server))
+    }
+
+    /// Too much waits for a server: whoever sends to it is paused from now on.
+    fn congested(&mut self, links: &mut Links, server: LinkAddr) -> Bottleneck {
+        let key = Bottleneck::Server(server);
+        if let Some(link) = links.at_mut(server).filter(|link| !link.congested) {
+            link.congested = true;
+            link.waits.begin(WaitReason::OutboxFull);
+            self.queues.congest(key);
+        }
+        key
+    }
+
+    /// Collects frames for a link of another worker.
+    #[inline]
+    fn forward<'a>(
+        &mut self,
+        links: &mut Links,
+        to: LinkAddr,
+        conn: ConnId,
+        packets: usize,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Bottleneck> {
+        self.cross.forward(to.worker, conn, packets, parts, &mut self.queues);
+        links.schedule();
+        self.pressure_of(to)
+    }
+
+    /// Collects a change of a connection for another worker's router.
+    fn sync(&mut self, links: &mut Links, to: WorkerId, sync: RouterSync) -> Option<Bottleneck> {
+        self.cross.sync(to, sync, &mut self.queues);
+        links.schedule();
+        match sync {
+            RouterSync::Connect { ends, dialer, .. } => self.pressure_of(ends.other(dialer)),
+            // Each is preceded by a Connect, which was held back if need be.
+            RouterSync::Close { .. } => None,
+        }
+    }
+
+    /// What has no room for more for a link of another worker.
+    #[inline]
+    fn pressure_of(&self, to: LinkAddr) -> Option<Bottleneck> {
+        let keys = [Bottleneck::Worker(to.worker), Bottleneck::Server(to)];
+        keys.into_iter().find(|key| self.queues.is_congested(*key))
+    }
+}
+
+impl Routed {
+    #[inline]
+    fn note(&mut self, pressure: Option<Bottleneck>) {
+        self.pressure = pressure.or(self.pressure);
+    }
+}
