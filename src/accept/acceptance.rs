@@ -7,23 +7,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
 use fastway_service::{AddressPrefix, Progress};
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::acceptor::{Acceptor, AcceptorInfo};
-use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingByPort};
+use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
 use super::retry_after::RetryTimes;
-use super::turns::{OpenRoom, Purpose, Turns};
-use crate::clock::Millis;
+use super::turns::{Purpose, Turns};
 use crate::config::Config;
-use crate::routing::Side;
+use crate::routing::{PerSide, Side};
 
 /// The handshakes of one worker, and its acceptors.
 #[derive(Debug)]
 pub(crate) struct Acceptance {
-    pending: PendingByPort,
+    pending: PerSide<PendingOnPort>,
     turns: Turns,
     retry_times: RetryTimes,
     /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
@@ -44,7 +44,7 @@ impl Acceptance {
     /// The part of one of `workers`.
     pub(crate) fn new(config: &Config, workers: usize, now: Instant) -> Self {
         Self {
-            pending: PendingByPort::new(config, workers),
+            pending: PerSide::new(|side| PendingOnPort::new(config, side, workers)),
             turns: Turns::new(share_per_second(config, workers), now),
             retry_times: RetryTimes::new(now),
             turns_due: Rc::default(),
@@ -53,8 +53,8 @@ impl Acceptance {
     }
 
     /// The number of the next handshake on a port.
-    pub(crate) const fn next_number(&mut self, side: Side) -> u64 {
-        self.pending.of_mut(side).next()
+    pub(crate) fn next_number(&mut self, side: Side) -> u64 {
+        self.pending[side].next()
     }
 
     /// A handshake has begun. When there are too many, one is ended for it, which is returned; but not one that is told,
@@ -68,12 +68,12 @@ impl Acceptance {
         peer: SocketAddr,
         now: Instant,
     ) -> Option<EndedEarly> {
-        self.pending.of_mut(side).begin(number, task, no_turn, peer, now)
+        self.pending[side].begin(number, task, no_turn, peer, now)
     }
 
     /// A handshake has come so far.
     pub(crate) fn advance(&mut self, side: Side, number: u64, progress: Progress, now: Instant) {
-        self.pending.of_mut(side).advance(number, progress, now);
+        self.pending[side].advance(number, progress, now);
     }
 
     /// A handshake waits for its turn.
@@ -85,7 +85,7 @@ impl Acceptance {
         purpose: Purpose,
         now: Instant,
     ) -> AwaitedTurn {
-        let no_turn = self.pending.of_mut(side).wait(number, now);
+        let no_turn = self.pending[side].wait(number, now);
         // Time in which nobody waited says nothing of the pace.
         if !self.turns.anybody_waits() {
             self.retry_times.restart(now);
@@ -105,8 +105,7 @@ impl Acceptance {
         if !self.turns.anybody_waits() {
             return false;
         }
-        let room = |side| self.pending.of(side).room_for_answers(now);
-        let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
+        let room = PerSide::new(|side| self.pending[side].room_for_answers(now));
         self.turns.give(now, room)
     }
 
@@ -127,25 +126,25 @@ impl Acceptance {
 
     /// A candidate of a session that has others was answered. If there are too many of them on the port, one ends.
     pub(crate) fn answer_candidate(&mut self, side: Side, number: u64) -> Option<EndedEarly> {
-        self.pending.of_mut(side).answer_candidate(number)
+        self.pending[side].answer_candidate(number)
     }
 
     /// A handshake has come to its own end.
     pub(crate) fn end(&mut self, side: Side, number: u64) {
-        self.pending.of_mut(side).end(number);
+        self.pending[side].end(number);
         // There may be room for the turn of another one.
         self.turns_due.notify_one();
     }
 
     /// Ends the next handshake that has taken too long and is not told, and those before it that are.
     pub(crate) fn end_late(&mut self, now: Instant) -> Option<EndedEarly> {
-        [Side::Client, Side::Server].into_iter().find_map(|side| self.pending.of_mut(side).end_late(now))
+        Side::ALL.into_iter().find_map(|side| self.pending[side].end_late(now))
     }
 
     /// The gateway stops. On a port with sessions handshakes go on, to be answered; on others there is nothing to say.
     pub(crate) fn stop(&mut self) {
-        for side in [Side::Client, Side::Server] {
-            let port = self.pending.of_mut(side);
+        for side in Side::ALL {
+            let port = &mut self.pending[side];
             if !port.has_sessions() {
                 port.end_all();
             }
@@ -161,19 +160,19 @@ impl Acceptance {
         now: Instant,
         random: &mut impl Rng,
     ) -> Duration {
-        let waiting = self.pending.of(side).len();
+        let waiting = self.pending[side].len();
         self.retry_times.next(waiting, longest, now, random)
     }
 
     /// Handshakes in progress on a port, if it is one with sessions, or one without.
     pub(crate) fn in_progress(&self, side: Side, with_sessions: bool) -> usize {
-        let port = self.pending.of(side);
+        let port = &self.pending[side];
         if port.has_sessions() == with_sessions { port.len() } else { 0 }
     }
 
     /// The handshakes in progress.
     pub(crate) fn handshakes(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
-        self.pending.infos(now)
+        self.pending.values().into_iter().flat_map(move |port| port.infos(now))
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.

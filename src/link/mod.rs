@@ -15,6 +15,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use age::{Held, HeldFor};
+use fastway_service::clock::Millis;
+use fastway_service::wake::wake_after_look;
 use fastway_session::{LinkKind, Session};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
@@ -27,10 +29,8 @@ pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 
 use crate::accept::admission::Permit;
-use crate::clock::Millis;
 use crate::pool::LocalPool;
 use crate::routing::{LinkAddr, Origin, Role, Side};
-use crate::wake::wake_after_look;
 
 /// A link of one worker.
 ///

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use fastway_service::kinds;
 use fastway_session::LinkKind;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,27 +21,11 @@ use crate::pool::LocalPool;
 /// Segments of an outbox that one vectored write takes.
 const SLICES_PER_WRITE: usize = 64;
 
-/// What carries the bytes of a link, whatever its protocol is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransportKind {
-    /// TCP.
-    Tcp,
-}
-
-impl TransportKind {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 1] = [Self::Tcp];
-
-    /// Its place in [`TransportKind::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-        }
+kinds! {
+    /// What carries the bytes of a link, whatever its protocol is.
+    pub enum TransportKind {
+        /// TCP.
+        Tcp = "tcp",
     }
 }
 

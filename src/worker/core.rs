@@ -21,7 +21,7 @@ use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
 use crate::config::Config;
 use crate::link::{Link, Transport, WaitReport};
-use crate::routing::{LinkAddr, Role, Side, Slot, WorkerId};
+use crate::routing::{LinkAddr, PerSide, Role, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -37,8 +37,8 @@ pub(super) struct Core {
     pub(super) buffers: IoBuffers,
     pub(super) acceptance: Acceptance,
     pub(super) sessions: LocalSessions,
-    /// How long links that are closed by now were held up, clients' and servers'.
-    past_waits: [WaitReport; 2],
+    /// How long links that are closed by now were held up.
+    pub(super) past_waits: PerSide<WaitReport>,
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) link_log: LinkLog,
@@ -65,7 +65,7 @@ impl Core {
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
             acceptance: Acceptance::new(&config, workers, started),
             sessions: LocalSessions::default(),
-            past_waits: Default::default(),
+            past_waits: PerSide::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
@@ -136,22 +136,8 @@ impl Core {
         }
     }
 
-    /// How long links of this side that are closed by now were held up.
-    pub(super) fn past_waits(&self, side: Side) -> WaitReport {
-        let [client, server] = self.past_waits;
-        match side {
-            Side::Client => client,
-            Side::Server => server,
-        }
-    }
-
     /// Keeps how long a link was held up that is closed now.
     pub(super) fn remember_waits(&mut self, side: Side, waits: &WaitReport) {
-        let [client, server] = &mut self.past_waits;
-        let past = match side {
-            Side::Client => client,
-            Side::Server => server,
-        };
-        past.iter_mut().zip(waits).for_each(|(past, wait)| past.add(*wait));
+        self.past_waits[side].iter_mut().for_each(|(reason, past)| past.add(waits[reason]));
     }
 }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{
-    Effect, LinkAddr, Origin, Registry, Role, Router, RouterLimits, RouterSync, Side, Slot, WorkerId,
+    Effect, LinkAddr, Origin, PerSide, Registry, Role, Router, RouterLimits, RouterSync, Side, Slot, WorkerId,
 };
 
 /// Connections of a client that are looked at for whether their server is congested.
@@ -30,8 +30,7 @@ const SERVERS_LOOKED_AT: usize = 16;
 /// Who gets what the links of one worker send, and who waits for whom.
 #[derive(Debug)]
 pub(super) struct Forwarding {
-    client_sizes: Sizes,
-    server_sizes: Sizes,
+    sizes: PerSide<Sizes>,
     router: Router,
     /// What the router decided, until it is carried out.
     effects: Vec<Effect>,
@@ -83,8 +82,7 @@ impl Forwarding {
         let workers = mailboxes.workers().count();
         let sizes = |side| Sizes { max_packet: config.max_packet, first_bytes: config.side(side).buffer_bytes };
         Self {
-            client_sizes: sizes(Side::Client),
-            server_sizes: sizes(Side::Server),
+            sizes: PerSide::new(sizes),
             router: Router::new(me, workers, registry, limits),
             effects: Vec::new(),
             delivery: Delivery { me, queues: BackpressureQueues::default(), cross: CrossWorker::new(me, mailboxes) },
@@ -130,7 +128,7 @@ impl Forwarding {
         if rest.is_empty() {
             return Ok(());
         }
-        let sizes = self.sizes(from.side);
+        let sizes = self.sizes[from.side];
         if let Some((link, pool)) = links.with_pool(from.slot) {
             link.inbox.fill(pool, sizes, rest)?;
         }
@@ -145,7 +143,7 @@ impl Forwarding {
         input: &'a [u8],
         routed: &mut Routed,
     ) -> Result<&'a [u8], CloseReason> {
-        let sizes = self.sizes(from.side);
+        let sizes = self.sizes[from.side];
         let Some((link, pool)) = links.with_pool(from.slot) else { return Ok(&[]) };
         if link.inbox.is_empty() {
             return Ok(input);
@@ -164,14 +162,6 @@ impl Forwarding {
         Ok(input.get(taken..).unwrap_or_default())
     }
 
-    #[inline]
-    const fn sizes(&self, side: Side) -> Sizes {
-        match side {
-            Side::Client => self.client_sizes,
-            Side::Server => self.server_sizes,
-        }
-    }
-
     /// Routes the whole frames at the start of `input`, in place, and returns the rest.
     fn route_whole<'a>(
         &mut self,
@@ -180,7 +170,7 @@ impl Forwarding {
         input: &'a [u8],
         routed: &mut Routed,
     ) -> Result<&'a [u8], CloseReason> {
-        let max_packet = self.sizes(from.side).max_packet;
+        let max_packet = self.sizes[from.side].max_packet;
         let mut rest = input;
         let mut run = Run { conn: ConnId::COMMAND, start: 0, packets: 0 };
         let outcome = loop {

@@ -13,7 +13,7 @@ use slab::Slab;
 use crate::config::Config;
 use crate::link::{Bounds, Inbox, Link};
 use crate::pool::{Chunk, LocalPool, Pool};
-use crate::routing::{LinkAddr, Origin, Side, Slot};
+use crate::routing::{LinkAddr, Origin, PerSide, Side, Slot};
 
 /// Partial frames up to this size are copied once more, so that they do not occupy a whole chunk each.
 const HAND_OVER_BYTES: usize = 8 << 10;
@@ -23,7 +23,8 @@ const HAND_OVER_BYTES: usize = 8 << 10;
 pub(super) struct Links {
     links: Slab<Link>,
     pool: LocalPool,
-    bounds: SideBounds,
+    /// How much may wait for one link.
+    bounds: PerSide<Bounds>,
     /// Those that were fed and not flushed since, in that order.
     dirty: VecDeque<Slot>,
     pump: Waker,
@@ -31,20 +32,12 @@ pub(super) struct Links {
     scheduled: bool,
 }
 
-/// How much may wait for one link, a client's or a server's.
-#[derive(Clone, Copy, Debug)]
-struct SideBounds {
-    client: Bounds,
-    server: Bounds,
-}
-
 impl Links {
     pub(super) fn new(config: &Config, pool: Arc<Pool>) -> Self {
-        let bounds = |side| Bounds::of(config, side);
         Self {
             links: Slab::new(),
             pool: LocalPool::new(pool),
-            bounds: SideBounds { client: bounds(Side::Client), server: bounds(Side::Server) },
+            bounds: PerSide::new(|side| Bounds::of(config, side)),
             dirty: VecDeque::new(),
             pump: Waker::noop().clone(),
             scheduled: false,
@@ -127,10 +120,7 @@ impl Links {
     #[inline]
     pub(super) fn with_bounds(&mut self, slot: Slot) -> Option<(&mut Link, &Bounds)> {
         let link = self.links.get_mut(slot.index())?;
-        let bounds = match link.role.side() {
-            Side::Client => &self.bounds.client,
-            Side::Server => &self.bounds.server,
-        };
+        let bounds = &self.bounds[link.role.side()];
         Some((link, bounds))
     }
 

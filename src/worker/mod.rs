@@ -48,7 +48,7 @@ pub use mail::{Mailboxes, Message};
 pub use memory_account::MemoryReport;
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
-pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};
+pub use report::{HeldUp, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};
 pub(crate) use shared::Shared;
 pub(crate) use tasks::run;
 pub(crate) use ticker::Ticker;

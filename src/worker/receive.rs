@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use fastway_service::wake::wake_after_look;
 use fastway_wire::split_frame;
 
 use super::backpressure::Bottleneck;
@@ -11,7 +12,6 @@ use crate::accept::first_bytes::Mistake;
 use crate::config::Config;
 use crate::link::{CloseReason, Link, State, WaitReason};
 use crate::routing::{LinkAddr, Role, Side, Slot};
-use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;

@@ -5,13 +5,14 @@
 
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
+
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
 use super::upkeep::{Allowance, Sweep};
-use crate::clock::Millis;
 use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
-use crate::routing::{Role, Side, Slot};
+use crate::routing::{PerSide, Role, Side, Slot};
 
 /// Links of which a sweep asks for the round-trip time: a system call for each.
 const ROUND_TRIPS_PER_SWEEP: usize = 8;
@@ -69,25 +70,21 @@ impl Core {
 
     fn report(&self) -> WorkerReport {
         let now = Instant::now();
-        let [mut client, mut server] = [Side::Client, Side::Server].map(|side| {
+        let mut sides = PerSide::new(|side| {
             let mut report = SideReport::default();
-            report.count_waits(&self.past_waits(side));
+            report.count_waits(&self.past_waits[side]);
             report
         });
         for link in self.links.iter() {
-            match link.role.side() {
-                Side::Client => client.count(link, now),
-                Side::Server => server.count(link, now),
-            }
+            sides[link.role.side()].count(link, now);
         }
         WorkerReport {
             stats: self.stats,
             routing: self.forwarding.router().stats(),
             connections: self.forwarding.router().connections(),
             server_handshakes: self.acceptance.in_progress(Side::Server, false),
-            session_handshakes: [Side::Client, Side::Server].map(|side| self.acceptance.in_progress(side, true)),
-            client,
-            server,
+            session_handshakes: PerSide::new(|side| self.acceptance.in_progress(side, true)),
+            sides,
             allocated_bytes: allocated_bytes(),
             published: Some(now),
             cpu: thread_cpu(),

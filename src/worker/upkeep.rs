@@ -5,10 +5,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
 use tokio::sync::Notify;
 
 use super::load::ThreadLoad;
-use crate::clock::Millis;
 use crate::config::Config;
 
 /// A limit is checked this many times while it runs.

@@ -17,13 +17,8 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Every protocol, in the order of its index.
+    /// Every protocol.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
-
-    /// Its place in [`LinkKind::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
 
     /// The name under which it is shown.
     pub const fn name(self) -> &'static str {
