@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use age::{Held, HeldFor};
-use fastway_session::{LinkKind, Session};
+use fastway_session::{Protocol, Session};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
@@ -276,7 +276,7 @@ impl Link {
     }
 
     /// What these bytes are.
-    pub(crate) fn protocol(&self) -> LinkKind {
+    pub(crate) fn protocol(&self) -> Protocol {
         self.transport.protocol()
     }
 

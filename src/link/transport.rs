@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use fastway_session::LinkKind;
+use fastway_session::Protocol;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -62,10 +62,10 @@ impl Transport {
     }
 
     /// What the bytes are.
-    pub fn protocol(&self) -> LinkKind {
+    pub fn protocol(&self) -> Protocol {
         match self {
-            Self::Tcp(_) => LinkKind::Plain,
-            Self::Session(session) => session.kind(),
+            Self::Tcp(_) => Protocol::Plain,
+            Self::Session(session) => session.protocol(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fastway_session::{LinkKind, Status};
+use fastway_session::{Protocol, Status};
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
@@ -67,10 +67,10 @@ pub const STATUSES: [(Status, &str); 8] = [
 ];
 
 impl SessionStats {
-    pub(super) fn opened(&mut self, kind: LinkKind) {
-        match kind {
-            LinkKind::Legacy => self.opened_legacy += 1,
-            LinkKind::Secure | LinkKind::Plain => self.opened_secure += 1,
+    pub(super) fn opened(&mut self, protocol: Protocol) {
+        match protocol {
+            Protocol::Legacy => self.opened_legacy += 1,
+            Protocol::Secure | Protocol::Plain => self.opened_secure += 1,
         }
     }
 
@@ -257,18 +257,18 @@ pub struct SideReport {
 
 /// Links by what carries their bytes and by what these are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounts([[u64; LinkKind::ALL.len()]; TransportKind::ALL.len()]);
+pub struct LinkCounts([[u64; Protocol::ALL.len()]; TransportKind::ALL.len()]);
 
 impl LinkCounts {
     /// Each transport with each protocol, and how many links have these.
-    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, LinkKind, u64)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, Protocol, u64)> + '_ {
         let rows = TransportKind::ALL.into_iter().zip(&self.0);
         rows.flat_map(|(transport, counts)| {
-            LinkKind::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
+            Protocol::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
         })
     }
 
-    fn count(&mut self, transport: TransportKind, protocol: LinkKind) {
+    fn count(&mut self, transport: TransportKind, protocol: Protocol) {
         if let Some(count) = self.0.get_mut(transport.index()).and_then(|counts| counts.get_mut(protocol.index())) {
             *count += 1;
         }

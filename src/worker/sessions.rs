@@ -33,9 +33,9 @@ impl Core {
     pub(super) fn session_begins(&mut self, addr: LinkAddr) {
         let Some(link) = self.link(addr) else { return };
         let Some(session) = link.session() else { return };
-        let (names, from, kind) = (session.names(), AddressPrefix::from(link.peer.ip()), session.kind());
+        let (names, from, protocol) = (session.names(), AddressPrefix::from(link.peer.ip()), session.protocol());
         self.shared.sessions.insert(addr, from, names);
-        self.stats.sessions.opened(kind);
+        self.stats.sessions.opened(protocol);
         self.handle_session_events(addr.slot);
     }
 

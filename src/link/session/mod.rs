@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use fastway_service::AddressPrefix;
 use fastway_session::{
-    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
+    AbortReason, Dial, End, Event, Fault, MIN_READ_BYTES, Names, Protocol, ReplayBuffer, Resume, Session, Status,
     TransportId,
 };
 use tokio::net::TcpStream;
@@ -50,7 +50,7 @@ const ACK_DELAY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct SessionTransport {
     session: Session,
-    kind: LinkKind,
+    protocol: Protocol,
     /// What the peer has not acknowledged.
     unacked: Unacked,
     /// Unacknowledged bytes beyond which nothing more is taken from the outbox.
@@ -105,7 +105,7 @@ impl SessionTransport {
     pub fn new(
         side: Side,
         session: Session,
-        kind: LinkKind,
+        protocol: Protocol,
         dial: Dial,
         stream: TcpStream,
         peer: SocketAddr,
@@ -117,7 +117,7 @@ impl SessionTransport {
         };
         Self {
             session,
-            kind,
+            protocol,
             unacked: Unacked::default(),
             most_unacked,
             most_read_ahead_for_acks,
@@ -135,8 +135,8 @@ impl SessionTransport {
     }
 
     /// Which protocol it is.
-    pub fn kind(&self) -> LinkKind {
-        self.kind
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// The names by which it can be resumed now.
@@ -250,7 +250,7 @@ impl SessionTransport {
     /// acknowledgements that the link waits for stand behind more than that. The first record of the next stream brings
     /// these.
     fn is_read_in_vain(&self) -> bool {
-        let misses_acks = self.awaits_acks && self.kind == LinkKind::Secure;
+        let misses_acks = self.awaits_acks && self.protocol == Protocol::Secure;
         self.live.as_ref().is_some_and(|live| misses_acks || live.has_write_failed())
     }
 
@@ -546,7 +546,7 @@ impl SessionTransport {
     pub fn into_ended(self) -> Option<Session> {
         let tells = match self.session.end()? {
             End::Closed => true,
-            End::Aborted(_) => self.kind == LinkKind::Secure,
+            End::Aborted(_) => self.protocol == Protocol::Secure,
             _ => false,
         };
         tells.then_some(self.session)

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use fastway_service::Progress;
-use fastway_session::{LinkKind, Reception, Request};
+use fastway_session::{Protocol, Reception, Request};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::select;
@@ -44,9 +44,9 @@ pub(super) async fn detect(handshake: &Handshake, stream: &mut TcpStream) -> Res
     };
 
     handshake.advance(Progress::Heard);
-    match LinkKind::of(first) {
-        LinkKind::Plain => Ok(Detected::Plain),
-        LinkKind::Secure | LinkKind::Legacy => first_message(stream).await.map(Detected::Session),
+    match Protocol::of(first) {
+        Protocol::Plain => Ok(Detected::Plain),
+        Protocol::Secure | Protocol::Legacy => first_message(stream).await.map(Detected::Session),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an accepted stream is for.
 
-use fastway_session::{LinkKind, Request, Status};
+use fastway_session::{Protocol, Request, Status};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::oneshot;
@@ -77,12 +77,12 @@ async fn take_in(
 
     match detected {
         Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(kinds, *side)).await,
-        Detected::Plain if kinds.admits(LinkKind::Plain) => admit_plain_client(core, accepted),
+        Detected::Plain if kinds.admits(Protocol::Plain) => admit_plain_client(core, accepted),
         Detected::Plain => reject_plain(accepted.stream, kinds, *side).await,
         Detected::Session(request) if !kinds.admits_request(&request) => {
             // The log says what the port admits; the peer is told so by the status.
             match refuse(handshake, accepted.stream, &request, Status::NotAdmitted).await {
-                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.kind()).into()),
+                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.protocol()).into()),
                 other => other,
             }
         }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_service::Progress;
-use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Request, Session, Status};
+use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, Open, Protocol, Request, Session, Status};
 use tokio::net::TcpStream;
 
 use super::admit::{admit_client, admit_server};
@@ -37,9 +37,9 @@ pub(super) async fn open_session(
         return refuse(handshake, stream, &Request::Open(open), Status::Draining).await;
     }
 
-    let purpose = match open.kind() {
-        LinkKind::Legacy => Purpose::LegacyOpen(side),
-        LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
+    let purpose = match open.protocol() {
+        Protocol::Legacy => Purpose::LegacyOpen(side),
+        Protocol::Plain | Protocol::Secure => Purpose::Open(side),
     };
     if let Err(no_turn) = handshake.turn(&stream, purpose).await {
         return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
@@ -53,7 +53,7 @@ pub(super) async fn open_session(
     handshake.advance(Progress::Answered);
 
     let most_unacked = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_unacked));
+    let mut session = Box::new(SessionTransport::new(side, session, open.protocol(), dial, stream, peer, most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
     let server = match side {

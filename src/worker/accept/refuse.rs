@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use fastway_session::{LinkKind, Request, Status};
+use fastway_session::{Protocol, Request, Status};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,7 +83,7 @@ impl Core {
         request: &Request,
         no_turn: NoTurn,
     ) -> Rejection {
-        if request.kind() != LinkKind::Secure || matches!(no_turn, NoTurn::Left) {
+        if request.protocol() != Protocol::Secure || matches!(no_turn, NoTurn::Left) {
             return no_turn.into();
         }
 
