@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 
 use age::{Held, HeldFor};
 use fastway_session::{Protocol, Session};
+pub use fastway_transport::TransportKind;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
 pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{HandshakeGuard, RefusedStream, SessionEvent, SessionTransport};
-pub use transport::{Transport, TransportKind};
+pub use transport::Transport;
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 
@@ -281,7 +282,7 @@ impl Link {
     }
 
     /// Says something to a peer that is about to be closed for its first bytes.
-    pub(crate) fn send_before_close(&self, bytes: &[u8]) {
+    pub(crate) fn send_before_close(&mut self, bytes: &[u8]) {
         self.transport.send_before_close(bytes);
     }
 
@@ -299,7 +300,7 @@ impl Link {
     /// Its session with what it sends, if it has one, and how to wake the link's task.
     pub(crate) fn session_parts(&mut self) -> Option<(&mut SessionTransport, &mut Outbox, Context<'_>)> {
         match &mut self.transport {
-            Transport::Tcp(_) => None,
+            Transport::Plain(_) => None,
             Transport::Session(session) => Some((session, &mut self.outbox, Context::from_waker(&self.waker))),
         }
     }
@@ -404,7 +405,7 @@ impl Link {
         self.outbox.clear(pool);
         self.waker.wake();
         match self.transport {
-            Transport::Tcp(_) => None,
+            Transport::Plain(_) => None,
             Transport::Session(session) => session.into_ended(),
         }
     }

@@ -1,18 +1,14 @@
-//! The byte stream under a link.
+//! The byte stream under a link: one stream to the peer, or a session over one stream after another.
 //!
-//! A transport receives into the worker's scratch buffer and sends out of the link's outbox. A session over TCP offers
-//! the same calls as TCP itself; routing does not see the difference.
+//! A link receives from it into the worker's scratch buffer and sends out of its outbox. Routing does not see the
+//! difference.
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fastway_session::Protocol;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use fastway_transport::{Stream, TransportKind};
 
 use super::{CloseReason, Outbox, SessionTransport};
 use crate::pool::LocalPool;
@@ -20,59 +16,33 @@ use crate::pool::LocalPool;
 /// Segments of an outbox that one vectored write takes.
 const SLICES_PER_WRITE: usize = 64;
 
-/// What carries the bytes of a link, whatever its protocol is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransportKind {
-    /// TCP.
-    Tcp,
-}
-
-impl TransportKind {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 1] = [Self::Tcp];
-
-    /// Its place in [`TransportKind::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-        }
-    }
-}
-
 /// A byte stream to a peer.
 #[derive(Debug)]
 pub enum Transport {
-    /// TCP alone.
-    Tcp(TcpStream),
-    /// A session over TCP. What happens to it is told by its events, never by an error.
+    /// Without a session.
+    Plain(Stream),
+    /// A session. What happens to it is told by its events, never by an error.
     Session(Box<SessionTransport>),
 }
 
 impl Transport {
     /// What carries the bytes.
     pub fn kind(&self) -> TransportKind {
-        match self {
-            Self::Tcp(_) | Self::Session(_) => TransportKind::Tcp,
-        }
+        self.stream().map_or(TransportKind::Tcp, Stream::kind)
     }
 
     /// What the bytes are.
     pub fn protocol(&self) -> Protocol {
         match self {
-            Self::Tcp(_) => Protocol::Plain,
+            Self::Plain(_) => Protocol::Plain,
             Self::Session(session) => session.protocol(),
         }
     }
 
-    /// The TCP stream that carries it now.
-    fn stream(&self) -> Option<&TcpStream> {
+    /// The stream that carries it now.
+    fn stream(&self) -> Option<&Stream> {
         match self {
-            Self::Tcp(stream) => Some(stream),
+            Self::Plain(stream) => Some(stream),
             Self::Session(session) => session.stream(),
         }
     }
@@ -81,14 +51,14 @@ impl Transport {
     #[inline]
     pub fn session(&self) -> Option<&SessionTransport> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Plain(_) => None,
             Self::Session(session) => Some(session),
         }
     }
 
     /// The round-trip time as the system has smoothed it; `None`: it is not known yet.
     pub fn round_trip(&self) -> Option<Duration> {
-        fastway_sys::round_trip_time(self.stream()?).ok().filter(|time| !time.is_zero())
+        self.stream()?.round_trip()
     }
 
     /// Receives up to `limit` bytes into `scratch`. 0 is not the end of the stream, which is an error. Pending wakes the
@@ -101,14 +71,10 @@ impl Transport {
         limit: usize,
     ) -> Poll<Result<usize, CloseReason>> {
         match self {
-            Self::Tcp(stream) => {
-                let mut buffer = ReadBuf::new(scratch.get_mut(..limit).unwrap_or_default());
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-                match buffer.filled().len() {
-                    0 => Poll::Ready(Err(CloseReason::EndOfStream)),
-                    bytes => Poll::Ready(Ok(bytes)),
-                }
-            }
+            Self::Plain(stream) => match ready!(stream.poll_recv(cx, scratch.get_mut(..limit).unwrap_or_default()))? {
+                0 => Poll::Ready(Err(CloseReason::EndOfStream)),
+                bytes => Poll::Ready(Ok(bytes)),
+            },
             Self::Session(session) => session.poll_recv(cx, scratch, limit).map(Ok),
         }
     }
@@ -124,7 +90,7 @@ impl Transport {
         sealed: &mut Vec<u8>,
     ) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => poll_send_all(stream, cx, outbox, pool),
+            Self::Plain(stream) => poll_send_all(stream, cx, outbox, pool),
             Self::Session(session) => session.poll_send(cx, outbox, pool, sealed).map(Ok),
         }
     }
@@ -132,28 +98,24 @@ impl Transport {
     /// What the system found wrong with the stream, if anything. A session survives that.
     pub fn failure(&self) -> Option<io::Error> {
         match self {
-            Self::Tcp(stream) => stream.take_error().ok().flatten(),
+            Self::Plain(stream) => stream.take_error(),
             Self::Session(_) => None,
         }
     }
 
     /// Says something to a peer that is closed for its first bytes, as far as the system takes it at once.
-    pub fn send_before_close(&self, bytes: &[u8]) {
-        if let Self::Tcp(stream) = self {
+    pub fn send_before_close(&mut self, bytes: &[u8]) {
+        if let Self::Plain(stream) = self {
             // A peer that cannot be told finds its link closed all the same.
-            let _ = stream.try_write(bytes);
+            let _ = stream.send_now(bytes);
         }
     }
 
     /// Ends the sending side and says whether the peer has all that was sent. Only then may the stream be dropped while
-    /// the peer may still send: a byte that comes for a closed socket is answered with a reset, which takes what is on
-    /// its way to the peer with it.
+    /// the peer may still send.
     pub fn finish(&self) -> bool {
         match self {
-            Self::Tcp(stream) => {
-                let _gone_already = SockRef::from(stream).shutdown(Shutdown::Write);
-                !matches!(fastway_sys::unacknowledged_bytes(stream), Ok(1..))
-            }
+            Self::Plain(stream) => stream.finish(),
             Self::Session(session) => session.is_finished(),
         }
     }
@@ -161,19 +123,18 @@ impl Transport {
 
 #[inline]
 fn poll_send_all(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     cx: &mut Context<'_>,
     outbox: &mut Outbox,
     pool: &mut LocalPool,
 ) -> Poll<io::Result<()>> {
     while !outbox.is_empty() {
-        let stream = Pin::new(&mut *stream);
         let sent = match outbox.single() {
-            Some(bytes) => ready!(stream.poll_write(cx, bytes))?,
+            Some(bytes) => ready!(stream.poll_send(cx, bytes))?,
             None => {
                 let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
                 let filled = outbox.gather(&mut slices);
-                ready!(stream.poll_write_vectored(cx, slices.get(..filled).unwrap_or_default()))?
+                ready!(stream.poll_send_vectored(cx, slices.get(..filled).unwrap_or_default()))?
             }
         };
         outbox.advance(pool, sent);

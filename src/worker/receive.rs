@@ -55,7 +55,7 @@ impl Core {
         match reason {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
             CloseReason::Mistake(mistake) => {
-                if let Some(link) = self.links.get(slot.index()) {
+                if let Some(link) = self.links.get_mut(slot.index()) {
                     link.send_before_close(mistake.answer());
                 }
                 self.close(slot, reason);

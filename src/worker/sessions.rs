@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastway_service::AddressPrefix;
 use fastway_session::{Backlog, End, Resume, Session, Status};
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 
 use super::core::Core;
 use super::ended::Ended;
@@ -25,7 +25,7 @@ pub(super) enum Answered {
     /// The session goes on by its stream.
     Taken,
     /// The session is over; this tells its peer that all has arrived, or why it was aborted.
-    Over(TcpStream, Vec<u8>),
+    Over(Stream, Vec<u8>),
 }
 
 impl Core {
@@ -168,7 +168,7 @@ impl Core {
         side: Side,
         addr: LinkAddr,
         resume: &Resume,
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
         handshake: HandshakeGuard,
     ) -> Result<Answered, RefusedStream> {
@@ -189,7 +189,7 @@ impl Core {
         Ok(Answered::Taken)
     }
 
-    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: TcpStream) -> Result<Answered, RefusedStream> {
+    fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: Stream) -> Result<Answered, RefusedStream> {
         let Some(ended) = self.ended.find(addr) else {
             return Err(RefusedStream { stream, status: Status::Expired });
         };

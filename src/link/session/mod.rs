@@ -1,4 +1,4 @@
-//! A session under a link: one byte stream over one TCP stream after another (`docs/protocol.md` §2 and §3).
+//! A session under a link: one byte stream over one transport after another (`docs/protocol.md` §2 and §3).
 //!
 //! ```text
 //!              resume ──▶ candidate ──its proof──▶ live ──lost──▶ none: the link waits
@@ -23,7 +23,7 @@ use fastway_session::{
     AbortReason, Dial, End, Event, Fault, MIN_READ_BYTES, Names, Protocol, ReplayBuffer, Resume, Session, Status,
     TransportId,
 };
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 
 use self::carrier::Carrier;
 pub use self::carrier::HandshakeGuard;
@@ -46,7 +46,7 @@ const PROBE_BYTES: usize = 8 * READ_AHEAD_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
-/// A session and the TCP streams that carry it.
+/// A session and the streams that carry it.
 #[derive(Debug)]
 pub struct SessionTransport {
     session: Session,
@@ -95,7 +95,7 @@ pub enum SessionEvent {
 #[derive(Debug)]
 pub struct RefusedStream {
     /// The stream.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Why.
     pub status: Status,
 }
@@ -107,7 +107,7 @@ impl SessionTransport {
         session: Session,
         protocol: Protocol,
         dial: Dial,
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
         most_unacked: usize,
     ) -> Self {
@@ -197,7 +197,7 @@ impl SessionTransport {
     }
 
     /// The stream that carries it.
-    pub fn stream(&self) -> Option<&TcpStream> {
+    pub fn stream(&self) -> Option<&Stream> {
         self.live.as_ref().map(|live| &live.stream)
     }
 
@@ -463,7 +463,7 @@ impl SessionTransport {
     pub fn resume(
         &mut self,
         resume: &Resume,
-        (stream, peer): (TcpStream, SocketAddr),
+        (stream, peer): (Stream, SocketAddr),
         handshake: HandshakeGuard,
         outbox: &mut Outbox,
         pool: &mut LocalPool,

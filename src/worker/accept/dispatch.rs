@@ -1,7 +1,7 @@
 //! What an accepted stream is for.
 
 use fastway_session::{Protocol, Request, Status};
-use tokio::net::TcpStream;
+use fastway_transport::{DetachedStream, Stream};
 use tokio::select;
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ use crate::worker::shared_core::SharedCore;
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
 /// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
-pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
+pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
     let AcceptedStream { side, peer, .. } = accepted;
     if core.borrow().has_sessions(side) {
         let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
@@ -35,7 +35,7 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
         return;
     }
     match side {
-        Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit),
+        Side::Client => admit_client(core, Transport::Plain(accepted.stream), peer, accepted.permit),
         Side::Server => {
             let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
                 // It may have lost its place before it began.
@@ -52,9 +52,9 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<std::net::TcpStream>) {
+pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
-    match TcpStream::from_std(stream) {
+    match stream.attach() {
         Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),
         Err(error) => core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     }
@@ -63,7 +63,7 @@ pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedSt
 /// Reads what a stream is on a port that admits sessions, and makes of it what it asks for (`docs/protocol.md` §3.6).
 async fn take_in(
     handshake: &Handshake,
-    mut accepted: AcceptedStream<TcpStream>,
+    mut accepted: AcceptedStream<Stream>,
     no_turn: oneshot::Receiver<NoTurn>,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
@@ -96,12 +96,12 @@ async fn take_in(
     }
 }
 
-fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<TcpStream>) -> Result<(), Rejection> {
+fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<Stream>) -> Result<(), Rejection> {
     let AcceptedStream { stream, peer, mut permit, .. } = accepted;
     if !core.borrow().stop.is_reading() {
         return Err(Rejection::Refused(Status::Draining));
     }
     permit.count_client(peer.ip())?;
-    admit_client(core, Transport::Tcp(stream), peer, permit);
+    admit_client(core, Transport::Plain(stream), peer, permit);
     Ok(())
 }

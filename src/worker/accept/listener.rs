@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use fastway_transport::Stream;
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
@@ -79,7 +80,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false);
                 }
-                on_accept(&core, side, stream, plain(peer));
+                on_accept(&core, side, stream.into(), plain(peer));
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -114,7 +115,7 @@ async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, erro
 }
 
 /// Takes a stream in, here or on another worker.
-fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
+fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
@@ -135,9 +136,9 @@ fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr)
 }
 
 /// Hands a stream to the worker that is to own its link.
-fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>) {
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<Stream>) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
-    let stream = match stream.into_std() {
+    let stream = match stream.detach() {
         Ok(stream) => stream,
         Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };

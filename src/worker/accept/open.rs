@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use fastway_service::Progress;
 use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, Open, Protocol, Request, Session, Status};
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 
 use super::admit::{admit_client, admit_server};
 use super::handshake::Handshake;
@@ -28,11 +28,11 @@ use crate::worker::core::Core;
 /// The open is refused or not finished, or the peer is no game server on the server port.
 pub(super) async fn open_session(
     handshake: &Handshake,
-    accepted: AcceptedStream<TcpStream>,
+    accepted: AcceptedStream<Stream>,
     open: Open,
 ) -> Result<(), Rejection> {
     let core = &handshake.core;
-    let AcceptedStream { side, stream, peer, mut permit } = accepted;
+    let AcceptedStream { side, mut stream, peer, mut permit } = accepted;
     if !core.borrow().stop.is_reading() {
         return refuse(handshake, stream, &Request::Open(open), Status::Draining).await;
     }
@@ -41,8 +41,8 @@ pub(super) async fn open_session(
         Protocol::Legacy => Purpose::LegacyOpen(side),
         Protocol::Plain | Protocol::Secure => Purpose::Open(side),
     };
-    if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
+    if let Err(no_turn) = handshake.turn(&mut stream, purpose).await {
+        return Err(core.borrow_mut().refuse_turn(side, &mut stream, &Request::Open(open), no_turn));
     }
 
     let opened = core.borrow_mut().open(side, &open, &mut permit, peer);

@@ -4,11 +4,9 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use fastway_session::{Protocol, Request, Status};
-use socket2::SockRef;
+use fastway_transport::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::detect::FIRST_MESSAGE_BYTES;
 use super::handshake::Handshake;
 use crate::accept::first_bytes::Mistake;
 use crate::accept::pending::NoTurn;
@@ -25,7 +23,7 @@ use crate::worker::core::Core;
 /// Always: the refusal, or what kept the peer from hearing it.
 pub(super) async fn refuse(
     handshake: &Handshake,
-    stream: TcpStream,
+    stream: Stream,
     request: &Request,
     status: Status,
 ) -> Result<(), Rejection> {
@@ -44,10 +42,8 @@ pub(super) async fn refuse(
 ///
 /// # Errors
 /// Always.
-pub(super) async fn reject_plain(stream: TcpStream, admitted: LinkKinds, side: Side) -> Result<(), Rejection> {
-    let mut first = [0; FIRST_MESSAGE_BYTES];
-    let count = stream.peek(&mut first).await?;
-    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
+pub(super) async fn reject_plain(mut stream: Stream, admitted: LinkKinds, side: Side) -> Result<(), Rejection> {
+    let mistake = Mistake::of_sessionless(admitted, side, stream.peek().await?);
     tell_mistake(stream, mistake).await
 }
 
@@ -55,7 +51,7 @@ pub(super) async fn reject_plain(stream: TcpStream, admitted: LinkKinds, side: S
 ///
 /// # Errors
 /// Always.
-pub(super) async fn tell_mistake(stream: TcpStream, mistake: Mistake) -> Result<(), Rejection> {
+pub(super) async fn tell_mistake(stream: Stream, mistake: Mistake) -> Result<(), Rejection> {
     let _ = send_and_linger(stream, mistake.answer()).await;
     Err(mistake.into())
 }
@@ -63,12 +59,12 @@ pub(super) async fn tell_mistake(stream: TcpStream, mistake: Mistake) -> Result<
 /// Sends something, ends the stream, and if the peer has sent more than it should waits until it has read that: a stream
 /// that is dropped with bytes unread takes with it what is on its way. A stream that waits for nothing must not take the
 /// place of one that does.
-pub(super) async fn send_and_linger(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn send_and_linger(mut stream: Stream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await?;
 
     let mut rest = [0; 64];
-    let nothing_unread = matches!(stream.try_read(&mut rest), Err(blocked) if blocked.kind() == ErrorKind::WouldBlock);
+    let nothing_unread = matches!(stream.recv_now(&mut rest), Err(blocked) if blocked.kind() == ErrorKind::WouldBlock);
     while !nothing_unread && stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
@@ -79,7 +75,7 @@ impl Core {
     pub(super) fn refuse_turn(
         &mut self,
         side: Side,
-        stream: &TcpStream,
+        stream: &mut Stream,
         request: &Request,
         no_turn: NoTurn,
     ) -> Rejection {
@@ -98,7 +94,7 @@ impl Core {
                 overloaded(request, self.next_retry_time(side, request))
             }
         };
-        let _it_may_be_gone = SockRef::from(stream).send(&answer);
+        let _it_may_be_gone = stream.send_now(&answer);
         no_turn.into()
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use fastway_transport::Stream;
 use fastway_wire::ServerId;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::admit::admit_server;
 use super::handshake::Handshake;
@@ -18,11 +18,11 @@ use crate::worker::shared_core::{SharedCore, sweeps_until};
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
 pub(super) async fn admit_plain_server(
     handshake: &Handshake,
-    accepted: AcceptedStream<TcpStream>,
+    accepted: AcceptedStream<Stream>,
 ) -> Result<(), Rejection> {
     let AcceptedStream { mut stream, peer, permit, .. } = accepted;
     let id = authenticate(&handshake.core, &mut stream).await.map_err(Rejection::of_plain_server)?;
-    admit_server(&handshake.core, id, Transport::Tcp(stream), peer, permit);
+    admit_server(&handshake.core, id, Transport::Plain(stream), peer, permit);
     Ok(())
 }
 

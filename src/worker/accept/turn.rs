@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Instant;
 
 use fastway_service::AddressPrefix;
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 use tokio::select;
 
 use super::handshake::Handshake;
@@ -18,7 +18,7 @@ impl Handshake {
     ///
     /// # Errors
     /// It has lost its place, or its peer has left, and it gets no turn.
-    pub(super) async fn turn(&self, stream: &TcpStream, purpose: Purpose) -> Result<(), NoTurn> {
+    pub(super) async fn turn(&self, stream: &mut Stream, purpose: Purpose) -> Result<(), NoTurn> {
         let (given, no_turn) = {
             let (mut core, now) = (self.core.borrow_mut(), Instant::now());
             let no_turn = core.pending.of_mut(self.side).wait(self.number);
@@ -46,8 +46,8 @@ impl Handshake {
 }
 
 /// Waits until a peer has left. One that has said more than it had to is taken to be there.
-async fn left(stream: &TcpStream) {
-    if let Ok(1..) = stream.peek(&mut [0]).await {
+async fn left(stream: &mut Stream) {
+    if stream.peek().await.is_ok_and(|shown| !shown.is_empty()) {
         pending().await
     }
 }
