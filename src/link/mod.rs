@@ -7,7 +7,7 @@ mod pressure;
 mod read_limit;
 mod reason;
 mod session;
-mod transport;
+mod stream;
 mod waits;
 
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{HandshakeGuard, RefusedStream, SessionEvent, SessionTransport};
-pub use transport::Transport;
+pub use stream::Transport;
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 

@@ -16,7 +16,7 @@ mod heartbeats;
 mod histogram;
 mod info;
 mod inspect;
-mod judge;
+mod link_events;
 mod link_log;
 mod load;
 mod mail;
