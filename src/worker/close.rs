@@ -1,19 +1,19 @@
 //! The end of links, and of the worker.
 
-use std::time::Instant;
-
 use tokio::sync::oneshot;
 
 use super::core::Core;
 use super::mail::Message;
-use crate::link::{CloseReason, State};
+use crate::link::{CloseReason, Link, Remains, State};
 use crate::routing::{LinkAddr, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.
     pub(super) fn close(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
-        self.abort_session(slot, reason);
+        if let Some(link) = self.links.get_mut(slot.index()) {
+            link.abort(reason, &mut self.sealed, &self.clock);
+        }
         self.remove(slot);
     }
 
@@ -30,15 +30,17 @@ impl Core {
         let was_open = link.state == State::Open;
         link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
         link.wake();
-        if was_open {
-            self.close_session(slot, reason);
+        if was_open && link.close(reason, &mut self.pool) {
+            self.mark_dirty(slot);
         }
-        self.remove_if_done(slot);
+        if self.links.get(slot.index()).is_some_and(Link::is_done) {
+            self.remove_done(slot);
+        }
     }
 
-    /// Removes a closing link once its peer has all that waited for it.
-    pub(super) fn remove_if_done(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot.index()).filter(|link| link.is_done()) else { return };
+    /// Removes a closing link whose peer has all that waited for it.
+    pub(super) fn remove_done(&mut self, slot: Slot) {
+        let Some(link) = self.links.get(slot.index()) else { return };
         // A session that waits for a stream is not waited for.
         if link.is_interrupted() {
             self.count_undelivered(slot);
@@ -63,12 +65,13 @@ impl Core {
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.try_remove(slot.index()) {
-            self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
+            self.remember_waits(link.role.side(), &link.waits.report(self.clock.now()));
             self.account(-link.accounted_bytes.cast_signed());
-            let (addr, side, is_session) = (link.addr, link.role.side(), link.session().is_some());
-            let ended = link.dismantle(&mut self.pool);
-            if is_session {
-                self.session_gone(addr, side, ended);
+            let (addr, side) = (link.addr, link.role.side());
+            match link.dismantle(&mut self.pool) {
+                Remains::Nothing => {}
+                Remains::Names => self.shared.sessions.remove(addr),
+                Remains::Session(session) => self.keep_ended(addr, side, session),
             }
             if self.stop.is_draining() {
                 self.schedule();

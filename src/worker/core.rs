@@ -29,7 +29,7 @@ use crate::accept::retry_after::RetryTimes;
 use crate::accept::turns::Turns;
 use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
+use crate::link::{Bounds, CloseReason, Link, LinkStream, TurnClock, WaitReport};
 use crate::pool::LocalPool;
 use crate::routing::{Effect, LinkAddr, Origin, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
@@ -68,6 +68,8 @@ pub(super) struct Core {
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) link_log: LinkLog,
+    /// The time of the turn, for the rules of links.
+    pub(super) clock: TurnClock,
     pub(super) now: Millis,
     /// Time of the last sweep.
     pub(super) swept: Millis,
@@ -141,6 +143,7 @@ impl Core {
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
+            clock: TurnClock::new(started),
             now: Millis::default(),
             swept: Millis::default(),
             load: ThreadLoad::default(),
@@ -163,14 +166,14 @@ impl Core {
     }
 
     /// Admits a link. Its task must poll it from now on.
-    pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
-        let now = self.at(Instant::now());
+    pub(super) fn add(&mut self, role: Role, stream: LinkStream, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        self.clock.restart();
         let entry = self.links.vacant_entry();
         let slot = Slot::from_index(entry.key());
         let addr = self.router.join(slot, role);
-        let mut link = Link::new(addr, role, peer, transport, permit);
+        let mut link = Link::new(addr, role, peer, stream, permit, self.clock.now());
         link.watch.heard = true;
-        link.watch.last_heard = now;
+        link.watch.last_heard = self.clock.millis();
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         entry.insert(link);
         self.stats.opened(role.side());
@@ -266,6 +269,7 @@ impl Core {
 
     /// The pump runs; it need not be woken before the turn is over.
     pub(super) fn begin_turn(&mut self) {
+        self.clock.restart();
         self.scheduled = true;
     }
 
@@ -287,8 +291,8 @@ impl Core {
         let mut resumed = std::mem::take(&mut self.resumed);
         self.backpressure.resume_readers(&mut resumed);
         for addr in resumed.drain(..) {
-            if let Some(link) = self.link(addr) {
-                link.resume_after_backpressure();
+            if let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) {
+                link.resume_after_backpressure(&self.clock);
             }
         }
         self.resumed = resumed;
@@ -309,14 +313,14 @@ impl Core {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         link.dirty = false;
         if link.blocked {
-            self.judge(slot);
+            self.after_io(slot);
         } else {
             self.flush(slot);
         }
     }
 
     pub(super) fn read_clock(&mut self) {
-        self.now = self.at(Instant::now());
+        self.now = self.clock.millis();
     }
 
     /// A point in time on the worker's clock.

@@ -1,62 +1,134 @@
-//! What follows for others from how much waits for a link.
+//! The one place that acts on what happened to a link.
 //!
-//! No wake-up is lost, because how much waits becomes less in few ways only, and each of them calls [`Core::judge`] before
-//! the worker is given out of hand: a flush ([`Core::flush`]), an acknowledgement, a resume or the loss of a stream
-//! ([`Core::handle_session_events`]), a peer that takes nothing more (`write_failed`). What is fed needs no judge, since
-//! the link is flushed in the same turn; it only notes the congestion earlier ([`Core::fed`]). A link that is gone is
+//! Whatever may have changed a link (a read, a flush, an acknowledgement, a tick, a resume, the loss of a stream) is followed by
+//! [`Core::after_io`], before the worker is given out of hand. So no wake-up is lost: how much waits for a link becomes less in
+//! these ways only, and the same call says that its sources may go on. What is fed to a link becomes more; it is flushed in the
+//! same turn, which is one of these ways, and only notes the congestion earlier ([`Core::fed`]). A link that is gone is
 //! uncongested in `retire`.
 
-use std::time::Instant;
+use fastway_service::AddressPrefix;
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use crate::clock::Millis;
-use crate::link::{CloseReason, State, WaitReason};
+use super::mail::Message;
+use crate::accept::resume_end::ResumeEnd;
+use crate::link::events::{LinkEvents, PressureChange, SessionEvents};
+use crate::link::{CloseReason, State};
 use crate::routing::Slot;
 
 impl Core {
-    /// Holds what waits for a link against its bounds, and acts on what follows: to be called whenever it may have
-    /// become less, after a write was tried.
-    pub(super) fn judge(&mut self, slot: Slot) {
-        self.account_for_held(slot);
-        let started = self.started;
+    /// Acts on what happened to a link; to be called after anything that may have changed it.
+    #[inline]
+    pub(super) fn after_io(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if link.dirty {
-            // It is flushed before the turn ends, and judged then.
-            return;
-        }
-        if link.state != State::Open {
-            return self.remove_if_done(slot);
-        }
-
         let bounds = self.bounds.of(link.role.side());
-        let was_congested = link.congested;
-        let pressure = link.judge(bounds, || Millis::at(Instant::now(), started));
-        if pressure.too_slow {
-            let waiting = link.waiting();
-            self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
-        } else if pressure.congested && !was_congested {
-            self.congested(slot);
-        } else if was_congested && !pressure.congested {
-            self.uncongested(slot);
+        let events = link.after_io(bounds, &self.clock);
+        if !events.is_empty() {
+            self.act_on(slot, &events);
         }
     }
 
-    /// Too much waits for a server: whoever sends to it is paused from now on.
+    fn act_on(&mut self, slot: Slot, events: &LinkEvents) {
+        if events.held_change != 0 {
+            self.account(events.held_change);
+        }
+        if let Some(session) = &events.session {
+            self.act_on_session(slot, session);
+        }
+        match events.pressure {
+            None => {}
+            Some(PressureChange::Congested) => self.pause_sources(slot),
+            Some(PressureChange::Uncongested) => self.resume_sources(slot),
+            Some(PressureChange::TooSlow) => self.close_slow(slot),
+        }
+        if events.is_done {
+            self.remove_done(slot);
+        }
+    }
+
+    fn act_on_session(&mut self, slot: Slot, events: &SessionEvents) {
+        self.count_session_events(events);
+        if events.interrupted > 0
+            && let Some(link) = self.links.get(slot.index())
+        {
+            self.link_log.interrupted(link);
+        }
+        if events.resumed > 0 {
+            self.session_resumed(slot);
+        }
+        if let Some(bytes) = events.waiting_bytes {
+            self.session_waits(slot, bytes);
+        }
+        if let Some(due) = events.ack_due
+            && let Some(link) = self.links.get(slot.index())
+        {
+            self.acks_due.push_back((due, link.addr));
+        }
+        if events.wants_flush {
+            self.mark_dirty(slot);
+        }
+
+        if let Some(end) = events.ended
+            && self.links.get(slot.index()).is_some_and(|link| link.state == State::Open)
+        {
+            self.close(slot, &CloseReason::Session(end));
+        }
+        if events.peer_closed {
+            self.close_gently(slot, &CloseReason::EndOfStream);
+        }
+    }
+
+    fn count_session_events(&mut self, events: &SessionEvents) {
+        let stats = &mut self.stats.sessions;
+        stats.interrupted += events.interrupted;
+        stats.resumes_ended(ResumeEnd::Resumed, events.resumed);
+        stats.resumes_ended(ResumeEnd::NotProven, events.given_up);
+    }
+
+    fn session_resumed(&mut self, slot: Slot) {
+        let Some(link) = self.links.get(slot.index()) else { return };
+        let Some(names) = link.session_names() else { return };
+        self.shared.sessions.resumed(link.addr, AddressPrefix::from(link.peer.ip()), names);
+        self.link_log.resumed(link);
+    }
+
+    /// Counts what a waiting session keeps, and ends the sessions that have to make room.
+    fn session_waits(&mut self, slot: Slot, bytes: usize) {
+        let Some(link) = self.links.get(slot.index()) else { return };
+        for pushed_out in self.shared.sessions.wait(link.addr, bytes) {
+            self.shared.mailboxes.send(pushed_out.worker, Message::PushOut(pushed_out));
+        }
+    }
+
+    fn close_slow(&mut self, slot: Slot) {
+        let Some(link) = self.links.get(slot.index()) else { return };
+        let waiting = link.waiting();
+        self.close(slot, &CloseReason::TooSlow { packets: waiting.packets, bytes: waiting.bytes });
+    }
+
+    /// Too much waits for a server, as it was just fed: whoever sends to it is paused from now on.
     pub(super) fn congested(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.congested = true;
-        link.waits.begin(WaitReason::OutboxFull);
-        self.backpressure.congest(Bottleneck::Server(link.addr));
+        link.set_congested(true, &self.clock);
+        self.pause_sources(slot);
     }
 
-    /// There is room for a server again, or it is gone: those who were paused go on, here and on the workers that were
-    /// told of it.
+    /// A server that too much waited for is gone.
     pub(super) fn uncongested(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.congested) else { return };
-        link.congested = false;
-        link.waits.end(WaitReason::OutboxFull);
-        let addr = link.addr;
+        link.set_congested(false, &self.clock);
+        self.resume_sources(slot);
+    }
+
+    fn pause_sources(&mut self, slot: Slot) {
+        if let Some(link) = self.links.get(slot.index()) {
+            self.backpressure.congest(Bottleneck::Server(link.addr));
+        }
+    }
+
+    /// Those who were paused go on, here and on the workers that were told of the congestion.
+    fn resume_sources(&mut self, slot: Slot) {
+        let Some(addr) = self.links.get(slot.index()).map(|link| link.addr) else { return };
         if self.backpressure.uncongest(Bottleneck::Server(addr)) {
             self.schedule();
         }

@@ -10,7 +10,7 @@ use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Side, Slot};
+use crate::routing::{LinkAddr, Side};
 
 /// Bytes by which a worker's own count may differ from what it has told the others.
 const UNTOLD_BYTES: isize = 64 << 10;
@@ -18,21 +18,7 @@ const UNTOLD_BYTES: isize = 64 << 10;
 const SERVERS_PART: usize = 4;
 
 impl Core {
-    /// Takes what is held for a client's link into account: to be called when it may have changed.
-    #[inline]
-    pub(super) fn account_for_held(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Client) else {
-            return;
-        };
-        let held = link.held_bytes();
-        if held != link.accounted_bytes {
-            let change = held.wrapping_sub(link.accounted_bytes).cast_signed();
-            link.accounted_bytes = held;
-            self.account(change);
-        }
-    }
-
-    /// Counts bytes more, or fewer, and tells the others from time to time.
+    /// Counts bytes more that are held for a client's link, or fewer, and tells the others from time to time.
     pub(super) fn account(&mut self, change: isize) {
         self.untold_bytes += change;
         if self.untold_bytes.abs() >= UNTOLD_BYTES {
@@ -62,14 +48,15 @@ impl Core {
             return false;
         }
         let share = self.memory_share;
-        let Some(link) = self.link(addr).filter(|link| link.state == State::Open && link.pause.is_empty()) else {
+        let link = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let Some(link) = link.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
         let feeds_others = link.role.side() == Side::Server || link.accounted_bytes > share;
-        if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
+        if !feeds_others || link.has_read_ahead() {
             return false;
         }
-        link.pause_for_backpressure();
+        link.pause_for_backpressure(&self.clock);
         self.backpressure.congest(Bottleneck::Memory);
         self.backpressure.wait(Bottleneck::Memory, addr);
         self.stats.sources_paused += 1;

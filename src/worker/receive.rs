@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use fastway_session::Protocol;
 use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
 use super::backpressure::Bottleneck;
@@ -33,6 +34,7 @@ struct Run {
 impl Core {
     /// The body of a link's task: sends what the transport now takes, reads what there is. Ready when the link is gone.
     pub(super) fn poll_link(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
+        self.clock.restart();
         let Some(link) = self.link(addr) else { return Poll::Ready(()) };
         link.register(cx.waker());
         if link.blocked {
@@ -68,39 +70,31 @@ impl Core {
     fn poll_receive(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let Some(limit) = self.read_limit(addr) else { return self.read_ahead(addr, cx).map(Ok) };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let polled = self.link(addr).map_or(Poll::Pending, |link| link.poll_recv(cx, &mut scratch, limit));
+        let polled = match self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) {
+            Some(link) => link.poll_recv(cx, &mut scratch, limit, &self.clock),
+            None => Poll::Pending,
+        };
         let result = polled.map(|received| match received {
             Ok(bytes) => self.received(addr, scratch.get(..bytes).unwrap_or_default()),
             Err(reason) => Err(reason),
         });
         self.scratch = scratch;
-        if result.is_ready() {
-            // What a session holds is accounted for with its events.
-            match self.link(addr).map(|link| link.session().is_some()) {
-                Some(true) => self.handle_session_events(addr.slot),
-                Some(false) => self.account_for_held(addr.slot),
-                None => {}
-            }
+        if result.is_ready() && self.link(addr).is_some() {
+            self.after_io(addr.slot);
         }
         result
     }
 
-    /// Reads a session of a link that is not to be read, for the acknowledgements in it: without them nothing more could
-    /// be sent to its peer.
+    /// Reads a link that is not to be read, as far as its stream has to be read all the same.
     fn read_ahead(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
         let reading = self.stop.is_reading();
-        let Some(link) = self.link(addr).filter(|link| reading && link.state == State::Open) else {
+        let link = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let Some(link) = link.filter(|link| reading && link.state == State::Open) else {
             return Poll::Pending;
         };
-        if link.session().is_none() {
-            return Poll::Pending;
-        }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let parts = self.link(addr).and_then(|link| link.session_parts());
-        let polled = parts.map_or(Poll::Pending, |(session, ..)| session.poll_read_ahead(cx, &mut scratch));
-        self.scratch = scratch;
+        let polled = link.poll_read_ahead(cx, &mut self.scratch, &self.clock);
         if polled.is_ready() {
-            self.handle_session_events(addr.slot);
+            self.after_io(addr.slot);
         }
         polled
     }
@@ -118,10 +112,9 @@ impl Core {
         let link = self.link(addr)?;
         let limit = link.read_limit.bytes().min(most);
         match link.state {
-            State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
-            State::Open if !reading || !link.pause.is_empty() => None,
+            _ if !link.is_read(reading) => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
-            State::Open => Some(limit),
+            _ => Some(limit),
         }
     }
 
@@ -141,15 +134,16 @@ impl Core {
     fn received(&mut self, addr: LinkAddr, input: &[u8]) -> Result<(), CloseReason> {
         self.take_bottleneck();
         let limited = self.config.limits.max_bytes_per_second.is_some();
-        let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
+        let link = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let Some(link) = link.filter(|link| link.state == State::Open) else { return Ok(()) };
         let side = link.role.side();
         link.watch.heard = true;
         if input.is_empty() {
             return Ok(());
         }
-        link.watch.allowance = link.watch.allowance.saturating_sub(input.len() as u64);
+        link.watch.spend(input.len());
         if limited && link.watch.allowance == 0 && side == Side::Client {
-            link.waits.begin(WaitReason::ByteRate);
+            link.waits.begin(WaitReason::ByteRate, &self.clock);
         }
         let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
@@ -174,7 +168,7 @@ impl Core {
         let side = Side::Client;
         let is_frame = matches!(split_frame(first, self.config.max_packet), Ok(Some(_)));
         let admitted = self.config.side(side).kinds;
-        self.link(addr).filter(|link| link.role == Role::Client && link.session().is_none() && !is_frame)?;
+        self.link(addr).filter(|link| link.role == Role::Client && link.protocol() == Protocol::Plain && !is_frame)?;
         Mistake::in_frames(admitted, side, first)
     }
 
@@ -184,12 +178,13 @@ impl Core {
         // What has room again by now would be congested for this link alone, and nobody would say that it is not.
         let bottleneck = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
         let bounds = *self.bounds.of(side);
-        let Some(link) = self.link(addr) else { return };
+        let link = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
+        let Some(link) = link else { return };
         if bounds.has_unread_replies(link.waiting()) {
-            link.pause_for_replies(true);
+            link.pause_for_replies(true, &self.clock);
         }
         if let Some(key) = bottleneck {
-            link.pause_for_backpressure();
+            link.pause_for_backpressure(&self.clock);
             self.backpressure.wait(key, addr);
             self.stats.sources_paused += 1;
         }

@@ -75,8 +75,12 @@ impl SessionStats {
     }
 
     pub(super) fn resume_ended(&mut self, end: ResumeEnd) {
+        self.resumes_ended(end, 1);
+    }
+
+    pub(super) fn resumes_ended(&mut self, end: ResumeEnd, times: u64) {
         if let Some(count) = self.resumes.get_mut(end.index()) {
-            *count += 1;
+            *count += times;
         }
     }
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{SideReport, WorkerReport, allocated_bytes};
-use crate::clock::Millis;
 use crate::config::Config;
-use crate::link::{CloseReason, Link, ReadPause, State, WaitReason};
-use crate::routing::{Role, Side, Slot};
+use crate::link::sweep::Sweep;
+use crate::link::watch::ByteBudget;
+use crate::routing::{Side, Slot};
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;
@@ -38,48 +38,38 @@ impl Core {
     /// Looks at every link once.
     pub(super) fn sweep(&mut self) {
         self.shared.heartbeats.answered(self.me);
-        let now = Instant::now();
-        self.now = self.at(now);
+        self.clock.restart();
+        self.now = self.clock.millis();
         let elapsed = self.now.since(std::mem::replace(&mut self.swept, self.now));
         self.load.measure(elapsed);
-        let allowance = self.next_allowance(elapsed);
+        let budget = self.next_budget(elapsed);
         let lost = elapsed.saturating_sub(2 * interval(&self.config));
+        let sweep = Sweep { now: self.now, elapsed, lost, budget };
         for index in 0..self.links.capacity() {
-            let slot = Slot::from_index(index);
-            if !lost.is_zero() {
-                self.extend_deadlines(slot, lost);
-            }
-            if let Some(allowance) = allowance {
-                self.refill_budget(slot, allowance);
-            }
-            if let Some(link) = self.links.get_mut(index) {
-                link.look_at_held(elapsed.saturating_sub(lost));
-            }
-            match self.examine(slot) {
-                Some(CloseReason::Idle { .. } | CloseReason::Stalled { .. }) if self.has_session(slot) => {
-                    // The peer may have gone where the stream cannot follow.
-                    self.drop_stream(slot);
-                }
-                Some(reason) => {
-                    self.count_undelivered(slot);
-                    self.close(slot, &reason);
-                }
-                None => self.judge(slot),
-            }
-            if self.has_session(slot) {
-                self.tick_session(slot, now);
-            }
-            self.remove_if_done(slot);
+            self.sweep_link(Slot::from_index(index), &sweep);
         }
+
         self.share_out_memory();
         self.end_late_handshakes();
-        self.forget_late(now);
+        self.forget_late(self.clock.now());
         self.send_due_acks();
         self.trim_batches();
         self.pool.trim();
         self.next_sweep.notify_waiters();
         self.sample_round_trips();
         self.publish();
+    }
+
+    fn sweep_link(&mut self, slot: Slot, sweep: &Sweep) {
+        let Some(link) = self.links.get_mut(slot.index()) else { return };
+        let idle_timeout = self.config.side(link.role.side()).idle_timeout;
+        match link.swept(sweep, idle_timeout, &self.clock) {
+            Some(reason) => {
+                self.count_undelivered(slot);
+                self.close(slot, &reason);
+            }
+            None => self.after_io(slot),
+        }
     }
 
     /// Publishes how the worker stands, and says it.
@@ -142,108 +132,13 @@ impl Core {
         }
     }
 
-    /// Bytes that a client may send until the next sweep, and the most that it may save up.
-    fn next_allowance(&mut self, elapsed: Duration) -> Option<(u64, u64)> {
+    /// What clients may send until the next sweep, if that is limited.
+    fn next_budget(&mut self, elapsed: Duration) -> Option<ByteBudget> {
         let per_second = self.config.limits.max_bytes_per_second?;
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let earned = per_second.saturating_mul(millis).saturating_add(self.allowance_rest);
         // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
         self.allowance_rest = earned % 1000;
-        Some((earned / 1000, per_second))
-    }
-
-    /// Takes time in which the worker itself stood still off the link's: what came meanwhile is not read yet.
-    fn extend_deadlines(&mut self, slot: Slot, lost: Duration) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.watch.last_heard += lost;
-        for since in [&mut link.watch.stuck_since, &mut link.watch.over_since].into_iter().flatten() {
-            *since += lost;
-        }
-    }
-
-    fn refill_budget(&mut self, slot: Slot, (more, most): (u64, u64)) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role == Role::Client) else { return };
-        let starved = link.watch.allowance == 0;
-        link.watch.allowance = link.watch.allowance.saturating_add(more).min(most);
-        if starved && more > 0 {
-            // Time in which the gateway does not read a link is not idle time.
-            link.watch.heard = true;
-            link.waits.end(WaitReason::ByteRate);
-            link.wake();
-        }
-    }
-
-    fn examine(&mut self, slot: Slot) -> Option<CloseReason> {
-        let now = self.now;
-        let link = self.links.get_mut(slot.index())?;
-        let bounds = self.config.side(link.role.side());
-        if let State::Closing { deadline, .. } = link.state {
-            return (now >= deadline).then_some(CloseReason::Shutdown);
-        }
-        if let Some(lost) = link.failure_while_unread() {
-            return Some(lost.into());
-        }
-        link.trim();
-        let (quiet, stuck) = link.watch_times(now);
-        if link.is_interrupted() {
-            return None;
-        }
-        if let Some(timeout) = bounds.idle_timeout {
-            if quiet >= timeout {
-                return Some(CloseReason::Idle { timeout });
-            }
-            if stuck >= timeout {
-                return Some(CloseReason::Stalled { timeout, waiting_bytes: link.waiting().bytes });
-            }
-        }
-        None
-    }
-}
-
-impl Core {
-    fn has_session(&self, slot: Slot) -> bool {
-        self.links.get(slot.index()).is_some_and(|link| link.session().is_some())
-    }
-}
-
-impl Link {
-    /// The error of a link that is not read: nothing else would notice that its peer is gone.
-    fn failure_while_unread(&self) -> Option<std::io::Error> {
-        if self.pause.is_empty() { None } else { self.failure() }
-    }
-
-    /// Keeps little room where nothing came or went since the last sweep.
-    fn trim(&mut self) {
-        if !self.watch.heard {
-            self.inbox.trim();
-        }
-        let is_quiet = !self.watch.progressed;
-        if is_quiet {
-            self.outbox.trim();
-        }
-        if let Some((session, ..)) = self.session_parts() {
-            session.shrink_after_burst();
-            if is_quiet {
-                session.trim();
-            }
-        }
-    }
-
-    /// For how long nothing was received, and for how long nothing was accepted of what waits.
-    fn watch_times(&mut self, now: Millis) -> (Duration, Duration) {
-        let interrupted = self.is_interrupted();
-        let unread = !self.pause.is_empty() || interrupted;
-        // Answers to its own requests wait until they are acknowledged, though the outbox may be empty.
-        let waits = !self.outbox.is_empty() || self.pause.contains(ReadPause::UNREAD_REPLIES);
-        let watch = &mut self.watch;
-        if std::mem::take(&mut watch.heard) || unread {
-            watch.last_heard = now;
-        }
-        if std::mem::take(&mut watch.progressed) || !waits || interrupted {
-            watch.stuck_since = None;
-        } else {
-            watch.stuck_since.get_or_insert(now);
-        }
-        (now.since(watch.last_heard), watch.stuck_since.map_or(Duration::ZERO, |since| now.since(since)))
+        Some(ByteBudget { more: earned / 1000, most: per_second })
     }
 }

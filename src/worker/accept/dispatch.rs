@@ -17,7 +17,7 @@ use crate::accept::first_bytes::Mistake;
 use crate::accept::pending::NoTurn;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
-use crate::link::Transport;
+use crate::link::LinkStream;
 use crate::routing::Side;
 use crate::worker::shared_core::SharedCore;
 
@@ -35,7 +35,7 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
         return;
     }
     match side {
-        Side::Client => admit_client(core, Transport::Plain(accepted.stream), peer, accepted.permit),
+        Side::Client => admit_client(core, LinkStream::Plain(accepted.stream), peer, accepted.permit),
         Side::Server => {
             let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
                 // It may have lost its place before it began.
@@ -102,6 +102,6 @@ fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<Stream>) -> Re
         return Err(Rejection::Refused(Status::Draining));
     }
     permit.count_client(peer.ip())?;
-    admit_client(core, Transport::Plain(stream), peer, permit);
+    admit_client(core, LinkStream::Plain(stream), peer, permit);
     Ok(())
 }

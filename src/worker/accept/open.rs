@@ -18,7 +18,7 @@ use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
 use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
-use crate::link::{SessionTransport, Transport};
+use crate::link::{LinkSession, LinkStream};
 use crate::routing::Side;
 use crate::worker::core::Core;
 
@@ -53,7 +53,7 @@ pub(super) async fn open_session(
     handshake.advance(Progress::Answered);
 
     let most_unacked = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(side, session, open.protocol(), dial, stream, peer, most_unacked));
+    let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
     let server = match side {
@@ -63,18 +63,18 @@ pub(super) async fn open_session(
 
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
-        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed);
+        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed, Instant::now());
         return Err(Rejection::Refused(Status::Draining));
     }
     let Some(id) = server else {
         if let Err(rejection) = permit.count_client(peer.ip()) {
-            session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed);
+            session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed, Instant::now());
             return Err(rejection);
         }
-        admit_client(core, Transport::Session(session), peer, permit);
+        admit_client(core, LinkStream::Session(session), peer, permit);
         return Ok(());
     };
-    admit_server(core, id, Transport::Session(session), peer, permit);
+    admit_server(core, id, LinkStream::Session(session), peer, permit);
     Ok(())
 }
 
@@ -108,7 +108,7 @@ impl Core {
     }
 
     /// Waits until a session exists for both ends.
-    fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+    fn poll_proof(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         while session.is_unproven() {
             if session.is_abandoned() {
                 return Poll::Ready(Err(Rejection::NotProven));

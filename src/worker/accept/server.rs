@@ -12,7 +12,7 @@ use super::pre_link_stream::PreLinkStream;
 use crate::accept::rejection::Rejection;
 use crate::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
 use crate::accept::stream::AcceptedStream;
-use crate::link::{SessionTransport, Transport};
+use crate::link::{LinkSession, LinkStream};
 use crate::worker::shared_core::{SharedCore, sweeps_until};
 
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
@@ -22,14 +22,14 @@ pub(super) async fn admit_plain_server(
 ) -> Result<(), Rejection> {
     let AcceptedStream { mut stream, peer, permit, .. } = accepted;
     let id = authenticate(&handshake.core, &mut stream).await.map_err(Rejection::of_plain_server)?;
-    admit_server(&handshake.core, id, Transport::Plain(stream), peer, permit);
+    admit_server(&handshake.core, id, LinkStream::Plain(stream), peer, permit);
     Ok(())
 }
 
 /// Asks a game server inside a session who it is.
 pub(super) async fn authenticate_in_session(
     core: &SharedCore,
-    session: &mut SessionTransport,
+    session: &mut LinkSession,
 ) -> Result<ServerId, Rejection> {
     authenticate(core, &mut PreLinkStream { core, session }).await.map_err(Rejection::NoServer)
 }
