@@ -102,8 +102,12 @@ impl Link {
         self.watch.progressed |= session.take_acknowledged();
         events.ack_due = session.schedule_ack(clock.now());
         events.wants_flush = session.wants_to_send(&self.outbox, clock.now());
-        let outside = self.outbox.waiting().bytes + self.inbox.received();
-        events.waiting_bytes = session.take_waiting_bytes(outside);
+        let of_link = self.outbox.waiting().bytes + self.inbox.received();
+        events.waiting_bytes = session.take_waiting_bytes(of_link);
+        if events.wants_flush {
+            // Its stream has taken meanwhile what it had not: the flush need not wait for the task.
+            self.block(false, clock);
+        }
         (events != SessionEvents::default()).then_some(events)
     }
 }

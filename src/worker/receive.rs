@@ -109,10 +109,9 @@ impl Core {
         let most = if is_congested { CONGESTED_READ_BYTES } else { self.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
-        let link = self.link(addr)?;
+        let link = self.link(addr).filter(|link| link.is_read(reading))?;
         let limit = link.read_limit.bytes().min(most);
         match link.state {
-            _ if !link.is_read(reading) => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
             _ => Some(limit),
         }

@@ -525,9 +525,10 @@ fn what_the_peer_acknowledges_is_progress_though_nothing_is_sent() {
 fn a_session_that_has_something_to_send_is_flushed_and_judged_then() {
     let (mut bench, _peer) = Bench::session();
     bench.feed(1, 5001, Origin::Others);
+    bench.link.blocked = true;
     let events = bench.after_io();
     assert_eq!(events.session, Some(SessionEvents { wants_flush: true, ..SessionEvents::default() }));
-    assert_eq!(events.pressure, None);
+    assert_eq!((events.pressure, bench.link.blocked), (None, false), "its stream takes more");
     bench.flush();
     let events = bench.after_io();
     assert_eq!((events.session, events.pressure), (None, Some(PressureChange::TooSlow)));
