@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use fastway_service::Secret;
-use fastway_session::{KeyPair, LinkKind, Pattern, Request};
+use fastway_session::{KeyPair, Pattern, Protocol, Request};
 
 pub use crate::pool::{PoolConfig, PoolStrategy};
 use crate::routing::Side;
@@ -104,20 +104,22 @@ impl LinkKinds {
         self.secure || self.legacy
     }
 
-    /// Whether a kind is admitted.
-    pub const fn admits(self, kind: LinkKind) -> bool {
-        match kind {
-            LinkKind::Plain => self.plain,
-            LinkKind::Secure => self.secure,
-            LinkKind::Legacy => self.legacy,
+    /// Whether links of a protocol are admitted.
+    pub const fn admits(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Plain => self.plain,
+            Protocol::Secure => self.secure,
+            Protocol::Legacy => self.legacy,
         }
     }
 
     /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
     pub fn admits_request(self, request: &Request) -> bool {
         match request {
-            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
-            Request::Resume(resume) => self.admits(resume.kind()),
+            Request::Open(open) => {
+                self.admits(open.protocol()) && (self.unpinned || open.pattern() != Some(Pattern::Nn))
+            }
+            Request::Resume(resume) => self.admits(resume.protocol()),
         }
     }
 }

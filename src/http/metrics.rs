@@ -5,7 +5,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use fastway_session::LinkKind;
+use fastway_session::Protocol;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use prometheus::TextEncoder;
@@ -85,7 +85,7 @@ impl Metrics {
 
     fn links(&mut self, sample: &Sample) {
         let links = Side::ALL.into_iter().flat_map(|side| {
-            let series = move |(transport, protocol, count): (TransportKind, LinkKind, u64)| {
+            let series = move |(transport, protocol, count): (TransportKind, Protocol, u64)| {
                 let (transport, protocol) = (transport.name(), protocol.name());
                 (labels(&[("side", side.name()), ("transport", transport), ("protocol", protocol)]), count as f64)
             };

@@ -6,7 +6,7 @@
 //!   time ──────────────▶ a client that stays above is too slow; far above, it is at once
 //! ```
 //!
-//! Nothing here knows a socket or reads a clock. Whoever changes how much waits asks again: see `Core::judge`.
+//! Nothing here knows a socket or reads a clock. Whoever changes how much waits asks again: see `Link::after_io`.
 
 use std::time::Duration;
 

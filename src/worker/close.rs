@@ -1,26 +1,26 @@
 //! The end of links, and of the worker.
 
-use std::time::Instant;
-
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use crate::link::{CloseReason, State};
+use crate::link::{CloseReason, Link, Remains, State};
 use crate::routing::{LinkAddr, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.
     pub(super) fn close(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
-        self.abort_session(slot, reason);
+        if let Some(link) = self.links.get_mut(slot) {
+            link.abort(reason, &mut self.buffers.sealed, &self.clock);
+        }
         self.remove(slot);
     }
 
     /// Closes a link once it has got what waits for it, or at the end of the grace time.
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
-        let grace_ends = self.upkeep.at(Instant::now()) + self.config.shutdown_grace;
-        let Some(link) = self.links.get_mut(slot) else { return };
+        let grace_ends = self.clock.millis() + self.config.shutdown_grace;
+        let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,
             State::Closing { deadline, .. } => deadline,
@@ -28,15 +28,17 @@ impl Core {
         let was_open = link.state == State::Open;
         link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
         link.wake();
-        if was_open {
-            self.close_session(slot, reason);
+        if was_open && link.close(reason, pool) {
+            self.links.mark_dirty(slot);
         }
-        self.remove_if_done(slot);
+        if self.links.get(slot).is_some_and(Link::is_done) {
+            self.remove_done(slot);
+        }
     }
 
-    /// Removes a closing link once its peer has all that waited for it.
-    pub(super) fn remove_if_done(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot).filter(|link| link.is_done()) else { return };
+    /// Removes a closing link whose peer has all that waited for it.
+    pub(super) fn remove_done(&mut self, slot: Slot) {
+        let Some(link) = self.links.get(slot) else { return };
         // A session that waits for a stream is not waited for.
         if link.is_interrupted() {
             self.count_undelivered(slot);
@@ -53,19 +55,20 @@ impl Core {
         self.stats.closed(link.role.side(), reason.kind());
         let connections = self.forwarding.router().connections_of(slot).len();
         self.link_log.closed(link, connections, reason);
-        self.forwarding.leave(&mut self.links, slot);
-        self.forwarding.uncongest_server(&mut self.links, slot);
+        self.forwarding.leave(&mut self.links, slot, &self.clock);
+        self.uncongested(slot);
     }
 
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.remove(slot) {
-            self.remember_waits(link.role.side(), &link.waits.report(Instant::now()));
+            self.remember_waits(link.role.side(), &link.waits.report(self.clock.now()));
             self.account(-link.accounted_bytes.cast_signed());
-            let (addr, side, is_session) = (link.addr, link.role.side(), link.session().is_some());
-            let ended = link.dismantle(self.links.pool());
-            if is_session {
-                self.session_gone(addr, side, ended);
+            let (addr, side) = (link.addr, link.role.side());
+            match link.dismantle(self.links.pool()) {
+                Remains::Nothing => {}
+                Remains::Names => self.shared.sessions.remove(addr),
+                Remains::Session(session) => self.keep_ended(addr, side, session),
             }
             if self.stop.is_draining() {
                 self.links.schedule();
@@ -113,7 +116,7 @@ impl Core {
         if !self.stop.begin_draining() {
             return;
         }
-        self.forwarding.close_all(&mut self.links);
+        self.forwarding.close_all(&mut self.links, &self.clock);
         for slot in self.links.slots() {
             self.close_gently(slot, &CloseReason::Shutdown);
         }

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use super::backpressure::Bottleneck;
@@ -20,7 +21,7 @@ use super::upkeep::Upkeep;
 use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
 use crate::config::Config;
-use crate::link::{Link, Transport, WaitReport};
+use crate::link::{Link, LinkStream, TurnClock, WaitReport};
 use crate::routing::{LinkAddr, PerSide, Role, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
@@ -42,6 +43,8 @@ pub(super) struct Core {
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) link_log: LinkLog,
+    /// The time of the turn, for the rules of links.
+    pub(super) clock: TurnClock,
     pub(super) upkeep: Upkeep,
     pub(super) memory: LocalAccount,
 }
@@ -69,7 +72,8 @@ impl Core {
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
-            upkeep: Upkeep::new(&config, started),
+            clock: TurnClock::new(started),
+            upkeep: Upkeep::new(&config),
             memory: LocalAccount::default(),
             shared,
             config,
@@ -77,19 +81,12 @@ impl Core {
     }
 
     /// Admits a link. Its task must poll it from now on.
-    pub(super) fn add(
-        &mut self,
-        role: Role,
-        transport: Transport,
-        peer: SocketAddr,
-        permit: Permit,
-        now: Instant,
-    ) -> LinkAddr {
-        let now = self.upkeep.at(now);
+    pub(super) fn add(&mut self, role: Role, stream: LinkStream, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        self.clock.restart();
         let addr = self.forwarding.join(self.links.next_slot(), role);
-        let mut link = Link::new(addr, role, peer, transport, permit);
+        let mut link = Link::new(addr, role, peer, stream, permit, self.clock.now());
         link.watch.heard = true;
-        link.watch.last_heard = now;
+        link.watch.last_heard = self.clock.millis();
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         self.links.insert(link);
         self.stats.opened(role.side());
@@ -104,9 +101,15 @@ impl Core {
         self.links.at_mut(addr)
     }
 
+    /// The pump runs.
+    pub(super) fn begin_turn(&mut self, pump: &Waker) {
+        self.clock.restart();
+        self.links.begin_turn(pump);
+    }
+
     /// Takes what another worker posted.
     pub(super) fn unpack(&mut self, from: WorkerId, batch: Batch) {
-        self.forwarding.unpack(&mut self.links, from, batch);
+        self.forwarding.unpack(&mut self.links, from, batch, &self.clock);
     }
 
     /// There is room again for what waited for this.
@@ -117,7 +120,7 @@ impl Core {
     /// Ends a turn: one write for each link that was fed, one batch for each worker. True if there is more to do after
     /// the next look at the links.
     pub(super) fn end_turn(&mut self) -> bool {
-        self.forwarding.resume_readers(&mut self.links);
+        self.forwarding.resume_readers(&mut self.links, &self.clock);
         // Closing one of them may feed further ones.
         while let Some(slot) = self.links.next_dirty() {
             self.flush_fed(slot);
@@ -130,7 +133,7 @@ impl Core {
     fn flush_fed(&mut self, slot: Slot) {
         match self.links.get(slot).map(|link| link.blocked) {
             // Its task flushes it when the transport takes more.
-            Some(true) => self.judge(slot),
+            Some(true) => self.after_io(slot),
             Some(false) => self.flush(slot),
             None => {}
         }

@@ -1,4 +1,4 @@
-//! From an outbox to its socket.
+//! From an outbox to its stream.
 
 use super::core::Core;
 use crate::routing::Slot;
@@ -9,18 +9,14 @@ impl Core {
         let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let before = link.outbox.waiting();
         let side = link.role.side();
-        let result = link.flush(pool, &mut self.buffers.sealed);
-        let is_session = link.session().is_some();
+        let result = link.flush(pool, &mut self.buffers.sealed, &self.clock);
         let after = link.outbox.waiting();
         self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
-        match result {
-            Ok(()) if is_session => {
-                self.account_for_waiting(slot);
-                self.handle_session_events(slot);
-            }
-            Ok(()) => self.judge(slot),
-            Err(lost) => self.write_failed(slot, &lost),
+
+        if let Err(lost) = result {
+            self.write_failed(slot, &lost);
         }
+        self.after_io(slot);
     }
 
     /// The peer takes no more. What it sent before may still be there to be read; after that, reading fails as well and
@@ -30,6 +26,5 @@ impl Core {
         self.link_log.write_failed(link, lost);
         link.write_failed = true;
         link.outbox.clear(pool);
-        self.judge(slot);
     }
 }

@@ -18,7 +18,7 @@ use super::cross_worker::CrossWorker;
 use super::links::Links;
 use super::mail::{Batch, Item, Mailboxes};
 use crate::config::Config;
-use crate::link::{CloseReason, Inbox, Progress, Sizes, WaitReason};
+use crate::link::{CloseReason, Inbox, Progress, Sizes, TurnClock};
 use crate::pool::Chunk;
 use crate::routing::{
     Effect, LinkAddr, Origin, PerSide, Registry, Role, Router, RouterLimits, RouterSync, Side, Slot, WorkerId,
@@ -47,11 +47,12 @@ struct Delivery {
 
 /// The link that frames came from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
+pub(super) struct Sender<'a> {
     pub(super) slot: Slot,
     pub(super) side: Side,
     /// Any clock's count of seconds, by which dials are counted.
     pub(super) second: u64,
+    pub(super) clock: &'a TurnClock,
 }
 
 /// What was made of one read.
@@ -100,15 +101,15 @@ impl Forwarding {
     }
 
     /// Removes a link; the other ends of its connections are told.
-    pub(super) fn leave(&mut self, links: &mut Links, slot: Slot) {
+    pub(super) fn leave(&mut self, links: &mut Links, slot: Slot, clock: &TurnClock) {
         self.router.leave(slot, &mut self.effects);
-        self.carry_out(links);
+        self.carry_out(links, clock);
     }
 
     /// Ends every connection; the ends on this worker are told.
-    pub(super) fn close_all(&mut self, links: &mut Links) {
+    pub(super) fn close_all(&mut self, links: &mut Links, clock: &TurnClock) {
         self.router.close_all(&mut self.effects);
-        self.carry_out(links);
+        self.carry_out(links, clock);
     }
 
     /// Routes what one read brought: the frames that are whole, in place, and the rest into the link's inbox.
@@ -119,7 +120,7 @@ impl Forwarding {
     pub(super) fn route(
         &mut self,
         links: &mut Links,
-        from: Sender,
+        from: Sender<'_>,
         input: &[u8],
         routed: &mut Routed,
     ) -> Result<(), CloseReason> {
@@ -139,7 +140,7 @@ impl Forwarding {
     fn complete<'a>(
         &mut self,
         links: &mut Links,
-        from: Sender,
+        from: Sender<'_>,
         input: &'a [u8],
         routed: &mut Routed,
     ) -> Result<&'a [u8], CloseReason> {
@@ -166,7 +167,7 @@ impl Forwarding {
     fn route_whole<'a>(
         &mut self,
         links: &mut Links,
-        from: Sender,
+        from: Sender<'_>,
         input: &'a [u8],
         routed: &mut Routed,
     ) -> Result<&'a [u8], CloseReason> {
@@ -200,14 +201,22 @@ impl Forwarding {
 
     /// Sends the frames of a run, which ends at `end`, on their way.
     #[inline]
-    fn route_run(&mut self, links: &mut Links, from: Sender, run: Run, input: &[u8], end: usize, routed: &mut Routed) {
+    fn route_run(
+        &mut self,
+        links: &mut Links,
+        from: Sender<'_>,
+        run: Run,
+        input: &[u8],
+        end: usize,
+        routed: &mut Routed,
+    ) {
         let Some(bytes) = input.get(run.start..end).filter(|_| run.packets > 0) else { return };
         let Some(peer) = self.router.peer(from.slot, from.side, run.conn) else {
             return self.unknown_connection(links, from, run.conn, routed);
         };
         routed.forwarded += run.packets;
         let pressure = if peer.worker == self.delivery.me {
-            self.delivery.feed(links, peer.slot, bytes, run.packets, Origin::Others)
+            self.delivery.feed(links, peer.slot, bytes, run.packets, Origin::Others, from.clock)
         } else {
             self.delivery.forward(links, peer, run.conn, run.packets, once(bytes))
         };
@@ -218,7 +227,7 @@ impl Forwarding {
     fn route_completed(
         &mut self,
         links: &mut Links,
-        from: Sender,
+        from: Sender<'_>,
         inbox: &mut Inbox,
         routed: &mut Routed,
     ) -> Result<(), CloseReason> {
@@ -234,7 +243,7 @@ impl Forwarding {
         };
         routed.forwarded += 1;
         let pressure = if peer.worker == self.delivery.me {
-            self.delivery.feed_inbox(links, peer.slot, inbox)
+            self.delivery.feed_inbox(links, peer.slot, inbox, from.clock)
         } else {
             self.delivery.forward(links, peer, conn, 1, inbox.chunks().map(Chunk::filled))
         };
@@ -246,28 +255,30 @@ impl Forwarding {
     fn command(
         &mut self,
         links: &mut Links,
-        from: Sender,
+        from: Sender<'_>,
         payload: &[u8],
         routed: &mut Routed,
     ) -> Result<(), CloseReason> {
         let command = Command::decode(payload)?;
         let decided = self.router.command(from.slot, command, from.second, &mut self.effects);
-        routed.note(self.carry_out(links));
+        routed.note(self.carry_out(links, from.clock));
         Ok(decided?)
     }
 
     /// Answers data for a connection that the link is no end of.
-    fn unknown_connection(&mut self, links: &mut Links, from: Sender, conn: ConnId, routed: &mut Routed) {
+    fn unknown_connection(&mut self, links: &mut Links, from: Sender<'_>, conn: ConnId, routed: &mut Routed) {
         self.router.unknown_connection(from.slot, conn, &mut self.effects);
-        routed.note(self.carry_out(links));
+        routed.note(self.carry_out(links, from.clock));
     }
 
     /// Carries out what the router decided.
-    fn carry_out(&mut self, links: &mut Links) -> Option<Bottleneck> {
+    fn carry_out(&mut self, links: &mut Links, clock: &TurnClock) -> Option<Bottleneck> {
         let mut pressure = None;
         for effect in self.effects.drain(..) {
             let met = match effect {
-                Effect::Tell { slot, command, origin } => self.delivery.feed(links, slot, &command.encode(), 1, origin),
+                Effect::Tell { slot, command, origin } => {
+                    self.delivery.feed(links, slot, &command.encode(), 1, origin, clock)
+                }
                 Effect::RouterSync { to, sync } => self.delivery.sync(links, to, sync),
             };
             pressure = met.or(pressure);
@@ -276,7 +287,7 @@ impl Forwarding {
     }
 
     /// Takes what another worker posted. That worker is told of each server here that has no room for more of it.
-    pub(super) fn unpack(&mut self, links: &mut Links, from: WorkerId, batch: Batch) {
+    pub(super) fn unpack(&mut self, links: &mut Links, from: WorkerId, batch: Batch, clock: &TurnClock) {
         let mut rest = batch.bytes.as_slice();
         for item in &batch.items {
             let pressure = match item {
@@ -284,11 +295,11 @@ impl Forwarding {
                     let (frames, after) = rest.split_at_checked(*bytes).unwrap_or((rest, &[]));
                     rest = after;
                     let end = self.router.local_end(*conn);
-                    end.and_then(|end| self.delivery.feed(links, end.slot, frames, *packets, Origin::Others))
+                    end.and_then(|end| self.delivery.feed(links, end.slot, frames, *packets, Origin::Others, clock))
                 }
                 Item::RouterSync(sync) => {
                     self.router.synced(from, *sync, &mut self.effects);
-                    self.carry_out(links)
+                    self.carry_out(links, clock)
                 }
             };
             if let Some(Bottleneck::Server(server)) = pressure {
@@ -323,39 +334,27 @@ impl Forwarding {
         }
     }
 
-    /// Too much waits for a server.
-    pub(super) fn congest_server(&mut self, links: &mut Links, slot: Slot) {
-        if let Some(link) = links.get(slot) {
-            let addr = link.addr;
-            self.delivery.congested(links, addr);
-        }
-    }
-
     /// There is room for a server again, or it is gone: those who were paused go on, here and on the workers that were
     /// told of it.
-    pub(super) fn uncongest_server(&mut self, links: &mut Links, slot: Slot) {
-        let Some(link) = links.get_mut(slot).filter(|link| link.congested) else { return };
-        link.congested = false;
-        link.waits.end(WaitReason::OutboxFull);
-        let addr = link.addr;
-        self.uncongest(links, Bottleneck::Server(addr));
-        self.delivery.cross.tell_uncongested(addr);
+    pub(super) fn uncongest_server(&mut self, links: &mut Links, server: LinkAddr) {
+        self.uncongest(links, Bottleneck::Server(server));
+        self.delivery.cross.tell_uncongested(server);
     }
 
     /// Stops reading a link until there is room. False if there is by now: it would wait for good, since nobody would say
     /// so.
-    pub(super) fn pause(&mut self, links: &mut Links, addr: LinkAddr, key: Bottleneck) -> bool {
+    pub(super) fn pause(&mut self, links: &mut Links, addr: LinkAddr, key: Bottleneck, clock: &TurnClock) -> bool {
         let Some(link) = links.at_mut(addr).filter(|_| self.delivery.queues.is_congested(key)) else { return false };
-        link.pause_for_backpressure();
+        link.pause_for_backpressure(clock);
         self.delivery.queues.wait(key, addr);
         true
     }
 
     /// Reads the next links again that waited for something that has room now.
-    pub(super) fn resume_readers(&mut self, links: &mut Links) {
+    pub(super) fn resume_readers(&mut self, links: &mut Links, clock: &TurnClock) {
         self.delivery.queues.resume_readers(|addr| {
             if let Some(link) = links.at_mut(addr) {
-                link.resume_after_backpressure();
+                link.resume_after_backpressure(clock);
             }
         });
     }
@@ -396,23 +395,29 @@ impl Delivery {
         bytes: &[u8],
         packets: usize,
         origin: Origin,
+        clock: &TurnClock,
     ) -> Option<Bottleneck> {
         let server = links.feed(slot, bytes, packets, origin)?;
-        Some(self.congested(links, server))
+        Some(self.congested(links, server, clock))
     }
 
     /// Queues the frame in an inbox for a link of this worker.
-    fn feed_inbox(&mut self, links: &mut Links, slot: Slot, inbox: &mut Inbox) -> Option<Bottleneck> {
+    fn feed_inbox(
+        &mut self,
+        links: &mut Links,
+        slot: Slot,
+        inbox: &mut Inbox,
+        clock: &TurnClock,
+    ) -> Option<Bottleneck> {
         let server = links.feed_inbox(slot, inbox)?;
-        Some(self.congested(links, server))
+        Some(self.congested(links, server, clock))
     }
 
     /// Too much waits for a server: whoever sends to it is paused from now on.
-    fn congested(&mut self, links: &mut Links, server: LinkAddr) -> Bottleneck {
+    fn congested(&mut self, links: &mut Links, server: LinkAddr, clock: &TurnClock) -> Bottleneck {
         let key = Bottleneck::Server(server);
         if let Some(link) = links.at_mut(server).filter(|link| !link.congested) {
-            link.congested = true;
-            link.waits.begin(WaitReason::OutboxFull);
+            link.set_congested(true, clock);
             self.queues.congest(key);
         }
         key

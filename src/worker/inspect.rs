@@ -59,9 +59,9 @@ impl Answers for Core {
         let now = Instant::now();
         TasksInfo {
             worker: self.me.index(),
-            age: self.upkeep.at(now).since(Millis::default()),
-            swept: self.upkeep.at(now).since(self.upkeep.swept()),
-            acceptors: self.acceptance.acceptors(self.upkeep.at(now)).collect(),
+            age: self.clock.at(now).since(Millis::default()),
+            swept: self.clock.at(now).since(self.upkeep.swept()),
+            acceptors: self.acceptance.acceptors(self.clock.at(now)).collect(),
             handshakes: self.acceptance.handshakes(now).collect(),
             past_waits: self.past_waits,
         }
@@ -95,7 +95,7 @@ impl Core {
             interrupted: link.is_interrupted(),
             age,
             // It is counted in whole milliseconds.
-            silent: self.upkeep.at(now).since(link.watch.last_heard).min(age),
+            silent: self.clock.at(now).since(link.watch.last_heard).min(age),
             connections: self.forwarding.router().connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),

@@ -3,11 +3,11 @@
 //! Frames for links of another worker are collected during a turn and posted as a [`Batch`], or several if they are many,
 //! so that the other worker is woken once a turn.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
+use fastway_transport::DetachedStream;
 use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -33,7 +33,7 @@ const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 #[derive(Debug)]
 pub enum Message {
     /// A stream that another worker's acceptor took in.
-    Admit(AcceptedStream<TcpStream>),
+    Admit(AcceptedStream<DetachedStream>),
     /// Frames and changes of virtual connections.
     Batch {
         /// The sender.
@@ -53,7 +53,7 @@ pub enum Message {
         done: oneshot::Sender<()>,
     },
     /// A resume that another worker's acceptor took in, of a session that lives here.
-    Resume(Box<Resumption<TcpStream>>),
+    Resume(Box<Resumption<DetachedStream>>),
     /// End this session, which waits, to make room for others.
     PushOut(LinkAddr),
     /// Look at every link: it is time to.

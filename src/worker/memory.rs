@@ -10,27 +10,13 @@ use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Side, Slot};
+use crate::routing::{LinkAddr, Side};
 
 /// Part of the bound that may wait for all servers together: clients keep below three quarters.
 const SERVERS_PART: usize = 4;
 
 impl Core {
-    /// Takes what is held for a client's link into account: to be called when it may have changed.
-    #[inline]
-    pub(super) fn account_for_held(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot).filter(|link| link.role.side() == Side::Client) else {
-            return;
-        };
-        let held = link.held_bytes();
-        if held != link.accounted_bytes {
-            let change = held.wrapping_sub(link.accounted_bytes).cast_signed();
-            link.accounted_bytes = held;
-            self.account(change);
-        }
-    }
-
-    /// Counts bytes more, or fewer, and tells the others from time to time.
+    /// Counts bytes more that are held for a client's link, or fewer, and tells the others from time to time.
     pub(super) fn account(&mut self, change: isize) {
         if self.memory.add(change, &self.shared.memory.account) {
             self.tell_memory_is_free();
@@ -51,16 +37,16 @@ impl Core {
         if !self.shared.memory.account.is_short() {
             return false;
         }
-        let links = self.links.at_mut(addr);
-        let Some(link) = links.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
+        let link = self.links.at_mut(addr);
+        let Some(link) = link.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
         let feeds_others = link.role.side() == Side::Server || self.memory.is_beyond_share(link.accounted_bytes);
-        if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
+        if !feeds_others || link.has_read_ahead() {
             return false;
         }
         self.forwarding.congest(Bottleneck::Memory);
-        self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory);
+        self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory, &self.clock);
         self.stats.sources_paused += 1;
         true
     }

@@ -17,7 +17,7 @@ mod heartbeats;
 mod histogram;
 mod info;
 mod inspect;
-mod judge;
+mod link_events;
 mod link_log;
 mod links;
 mod load;

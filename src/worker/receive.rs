@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use fastway_service::wake::wake_after_look;
+use fastway_session::Protocol;
 use fastway_wire::split_frame;
 
 use super::backpressure::Bottleneck;
@@ -22,6 +23,7 @@ const CONGESTED_READ_BYTES: usize = 4 << 10;
 impl Core {
     /// The body of a link's task: sends what the transport now takes, reads what there is. Ready when the link is gone.
     pub(super) fn poll_link(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
+        self.clock.restart();
         let Some(link) = self.link(addr) else { return Poll::Ready(()) };
         link.register(cx.waker());
         if link.blocked {
@@ -44,7 +46,7 @@ impl Core {
         match reason {
             CloseReason::EndOfStream => self.close_gently(slot, reason),
             CloseReason::Mistake(mistake) => {
-                if let Some(link) = self.links.get(slot) {
+                if let Some(link) = self.links.get_mut(slot) {
                     link.send_before_close(mistake.answer());
                 }
                 self.close(slot, reason);
@@ -57,28 +59,22 @@ impl Core {
     fn poll_receive(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let Some(limit) = self.read_limit(addr) else { return self.read_ahead(addr, cx).map(Ok) };
         let Some(link) = self.links.at_mut(addr) else { return Poll::Pending };
-        let polled = link.poll_recv(cx, &mut self.buffers.scratch, limit);
+        let polled = link.poll_recv(cx, &mut self.buffers.scratch, limit, &self.clock);
         let result = polled.map(|received| received.and_then(|bytes| self.received(addr, bytes)));
-        if result.is_ready() {
-            // What a session holds is accounted for with its events.
-            match self.link(addr).map(|link| link.session().is_some()) {
-                Some(true) => self.handle_session_events(addr.slot),
-                Some(false) => self.account_for_held(addr.slot),
-                None => {}
-            }
+        if result.is_ready() && self.link(addr).is_some() {
+            self.after_io(addr.slot);
         }
         result
     }
 
-    /// Reads a session of a link that is not to be read, for the acknowledgements in it: without them nothing more could
-    /// be sent to its peer.
+    /// Reads a link that is not to be read, as far as its stream has to be read all the same.
     fn read_ahead(&mut self, addr: LinkAddr, cx: &mut Context<'_>) -> Poll<()> {
         let reading = self.stop.is_reading();
         let link = self.links.at_mut(addr).filter(|link| reading && link.state == State::Open);
-        let Some((session, ..)) = link.and_then(|link| link.session_parts()) else { return Poll::Pending };
-        let polled = session.poll_read_ahead(cx, &mut self.buffers.scratch);
+        let Some(link) = link else { return Poll::Pending };
+        let polled = link.poll_read_ahead(cx, &mut self.buffers.scratch, &self.clock);
         if polled.is_ready() {
-            self.handle_session_events(addr.slot);
+            self.after_io(addr.slot);
         }
         polled
     }
@@ -94,13 +90,11 @@ impl Core {
         let most = if is_congested { CONGESTED_READ_BYTES } else { self.buffers.scratch.len() };
         let limited = self.config.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
-        let link = self.link(addr)?;
+        let link = self.link(addr).filter(|link| link.is_read(reading))?;
         let limit = link.read_limit.bytes().min(most);
         match link.state {
-            State::Closing { peer_sends, .. } => (peer_sends || link.session().is_some()).then_some(limit),
-            State::Open if !reading || !link.pause.is_empty() => None,
             State::Open if limited && link.role == Role::Client => link.watch.within_allowance(limit),
-            State::Open => Some(limit),
+            _ => Some(limit),
         }
     }
 
@@ -115,9 +109,9 @@ impl Core {
         if input.is_empty() {
             return Ok(());
         }
-        link.watch.allowance = link.watch.allowance.saturating_sub(input.len() as u64);
+        link.watch.spend(input.len());
         if limited && link.watch.allowance == 0 && side == Side::Client {
-            link.waits.begin(WaitReason::ByteRate);
+            link.waits.begin(WaitReason::ByteRate, &self.clock);
         }
         let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
@@ -126,7 +120,7 @@ impl Core {
             return Err(mistake.into());
         }
 
-        let from = Sender { slot: addr.slot, side, second: self.upkeep.swept().seconds() };
+        let from = Sender { slot: addr.slot, side, second: self.upkeep.swept().seconds(), clock: &self.clock };
         let mut routed = Routed::default();
         let outcome = self.forwarding.route(&mut self.links, from, input, &mut routed);
 
@@ -148,9 +142,9 @@ impl Core {
     fn pause_reading(&mut self, addr: LinkAddr, pressure: Option<Bottleneck>) {
         let Some((link, bounds)) = self.links.with_bounds(addr.slot) else { return };
         if bounds.has_unread_replies(link.waiting()) {
-            link.pause_for_replies(true);
+            link.pause_for_replies(true, &self.clock);
         }
-        if pressure.is_some_and(|key| self.forwarding.pause(&mut self.links, addr, key)) {
+        if pressure.is_some_and(|key| self.forwarding.pause(&mut self.links, addr, key, &self.clock)) {
             self.stats.sources_paused += 1;
         }
     }
@@ -158,7 +152,7 @@ impl Core {
 
 /// Whether a plain client's first bytes begin no frame but something else.
 fn mistake(config: &Config, link: &Link, first: &[u8]) -> Option<Mistake> {
-    if link.role != Role::Client || link.session().is_some() {
+    if link.role != Role::Client || link.protocol() != Protocol::Plain {
         return None;
     }
     match split_frame(first, config.max_packet) {

@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use fastway_service::{Counts, PerKind};
-use fastway_session::{LinkKind, Status};
+use fastway_session::{Protocol, Status};
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
@@ -56,15 +56,19 @@ pub struct SessionStats {
 }
 
 impl SessionStats {
-    pub(super) fn opened(&mut self, kind: LinkKind) {
-        match kind {
-            LinkKind::Legacy => self.opened_legacy += 1,
-            LinkKind::Secure | LinkKind::Plain => self.opened_secure += 1,
+    pub(super) fn opened(&mut self, protocol: Protocol) {
+        match protocol {
+            Protocol::Legacy => self.opened_legacy += 1,
+            Protocol::Secure | Protocol::Plain => self.opened_secure += 1,
         }
     }
 
     pub(super) fn resume_ended(&mut self, end: ResumeEnd) {
-        self.resumes[end] += 1;
+        self.resumes_ended(end, 1);
+    }
+
+    pub(super) fn resumes_ended(&mut self, end: ResumeEnd, times: u64) {
+        self.resumes[end] += times;
     }
 
     pub(super) fn refused(&mut self, status: Status) {
@@ -219,38 +223,27 @@ pub struct SideReport {
 
 /// Links by what carries their bytes and by what these are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounts {
-    plain: Counts<TransportKind>,
-    legacy: Counts<TransportKind>,
-    secure: Counts<TransportKind>,
-}
+pub struct LinkCounts([[u64; Protocol::ALL.len()]; TransportKind::ALL.len()]);
 
 impl LinkCounts {
     /// Each transport with each protocol, and how many links have these.
-    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, LinkKind, u64)> {
-        let protocols =
-            [(LinkKind::Plain, &self.plain), (LinkKind::Legacy, &self.legacy), (LinkKind::Secure, &self.secure)];
-        protocols
-            .into_iter()
-            .flat_map(|(protocol, counts)| counts.iter().map(move |(transport, count)| (transport, protocol, *count)))
+    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, Protocol, u64)> + '_ {
+        let rows = TransportKind::ALL.into_iter().zip(&self.0);
+        rows.flat_map(|(transport, counts)| {
+            Protocol::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
+        })
     }
 
-    fn count(&mut self, transport: TransportKind, protocol: LinkKind) {
-        let counts = match protocol {
-            LinkKind::Plain => &mut self.plain,
-            LinkKind::Legacy => &mut self.legacy,
-            LinkKind::Secure => &mut self.secure,
-        };
-        counts[transport] += 1;
+    fn count(&mut self, transport: TransportKind, protocol: Protocol) {
+        if let Some(count) = self.0.get_mut(transport.index()).and_then(|counts| counts.get_mut(protocol.index())) {
+            *count += 1;
+        }
     }
 }
 
 impl AddAssign<&Self> for LinkCounts {
     fn add_assign(&mut self, other: &Self) {
-        let Self { plain, legacy, secure } = other;
-        self.plain += plain;
-        self.legacy += legacy;
-        self.secure += secure;
+        self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()).for_each(|(sum, count)| *sum += count);
     }
 }
 

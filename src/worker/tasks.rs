@@ -60,7 +60,7 @@ pub(crate) fn run(
 /// Takes the mail and ends each turn.
 async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
     poll_fn(|cx| {
-        core.borrow_mut().links.begin_turn(cx.waker());
+        core.borrow_mut().begin_turn(cx.waker());
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
@@ -111,8 +111,8 @@ fn deliver(core: &SharedCore, message: Message) {
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
         Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
-        Message::Sweep => core.borrow_mut().sweep(Instant::now()),
-        Message::AckTick => core.borrow_mut().send_due_acks(Instant::now()),
+        Message::Sweep => core.borrow_mut().sweep(),
+        Message::AckTick => core.borrow_mut().send_due_acks(),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),

@@ -3,13 +3,15 @@
 //! Time comes as an argument. The walk over the links stands above, in `sweep`.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_service::clock::Millis;
 use tokio::sync::Notify;
 
 use super::load::ThreadLoad;
 use crate::config::Config;
+use crate::link::sweep::Sweep;
+use crate::link::watch::ByteBudget;
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;
@@ -29,10 +31,9 @@ pub(super) fn interval(config: &Config) -> Duration {
     (shortest / SWEEPS_PER_LIMIT).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
-/// A worker's clock, and its part of the sweeps that is about no single link.
+/// What the sweeps of a worker do that is about no single link.
 #[derive(Debug)]
 pub(super) struct Upkeep {
-    started: Instant,
     interval: Duration,
     /// Bytes that a client may send in a second, if that is limited.
     byte_rate: Option<u64>,
@@ -47,31 +48,9 @@ pub(super) struct Upkeep {
     next_sweep: Rc<Notify>,
 }
 
-/// What a sweep does to every link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sweep {
-    /// Time since the last one in which the worker ran.
-    pub(super) elapsed: Duration,
-    /// Time since the last one in which the worker was stalled. What came meanwhile is not read yet, so it counts against
-    /// nobody.
-    pub(super) stalled: Duration,
-    /// What a client may send until the next one, if that is limited.
-    pub(super) allowance: Option<Allowance>,
-}
-
-/// Bytes that a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Allowance {
-    /// Until the next sweep.
-    pub(super) more: u64,
-    /// That it may save up.
-    pub(super) most: u64,
-}
-
 impl Upkeep {
-    pub(super) fn new(config: &Config, started: Instant) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            started,
             interval: interval(config),
             byte_rate: config.limits.max_bytes_per_second,
             swept: Millis::default(),
@@ -82,33 +61,27 @@ impl Upkeep {
         }
     }
 
-    /// A point in time on the worker's clock.
-    pub(super) fn at(&self, now: Instant) -> Millis {
-        Millis::at(now, self.started)
-    }
-
     /// Time of the last sweep.
     pub(super) fn swept(&self) -> Millis {
         self.swept
     }
 
     /// A sweep begins, with this much CPU time used by the thread so far.
-    pub(super) fn begin(&mut self, now: Instant, cpu: Duration) -> Sweep {
-        let now = self.at(now);
+    pub(super) fn begin(&mut self, now: Millis, cpu: Duration) -> Sweep {
         let elapsed = now.since(std::mem::replace(&mut self.swept, now));
         self.load.measure(elapsed, cpu);
 
-        let stalled = elapsed.saturating_sub(2 * self.interval);
-        Sweep { elapsed: elapsed.saturating_sub(stalled), stalled, allowance: self.allowance(elapsed) }
+        let lost = elapsed.saturating_sub(2 * self.interval);
+        Sweep { now, elapsed, lost, budget: self.next_budget(elapsed) }
     }
 
-    fn allowance(&mut self, elapsed: Duration) -> Option<Allowance> {
+    fn next_budget(&mut self, elapsed: Duration) -> Option<ByteBudget> {
         let most = self.byte_rate?;
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let earned = most.saturating_mul(millis).saturating_add(self.allowance_rest);
         // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
         self.allowance_rest = earned % 1000;
-        Some(Allowance { more: earned / 1000, most })
+        Some(ByteBudget { more: earned / 1000, most })
     }
 
     /// The sweep is done.
@@ -141,11 +114,14 @@ mod tests {
         Duration::from_millis(millis)
     }
 
+    fn at(time: u64) -> Millis {
+        Millis::default() + millis(time)
+    }
+
     /// What sweeps at these milliseconds do.
     fn sweeps<const N: usize>(config: &Config, times: [u64; N]) -> [Sweep; N] {
-        let start = Instant::now();
-        let mut upkeep = Upkeep::new(config, start);
-        times.map(|time| upkeep.begin(start + millis(time), Duration::ZERO))
+        let mut upkeep = Upkeep::new(config);
+        times.map(|time| upkeep.begin(at(time), Duration::ZERO))
     }
 
     fn with_byte_rate(per_second: u64) -> Config {
@@ -178,31 +154,30 @@ mod tests {
     fn time_beyond_two_intervals_is_time_in_which_the_worker_was_stalled() {
         let config = with_byte_rate(1);
         assert_eq!(interval(&config), millis(100));
-        let times = sweeps(&config, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.stalled));
-        assert_eq!(times, [(100, 0), (200, 0), (200, 300)].map(|(ran, stalled)| (millis(ran), millis(stalled))));
+        let times = sweeps(&config, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.lost));
+        assert_eq!(times, [(100, 0), (200, 0), (500, 300)].map(|(elapsed, lost)| (millis(elapsed), millis(lost))));
     }
 
     #[test]
     fn a_low_byte_rate_is_not_rounded_down_to_nothing() {
-        let allowed = sweeps(&with_byte_rate(3), [100, 200, 300, 400, 1400]).map(|sweep| sweep.allowance.unwrap());
+        let allowed = sweeps(&with_byte_rate(3), [100, 200, 300, 400, 1400]).map(|sweep| sweep.budget.unwrap());
         assert_eq!(allowed.map(|allowance| allowance.more), [0, 0, 0, 1, 3]);
         assert!(allowed.iter().all(|allowance| allowance.most == 3));
-        assert_eq!(sweeps(&Config::default(), [100])[0].allowance, None);
+        assert_eq!(sweeps(&Config::default(), [100])[0].budget, None);
     }
 
     #[test]
     fn places_are_sampled_in_rotation_and_those_that_are_new_come_in() {
-        let mut upkeep = Upkeep::new(&Config::default(), Instant::now());
+        let mut upkeep = Upkeep::new(&Config::default());
         let sampled = [3, 3, 3, 3, 5, 5, 5, 5, 1, 0].map(|places| upkeep.next_sampled(places));
         assert_eq!(sampled, [1, 2, 0, 1, 2, 3, 4, 0, 0, 0]);
     }
 
     #[test]
     fn the_load_is_the_cpu_time_between_two_sweeps() {
-        let start = Instant::now();
-        let mut upkeep = Upkeep::new(&Config::default(), start);
+        let mut upkeep = Upkeep::new(&Config::default());
         for (time, cpu, busy) in [(100, 50, 500), (200, 60, 100), (200, 70, 100), (300, 70, 0)] {
-            upkeep.begin(start + millis(time), millis(cpu));
+            upkeep.begin(at(time), millis(cpu));
             assert_eq!(upkeep.busy_permille(), busy, "at {time} ms");
         }
     }

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use self::graph::{Graph, Module};
 
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "src",
     "crates/bench/src",
     "crates/service/src",
     "crates/session/src",
     "crates/sys/src",
+    "crates/transport/src",
     "crates/wire/src",
     "rust-client/src",
 ];

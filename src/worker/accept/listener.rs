@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use fastway_service::listen::{Backoff, plain};
 use fastway_service::process::SpareDescriptor;
-use tokio::net::{TcpListener, TcpStream};
+use fastway_transport::Stream;
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
@@ -74,7 +75,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 if backoff.reset() {
                     core.borrow_mut().accepts(side, false, now);
                 }
-                on_accept(&core, side, stream, plain(peer), now);
+                on_accept(&core, side, stream.into(), plain(peer), now);
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -109,7 +110,7 @@ async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, erro
 }
 
 /// Takes a stream in, here or on another worker.
-fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr, now: Instant) {
+fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr, now: Instant) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
@@ -130,9 +131,9 @@ fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr,
 }
 
 /// Hands a stream to the worker that is to own its link.
-fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>, now: Instant) {
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<Stream>, now: Instant) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
-    let stream = match stream.into_std() {
+    let stream = match stream.detach() {
         Ok(stream) => stream,
         Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };
@@ -158,7 +159,7 @@ impl Core {
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
     fn accepts(&mut self, side: Side, pausing: bool, now: Instant) {
-        self.acceptance.accepts(side, pausing, self.upkeep.at(now));
+        self.acceptance.accepts(side, pausing, self.clock.at(now));
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_service::Progress;
-use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Request, Session, Status};
+use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, Open, Protocol, Request, Session, Status};
+use fastway_transport::Stream;
 use rand::CryptoRng;
-use tokio::net::TcpStream;
 
 use super::admit::{admit_client, admit_server};
 use super::handshake::Handshake;
@@ -19,7 +19,7 @@ use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
 use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
-use crate::link::{SessionTransport, Transport};
+use crate::link::{LinkSession, LinkStream};
 use crate::routing::Side;
 use crate::worker::core::Core;
 
@@ -29,21 +29,21 @@ use crate::worker::core::Core;
 /// The open is refused or not finished, or the peer is no game server on the server port.
 pub(super) async fn open_session(
     handshake: &Handshake,
-    accepted: AcceptedStream<TcpStream>,
+    accepted: AcceptedStream<Stream>,
     open: Open,
 ) -> Result<(), Rejection> {
     let core = &handshake.core;
-    let AcceptedStream { side, stream, peer, mut permit } = accepted;
+    let AcceptedStream { side, mut stream, peer, mut permit } = accepted;
     if !core.borrow().stop.is_reading() {
         return refuse(handshake, stream, &Request::Open(open), Status::Draining).await;
     }
 
-    let purpose = match open.kind() {
-        LinkKind::Legacy => Purpose::LegacyOpen(side),
-        LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
+    let purpose = match open.protocol() {
+        Protocol::Legacy => Purpose::LegacyOpen(side),
+        Protocol::Plain | Protocol::Secure => Purpose::Open(side),
     };
-    if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(handshake.refuse_turn(&stream, &Request::Open(open), no_turn));
+    if let Err(no_turn) = handshake.turn(&mut stream, purpose).await {
+        return Err(handshake.refuse_turn(&mut stream, &Request::Open(open), no_turn));
     }
 
     let (session, dial) = match compute(handshake, &open, &mut permit) {
@@ -53,7 +53,7 @@ pub(super) async fn open_session(
     handshake.advance(Progress::Answered);
 
     let most_unacked = core.borrow().config.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_unacked));
+    let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
     let server = match side {
@@ -63,18 +63,18 @@ pub(super) async fn open_session(
 
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
-        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().buffers.sealed);
+        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().buffers.sealed, Instant::now());
         return Err(Rejection::Refused(Status::Draining));
     }
     let Some(id) = server else {
         if let Err(rejection) = permit.count_client(peer.ip()) {
-            session.abort(AbortReason::Overflow, &mut core.borrow_mut().buffers.sealed);
+            session.abort(AbortReason::Overflow, &mut core.borrow_mut().buffers.sealed, Instant::now());
             return Err(rejection);
         }
-        admit_client(core, Transport::Session(session), peer, permit, Instant::now());
+        admit_client(core, LinkStream::Session(session), peer, permit);
         return Ok(());
     };
-    admit_server(core, id, Transport::Session(session), peer, permit, Instant::now());
+    admit_server(core, id, LinkStream::Session(session), peer, permit);
     Ok(())
 }
 
@@ -119,7 +119,7 @@ impl Core {
     }
 
     /// Waits until a session exists for both ends.
-    fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+    fn poll_proof(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         while session.is_unproven() {
             if session.is_abandoned() {
                 return Poll::Ready(Err(Rejection::NotProven));

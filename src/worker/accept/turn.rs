@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Instant;
 
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 use tokio::select;
 
 use super::handshake::Handshake;
@@ -16,7 +16,7 @@ impl Handshake {
     ///
     /// # Errors
     /// It has lost its place, or its peer has left, and it gets no turn.
-    pub(super) async fn turn(&self, stream: &TcpStream, purpose: Purpose) -> Result<(), NoTurn> {
+    pub(super) async fn turn(&self, stream: &mut Stream, purpose: Purpose) -> Result<(), NoTurn> {
         let Self { core, side, peer, number } = self;
         let turn = core.borrow_mut().acceptance.wait(*side, *number, peer.ip(), purpose, Instant::now());
         let AwaitedTurn { given, no_turn } = turn;
@@ -38,8 +38,8 @@ impl Handshake {
 }
 
 /// Waits until a peer has left. One that has said more than it had to is taken to be there.
-async fn left(stream: &TcpStream) {
-    if let Ok(1..) = stream.peek(&mut [0]).await {
+async fn left(stream: &mut Stream) {
+    if stream.peek().await.is_ok_and(|shown| !shown.is_empty()) {
         pending().await
     }
 }
