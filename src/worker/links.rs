@@ -196,3 +196,107 @@ impl Links {
         self.scheduled = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+    use std::time::Instant;
+
+    use fastway_transport::Stream;
+    use fastway_wire::ServerId;
+
+    use super::*;
+    use crate::accept::admission::Admission;
+    use crate::link::LinkStream;
+    use crate::pool::PoolConfig;
+    use crate::routing::{LinkId, Role, WorkerId};
+
+    const CLIENT: Role = Role::Client;
+    const SERVER: Role = Role::Server(ServerId::new(7));
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Links with these roles, whose streams are in memory.
+    fn links<const N: usize>(roles: [Role; N]) -> (Links, [LinkAddr; N]) {
+        let mut config = Config::default();
+        config.server.send_queue_packets = 2;
+        let mut links = Links::new(&config, Pool::new(&PoolConfig::default()));
+        let admission = Admission::new(&config.limits, 1);
+        let addrs = roles.map(|role| {
+            let slot = links.next_slot();
+            let id = LinkId::new(u32::try_from(slot.index()).unwrap() + 1);
+            let addr = LinkAddr { worker: WorkerId::new(0), slot, id };
+            let [stream, _peer] = Stream::pair_in_memory(1 << 20);
+            let (peer, permit) = (([192, 0, 2, 1], 1).into(), admission.reserve(None));
+            links.insert(Link::new(addr, role, peer, LinkStream::Plain(stream), permit, Instant::now()));
+            addr
+        });
+        (links, addrs)
+    }
+
+    fn flushed(links: &mut Links) -> Vec<Slot> {
+        std::iter::from_fn(|| links.next_dirty()).collect()
+    }
+
+    #[test]
+    fn links_are_flushed_once_in_the_order_in_which_they_were_fed() {
+        let (mut links, [a, b, c]) = links([CLIENT; 3]);
+        for link in [b, a, b, c, a] {
+            assert_eq!(links.feed(link.slot, b"x", 1, Origin::Others), None);
+        }
+        assert_eq!(links.next_dirty(), Some(b.slot));
+        // What is fed while others are flushed comes behind them.
+        links.feed(b.slot, b"x", 1, Origin::Others);
+        assert_eq!(flushed(&mut links), [a.slot, c.slot, b.slot]);
+    }
+
+    #[test]
+    fn the_pump_is_woken_once_a_turn() {
+        let (mut links, [link]) = links([CLIENT]);
+        let wakes = Arc::new(Wakes::default());
+        let waker = Arc::clone(&wakes).into();
+        for turn in 1..=3 {
+            links.begin_turn(&waker);
+            links.feed(link.slot, b"in the turn itself", 1, Origin::Others);
+            links.end_turn();
+            assert_eq!(wakes.0.load(Relaxed), turn - 1);
+            links.feed(link.slot, b"x", 1, Origin::Others);
+            links.feed(link.slot, b"x", 1, Origin::Others);
+            assert_eq!(wakes.0.load(Relaxed), turn);
+        }
+    }
+
+    #[test]
+    fn a_server_for_which_too_much_waits_is_named_and_a_client_is_not() {
+        let (mut links, [client, server]) = links([CLIENT, SERVER]);
+        let named = [client, server].map(|link| [1, 2, 3].map(|_| links.feed(link.slot, b"x", 1, Origin::Others)));
+        assert_eq!(named, [[None, None, None], [None, None, Some(server)]]);
+    }
+
+    #[test]
+    fn a_link_whose_peer_takes_no_more_is_fed_nothing() {
+        let (mut links, [link]) = links([SERVER]);
+        links.at_mut(link).unwrap().write_failed = true;
+        links.feed(link.slot, b"x", 1, Origin::Others);
+        assert!(links.at(link).unwrap().outbox.is_empty() && flushed(&mut links).is_empty());
+    }
+
+    #[test]
+    fn an_address_names_no_later_tenant_of_the_place() {
+        let (mut links, [link]) = links([CLIENT]);
+        let former = LinkAddr { id: LinkId::new(99), ..link };
+        assert!(links.at(link).is_some() && links.at(former).is_none() && links.get(former.slot).is_some());
+        links.feed(link.slot, b"x", 1, Origin::Others);
+        drop(links.remove(link.slot));
+        assert!(links.at(link).is_none() && links.is_empty());
+        assert_eq!(flushed(&mut links), [link.slot], "its flush finds nobody");
+    }
+}
