@@ -52,7 +52,7 @@ impl Core {
         if link.state != State::Open {
             return;
         }
-        self.stats.closed(link.role.side(), reason.kind());
+        self.counters.link_closed(link.role.side(), reason.kind());
         let connections = self.forwarding.router().connections_of(slot).len();
         self.link_log.closed(link, connections, reason);
         self.forwarding.leave(&mut self.links, slot, &self.clock);
@@ -62,7 +62,7 @@ impl Core {
     /// Drops a link and its buffers; its task ends when it looks at it the next time.
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(link) = self.links.remove(slot) {
-            self.remember_waits(link.role.side(), &link.waits.report(self.clock.now()));
+            self.counters.link_removed(link.role.side(), &link.waits.report(self.clock.now()));
             self.account(-link.accounted_bytes.cast_signed());
             let (addr, side) = (link.addr, link.role.side());
             match link.dismantle(self.links.pool()) {
@@ -80,8 +80,7 @@ impl Core {
     pub(super) fn count_undelivered(&mut self, slot: Slot) {
         let waiting = self.links.get(slot).map_or(0, |link| link.waiting().bytes);
         if self.stop.is_draining() && waiting > 0 {
-            self.stats.undelivered.links += 1;
-            self.stats.undelivered.bytes += waiting as u64;
+            self.counters.undelivered(waiting);
         }
     }
 

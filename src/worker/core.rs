@@ -8,21 +8,21 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::backpressure::Bottleneck;
+use super::counters::Counters;
 use super::forwarding::Forwarding;
 use super::link_log::LinkLog;
 use super::links::Links;
 use super::local_sessions::LocalSessions;
 use super::mail::Batch;
 use super::memory_account::LocalAccount;
-use super::report::Stats;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::upkeep::Upkeep;
 use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
 use crate::config::Config;
-use crate::link::{Link, LinkStream, TurnClock, WaitReport};
-use crate::routing::{LinkAddr, PerSide, Role, Side, Slot, WorkerId};
+use crate::link::{Link, LinkStream, TurnClock};
+use crate::routing::{LinkAddr, Role, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -38,10 +38,8 @@ pub(super) struct Core {
     pub(super) buffers: IoBuffers,
     pub(super) acceptance: Acceptance,
     pub(super) sessions: LocalSessions,
-    /// How long links that are closed by now were held up.
-    pub(super) past_waits: PerSide<WaitReport>,
     pub(super) stop: Stop,
-    pub(super) stats: Stats,
+    pub(super) counters: Counters,
     pub(super) link_log: LinkLog,
     /// The time of the turn, for the rules of links.
     pub(super) clock: TurnClock,
@@ -68,9 +66,8 @@ impl Core {
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
             acceptance: Acceptance::new(&config, workers, started),
             sessions: LocalSessions::default(),
-            past_waits: PerSide::default(),
             stop: Stop::new(workers - 1),
-            stats: Stats::default(),
+            counters: Counters::default(),
             link_log: LinkLog::default(),
             clock: TurnClock::new(started),
             upkeep: Upkeep::new(&config),
@@ -89,7 +86,7 @@ impl Core {
         link.watch.last_heard = self.clock.millis();
         link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
         self.links.insert(link);
-        self.stats.opened(role.side());
+        self.counters.link_opened(role.side());
         self.link_log.opened(role, addr.id, peer);
         self.session_begins(addr);
         addr
@@ -137,10 +134,5 @@ impl Core {
             Some(false) => self.flush(slot),
             None => {}
         }
-    }
-
-    /// Keeps how long a link was held up that is closed now.
-    pub(super) fn remember_waits(&mut self, side: Side, waits: &WaitReport) {
-        self.past_waits[side].iter_mut().for_each(|(reason, past)| past.add(waits[reason]));
     }
 }

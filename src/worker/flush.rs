@@ -11,7 +11,7 @@ impl Core {
         let side = link.role.side();
         let result = link.flush(pool, &mut self.buffers.sealed, &self.clock);
         let after = link.outbox.waiting();
-        self.stats.sent(side, before.bytes - after.bytes, before.packets - after.packets);
+        self.counters.sent(side, before.bytes - after.bytes, before.packets - after.packets);
 
         if let Err(lost) = result {
             self.write_failed(slot, &lost);

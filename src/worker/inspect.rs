@@ -63,7 +63,7 @@ impl Answers for Core {
             swept: self.clock.at(now).since(self.upkeep.swept()),
             acceptors: self.acceptance.acceptors(self.clock.at(now)).collect(),
             handshakes: self.acceptance.handshakes(now).collect(),
-            past_waits: self.past_waits,
+            past_waits: self.counters.past_waits(),
         }
     }
 

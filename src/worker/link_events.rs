@@ -11,7 +11,6 @@ use fastway_service::AddressPrefix;
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
-use crate::accept::resume_end::ResumeEnd;
 use crate::link::events::{LinkEvents, PressureChange, SessionEvents};
 use crate::link::{CloseReason, State};
 use crate::routing::Slot;
@@ -46,7 +45,7 @@ impl Core {
     }
 
     fn act_on_session(&mut self, slot: Slot, events: &SessionEvents) {
-        self.count_session_events(events);
+        self.counters.session_events(events);
         if events.interrupted > 0
             && let Some(link) = self.links.get(slot)
         {
@@ -75,13 +74,6 @@ impl Core {
         if events.peer_closed {
             self.close_gently(slot, &CloseReason::EndOfStream);
         }
-    }
-
-    fn count_session_events(&mut self, events: &SessionEvents) {
-        let stats = &mut self.stats.sessions;
-        stats.interrupted += events.interrupted;
-        stats.resumes_ended(ResumeEnd::Resumed, events.resumed);
-        stats.resumes_ended(ResumeEnd::NotProven, events.given_up);
     }
 
     fn session_resumed(&mut self, slot: Slot) {

@@ -47,7 +47,7 @@ impl Core {
         }
         self.forwarding.congest(Bottleneck::Memory);
         self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory, &self.clock);
-        self.stats.sources_paused += 1;
+        self.counters.source_paused();
         true
     }
 

@@ -9,6 +9,7 @@ mod ask;
 mod backpressure;
 mod close;
 mod core;
+mod counters;
 mod cross_worker;
 mod ended;
 mod flush;

@@ -116,7 +116,7 @@ impl Core {
         let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
         if is_first && let Some(mistake) = mistake(&self.config, link, input) {
-            self.stats.received(side, bytes, 0);
+            self.counters.received(side, bytes, 0, 0);
             return Err(mistake.into());
         }
 
@@ -131,8 +131,7 @@ impl Core {
                 link.read_limit.adapt(bytes, routed.frames);
             }
         }
-        self.stats.received(side, bytes, routed.frames);
-        self.stats.forwarded(side, routed.forwarded);
+        self.counters.received(side, bytes, routed.frames, routed.forwarded);
         self.pause_reading(addr, routed.pressure);
         outcome
     }
@@ -145,7 +144,7 @@ impl Core {
             link.pause_for_replies(true, &self.clock);
         }
         if pressure.is_some_and(|key| self.forwarding.pause(&mut self.links, addr, key, &self.clock)) {
-            self.stats.sources_paused += 1;
+            self.counters.source_paused();
         }
     }
 }

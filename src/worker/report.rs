@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use fastway_service::{Counts, PerKind};
-use fastway_session::{Protocol, Status};
+use fastway_session::Protocol;
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
@@ -12,7 +12,7 @@ use crate::accept::refusal::RefusalKind;
 use crate::accept::rejection_counts::RejectionCounts;
 use crate::accept::resume_end::ResumeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
-use crate::routing::{PerSide, RouterStats, Side};
+use crate::routing::{PerSide, RouterStats};
 
 /// Counts since the worker started. One thread writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,25 +56,6 @@ pub struct SessionStats {
 }
 
 impl SessionStats {
-    pub(super) fn opened(&mut self, protocol: Protocol) {
-        match protocol {
-            Protocol::Legacy => self.opened_legacy += 1,
-            Protocol::Secure | Protocol::Plain => self.opened_secure += 1,
-        }
-    }
-
-    pub(super) fn resume_ended(&mut self, end: ResumeEnd) {
-        self.resumes_ended(end, 1);
-    }
-
-    pub(super) fn resumes_ended(&mut self, end: ResumeEnd, times: u64) {
-        self.resumes[end] += times;
-    }
-
-    pub(super) fn refused(&mut self, status: Status) {
-        self.refused[status.into()] += 1;
-    }
-
     fn add(&mut self, other: &Self) {
         let Self { opened_secure, opened_legacy, interrupted, resumes, refused } = other;
         self.opened_secure += opened_secure;
@@ -139,41 +120,6 @@ impl Stats {
         self.sessions.add(sessions);
         self.undelivered.links += undelivered.links;
         self.undelivered.bytes += undelivered.bytes;
-    }
-
-    pub(super) fn opened(&mut self, side: Side) {
-        self.sides[side].opened += 1;
-    }
-
-    pub(super) fn closed(&mut self, side: Side, kind: CloseKind) {
-        self.sides[side].closed[kind] += 1;
-    }
-
-    /// Counts what one read brought.
-    #[inline]
-    pub(super) fn received(&mut self, side: Side, bytes: usize, frames: u64) {
-        let stats = &mut self.sides[side];
-        stats.received_bytes += bytes as u64;
-        stats.reads.observe(frames);
-    }
-
-    /// Counts what one flush sent.
-    #[inline]
-    pub(super) fn sent(&mut self, side: Side, bytes: usize, frames: usize) {
-        let stats = &mut self.sides[side];
-        stats.sent_bytes += bytes as u64;
-        if bytes > 0 {
-            stats.writes.observe(frames as u64);
-        }
-    }
-
-    #[inline]
-    pub(super) fn forwarded(&mut self, side: Side, packets: usize) {
-        self.sides[side].forwarded += packets as u64;
-    }
-
-    pub(super) fn round_trip(&mut self, side: Side, time: Duration) {
-        self.sides[side].round_trips.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 }
 

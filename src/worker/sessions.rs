@@ -32,7 +32,7 @@ impl Core {
         let (from, protocol) = (AddressPrefix::from(link.peer.ip()), link.protocol());
         let Some(names) = link.session_names() else { return };
         self.shared.sessions.insert(addr, from, names);
-        self.stats.sessions.opened(protocol);
+        self.counters.session_opened(protocol);
         self.after_io(addr.slot);
     }
 

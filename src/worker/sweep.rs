@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use super::load::thread_cpu;
-use super::report::{SideReport, WorkerReport, allocated_bytes};
+use super::report::{WorkerReport, allocated_bytes};
 use crate::link::sweep::Sweep;
 use crate::routing::{PerSide, Side, Slot};
 
@@ -58,21 +58,13 @@ impl Core {
 
     fn report(&self) -> WorkerReport {
         let now = Instant::now();
-        let mut sides = PerSide::new(|side| {
-            let mut report = SideReport::default();
-            report.count_waits(&self.past_waits[side]);
-            report
-        });
-        for link in self.links.iter() {
-            sides[link.role.side()].count(link, now);
-        }
         WorkerReport {
-            stats: self.stats,
+            stats: self.counters.stats(),
             routing: self.forwarding.router().stats(),
             connections: self.forwarding.router().connections(),
             server_handshakes: self.acceptance.in_progress(Side::Server, false),
             session_handshakes: PerSide::new(|side| self.acceptance.in_progress(side, true)),
-            sides,
+            sides: self.counters.describe(self.links.iter(), now),
             allocated_bytes: allocated_bytes(),
             published: Some(now),
             cpu: thread_cpu(),
@@ -88,7 +80,7 @@ impl Core {
             let sampled = Slot::from_index(self.upkeep.next_sampled(places));
             let Some(link) = self.links.get(sampled) else { continue };
             if let Some(time) = link.round_trip() {
-                self.stats.round_trip(link.role.side(), time);
+                self.counters.round_trip(link.role.side(), time);
             }
             left -= 1;
             if left == 0 {

@@ -163,7 +163,7 @@ impl Core {
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
-        self.stats.accept_errors += 1;
+        self.counters.accept_failed();
         self.link_log.accept_failed(side, error, pause);
     }
 }

@@ -12,7 +12,6 @@ use super::handshake::Handshake;
 use crate::accept::first_bytes::Mistake;
 use crate::accept::pending::NoTurn;
 use crate::accept::rejection::Rejection;
-use crate::accept::resume_end::ResumeEnd;
 use crate::accept::retry_after::when_full;
 use crate::config::LinkKinds;
 use crate::routing::Side;
@@ -82,7 +81,7 @@ impl Handshake {
         let answer = match (no_turn, request) {
             (NoTurn::Replaced, Request::Resume(resume)) => {
                 // Its own player has overtaken it. Counted by its status it would look like a replay.
-                core.stats.sessions.resume_ended(ResumeEnd::Refused);
+                core.counters.resume_refused();
                 resume.refusal(Status::StaleAttempt)
             }
             _ => {
@@ -107,9 +106,9 @@ impl Core {
     }
 
     fn count_refusal(&mut self, request: &Request, status: Status) {
-        self.stats.sessions.refused(status);
+        self.counters.refused(status);
         if let Request::Resume(_) = request {
-            self.stats.sessions.resume_ended(ResumeEnd::Refused);
+            self.counters.resume_refused();
         }
     }
 }
