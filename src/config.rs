@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+pub use fastway_service::Secret;
 use fastway_session::{KeyPair, Pattern, Protocol, Request};
 
 pub use crate::pool::{PoolConfig, PoolStrategy};
@@ -248,33 +249,6 @@ impl LinkLimit {
             Self::Auto | Self::Unlimited => None,
             Self::Links(links) => Some(links),
         }
-    }
-}
-
-/// Bytes that must not show in logs.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Wraps the bytes of a secret.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Whether there is no secret.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "Secret(empty)" } else { "Secret(…)" })
     }
 }
 

@@ -11,12 +11,12 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastway_service::process::{Files, NotRunning, read_text, running_gateway, running_gateways};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::admin::{Outcome, Results};
 use crate::cli::CtlOptions;
-use crate::process::{Files, NotRunning, read_text, running_gateway, running_gateways};
 
 /// Time between looks at the result file.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
+use fastway_service::listen;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
 use crate::accept::Admission;
 pub use crate::accept::{AcceptorInfo, HandshakeInfo};
+use crate::auto_limits::{fit_descriptors, fit_memory};
 use crate::config::Config;
-use crate::listen;
 pub use crate::observer::{
     ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer, Report,
 };
 use crate::pool::Pool;
-use crate::process::{DescriptorShare, fit_memory};
 use crate::routing::WorkerId;
 use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
 pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered};
@@ -69,12 +69,12 @@ struct Port {
 
 impl Gateway {
     /// Binds both ports. Limits that the descriptors of the process cannot bear are lowered to what they can: raise the
-    /// limit before, see [`raise_descriptor_limit`](crate::process::raise_descriptor_limit).
+    /// limit before, see [`raise_descriptor_limit`](fastway_service::process::raise_descriptor_limit).
     ///
     /// # Errors
     /// A port is not to be had.
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
-        DescriptorShare::fit(&mut config);
+        fit_descriptors(&mut config);
         fit_memory(&mut config);
         if let Some(links) = config.limits.max_links.most() {
             info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");

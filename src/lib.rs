@@ -23,19 +23,17 @@
 
 pub mod accept;
 pub mod admin;
+mod auto_limits;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod ctl;
 pub mod gateway;
 pub mod http;
 pub mod key_file;
 pub mod link;
-pub mod listen;
-pub mod logging;
 mod observer;
 pub mod pool;
-pub mod process;
 pub mod routing;
-mod wake;
 pub mod worker;
+
+pub use fastway_service::{logging, process};

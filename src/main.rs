@@ -13,8 +13,10 @@ use fastway::ctl;
 use fastway::gateway::{Gateway, Running, Undelivered};
 use fastway::http::{HttpAdmin, HttpListener};
 use fastway::key_file::{self, KeyFileError};
-use fastway::logging::{self, Log, LogControl};
-use fastway::process::{Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file};
+use fastway_service::logging::{self, Log, LogControl};
+use fastway_service::process::{
+    Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
+};
 use fastway_session::PublicKey;
 use tokio::runtime;
 use tracing::level_filters::LevelFilter;

@@ -14,9 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::player::{Distance, Player, connect};
 
 /// Peers that do the same at a time, each at an address of its own.
-const LANES: u8 = 4;
-/// Addresses that the peers of a kind have, all together.
-const HOSTS: u8 = 240;
+const LANES: u16 = 4;
 /// Time between two attempts of a peer.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// What an attempt may take: the shortest time limit that an SDK has for one.
@@ -99,7 +97,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn of(honest: &[Honest], gateway: &Gateway) -> Self {
-        let lane = |kind: &Honest, number: u8, place: u8| Lane {
+        let lane = |kind: &Honest, number: u8, place: u16| Lane {
             action: kind.action,
             distance: Distance::new(kind.round_trip),
             network: 1 + number,
@@ -146,9 +144,9 @@ impl Lanes {
 struct Lane {
     action: Action,
     distance: Distance,
-    /// The last two numbers of its address.
+    /// The second number of its address, and the last two.
     network: u8,
-    host: u8,
+    host: u16,
     client_addr: SocketAddr,
     server_addr: SocketAddr,
     admin_addr: SocketAddr,
@@ -171,8 +169,9 @@ impl Lane {
                 continue;
             }
             if matches!(self.action, Action::Open | Action::LegacyOpen) {
-                // Another player, who leaves as many do: without a word.
-                self.host = (self.host + LANES) % HOSTS;
+                // Another player at another address, who leaves as many do: without a word. The session waits, and is
+                // one of the links that an address may have.
+                self.host += LANES;
             }
             self.distance.take_waited();
             let began = Instant::now();
@@ -185,7 +184,8 @@ impl Lane {
     }
 
     fn from(&self) -> IpAddr {
-        Ipv4Addr::new(127, 0, self.network, 1 + self.host).into()
+        let [high, low] = self.host.to_be_bytes();
+        Ipv4Addr::new(127, 100 + self.network, high, low).into()
     }
 
     /// Sees to it that there is what an attempt begins with.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Millis;
+use fastway_service::clock::Millis;
+
 use crate::routing::Side;
 
 /// The task that accepts on one port.

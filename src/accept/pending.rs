@@ -17,13 +17,6 @@ use crate::routing::Side;
 /// were answered may take half.
 const CANDIDATES_PART: usize = 4;
 
-/// The handshakes in progress on both ports of a worker.
-#[derive(Debug)]
-pub(crate) struct PendingByPort {
-    client: PendingOnPort,
-    server: PendingOnPort,
-}
-
 /// The handshakes of one port, numbered as they begin.
 #[derive(Debug)]
 pub(crate) struct PendingOnPort {
@@ -76,41 +69,12 @@ pub struct HandshakeInfo {
     pub age: Duration,
 }
 
-impl PendingByPort {
-    /// None is in progress. Each of `workers` has an equal part of what the limits allow on a port.
-    pub(crate) fn new(config: &Config, workers: usize) -> Self {
-        let port = |side: &SideConfig| PendingOnPort::new(config, side, workers);
-        Self { client: port(&config.client), server: port(&config.server) }
-    }
-
-    /// The handshakes of a port.
-    pub(crate) const fn of(&self, side: Side) -> &PendingOnPort {
-        match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
-
-    /// The same, to change them.
-    pub(crate) const fn of_mut(&mut self, side: Side) -> &mut PendingOnPort {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-
-    /// Handshakes in progress.
-    pub(crate) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> + '_ {
-        let tasks = self.client.tasks.values().chain(self.server.tasks.values());
-        tasks.map(move |task| HandshakeInfo { peer: task.peer, age: now.saturating_duration_since(task.began) })
-    }
-}
-
 impl PendingOnPort {
-    fn new(config: &Config, side: &SideConfig, workers: usize) -> Self {
+    /// None is in progress. Each of `workers` has an equal part of what the limits allow on the port.
+    pub(crate) fn new(config: &Config, side: Side, workers: usize) -> Self {
         let share = |limit: usize| limit.div_ceil(workers);
         let at_once = share(config.limits.max_handshakes);
-        let time = handshake_time(side);
+        let time = handshake_time(config.side(side));
         let limits = HandshakeLimits {
             at_once,
             per_address: share(config.sessions.max_handshakes_per_address),
@@ -198,6 +162,12 @@ impl PendingOnPort {
     /// Handshakes in progress.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// What is to be seen of them.
+    pub(crate) fn infos(&self, now: Instant) -> impl Iterator<Item = HandshakeInfo> {
+        let tasks = self.tasks.values();
+        tasks.map(move |task| HandshakeInfo { peer: task.peer, age: now.saturating_duration_since(task.began) })
     }
 
     /// Ends a handshake, and returns it unless it was told and answers for itself.

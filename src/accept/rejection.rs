@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use fastway_service::AddressPrefix;
+use fastway_service::{AddressPrefix, kinds};
 use fastway_session::{HelloError, Status};
 
 use super::first_bytes::Mistake;
@@ -65,77 +65,35 @@ pub enum Rejection {
     NoServer(ServerHandshakeError),
 }
 
-/// Why streams are rejected, for counting and for the log's limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RejectionKind {
-    /// [`Rejection::TooManyLinks`]
-    MaxLinks,
-    /// [`Rejection::TooManyFromAddress`]
-    MaxLinksPerAddress,
-    /// [`Rejection::Handover`]
-    Handover,
-    /// [`Rejection::NoDescriptor`]
-    Descriptors,
-    /// [`Rejection::Lost`]
-    Lost,
-    /// [`Rejection::TooSlow`]
-    TooSlow,
-    /// [`Rejection::Dropped`]
-    Dropped,
-    /// [`Rejection::WrongKey`]
-    WrongKey,
-    /// [`Rejection::Malformed`]
-    Malformed,
-    /// [`Rejection::NotAdmitted`], or a refusal with that status.
-    NotAdmitted,
-    /// [`Rejection::Refused`]
-    Refused,
-    /// [`Rejection::NotProven`]
-    NotProven,
-    /// [`Rejection::NoServer`]
-    NoServer,
-}
-
-impl RejectionKind {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 13] = [
-        Self::MaxLinks,
-        Self::MaxLinksPerAddress,
-        Self::Handover,
-        Self::Descriptors,
-        Self::Lost,
-        Self::TooSlow,
-        Self::Dropped,
-        Self::WrongKey,
-        Self::Malformed,
-        Self::NotAdmitted,
-        Self::Refused,
-        Self::NotProven,
-        Self::NoServer,
-    ];
-
-    /// Its place in [`RejectionKind::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MaxLinks => "max_links",
-            Self::MaxLinksPerAddress => "max_links_per_address",
-            Self::Handover => "handover",
-            Self::Descriptors => "descriptors",
-            Self::Lost => "lost",
-            Self::TooSlow => "too_slow",
-            Self::Dropped => "dropped",
-            Self::WrongKey => "wrong_key",
-            Self::Malformed => "malformed",
-            Self::NotAdmitted => "not_admitted",
-            Self::Refused => "refused",
-            Self::NotProven => "not_proven",
-            Self::NoServer => "no_server",
-        }
+kinds! {
+    /// Why streams are rejected, for counting and for the log's limits.
+    pub enum RejectionKind {
+        /// [`Rejection::TooManyLinks`]
+        MaxLinks = "max_links",
+        /// [`Rejection::TooManyFromAddress`]
+        MaxLinksPerAddress = "max_links_per_address",
+        /// [`Rejection::Handover`]
+        Handover = "handover",
+        /// [`Rejection::NoDescriptor`]
+        Descriptors = "descriptors",
+        /// [`Rejection::Lost`]
+        Lost = "lost",
+        /// [`Rejection::TooSlow`]
+        TooSlow = "too_slow",
+        /// [`Rejection::Dropped`]
+        Dropped = "dropped",
+        /// [`Rejection::WrongKey`]
+        WrongKey = "wrong_key",
+        /// [`Rejection::Malformed`]
+        Malformed = "malformed",
+        /// [`Rejection::NotAdmitted`], or a refusal with that status.
+        NotAdmitted = "not_admitted",
+        /// [`Rejection::Refused`]
+        Refused = "refused",
+        /// [`Rejection::NotProven`]
+        NotProven = "not_proven",
+        /// [`Rejection::NoServer`]
+        NoServer = "no_server",
     }
 }
 

@@ -1,8 +1,8 @@
 //! How often streams were rejected.
 
-use super::rejection::RejectionKind;
+use fastway_service::Counts;
 
-const KINDS: usize = RejectionKind::ALL.len();
+use super::rejection::RejectionKind;
 
 /// How often streams were rejected, by [`RejectionKind`], on ports without sessions and on ports with them.
 ///
@@ -10,8 +10,8 @@ const KINDS: usize = RejectionKind::ALL.len();
 /// handshakes on ports with sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RejectionCounts {
-    without_sessions: [u64; KINDS],
-    with_sessions: [u64; KINDS],
+    without_sessions: Counts<RejectionKind>,
+    with_sessions: Counts<RejectionKind>,
 }
 
 impl RejectionCounts {
@@ -42,21 +42,19 @@ impl RejectionCounts {
     /// Counts a rejection on a port with sessions, or without.
     pub(crate) fn count(&mut self, kind: RejectionKind, with_sessions: bool) {
         let counts = if with_sessions { &mut self.with_sessions } else { &mut self.without_sessions };
-        if let Some(count) = counts.get_mut(kind.index()) {
-            *count += 1;
-        }
+        counts[kind] += 1;
     }
 
     /// Adds what another worker counted.
     pub(crate) fn add(&mut self, other: &Self) {
         let Self { without_sessions, with_sessions } = other;
-        self.without_sessions.iter_mut().zip(without_sessions).for_each(|(sum, count)| *sum += count);
-        self.with_sessions.iter_mut().zip(with_sessions).for_each(|(sum, count)| *sum += count);
+        self.without_sessions += without_sessions;
+        self.with_sessions += with_sessions;
     }
 
     /// How often streams were rejected for one reason, on all ports.
     pub fn of(&self, kind: RejectionKind) -> u64 {
-        at(&self.without_sessions, kind) + at(&self.with_sessions, kind)
+        self.without_sessions[kind] + self.with_sessions[kind]
     }
 
     /// Streams that had no place, by reason.
@@ -66,17 +64,13 @@ impl RejectionCounts {
 
     /// Server handshakes that failed on a port without sessions, by reason.
     pub fn server_handshakes(&self) -> [(&'static str, u64); 4] {
-        Self::SERVER_HANDSHAKE.map(|kind| (kind.name(), at(&self.without_sessions, kind)))
+        Self::SERVER_HANDSHAKE.map(|kind| (kind.name(), self.without_sessions[kind]))
     }
 
     /// Handshakes that failed on ports with sessions, by reason.
     pub fn session_handshakes(&self) -> [(&'static str, u64); 8] {
-        Self::SESSION_HANDSHAKE.map(|kind| (kind.name(), at(&self.with_sessions, kind)))
+        Self::SESSION_HANDSHAKE.map(|kind| (kind.name(), self.with_sessions[kind]))
     }
-}
-
-fn at(counts: &[u64; KINDS], kind: RejectionKind) -> u64 {
-    counts.get(kind.index()).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
 use tokio::sync::oneshot;
 
-use crate::routing::{LinkAddr, Side};
+use crate::routing::{LinkAddr, PerSide, Side};
 
 /// Before so many wait in a queue, it is not looked through for those who have gone.
 const CROWD: usize = 64;
@@ -39,13 +39,6 @@ pub(crate) enum Purpose {
     Resume(LinkAddr),
     /// The same, by a resume that is genuine and newer than those that wait to resume the session.
     NewestResume(LinkAddr),
-}
-
-/// How many opens may be answered on each port now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OpenRoom {
-    pub(crate) client: usize,
-    pub(crate) server: usize,
 }
 
 /// Handshakes that are for the same.
@@ -109,9 +102,9 @@ impl Turns {
         told
     }
 
-    /// Gives the turns of a round, to opens as far as there is `room` for them. False if none may be given: it is tried
-    /// again when a handshake has ended, and at the next tick.
-    pub(crate) fn give(&mut self, now: Instant, mut room: OpenRoom) -> bool {
+    /// Gives the turns of a round, to opens on each port as far as there is `room` for them. False if none may be given:
+    /// it is tried again when a handshake has ended, and at the next tick.
+    pub(crate) fn give(&mut self, now: Instant, mut room: PerSide<usize>) -> bool {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
@@ -126,7 +119,7 @@ impl Turns {
     }
 
     /// Gives a turn to the next queue, if somebody is there to take it, and room and budget allow it.
-    fn give_next(&mut self, now: Instant, room: &mut OpenRoom) -> bool {
+    fn give_next(&mut self, now: Instant, room: &mut PerSide<usize>) -> bool {
         let next = self.next;
         self.next = (next + 1) % self.queues.len();
         let Some(Queue { kind, waiting, .. }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty())
@@ -135,7 +128,7 @@ impl Turns {
         };
         let room = match kind {
             QueueKind::Resumes => None,
-            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(room.of(*side)),
+            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(&mut room[*side]),
         };
         if room.as_deref() == Some(&0) {
             return false;
@@ -190,15 +183,6 @@ impl Queue {
     }
 }
 
-impl OpenRoom {
-    const fn of(&mut self, side: Side) -> &mut usize {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -211,7 +195,7 @@ mod tests {
     }
 
     /// Room for everybody.
-    const ROOM: OpenRoom = OpenRoom { client: usize::MAX, server: usize::MAX };
+    const ROOM: PerSide<usize> = PerSide { client: usize::MAX, server: usize::MAX };
     const OPEN: Purpose = Purpose::Open(Side::Client);
 
     fn session(id: u32) -> Purpose {
@@ -300,10 +284,10 @@ mod tests {
     #[test]
     fn a_port_without_room_keeps_the_other_one_waiting_for_nothing() {
         for (room, expected) in [
-            (OpenRoom { client: 0, server: 2 }, &["resume", "to server", "legacy to server"][..]),
-            (OpenRoom { client: 2, server: 0 }, &["to client", "resume", "legacy to client"]),
-            (OpenRoom { client: 0, server: 0 }, &["resume"]),
-            (OpenRoom { client: 1, server: 1 }, &["to client", "resume", "to server"]),
+            (PerSide { client: 0, server: 2 }, &["resume", "to server", "legacy to server"][..]),
+            (PerSide { client: 2, server: 0 }, &["to client", "resume", "legacy to client"]),
+            (PerSide { client: 0, server: 0 }, &["resume"]),
+            (PerSide { client: 1, server: 1 }, &["to client", "resume", "to server"]),
         ] {
             let now = Instant::now();
             let mut turns = Turns::new(None, now);
@@ -328,7 +312,7 @@ mod tests {
         let gone = turns.wait(prefix(1), OPEN, now);
         let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         drop(gone);
-        turns.give(now + Duration::from_secs(1), OpenRoom { client: 3, server: 9 });
+        turns.give(now + Duration::from_secs(1), PerSide { client: 3, server: 9 });
         assert_eq!(told(&mut waiting), ["open"; 3], "whoever has gone takes no room");
     }
 

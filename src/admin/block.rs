@@ -66,25 +66,25 @@ fn delays(observer: &Observer) -> Result<Vec<Delay>, AskError> {
     delays.extend(rest.into_values());
     for worker in observer.tasks()? {
         let place = format!("links of worker {} that are closed", worker.worker);
-        delays.extend(worker.past_waits.iter().flat_map(|(side, waits)| of(*side, &place, waits)));
+        delays.extend(worker.past_waits.into_iter().flat_map(|(side, waits)| of(side, &place, &waits)));
     }
     delays.sort_by_key(|delay| Reverse(delay.wait.total));
     Ok(delays)
 }
 
 /// Puts the shortest delays together, by side and reason.
-fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(usize, usize), Delay>) {
+fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(Side, WaitReason), Delay>) {
     delays.sort_by_key(|delay| Reverse(delay.wait.total));
     for delay in delays.drain(MOST_LINKS.min(delays.len())..) {
         let Delay { reason, side, wait, .. } = delay;
         let place = "links that were held up for less time".to_owned();
-        let sum = rest.entry((side as usize, reason.index()));
+        let sum = rest.entry((side, reason));
         sum.or_insert(Delay { reason, side, place, wait: Wait::default() }).wait.add(wait);
     }
 }
 
 fn of(side: Side, place: &str, waits: &WaitReport) -> Vec<Delay> {
-    let waits = WaitReason::ALL.into_iter().zip(waits).filter(|(_, wait)| wait.count > 0);
+    let waits = waits.iter().filter(|(_, wait)| wait.count > 0);
     waits.map(|(reason, wait)| Delay { reason, side, place: place.to_owned(), wait: *wait }).collect()
 }
 

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use fastway_service::process::OtherWriter;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
-
-use crate::process::OtherWriter;
 
 /// `NAME.cmd`: one command a line; blank lines and lines that begin with `#` are passed over.
 #[derive(Clone, Debug)]

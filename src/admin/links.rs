@@ -6,11 +6,9 @@ use fastway_service::Share;
 
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
-use crate::accept::ResumeEnd;
 use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
-use crate::link::CloseKind;
 use crate::routing::{LinkId, Role, RouterStats, Side};
-use crate::worker::{STATUSES, SessionStats, SideStats, Stats, WorkerReport};
+use crate::worker::{SessionStats, SideStats, Stats, WorkerReport};
 
 /// Lines of an answer, unless `limit=N` says otherwise.
 const LINES: usize = 100;
@@ -147,9 +145,8 @@ impl Totals {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let WorkerReport { stats, routing, connections, server_handshakes, .. } = &self.all;
-        let Stats { client, server, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = stats;
-        show_side(Side::Client, client, out)?;
-        show_side(Side::Server, server, out)?;
+        let Stats { sides, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = stats;
+        sides.into_iter().try_for_each(|(side, stats)| show_side(side, &stats, out))?;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } = routing;
         writeln!(out, "connections open={connections} opened={opened}")?;
         writeln!(
@@ -157,8 +154,8 @@ impl Totals {
             "dials refused_unknown={refused_unknown} refused_max_conns={refused_max_conns} refused_dial_rate={refused_dial_rate}"
         )?;
         writeln!(out, "servers registered={} handshakes={server_handshakes}", self.servers)?;
-        show_named("handshakes failed", rejections.server_handshakes(), out)?;
-        show_named("accept rejected", rejections.no_place(), out)?;
+        show_counts("handshakes failed", rejections.server_handshakes(), out)?;
+        show_counts("accept rejected", rejections.no_place(), out)?;
         writeln!(out, "accept errors={accept_errors}")?;
         self.show_sessions(sessions, out)?;
         let waiting = self.all.waiting_bytes();
@@ -178,24 +175,21 @@ impl Totals {
     fn show_sessions(&self, sessions: &SessionStats, out: &mut dyn Write) -> fmt::Result {
         let SessionStats { opened_secure, opened_legacy, interrupted, resumes, refused } = sessions;
         let Share { holders: waiting, bytes } = self.waiting;
-        let in_progress: usize = self.all.session_handshakes.iter().sum();
+        let in_progress: usize = self.all.session_handshakes.values().into_iter().sum();
         write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", self.sessions)?;
         writeln!(out, " opened_secure={opened_secure} opened_legacy={opened_legacy} interrupted={interrupted}")?;
         writeln!(out, "session handshakes={in_progress}")?;
-        show_named("session handshakes failed", self.all.stats.rejections.session_handshakes(), out)?;
-        show_counts("session refused", STATUSES.map(|(_, name)| name), refused, out)?;
-        show_counts("session resumes", ResumeEnd::ALL.map(ResumeEnd::name), resumes, out)
+        show_counts("session handshakes failed", self.all.stats.rejections.session_handshakes(), out)?;
+        show_counts("session refused", refused.by_name(), out)?;
+        show_counts("session resumes", resumes.by_name(), out)
     }
 }
 
-fn show_named<const N: usize>(what: &str, counts: [(&str, u64); N], out: &mut dyn Write) -> fmt::Result {
-    show_counts(what, counts.map(|(name, _)| name), &counts.map(|(_, count)| count), out)
-}
-
 /// How often something happened, and for which reasons.
-fn show_counts<const N: usize>(what: &str, names: [&str; N], counts: &[u64; N], out: &mut dyn Write) -> fmt::Result {
-    write!(out, "{what}={}", counts.iter().sum::<u64>())?;
-    names.iter().zip(counts).try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
+fn show_counts(what: &str, counts: impl IntoIterator<Item = (&'static str, u64)>, out: &mut dyn Write) -> fmt::Result {
+    let counts: Vec<_> = counts.into_iter().collect();
+    write!(out, "{what}={}", counts.iter().map(|(_, count)| count).sum::<u64>())?;
+    counts.iter().try_for_each(|(name, count)| write!(out, " {name}={count}"))?;
     writeln!(out)
 }
 
@@ -204,5 +198,5 @@ fn show_side(side: Side, stats: &SideStats, out: &mut dyn Write) -> fmt::Result 
     write!(out, "links side={side} open={} opened={opened}", stats.links())?;
     writeln!(out, " received_bytes={received_bytes} sent_bytes={sent_bytes} forwarded_frames={forwarded}")?;
     write!(out, "closed side={side} ")?;
-    show_counts("all", CloseKind::ALL.map(CloseKind::name), &stats.closed, out)
+    show_counts("all", stats.closed.by_name(), out)
 }

@@ -1,7 +1,8 @@
 //! `log`: how much is logged from now on.
 
+use fastway_service::logging::LogControl;
+
 use super::{CommandError, RegisterError, Registry};
-use crate::logging::LogControl;
 
 /// Adds `log LEVEL`; without a level it shows the present one.
 ///

@@ -42,8 +42,9 @@ pub use thread::{AdminThread, CallError, Caller};
 pub use threads::register_threads;
 pub(crate) use threads::thread_profile;
 
+use fastway_service::process::Files;
+
 use crate::gateway::Observer;
-use crate::process::Files;
 
 /// Adds every command that asks or steers a running gateway, with files named as [`Files`] says. A program adds its own
 /// before or after:
@@ -63,7 +64,7 @@ use crate::process::Files;
 /// admin::register_all(&mut commands, &Files::new(".", Name::default()), &observer)?;
 /// commands.register("players", "", "counts the players", move |args, answer| {
 ///     args.none()?;
-///     let players = observer.report().workers.iter().map(|worker| worker.stats.client.links()).sum::<u64>();
+///     let players = observer.report().workers.iter().map(|worker| worker.stats.sides.client.links()).sum::<u64>();
 ///     Ok(writeln!(answer, "{players} players")?)
 /// })?;
 /// let mut answer = String::new();

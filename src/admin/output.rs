@@ -6,8 +6,9 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use fastway_service::process::create_anew;
+
 use super::CommandError;
-use crate::process::create_anew;
 
 /// A number of things: `1 link`, `2 links`.
 pub(super) struct Counted(pub(super) usize, pub(super) &'static str);

@@ -19,7 +19,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use crate::process::create_anew;
+use fastway_service::process::create_anew;
 
 /// What the commands of one file answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, select_biased};
+use fastway_service::logging::Patience;
 use tracing::{debug, error, info, warn};
 
 use super::registry::Excerpt;
 use super::results::ResultFile;
 use super::{CommandFile, CommandInfo, Outcome, Registry};
-use crate::logging::Patience;
 
 /// How long the end of the gateway waits for a command that runs.
 const GRACE: Duration = Duration::from_secs(1);

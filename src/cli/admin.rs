@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use fastway_service::process::Name;
+
 use super::address::{AdminAddr, ListenAddr, Reach};
 use super::error::UsageError;
 use super::flags::AdminFlags;
@@ -9,7 +11,6 @@ use super::key::ADMIN_TOKEN;
 use super::normalize::CommandLine;
 use crate::config::Secret;
 use crate::http::{HttpConfig, is_token};
-use crate::process::Name;
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn merge(

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use fastway_service::logging::LogFormat;
+use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
@@ -16,8 +18,6 @@ use super::normalize::CommandLine;
 use super::table::Table;
 use super::values;
 use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
-use crate::logging::LogFormat;
-use crate::process::{Name, PidFilePlace};
 
 /// All flags of one command line; `None` where a flag was not given.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fastway_service::logging::LogFormat;
+use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
 use crate::config::Config;
 use crate::http::HttpConfig;
-use crate::logging::LogFormat;
-use crate::process::{Name, PidFilePlace};
 
 /// What is logged when neither `--log-level` nor `RUST_LOG` says so.
 pub const DEFAULT_LOG_LEVEL: Level = Level::INFO;

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use argh::FlagInfoKind;
+use fastway_service::process::Name;
 use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
 use crate::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use crate::http::HttpConfig;
-use crate::process::Name;
 
 fn no_env(_: &str) -> Option<OsString> {
     None

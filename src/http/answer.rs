@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
 
+use fastway_service::logging::limited;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
@@ -12,7 +13,6 @@ use super::app::App;
 use super::reply::{Failure, Reply, protected};
 use super::route::Route;
 use crate::admin::Excerpt;
-use crate::logging::limited;
 
 impl App {
     /// Answers a request of a connection.

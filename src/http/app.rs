@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use fastway_service::logging::RateLimit;
+use fastway_service::process::Name;
 use tokio::sync::watch;
 
 use super::access::Access;
@@ -12,8 +14,6 @@ use super::sample::{Samples, Started};
 use super::subscribers::Subscribers;
 use crate::admin::Caller;
 use crate::gateway::Observer;
-use crate::logging::RateLimit;
-use crate::process::Name;
 
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;

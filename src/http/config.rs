@@ -1,7 +1,8 @@
 //! What the admin listener is told at start.
 
+use fastway_service::process::Name;
+
 use crate::config::Secret;
-use crate::process::Name;
 
 /// Where the admin listener answers, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use fastway_service::listen::{self, Backoff};
+use fastway_service::process::{SpareDescriptor, Usage};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -18,8 +20,6 @@ use super::config::HttpConfig;
 use super::connections::Connections;
 use crate::admin::Caller;
 use crate::gateway::{Observer, StartError};
-use crate::listen::{self, Backoff};
-use crate::process::{SpareDescriptor, Usage};
 
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;

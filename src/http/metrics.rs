@@ -15,15 +15,13 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::{Sample, dials_refused};
-use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::link::{CloseKind, TransportKind, WaitReason};
+use crate::link::TransportKind;
 use crate::pool::ClassReport;
 use crate::routing::Side;
-use crate::worker::{self, Bounds, HeldUp, STATUSES, SideReport, SideStats};
+use crate::worker::{self, Bounds, HeldUp, SideReport, SideStats};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
 impl App {
     /// The numbers for Prometheus.
@@ -86,20 +84,19 @@ impl Metrics {
     }
 
     fn links(&mut self, sample: &Sample) {
-        let links = SIDES.into_iter().flat_map(|side| {
-            let name = side.to_string();
+        let links = Side::ALL.into_iter().flat_map(|side| {
             let series = move |(transport, protocol, count): (TransportKind, Protocol, u64)| {
                 let (transport, protocol) = (transport.name(), protocol.name());
-                (labels(&[("side", &name), ("transport", transport), ("protocol", protocol)]), count as f64)
+                (labels(&[("side", side.name()), ("transport", transport), ("protocol", protocol)]), count as f64)
             };
-            sample.total.of(side).links.iter().map(series)
+            sample.total.sides[side].links.iter().map(series)
         });
         self.gauge("fastway_links", "links that are there, closing ones among them", links);
         let opened = by_side(sample, |stats, _| stats.opened);
         self.counter("fastway_links_opened_total", "links opened", opened);
-        let closed = SIDES.into_iter().flat_map(|side| {
-            let counts = sample.total.stats.of(side).closed;
-            named(side, "reason", CloseKind::ALL.map(CloseKind::name), counts)
+        let closed = Side::ALL.into_iter().flat_map(|side| {
+            let counts = sample.total.stats.sides[side].closed.by_name();
+            counts.map(move |(reason, count)| (labels(&[("side", side.name()), ("reason", reason)]), count as f64))
         });
         self.counter("fastway_links_closed_total", "links closed, by reason", closed);
         let round_trips = |stats: &SideStats| histogram(&stats.round_trips, |micros| micros as f64 / 1e6);
@@ -143,15 +140,12 @@ impl Metrics {
         let help = "1 while so much is held for clients that game servers are not read";
         self.gauge("fastway_readers_paused_for_memory", help, [plain(u64::from(readers_paused))]);
         let held_up = |value: fn(&HeldUp) -> f64| {
-            let names = WaitReason::ALL.map(WaitReason::name);
-            let of_side = move |side: Side| {
-                let values = sample.total.of(side).held_up.map(|held_up| value(&held_up));
-                names
-                    .into_iter()
-                    .zip(values)
-                    .map(move |(name, value)| (labels(&[("side", &side.to_string()), ("reason", name)]), value))
-            };
-            SIDES.into_iter().flat_map(of_side)
+            Side::ALL.into_iter().flat_map(move |side| {
+                let held_up = sample.total.sides[side].held_up.iter();
+                held_up.map(move |(reason, held_up)| {
+                    (labels(&[("side", side.name()), ("reason", reason.name())]), value(held_up))
+                })
+            })
         };
         let now = held_up(|held_up| held_up.now as f64);
         self.gauge("fastway_links_held_up", "links that are held up now, by reason", now);
@@ -188,14 +182,14 @@ impl Metrics {
         self.counter("fastway_sessions_opened_total", "sessions opened, by protocol", opened);
         let interrupted = [plain(sessions.interrupted)];
         self.counter("fastway_session_interruptions_total", "times that sessions lost their transport", interrupted);
-        let resumes = ResumeEnd::ALL.into_iter().zip(sessions.resumes);
-        let resumes = resumes.map(|(outcome, count)| (labels(&[("outcome", outcome.name())]), count as f64));
+        let resumes = sessions.resumes.by_name();
+        let resumes = resumes.map(|(outcome, count)| (labels(&[("outcome", outcome)]), count as f64));
         self.counter("fastway_session_resumes_total", "resumes, by outcome", resumes);
-        let refused = STATUSES.into_iter().zip(sessions.refused);
-        let refused = refused.map(|((_, status), count)| (labels(&[("status", status)]), count as f64));
+        let refused = sessions.refused.by_name();
+        let refused = refused.map(|(status, count)| (labels(&[("status", status)]), count as f64));
         self.counter("fastway_session_refusals_total", "opens and resumes refused, by status", refused);
-        let in_progress = SIDES.into_iter().zip(sample.total.session_handshakes);
-        let in_progress = in_progress.map(|(side, count)| (labels(&[("side", &side.to_string())]), count as f64));
+        let in_progress = sample.total.session_handshakes.into_iter();
+        let in_progress = in_progress.map(|(side, count)| (labels(&[("side", side.name())]), count as f64));
         let help = "streams on ports with sessions that have not proved yet what they are";
         self.gauge("fastway_session_handshakes_in_progress", help, in_progress);
         let failed = sample.total.stats.rejections.session_handshakes();
@@ -262,7 +256,8 @@ impl Metrics {
     }
 
     fn histogram(&mut self, name: &str, help: &str, sample: &Sample, of: impl Fn(&SideStats) -> Histogram) {
-        let series = SIDES.map(|side| (labels(&[("side", &side.to_string())]), of(sample.total.stats.of(side))));
+        let series = sample.total.stats.sides.into_iter();
+        let series = series.map(|(side, stats)| (labels(&[("side", side.name())]), of(&stats)));
         self.family(name, help, MetricType::HISTOGRAM, series, Metric::set_histogram);
     }
 
@@ -306,21 +301,10 @@ fn reasoned(reason: &str, count: u64) -> Series {
 /// A number of each side.
 fn by_side(sample: &Sample, value: OfSide) -> impl Iterator<Item = Series> + '_ {
     let total = &sample.total;
-    let series =
-        move |side: Side| (labels(&[("side", &side.to_string())]), value(total.stats.of(side), total.of(side)) as f64);
-    SIDES.into_iter().map(series)
-}
-
-/// Numbers of a side, each with a name.
-fn named<const N: usize>(
-    side: Side,
-    label: &'static str,
-    names: [&'static str; N],
-    counts: [u64; N],
-) -> impl Iterator<Item = Series> {
-    let side = side.to_string();
-    let series = move |(name, count)| (labels(&[("side", &side), (label, name)]), count as f64);
-    names.into_iter().zip(counts).map(series)
+    Side::ALL.into_iter().map(move |side| {
+        let value = value(&total.stats.sides[side], &total.sides[side]);
+        (labels(&[("side", side.name())]), value as f64)
+    })
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {

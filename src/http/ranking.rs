@@ -178,7 +178,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::link::{Traffic, WaitReport, Waiting};
+    use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
     use crate::routing::Role;
 
     fn link(id: u32, bytes: u64, waiting: usize) -> LinkInfo {
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn pages_follow_each_other_in_every_order() {
         let mut held = link(5, 1, 0);
-        held.waits[0].lasting = Some(Duration::from_secs(9));
+        held.waits[WaitReason::OutboxFull].lasting = Some(Duration::from_secs(9));
         let links = [link(3, 10, 7), link(1, 30, 7), link(4, 10, 9), held, link(2, 20, 0)];
         assert_eq!(pages(Order::Id, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);
         assert_eq!(pages(Order::Busiest, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use fastway_service::logging;
+use fastway_service::process::Usage;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::sleep_until;
 use tracing::debug;
 
 use crate::admin::Allocator;
 use crate::gateway::{Observer, Report};
-use crate::logging;
-use crate::process::Usage;
 use crate::routing::RouterStats;
 use crate::worker::WorkerReport;
 

@@ -12,11 +12,9 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::{Sample, dials_refused};
 use super::units::{millis, unix_millis};
-use crate::accept::ResumeEnd;
 use crate::gateway::MemoryReport;
-use crate::link::{CloseKind, WaitReason};
 use crate::routing::Side;
-use crate::worker::{HeldUp, RoundTrips, STATUSES, SessionStats};
+use crate::worker::{HeldUp, RoundTrips, SessionStats};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -240,12 +238,12 @@ impl SessionsView {
             open: sample.report.sessions,
             waiting: sample.report.waiting.holders,
             waiting_bytes: sample.report.waiting.bytes,
-            opened: by_name(["secure", "legacy"], [opened_secure, opened_legacy]),
+            opened: [("secure", opened_secure), ("legacy", opened_legacy)].into(),
             interrupted,
-            resumes: by_name(ResumeEnd::ALL.map(ResumeEnd::name), resumes),
-            refused: by_name(STATUSES.map(|(_, name)| name), refused),
+            resumes: resumes.by_name().collect(),
+            refused: refused.by_name().collect(),
             handshakes: HandshakesView {
-                in_progress: sample.total.session_handshakes.iter().sum(),
+                in_progress: sample.total.session_handshakes.values().into_iter().sum(),
                 failed: sample.total.stats.rejections.session_handshakes().into(),
             },
         }
@@ -254,13 +252,13 @@ impl SessionsView {
 
 impl SideView {
     fn new(sample: &Sample, side: Side) -> Self {
-        let (stats, report) = (sample.total.stats.of(side), sample.total.of(side));
+        let (stats, report) = (&sample.total.stats.sides[side], &sample.total.sides[side]);
         Self {
             links: stats.links(),
             links_by_transport: sums(report.links.iter().map(|(transport, _, count)| (transport.name(), count))),
             links_by_protocol: sums(report.links.iter().map(|(_, protocol, count)| (protocol.name(), count))),
             opened: stats.opened,
-            closed: by_name(CloseKind::ALL.map(CloseKind::name), stats.closed),
+            closed: stats.closed.by_name().collect(),
             received_bytes: stats.received_bytes,
             sent_bytes: stats.sent_bytes,
             received_frames: stats.reads.sum(),
@@ -272,7 +270,11 @@ impl SideView {
             waiting_bytes: report.waiting_bytes,
             partial_bytes: report.partial_bytes,
             held_bytes: report.held_bytes,
-            held_up: by_name(WaitReason::ALL.map(WaitReason::name), report.held_up.map(HeldUpView::from)),
+            held_up: report
+                .held_up
+                .iter()
+                .map(|(reason, held_up)| (reason.name(), HeldUpView::from(*held_up)))
+                .collect(),
             round_trips: RoundTripsView::from(&stats.round_trips),
         }
     }
@@ -285,7 +287,7 @@ impl Sample {
             worker: index,
             busy_permille: worker.busy_permille,
             cpu_ms: millis(worker.cpu),
-            links: worker.stats.client.links() + worker.stats.server.links(),
+            links: worker.stats.sides.client.links() + worker.stats.sides.server.links(),
             connections: worker.connections,
             waiting_bytes: worker.waiting_bytes(),
             silent_ms: millis(*silent),
@@ -346,8 +348,4 @@ fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
     let mut sums = ByName::new();
     counts.for_each(|(name, count)| *sums.entry(name).or_default() += count);
     sums
-}
-
-fn by_name<T, const N: usize>(names: [&'static str; N], values: [T; N]) -> ByName<T> {
-    names.into_iter().zip(values).collect()
 }

@@ -166,7 +166,7 @@ fn further_servers(links: &HeldUpLinks) -> Option<Trouble> {
 }
 
 fn no_server(sample: &Sample) -> Option<Trouble> {
-    let clients = sample.total.stats.client.links();
+    let clients = sample.total.stats.sides.client.links();
     let summary = format!("No game server is registered; {clients} client links are here.");
     let advice = "Start a server, or look for \"server link closed\" in the log: its reason says who ended it.";
     (sample.report.servers == 0 && clients > 0).then(|| Trouble::new(Severity::Critical, "no_server", summary, advice))

@@ -22,6 +22,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use age::HeldFor;
+use fastway_service::clock::Millis;
+use fastway_service::wake::wake_after_look;
 use fastway_session::{Names, Protocol, Resume};
 use fastway_transport::Stream;
 pub use fastway_transport::TransportKind;
@@ -39,10 +41,8 @@ pub use waits::{Wait, WaitReason, WaitReport};
 use watch::Watch;
 
 use crate::accept::admission::Permit;
-use crate::clock::Millis;
 use crate::pool::LocalPool;
 use crate::routing::{LinkAddr, Origin, Role, Side};
-use crate::wake::wake_after_look;
 
 /// A link of one worker.
 ///

@@ -10,8 +10,9 @@
 
 use std::time::Duration;
 
+use fastway_service::clock::Millis;
+
 use super::Waiting;
-use crate::clock::Millis;
 use crate::config::{CLIENT_SHARE, Config, SideConfig};
 use crate::routing::Side;
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use fastway_service::kinds;
 use fastway_session::{AbortReason, End};
 use fastway_wire::{CommandError, FrameError};
 
@@ -79,81 +80,37 @@ pub enum CloseReason {
     PushedOut,
 }
 
-/// The reasons without their particulars, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseKind {
-    /// [`CloseReason::EndOfStream`]
-    EndOfStream,
-    /// [`CloseReason::Lost`]
-    Lost,
-    /// [`CloseReason::Mistake`], [`CloseReason::Frame`], [`CloseReason::Command`] and [`CloseReason::Violation`]
-    BadBytes,
-    /// [`CloseReason::Idle`]
-    Idle,
-    /// [`CloseReason::Stalled`]
-    Stalled,
-    /// [`CloseReason::TooSlow`]
-    TooSlow,
-    /// [`CloseReason::Memory`]
-    Memory,
-    /// [`CloseReason::Replaced`]
-    Replaced,
-    /// [`CloseReason::Shutdown`]
-    Shutdown,
-    /// [`CloseReason::Kicked`]
-    Kicked,
-    /// [`CloseReason::Session`]: it waited too long.
-    Expired,
-    /// [`CloseReason::Session`]: the peer aborted it.
-    Aborted,
-    /// [`CloseReason::Session`]: what was sent last is not kept any more (legacy sessions).
-    DataGap,
-    /// [`CloseReason::PushedOut`]
-    PushedOut,
-}
-
-impl CloseKind {
-    /// Every kind, in the order of its index.
-    pub const ALL: [Self; 14] = [
-        Self::EndOfStream,
-        Self::Lost,
-        Self::BadBytes,
-        Self::Idle,
-        Self::Stalled,
-        Self::TooSlow,
-        Self::Memory,
-        Self::Replaced,
-        Self::Shutdown,
-        Self::Kicked,
-        Self::Expired,
-        Self::Aborted,
-        Self::DataGap,
-        Self::PushedOut,
-    ];
-
-    /// Its place in [`CloseKind::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is counted.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EndOfStream => "end_of_stream",
-            Self::Lost => "lost",
-            Self::BadBytes => "bad_bytes",
-            Self::Idle => "idle",
-            Self::Stalled => "stalled",
-            Self::TooSlow => "too_slow",
-            Self::Memory => "memory",
-            Self::Replaced => "replaced",
-            Self::Shutdown => "shutdown",
-            Self::Kicked => "kicked",
-            Self::Expired => "expired",
-            Self::Aborted => "aborted",
-            Self::DataGap => "data_gap",
-            Self::PushedOut => "pushed_out",
-        }
+kinds! {
+    /// The reasons without their particulars, for counting.
+    pub enum CloseKind {
+        /// [`CloseReason::EndOfStream`]
+        EndOfStream = "end_of_stream",
+        /// [`CloseReason::Lost`]
+        Lost = "lost",
+        /// [`CloseReason::Mistake`], [`CloseReason::Frame`], [`CloseReason::Command`] and [`CloseReason::Violation`]
+        BadBytes = "bad_bytes",
+        /// [`CloseReason::Idle`]
+        Idle = "idle",
+        /// [`CloseReason::Stalled`]
+        Stalled = "stalled",
+        /// [`CloseReason::TooSlow`]
+        TooSlow = "too_slow",
+        /// [`CloseReason::Memory`]
+        Memory = "memory",
+        /// [`CloseReason::Replaced`]
+        Replaced = "replaced",
+        /// [`CloseReason::Shutdown`]
+        Shutdown = "shutdown",
+        /// [`CloseReason::Kicked`]
+        Kicked = "kicked",
+        /// [`CloseReason::Session`]: it waited too long.
+        Expired = "expired",
+        /// [`CloseReason::Session`]: the peer aborted it.
+        Aborted = "aborted",
+        /// [`CloseReason::Session`]: what was sent last is not kept any more (legacy sessions).
+        DataGap = "data_gap",
+        /// [`CloseReason::PushedOut`]
+        PushedOut = "pushed_out",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use crate::clock::Millis;
+use fastway_service::clock::Millis;
 
 /// A clock that stands still within a turn of a worker. It is read from the system only if somebody asks: most turns of the
 /// data path need no time.

@@ -2,45 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use fastway_service::{PerKind, kinds};
+
 use super::turn_clock::TurnClock;
 
-/// What can hold a link up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WaitReason {
-    /// More waits in the link's outbox than its bounds allow: the peer takes too little.
-    OutboxFull,
-    /// The link is not read until there is room behind what it feeds.
-    PausedSource,
-    /// The link is not read until its peer takes the answers to its own requests.
-    UnreadAnswers,
-    /// The link is not read until the next sweep: it has sent what `--max-bytes-per-second` allows.
-    ByteRate,
-    /// The system took less than there was to send.
-    SlowWrite,
-    /// Its session has lost its transport, and waits for another one.
-    NoTransport,
-}
-
-impl WaitReason {
-    /// Every reason, in the order of its index.
-    pub const ALL: [Self; 6] =
-        [Self::OutboxFull, Self::PausedSource, Self::UnreadAnswers, Self::ByteRate, Self::SlowWrite, Self::NoTransport];
-
-    /// Its place in [`WaitReason::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The name under which it is shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OutboxFull => "outbox_full",
-            Self::PausedSource => "paused_source",
-            Self::UnreadAnswers => "unread_answers",
-            Self::ByteRate => "byte_rate",
-            Self::SlowWrite => "slow_write",
-            Self::NoTransport => "no_transport",
-        }
+kinds! {
+    /// What can hold a link up.
+    pub enum WaitReason {
+        /// More waits in the link's outbox than its bounds allow: the peer takes too little.
+        OutboxFull = "outbox_full",
+        /// The link is not read until there is room behind what it feeds.
+        PausedSource = "paused_source",
+        /// The link is not read until its peer takes the answers to its own requests.
+        UnreadAnswers = "unread_answers",
+        /// The link is not read until the next sweep: it has sent what `--max-bytes-per-second` allows.
+        ByteRate = "byte_rate",
+        /// The system took less than there was to send.
+        SlowWrite = "slow_write",
+        /// Its session has lost its transport, and waits for another one.
+        NoTransport = "no_transport",
     }
 }
 
@@ -56,11 +36,11 @@ pub struct Wait {
 }
 
 /// The waits of a link by [`WaitReason`].
-pub type WaitReport = [Wait; WaitReason::ALL.len()];
+pub type WaitReport = PerKind<WaitReason, Wait>;
 
 /// Stopwatches for all reasons. One that never ran costs a link a pointer.
 #[derive(Debug, Default)]
-pub(crate) struct Waits(Option<Box<[Stopwatch; WaitReason::ALL.len()]>>);
+pub(crate) struct Waits(Option<Box<PerKind<WaitReason, Stopwatch>>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Stopwatch {
@@ -72,8 +52,8 @@ struct Stopwatch {
 impl Waits {
     /// Notes that the link is held up from now on; a wait that lasts goes on.
     pub(crate) fn begin(&mut self, reason: WaitReason, clock: &TurnClock) {
-        let watches = self.0.get_or_insert_default();
-        if let Some(watch) = watches.get_mut(reason.index()).filter(|watch| watch.since.is_none()) {
+        let watch = &mut self.0.get_or_insert_default()[reason];
+        if watch.since.is_none() {
             watch.since = Some(clock.now());
             watch.count += 1;
         }
@@ -94,11 +74,12 @@ impl Waits {
 
     /// How the stopwatches stand.
     pub(crate) fn report(&self, now: Instant) -> WaitReport {
-        self.0.as_deref().map_or_else(WaitReport::default, |watches| watches.map(|watch| watch.read(now)))
+        self.0.as_deref().map_or_else(WaitReport::default, |watches| PerKind::new(|reason| watches[reason].read(now)))
     }
 
     fn stop(&mut self, reason: WaitReason, clock: &TurnClock) {
-        let Some(watch) = self.0.as_deref_mut().and_then(|watches| watches.get_mut(reason.index())) else { return };
+        let Some(watches) = self.0.as_deref_mut() else { return };
+        let watch = &mut watches[reason];
         if let Some(since) = watch.since.take() {
             watch.total += clock.now().saturating_duration_since(since);
         }
@@ -127,7 +108,7 @@ mod tests {
     const REASON: WaitReason = WaitReason::PausedSource;
 
     fn wait(waits: &Waits, now: Instant) -> Wait {
-        waits.report(now)[REASON.index()]
+        waits.report(now)[REASON]
     }
 
     #[test]
@@ -149,6 +130,6 @@ mod tests {
         waits.end(REASON, at(13));
         assert_eq!(wait(&waits, at(99).now()), Wait { count: 2, total: Duration::from_secs(6), lasting: None });
         let others = WaitReason::ALL.iter().filter(|reason| **reason != REASON);
-        assert!(others.map(|reason| waits.report(start)[reason.index()]).all(|wait| wait == Wait::default()));
+        assert!(others.map(|reason| waits.report(start)[*reason]).all(|wait| wait == Wait::default()));
     }
 }

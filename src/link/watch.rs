@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Millis;
+use fastway_service::clock::Millis;
 
 /// What the data path notes for the sweep, and what the sweeps before have found.
 #[derive(Clone, Copy, Debug, Default)]

@@ -117,7 +117,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::link::{Traffic, WaitReport, Waiting};
+    use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
 
     fn link(role: Role, peer: &str) -> LinkInfo {
         LinkInfo {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_a_link_suffers_from_can_be_asked_for() {
         let mut suffering = link(Role::Client, "10.0.0.1:500");
-        suffering.waits[2].lasting = Some(Duration::ZERO);
+        suffering.waits[WaitReason::UnreadAnswers].lasting = Some(Duration::ZERO);
         suffering.waiting.packets = 1;
         suffering.closing = true;
         suffering.interrupted = true;

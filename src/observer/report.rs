@@ -38,8 +38,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = |part: fn(&WorkerReport) -> u64| self.workers.iter().map(part).sum::<u64>();
-        let clients = sum(|worker| worker.stats.client.links());
-        let servers = sum(|worker| worker.stats.server.links());
+        let clients = sum(|worker| worker.stats.sides.client.links());
+        let servers = sum(|worker| worker.stats.sides.server.links());
         let conns = self.workers.iter().map(|worker| worker.connections).sum::<usize>();
         let waiting = sum(WorkerReport::waiting_bytes);
         let average = waiting / (clients + servers).max(1);

@@ -4,6 +4,8 @@ use std::fmt;
 
 use fastway_wire::ServerId;
 
+use super::side::Side;
+
 /// One of the threads that own links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(u16);
@@ -93,35 +95,6 @@ impl Role {
             Self::Client => None,
             Self::Server(id) => Some(id),
         }
-    }
-}
-
-/// One of the gateway's two ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Where players connect.
-    Client,
-    /// Where game servers connect.
-    Server,
-}
-
-impl Side {
-    /// The opposite side.
-    #[inline]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        })
     }
 }
 

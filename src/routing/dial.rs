@@ -2,9 +2,10 @@
 
 use fastway_wire::{Command, ConnId, ServerId};
 
-use super::address::{Ends, LinkId, Role, Side, Slot};
+use super::address::{Ends, LinkId, Role, Slot};
 use super::effect::{Effect, Origin, RouterSync, answer};
 use super::router::Router;
+use super::side::Side;
 
 impl Router {
     /// Answers a dial, and tells the other end of the new connection.

@@ -2,7 +2,8 @@
 
 use fastway_wire::{Command, ConnId};
 
-use super::address::{Ends, Side, Slot, WorkerId};
+use super::address::{Ends, Slot, WorkerId};
+use super::side::Side;
 
 /// What the worker has to do after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,11 +21,13 @@ mod effect;
 mod member;
 mod registry;
 mod router;
+mod side;
 
-pub use address::{Ends, LinkAddr, LinkId, Role, Side, Slot, WorkerId};
+pub use address::{Ends, LinkAddr, LinkId, Role, Slot, WorkerId};
 pub use effect::{Effect, Origin, RouterSync, Violation};
 pub use registry::Registry;
 pub use router::{Router, RouterLimits, RouterStats};
+pub use side::{PerSide, Side};
 
 #[cfg(test)]
 mod tests;

@@ -2,18 +2,19 @@
 //!
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use fastway_service::clock::Millis;
 use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashSet;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::agenda::Agenda;
 use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::ended::EndedSessions;
 use super::link_log::LinkLog;
@@ -24,14 +25,13 @@ use super::shared::Shared;
 use super::stop::Stop;
 use crate::accept::acceptor::Acceptor;
 use crate::accept::admission::Permit;
-use crate::accept::pending::PendingByPort;
+use crate::accept::pending::PendingOnPort;
 use crate::accept::retry_after::RetryTimes;
 use crate::accept::turns::Turns;
-use crate::clock::Millis;
 use crate::config::Config;
 use crate::link::{Bounds, CloseReason, Link, LinkStream, TurnClock, WaitReport};
 use crate::pool::LocalPool;
-use crate::routing::{Effect, LinkAddr, Origin, Role, Router, RouterLimits, Side, Slot, WorkerId};
+use crate::routing::{Effect, LinkAddr, Origin, PerSide, Role, Router, RouterLimits, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -49,22 +49,19 @@ pub(super) struct Core {
     pub(super) backpressure: BackpressureQueues,
     /// Workers that were told that the outbox of a server link of this one is congested.
     pub(super) told_congested: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) pending: PendingByPort,
+    pub(super) pending: PerSide<PendingOnPort>,
     pub(super) turns: Turns,
     pub(super) retry_times: RetryTimes,
     /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
     pub(super) turns_due: Rc<Notify>,
-    /// Sessions that owe an acknowledgement, and when it is due; the earliest first.
-    pub(super) acks_due: VecDeque<(Instant, LinkAddr)>,
     /// Sessions that are over, and are found for a while.
     pub(super) ended: EndedSessions,
     /// Room for what sessions seal.
     pub(super) sealed: Vec<u8>,
     pub(super) acceptors: Vec<Acceptor>,
-    /// Wakes tasks that wait for time to pass.
-    pub(super) next_sweep: Rc<Notify>,
-    /// How long links that are closed by now were held up, clients' and servers'.
-    past_waits: [WaitReport; 2],
+    pub(super) agenda: Agenda,
+    /// How long links that are closed by now were held up.
+    pub(super) past_waits: PerSide<WaitReport>,
     pub(super) stop: Stop,
     pub(super) stats: Stats,
     pub(super) link_log: LinkLog,
@@ -90,28 +87,12 @@ pub(super) struct Core {
     pub(super) untold_bytes: isize,
     /// Bytes that a client's link may hold when the account is short.
     pub(super) memory_share: usize,
-    pub(super) bounds: SideBounds,
+    /// How much may wait for one link.
+    pub(super) bounds: PerSide<Bounds>,
     /// What the link that was read last feeds, if it is congested.
     pub(super) bottleneck: Option<Bottleneck>,
     pump: Waker,
     scheduled: bool,
-}
-
-/// How much may wait for one link, a client's or a server's.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SideBounds {
-    pub(super) client: Bounds,
-    pub(super) server: Bounds,
-}
-
-impl SideBounds {
-    #[inline]
-    pub(super) const fn of(&self, side: Side) -> &Bounds {
-        match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
 }
 
 impl Core {
@@ -130,16 +111,15 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into(),
             backpressure: BackpressureQueues::default(),
             told_congested: FxHashSet::default(),
-            pending: PendingByPort::new(&config, workers),
+            pending: PerSide::new(|side| PendingOnPort::new(&config, side, workers)),
             turns: Turns::new(share_per_second(&config, workers), started),
             retry_times: RetryTimes::new(started),
             turns_due: Rc::default(),
-            acks_due: VecDeque::new(),
             ended: EndedSessions::default(),
             sealed: Vec::new(),
             acceptors: Vec::new(),
-            next_sweep: Rc::default(),
-            past_waits: Default::default(),
+            agenda: Agenda::new(started),
+            past_waits: PerSide::default(),
             stop: Stop::new(workers - 1),
             stats: Stats::default(),
             link_log: LinkLog::default(),
@@ -157,7 +137,7 @@ impl Core {
             batches: (0..workers).map(|_| Outgoing::default()).collect(),
             untold_bytes: 0,
             memory_share: 0,
-            bounds: SideBounds { client: Bounds::of(&config, Side::Client), server: Bounds::of(&config, Side::Server) },
+            bounds: PerSide::new(|side| Bounds::of(&config, side)),
             bottleneck: None,
             pump: Waker::noop().clone(),
             scheduled: false,
@@ -328,23 +308,9 @@ impl Core {
         Millis::at(now, self.started)
     }
 
-    /// How long links of this side that are closed by now were held up.
-    pub(super) fn past_waits(&self, side: Side) -> WaitReport {
-        let [client, server] = self.past_waits;
-        match side {
-            Side::Client => client,
-            Side::Server => server,
-        }
-    }
-
     /// Keeps how long a link was held up that is closed now.
     pub(super) fn remember_waits(&mut self, side: Side, waits: &WaitReport) {
-        let [client, server] = &mut self.past_waits;
-        let past = match side {
-            Side::Client => client,
-            Side::Server => server,
-        };
-        past.iter_mut().zip(waits).for_each(|(past, wait)| past.add(*wait));
+        self.past_waits[side].iter_mut().for_each(|(reason, past)| past.add(waits[reason]));
     }
 }
 

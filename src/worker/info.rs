@@ -8,7 +8,7 @@ use fastway_wire::{ConnId, ServerId};
 use crate::accept::acceptor::AcceptorInfo;
 use crate::accept::pending::HandshakeInfo;
 use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
-use crate::routing::{Ends, LinkId, Role, Side};
+use crate::routing::{Ends, LinkId, PerSide, Role};
 
 /// A link as its worker saw it when it was asked.
 #[derive(Clone, Debug)]
@@ -84,8 +84,8 @@ pub struct TasksInfo {
     pub acceptors: Vec<AcceptorInfo>,
     /// The handshakes in progress.
     pub handshakes: Vec<HandshakeInfo>,
-    /// How often and how long links that are closed by now were held up, clients' and then servers'.
-    pub past_waits: [(Side, WaitReport); 2],
+    /// How often and how long links that are closed by now were held up.
+    pub past_waits: PerSide<WaitReport>,
 }
 
 /// Links of one worker, from one slot on.
@@ -109,7 +109,7 @@ impl LinkInfo {
 
     /// The reasons for which it is held up now, and for how long it has been.
     pub fn held_up(&self) -> impl Iterator<Item = (WaitReason, Duration)> + '_ {
-        WaitReason::ALL.into_iter().zip(&self.waits).filter_map(|(reason, wait)| Some((reason, wait.lasting?)))
+        self.waits.iter().filter_map(|(reason, wait)| Some((reason, wait.lasting?)))
     }
 }
 

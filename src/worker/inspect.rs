@@ -3,6 +3,7 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
+use fastway_service::clock::Millis;
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
 
@@ -11,9 +12,8 @@ use super::core::Core;
 use super::info::{ConnectionInfo, LinkInfo, LinksAt, PausedBy, TasksInfo};
 use super::question::Answers;
 use super::report::WorkerReport;
-use crate::clock::Millis;
 use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, LinkId, Side, Slot};
+use crate::routing::{LinkAddr, LinkId, Slot};
 
 /// Places that a worker looks at for one question about links. Between two such questions it serves its links.
 pub(crate) const SLOTS_PER_QUESTION: usize = 1000;
@@ -63,8 +63,8 @@ impl Answers for Core {
             age: self.at(now).since(Millis::default()),
             swept: self.at(now).since(self.swept),
             acceptors: self.acceptors.iter().map(|acceptor| acceptor.info(self.at(now))).collect(),
-            handshakes: self.pending.infos(now).collect(),
-            past_waits: [Side::Client, Side::Server].map(|side| (side, self.past_waits(side))),
+            handshakes: self.pending.values().into_iter().flat_map(|port| port.infos(now)).collect(),
+            past_waits: self.past_waits,
         }
     }
 

@@ -21,7 +21,7 @@ impl Core {
     #[inline]
     pub(super) fn after_io(&mut self, slot: Slot) {
         let Some(link) = self.links.get_mut(slot.index()) else { return };
-        let bounds = self.bounds.of(link.role.side());
+        let bounds = &self.bounds[link.role.side()];
         let events = link.after_io(bounds, &self.clock);
         if !events.is_empty() {
             self.act_on(slot, &events);
@@ -60,9 +60,9 @@ impl Core {
             self.session_waits(slot, bytes);
         }
         if let Some(due) = events.ack_due
-            && let Some(link) = self.links.get(slot.index())
+            && let Some(addr) = self.links.get(slot.index()).map(|link| link.addr)
         {
-            self.acks_due.push_back((due, link.addr));
+            self.schedule_ack(due, addr);
         }
         if events.wants_flush {
             self.mark_dirty(slot);

@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fastway_service::PerKind;
+use fastway_service::logging::{RateLimit, limited};
 use fastway_wire::ServerId;
 
 use crate::accept::rejection::{Rejection, RejectionKind};
 use crate::link::{CloseKind, CloseReason, Link};
-use crate::logging::{RateLimit, limited};
-use crate::routing::{LinkId, Role, Side};
+use crate::routing::{LinkId, PerSide, Role, Side};
 
 /// Lines a second that peers can cause, for each kind of line and each port.
 const LINES_PER_SECOND: u32 = 10;
@@ -17,10 +18,7 @@ const LINES_PER_SECOND: u32 = 10;
 /// Logs the life of links. Each kind of line has a limit for itself on each port: what strangers cause on one port keeps
 /// no line about the other one out.
 #[derive(Debug)]
-pub(super) struct LinkLog {
-    client: Limits,
-    server: Limits,
-}
+pub(super) struct LinkLog(PerSide<Limits>);
 
 /// The limits of one port.
 #[derive(Debug)]
@@ -31,13 +29,13 @@ struct Limits {
     resumed: RateLimit,
     write_failed: RateLimit,
     accept_failed: RateLimit,
-    closed: [RateLimit; CloseKind::ALL.len()],
-    rejected: [RateLimit; RejectionKind::ALL.len()],
+    closed: PerKind<CloseKind, RateLimit>,
+    rejected: PerKind<RejectionKind, RateLimit>,
 }
 
 impl Default for LinkLog {
     fn default() -> Self {
-        Self { client: Limits::new(), server: Limits::new() }
+        Self(PerSide::new(|_| Limits::new()))
     }
 }
 
@@ -51,8 +49,8 @@ impl Limits {
             resumed: limit(),
             write_failed: limit(),
             accept_failed: limit(),
-            closed: CloseKind::ALL.map(|_| limit()),
-            rejected: RejectionKind::ALL.map(|_| limit()),
+            closed: PerKind::new(|_| limit()),
+            rejected: PerKind::new(|_| limit()),
         }
     }
 }
@@ -84,7 +82,7 @@ macro_rules! log_closed {
 
 impl LinkLog {
     pub(super) fn opened(&mut self, role: Role, id: LinkId, peer: SocketAddr) {
-        let (limits, link) = (self.of(role.side()), id.get());
+        let (limits, link) = (&mut self.0[role.side()], id.get());
         match role {
             Role::Client => limited!(limits.opened, DEBUG, [link, %peer], "client link opened"),
             Role::Server(server) => {
@@ -96,31 +94,31 @@ impl LinkLog {
     /// Logs that a server can be dialed.
     pub(super) fn registered(&mut self, server: ServerId, link: &Link) {
         let (link, peer, server) = (link.addr.id.get(), link.peer, server.get());
-        limited!(self.server.registered, INFO, [link, %peer, server], "server registered");
+        limited!(self.0.server.registered, INFO, [link, %peer, server], "server registered");
     }
 
     /// Logs that a session has lost its transport.
     pub(super) fn interrupted(&mut self, link: &Link) {
-        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
         limited!(limits.interrupted, DEBUG, [link = id, %peer], "session interrupted");
     }
 
     /// Logs that a session goes on.
     pub(super) fn resumed(&mut self, link: &Link) {
-        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
         limited!(limits.resumed, DEBUG, [link = id, %peer], "session resumed");
     }
 
     /// Logs that a peer takes no more; the link may still be read.
     pub(super) fn write_failed(&mut self, link: &Link, error: &io::Error) {
-        let (limits, id, peer) = (self.of(link.role.side()), link.addr.id.get(), link.peer);
+        let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
         limited!(limits.write_failed, DEBUG, [link = id, %peer, %error], "the peer takes no more");
     }
 
     /// Logs the end of a link, with what it did.
     pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
         let side = link.role.side();
-        let Some(limit) = self.of(side).closed.get_mut(reason.kind().index()) else { return };
+        let limit = &mut self.0[side].closed[reason.kind()];
         match (reason.kind(), side) {
             (
                 CloseKind::EndOfStream
@@ -142,31 +140,13 @@ impl LinkLog {
 
     pub(super) fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let limits = self.of(side);
+        let limits = &mut self.0[side];
         limited!(limits.accept_failed, ERROR, [%error, pause_ms], "cannot accept on the {side} port");
     }
 
     /// Logs why a stream did not become a link, nor went on with a session.
     pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, reason: &Rejection) {
-        let Some(limit) = self.of(side).rejected.get_mut(reason.kind().index()) else { return };
+        let limit = &mut self.0[side].rejected[reason.kind()];
         limited!(limit, WARN, [%peer, %reason], "{side} turned away");
-    }
-
-    fn of(&mut self, side: Side) -> &mut Limits {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_of_rejection_has_a_limit_of_its_own() {
-        let Limits { rejected, .. } = Limits::new();
-        assert!(RejectionKind::ALL.map(RejectionKind::index).into_iter().eq(0..rejected.len()));
     }
 }

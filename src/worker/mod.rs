@@ -5,11 +5,13 @@
 //! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
 
 mod accept;
+mod agenda;
 mod ask;
 mod backpressure;
 mod close;
 mod core;
 mod cross_worker;
+mod deadlines;
 mod ended;
 mod flush;
 mod heartbeats;
@@ -35,6 +37,7 @@ mod sweep;
 mod tasks;
 mod ticker;
 mod transit;
+mod wakeups;
 
 pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
@@ -44,7 +47,7 @@ pub use mail::{Mailboxes, Message};
 pub use memory_account::MemoryReport;
 pub(crate) use question::Pending;
 pub use question::{AskError, Question};
-pub use report::{HeldUp, STATUSES, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};
+pub use report::{HeldUp, SessionStats, SideReport, SideStats, Stats, Undelivered, WorkerReport};
 pub(crate) use shared::Shared;
 pub(crate) use tasks::run;
 pub(crate) use ticker::Ticker;

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use fastway_service::wake::wake_after_look;
 use fastway_session::Protocol;
 use fastway_wire::{ConnId, HEADER_BYTES, header_conn, split_frame};
 
@@ -11,7 +12,6 @@ use crate::accept::first_bytes::Mistake;
 use crate::link::{CloseReason, Inbox, Progress, Sizes, State, WaitReason};
 use crate::pool::Chunk;
 use crate::routing::{LinkAddr, Origin, Role, Side, Slot};
-use crate::wake::wake_after_look;
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;
@@ -176,7 +176,7 @@ impl Core {
     fn pause_reading(&mut self, addr: LinkAddr, side: Side) {
         // What has room again by now would be congested for this link alone, and nobody would say that it is not.
         let bottleneck = self.take_bottleneck().filter(|key| self.backpressure.is_congested(*key));
-        let bounds = *self.bounds.of(side);
+        let bounds = self.bounds[side];
         let link = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr);
         let Some(link) = link else { return };
         if bounds.has_unread_replies(link.waiting()) {

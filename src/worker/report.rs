@@ -1,23 +1,24 @@
 //! What a worker counts and publishes.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
+use fastway_service::{Counts, PerKind};
 use fastway_session::{Protocol, Status};
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
+use crate::accept::refusal::RefusalKind;
 use crate::accept::rejection_counts::RejectionCounts;
 use crate::accept::resume_end::ResumeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
-use crate::routing::{RouterStats, Side};
+use crate::routing::{PerSide, RouterStats, Side};
 
 /// Counts since the worker started. One thread writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// The client port.
-    pub client: SideStats,
-    /// The server port.
-    pub server: SideStats,
+    /// The links of each port.
+    pub sides: PerSide<SideStats>,
     /// Times that a link was paused because what it feeds was congested.
     pub sources_paused: u64,
     /// Streams that did not become a link, nor went on with a session.
@@ -49,22 +50,10 @@ pub struct SessionStats {
     /// Times that one lost its transport.
     pub interrupted: u64,
     /// Resumes, by [`ResumeEnd`].
-    pub resumes: [u64; ResumeEnd::ALL.len()],
-    /// Opens and resumes refused, by [`STATUSES`].
-    pub refused: [u64; STATUSES.len()],
+    pub resumes: Counts<ResumeEnd>,
+    /// Opens and resumes refused, by [`RefusalKind`].
+    pub refused: Counts<RefusalKind>,
 }
-
-/// What opens and resumes are refused with, and the names under which that is counted.
-pub const STATUSES: [(Status, &str); 8] = [
-    (Status::Unknown, "unknown"),
-    (Status::Expired, "expired"),
-    (Status::NotAuthentic, "not_authentic"),
-    (Status::StaleAttempt, "stale_attempt"),
-    (Status::DataGap, "data_gap"),
-    (Status::Draining, "draining"),
-    (Status::Overloaded, "overloaded"),
-    (Status::NotAdmitted, "not_admitted"),
-];
 
 impl SessionStats {
     pub(super) fn opened(&mut self, protocol: Protocol) {
@@ -79,16 +68,11 @@ impl SessionStats {
     }
 
     pub(super) fn resumes_ended(&mut self, end: ResumeEnd, times: u64) {
-        if let Some(count) = self.resumes.get_mut(end.index()) {
-            *count += times;
-        }
+        self.resumes[end] += times;
     }
 
     pub(super) fn refused(&mut self, status: Status) {
-        let place = STATUSES.iter().position(|(known, _)| *known == status);
-        if let Some(count) = place.and_then(|place| self.refused.get_mut(place)) {
-            *count += 1;
-        }
+        self.refused[status.into()] += 1;
     }
 
     fn add(&mut self, other: &Self) {
@@ -96,8 +80,8 @@ impl SessionStats {
         self.opened_secure += opened_secure;
         self.opened_legacy += opened_legacy;
         self.interrupted += interrupted;
-        add_each(&mut self.resumes, resumes);
-        add_each(&mut self.refused, refused);
+        self.resumes += resumes;
+        self.refused += refused;
     }
 }
 
@@ -107,7 +91,7 @@ pub struct SideStats {
     /// Links admitted.
     pub opened: u64,
     /// Links closed, by [`CloseKind`].
-    pub closed: [u64; CloseKind::ALL.len()],
+    pub closed: Counts<CloseKind>,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
@@ -125,14 +109,16 @@ pub struct SideStats {
 impl SideStats {
     /// Links that are there now.
     pub fn links(&self) -> u64 {
-        self.opened - self.closed.iter().sum::<u64>()
+        self.opened - self.closed.total()
     }
+}
 
-    /// Adds what another worker counted.
-    pub fn add(&mut self, other: &Self) {
+/// Adds what another worker counted.
+impl AddAssign<&Self> for SideStats {
+    fn add_assign(&mut self, other: &Self) {
         let Self { opened, closed, received_bytes, sent_bytes, forwarded, reads, writes, round_trips } = other;
         self.opened += opened;
-        add_each(&mut self.closed, closed);
+        self.closed += closed;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;
         self.forwarded += forwarded;
@@ -143,19 +129,10 @@ impl SideStats {
 }
 
 impl Stats {
-    /// The counts of one port.
-    pub fn of(&self, side: Side) -> &SideStats {
-        match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
-
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { client, server, sources_paused, rejections, accept_errors, sessions, undelivered } = other;
-        self.client.add(client);
-        self.server.add(server);
+        let Self { sides, sources_paused, rejections, accept_errors, sessions, undelivered } = other;
+        self.sides += sides;
         self.sources_paused += sources_paused;
         self.rejections.add(rejections);
         self.accept_errors += accept_errors;
@@ -165,19 +142,17 @@ impl Stats {
     }
 
     pub(super) fn opened(&mut self, side: Side) {
-        self.side(side).opened += 1;
+        self.sides[side].opened += 1;
     }
 
     pub(super) fn closed(&mut self, side: Side, kind: CloseKind) {
-        if let Some(count) = self.side(side).closed.get_mut(kind.index()) {
-            *count += 1;
-        }
+        self.sides[side].closed[kind] += 1;
     }
 
     /// Counts what one read brought.
     #[inline]
     pub(super) fn received(&mut self, side: Side, bytes: usize, frames: u64) {
-        let stats = self.side(side);
+        let stats = &mut self.sides[side];
         stats.received_bytes += bytes as u64;
         stats.reads.observe(frames);
     }
@@ -185,7 +160,7 @@ impl Stats {
     /// Counts what one flush sent.
     #[inline]
     pub(super) fn sent(&mut self, side: Side, bytes: usize, frames: usize) {
-        let stats = self.side(side);
+        let stats = &mut self.sides[side];
         stats.sent_bytes += bytes as u64;
         if bytes > 0 {
             stats.writes.observe(frames as u64);
@@ -194,23 +169,12 @@ impl Stats {
 
     #[inline]
     pub(super) fn forwarded(&mut self, side: Side, packets: usize) {
-        self.side(side).forwarded += packets as u64;
+        self.sides[side].forwarded += packets as u64;
     }
 
     pub(super) fn round_trip(&mut self, side: Side, time: Duration) {
-        self.side(side).round_trips.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        self.sides[side].round_trips.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
-
-    fn side(&mut self, side: Side) -> &mut SideStats {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-}
-
-fn add_each(sums: &mut [u64], counts: &[u64]) {
-    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
 /// How a worker stands, or stood when it last said so.
@@ -224,12 +188,10 @@ pub struct WorkerReport {
     pub connections: usize,
     /// Server handshakes in progress, on a port without sessions.
     pub server_handshakes: usize,
-    /// Handshakes in progress on ports with sessions, on the client port and on the server port.
-    pub session_handshakes: [usize; 2],
-    /// Its links on the client port.
-    pub client: SideReport,
-    /// Its links on the server port.
-    pub server: SideReport,
+    /// Handshakes in progress on ports with sessions.
+    pub session_handshakes: PerSide<usize>,
+    /// Its links on each port.
+    pub sides: PerSide<SideReport>,
     /// What its thread has ever allocated, those bytes that are freed by now included; `None` in a program whose
     /// allocator is not jemalloc.
     pub allocated_bytes: Option<u64>,
@@ -256,7 +218,7 @@ pub struct SideReport {
     /// Memory that the links hold, in bytes, but for sessions that wait.
     pub held_bytes: u64,
     /// What is, and what was held up, by [`WaitReason`].
-    pub held_up: [HeldUp; WaitReason::ALL.len()],
+    pub held_up: PerKind<WaitReason, HeldUp>,
 }
 
 /// Links by what carries their bytes and by what these are.
@@ -277,9 +239,11 @@ impl LinkCounts {
             *count += 1;
         }
     }
+}
 
-    fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(sums, counts)| add_each(sums, counts));
+impl AddAssign<&Self> for LinkCounts {
+    fn add_assign(&mut self, other: &Self) {
+        self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()).for_each(|(sum, count)| *sum += count);
     }
 }
 
@@ -295,39 +259,21 @@ pub struct HeldUp {
 }
 
 impl WorkerReport {
-    /// The links of one port.
-    pub fn of(&self, side: Side) -> &SideReport {
-        match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
-
     /// Bytes that wait in outboxes and inboxes.
     pub fn waiting_bytes(&self) -> u64 {
-        [self.client, self.server].iter().map(|side| side.waiting_bytes + side.partial_bytes).sum()
+        self.sides.values().into_iter().map(|side| side.waiting_bytes + side.partial_bytes).sum()
     }
 
     /// Adds how another worker stands.
     pub fn add(&mut self, other: &Self) {
-        let Self {
-            stats,
-            routing,
-            connections,
-            server_handshakes,
-            session_handshakes,
-            client,
-            server,
-            allocated_bytes,
-            ..
-        } = other;
+        let Self { stats, routing, connections, server_handshakes, session_handshakes, sides, allocated_bytes, .. } =
+            other;
         self.stats.add(stats);
         self.routing.add(routing);
         self.connections += connections;
         self.server_handshakes += server_handshakes;
-        self.session_handshakes.iter_mut().zip(session_handshakes).for_each(|(sum, count)| *sum += count);
-        self.client.add(client);
-        self.server.add(server);
+        self.session_handshakes += session_handshakes;
+        self.sides += sides;
         self.allocated_bytes =
             [self.allocated_bytes, *allocated_bytes].into_iter().flatten().reduce(|sum, bytes| sum + bytes);
         self.published = self.published.max(other.published);
@@ -350,25 +296,34 @@ impl SideReport {
 
     /// Adds what was held up.
     pub(super) fn count_waits(&mut self, waits: &WaitReport) {
-        for (held_up, wait) in self.held_up.iter_mut().zip(waits) {
+        for (reason, wait) in waits.iter() {
+            let held_up = &mut self.held_up[reason];
             held_up.now += u64::from(wait.lasting.is_some());
             held_up.count += wait.count;
             held_up.total += wait.total;
         }
     }
+}
 
-    fn add(&mut self, other: &Self) {
+/// Adds how another worker's links stand.
+impl AddAssign<&Self> for SideReport {
+    fn add_assign(&mut self, other: &Self) {
         let Self { links, waiting_packets, waiting_bytes, partial_bytes, held_bytes, held_up } = other;
-        self.links.add(links);
+        self.links += links;
         self.waiting_packets += waiting_packets;
         self.waiting_bytes += waiting_bytes;
         self.partial_bytes += partial_bytes;
         self.held_bytes += held_bytes;
-        for (sum, other) in self.held_up.iter_mut().zip(held_up) {
-            sum.now += other.now;
-            sum.count += other.count;
-            sum.total += other.total;
-        }
+        self.held_up += held_up;
+    }
+}
+
+impl AddAssign<&Self> for HeldUp {
+    fn add_assign(&mut self, other: &Self) {
+        let Self { now, count, total } = other;
+        self.now += now;
+        self.count += count;
+        self.total += *total;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sessions of a worker's links: who may resume them, what they have to say by time, and what is left of them.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fastway_service::AddressPrefix;
 use fastway_session::{Backlog, End, Resume, Session, Status};
@@ -13,9 +13,6 @@ use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, RefusedStream};
 use crate::routing::{LinkAddr, Side};
-
-/// Time between two looks for acknowledgements that are due: half of the time that they have.
-pub(super) const ACK_TICK: Duration = Duration::from_millis(50);
 
 /// A resume that was answered.
 #[derive(Debug)]
@@ -45,22 +42,11 @@ impl Core {
         }
     }
 
-    /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
-    pub(super) fn send_due_acks(&mut self) {
-        self.send_acks();
-        self.turns_due.notify_one();
-    }
-
-    /// Sends the acknowledgements that are due before the next tick.
-    fn send_acks(&mut self) {
-        let until = self.clock.now() + ACK_TICK;
-        // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
-        for _ in 0..self.acks_due.len() {
-            let Some((_, addr)) = self.acks_due.pop_front_if(|(at, _)| *at <= until) else { return };
-            if let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) {
-                link.send_acks(until, &mut self.sealed);
-                self.after_io(addr.slot);
-            }
+    /// Sends the acknowledgement that a session owes; it is due by `until`.
+    pub(super) fn send_ack(&mut self, addr: LinkAddr, until: Instant) {
+        if let Some(link) = self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr) {
+            link.send_acks(until, &mut self.sealed);
+            self.after_io(addr.slot);
         }
     }
 

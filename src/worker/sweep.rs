@@ -11,7 +11,7 @@ use super::report::{SideReport, WorkerReport, allocated_bytes};
 use crate::config::Config;
 use crate::link::sweep::Sweep;
 use crate::link::watch::ByteBudget;
-use crate::routing::{Side, Slot};
+use crate::routing::{PerSide, Side, Slot};
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;
@@ -52,10 +52,8 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes();
         self.forget_late(self.clock.now());
-        self.send_due_acks();
         self.trim_batches();
         self.pool.trim();
-        self.next_sweep.notify_waiters();
         self.sample_round_trips();
         self.publish();
     }
@@ -81,25 +79,21 @@ impl Core {
 
     fn report(&self) -> WorkerReport {
         let now = Instant::now();
-        let [mut client, mut server] = [Side::Client, Side::Server].map(|side| {
+        let mut sides = PerSide::new(|side| {
             let mut report = SideReport::default();
-            report.count_waits(&self.past_waits(side));
+            report.count_waits(&self.past_waits[side]);
             report
         });
         for (_, link) in &self.links {
-            match link.role.side() {
-                Side::Client => client.count(link, now),
-                Side::Server => server.count(link, now),
-            }
+            sides[link.role.side()].count(link, now);
         }
         WorkerReport {
             stats: self.stats,
             routing: self.router.stats(),
             connections: self.router.connections(),
             server_handshakes: self.pending_handshakes(Side::Server, false),
-            session_handshakes: [Side::Client, Side::Server].map(|side| self.pending_handshakes(side, true)),
-            client,
-            server,
+            session_handshakes: PerSide::new(|side| self.pending_handshakes(side, true)),
+            sides,
             allocated_bytes: allocated_bytes(),
             published: Some(now),
             cpu: thread_cpu(),
@@ -110,7 +104,7 @@ impl Core {
     /// Handshakes in progress on a port, if it is one with sessions, or one without.
     fn pending_handshakes(&self, side: Side, with_sessions: bool) -> usize {
         match self.has_sessions(side) == with_sessions {
-            true => self.pending.of(side).len(),
+            true => self.pending[side].len(),
             false => 0,
         }
     }

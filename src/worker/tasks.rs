@@ -11,6 +11,7 @@ use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use fastway_service::wake::wake_after_look;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{coop::unconstrained, spawn_local, yield_now};
@@ -23,7 +24,6 @@ use super::shared::Shared;
 use super::shared_core::SharedCore;
 use crate::config::Config;
 use crate::routing::WorkerId;
-use crate::wake::wake_after_look;
 
 /// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
 const TASKS_PER_LOOK: u32 = 512;
@@ -112,7 +112,7 @@ fn deliver(core: &SharedCore, message: Message) {
         Message::Resume(resumption) => resume_forwarded(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::AckTick => core.borrow_mut().send_due_acks(),
+        Message::Deadline => core.borrow_mut().meet_deadlines(Instant::now()),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),

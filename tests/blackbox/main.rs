@@ -31,6 +31,7 @@ mod lifecycle;
 mod limits;
 mod links_shown;
 mod log_delivery;
+mod log_targets;
 mod logs;
 mod manifests;
 mod memory;

@@ -116,7 +116,7 @@ fn pages_hold_every_link_once() {
     gateway.observer.visit_links(&LinkFilter::default(), visit).unwrap();
     assert_eq!(visited, 1500);
     let report = gateway.observer.report_now().unwrap();
-    assert_eq!(report.workers.iter().map(|worker| worker.stats.client.links()).sum::<u64>(), 2200);
+    assert_eq!(report.workers.iter().map(|worker| worker.stats.sides.client.links()).sum::<u64>(), 2200);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_kicked_link_is_closed_and_the_other_end_is_told() {
     assert!(gateway.observer.kick(id).unwrap().is_none());
     assert!(gateway.observer.link(id).unwrap().is_none());
     let report = gateway.observer.report_now().unwrap();
-    let closed = report.workers.iter().map(|worker| worker.stats.client.closed[CloseKind::Kicked.index()]);
+    let closed = report.workers.iter().map(|worker| worker.stats.sides.client.closed[CloseKind::Kicked]);
     assert_eq!(closed.sum::<u64>(), 1);
 
     let server_link = gateway.the_link("server=7").id;
@@ -194,14 +194,14 @@ fn who_is_held_up_is_shown_with_the_reason_and_the_culprit() {
     server.expect_silence();
     client.expect_silence();
     assert_eq!(gateway.links("held-up").len(), 0, "{:?}", gateway.links("held-up"));
-    let waited = gateway.the_link("client").waits[WaitReason::PausedSource.index()];
+    let waited = gateway.the_link("client").waits[WaitReason::PausedSource];
     assert!(waited.count > 0 && waited.total > Duration::ZERO && waited.lasting.is_none(), "{waited:?}");
 }
 
 #[test]
 fn what_was_answered_is_never_taken_back_by_what_is_published() {
     let gateway = Embedded::start(1);
-    let opened = |report: Report| report.total().stats.client.opened;
+    let opened = |report: Report| report.total().stats.sides.client.opened;
     let mut clients = Vec::new();
     for count in 1..=20 {
         clients.push(gateway.client());

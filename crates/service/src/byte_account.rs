@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn nobody_is_closed_up_to_half_of_the_bound() {
-        assert_eq!(closed(&[holder(1, 1, 400, 60)], 1), []);
+        assert_eq!(closed(&[holder(1, 1, 400, 60)], 1), [] as [u32; 0]);
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn who_makes_progress_stays_below_the_bound() {
-        assert_eq!(closed(&[holder(1, 1, 390, 0), holder(2, 2, 400, 0)], 2), []);
+        assert_eq!(closed(&[holder(1, 1, 390, 0), holder(2, 2, 400, 0)], 2), [] as [u32; 0]);
         assert_eq!(closed(&[holder(1, 1, 390, 0), holder(2, 2, 400, 1)], 2), [2]);
     }
 

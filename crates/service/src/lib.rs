@@ -1,6 +1,6 @@
-//! What every service of a fastway process shares. Nothing here does I/O, waits, or reads a clock.
+//! What every service of a fastway process shares. It knows no protocol.
 //!
-//! | | |
+//! | shares of bounded resources: no I/O, no waiting, no clock | |
 //! |---|---|
 //! | [`AddressPrefix`] | the unit of fairness: the addresses that one peer is taken to hold |
 //! | [`Shares`] | how much of a bounded resource each prefix holds |
@@ -9,22 +9,44 @@
 //! | [`PendingHandshakes`] | handshakes in progress, bounded in number and in time |
 //! | [`HandshakePace`] | the share of a worker's time in which handshakes are computed |
 //! | [`HandshakeBudget`] | a bound on handshakes computed in a second |
+//! | [`Deadlines`] | a timing wheel |
 //! | [`ByteAccount`] | the bytes held for all links, and whose link is closed for them |
+//! | [`Kind`], [`Counts`] | enums whose variants have names, and how often each was met |
+//!
+//! | the process and the machine | |
+//! |---|---|
+//! | [`clock`] | time in milliseconds, for what is looked at now and then |
+//! | [`listen`] | listening sockets and their options; the pause when accepting fails |
+//! | [`logging`] | the log, which nobody waits for, and a limit for the lines that peers can cause |
+//! | [`process`] | pid file, file names, signals, descriptors, memory, what the process takes |
+//! | [`Secret`] | bytes that must not show in logs |
+//! | [`wake`] | waking a task after the next look at the sockets |
 
 mod address_prefix;
 mod byte_account;
+pub mod clock;
+mod deadlines;
 mod fair_queue;
 mod fair_table;
 mod handshake_budget;
 mod handshake_pace;
+mod kind;
+pub mod listen;
+pub mod logging;
 mod pending_handshakes;
+pub mod process;
+mod secret;
 mod shares;
+pub mod wake;
 
 pub use address_prefix::{AddressPrefix, Network};
 pub use byte_account::{ByteAccount, ByteHolder};
+pub use deadlines::{Deadlines, TICK};
 pub use fair_queue::FairQueue;
 pub use fair_table::FairTable;
 pub use handshake_budget::HandshakeBudget;
 pub use handshake_pace::HandshakePace;
+pub use kind::{Counts, Kind, PerKind};
 pub use pending_handshakes::{HandshakeLimits, PendingHandshakes, Progress};
+pub use secret::Secret;
 pub use shares::{Share, Shares};

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::accept::RejectionKind;
+use crate::accept::{RefusalKind, RejectionKind};
 use crate::http::sample::Sample;
 use crate::link::CloseKind;
-use crate::worker::STATUSES;
 
 /// How far back what was refused still counts as now.
 const SPAN: Duration = Duration::from_secs(10);
@@ -82,10 +81,7 @@ static LIMITS: [Limit; KINDS] = [
         kind: "sessions_overloaded",
         what: "sessions were refused as overloaded",
         advice: "The gateway is at --max-links or --max-links-per-address: raise it, or start another gateway.",
-        count: |sample| {
-            let refused = STATUSES.iter().zip(sample.total.stats.sessions.refused);
-            refused.filter(|((_, name), _)| *name == "overloaded").map(|(_, count)| count).sum()
-        },
+        count: |sample| sample.total.stats.sessions.refused[RefusalKind::Overloaded],
     },
     Limit {
         kind: "sessions_pushed_out",
@@ -155,8 +151,7 @@ fn rejected(sample: &Sample, kind: RejectionKind) -> u64 {
 
 /// Links of both sides closed for a reason.
 fn closed(sample: &Sample, kind: CloseKind) -> u64 {
-    let stats = &sample.total.stats;
-    [&stats.client, &stats.server].iter().filter_map(|side| side.closed.get(kind.index())).sum()
+    sample.total.stats.sides.values().into_iter().map(|side| side.closed[kind]).sum()
 }
 
 #[cfg(test)]

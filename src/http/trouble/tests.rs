@@ -4,7 +4,7 @@ use fastway_wire::ServerId;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accept::RejectionKind;
+use crate::accept::{RefusalKind, RejectionKind};
 use crate::gateway::{MemoryReport, PausedBy};
 use crate::link::{CloseKind, Traffic, WaitReport, Waiting};
 use crate::routing::{LinkId, Role};
@@ -15,7 +15,7 @@ const fn seconds(count: u64) -> Duration {
 
 fn link(id: u32, role: Role, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
     let mut waits = WaitReport::default();
-    held_up.iter().for_each(|(reason, lasting)| waits[reason.index()].lasting = Some(*lasting));
+    held_up.iter().for_each(|(reason, lasting)| waits[*reason].lasting = Some(*lasting));
     LinkInfo {
         id: LinkId::new(id),
         role,
@@ -57,7 +57,7 @@ fn seen(links: &[LinkInfo]) -> HeldUpLinks {
 /// A gateway with a server and as many client links, in which nothing was refused.
 fn sample(clients: u64) -> Sample {
     let mut sample = Sample::default();
-    sample.total.stats.client.opened = clients;
+    sample.total.stats.sides.client.opened = clients;
     sample.report.servers = 1;
     sample
 }
@@ -170,7 +170,11 @@ fn what_is_refused_now_is_trouble() {
         (|sample| sample.total.routing.refused_unknown += 2, "unknown_server", "2 dials named a server"),
         (|sample| sample.total.routing.refused_dial_rate += 3, "dials_limited", "3 dials were refused"),
         (|sample| reject(sample, RejectionKind::WrongKey, 1), "wrong_key", "wrong key in the last 5 s"),
-        (|sample| sample.total.stats.sessions.refused[6] += 4, "sessions_overloaded", "4 sessions were refused"),
+        (
+            |sample| sample.total.stats.sessions.refused[RefusalKind::Overloaded] += 4,
+            "sessions_overloaded",
+            "4 sessions were refused",
+        ),
         (|sample| sample.dropped_lines += 5, "log_lines_dropped", "5 log lines were dropped"),
     ];
     for (refuse, kind, part) in cases {
@@ -194,7 +198,7 @@ fn readers_that_are_paused_for_memory_are_critical_once_for_all() {
     assert_eq!(kinds(&troubles), [("critical".to_owned(), "memory_short".to_owned())]);
     let summary = troubles[0]["summary"].as_str().unwrap();
     assert!(summary.starts_with("5.0 MiB are held") && summary.contains("8.0 MiB may be"), "{summary}");
-    let troubles = judge(&sample(1), &[], |sample| sample.total.stats.client.closed[CloseKind::Memory.index()] += 3);
+    let troubles = judge(&sample(1), &[], |sample| sample.total.stats.sides.client.closed[CloseKind::Memory] += 3);
     assert_eq!(kinds(&troubles), [("warning".to_owned(), "clients_closed_for_memory".to_owned())]);
 }
 
@@ -228,7 +232,7 @@ fn players_without_a_server_are_trouble_and_an_empty_gateway_is_not() {
     now.report.servers = 0;
     let troubles = judge(&now, &[], |_| {});
     assert_eq!(troubles[0]["summary"], "No game server is registered; 3 client links are here.");
-    now.total.stats.client.opened = 0;
+    now.total.stats.sides.client.opened = 0;
     assert_eq!(kinds(&judge(&now, &[], |_| {})), []);
 }
 

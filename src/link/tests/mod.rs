@@ -151,7 +151,7 @@ impl Bench {
     }
 
     fn is_held_up(&self, reason: WaitReason) -> bool {
-        self.link.waits.report(self.clock.now())[reason.index()].lasting.is_some()
+        self.link.waits.report(self.clock.now())[reason].lasting.is_some()
     }
 
     fn wakes(&self) -> usize {

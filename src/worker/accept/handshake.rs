@@ -33,7 +33,7 @@ impl Handshake {
         task: impl AsyncFnOnce(&Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
     ) {
         let mut state = core.borrow_mut();
-        let number = state.pending.of_mut(side).next();
+        let number = state.pending[side].next();
         let (tell, no_turn) = oneshot::channel();
 
         let handshake = Self { core: Rc::clone(core), side, peer, number };
@@ -42,7 +42,7 @@ impl Handshake {
             handshake.core.borrow_mut().handshake_ended(side, peer, number, outcome);
         });
 
-        let ended = state.pending.of_mut(side).begin(number, task.abort_handle(), tell, peer);
+        let ended = state.pending[side].begin(number, task.abort_handle(), tell, peer);
         if let Some(ended) = ended {
             state.ended_early(side, &ended);
         }
@@ -50,14 +50,14 @@ impl Handshake {
 
     /// Notes how far it has come: who is further goes later when there are too many.
     pub(super) fn advance(&self, progress: Progress) {
-        self.core.borrow_mut().pending.of_mut(self.side).advance(self.number, progress);
+        self.core.borrow_mut().pending[self.side].advance(self.number, progress);
     }
 }
 
 impl Core {
     /// Accounts for a handshake whose task has come to its end.
     fn handshake_ended(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Rejection>) {
-        self.pending.of_mut(side).end(number);
+        self.pending[side].end(number);
         // There may be room for the turn of another one.
         self.turns_due.notify_one();
         if let Err(rejection) = outcome {
@@ -72,8 +72,8 @@ impl Core {
 
     /// Ends the handshakes that take too long.
     pub(in crate::worker) fn end_late_handshakes(&mut self) {
-        for side in [Side::Client, Side::Server] {
-            while let Some(ended) = self.pending.of_mut(side).end_late() {
+        for side in Side::ALL {
+            while let Some(ended) = self.pending[side].end_late() {
                 self.ended_early(side, &ended);
             }
         }
@@ -81,9 +81,9 @@ impl Core {
 
     /// The gateway stops: on a port with sessions handshakes go on, to be answered; on others there is nothing to say.
     pub(in crate::worker) fn end_unanswered_handshakes(&mut self) {
-        for side in [Side::Client, Side::Server] {
+        for side in Side::ALL {
             if !self.has_sessions(side) {
-                self.pending.of_mut(side).end_all();
+                self.pending[side].end_all();
             }
         }
     }

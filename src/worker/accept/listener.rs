@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use fastway_service::listen::{Backoff, plain};
+use fastway_service::process::SpareDescriptor;
 use fastway_transport::Stream;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
@@ -16,23 +18,17 @@ use super::dispatch::{admit_forwarded, dispatch};
 use crate::accept::acceptor::Acceptor;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
-use crate::listen::{Backoff, plain};
-use crate::process::SpareDescriptor;
-use crate::routing::{Side, WorkerId};
+use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sweeps_until};
+use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
 
 /// The listening sockets that one worker accepts from.
-#[derive(Debug, Default)]
-pub(crate) struct Listeners {
-    pub(crate) client: Option<std::net::TcpListener>,
-    pub(crate) server: Option<std::net::TcpListener>,
-}
+pub(crate) type Listeners = PerSide<Option<std::net::TcpListener>>;
 
 /// A running acceptor.
 #[derive(Debug)]
@@ -56,7 +52,6 @@ impl Accepting {
 /// # Errors
 /// The system refuses to watch a listener.
 pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
-    let listeners = [(Side::Client, listeners.client), (Side::Server, listeners.server)];
     let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
         .map(|(side, listener)| {
@@ -99,7 +94,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
                 core.borrow_mut().accepts(side, true);
-                sweeps_until(&core, Instant::now() + pause).await;
+                sleep_until(&core, Instant::now() + pause).await;
             }
         }
     }

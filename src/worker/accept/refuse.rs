@@ -105,7 +105,7 @@ impl Core {
             // A session that waits must not expire before its peer is back.
             Request::Resume(_) => self.config.side(side).session.wait / 2,
         };
-        let waiting = self.pending.of(side).len();
+        let waiting = self.pending[side].len();
         self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng())
     }
 

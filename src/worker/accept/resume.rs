@@ -115,7 +115,7 @@ async fn resume_here(
 impl Core {
     /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
     fn answered_candidate(&mut self, side: Side, number: u64) {
-        let ended = self.pending.of_mut(side).answer_candidate(number);
+        let ended = self.pending[side].answer_candidate(number);
         if let Some(ended) = ended {
             self.ended_early(side, &ended);
         }

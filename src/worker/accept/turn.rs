@@ -9,8 +9,8 @@ use tokio::select;
 
 use super::handshake::Handshake;
 use crate::accept::pending::NoTurn;
-use crate::accept::turns::{OpenRoom, Purpose};
-use crate::routing::Side;
+use crate::accept::turns::Purpose;
+use crate::routing::PerSide;
 use crate::worker::core::Core;
 
 impl Handshake {
@@ -21,7 +21,7 @@ impl Handshake {
     pub(super) async fn turn(&self, stream: &mut Stream, purpose: Purpose) -> Result<(), NoTurn> {
         let (given, no_turn) = {
             let (mut core, now) = (self.core.borrow_mut(), Instant::now());
-            let no_turn = core.pending.of_mut(self.side).wait(self.number);
+            let no_turn = core.pending[self.side].wait(self.number);
             core.turns_due.notify_one();
             if !core.turns.anybody_waits() {
                 core.retry_times.restart(now);
@@ -59,8 +59,11 @@ impl Core {
             return false;
         }
         let now = Instant::now();
-        let room = |side| self.pending.of(side).room_for_answers(now);
-        let room = OpenRoom { client: room(Side::Client), server: room(Side::Server) };
-        self.turns.give(now, room)
+        let room = PerSide::new(|side| self.pending[side].room_for_answers(now));
+        let any_given = self.turns.give(now, room);
+        if !any_given && self.turns.anybody_waits() {
+            self.retry_turns(now);
+        }
+        any_given
     }
 }

@@ -11,8 +11,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use limit::limited;
-pub use limit::{RateLimit, Suppressed};
+pub use limit::{RateLimit, Suppressed, limited};
 use queue::LineQueue;
 pub use queue::Patience;
 use tracing::{Level, error};
@@ -92,8 +91,8 @@ impl Log {
 
     /// Says why the program ends, even where the log is turned off.
     pub fn fatal(&self, reason: &str) {
-        if tracing::enabled!(Level::ERROR) {
-            error!("{reason}");
+        if tracing::enabled!(target: "fastway::logging", Level::ERROR) {
+            error!(target: "fastway::logging", "{reason}");
         } else {
             self.queue.push(format!("fastway: {reason}\n").as_bytes());
         }

@@ -89,6 +89,7 @@ pub fn check_directory(dir: &Path) {
     let other = fs::metadata(dir).ok().as_ref().and_then(OtherWriter::of);
     if let Some(other) = other {
         warn!(
+            target: "fastway::process::trust",
             dir = %dir.display(),
             "the working directory is not the gateway's alone: {other}, and whoever may write there can replace the gateway's files"
         );

@@ -18,6 +18,8 @@ use tracing::warn;
 use super::Files;
 use super::trust::{OtherWriter, without_links};
 
+/// What the log calls this module.
+const TARGET: &str = "fastway::process::pid_file";
 /// How often, and with which pauses, a file is tried that others are just writing or removing: one second in all.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -91,6 +93,7 @@ pub fn take_pid_file(
             Err(taken @ (PidFileError::AlreadyRunning { .. } | PidFileError::HeldElsewhere { .. })) if shares_ports => {
                 let files = files.of_process(process::id());
                 warn!(
+                    target: TARGET,
                     "another gateway holds {}: this one shares its ports (--reuse-port) and has files of its own, {name}.pid, {name}.cmd and so on",
                     taken.path().display(),
                     name = files.name()
@@ -107,6 +110,7 @@ fn or_without(acquired: Result<PidFile, PidFileError>) -> Result<Option<PidFile>
     match acquired {
         Err(error @ PidFileError::Io { .. }) => {
             warn!(
+                target: TARGET,
                 "{error}; the gateway runs without one, so that `fastway ctl` does not find it (--pid-file names another place, --pid-file none does without)"
             );
             Ok(None)
@@ -164,7 +168,7 @@ impl Drop for PidFile {
             Err(error) => Err(error),
         };
         if let Err(error) = removed {
-            warn!(path = %self.path.display(), %error, "pid file cannot be removed");
+            warn!(target: TARGET, path = %self.path.display(), %error, "pid file cannot be removed");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 ///
 /// ```
 /// # use std::time::Instant;
-/// # let mut refused = fastway::logging::RateLimit::new(10);
+/// # let mut refused = fastway_service::logging::RateLimit::new(10);
 /// if tracing::enabled!(tracing::Level::WARN)
 ///     && let Some(suppressed) = refused.allow(Instant::now())
 /// {
@@ -65,20 +65,24 @@ impl RateLimit {
 }
 
 /// Logs a line that peers can cause, if its level is on and its limit allows it: the limit, the level, the fields, the
-/// message. What was left out before stands in the field `suppressed`.
+/// message. What was left out before stands in the field `suppressed`. Whoever uses it depends on `tracing`.
+#[macro_export]
 macro_rules! limited {
-    ($limit:expr, $level:ident, [$($fields:tt)*], $($message:tt)+) => {
-        if tracing::enabled!(tracing::Level::$level)
+    (target: $target:expr, $limit:expr, $level:ident, [$($fields:tt)*], $($message:tt)+) => {
+        if tracing::enabled!(target: $target, tracing::Level::$level)
             && let Some(suppressed) = $limit.allow(std::time::Instant::now())
         {
             tracing::event!(
-                tracing::Level::$level, $($fields)*, suppressed = suppressed.count(), $($message)+
+                target: $target, tracing::Level::$level, $($fields)*, suppressed = suppressed.count(), $($message)+
             );
         }
     };
+    ($limit:expr, $level:ident, [$($fields:tt)*], $($message:tt)+) => {
+        $crate::limited!(target: module_path!(), $limit, $level, [$($fields)*], $($message)+)
+    };
 }
 
-pub(crate) use limited;
+pub use limited;
 
 #[cfg(test)]
 mod tests {

@@ -17,5 +17,5 @@ fn log(panicked: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     let thread = thread::current();
-    error!(thread = thread.name(), location, backtrace, "panicked: {message}");
+    error!(target: "fastway::logging::panics", thread = thread.name(), location, backtrace, "panicked: {message}");
 }

@@ -1,24 +1,12 @@
-//! How much memory the gateway may have, and what of it its links may hold.
+//! How much memory the process may have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, MemoryLimit};
-
-/// The share of the memory that the links may hold, by default.
-const SHARE: usize = 4;
-/// The least that the default may be: on a machine this small, the operator has to decide.
-const LEAST: usize = 16 << 20;
-
-/// Finds how much the links may hold, where the configuration leaves that to the machine.
-pub(crate) fn fit_memory(config: &mut Config) {
-    if config.limits.max_buffered_bytes == MemoryLimit::Auto {
-        let memory = [machine_memory(), group_memory()].into_iter().flatten().min();
-        let least = config.least_buffered_bytes().max(LEAST);
-        config.limits.max_buffered_bytes = memory.map_or(MemoryLimit::Unlimited, |memory| {
-            MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / SHARE).max(least))
-        });
-    }
+/// Memory that the process may have, in bytes: that of the machine, or the limit of a control group that the process is
+/// in; `None`: neither can be seen.
+pub fn available_memory() -> Option<u64> {
+    [machine_memory(), group_memory()].into_iter().flatten().min()
 }
 
 /// Memory of the machine in bytes.
@@ -112,18 +100,5 @@ mod tests {
         assert_eq!(total_memory(text), Some(24_689_764 << 10));
         assert_eq!(total_memory("MemFree: 1 kB\n"), None);
         assert_eq!(total_memory("MemTotal: many kB\n"), None);
-    }
-
-    #[test]
-    fn the_links_may_hold_a_quarter_of_the_memory_by_default() {
-        let mut config = Config::default();
-        fit_memory(&mut config);
-        let MemoryLimit::Bytes(bytes) = config.limits.max_buffered_bytes else { panic!("{:?}", config.limits) };
-        let machine = usize::try_from(machine_memory().unwrap()).unwrap();
-        assert!((LEAST..=machine / 4).contains(&bytes), "{bytes}");
-
-        config.limits.max_buffered_bytes = MemoryLimit::Unlimited;
-        fit_memory(&mut config);
-        assert_eq!(config.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
     }
 }

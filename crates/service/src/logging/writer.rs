@@ -54,7 +54,7 @@ impl<Out: Write> Writer<Out> {
             return;
         }
         let lines = std::mem::take(&mut self.unreported);
-        let line = capture(|| error!(lines, "lines of the log were dropped"));
+        let line = capture(|| error!(target: "fastway::logging::writer", lines, "lines of the log were dropped"));
         if !self.write_lines(&line) {
             self.unreported += lines;
         }

@@ -8,10 +8,9 @@ mod signals;
 mod trust;
 mod usage;
 
-pub use descriptors::raise_descriptor_limit;
-pub(crate) use descriptors::{DescriptorShare, SpareDescriptor};
+pub use descriptors::{SpareDescriptor, descriptor_limit, raise_descriptor_limit};
 pub use files::{Files, Name, NameError};
-pub(crate) use memory::fit_memory;
+pub use memory::available_memory;
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
 pub use trust::{OtherWriter, check_directory, create_anew, read_text};

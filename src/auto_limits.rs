@@ -1,0 +1,100 @@
+//! The limits that a configuration leaves to the machine: how many client links there may be, and how much memory all
+//! links may hold.
+
+use fastway_service::process::{available_memory, descriptor_limit};
+
+use crate::config::{Config, LinkLimit, MemoryLimit};
+
+/// Descriptors for listeners, epoll, pipes and files, without the workers' own.
+const FILES: usize = 32;
+/// Descriptors of a worker's runtime, with room for a few more.
+const PER_WORKER: usize = 8;
+/// Connections to the admin listener: as many as it serves.
+const ADMIN: usize = 64;
+/// Registered game servers that room is kept for.
+const SERVERS: usize = 256;
+
+/// The share of the memory that the links may hold, by default.
+const MEMORY_SHARE: usize = 4;
+/// The least that the default may be: on a machine this small, the operator has to decide.
+const LEAST_MEMORY: usize = 16 << 20;
+
+/// Keeps the limits of a gateway within what the descriptors of the process allow now.
+pub(crate) fn fit_descriptors(config: &mut Config) {
+    let Some(descriptors) = descriptor_limit() else { return };
+    let share = DescriptorShare::of(descriptors, config);
+    config.limits.max_handshakes = config.limits.max_handshakes.min(share.handshakes);
+    if config.limits.max_links == LinkLimit::Auto {
+        config.limits.max_links = LinkLimit::Links(share.client_links);
+    }
+}
+
+/// Finds how much the links may hold, where the configuration leaves that to the machine.
+pub(crate) fn fit_memory(config: &mut Config) {
+    if config.limits.max_buffered_bytes == MemoryLimit::Auto {
+        let least = config.least_buffered_bytes().max(LEAST_MEMORY);
+        config.limits.max_buffered_bytes = available_memory().map_or(MemoryLimit::Unlimited, |memory| {
+            MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / MEMORY_SHARE).max(least))
+        });
+    }
+}
+
+/// What clients and handshakes may take of the descriptors of the process, so that the rest always finds some: game
+/// servers that return, the admin listener, files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct DescriptorShare {
+    client_links: usize,
+    /// Handshakes in progress on each port.
+    handshakes: usize,
+}
+
+impl DescriptorShare {
+    fn of(descriptors: usize, config: &Config) -> Self {
+        let files = FILES + PER_WORKER * config.workers + ADMIN;
+        let handshakes = (descriptors / 8).max(1);
+        let in_progress = config.limits.max_handshakes.min(handshakes);
+        let servers = SERVERS.min(handshakes);
+        let with_sessions = config.client.kinds.with_sessions();
+        let ports_with_handshakes = if with_sessions { 2 } else { 1 };
+        let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
+        // A session that is resumed has its old stream and its new one.
+        let per_link = if with_sessions { 2 } else { 1 };
+        let client_links = (descriptors.saturating_sub(reserve) / per_link).max(1);
+        Self { client_links, handshakes: in_progress }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LinkKinds;
+
+    fn shares(descriptors: usize, config: &Config) -> (usize, usize) {
+        let share = DescriptorShare::of(descriptors, config);
+        (share.client_links, share.handshakes)
+    }
+
+    #[test]
+    fn clients_leave_descriptors_for_everybody_else() {
+        let mut config = Config::default();
+        assert_eq!(shares(300, &config), (122, 37));
+        assert_eq!(shares(1024, &config), (664, 128));
+        assert_eq!(shares(20_000, &config), (18_616, 1024));
+        config.client.kinds = LinkKinds::SESSIONS;
+        assert_eq!(shares(20_000, &config), (8_796, 1024), "two for each session");
+        assert_eq!(shares(0, &config), (1, 1));
+    }
+
+    #[test]
+    fn the_links_may_hold_a_quarter_of_the_memory_by_default() {
+        let mut config = Config::default();
+        fit_memory(&mut config);
+        let MemoryLimit::Bytes(bytes) = config.limits.max_buffered_bytes else { panic!("{:?}", config.limits) };
+        let available = usize::try_from(available_memory().unwrap()).unwrap();
+        assert!((LEAST_MEMORY..=available / 4).contains(&bytes), "{bytes}");
+
+        config.limits.max_buffered_bytes = MemoryLimit::Unlimited;
+        fit_memory(&mut config);
+        assert_eq!(config.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
+    }
+}

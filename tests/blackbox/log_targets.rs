@@ -1,0 +1,54 @@
+//! The log calls a module of the program by one name, in whichever crate it is: lines and filters (`RUST_LOG`) say
+//! `fastway::…`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::visit::{self, Visit};
+
+/// The crates of the program beside the one that is named `fastway`.
+const CRATES: [&str; 1] = ["crates/service/src"];
+
+/// What logs a line.
+const EVENTS: [&str; 8] = ["trace", "debug", "info", "warn", "error", "event", "enabled", "limited"];
+
+/// What a file logs without a target: that would be the name of the crate.
+#[derive(Default)]
+struct Unnamed(Vec<String>);
+
+impl<'ast> Visit<'ast> for Unnamed {
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        if item.ident != "tests" {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        let name = called.path.segments.last().unwrap().ident.to_string();
+        let fields = called.tokens.to_string();
+        if EVENTS.contains(&name.as_str()) && !fields.starts_with("target :") {
+            self.0.push(format!("{name}!({fields})"));
+        }
+    }
+}
+
+#[test]
+fn the_log_calls_every_module_of_the_program_fastway() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let unnamed: Vec<String> = CRATES.iter().flat_map(|dir| sources(&root.join(dir))).flat_map(unnamed).collect();
+    assert!(unnamed.is_empty(), "logged without `target: \"fastway::…\"`:\n{}", unnamed.join("\n"));
+}
+
+fn unnamed(file: PathBuf) -> Vec<String> {
+    let mut unnamed = Unnamed::default();
+    unnamed.visit_file(&syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap());
+    unnamed.0.iter().map(|event| format!("{}: {event}", file.display())).collect()
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
