@@ -109,6 +109,11 @@ impl Acceptance {
         self.turns.give(now, room)
     }
 
+    /// Whether a handshake waits for its turn.
+    pub(crate) fn anybody_waits(&self) -> bool {
+        self.turns.anybody_waits()
+    }
+
     /// What wakes the task that calls [`Acceptance::give_turns`].
     pub(crate) fn turns_due(&self) -> Rc<Notify> {
         Rc::clone(&self.turns_due)

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use super::agenda::Agenda;
 use super::backpressure::Bottleneck;
 use super::counters::Counters;
+use super::ended::EndedSessions;
 use super::forwarding::Forwarding;
 use super::link_log::LinkLog;
 use super::links::Links;
-use super::local_sessions::LocalSessions;
 use super::mail::Batch;
 use super::memory_account::LocalAccount;
 use super::shared::Shared;
@@ -37,7 +38,8 @@ pub(super) struct Core {
     pub(super) forwarding: Forwarding,
     pub(super) buffers: IoBuffers,
     pub(super) acceptance: Acceptance,
-    pub(super) sessions: LocalSessions,
+    pub(super) ended: EndedSessions,
+    pub(super) agenda: Agenda,
     pub(super) stop: Stop,
     pub(super) counters: Counters,
     pub(super) link_log: LinkLog,
@@ -65,7 +67,8 @@ impl Core {
             forwarding: Forwarding::new(me, &config, Arc::clone(&shared.registry), shared.mailboxes.clone()),
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
             acceptance: Acceptance::new(&config, workers, started),
-            sessions: LocalSessions::default(),
+            ended: EndedSessions::default(),
+            agenda: Agenda::new(started),
             stop: Stop::new(workers - 1),
             counters: Counters::default(),
             link_log: LinkLog::default(),

@@ -58,9 +58,9 @@ impl Core {
             self.session_waits(slot, bytes);
         }
         if let Some(due) = events.ack_due
-            && let Some(link) = self.links.get(slot)
+            && let Some(addr) = self.links.get(slot).map(|link| link.addr)
         {
-            self.sessions.schedule_ack(due, link.addr);
+            self.schedule_ack(due, addr);
         }
         if events.wants_flush {
             self.links.mark_dirty(slot);

@@ -58,8 +58,8 @@ pub enum Message {
     PushOut(LinkAddr),
     /// Look at every link: it is time to.
     Sweep,
-    /// Do what is due by time: acknowledgements, and turns of handshakes.
-    AckTick,
+    /// Do what is due: the time has come for which the worker wanted to be woken.
+    Deadline,
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
     /// The sender has stopped reading and posted its last batch.

@@ -5,12 +5,14 @@
 //! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
 
 mod accept;
+mod agenda;
 mod ask;
 mod backpressure;
 mod close;
 mod core;
 mod counters;
 mod cross_worker;
+mod deadlines;
 mod ended;
 mod flush;
 mod forwarding;
@@ -22,7 +24,6 @@ mod link_events;
 mod link_log;
 mod links;
 mod load;
-mod local_sessions;
 mod mail;
 mod memory;
 mod memory_account;
@@ -40,6 +41,7 @@ mod tasks;
 mod ticker;
 mod transit;
 mod upkeep;
+mod wakeups;
 
 pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};

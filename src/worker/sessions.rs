@@ -1,7 +1,7 @@
 //! The sessions of a worker's links: who may resume them, what they have to say by time, and what is left of them.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fastway_service::AddressPrefix;
 use fastway_session::{Backlog, Resume, Session, Status};
@@ -12,9 +12,6 @@ use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
 use crate::link::{CloseReason, HandshakeGuard, RefusedStream};
 use crate::routing::{LinkAddr, Side};
-
-/// Time between two looks for acknowledgements that are due: half of the time that they have.
-pub(super) const ACK_TICK: Duration = Duration::from_millis(50);
 
 /// A resume that was answered.
 #[derive(Debug)]
@@ -44,22 +41,11 @@ impl Core {
         }
     }
 
-    /// Does what is due by time: acknowledgements, and turns of handshakes that a bound has held up.
-    pub(super) fn send_due_acks(&mut self) {
-        self.send_acks();
-        self.acceptance.tick();
-    }
-
-    /// Sends the acknowledgements that are due before the next tick.
-    fn send_acks(&mut self) {
-        let until = self.clock.now() + ACK_TICK;
-        // What is scheduled again meanwhile, for a limit that is as near, is not looked at again.
-        for _ in 0..self.sessions.scheduled_acks() {
-            let Some(addr) = self.sessions.next_ack(until) else { return };
-            if let Some(link) = self.links.at_mut(addr) {
-                link.send_acks(until, &mut self.buffers.sealed);
-                self.after_io(addr.slot);
-            }
+    /// Sends the acknowledgement that a session owes; it is due by `until`.
+    pub(super) fn send_ack(&mut self, addr: LinkAddr, until: Instant) {
+        if let Some(link) = self.links.at_mut(addr) {
+            link.send_acks(until, &mut self.buffers.sealed);
+            self.after_io(addr.slot);
         }
     }
 
@@ -109,7 +95,7 @@ impl Core {
     }
 
     fn resume_ended(&mut self, addr: LinkAddr, resume: &Resume, stream: Stream) -> Result<Answered, RefusedStream> {
-        let Some(session) = self.sessions.ended(addr) else {
+        let Some(session) = self.ended.find(addr) else {
             return Err(RefusedStream { stream, status: Status::Expired });
         };
         let nothing = Backlog::new(0);
@@ -132,14 +118,14 @@ impl Core {
         self.shared.sessions.end(addr);
 
         let times = self.config.side(side).session;
-        if let Some(forgotten) = self.sessions.keep_ended(addr, session, times, self.clock.now()) {
+        if let Some(forgotten) = self.ended.keep(addr, session, times, self.clock.now()) {
             self.shared.sessions.remove(forgotten);
         }
     }
 
     /// Forgets the ended sessions whose time is over.
     pub(super) fn forget_late(&mut self, now: Instant) {
-        while let Some(forgotten) = self.sessions.forget_late(now) {
+        while let Some(forgotten) = self.ended.forget_late(now) {
             self.shared.sessions.remove(forgotten);
         }
     }

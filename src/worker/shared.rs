@@ -8,6 +8,7 @@ use super::mail::{Mailboxes, Message};
 use super::memory_account::Memory;
 use super::report::WorkerReport;
 use super::shared_sessions::Sessions;
+use super::wakeups::Wakeups;
 use crate::accept::admission::Admission;
 use crate::config::WaitingLimits;
 use crate::pool::Pool;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) sessions: Sessions,
     pub(crate) heartbeats: Heartbeats,
+    pub(super) wakeups: Wakeups,
     pub(crate) memory: Memory,
     reports: Box<[Mutex<WorkerReport>]>,
 }
@@ -37,8 +39,18 @@ impl Shared {
         let memory = Memory::new(max_buffered_bytes.unwrap_or(usize::MAX), mailboxes.workers().count());
         let reports = mailboxes.workers().map(|_| Mutex::default()).collect();
         let sessions = Sessions::new(waiting);
-        let heartbeats = Heartbeats::new(mailboxes.workers().count(), Instant::now());
-        Arc::new(Self { registry: Arc::default(), admission, pool, mailboxes, sessions, heartbeats, memory, reports })
+        let (workers, started) = (mailboxes.workers().count(), Instant::now());
+        Arc::new(Self {
+            registry: Arc::default(),
+            admission,
+            pool,
+            mailboxes,
+            sessions,
+            heartbeats: Heartbeats::new(workers, started),
+            wakeups: Wakeups::new(workers, started),
+            memory,
+            reports,
+        })
     }
 
     /// Publishes what a worker has done so far.

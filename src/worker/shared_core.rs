@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Instant;
 
+use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 
 use super::core::Core;
@@ -18,10 +19,9 @@ pub(super) fn drive(core: SharedCore, addr: LinkAddr) -> impl Future<Output = ()
     unconstrained(poll_fn(move |cx| core.borrow_mut().poll_link(addr, cx)))
 }
 
-/// Waits for the first sweep after `time`, or not at all.
-pub(super) async fn sweeps_until(core: &SharedCore, time: Instant) {
-    while Instant::now() < time {
-        let sweep = core.borrow().upkeep.next_sweep();
-        sweep.notified().await;
-    }
+/// Waits until `time`.
+pub(super) async fn sleep_until(core: &SharedCore, time: Instant) {
+    let due = Rc::new(Notify::new());
+    core.borrow_mut().notify_at(time, Rc::clone(&due));
+    due.notified().await;
 }

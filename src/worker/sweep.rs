@@ -29,10 +29,8 @@ impl Core {
         self.share_out_memory();
         self.end_late_handshakes(self.clock.now());
         self.forget_late(self.clock.now());
-        self.send_due_acks();
         self.forwarding.trim();
         self.links.pool().trim();
-        self.upkeep.end();
         self.sample_round_trips();
         self.publish();
     }

@@ -82,7 +82,7 @@ async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut accept
 async fn give_turns(core: SharedCore) {
     let due = core.borrow().acceptance.turns_due();
     loop {
-        let any_given = core.borrow_mut().acceptance.give_turns(Instant::now());
+        let any_given = core.borrow_mut().give_turns(Instant::now());
         match any_given {
             true => yield_now().await,
             false => due.notified().await,
@@ -112,7 +112,7 @@ fn deliver(core: &SharedCore, message: Message) {
         Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::AckTick => core.borrow_mut().send_due_acks(),
+        Message::Deadline => core.borrow_mut().meet_deadlines(Instant::now()),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),

@@ -1,81 +1,64 @@
-//! The thread that tells the workers when to sweep.
+//! The thread that wakes the workers by mail: for their sweeps, and when something of theirs is due.
 //!
 //! The runtimes of workers have no timers. With them a runtime reads the clock twice whenever it looks for events, which
-//! is once for each message that comes alone; see `docs/decisions.md`.
+//! is once for each message that comes alone; see `docs/decisions/data-path.md`.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::mail::Message;
-use super::sessions::ACK_TICK;
 use super::shared::Shared;
 use super::upkeep::interval;
 use crate::config::Config;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
-const WHILE_STOPPING: TickSchedule = TickSchedule { period: Duration::from_millis(10), ticks: 1 };
-
-/// When workers sweep, and when they look for acknowledgements that are due.
-#[derive(Clone, Copy, Debug)]
-struct TickSchedule {
-    /// Time between sweeps.
-    period: Duration,
-    /// Ticks in it; the last one is the sweep.
-    ticks: u32,
-}
-
-impl TickSchedule {
-    fn of(config: &Config) -> Self {
-        let period = interval(config);
-        let with_sessions = config.client.kinds.with_sessions() || config.server.kinds.with_sessions();
-        let ticks = u32::try_from(period.as_millis().div_ceil(ACK_TICK.as_millis())).unwrap_or(u32::MAX);
-        Self { period, ticks: if with_sessions { ticks } else { 1 } }
-    }
-}
+const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);
 
 /// The way to the thread, which lives as long as there is a worker.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    schedules: Sender<TickSchedule>,
+    shared: Arc<Shared>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Ticker {
-    /// Has all workers sweep as often as the shortest limit needs it.
+    /// Has all workers sweep as often as the shortest limit needs it, and wakes each when it wants to be woken.
     ///
     /// # Errors
     /// The system refuses the thread.
     pub(crate) fn start(shared: Arc<Shared>, config: &Config) -> io::Result<Self> {
-        let (schedules, changes) = channel();
-        let schedule = TickSchedule::of(config);
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, schedule, &changes))?;
-        Ok(Self { schedules })
+        let ticker = Self { shared: Arc::clone(&shared), stopping: Arc::default() };
+        let (period, stopping) = (interval(config), Arc::clone(&ticker.stopping));
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, period, &stopping))?;
+        Ok(ticker)
     }
 
     /// The workers stop: from now on they sweep more often.
     pub(crate) fn tick_faster(&self) {
-        let _all_workers_are_gone = self.schedules.send(WHILE_STOPPING);
+        self.stopping.store(true, Relaxed);
+        self.shared.wakeups.unpark();
     }
 }
 
-fn run(shared: &Shared, mut schedule: TickSchedule, changes: &Receiver<TickSchedule>) {
-    let mut tick = 0;
+fn run(shared: &Shared, period: Duration, stopping: &AtomicBool) {
+    shared.wakeups.served_here();
+    let mut swept = Instant::now();
     while !shared.mailboxes.is_deserted() {
-        let pause = schedule.period / schedule.ticks;
-        match changes.recv_timeout(pause) {
-            Ok(faster) => schedule = faster,
-            Err(RecvTimeoutError::Timeout) => {}
-            // Nobody is left to stop the gateway, which goes on.
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
-        }
-        tick = (tick + 1) % schedule.ticks;
+        let now = Instant::now();
         for worker in shared.mailboxes.workers() {
-            match tick {
-                0 => shared.sweep(worker),
-                _ => shared.mailboxes.send(worker, Message::AckTick),
+            if shared.wakeups.take_due(worker, now) {
+                shared.mailboxes.send(worker, Message::Deadline);
             }
         }
+
+        let period = if stopping.load(Relaxed) { period.min(PERIOD_WHILE_STOPPING) } else { period };
+        if now >= swept + period {
+            swept = now;
+            shared.mailboxes.workers().for_each(|worker| shared.sweep(worker));
+        }
+        thread::park_timeout(shared.wakeups.until_next(now, swept + period - now));
     }
 }

@@ -2,11 +2,9 @@
 //!
 //! Time comes as an argument. The walk over the links stands above, in `sweep`.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use fastway_service::clock::Millis;
-use tokio::sync::Notify;
 
 use super::load::ThreadLoad;
 use crate::config::Config;
@@ -44,8 +42,6 @@ pub(super) struct Upkeep {
     sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
     allowance_rest: u64,
-    /// Wakes tasks that wait for time to pass.
-    next_sweep: Rc<Notify>,
 }
 
 impl Upkeep {
@@ -57,7 +53,6 @@ impl Upkeep {
             load: ThreadLoad::default(),
             sampled: 0,
             allowance_rest: 0,
-            next_sweep: Rc::default(),
         }
     }
 
@@ -82,16 +77,6 @@ impl Upkeep {
         // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
         self.allowance_rest = earned % 1000;
         Some(ByteBudget { more: earned / 1000, most })
-    }
-
-    /// The sweep is done.
-    pub(super) fn end(&self) {
-        self.next_sweep.notify_waiters();
-    }
-
-    /// What is notified at the end of each sweep.
-    pub(super) fn next_sweep(&self) -> Rc<Notify> {
-        Rc::clone(&self.next_sweep)
     }
 
     /// The next of so many places whose link is asked for its round-trip time.

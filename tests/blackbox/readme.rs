@@ -6,7 +6,7 @@ mod shell;
 use std::path::{Path, PathBuf};
 
 use fastway_testkit::process::Process;
-use markdown::{Block, anchors, blocks, documents, read, root, targets};
+use markdown::{Block, anchors, blocks, documents, files, read, root, targets};
 use shell::Shell;
 
 /// Pages whose shell blocks are run, each in both languages.
@@ -166,4 +166,26 @@ fn every_link_between_the_documents_leads_somewhere() {
         }
     }
     assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn every_document_that_a_source_names_exists() {
+    let mut missing = Vec::new();
+    for source in files(&["rs", "go", "cs", "sh", "toml"]) {
+        for name in documents_named_in(&read(&source)) {
+            if !root().join(&name).exists() {
+                missing.push(format!("{}: {name}", source.display()));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// The pages of `docs/` that a source names, in comments and elsewhere.
+fn documents_named_in(source: &str) -> impl Iterator<Item = String> {
+    source.split("docs/").skip(1).filter_map(|rest| {
+        let is_of_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+        let path = rest.split(|c| !is_of_path(c)).next().unwrap_or_default().trim_end_matches('.');
+        path.ends_with(".md").then(|| format!("docs/{path}"))
+    })
 }

@@ -60,10 +60,11 @@ impl<K> Deadlines<K> {
     }
 
     /// Takes the next key whose deadline is past: the one with the earliest tick, and of these the one that was set first.
+    /// A deadline that is set meanwhile is reported at a later tick, however early it is: to pop until nothing is left ends.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         let ticks = now.saturating_duration_since(self.started).as_nanos() / TICK.as_nanos();
         let last = u64::try_from(ticks).unwrap_or(u64::MAX);
-        while self.due.is_empty() && self.next <= last {
+        while self.next <= last {
             match self.next_occupied().filter(|tick| *tick <= last) {
                 Some(tick) => self.empty_slot(tick),
                 None => self.next = last.saturating_add(1),

@@ -458,12 +458,12 @@ fn a_peer_has_closed_when_all_that_it_sent_before_was_read() {
 #[test]
 fn the_end_of_a_session_is_the_end_of_its_link() {
     let (mut bench, mut peer) = Bench::session();
-    bench.feed(20, 100, Origin::Others);
+    bench.feed(20, 5001, Origin::Others);
     peer.abort(AbortReason::Operator, bench.clock.now());
     bench.recv();
     let events = bench.after_io();
     let expected = SessionEvents { ended: Some(End::AbortedByPeer(AbortReason::Operator)), ..SessionEvents::default() };
-    assert_eq!((events.session, events.pressure), (Some(expected), None));
+    assert_eq!((events.session, events.pressure), (Some(expected), None), "what waits for it waits no more");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sweeps_until};
+use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -94,7 +94,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 let (now, pause) = (Instant::now(), backoff.after(&error));
                 core.borrow_mut().accept_failed(side, &error, pause);
                 core.borrow_mut().accepts(side, true, now);
-                sweeps_until(&core, now + pause).await;
+                sleep_until(&core, now + pause).await;
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::accept::rejection::Rejection;
 use crate::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
 use crate::accept::stream::AcceptedStream;
 use crate::link::{LinkSession, LinkStream};
-use crate::worker::shared_core::{SharedCore, sweeps_until};
+use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
 pub(super) async fn admit_plain_server(
@@ -39,6 +39,6 @@ async fn authenticate(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<ServerId, ServerHandshakeError> {
     let key = core.borrow().config.server_auth_key.clone();
-    let pause = async || sweeps_until(core, Instant::now() + PAUSE).await;
+    let pause = async || sleep_until(core, Instant::now() + PAUSE).await;
     authenticate_server(stream, &key, rand::random(), pause).await
 }

@@ -10,6 +10,7 @@ use super::handshake::Handshake;
 use crate::accept::acceptance::AwaitedTurn;
 use crate::accept::pending::NoTurn;
 use crate::accept::turns::Purpose;
+use crate::worker::core::Core;
 
 impl Handshake {
     /// Waits until it is the turn of a handshake.
@@ -41,5 +42,16 @@ impl Handshake {
 async fn left(stream: &mut Stream) {
     if stream.peek().await.is_ok_and(|shown| !shown.is_empty()) {
         pending().await
+    }
+}
+
+impl Core {
+    /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
+    pub(in crate::worker) fn give_turns(&mut self, now: Instant) -> bool {
+        let any_given = self.acceptance.give_turns(now);
+        if !any_given && self.acceptance.anybody_waits() {
+            self.retry_turns(now);
+        }
+        any_given
     }
 }

@@ -14,22 +14,27 @@ pub(super) fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// All Markdown files of the repository, relative to its root. Hidden and built folders are left out.
+/// All Markdown files of the repository, relative to its root.
 pub(super) fn documents() -> Vec<PathBuf> {
+    files(&["md"])
+}
+
+/// All files of the repository with one of these extensions, relative to its root. Hidden and built folders are left out.
+pub(super) fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    collect(root(), &mut found);
+    collect(root(), extensions, &mut found);
     found.sort();
     found
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
         if entry.file_type().unwrap().is_dir() {
             if !name.starts_with('.') && name != "target" {
-                collect(&path, found);
+                collect(&path, extensions, found);
             }
-        } else if name.ends_with(".md") {
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
             found.push(path.strip_prefix(root()).unwrap().to_owned());
         }
     }

@@ -1,0 +1,49 @@
+//! What a worker does when it is time to.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::agenda::Due;
+use super::core::Core;
+use crate::routing::LinkAddr;
+
+impl Core {
+    /// Has a session send the acknowledgement that it owes, at `at` or a little earlier.
+    pub(super) fn schedule_ack(&mut self, at: Instant, session: LinkAddr) {
+        self.agenda.schedule_ack(at, session);
+        self.request_wakeup();
+    }
+
+    /// Has the handshakes looked at again to which no turn may be given now.
+    pub(super) fn retry_turns(&mut self, now: Instant) {
+        self.agenda.retry_turns(now);
+        self.request_wakeup();
+    }
+
+    /// Has a task told when it is `at`.
+    pub(super) fn notify_at(&mut self, at: Instant, task: Rc<Notify>) {
+        self.agenda.notify_at(at, task);
+        self.request_wakeup();
+    }
+
+    /// The ticker has woken the worker.
+    pub(super) fn meet_deadlines(&mut self, now: Instant) {
+        self.agenda.woken();
+        while let Some(due) = self.agenda.next_due(now) {
+            match due {
+                Due::Turns => self.acceptance.tick(),
+                Due::Task(task) => task.notify_one(),
+                Due::Ack(session, until) => self.send_ack(session, until),
+            }
+        }
+        self.request_wakeup();
+    }
+
+    fn request_wakeup(&mut self) {
+        if let Some(at) = self.agenda.next_wakeup() {
+            self.shared.wakeups.request(self.me, at);
+        }
+    }
+}
