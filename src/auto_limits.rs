@@ -3,7 +3,7 @@
 
 use fastway_service::process::{available_memory, descriptor_limit};
 
-use crate::config::{Config, LinkLimit, MemoryLimit};
+use crate::config::{LinkLimit, MemoryLimit, Settings, Startup};
 
 /// Descriptors for listeners, epoll, pipes and files, without the workers' own.
 const FILES: usize = 32;
@@ -19,21 +19,27 @@ const MEMORY_SHARE: usize = 4;
 /// The least that the default may be: on a machine this small, the operator has to decide.
 const LEAST_MEMORY: usize = 16 << 20;
 
-/// Keeps the limits of a gateway within what the descriptors of the process allow now.
-pub(crate) fn fit_descriptors(config: &mut Config) {
+/// Keeps the limits of a gateway within what the descriptors of the process allow now, and finds those that the
+/// settings leave to the machine.
+pub(crate) fn fit(startup: &Startup, settings: &mut Settings) {
+    fit_descriptors(startup, settings);
+    fit_memory(startup, settings);
+}
+
+fn fit_descriptors(startup: &Startup, settings: &mut Settings) {
     let Some(descriptors) = descriptor_limit() else { return };
-    let share = DescriptorShare::of(descriptors, config);
-    config.settings.limits.max_handshakes = config.settings.limits.max_handshakes.min(share.handshakes);
-    if config.settings.limits.max_links == LinkLimit::Auto {
-        config.settings.limits.max_links = LinkLimit::Links(share.client_links);
+    let share = DescriptorShare::of(descriptors, startup, settings);
+    let limits = &mut settings.limits;
+    limits.max_handshakes = limits.max_handshakes.min(share.handshakes);
+    if limits.max_links == LinkLimit::Auto {
+        limits.max_links = LinkLimit::Links(share.client_links);
     }
 }
 
-/// Finds how much the links may hold, where the configuration leaves that to the machine.
-pub(crate) fn fit_memory(config: &mut Config) {
-    if config.settings.limits.max_buffered_bytes == MemoryLimit::Auto {
-        let least = config.least_buffered_bytes().max(LEAST_MEMORY);
-        config.settings.limits.max_buffered_bytes = available_memory().map_or(MemoryLimit::Unlimited, |memory| {
+fn fit_memory(startup: &Startup, settings: &mut Settings) {
+    if settings.limits.max_buffered_bytes == MemoryLimit::Auto {
+        let least = startup.least_buffered_bytes().max(LEAST_MEMORY);
+        settings.limits.max_buffered_bytes = available_memory().map_or(MemoryLimit::Unlimited, |memory| {
             MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / MEMORY_SHARE).max(least))
         });
     }
@@ -49,12 +55,12 @@ struct DescriptorShare {
 }
 
 impl DescriptorShare {
-    fn of(descriptors: usize, config: &Config) -> Self {
-        let files = FILES + PER_WORKER * config.startup.workers + ADMIN;
+    fn of(descriptors: usize, startup: &Startup, settings: &Settings) -> Self {
+        let files = FILES + PER_WORKER * startup.workers + ADMIN;
         let handshakes = (descriptors / 8).max(1);
-        let in_progress = config.settings.limits.max_handshakes.min(handshakes);
+        let in_progress = settings.limits.max_handshakes.min(handshakes);
         let servers = SERVERS.min(handshakes);
-        let with_sessions = config.settings.client.kinds.with_sessions();
+        let with_sessions = settings.client.kinds.with_sessions();
         let ports_with_handshakes = if with_sessions { 2 } else { 1 };
         let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
         // A session that is resumed has its old stream and its new one.
@@ -69,34 +75,32 @@ mod tests {
     use super::*;
     use crate::config::LinkKinds;
 
-    fn shares(descriptors: usize, config: &Config) -> (usize, usize) {
-        let share = DescriptorShare::of(descriptors, config);
+    fn shares(descriptors: usize, settings: &Settings) -> (usize, usize) {
+        let share = DescriptorShare::of(descriptors, &Startup::default(), settings);
         (share.client_links, share.handshakes)
     }
 
     #[test]
     fn clients_leave_descriptors_for_everybody_else() {
-        let mut config = Config::default();
-        assert_eq!(shares(300, &config), (122, 37));
-        assert_eq!(shares(1024, &config), (664, 128));
-        assert_eq!(shares(20_000, &config), (18_616, 1024));
-        config.settings.client.kinds = LinkKinds::SESSIONS;
-        assert_eq!(shares(20_000, &config), (8_796, 1024), "two for each session");
-        assert_eq!(shares(0, &config), (1, 1));
+        let mut settings = Settings::default();
+        assert_eq!(shares(300, &settings), (122, 37));
+        assert_eq!(shares(1024, &settings), (664, 128));
+        assert_eq!(shares(20_000, &settings), (18_616, 1024));
+        settings.client.kinds = LinkKinds::SESSIONS;
+        assert_eq!(shares(20_000, &settings), (8_796, 1024), "two for each session");
+        assert_eq!(shares(0, &settings), (1, 1));
     }
 
     #[test]
     fn the_links_may_hold_a_quarter_of_the_memory_by_default() {
-        let mut config = Config::default();
-        fit_memory(&mut config);
-        let MemoryLimit::Bytes(bytes) = config.settings.limits.max_buffered_bytes else {
-            panic!("{:?}", config.settings.limits)
-        };
+        let (startup, mut settings) = (Startup::default(), Settings::default());
+        fit_memory(&startup, &mut settings);
+        let MemoryLimit::Bytes(bytes) = settings.limits.max_buffered_bytes else { panic!("{:?}", settings.limits) };
         let available = usize::try_from(available_memory().unwrap()).unwrap();
         assert!((LEAST_MEMORY..=available / 4).contains(&bytes), "{bytes}");
 
-        config.settings.limits.max_buffered_bytes = MemoryLimit::Unlimited;
-        fit_memory(&mut config);
-        assert_eq!(config.settings.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
+        settings.limits.max_buffered_bytes = MemoryLimit::Unlimited;
+        fit_memory(&startup, &mut settings);
+        assert_eq!(settings.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
     }
 }

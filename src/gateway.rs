@@ -11,8 +11,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
 use crate::accept::Admission;
-use crate::auto_limits::{fit_descriptors, fit_memory};
-use crate::config::Config;
+use crate::auto_limits::fit;
+use crate::config::{Config, Settings, Startup};
 use crate::observer::Observer;
 use crate::pool::Pool;
 use crate::routing::WorkerId;
@@ -21,7 +21,7 @@ use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
-    config: Arc<Config>,
+    config: Config,
     client: Port,
     server: Port,
 }
@@ -32,6 +32,7 @@ pub struct Gateway {
 /// within the shutdown grace, and end. To wait for that, call [`Running::stop`] and then [`Running::ended`].
 #[derive(Debug)]
 pub struct Running {
+    startup: Startup,
     mailboxes: Mailboxes,
     ticker: Ticker,
     shared: Arc<Shared>,
@@ -73,8 +74,7 @@ impl Gateway {
     /// # Errors
     /// A port is not to be had.
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
-        fit_descriptors(&mut config);
-        fit_memory(&mut config);
+        fit(&config.startup, &mut config.settings);
         if let Some(links) = config.settings.limits.max_links.most() {
             info!(links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
         }
@@ -83,7 +83,7 @@ impl Gateway {
         }
         let client = Port::bind("client-addr", &config.listen.client, &config)?;
         let server = Port::bind("server-addr", &config.listen.server, &config)?;
-        Ok(Self { config: Arc::new(config), client, server })
+        Ok(Self { config, client, server })
     }
 
     /// Where players connect.
@@ -101,13 +101,14 @@ impl Gateway {
     /// # Errors
     /// The system refuses a worker, or the thread that keeps time for them, something. Those that had started stop.
     pub fn start(self) -> Result<Running, StartError> {
-        let (mailboxes, receivers) = Mailboxes::new(self.config.startup.workers);
+        let Config { startup, settings, .. } = self.config;
+        let (mailboxes, receivers) = Mailboxes::new(startup.workers);
         let shared = Shared::new(
-            Admission::new(&self.config.settings.limits, self.config.startup.workers),
-            Pool::new(&self.config.startup.pool),
+            Admission::new(&settings.limits, startup.workers),
+            Pool::new(&startup.pool),
             mailboxes.clone(),
-            self.config.settings.sessions.waiting,
-            self.config.settings.limits.max_buffered_bytes.most(),
+            settings.sessions.waiting,
+            settings.limits.max_buffered_bytes.most(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();
@@ -116,18 +117,20 @@ impl Gateway {
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
 
-        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
-        let workers = Vec::with_capacity(self.config.startup.workers);
+        let ticker = Ticker::start(Arc::clone(&shared), &settings).map_err(StartError::Worker)?;
+        let workers = Vec::with_capacity(startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
-        let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping };
+        let mut running = Running { startup, mailboxes, ticker, shared, workers, ended, stopping };
+        let settings = Arc::new(settings);
         for (end, mail) in notices.into_iter().zip(receivers) {
             let id = end.worker;
             let listeners = Listeners { client: clients.next(), server: servers.next() };
-            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&running.shared));
-            let serving = serving.clone();
+            let (startup, settings) = (running.startup.clone(), Arc::clone(&settings));
+            let (shared, serving) = (Arc::clone(&running.shared), serving.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
-            let started = thread.spawn(move || end.after(|| worker::run(id, config, shared, listeners, mail, serving)));
+            let worker = move || worker::run(id, startup, settings, shared, listeners, mail, serving);
+            let started = thread.spawn(move || end.after(worker));
             running.workers.push(Some(started.map_err(StartError::Worker)?));
         }
         drop(serving);
@@ -170,6 +173,21 @@ impl Drop for EndNotice {
 }
 
 impl Running {
+    /// Has new settings hold from now on, for links that live as well. Returns at once: each worker takes them over in its
+    /// next turn.
+    ///
+    /// A limit below what is in use refuses newcomers and closes nobody. A session keeps the times and the bounds with
+    /// which it was opened. Limits that are left to the machine are found again, as for [`Gateway::bind`].
+    pub fn apply(&self, mut settings: Settings) {
+        fit(&self.startup, &mut settings);
+        self.shared.apply(&settings);
+        self.ticker.apply(&settings);
+        let settings = Arc::new(settings);
+        for worker in self.mailboxes.workers() {
+            self.mailboxes.send(worker, Message::Settings(Arc::clone(&settings)));
+        }
+    }
+
     /// Stops accepting and reading, tells the ends of all connections, and closes each link once it has got what waits
     /// for it, within the shutdown grace. Returns at once.
     pub fn stop(&self) {

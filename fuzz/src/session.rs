@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, LinkKind, MAX_RECORD_BYTES,
-    MIN_READ_BYTES, Reception, ReplayBuffer, Request, Session, TransportId,
+    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, MAX_RECORD_BYTES, MIN_READ_BYTES,
+    Protocol, Reception, ReplayBuffer, Request, Session, TransportId,
 };
 use snow::TransportState;
 
@@ -21,7 +21,7 @@ pub fn hello(input: &[u8]) {
         match reception.receive(&[*byte]) {
             Ok(None) => assert!(reception.waiting_bytes() <= MAX_HELLO_BYTES),
             Ok(Some(request)) => {
-                assert_ne!(LinkKind::of(input[0]), LinkKind::Plain);
+                assert_ne!(Protocol::of(input[0]), Protocol::Plain);
                 let whole = Reception::default().receive(&input[..=at]);
                 assert!(matches!(whole, Ok(Some(_))), "it says the same in one piece");
                 return answer(&request);

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use fastway_session::{LinkKind, Reception, Request, Status};
+use fastway_session::{Protocol, Reception, Request, Status};
 
 use crate::config::LinkKinds;
 use crate::routing::Side;
@@ -57,9 +57,9 @@ impl Mistake {
         Self { admitted, side, spoken: Spoken::Nothing, answer: vec![Status::NotAdmitted as u8] }
     }
 
-    /// The mistake of a peer that asks for a kind of session that is not admitted. It is refused as sessions are.
-    pub fn of_session(admitted: LinkKinds, side: Side, kind: LinkKind) -> Self {
-        Self { admitted, side, spoken: Spoken::of_kind(kind), answer: Vec::new() }
+    /// The mistake of a peer that asks for a session of a protocol that is not admitted. It is refused as sessions are.
+    pub fn of_session(admitted: LinkKinds, side: Side, protocol: Protocol) -> Self {
+        Self { admitted, side, spoken: Spoken::of_protocol(protocol), answer: Vec::new() }
     }
 
     /// What to send to the peer before its stream is closed.
@@ -91,11 +91,11 @@ impl Spoken {
         bytes.len() == SHORTEST_SESSION_BYTES && bytes.first() == Some(&0)
     }
 
-    const fn of_kind(kind: LinkKind) -> Self {
-        match kind {
-            LinkKind::Plain => Self::Plain,
-            LinkKind::Secure => Self::Secure,
-            LinkKind::Legacy => Self::Legacy,
+    const fn of_protocol(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Plain => Self::Plain,
+            Protocol::Secure => Self::Secure,
+            Protocol::Legacy => Self::Legacy,
         }
     }
 }
@@ -128,11 +128,11 @@ fn recognize(first: &[u8]) -> Option<(Spoken, Vec<u8>)> {
     if first.len() < SHORTEST_SESSION_BYTES {
         return None;
     }
-    let (kind, refusal) = match Reception::default().receive(first).ok()?? {
-        Request::Open(open) => (open.kind(), open.refusal(Status::NotAdmitted)),
-        Request::Resume(resume) => (resume.kind(), resume.refusal(Status::NotAdmitted)),
+    let (protocol, refusal) = match Reception::default().receive(first).ok()?? {
+        Request::Open(open) => (open.protocol(), open.refusal(Status::NotAdmitted)),
+        Request::Resume(resume) => (resume.protocol(), resume.refusal(Status::NotAdmitted)),
     };
-    Some((Spoken::of_kind(kind), refusal))
+    Some((Spoken::of_protocol(protocol), refusal))
 }
 
 /// What is neither a link nor a session.

@@ -1,6 +1,7 @@
 //! The way in, as far as it needs no state of a worker: limits, pending handshakes and their turns, first bytes, the
 //! server handshake, and why streams are rejected. `worker::accept` is what acts.
 
+pub(crate) mod acceptance;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod first_bytes;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::server_handshake::DEADLINE;
-use crate::config::{Config, SideConfig};
+use crate::config::Settings;
 use crate::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -20,6 +20,8 @@ const CANDIDATES_PART: usize = 4;
 /// The handshakes of one port, numbered as they begin.
 #[derive(Debug)]
 pub(crate) struct PendingOnPort {
+    side: Side,
+    has_sessions: bool,
     limits: PendingHandshakes<u64>,
     /// For how long one may take.
     time: Duration,
@@ -56,6 +58,7 @@ pub(crate) enum NoTurn {
 /// A handshake whose task was ended, so that it cannot answer for itself.
 #[derive(Debug)]
 pub(crate) struct EndedEarly {
+    pub(crate) side: Side,
     pub(crate) peer: SocketAddr,
     pub(crate) why: NoTurn,
 }
@@ -71,17 +74,22 @@ pub struct HandshakeInfo {
 
 impl PendingOnPort {
     /// None is in progress. Each of `workers` has an equal part of what the limits allow on the port.
-    pub(crate) fn new(config: &Config, side: Side, workers: usize) -> Self {
-        let share = |limit: usize| limit.div_ceil(workers);
-        let at_once = share(config.settings.limits.max_handshakes);
-        let time = handshake_time(config.settings.side(side));
-        let limits = HandshakeLimits {
-            at_once,
-            per_address: share(config.settings.sessions.max_handshakes_per_address),
-            candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
-            time,
-        };
-        Self { limits: PendingHandshakes::new(limits), time, tasks: FxHashMap::default(), begun: 0 }
+    pub(crate) fn new(settings: &Settings, side: Side, workers: usize) -> Self {
+        Self {
+            side,
+            has_sessions: settings.side(side).kinds.with_sessions(),
+            limits: PendingHandshakes::new(limits(settings, side, workers)),
+            time: time(settings, side),
+            tasks: FxHashMap::default(),
+            begun: 0,
+        }
+    }
+
+    /// Has new settings hold from now on, for handshakes in progress as well.
+    pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) {
+        self.has_sessions = settings.side(self.side).kinds.with_sessions();
+        self.limits.set_limits(limits(settings, self.side, workers));
+        self.time = time(settings, self.side);
     }
 
     /// The number of the next handshake.
@@ -98,18 +106,18 @@ impl PendingOnPort {
         task: AbortHandle,
         no_turn: oneshot::Sender<NoTurn>,
         peer: SocketAddr,
+        now: Instant,
     ) -> Option<EndedEarly> {
-        let began = Instant::now();
-        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), began);
+        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), now);
 
-        self.tasks.insert(number, PendingHandshake { task, peer, began, no_turn });
+        self.tasks.insert(number, PendingHandshake { task, peer, began: now, no_turn });
         dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
     }
 
     /// A handshake waits for its turn. If it has to end before that, it is told, and answers for itself: its peer shall
     /// know when to come again.
-    pub(crate) fn wait(&mut self, number: u64) -> oneshot::Receiver<NoTurn> {
-        self.advance(number, Progress::Waiting);
+    pub(crate) fn wait(&mut self, number: u64, now: Instant) -> oneshot::Receiver<NoTurn> {
+        self.advance(number, Progress::Waiting, now);
         let (tell, told) = oneshot::channel();
         if let Some(handshake) = self.tasks.get_mut(&number) {
             handshake.no_turn = tell;
@@ -118,8 +126,8 @@ impl PendingOnPort {
     }
 
     /// A handshake has come so far.
-    pub(crate) fn advance(&mut self, number: u64, progress: Progress) {
-        self.limits.advance(number, progress, Instant::now());
+    pub(crate) fn advance(&mut self, number: u64, progress: Progress, now: Instant) {
+        self.limits.advance(number, progress, now);
     }
 
     /// The peer of a handshake was answered as a candidate. Returns the one that has ended for it, if any; see
@@ -141,8 +149,7 @@ impl PendingOnPort {
     }
 
     /// Ends the next handshake that has taken too long and is not told, and those before it that are.
-    pub(crate) fn end_late(&mut self) -> Option<EndedEarly> {
-        let now = Instant::now();
+    pub(crate) fn end_late(&mut self, now: Instant) -> Option<EndedEarly> {
         while let Some(late) = self.limits.late(now) {
             if let Some(ended) = self.end_early(late, NoTurn::TooSlow { within: self.time }) {
                 return Some(ended);
@@ -157,6 +164,11 @@ impl PendingOnPort {
             self.limits.end(number);
             handshake.task.abort();
         }
+    }
+
+    /// Whether the port admits sessions.
+    pub(crate) const fn has_sessions(&self) -> bool {
+        self.has_sessions
     }
 
     /// Handshakes in progress.
@@ -178,14 +190,24 @@ impl PendingOnPort {
         }
 
         task.abort();
-        Some(EndedEarly { peer, why })
+        Some(EndedEarly { side: self.side, peer, why })
     }
 }
 
-/// For how long a handshake on a port may take.
-fn handshake_time(side: &SideConfig) -> Duration {
-    match side.kinds.with_sessions() {
-        true => side.session.handshake_limit(),
-        false => DEADLINE,
+/// What the limits allow one of `workers` on a port.
+fn limits(settings: &Settings, side: Side, workers: usize) -> HandshakeLimits {
+    let share = |limit: usize| limit.div_ceil(workers);
+    let at_once = share(settings.limits.max_handshakes);
+    HandshakeLimits {
+        at_once,
+        per_address: share(settings.sessions.max_handshakes_per_address),
+        candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
+        time: time(settings, side),
     }
+}
+
+/// For how long a handshake may take on a port.
+fn time(settings: &Settings, side: Side) -> Duration {
+    let port = settings.side(side);
+    if port.kinds.with_sessions() { port.session.handshake_limit() } else { DEADLINE }
 }

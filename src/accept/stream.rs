@@ -9,11 +9,11 @@ use crate::routing::{LinkAddr, Side};
 
 /// A stream that was accepted and is no link yet.
 #[derive(Debug)]
-pub struct AcceptedStream<Stream> {
+pub struct AcceptedStream<S> {
     /// The port it came in by.
     pub(crate) side: Side,
-    /// The stream, in non-blocking mode.
-    pub(crate) stream: Stream,
+    /// The stream; detached, while workers hand it to each other.
+    pub(crate) stream: S,
     /// The peer's address.
     pub(crate) peer: SocketAddr,
     /// Its place among the links.
@@ -22,15 +22,15 @@ pub struct AcceptedStream<Stream> {
 
 /// A stream that wants to carry a session.
 #[derive(Debug)]
-pub struct Resumption<Stream> {
+pub struct Resumption<S> {
     /// The port it came in by.
     pub(crate) side: Side,
     /// The link of the session.
     pub(crate) link: LinkAddr,
     /// Its first message.
     pub(crate) resume: Resume,
-    /// The stream, in non-blocking mode.
-    pub(crate) stream: Stream,
+    /// The stream; detached, while workers hand it to each other.
+    pub(crate) stream: S,
     /// The peer's address.
     pub(crate) peer: SocketAddr,
 }

@@ -69,15 +69,20 @@ impl Turns {
     pub(crate) fn new(per_second: Option<u32>, now: Instant) -> Self {
         use QueueKind::{LegacyOpens, Opens, Resumes};
         use Side::{Client, Server};
-        let budget = || per_second.map(|per_second| HandshakeBudget::new(per_second, now));
         let kinds = [Resumes, Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
         Self {
             pace: HandshakePace::new(now),
-            resume_budget: budget(),
-            open_budget: budget(),
+            resume_budget: budget(per_second, now),
+            open_budget: budget(per_second, now),
             queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new(), crowd: CROWD }),
             next: 0,
         }
+    }
+
+    /// Changes the most that may be computed in a second.
+    pub(crate) fn set_budget(&mut self, per_second: Option<u32>, now: Instant) {
+        self.resume_budget = budget(per_second, now);
+        self.open_budget = budget(per_second, now);
     }
 
     /// Waits for a turn: what is returned is told when it has come, and fails when a newer resume has taken the place.
@@ -161,6 +166,10 @@ impl Turns {
     pub(crate) fn anybody_waits(&self) -> bool {
         self.queues.iter().any(|queue| !queue.waiting.is_empty())
     }
+}
+
+fn budget(per_second: Option<u32>, now: Instant) -> Option<HandshakeBudget> {
+    per_second.map(|per_second| HandshakeBudget::new(per_second, now))
 }
 
 impl Queue {

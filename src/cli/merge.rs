@@ -108,7 +108,7 @@ fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
 
 /// A part of the memory for all links may wait for one client: it must hold a message.
 fn one_message_fits(config: &Config, buffered_bytes: usize, line: &CommandLine) -> Result<(), UsageError> {
-    let least = config.least_buffered_bytes();
+    let least = config.startup.least_buffered_bytes();
     let Some(given) = line.given("--max-buffered-bytes").filter(|_| buffered_bytes < least) else { return Ok(()) };
     let packet = Bound("--max-packet", config.startup.max_packet as usize).show(line);
     Err(given.invalid(&format!("at least {least} bytes, so that an eighth of it holds a message (the {packet}), or 0")))

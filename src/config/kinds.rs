@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fastway_session::{LinkKind, Pattern, Request};
+use fastway_session::{Pattern, Protocol, Request};
 
 /// Kinds of links that a port admits (`docs/protocol.md` §3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +28,22 @@ impl LinkKinds {
         self.secure || self.legacy
     }
 
-    /// Whether a kind is admitted.
-    pub const fn admits(self, kind: LinkKind) -> bool {
-        match kind {
-            LinkKind::Plain => self.plain,
-            LinkKind::Secure => self.secure,
-            LinkKind::Legacy => self.legacy,
+    /// Whether links of a protocol are admitted.
+    pub const fn admits(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Plain => self.plain,
+            Protocol::Secure => self.secure,
+            Protocol::Legacy => self.legacy,
         }
     }
 
     /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
     pub fn admits_request(self, request: &Request) -> bool {
         match request {
-            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
-            Request::Resume(resume) => self.admits(resume.kind()),
+            Request::Open(open) => {
+                self.admits(open.protocol()) && (self.unpinned || open.pattern() != Some(Pattern::Nn))
+            }
+            Request::Resume(resume) => self.admits(resume.protocol()),
         }
     }
 }

@@ -30,13 +30,6 @@ pub struct Config {
     pub settings: Settings,
 }
 
-impl Config {
-    /// The least memory for all links that lets one message wait for a client, in bytes.
-    pub const fn least_buffered_bytes(&self) -> usize {
-        (fastway_wire::LEN_BYTES + self.startup.max_packet as usize).saturating_mul(CLIENT_SHARE)
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self { startup: Startup::default(), listen: PerSide::new(|_| ":0".to_owned()), settings: Settings::default() }

@@ -1,5 +1,6 @@
 //! What a gateway is told once.
 
+use super::settings::CLIENT_SHARE;
 use crate::pool::PoolConfig;
 
 /// What holds as long as the gateway runs.
@@ -13,6 +14,13 @@ pub struct Startup {
     pub max_packet: u32,
     /// The buffer pool.
     pub pool: PoolConfig,
+}
+
+impl Startup {
+    /// The least memory for all links that lets one message wait for a client, in bytes.
+    pub const fn least_buffered_bytes(&self) -> usize {
+        (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)
+    }
 }
 
 impl Default for Startup {

@@ -1,32 +1,44 @@
 //! A physical link: the byte stream to one peer, what was received of it in part, and what waits for it.
 
+mod after_io;
 mod age;
+pub(crate) mod events;
 mod inbox;
 mod outbox;
 mod pressure;
 mod read_limit;
 mod reason;
 mod session;
-mod transport;
+mod stream;
+pub(crate) mod sweep;
+#[cfg(test)]
+mod tests;
+mod turn_clock;
 mod waits;
+pub(crate) mod watch;
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use age::{Held, HeldFor};
+use age::HeldFor;
 use fastway_service::clock::Millis;
 use fastway_service::wake::wake_after_look;
-use fastway_session::{LinkKind, Session};
+use fastway_session::{Names, Protocol, Resume};
+use fastway_transport::Stream;
+pub use fastway_transport::TransportKind;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, Pressure, ReadPause};
+pub use pressure::{Bounds, ReadPause};
+use rand::CryptoRng;
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
-pub use session::{HandshakeGuard, RefusedStream, SessionEvent, SessionTransport};
-pub use transport::{Transport, TransportKind};
+pub use session::{HandshakeGuard, LinkSession, RefusedStream};
+pub use stream::{LinkStream, Remains};
+pub(crate) use turn_clock::TurnClock;
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
+use watch::Watch;
 
 use crate::accept::admission::Permit;
 use crate::pool::LocalPool;
@@ -59,7 +71,7 @@ pub struct Link {
     pub(crate) state: State,
     /// How much the next read may take.
     pub(crate) read_limit: ReadLimit,
-    transport: Transport,
+    stream: LinkStream,
     /// Wakes the link's task.
     waker: Waker,
     pub(crate) outbox: Outbox,
@@ -91,23 +103,6 @@ pub enum State {
     },
 }
 
-/// What the sweep looks at to find links that are idle, stuck or slow.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Watch {
-    /// A byte was received since the last sweep.
-    pub heard: bool,
-    /// A byte was accepted by the transport since the last sweep.
-    pub progressed: bool,
-    /// The sweep that last found the link not idle.
-    pub last_heard: Millis,
-    /// The first sweep that found bytes waiting and none accepted.
-    pub stuck_since: Option<Millis>,
-    /// Since when more has waited for the link, a client's, than may.
-    pub over_since: Option<Millis>,
-    /// Bytes that may still be read in this sweep interval, if that is limited.
-    pub allowance: u64,
-}
-
 /// What went over a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -121,22 +116,21 @@ pub struct Traffic {
     pub sent_frames: u64,
 }
 
-impl Watch {
-    /// As much of `limit` as may be read in this sweep interval; `None`: nothing.
-    pub(crate) fn within_allowance(&self, limit: usize) -> Option<usize> {
-        let allowed = usize::try_from(self.allowance).map_or(limit, |allowance| limit.min(allowance));
-        (allowed > 0).then_some(allowed)
-    }
-}
-
 impl Link {
-    /// A link that was just admitted.
-    pub(crate) fn new(addr: LinkAddr, role: Role, peer: SocketAddr, transport: Transport, permit: Permit) -> Self {
+    /// A link that is admitted now.
+    pub(crate) fn new(
+        addr: LinkAddr,
+        role: Role,
+        peer: SocketAddr,
+        stream: LinkStream,
+        permit: Permit,
+        now: Instant,
+    ) -> Self {
         Self {
             addr,
             role,
             peer,
-            transport,
+            stream,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             partial_bytes: 0,
@@ -156,7 +150,7 @@ impl Link {
             watch: Watch::default(),
             traffic: Traffic::default(),
             waits: Waits::default(),
-            opened: Instant::now(),
+            opened: now,
             permit,
         }
     }
@@ -172,15 +166,30 @@ impl Link {
         wake_after_look(&self.waker);
     }
 
-    /// Reads into `scratch`; see [`Transport::poll_recv`].
+    /// Reads into `scratch`; see [`LinkStream::poll_recv`].
     #[inline]
     pub(crate) fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
         limit: usize,
+        clock: &TurnClock,
     ) -> Poll<Result<usize, CloseReason>> {
-        self.transport.poll_recv(cx, scratch, limit)
+        self.stream.poll_recv(cx, scratch, limit, clock)
+    }
+
+    /// Reads though the link is not to be read; see [`LinkStream::poll_read_ahead`].
+    pub(crate) fn poll_read_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], clock: &TurnClock) -> Poll<()> {
+        self.stream.poll_read_ahead(cx, scratch, clock)
+    }
+
+    /// Whether the link may be read; `gateway_reads`: the gateway does not stop.
+    #[inline]
+    pub(crate) fn is_read(&self, gateway_reads: bool) -> bool {
+        match self.state {
+            State::Open => gateway_reads && self.pause.is_empty(),
+            State::Closing { peer_sends, .. } => self.stream.is_read_while_closing(peer_sends),
+        }
     }
 
     /// Queues packets for the link.
@@ -189,18 +198,24 @@ impl Link {
         self.outbox.append(pool, bytes, packets, origin);
     }
 
-    /// Sends as much of the outbox as the transport takes; when that is not all, the task is woken for the rest.
+    /// Sends as much of the outbox as the stream takes; when that is not all, the task is woken for the rest.
     #[inline]
-    pub(crate) fn flush(&mut self, pool: &mut LocalPool, sealed: &mut Vec<u8>) -> std::io::Result<()> {
+    pub(crate) fn flush(
+        &mut self,
+        pool: &mut LocalPool,
+        sealed: &mut Vec<u8>,
+        clock: &TurnClock,
+    ) -> std::io::Result<()> {
         let before = self.outbox.waiting();
         let mut cx = Context::from_waker(&self.waker);
-        let polled = self.transport.poll_send(&mut cx, &mut self.outbox, pool, sealed);
+        let polled = self.stream.poll_send(&mut cx, &mut self.outbox, pool, sealed, clock);
+
         let after = self.outbox.waiting();
         let sent = before.bytes - after.bytes;
         self.watch.progressed |= sent > 0;
         self.traffic.sent_bytes += sent as u64;
         self.traffic.sent_frames += (before.packets - after.packets) as u64;
-        self.block(polled.is_pending());
+        self.block(polled.is_pending(), clock);
         match polled {
             Poll::Ready(result) => result,
             Poll::Pending => Ok(()),
@@ -208,110 +223,83 @@ impl Link {
     }
 
     #[inline]
-    pub(crate) fn block(&mut self, blocked: bool) {
+    fn block(&mut self, blocked: bool, clock: &TurnClock) {
         self.blocked = blocked;
         if blocked {
-            self.waits.begin(WaitReason::SlowWrite);
+            self.waits.begin(WaitReason::SlowWrite, clock);
         } else {
-            self.waits.end(WaitReason::SlowWrite);
+            self.waits.end(WaitReason::SlowWrite, clock);
         }
     }
 
+    /// Sends the acknowledgements of its session that are due by that time.
+    pub(crate) fn send_acks(&mut self, by: Instant, sealed: &mut Vec<u8>) {
+        self.stream.send_acks(by, &mut Context::from_waker(&self.waker), sealed);
+    }
+
     /// Stops reading the link until there is room behind what it feeds.
-    pub(crate) fn pause_for_backpressure(&mut self) {
+    pub(crate) fn pause_for_backpressure(&mut self, clock: &TurnClock) {
         self.pause.set(ReadPause::BACKPRESSURE, true);
-        self.waits.begin(WaitReason::PausedSource);
+        self.waits.begin(WaitReason::PausedSource, clock);
     }
 
     /// Reads the link again, unless there is another reason not to.
-    pub(crate) fn resume_after_backpressure(&mut self) {
+    pub(crate) fn resume_after_backpressure(&mut self, clock: &TurnClock) {
         self.pause.set(ReadPause::BACKPRESSURE, false);
-        self.waits.end(WaitReason::PausedSource);
+        self.waits.end(WaitReason::PausedSource, clock);
         self.wake();
     }
 
     /// Stops reading the link until its peer takes the answers to its own requests; or reads it again.
-    pub(crate) fn pause_for_replies(&mut self, pause: bool) {
+    pub(crate) fn pause_for_replies(&mut self, pause: bool, clock: &TurnClock) {
         if self.pause.contains(ReadPause::UNREAD_REPLIES) == pause {
             return;
         }
         self.pause.set(ReadPause::UNREAD_REPLIES, pause);
-        self.waits.set(WaitReason::UnreadAnswers, pause);
-        if let Transport::Session(session) = &mut self.transport {
-            session.set_awaits_acks(pause);
-        }
+        self.waits.set(WaitReason::UnreadAnswers, pause, clock);
+        self.stream.set_awaits_acks(pause);
         // Either way the link may be read otherwise than before: a session further ahead, for the acknowledgements.
         self.wake();
     }
 
-    /// Holds what waits for the link against its bounds, and pauses or reads the link accordingly. What follows for others
-    /// is the caller's to do.
-    #[inline]
-    pub(crate) fn judge(&mut self, bounds: &Bounds, now: impl FnOnce() -> Millis) -> Pressure {
-        let before = Pressure {
-            unread_replies: self.pause.contains(ReadPause::UNREAD_REPLIES),
-            congested: self.congested,
-            over_since: self.watch.over_since,
-            too_slow: false,
-        };
-        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), now);
-        self.pause_for_replies(pressure.unread_replies);
-        if pressure.over_since != before.over_since {
-            self.watch.over_since = pressure.over_since;
-            self.waits.set(WaitReason::OutboxFull, pressure.over_since.is_some());
-        }
-        pressure
-    }
-
     /// Has the time begin anew for which more may wait for a client than its bounds allow: its session has lost its
-    /// transport or has another one.
-    pub(crate) fn restart_grace(&mut self) {
+    /// stream or has another one.
+    fn restart_grace(&mut self, clock: &TurnClock) {
         self.watch.over_since = None;
-        self.waits.end(WaitReason::OutboxFull);
+        self.waits.end(WaitReason::OutboxFull, clock);
     }
 
     /// What carries the link's bytes.
     pub(crate) fn transport(&self) -> TransportKind {
-        self.transport.kind()
+        self.stream.transport()
     }
 
     /// What these bytes are.
-    pub(crate) fn protocol(&self) -> LinkKind {
-        self.transport.protocol()
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.stream.protocol()
     }
 
     /// Says something to a peer that is about to be closed for its first bytes.
-    pub(crate) fn send_before_close(&self, bytes: &[u8]) {
-        self.transport.send_before_close(bytes);
+    pub(crate) fn send_before_close(&mut self, bytes: &[u8]) {
+        self.stream.send_before_close(bytes);
     }
 
     /// The round-trip time to the peer, if it is known.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.transport.round_trip()
+        self.stream.round_trip()
     }
 
-    /// Its session, if it has one.
-    #[inline]
-    pub(crate) fn session(&self) -> Option<&SessionTransport> {
-        self.transport.session()
-    }
-
-    /// Its session with what it sends, if it has one, and how to wake the link's task.
-    pub(crate) fn session_parts(&mut self) -> Option<(&mut SessionTransport, &mut Outbox, Context<'_>)> {
-        match &mut self.transport {
-            Transport::Tcp(_) => None,
-            Transport::Session(session) => Some((session, &mut self.outbox, Context::from_waker(&self.waker))),
-        }
+    /// The names by which its session can be resumed, if it has one.
+    pub(crate) fn session_names(&self) -> Option<Names> {
+        self.stream.names()
     }
 
     /// How much waits for the peer; bytes and answers of a session until the peer has acknowledged them.
     #[inline]
     pub(crate) fn waiting(&self) -> Waiting {
-        let mut waiting = self.outbox.waiting();
-        if let Some(session) = self.session() {
-            waiting.bytes += session.unacknowledged_bytes();
-            waiting.answers += session.unacknowledged_answers();
-        }
+        let (mut waiting, unacked) = (self.outbox.waiting(), self.stream.unacked());
+        waiting.bytes += unacked.bytes;
+        waiting.answers += unacked.answers;
         waiting
     }
 
@@ -321,39 +309,18 @@ impl Link {
         self.partial_bytes = self.inbox.held_bytes();
     }
 
+    /// Whether bytes are there that were read before the link was.
+    #[inline]
+    pub(crate) fn has_read_ahead(&self) -> bool {
+        self.stream.has_read_ahead()
+    }
+
     /// Memory that is held for the link, in bytes. A session that waits for a stream is bounded with others like it, so it
     /// counts for nothing here.
     #[inline]
     pub(crate) fn held_bytes(&self) -> usize {
-        let session = match self.session() {
-            None => 0,
-            Some(session) if session.is_waiting() => return 0,
-            Some(session) => session.held_bytes(),
-        };
-        self.partial_bytes + self.outbox.held_bytes() + session
-    }
-
-    /// Notes for how long the link has held what it holds; each sweep does, `elapsed` after the one before.
-    pub(crate) fn look_at_held(&mut self, elapsed: Duration) {
-        if self.is_interrupted() {
-            return;
-        }
-        if self.accounted_bytes == 0 {
-            self.held_for = None;
-            return;
-        }
-        let unacked = self.session().map_or(0, SessionTransport::unacknowledged_bytes) as u64;
-        let (is_partial, waiting_bytes) = (!self.inbox.is_empty(), self.outbox.waiting().bytes as u64);
-        let is_explained = is_partial || waiting_bytes + unacked > 0;
-        let held = Held {
-            received_frames: self.traffic.received_frames,
-            is_partial,
-            queued_bytes: self.traffic.sent_bytes + waiting_bytes,
-            taken_bytes: self.traffic.sent_bytes.saturating_sub(unacked),
-            is_other: !is_explained || self.session().is_some_and(SessionTransport::has_read_ahead),
-        };
-        let held_for = self.held_for.get_or_insert_default();
-        **held_for = held_for.look(held, elapsed);
+        let in_stream = self.stream.held_bytes();
+        in_stream.map_or(0, |bytes| self.partial_bytes + self.outbox.held_bytes() + bytes)
     }
 
     /// For how long the oldest bytes have been held for the link, as far as the sweeps know.
@@ -363,49 +330,75 @@ impl Link {
 
     /// Whether its session waits for a stream.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.session().is_some_and(SessionTransport::is_waiting)
+        self.stream.is_interrupted()
     }
 
-    /// The session has no transport.
-    pub(crate) fn interrupted(&mut self) {
-        self.block(false);
-        self.waits.begin(WaitReason::NoTransport);
-        self.restart_grace();
+    /// The session has no stream.
+    fn interrupted(&mut self, clock: &TurnClock) {
+        self.block(false, clock);
+        self.waits.begin(WaitReason::NoTransport, clock);
+        self.restart_grace(clock);
     }
 
     /// The session goes on with a peer at this address.
-    pub(crate) fn resumed(&mut self, peer: SocketAddr) {
+    fn resumed(&mut self, peer: SocketAddr, clock: &TurnClock) {
         self.peer = peer;
         self.permit.move_to(peer.ip());
-        self.block(false);
-        self.waits.end(WaitReason::NoTransport);
-        self.restart_grace();
+        self.block(false, clock);
+        self.waits.end(WaitReason::NoTransport, clock);
+        self.restart_grace(clock);
         self.watch.heard = true;
+        self.wake();
     }
 
-    /// What the system found wrong with the transport, if anything.
-    pub(crate) fn failure(&self) -> Option<std::io::Error> {
-        self.transport.failure()
+    /// A resume of its session waits. If it is genuine, the session waits for it until then; says whether it is also known
+    /// to be the newest.
+    pub(crate) fn keep_for_resume(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
+        self.stream.keep_for_resume(resume, until, rng)
     }
 
-    /// Whether a closing link needs the worker no more; ends its sending side when nothing waits for it.
+    /// Has its session go on by a new stream, once that is proven.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub(crate) fn resume(
+        &mut self,
+        resume: &Resume,
+        stream: (Stream, SocketAddr),
+        handshake: HandshakeGuard,
+        pool: &mut LocalPool,
+        clock: &TurnClock,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), RefusedStream> {
+        self.stream.resume(resume, stream, handshake, (&mut self.outbox, pool), clock.now(), rng)?;
+        // The new stream is to be read.
+        self.wake();
+        Ok(())
+    }
+
+    /// The link closes once its peer has what waits for it; says whether there is something to send for that.
+    pub(crate) fn close(&mut self, reason: &CloseReason, pool: &mut LocalPool) -> bool {
+        self.stream.close(reason, &mut self.outbox, pool)
+    }
+
+    /// The link closes at once. Tells the peer so, if that can be done.
+    pub(crate) fn abort(&mut self, reason: &CloseReason, sealed: &mut Vec<u8>, clock: &TurnClock) {
+        self.stream.abort(reason, sealed, clock);
+    }
+
+    /// Whether it closes and needs the worker no more; ends its sending side when nothing waits for it.
     pub(crate) fn is_done(&self) -> bool {
         match self.state {
-            State::Closing { .. } if self.session().is_some() => self.transport.finish(),
-            State::Closing { peer_sends, .. } if self.outbox.is_empty() => self.transport.finish() || !peer_sends,
-            _ => false,
+            State::Closing { peer_sends, .. } => self.stream.is_finished(&self.outbox, peer_sends),
+            State::Open => false,
         }
     }
 
     /// Gives the buffers back and ends the link's task.
-    /// Its session is left if it ended in good order.
-    pub(crate) fn dismantle(mut self, pool: &mut LocalPool) -> Option<Session> {
+    pub(crate) fn dismantle(mut self, pool: &mut LocalPool) -> Remains {
         self.inbox.clear(pool);
         self.outbox.clear(pool);
         self.waker.wake();
-        match self.transport {
-            Transport::Tcp(_) => None,
-            Transport::Session(session) => session.into_ended(),
-        }
+        self.stream.into_remains()
     }
 }

@@ -6,14 +6,14 @@
 //!   time ──────────────▶ a client that stays above is too slow; far above, it is at once
 //! ```
 //!
-//! Nothing here knows a socket or reads a clock. Whoever changes how much waits asks again: see `Core::judge`.
+//! Nothing here knows a socket or reads a clock. Whoever changes how much waits asks again: see `Link::after_io`.
 
 use std::time::Duration;
 
 use fastway_service::clock::Millis;
 
 use super::Waiting;
-use crate::config::{CLIENT_SHARE, Config, SideConfig};
+use crate::config::{CLIENT_SHARE, Settings, SideConfig};
 use crate::routing::Side;
 
 /// How many times its bound on bytes may wait for a client before it is closed without any grace.
@@ -70,16 +70,15 @@ pub struct SlowBounds {
 
 impl Bounds {
     /// Those of the links on one port.
-    pub fn of(config: &Config, side: Side) -> Self {
-        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *config.settings.side(side);
+    pub fn of(settings: &Settings, side: Side) -> Self {
+        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *settings.side(side);
         match side {
             Side::Client => {
                 // One client alone must not make the memory for all of them short.
-                let most =
-                    config.settings.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
+                let most = settings.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
                 let bytes = send_queue_bytes.min(most);
                 let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
-                Self { packets, bytes, slow: Some(SlowBounds { grace: config.settings.client_slow_grace, hard_bytes }) }
+                Self { packets, bytes, slow: Some(SlowBounds { grace: settings.client_slow_grace, hard_bytes }) }
             }
             Side::Server => Self { packets, bytes: send_queue_bytes, slow: None },
         }

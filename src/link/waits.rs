@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use fastway_service::{PerKind, kinds};
 
+use super::turn_clock::TurnClock;
+
 kinds! {
     /// What can hold a link up.
     pub enum WaitReason {
@@ -49,21 +51,25 @@ struct Stopwatch {
 
 impl Waits {
     /// Notes that the link is held up from now on; a wait that lasts goes on.
-    pub(crate) fn begin(&mut self, reason: WaitReason) {
-        self.begin_at(reason, Instant::now);
+    pub(crate) fn begin(&mut self, reason: WaitReason, clock: &TurnClock) {
+        let watch = &mut self.0.get_or_insert_default()[reason];
+        if watch.since.is_none() {
+            watch.since = Some(clock.now());
+            watch.count += 1;
+        }
     }
 
     /// Notes that the link goes on. Reads the clock only if it was held up.
     #[inline]
-    pub(crate) fn end(&mut self, reason: WaitReason) {
+    pub(crate) fn end(&mut self, reason: WaitReason, clock: &TurnClock) {
         if self.0.is_some() {
-            self.end_at(reason, Instant::now);
+            self.stop(reason, clock);
         }
     }
 
     /// Notes whether the link is held up from now on.
-    pub(crate) fn set(&mut self, reason: WaitReason, holds: bool) {
-        if holds { self.begin(reason) } else { self.end(reason) }
+    pub(crate) fn set(&mut self, reason: WaitReason, holds: bool, clock: &TurnClock) {
+        if holds { self.begin(reason, clock) } else { self.end(reason, clock) }
     }
 
     /// How the stopwatches stand.
@@ -71,19 +77,11 @@ impl Waits {
         self.0.as_deref().map_or_else(WaitReport::default, |watches| PerKind::new(|reason| watches[reason].read(now)))
     }
 
-    fn begin_at(&mut self, reason: WaitReason, now: impl FnOnce() -> Instant) {
-        let watch = &mut self.0.get_or_insert_default()[reason];
-        if watch.since.is_none() {
-            watch.since = Some(now());
-            watch.count += 1;
-        }
-    }
-
-    fn end_at(&mut self, reason: WaitReason, now: impl FnOnce() -> Instant) {
+    fn stop(&mut self, reason: WaitReason, clock: &TurnClock) {
         let Some(watches) = self.0.as_deref_mut() else { return };
         let watch = &mut watches[reason];
         if let Some(since) = watch.since.take() {
-            watch.total += now().saturating_duration_since(since);
+            watch.total += clock.now().saturating_duration_since(since);
         }
     }
 }
@@ -116,25 +114,22 @@ mod tests {
     #[test]
     fn waits_add_up_and_the_one_that_lasts_counts() {
         let start = Instant::now();
-        let at = |seconds| move || start + Duration::from_secs(seconds);
+        let clock = TurnClock::new(start);
+        let at = |seconds| {
+            clock.set(Duration::from_secs(seconds));
+            &clock
+        };
         let mut waits = Waits::default();
-        waits.begin_at(REASON, at(0));
-        waits.begin_at(REASON, at(1));
-        waits.end_at(REASON, at(3));
-        waits.end_at(REASON, at(4));
-        waits.begin_at(REASON, at(10));
+        waits.begin(REASON, at(0));
+        waits.begin(REASON, at(1));
+        waits.end(REASON, at(3));
+        waits.end(REASON, at(4));
+        waits.begin(REASON, at(10));
         let expected = Wait { count: 2, total: Duration::from_secs(5), lasting: Some(Duration::from_secs(2)) };
-        assert_eq!(wait(&waits, at(12)()), expected);
-        waits.end_at(REASON, at(13));
-        assert_eq!(wait(&waits, at(99)()), Wait { count: 2, total: Duration::from_secs(6), lasting: None });
+        assert_eq!(wait(&waits, at(12).now()), expected);
+        waits.end(REASON, at(13));
+        assert_eq!(wait(&waits, at(99).now()), Wait { count: 2, total: Duration::from_secs(6), lasting: None });
         let others = WaitReason::ALL.iter().filter(|reason| **reason != REASON);
         assert!(others.map(|reason| waits.report(start)[*reason]).all(|wait| wait == Wait::default()));
-    }
-
-    #[test]
-    fn a_link_that_never_waited_reads_no_clock() {
-        let mut waits = Waits::default();
-        waits.end_at(REASON, || panic!("nothing to measure"));
-        assert_eq!(waits.report(Instant::now()), WaitReport::default());
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use fastway_admin::observe::{LinkFilter, LinkFilterError};
 pub use fastway_service::{Counts, Kind, PerKind, Share};
-pub use fastway_session::LinkKind;
+pub use fastway_session::Protocol;
 pub use fastway_wire::{ConnId, ServerId};
 pub use report::Report;
 

@@ -63,6 +63,11 @@ pub struct Router {
 }
 
 impl Router {
+    /// Changes the limits. Connections that are there stay.
+    pub fn set_limits(&mut self, limits: RouterLimits) {
+        self.limits = limits;
+    }
+
     /// A router without links, one of `workers`.
     pub fn new(me: WorkerId, workers: usize, registry: Arc<Registry>, limits: RouterLimits) -> Self {
         Self {

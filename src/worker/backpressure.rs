@@ -77,12 +77,16 @@ impl BackpressureQueues {
         self.queues.entry(key).or_default().waiting.push_back(source);
     }
 
-    /// Takes the next links out of every queue whose place has room, and adds them to `resumed`.
-    pub(super) fn resume_readers(&mut self, resumed: &mut Vec<LinkAddr>) {
+    /// Takes the next links out of every queue whose place has room.
+    pub(super) fn resume_readers(&mut self, resume: impl FnMut(LinkAddr)) {
+        if self.queues.is_empty() {
+            return;
+        }
+        let mut resume = resume;
         self.queues.retain(|_, queue| {
             if !queue.congested {
                 let count = queue.waiting.len().min(RESUMED_PER_TURN);
-                resumed.extend(queue.waiting.drain(..count));
+                queue.waiting.drain(..count).for_each(&mut resume);
             }
             queue.congested || !queue.waiting.is_empty()
         });
@@ -110,7 +114,7 @@ mod tests {
 
     fn resumed(queues: &mut BackpressureQueues) -> Vec<LinkAddr> {
         let mut resumed = Vec::new();
-        queues.resume_readers(&mut resumed);
+        queues.resume_readers(|link| resumed.push(link));
         resumed
     }
 

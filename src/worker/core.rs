@@ -3,35 +3,27 @@
 //! Everything here is synchronous and belongs to one thread. The tasks around it (`tasks`) only poll it.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use fastway_service::clock::Millis;
-use fastway_wire::{Command, ConnId};
-use rustc_hash::FxHashSet;
-use slab::Slab;
-use tokio::sync::Notify;
-
 use super::agenda::Agenda;
-use super::backpressure::{BackpressureQueues, Bottleneck};
+use super::backpressure::Bottleneck;
+use super::counters::Counters;
 use super::ended::EndedSessions;
+use super::forwarding::Forwarding;
 use super::link_log::LinkLog;
-use super::load::ThreadLoad;
-use super::mail::Outgoing;
-use super::report::Stats;
+use super::links::Links;
+use super::mail::Batch;
+use super::memory_account::LocalAccount;
 use super::shared::Shared;
 use super::stop::Stop;
-use crate::accept::acceptor::Acceptor;
+use super::upkeep::Upkeep;
+use crate::accept::acceptance::Acceptance;
 use crate::accept::admission::Permit;
-use crate::accept::pending::PendingOnPort;
-use crate::accept::retry_after::RetryTimes;
-use crate::accept::turns::Turns;
-use crate::config::Config;
-use crate::link::{Bounds, CloseReason, Link, Transport, WaitReport};
-use crate::pool::LocalPool;
-use crate::routing::{Effect, LinkAddr, Origin, PerSide, Role, Router, RouterLimits, Side, Slot, WorkerId};
+use crate::config::{Settings, Startup};
+use crate::link::{Link, LinkStream, TurnClock};
+use crate::routing::{LinkAddr, Role, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -40,120 +32,87 @@ const SCRATCH_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) me: WorkerId,
-    pub(super) config: Arc<Config>,
+    pub(super) startup: Startup,
+    pub(super) settings: Arc<Settings>,
     pub(super) shared: Arc<Shared>,
-    pub(super) links: Slab<Link>,
-    pub(super) router: Router,
-    pub(super) pool: LocalPool,
-    pub(super) scratch: Box<[u8]>,
-    pub(super) backpressure: BackpressureQueues,
-    /// Workers that were told that the outbox of a server link of this one is congested.
-    pub(super) told_congested: FxHashSet<(LinkAddr, WorkerId)>,
-    pub(super) pending: PerSide<PendingOnPort>,
-    pub(super) turns: Turns,
-    pub(super) retry_times: RetryTimes,
-    /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
-    pub(super) turns_due: Rc<Notify>,
-    /// Sessions that are over, and are found for a while.
+    pub(super) links: Links,
+    pub(super) forwarding: Forwarding,
+    pub(super) buffers: IoBuffers,
+    pub(super) acceptance: Acceptance,
     pub(super) ended: EndedSessions,
-    /// Room for what sessions seal.
-    pub(super) sealed: Vec<u8>,
-    pub(super) acceptors: Vec<Acceptor>,
     pub(super) agenda: Agenda,
-    /// How long links that are closed by now were held up.
-    pub(super) past_waits: PerSide<WaitReport>,
     pub(super) stop: Stop,
-    pub(super) stats: Stats,
+    pub(super) counters: Counters,
     pub(super) link_log: LinkLog,
-    pub(super) now: Millis,
-    /// Time of the last sweep.
-    pub(super) swept: Millis,
-    pub(super) load: ThreadLoad,
-    /// The place whose link was asked last for its round-trip time.
-    pub(super) sampled: usize,
-    /// Thousandths of a byte that the last sweep did not allow any client yet.
-    pub(super) allowance_rest: u64,
-    pub(super) started: Instant,
-    pub(super) effects: Vec<Effect>,
-    dirty: Vec<Slot>,
-    /// The spare of `dirty`.
-    flushing: Vec<Slot>,
-    /// Room for those that are read again.
-    resumed: Vec<LinkAddr>,
-    pub(super) batches: Vec<Outgoing>,
-    /// Bytes that clients' links hold beyond what the account of the process says.
-    pub(super) untold_bytes: isize,
-    /// Bytes that a client's link may hold when the account is short.
-    pub(super) memory_share: usize,
-    /// How much may wait for one link.
-    pub(super) bounds: PerSide<Bounds>,
-    /// What the link that was read last feeds, if it is congested.
-    pub(super) bottleneck: Option<Bottleneck>,
-    pump: Waker,
-    scheduled: bool,
+    /// The time of the turn, for the rules of links.
+    pub(super) clock: TurnClock,
+    pub(super) upkeep: Upkeep,
+    pub(super) memory: LocalAccount,
+}
+
+/// Room for what is read and written at a time. Nothing stays in it.
+#[derive(Debug)]
+pub(super) struct IoBuffers {
+    /// What one read takes in.
+    pub(super) scratch: Box<[u8]>,
+    /// What sessions seal.
+    pub(super) sealed: Vec<u8>,
 }
 
 impl Core {
-    pub(super) fn new(me: WorkerId, config: Arc<Config>, shared: Arc<Shared>, started: Instant) -> Self {
-        let limits = RouterLimits {
-            client_max_conns: config.settings.client_max_conns,
-            max_dials_per_second: config.settings.limits.max_dials_per_second,
-        };
+    pub(super) fn new(
+        me: WorkerId,
+        startup: Startup,
+        settings: Arc<Settings>,
+        shared: Arc<Shared>,
+        started: Instant,
+    ) -> Self {
         let workers = shared.mailboxes.workers().count();
         Self {
             me,
-            router: Router::new(me, workers, Arc::clone(&shared.registry), limits),
-            pool: LocalPool::new(Arc::clone(&shared.pool)),
-            shared,
-            links: Slab::new(),
-            scratch: vec![0; SCRATCH_BYTES].into(),
-            backpressure: BackpressureQueues::default(),
-            told_congested: FxHashSet::default(),
-            pending: PerSide::new(|side| PendingOnPort::new(&config, side, workers)),
-            turns: Turns::new(share_per_second(&config, workers), started),
-            retry_times: RetryTimes::new(started),
-            turns_due: Rc::default(),
+            links: Links::new(&settings, Arc::clone(&shared.pool)),
+            forwarding: Forwarding::new(
+                me,
+                startup.max_packet,
+                &settings,
+                Arc::clone(&shared.registry),
+                shared.mailboxes.clone(),
+            ),
+            buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
+            acceptance: Acceptance::new(&settings, workers, started),
             ended: EndedSessions::default(),
-            sealed: Vec::new(),
-            acceptors: Vec::new(),
             agenda: Agenda::new(started),
-            past_waits: PerSide::default(),
             stop: Stop::new(workers - 1),
-            stats: Stats::default(),
+            counters: Counters::default(),
             link_log: LinkLog::default(),
-            now: Millis::default(),
-            swept: Millis::default(),
-            load: ThreadLoad::default(),
-            sampled: 0,
-            allowance_rest: 0,
-            started,
-            effects: Vec::new(),
-            dirty: Vec::new(),
-            flushing: Vec::new(),
-            resumed: Vec::new(),
-            batches: (0..workers).map(|_| Outgoing::default()).collect(),
-            untold_bytes: 0,
-            memory_share: 0,
-            bounds: PerSide::new(|side| Bounds::of(&config, side)),
-            bottleneck: None,
-            pump: Waker::noop().clone(),
-            scheduled: false,
-            config,
+            clock: TurnClock::new(started),
+            upkeep: Upkeep::new(&settings),
+            memory: LocalAccount::default(),
+            shared,
+            startup,
+            settings,
         }
     }
 
+    /// Has new settings hold from now on. A session keeps the times and the bounds with which it was opened.
+    pub(super) fn apply(&mut self, settings: Arc<Settings>) {
+        self.links.set_bounds(&settings);
+        self.forwarding.apply(&settings);
+        self.acceptance.apply(&settings, Instant::now());
+        self.upkeep.apply(&settings);
+        self.settings = settings;
+    }
+
     /// Admits a link. Its task must poll it from now on.
-    pub(super) fn add(&mut self, role: Role, transport: Transport, peer: SocketAddr, permit: Permit) -> LinkAddr {
-        let now = self.at(Instant::now());
-        let entry = self.links.vacant_entry();
-        let slot = Slot::from_index(entry.key());
-        let addr = self.router.join(slot, role);
-        let mut link = Link::new(addr, role, peer, transport, permit);
+    pub(super) fn add(&mut self, role: Role, stream: LinkStream, peer: SocketAddr, permit: Permit) -> LinkAddr {
+        self.clock.restart();
+        let addr = self.forwarding.join(self.links.next_slot(), role);
+        let mut link = Link::new(addr, role, peer, stream, permit, self.clock.now());
         link.watch.heard = true;
-        link.watch.last_heard = now;
-        link.watch.allowance = self.config.settings.limits.max_bytes_per_second.unwrap_or_default();
-        entry.insert(link);
-        self.stats.opened(role.side());
+        link.watch.last_heard = self.clock.millis();
+        link.watch.allowance = self.settings.limits.max_bytes_per_second.unwrap_or_default();
+        self.links.insert(link);
+        self.counters.link_opened(role.side());
         self.link_log.opened(role, addr.id, peer);
         self.session_begins(addr);
         addr
@@ -162,156 +121,44 @@ impl Core {
     /// The link at this address, if it is still there.
     #[inline]
     pub(super) fn link(&mut self, addr: LinkAddr) -> Option<&mut Link> {
-        self.links.get_mut(addr.slot.index()).filter(|link| link.addr == addr)
+        self.links.at_mut(addr)
     }
 
-    /// Carries out what the router decided.
-    pub(super) fn apply_effects(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Tell { slot, command, origin } => self.feed(slot, &command.encode(), 1, origin),
-                Effect::RouterSync { to, sync } => self.sync_router(to, sync),
-            }
-        }
-        self.effects = effects;
+    /// The pump runs.
+    pub(super) fn begin_turn(&mut self, pump: &Waker) {
+        self.clock.restart();
+        self.links.begin_turn(pump);
     }
 
-    /// Has the router carry out a command of a link.
-    pub(super) fn command(&mut self, slot: Slot, payload: &[u8]) -> Result<(), CloseReason> {
-        let command = Command::decode(payload)?;
-        let decided = self.router.command(slot, command, self.now.seconds(), &mut self.effects);
-        self.apply_effects();
-        Ok(decided?)
+    /// Takes what another worker posted.
+    pub(super) fn unpack(&mut self, from: WorkerId, batch: Batch) {
+        self.forwarding.unpack(&mut self.links, from, batch, &self.clock);
     }
 
-    /// Answers data for a connection that the link is no end of.
-    pub(super) fn unknown_connection(&mut self, slot: Slot, conn: ConnId) {
-        self.router.unknown_connection(slot, conn, &mut self.effects);
-        self.apply_effects();
-    }
-
-    /// Queues packets for a link of this worker.
-    #[inline]
-    pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, origin: Origin) {
-        if let Some(link) = self.links.get_mut(slot.index()).filter(|link| !link.write_failed) {
-            link.append(&mut self.pool, bytes, packets, origin);
-            self.fed(slot);
-        }
-    }
-
-    /// Sees to it that what a link was fed is sent, and notes whether it has enough of it now.
-    #[inline]
-    pub(super) fn fed(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push(slot);
-        }
-        if link.role.side() == Side::Server {
-            let is_new = !link.congested && self.bounds.server.is_exceeded(link.waiting());
-            if is_new || link.congested {
-                self.bottleneck = Some(Bottleneck::Server(link.addr));
-            }
-            if is_new {
-                self.congested(slot);
-            }
-        }
-        self.schedule();
-    }
-
-    /// Has a link flushed at the end of the turn.
-    pub(super) fn mark_dirty(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push(slot);
-        }
-        self.schedule();
-    }
-
-    /// What was congested among what was fed since the last call.
-    pub(super) fn take_bottleneck(&mut self) -> Option<Bottleneck> {
-        self.bottleneck.take()
-    }
-
-    /// Has the pump run at the end of the turn.
-    #[inline]
-    pub(super) fn schedule(&mut self) {
-        if !self.scheduled {
-            self.scheduled = true;
-            self.pump.wake_by_ref();
-        }
-    }
-
-    /// The pump runs; it need not be woken before the turn is over.
-    pub(super) fn begin_turn(&mut self) {
-        self.scheduled = true;
+    /// There is room again for what waited for this.
+    pub(super) fn uncongest(&mut self, key: Bottleneck) {
+        self.forwarding.uncongest(&mut self.links, key);
     }
 
     /// Ends a turn: one write for each link that was fed, one batch for each worker. True if there is more to do after
     /// the next look at the links.
-    pub(super) fn end_turn(&mut self, pump: &Waker) -> bool {
-        self.pump.clone_from(pump);
-        self.resume_readers();
-        self.flush_dirty();
-        self.post_batches();
-        self.scheduled = false;
-        self.backpressure.any_to_resume()
-    }
-
-    fn resume_readers(&mut self) {
-        if self.backpressure.is_empty() {
-            return;
+    pub(super) fn end_turn(&mut self) -> bool {
+        self.forwarding.resume_readers(&mut self.links, &self.clock);
+        // Closing one of them may feed further ones.
+        while let Some(slot) = self.links.next_dirty() {
+            self.flush_fed(slot);
         }
-        let mut resumed = std::mem::take(&mut self.resumed);
-        self.backpressure.resume_readers(&mut resumed);
-        for addr in resumed.drain(..) {
-            if let Some(link) = self.link(addr) {
-                link.resume_after_backpressure();
-            }
-        }
-        self.resumed = resumed;
-    }
-
-    /// Flushes the links that were fed, in that order; closing one of them may feed further ones.
-    fn flush_dirty(&mut self) {
-        while !self.dirty.is_empty() {
-            let mut batch = std::mem::replace(&mut self.dirty, std::mem::take(&mut self.flushing));
-            for slot in batch.drain(..) {
-                self.flush_fed(slot);
-            }
-            self.flushing = batch;
-        }
+        self.forwarding.post();
+        self.links.end_turn();
+        self.forwarding.any_to_resume()
     }
 
     fn flush_fed(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        link.dirty = false;
-        if link.blocked {
-            self.judge(slot);
-        } else {
-            self.flush(slot);
+        match self.links.get(slot).map(|link| link.blocked) {
+            // Its task flushes it when the transport takes more.
+            Some(true) => self.after_io(slot),
+            Some(false) => self.flush(slot),
+            None => {}
         }
     }
-
-    pub(super) fn read_clock(&mut self) {
-        self.now = self.at(Instant::now());
-    }
-
-    /// A point in time on the worker's clock.
-    pub(super) fn at(&self, now: Instant) -> Millis {
-        Millis::at(now, self.started)
-    }
-
-    /// Keeps how long a link was held up that is closed now.
-    pub(super) fn remember_waits(&mut self, side: Side, waits: &WaitReport) {
-        self.past_waits[side].iter_mut().for_each(|(reason, past)| past.add(waits[reason]));
-    }
-}
-
-/// The most handshakes of sessions that one of `workers` may compute in a second.
-fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    config.settings.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
 }

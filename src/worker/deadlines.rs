@@ -33,7 +33,7 @@ impl Core {
         self.agenda.woken();
         while let Some(due) = self.agenda.next_due(now) {
             match due {
-                Due::Turns => self.turns_due.notify_one(),
+                Due::Turns => self.acceptance.tick(),
                 Due::Task(task) => task.notify_one(),
                 Due::Ack(session, until) => self.send_ack(session, until),
             }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use fastway_session::{End, Session};
 
+use crate::config::SessionConfig;
 use crate::routing::LinkAddr;
 
 /// Sessions of each kind of end that a worker keeps.
@@ -12,12 +13,12 @@ const MOST_KEPT: usize = 1024;
 
 /// A session that is over.
 #[derive(Debug)]
-pub(super) struct Ended {
+struct Ended {
     /// The link that it had.
-    pub(super) addr: LinkAddr,
-    pub(super) session: Session,
+    addr: LinkAddr,
+    session: Session,
     /// When it is forgotten.
-    pub(super) until: Instant,
+    until: Instant,
 }
 
 /// The ended sessions of a worker. Many that end in good order do not push out those that were aborted.
@@ -30,17 +31,29 @@ pub(super) struct EndedSessions {
 }
 
 impl EndedSessions {
-    /// Keeps a session. Returns the one that is forgotten for it, if there are too many.
-    pub(super) fn keep(&mut self, ended: Ended) -> Option<LinkAddr> {
-        let queue = if ended.session.end() == Some(End::Closed) { &mut self.closed } else { &mut self.aborted };
-        queue.push_back(ended);
+    /// Keeps a session: one that ended in good order for the time of a handshake, any other one for as long as it may wait.
+    /// Returns the one that is forgotten for it, if there are too many.
+    pub(super) fn keep(
+        &mut self,
+        addr: LinkAddr,
+        session: Session,
+        times: SessionConfig,
+        now: Instant,
+    ) -> Option<LinkAddr> {
+        let SessionConfig { handshake_time, wait, .. } = times;
+        let (queue, time) = match session.end() {
+            Some(End::Closed) => (&mut self.closed, handshake_time.unwrap_or(wait)),
+            _ => (&mut self.aborted, wait),
+        };
+        queue.push_back(Ended { addr, session, until: now + time });
         let oldest = if queue.len() > MOST_KEPT { queue.pop_front() } else { None };
         oldest.map(|ended| ended.addr)
     }
 
     /// The session of a link that is gone.
-    pub(super) fn find(&mut self, addr: LinkAddr) -> Option<&mut Ended> {
-        self.closed.iter_mut().chain(&mut self.aborted).find(|ended| ended.addr == addr)
+    pub(super) fn find(&mut self, addr: LinkAddr) -> Option<&mut Session> {
+        let mut all = self.closed.iter_mut().chain(&mut self.aborted);
+        all.find(|ended| ended.addr == addr).map(|ended| &mut ended.session)
     }
 
     /// Forgets a session whose time is over, and says which.
@@ -48,5 +61,52 @@ impl EndedSessions {
         let is_late = |oldest: &mut Ended| oldest.until <= now;
         let late = self.closed.pop_front_if(is_late).or_else(|| self.aborted.pop_front_if(is_late));
         late.map(|ended| ended.addr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fastway_session::{AbortReason, LegacyConfig};
+
+    use super::*;
+    use crate::routing::{LinkId, Slot, WorkerId};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TIMES: SessionConfig = SessionConfig {
+        legacy_encrypt: false,
+        legacy_replay_bytes: 0,
+        handshake_time: Some(Duration::from_secs(5)),
+        wait: Duration::from_secs(60),
+    };
+
+    fn link(id: u32) -> LinkAddr {
+        LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(id as usize), id: LinkId::new(id) }
+    }
+
+    fn aborted(now: Instant) -> Session {
+        let config = LegacyConfig { encrypt: false, replay_bytes: 0 };
+        let mut session = Session::legacy(config, SECOND, now);
+        session.abort(AbortReason::Shutdown);
+        session
+    }
+
+    #[test]
+    fn an_aborted_session_is_found_for_as_long_as_it_might_have_waited() {
+        let (mut ended, start) = (EndedSessions::default(), Instant::now());
+        assert_eq!(ended.keep(link(1), aborted(start), TIMES, start), None);
+        assert_eq!(ended.forget_late(start + SECOND * 59), None);
+        assert!(ended.find(link(1)).is_some() && ended.find(link(2)).is_none());
+        assert_eq!(ended.forget_late(start + SECOND * 60), Some(link(1)));
+        assert!(ended.find(link(1)).is_none());
+    }
+
+    #[test]
+    fn the_oldest_session_that_is_over_is_forgotten_for_the_newest_one() {
+        let (mut ended, start) = (EndedSessions::default(), Instant::now());
+        let forgotten: Vec<_> =
+            (1..=1026).filter_map(|id| ended.keep(link(id), aborted(start), TIMES, start)).collect();
+        assert_eq!(forgotten, [link(1), link(2)]);
     }
 }

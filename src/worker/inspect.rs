@@ -24,23 +24,22 @@ pub(crate) const ROUND_TRIPS_PER_QUESTION: usize = 64;
 impl Answers for Core {
     fn links_at(&self, from: usize, most: usize, wanted: &dyn Fn(&LinkInfo) -> bool) -> LinksAt {
         let (now, paused) = (Instant::now(), self.paused());
-        let end = self.links.capacity().min(from.saturating_add(SLOTS_PER_QUESTION));
+        let end = self.links.places().min(from.saturating_add(SLOTS_PER_QUESTION));
         let mut links = Vec::new();
         for index in from..end {
-            let info = self.links.get(index).map(|link| self.describe(link, now, &paused));
+            let info = self.links.get(Slot::from_index(index)).map(|link| self.describe(link, now, &paused));
             links.extend(info.filter(wanted));
             if links.len() >= most {
                 return LinksAt { links, next: Some(index + 1) };
             }
         }
-        LinksAt { links, next: (end < self.links.capacity()).then_some(end) }
+        LinksAt { links, next: (end < self.links.places()).then_some(end) }
     }
 
     /// A set knows no order: one walk keeps the lowest that are above `after`.
     fn connections_of(&self, link: LinkAddr, after: ConnId, most: usize) -> Vec<ConnectionInfo> {
         let mut lowest = BinaryHeap::new();
-        let conns = self.links.get(link.slot.index()).filter(|there| there.addr == link);
-        let conns = conns.into_iter().flat_map(|_| self.router.connections_of(link.slot));
+        let conns = self.links.at(link).into_iter().flat_map(|_| self.forwarding.router().connections_of(link.slot));
         for &conn in conns.filter(|conn| **conn > after) {
             lowest.push(conn);
             if lowest.len() > most {
@@ -48,11 +47,11 @@ impl Answers for Core {
             }
         }
         let known = lowest.into_sorted_vec().into_iter();
-        known.filter_map(|conn| Some(ConnectionInfo::new(conn, self.router.ends(conn)?))).collect()
+        known.filter_map(|conn| Some(ConnectionInfo::new(conn, self.forwarding.router().ends(conn)?))).collect()
     }
 
     fn round_trips(&self, links: &[LinkAddr]) -> Vec<(LinkId, Duration)> {
-        let there = links.iter().filter_map(|addr| self.links.get(addr.slot.index()).filter(|link| link.addr == *addr));
+        let there = links.iter().filter_map(|addr| self.links.at(*addr));
         there.filter_map(|link| Some((link.addr.id, link.round_trip()?))).collect()
     }
 
@@ -60,11 +59,11 @@ impl Answers for Core {
         let now = Instant::now();
         TasksInfo {
             worker: self.me.index(),
-            age: self.at(now).since(Millis::default()),
-            swept: self.at(now).since(self.swept),
-            acceptors: self.acceptors.iter().map(|acceptor| acceptor.info(self.at(now))).collect(),
-            handshakes: self.pending.values().into_iter().flat_map(|port| port.infos(now)).collect(),
-            past_waits: self.past_waits,
+            age: self.clock.at(now).since(Millis::default()),
+            swept: self.clock.at(now).since(self.upkeep.swept()),
+            acceptors: self.acceptance.acceptors(self.clock.at(now)).collect(),
+            handshakes: self.acceptance.handshakes(now).collect(),
+            past_waits: self.counters.past_waits(),
         }
     }
 
@@ -75,10 +74,10 @@ impl Answers for Core {
 
     fn kick(&mut self, addr: LinkAddr) -> Option<LinkInfo> {
         let paused = self.paused();
-        let link = self.link(addr).filter(|link| link.state == State::Open).map(|link| link.addr.slot)?;
-        let info = self.links.get(link.index()).map(|link| self.describe(link, Instant::now(), &paused));
-        self.close(Slot::from_index(link.index()), &CloseReason::Kicked);
-        info
+        let link = self.links.at(addr).filter(|link| link.state == State::Open)?;
+        let info = self.describe(link, Instant::now(), &paused);
+        self.close(addr.slot, &CloseReason::Kicked);
+        Some(info)
     }
 }
 
@@ -96,8 +95,8 @@ impl Core {
             interrupted: link.is_interrupted(),
             age,
             // It is counted in whole milliseconds.
-            silent: self.at(now).since(link.watch.last_heard).min(age),
-            connections: self.router.connections_of(link.addr.slot).len(),
+            silent: self.clock.at(now).since(link.watch.last_heard).min(age),
+            connections: self.forwarding.router().connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),
             partial_bytes: link.inbox.received(),
@@ -113,6 +112,6 @@ impl Core {
             Bottleneck::Worker(worker) => PausedBy::Worker(worker.index()),
             Bottleneck::Memory => PausedBy::Memory,
         };
-        self.backpressure.waiting().map(|(link, key)| (link, by(key))).collect()
+        self.forwarding.waiting().map(|(link, key)| (link, by(key))).collect()
     }
 }

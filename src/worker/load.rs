@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The CPU time of the thread that asks. Each measurement is one system call.
+/// The CPU time of a thread, between two measurements.
 #[derive(Debug, Default)]
 pub(super) struct ThreadLoad {
     cpu: Duration,
@@ -12,9 +12,8 @@ pub(super) struct ThreadLoad {
 }
 
 impl ThreadLoad {
-    /// Measures the time since the last call, which was `elapsed` ago.
-    pub(super) fn measure(&mut self, elapsed: Duration) {
-        let cpu = thread_cpu();
+    /// Measures the time since the last call, which was `elapsed` ago; the thread has used `cpu` since it began.
+    pub(super) fn measure(&mut self, elapsed: Duration, cpu: Duration) {
         let used = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
         self.busy_permille = permille(used, elapsed).unwrap_or(self.busy_permille);
     }
@@ -25,7 +24,7 @@ impl ThreadLoad {
     }
 }
 
-/// The CPU time that this thread has used since it began.
+/// The CPU time that this thread has used since it began: one system call.
 pub(super) fn thread_cpu() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
@@ -62,10 +61,10 @@ mod tests {
             std::hint::spin_loop();
         }
         let mut load = ThreadLoad::default();
-        load.measure(thread_cpu() * 2);
+        load.measure(thread_cpu() * 2, thread_cpu());
         let busy = load.busy_permille();
         assert!((1..=1000).contains(&busy), "{busy}");
-        load.measure(Duration::ZERO);
+        load.measure(Duration::ZERO, thread_cpu());
         assert_eq!(load.busy_permille(), busy, "no time has passed");
     }
 }

@@ -3,11 +3,11 @@
 //! Frames for links of another worker are collected during a turn and posted as a [`Batch`], or several if they are many,
 //! so that the other worker is woken once a turn.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
+use fastway_transport::DetachedStream;
 use fastway_wire::ConnId;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
 use crate::accept::stream::{AcceptedStream, Resumption};
+use crate::config::Settings;
 use crate::routing::{LinkAddr, RouterSync, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
@@ -33,7 +34,7 @@ const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 #[derive(Debug)]
 pub enum Message {
     /// A stream that another worker's acceptor took in.
-    Admit(AcceptedStream<TcpStream>),
+    Admit(AcceptedStream<DetachedStream>),
     /// Frames and changes of virtual connections.
     Batch {
         /// The sender.
@@ -53,13 +54,15 @@ pub enum Message {
         done: oneshot::Sender<()>,
     },
     /// A resume that another worker's acceptor took in, of a session that lives here.
-    Resume(Box<Resumption<TcpStream>>),
+    Resume(Box<Resumption<DetachedStream>>),
     /// End this session, which waits, to make room for others.
     PushOut(LinkAddr),
     /// Look at every link: it is time to.
     Sweep,
     /// Do what is due: the time has come for which the worker wanted to be woken.
     Deadline,
+    /// These settings hold from now on.
+    Settings(Arc<Settings>),
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
     /// The sender has stopped reading and posted its last batch.

@@ -10,39 +10,15 @@ use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
 use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Side, Slot};
+use crate::routing::{LinkAddr, Side};
 
-/// Bytes by which a worker's own count may differ from what it has told the others.
-const UNTOLD_BYTES: isize = 64 << 10;
 /// Part of the bound that may wait for all servers together: clients keep below three quarters.
 const SERVERS_PART: usize = 4;
 
 impl Core {
-    /// Takes what is held for a client's link into account: to be called when it may have changed.
-    #[inline]
-    pub(super) fn account_for_held(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()).filter(|link| link.role.side() == Side::Client) else {
-            return;
-        };
-        let held = link.held_bytes();
-        if held != link.accounted_bytes {
-            let change = held.wrapping_sub(link.accounted_bytes).cast_signed();
-            link.accounted_bytes = held;
-            self.account(change);
-        }
-    }
-
-    /// Counts bytes more, or fewer, and tells the others from time to time.
+    /// Counts bytes more that are held for a client's link, or fewer, and tells the others from time to time.
     pub(super) fn account(&mut self, change: isize) {
-        self.untold_bytes += change;
-        if self.untold_bytes.abs() >= UNTOLD_BYTES {
-            self.tell_account();
-        }
-    }
-
-    fn tell_account(&mut self) {
-        let change = std::mem::take(&mut self.untold_bytes);
-        if self.shared.memory.account.add(change) {
+        if self.memory.add(change, &self.shared.memory.account) {
             self.tell_memory_is_free();
         }
     }
@@ -61,27 +37,28 @@ impl Core {
         if !self.shared.memory.account.is_short() {
             return false;
         }
-        let share = self.memory_share;
-        let Some(link) = self.link(addr).filter(|link| link.state == State::Open && link.pause.is_empty()) else {
+        let link = self.links.at_mut(addr);
+        let Some(link) = link.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
-        let feeds_others = link.role.side() == Side::Server || link.accounted_bytes > share;
-        if !feeds_others || link.session().is_some_and(|session| session.has_read_ahead()) {
+        let feeds_others = link.role.side() == Side::Server || self.memory.is_beyond_share(link.accounted_bytes);
+        if !feeds_others || link.has_read_ahead() {
             return false;
         }
-        link.pause_for_backpressure();
-        self.backpressure.congest(Bottleneck::Memory);
-        self.backpressure.wait(Bottleneck::Memory, addr);
-        self.stats.sources_paused += 1;
+        self.forwarding.congest(Bottleneck::Memory);
+        self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory, &self.clock);
+        self.counters.source_paused();
         true
     }
 
     /// Part of the sweep: says which links hold what, and closes those that have to go.
     pub(super) fn share_out_memory(&mut self) {
-        self.tell_account();
         let links = self.shared.admission.clients();
-        self.memory_share = self.shared.memory.account.pause_share(links);
-        self.bounds.server.bytes = self.server_share();
+        if self.memory.tell(&self.shared.memory.account) {
+            self.tell_memory_is_free();
+        }
+        self.memory.share_out(&self.shared.memory.account, links);
+        self.links.set_server_bytes(self.server_share());
 
         let mine = if self.shared.memory.account.is_short() { self.holders() } else { Vec::new() };
         let (closed, goes_on) = self.shared.memory.first_to_close(self.me, mine, links);
@@ -97,18 +74,18 @@ impl Core {
         }
         if any_closed {
             // What they held is for all workers, not for this one.
-            self.pool.shrink();
+            self.links.pool().shrink();
         }
     }
 
     fn holders(&self) -> Vec<ByteHolder<LinkAddr>> {
-        let links = self.links.iter().map(|(_, link)| link);
+        let links = self.links.iter();
         links.filter(|link| link.accounted_bytes > 0).map(Link::as_holder).collect()
     }
 
     /// Bytes that may wait for one server: all servers together have a quarter of the bound, each an equal share of it.
     fn server_share(&self) -> usize {
-        let most = self.config.settings.server.send_queue_bytes;
+        let most = self.settings.server.send_queue_bytes;
         let servers = self.shared.registry.servers().max(1);
         most.min(self.shared.memory.account.bound() / SERVERS_PART / servers)
     }

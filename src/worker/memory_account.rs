@@ -18,6 +18,9 @@ pub struct MemoryReport {
     pub readers_paused: bool,
 }
 
+/// Bytes by which a worker's own count may differ from what it has told the others.
+const UNTOLD_BYTES: isize = 64 << 10;
+
 /// The account of the process, and who holds what in it.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -60,5 +63,75 @@ impl Memory {
         let freed: usize = closed.iter().map(|holder| holder.bytes).sum();
         let goes_on = self.account.add(-freed.cast_signed());
         (closed, goes_on)
+    }
+}
+
+/// A worker's part in the account: it tells the others of what it counts from time to time, so that a frame costs no
+/// atomic operation.
+#[derive(Debug, Default)]
+pub(super) struct LocalAccount {
+    /// Bytes that clients' links of this worker hold beyond what the account says.
+    untold_bytes: isize,
+    /// Bytes that a client's link may hold when the account is short.
+    share: usize,
+}
+
+impl LocalAccount {
+    /// Counts bytes more, or fewer. True: the account is short no longer, and readers go on.
+    pub(super) fn add(&mut self, change: isize, account: &ByteAccount) -> bool {
+        self.untold_bytes += change;
+        self.untold_bytes.abs() >= UNTOLD_BYTES && self.tell(account)
+    }
+
+    /// Brings the account up to date; the same is true.
+    pub(super) fn tell(&mut self, account: &ByteAccount) -> bool {
+        account.add(std::mem::take(&mut self.untold_bytes))
+    }
+
+    /// Gives each of so many clients' links its share.
+    pub(super) fn share_out(&mut self, account: &ByteAccount, links: usize) {
+        self.share = account.pause_share(links);
+    }
+
+    /// Whether a client's link that holds so many bytes has to wait when the account is short.
+    #[inline]
+    pub(super) fn is_beyond_share(&self, held_bytes: usize) -> bool {
+        held_bytes > self.share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KB: isize = 1 << 10;
+
+    #[test]
+    fn a_worker_tells_of_its_bytes_when_they_are_many_and_when_it_sweeps() {
+        let account = ByteAccount::new(1 << 20);
+        let mut local = LocalAccount::default();
+        for (change, held) in [(40 * KB, 0), (23 * KB, 0), (KB, 64 * KB), (-20 * KB, 64 * KB)] {
+            local.add(change, &account);
+            assert_eq!(account.held(), held.unsigned_abs(), "{change} more");
+        }
+        local.tell(&account);
+        assert_eq!(account.held(), 44 << 10);
+    }
+
+    #[test]
+    fn readers_go_on_when_a_worker_tells_that_enough_is_free() {
+        let account = ByteAccount::new(1 << 20);
+        let mut local = LocalAccount::default();
+        assert!(!local.add(1 << 20, &account) && account.is_short());
+        assert!(local.add(-(1 << 20), &account) && !account.is_short());
+    }
+
+    #[test]
+    fn a_link_is_paused_for_memory_when_it_holds_more_than_its_share() {
+        let account = ByteAccount::new(1 << 20);
+        let mut local = LocalAccount::default();
+        local.share_out(&account, 100);
+        let share = account.pause_share(100);
+        assert!(!local.is_beyond_share(share) && local.is_beyond_share(share + 1));
     }
 }

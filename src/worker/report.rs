@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use fastway_service::{Counts, PerKind};
-use fastway_session::{LinkKind, Status};
+use fastway_session::Protocol;
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
@@ -12,7 +12,7 @@ use crate::accept::refusal::RefusalKind;
 use crate::accept::rejection_counts::RejectionCounts;
 use crate::accept::resume_end::ResumeEnd;
 use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
-use crate::routing::{PerSide, RouterStats, Side};
+use crate::routing::{PerSide, RouterStats};
 
 /// Counts since the worker started. One thread writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,21 +56,6 @@ pub struct SessionStats {
 }
 
 impl SessionStats {
-    pub(super) fn opened(&mut self, kind: LinkKind) {
-        match kind {
-            LinkKind::Legacy => self.opened_legacy += 1,
-            LinkKind::Secure | LinkKind::Plain => self.opened_secure += 1,
-        }
-    }
-
-    pub(super) fn resume_ended(&mut self, end: ResumeEnd) {
-        self.resumes[end] += 1;
-    }
-
-    pub(super) fn refused(&mut self, status: Status) {
-        self.refused[status.into()] += 1;
-    }
-
     fn add(&mut self, other: &Self) {
         let Self { opened_secure, opened_legacy, interrupted, resumes, refused } = other;
         self.opened_secure += opened_secure;
@@ -136,41 +121,6 @@ impl Stats {
         self.undelivered.links += undelivered.links;
         self.undelivered.bytes += undelivered.bytes;
     }
-
-    pub(super) fn opened(&mut self, side: Side) {
-        self.sides[side].opened += 1;
-    }
-
-    pub(super) fn closed(&mut self, side: Side, kind: CloseKind) {
-        self.sides[side].closed[kind] += 1;
-    }
-
-    /// Counts what one read brought.
-    #[inline]
-    pub(super) fn received(&mut self, side: Side, bytes: usize, frames: u64) {
-        let stats = &mut self.sides[side];
-        stats.received_bytes += bytes as u64;
-        stats.reads.observe(frames);
-    }
-
-    /// Counts what one flush sent.
-    #[inline]
-    pub(super) fn sent(&mut self, side: Side, bytes: usize, frames: usize) {
-        let stats = &mut self.sides[side];
-        stats.sent_bytes += bytes as u64;
-        if bytes > 0 {
-            stats.writes.observe(frames as u64);
-        }
-    }
-
-    #[inline]
-    pub(super) fn forwarded(&mut self, side: Side, packets: usize) {
-        self.sides[side].forwarded += packets as u64;
-    }
-
-    pub(super) fn round_trip(&mut self, side: Side, time: Duration) {
-        self.sides[side].round_trips.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
 }
 
 /// How a worker stands, or stood when it last said so.
@@ -219,38 +169,27 @@ pub struct SideReport {
 
 /// Links by what carries their bytes and by what these are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounts {
-    plain: Counts<TransportKind>,
-    legacy: Counts<TransportKind>,
-    secure: Counts<TransportKind>,
-}
+pub struct LinkCounts([[u64; Protocol::ALL.len()]; TransportKind::ALL.len()]);
 
 impl LinkCounts {
     /// Each transport with each protocol, and how many links have these.
-    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, LinkKind, u64)> {
-        let protocols =
-            [(LinkKind::Plain, &self.plain), (LinkKind::Legacy, &self.legacy), (LinkKind::Secure, &self.secure)];
-        protocols
-            .into_iter()
-            .flat_map(|(protocol, counts)| counts.iter().map(move |(transport, count)| (transport, protocol, *count)))
+    pub fn iter(&self) -> impl Iterator<Item = (TransportKind, Protocol, u64)> + '_ {
+        let rows = TransportKind::ALL.into_iter().zip(&self.0);
+        rows.flat_map(|(transport, counts)| {
+            Protocol::ALL.into_iter().zip(counts).map(move |(protocol, count)| (transport, protocol, *count))
+        })
     }
 
-    fn count(&mut self, transport: TransportKind, protocol: LinkKind) {
-        let counts = match protocol {
-            LinkKind::Plain => &mut self.plain,
-            LinkKind::Legacy => &mut self.legacy,
-            LinkKind::Secure => &mut self.secure,
-        };
-        counts[transport] += 1;
+    fn count(&mut self, transport: TransportKind, protocol: Protocol) {
+        if let Some(count) = self.0.get_mut(transport.index()).and_then(|counts| counts.get_mut(protocol.index())) {
+            *count += 1;
+        }
     }
 }
 
 impl AddAssign<&Self> for LinkCounts {
     fn add_assign(&mut self, other: &Self) {
-        let Self { plain, legacy, secure } = other;
-        self.plain += plain;
-        self.legacy += legacy;
-        self.secure += secure;
+        self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()).for_each(|(sum, count)| *sum += count);
     }
 }
 

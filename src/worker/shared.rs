@@ -10,7 +10,7 @@ use super::report::WorkerReport;
 use super::shared_sessions::Sessions;
 use super::wakeups::Wakeups;
 use crate::accept::admission::Admission;
-use crate::config::WaitingLimits;
+use crate::config::{Settings, WaitingLimits};
 use crate::pool::Pool;
 use crate::routing::{Registry, WorkerId};
 
@@ -51,6 +51,13 @@ impl Shared {
             memory,
             reports,
         })
+    }
+
+    /// Has new limits hold from now on.
+    pub(crate) fn apply(&self, settings: &Settings) {
+        self.admission.set_limits(&settings.limits);
+        self.sessions.set_limits(settings.sessions.waiting);
+        self.memory.account.set_bound(settings.limits.max_buffered_bytes.most().unwrap_or(usize::MAX));
     }
 
     /// Publishes what a worker has done so far.

@@ -22,7 +22,7 @@ use super::core::Core;
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
-use crate::config::Config;
+use crate::config::{Settings, Startup};
 use crate::routing::WorkerId;
 
 /// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
@@ -38,7 +38,8 @@ const MAIL_BYTES_PER_TURN: usize = 1 << 20;
 /// When the system refuses what a runtime or a listener needs.
 pub(crate) fn run(
     me: WorkerId,
-    config: Arc<Config>,
+    startup: Startup,
+    settings: Arc<Settings>,
     shared: Arc<Shared>,
     listeners: Listeners,
     mail: UnboundedReceiver<Message>,
@@ -47,7 +48,7 @@ pub(crate) fn run(
     let runtime =
         Builder::new_current_thread().enable_io().event_interval(TASKS_PER_LOOK).build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let core = Rc::new(RefCell::new(Core::new(me, config, shared, Instant::now())));
+        let core = Rc::new(RefCell::new(Core::new(me, startup, settings, shared, Instant::now())));
         let acceptors = accept_from(&core, listeners)?;
         spawn_local(give_turns(Rc::clone(&core)));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
@@ -60,12 +61,12 @@ pub(crate) fn run(
 /// Takes the mail and ends each turn.
 async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
     poll_fn(|cx| {
-        core.borrow_mut().begin_turn();
+        core.borrow_mut().begin_turn(cx.waker());
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
             if matches!(message, Message::Stop) {
-                acceptors.drain(..).for_each(Accepting::stop);
+                acceptors.drain(..).for_each(|accepting| accepting.stop(&core));
             }
             deliver(&core, message);
             if unpacked > MAIL_BYTES_PER_TURN {
@@ -80,9 +81,9 @@ async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut accept
 
 /// Gives handshakes their turns: one round for each look at the links that can be read, so that these come first.
 async fn give_turns(core: SharedCore) {
-    let due = Rc::clone(&core.borrow().turns_due);
+    let due = core.borrow().acceptance.turns_due();
     loop {
-        let any_given = core.borrow_mut().give_turns();
+        let any_given = core.borrow_mut().give_turns(Instant::now());
         match any_given {
             true => yield_now().await,
             false => due.notified().await,
@@ -92,7 +93,7 @@ async fn give_turns(core: SharedCore) {
 
 fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
     let mut core = core.borrow_mut();
-    if core.end_turn(cx.waker()) {
+    if core.end_turn() {
         wake_after_look(cx.waker());
     }
     if core.is_over() {
@@ -104,15 +105,16 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
 
 fn deliver(core: &SharedCore, message: Message) {
     match message {
-        Message::Admit(accepted) => admit_forwarded(core, accepted),
+        Message::Admit(accepted) => admit_forwarded(core, accepted, Instant::now()),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
-        Message::Congested(server) => core.borrow_mut().backpressure.congest(Bottleneck::Server(server)),
+        Message::Congested(server) => core.borrow_mut().forwarding.congest(Bottleneck::Server(server)),
         Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
-        Message::Resume(resumption) => resume_forwarded(core, *resumption),
+        Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
         Message::Deadline => core.borrow_mut().meet_deadlines(Instant::now()),
+        Message::Settings(settings) => core.borrow_mut().apply(settings),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),

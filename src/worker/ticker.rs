@@ -5,14 +5,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::mail::Message;
 use super::shared::Shared;
-use super::sweep;
-use crate::config::Config;
+use super::upkeep::interval;
+use crate::config::Settings;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
 const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);
@@ -21,7 +21,14 @@ const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
-    stopping: Arc<AtomicBool>,
+    schedule: Arc<Schedule>,
+}
+
+/// How often the workers sweep.
+#[derive(Debug)]
+struct Schedule {
+    period_millis: AtomicU64,
+    is_stopping: AtomicBool,
 }
 
 impl Ticker {
@@ -29,21 +36,36 @@ impl Ticker {
     ///
     /// # Errors
     /// The system refuses the thread.
-    pub(crate) fn start(shared: Arc<Shared>, config: &Config) -> io::Result<Self> {
-        let ticker = Self { shared: Arc::clone(&shared), stopping: Arc::default() };
-        let (period, stopping) = (sweep::interval(config), Arc::clone(&ticker.stopping));
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, period, &stopping))?;
+    pub(crate) fn start(shared: Arc<Shared>, settings: &Settings) -> io::Result<Self> {
+        let schedule = Arc::new(Schedule { period_millis: AtomicU64::new(0), is_stopping: AtomicBool::new(false) });
+        let ticker = Self { shared: Arc::clone(&shared), schedule: Arc::clone(&schedule) };
+        ticker.apply(settings);
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, &schedule))?;
         Ok(ticker)
+    }
+
+    /// Has new settings hold from now on.
+    pub(crate) fn apply(&self, settings: &Settings) {
+        let millis = u64::try_from(interval(settings).as_millis()).unwrap_or(u64::MAX);
+        self.schedule.period_millis.store(millis, Relaxed);
+        self.shared.wakeups.unpark();
     }
 
     /// The workers stop: from now on they sweep more often.
     pub(crate) fn tick_faster(&self) {
-        self.stopping.store(true, Relaxed);
+        self.schedule.is_stopping.store(true, Relaxed);
         self.shared.wakeups.unpark();
     }
 }
 
-fn run(shared: &Shared, period: Duration, stopping: &AtomicBool) {
+impl Schedule {
+    fn period(&self) -> Duration {
+        let period = Duration::from_millis(self.period_millis.load(Relaxed));
+        if self.is_stopping.load(Relaxed) { period.min(PERIOD_WHILE_STOPPING) } else { period }
+    }
+}
+
+fn run(shared: &Shared, schedule: &Schedule) {
     shared.wakeups.served_here();
     let mut swept = Instant::now();
     while !shared.mailboxes.is_deserted() {
@@ -54,7 +76,7 @@ fn run(shared: &Shared, period: Duration, stopping: &AtomicBool) {
             }
         }
 
-        let period = if stopping.load(Relaxed) { period.min(PERIOD_WHILE_STOPPING) } else { period };
+        let period = schedule.period();
         if now >= swept + period {
             swept = now;
             shared.mailboxes.workers().for_each(|worker| shared.sweep(worker));

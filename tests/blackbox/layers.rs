@@ -7,13 +7,14 @@ use std::path::Path;
 
 use self::graph::{Graph, Module};
 
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "src",
     "crates/admin/src",
     "crates/bench/src",
     "crates/service/src",
     "crates/session/src",
     "crates/sys/src",
+    "crates/transport/src",
     "crates/wire/src",
     "rust-client/src",
 ];

@@ -10,16 +10,17 @@ use serde_json::Value;
 /// For each crate of ours, by folder, those that its code may know of, and those that only its tests may know of.
 /// Nothing below knows of what is above: wire <- session <- gateway; service <- admin <- gateway;
 /// wire <- session <- rust-client.
-const MAY_USE: [(&str, &[&str], &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str], &[&str]); 12] = [
     ("crates/wire", &[], &[]),
     ("crates/session", &["crates/wire"], &[]),
     ("crates/sys", &[], &[]),
     ("crates/service", &[], &[]),
     // It watches and steers any gateway that implements its trait.
     ("crates/admin", &["crates/service", "crates/sys", "crates/wire"], &[]),
+    ("crates/transport", &["crates/sys"], &[]),
     (
         "",
-        &["crates/admin", "crates/service", "crates/session", "crates/sys", "crates/wire"],
+        &["crates/admin", "crates/service", "crates/session", "crates/sys", "crates/transport", "crates/wire"],
         &["tests/support", "rust-client"],
     ),
     ("rust-client", &["crates/wire", "crates/session"], &["tests/support"]),

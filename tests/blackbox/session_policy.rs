@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use fastway_session::{Fault, Identity, KeyPair, LegacyConfig, LinkKind, Session, Status};
+use fastway_session::{Fault, Identity, KeyPair, LegacyConfig, Protocol, Session, Status};
 use fastway_testkit::process::{Exit, Process};
 use fastway_testkit::{Client, Gateway, KEY, Link, Server, Tunnel, watch};
 use serde_json::json;
@@ -17,10 +17,10 @@ fn legacy() -> Session {
     Session::legacy(config, watch::DEADLINE, Instant::now())
 }
 
-/// Whether a client of this kind gets in.
-fn lets_in(gateway: &Gateway, kind: LinkKind) -> bool {
-    let session = match kind {
-        LinkKind::Plain => {
+/// Whether a client of this protocol gets in.
+fn lets_in(gateway: &Gateway, protocol: Protocol) -> bool {
+    let session = match protocol {
+        Protocol::Plain => {
             let mut client = gateway.client();
             let _it_may_be_closed = client.try_send_raw(&fastway_wire::Command::Ping.encode());
             // Either the answer to the ping or the word for a link that is not admitted.
@@ -30,8 +30,8 @@ fn lets_in(gateway: &Gateway, kind: LinkKind) -> bool {
             }
             return !is_refused;
         }
-        LinkKind::Secure => secure(),
-        LinkKind::Legacy => legacy(),
+        Protocol::Secure => secure(),
+        Protocol::Legacy => legacy(),
     };
     match Tunnel::open(gateway.client_addr(), session) {
         Ok((link, _tunnel)) => {
@@ -40,7 +40,7 @@ fn lets_in(gateway: &Gateway, kind: LinkKind) -> bool {
         }
         Err(fault) => {
             let refused = [Fault::Refused(Status::NotAdmitted), Fault::Replaced];
-            assert_eq!(fault, refused[usize::from(kind == LinkKind::Legacy)]);
+            assert_eq!(fault, refused[usize::from(protocol == Protocol::Legacy)]);
             false
         }
     }
@@ -48,8 +48,8 @@ fn lets_in(gateway: &Gateway, kind: LinkKind) -> bool {
 
 #[test]
 fn the_client_port_admits_what_is_listed_and_counts_what_is_not() {
-    const KINDS: [(LinkKind, &str); 3] =
-        [(LinkKind::Plain, "plain"), (LinkKind::Secure, "secure"), (LinkKind::Legacy, "legacy")];
+    const KINDS: [(Protocol, &str); 3] =
+        [(Protocol::Plain, "plain"), (Protocol::Secure, "secure"), (Protocol::Legacy, "legacy")];
     for mask in 1..8 {
         let listed: Vec<_> =
             KINDS.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, kind)| kind).collect();

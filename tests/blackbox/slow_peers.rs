@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::LinkKind;
+use fastway_session::Protocol;
 use fastway_testkit::{
     Client, Gateway, Link, Message, Sender, Server, data, on_every_server_link, on_every_setup, watch,
 };
@@ -223,7 +223,7 @@ fn requests_without_reading_the_answers_take_no_memory_and_are_all_answered() {
     ];
     on_every_server_link(&["-ClientSendChanSize=1000", "-ServerSendChanSize=1000"], |gateway| {
         for (request, answer) in requests {
-            if gateway.server_link() == LinkKind::Plain {
+            if gateway.server_link() == Protocol::Plain {
                 ask_without_reading(gateway, &mut gateway.narrow_client(), request, answer);
             }
             ask_without_reading(gateway, &mut gateway.narrow_server(7), request, answer);

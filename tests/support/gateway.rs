@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use fastway_session::{Identity, LegacyConfig, LinkKind, Session};
+use fastway_session::{Identity, LegacyConfig, Protocol, Session};
 use fastway_wire::ConnId;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub struct Gateway {
     process: Process,
     listening: Listening,
     /// What the links of the script's servers are.
-    server_link: LinkKind,
+    server_link: Protocol,
 }
 
 /// Bytes that a server's legacy session keeps to send them again: as many as the gateway's.
@@ -49,7 +49,7 @@ pub fn on_every_setup(flags: &[&str], script: impl Fn(&mut Gateway)) {
 /// have more to tell: what waits for such a server is acknowledged (secure), or is not.
 pub fn on_every_server_link(flags: &[&str], script: impl Fn(&mut Gateway)) {
     on_every_setup(flags, &script);
-    for (kind, policy) in [(LinkKind::Secure, "secure"), (LinkKind::Legacy, "legacy")] {
+    for (kind, policy) in [(Protocol::Secure, "secure"), (Protocol::Legacy, "legacy")] {
         for workers in ["1", "2"] {
             eprintln!("setup: servers on {policy} sessions, {workers} workers");
             let ours = ["--server-link", policy, "--workers", workers];
@@ -72,7 +72,7 @@ impl Gateway {
 
     fn of(process: Process) -> Self {
         let listening = process.listening();
-        Self { process, listening, server_link: LinkKind::Plain }
+        Self { process, listening, server_link: Protocol::Plain }
     }
 
     /// The same with an admin listener and room for only this many descriptors, from the start on.
@@ -110,12 +110,12 @@ impl Gateway {
 
     fn register(&self, is_narrow: bool, id: u32) -> Server {
         let session = match self.server_link {
-            LinkKind::Plain if is_narrow => {
+            Protocol::Plain if is_narrow => {
                 return Server::register_over(Link::connect_narrow(self.server_addr()), KEY, id);
             }
-            LinkKind::Plain => return Server::register(self.server_addr(), KEY, id),
-            LinkKind::Secure => Session::secure(Identity::Anyone, DEADLINE, Instant::now()),
-            LinkKind::Legacy => {
+            Protocol::Plain => return Server::register(self.server_addr(), KEY, id),
+            Protocol::Secure => Session::secure(Identity::Anyone, DEADLINE, Instant::now()),
+            Protocol::Legacy => {
                 let config = LegacyConfig { encrypt: false, replay_bytes: LEGACY_REPLAY_BYTES };
                 Session::legacy(config, DEADLINE, Instant::now())
             }
@@ -132,7 +132,7 @@ impl Gateway {
     }
 
     /// What the links of servers are.
-    pub fn server_link(&self) -> LinkKind {
+    pub fn server_link(&self) -> Protocol {
         self.server_link
     }
 

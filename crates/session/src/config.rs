@@ -7,7 +7,7 @@ use crate::secure::message as secure;
 
 /// The protocol of a link, by its first byte (`docs/protocol.md` §3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LinkKind {
+pub enum Protocol {
     /// The mux protocol, in the open.
     Plain,
     /// A legacy session.
@@ -16,9 +16,14 @@ pub enum LinkKind {
     Secure,
 }
 
-impl LinkKind {
-    /// Every protocol.
+impl Protocol {
+    /// Every protocol, in the order of its index.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
+
+    /// Its place in [`Protocol::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 
     /// The name under which it is shown.
     pub const fn name(self) -> &'static str {

@@ -37,7 +37,7 @@ mod tests;
 mod transport;
 
 pub use buffer::{Backlog, ReplayBuffer};
-pub use config::{LegacyConfig, Limits, LinkKind, Pattern};
+pub use config::{LegacyConfig, Limits, Pattern, Protocol};
 pub use error::{HelloError, SessionError};
 pub use keys::{BadKey, Identity, KeyPair, Names, PublicKey, SessionId, SessionName};
 pub use lifecycle::Event;

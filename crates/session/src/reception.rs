@@ -3,7 +3,7 @@
 use crate::legacy::message as legacy;
 use crate::request::Request;
 use crate::secure::message as secure;
-use crate::{HelloError, LinkKind};
+use crate::{HelloError, Protocol};
 
 /// Collects the first message of a transport. It keeps as much as has come, and never more than the longest message.
 #[derive(Debug, Default)]
@@ -19,13 +19,13 @@ impl Reception {
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Request>, HelloError> {
         self.bytes.extend_from_slice(bytes);
         let Some(first) = self.bytes.first() else { return Ok(None) };
-        match LinkKind::of(*first) {
-            LinkKind::Plain => Err(HelloError::NoSession(*first)),
-            LinkKind::Secure => {
+        match Protocol::of(*first) {
+            Protocol::Plain => Err(HelloError::NoSession(*first)),
+            Protocol::Secure => {
                 let is_whole = secure::Hello::decode(&self.bytes)?.is_some();
                 Ok(is_whole.then(|| Request::secure(std::mem::take(&mut self.bytes))))
             }
-            LinkKind::Legacy => Ok(legacy::Hello::decode(&self.bytes)?.map(Request::legacy)),
+            Protocol::Legacy => Ok(legacy::Hello::decode(&self.bytes)?.map(Request::legacy)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::legacy::message as legacy;
 use crate::secure::message::{self as secure, SecureResume};
-use crate::{LinkKind, Pattern, SessionName, Status};
+use crate::{Pattern, Protocol, SessionName, Status};
 
 /// What the first message asks for.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ enum ResumeKind {
 }
 
 impl Request {
-    /// The kind of the session.
-    pub const fn kind(&self) -> LinkKind {
+    /// The protocol of the session.
+    pub const fn protocol(&self) -> Protocol {
         match self {
-            Self::Open(open) => open.kind(),
-            Self::Resume(resume) => resume.kind(),
+            Self::Open(open) => open.protocol(),
+            Self::Resume(resume) => resume.protocol(),
         }
     }
 
@@ -60,11 +60,11 @@ impl Request {
 }
 
 impl Open {
-    /// The kind of session asked for.
-    pub const fn kind(&self) -> LinkKind {
+    /// The protocol of the session asked for.
+    pub const fn protocol(&self) -> Protocol {
         match self.0 {
-            OpenKind::Secure(_) => LinkKind::Secure,
-            OpenKind::Legacy { .. } => LinkKind::Legacy,
+            OpenKind::Secure(_) => Protocol::Secure,
+            OpenKind::Legacy { .. } => Protocol::Legacy,
         }
     }
 
@@ -78,21 +78,21 @@ impl Open {
 
     /// What to send before the transport is closed.
     pub fn refusal(&self, status: Status) -> Vec<u8> {
-        refusal(self.kind(), status, &[])
+        refusal(self.protocol(), status, &[])
     }
 
     /// The same for [`Status::Overloaded`]; whoever opened may come again after that time.
     pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
-        overloaded(self.kind(), retry_after, &[])
+        overloaded(self.protocol(), retry_after, &[])
     }
 }
 
 impl Resume {
-    /// The kind of the session.
-    pub const fn kind(&self) -> LinkKind {
+    /// The protocol of the session.
+    pub const fn protocol(&self) -> Protocol {
         match self.0 {
-            ResumeKind::Secure { .. } => LinkKind::Secure,
-            ResumeKind::Legacy(_) => LinkKind::Legacy,
+            ResumeKind::Secure { .. } => Protocol::Secure,
+            ResumeKind::Legacy(_) => Protocol::Legacy,
         }
     }
 
@@ -106,12 +106,12 @@ impl Resume {
 
     /// What to send before the transport is closed.
     pub fn refusal(&self, status: Status) -> Vec<u8> {
-        refusal(self.kind(), status, &legacy::REFUSAL)
+        refusal(self.protocol(), status, &legacy::REFUSAL)
     }
 
     /// The same for [`Status::Overloaded`]; the initiator may come again after that time.
     pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
-        overloaded(self.kind(), retry_after, &legacy::REFUSAL)
+        overloaded(self.protocol(), retry_after, &legacy::REFUSAL)
     }
 
     pub(crate) fn as_secure(&self) -> Option<SecureResume<'_>> {
@@ -133,17 +133,17 @@ impl Resume {
 }
 
 /// A legacy refusal has no reason. One that is due to overload says when to come again.
-fn refusal(kind: LinkKind, status: Status, legacy: &[u8]) -> Vec<u8> {
-    match (kind, status) {
-        (_, Status::Overloaded) => overloaded(kind, Duration::ZERO, legacy),
-        (LinkKind::Legacy, _) => legacy.to_vec(),
-        (LinkKind::Secure | LinkKind::Plain, status) => vec![status as u8],
+fn refusal(protocol: Protocol, status: Status, legacy: &[u8]) -> Vec<u8> {
+    match (protocol, status) {
+        (_, Status::Overloaded) => overloaded(protocol, Duration::ZERO, legacy),
+        (Protocol::Legacy, _) => legacy.to_vec(),
+        (Protocol::Secure | Protocol::Plain, status) => vec![status as u8],
     }
 }
 
-fn overloaded(kind: LinkKind, retry_after: Duration, legacy: &[u8]) -> Vec<u8> {
-    match kind {
-        LinkKind::Legacy => legacy.to_vec(),
-        LinkKind::Secure | LinkKind::Plain => secure::overloaded(retry_after).to_vec(),
+fn overloaded(protocol: Protocol, retry_after: Duration, legacy: &[u8]) -> Vec<u8> {
+    match protocol {
+        Protocol::Legacy => legacy.to_vec(),
+        Protocol::Secure | Protocol::Plain => secure::overloaded(retry_after).to_vec(),
     }
 }

@@ -28,10 +28,10 @@ use crate::{
 /// * it appends what it has to say to its [`ReplayBuffer`], never more than its bound, and calls [`Session::send`];
 /// * it reads a transport into the space that [`Session::read_into`] gives, and calls [`Session::receive_read`];
 /// * it acts on [`Session::poll_event`] after each call, and calls [`Session::tick`] at [`Session::timeout`].
-pub struct Session(Protocol);
+pub struct Session(Machine);
 
-/// Boxed, as an owner keeps many that differ in size.
-enum Protocol {
+/// The state machine of one of the two protocols. Boxed, as an owner keeps many that differ in size.
+enum Machine {
     Secure(Box<SecureSession>),
     Legacy(Box<LegacySession>),
 }
@@ -62,8 +62,8 @@ impl Session {
     /// The session is over, or not an initiator's.
     pub fn connect(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
         match &mut self.0 {
-            Protocol::Secure(session) => session.connect(now, rng),
-            Protocol::Legacy(session) => session.connect(now, rng),
+            Machine::Secure(session) => session.connect(now, rng),
+            Machine::Legacy(session) => session.connect(now, rng),
         }
     }
 
@@ -76,8 +76,8 @@ impl Session {
     /// The session is over, not an initiator's, or carried by a transport.
     pub fn connect_beside(&mut self, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
         match &mut self.0 {
-            Protocol::Secure(session) => session.connect_beside(rng),
-            Protocol::Legacy(session) => session.connect_beside(rng),
+            Machine::Secure(session) => session.connect_beside(rng),
+            Machine::Legacy(session) => session.connect_beside(rng),
         }
     }
 
@@ -106,12 +106,10 @@ impl Session {
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
         match (&mut self.0, resume) {
-            (Protocol::Secure(session), resume) => {
+            (Machine::Secure(session), resume) => {
                 session.resume(&resume.as_secure().ok_or(Status::Unknown)?, afford, now, rng)
             }
-            (Protocol::Legacy(session), resume) => {
-                session.resume(&resume.as_legacy().ok_or(Status::Unknown)?, now, rng)
-            }
+            (Machine::Legacy(session), resume) => session.resume(&resume.as_legacy().ok_or(Status::Unknown)?, now, rng),
         }
     }
 
@@ -121,10 +119,10 @@ impl Session {
     /// has no number: the wait gets at most twice as long, and nothing is known of others.
     pub fn postpone_expiry(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
         match &mut self.0 {
-            Protocol::Secure(session) => {
+            Machine::Secure(session) => {
                 resume.as_secure().is_some_and(|resume| session.postpone_expiry(&resume, until, rng))
             }
-            Protocol::Legacy(session) => {
+            Machine::Legacy(session) => {
                 if let Some(reconnect) = resume.as_legacy() {
                     session.postpone_expiry(&reconnect, until);
                 }
@@ -178,8 +176,8 @@ impl Session {
     /// What was received of a message in part. It must stand in front of what is read next from that transport.
     pub fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.0 {
-            Protocol::Secure(session) => session.unfinished(of),
-            Protocol::Legacy(session) => session.unfinished(of),
+            Machine::Secure(session) => session.unfinished(of),
+            Machine::Legacy(session) => session.unfinished(of),
         }
     }
 
@@ -196,8 +194,8 @@ impl Session {
     ) -> Received {
         debug_assert!(bytes.starts_with(self.unfinished(from)), "what was left comes first");
         match &mut self.0 {
-            Protocol::Secure(session) => session.receive(from, bytes, now, buffer),
-            Protocol::Legacy(session) => session.receive(from, bytes, now),
+            Machine::Secure(session) => session.receive(from, bytes, now, buffer),
+            Machine::Legacy(session) => session.receive(from, bytes, now),
         }
     }
 
@@ -205,16 +203,16 @@ impl Session {
     /// Sends nothing twice, so `out` must reach the transport, in order, or the transport be given up.
     pub fn send(&mut self, now: Instant, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         match &mut self.0 {
-            Protocol::Secure(session) => session.send(now, buffer, out, room),
-            Protocol::Legacy(session) => session.send(buffer, out, room),
+            Machine::Secure(session) => session.send(now, buffer, out, room),
+            Machine::Legacy(session) => session.send(buffer, out, room),
         }
     }
 
     /// Whether [`Self::send`] has something to send.
     pub fn has_output(&self, now: Instant, buffer: &impl ReplayBuffer) -> bool {
         match &self.0 {
-            Protocol::Secure(session) => session.has_output(now, buffer),
-            Protocol::Legacy(session) => session.has_output(buffer),
+            Machine::Secure(session) => session.has_output(now, buffer),
+            Machine::Legacy(session) => session.has_output(buffer),
         }
     }
 
@@ -222,8 +220,8 @@ impl Session {
     /// makes of the bytes before it: an acceptor of an older version that is overloaded sends one byte and closes.
     pub fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
         match &mut self.0 {
-            Protocol::Secure(session) => session.transport_lost(id, now),
-            Protocol::Legacy(session) => {
+            Machine::Secure(session) => session.transport_lost(id, now),
+            Machine::Legacy(session) => {
                 session.transport_lost(id, now);
                 None
             }
@@ -234,8 +232,8 @@ impl Session {
     /// [`Status::Overloaded`] and said that. It is not authenticated: bound it.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.0 {
-            Protocol::Secure(session) => session.retry_after(),
-            Protocol::Legacy(_) => None,
+            Machine::Secure(session) => session.retry_after(),
+            Machine::Legacy(_) => None,
         }
     }
 
@@ -248,56 +246,56 @@ impl Session {
     /// goes for one that it has aborted, for as long as the initiator may come back.
     pub fn close(&mut self) {
         match &mut self.0 {
-            Protocol::Secure(session) => session.close(),
-            Protocol::Legacy(session) => session.close(),
+            Machine::Secure(session) => session.close(),
+            Machine::Legacy(session) => session.close(),
         }
     }
 
     /// Whether [`Self::close`] was called.
     pub fn is_closed(&self) -> bool {
         match &self.0 {
-            Protocol::Secure(session) => session.is_closed(),
-            Protocol::Legacy(session) => session.is_closed(),
+            Machine::Secure(session) => session.is_closed(),
+            Machine::Legacy(session) => session.is_closed(),
         }
     }
 
     /// Ends the session at once. What [`Self::send`] gives once more tells the other end.
     pub fn abort(&mut self, reason: AbortReason) {
         match &mut self.0 {
-            Protocol::Secure(session) => session.abort(reason),
-            Protocol::Legacy(session) => session.abort(reason),
+            Machine::Secure(session) => session.abort(reason),
+            Machine::Legacy(session) => session.abort(reason),
         }
     }
 
     /// What happened, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         match &mut self.0 {
-            Protocol::Secure(session) => session.lifecycle.poll_event(),
-            Protocol::Legacy(session) => session.lifecycle.poll_event(),
+            Machine::Secure(session) => session.lifecycle.poll_event(),
+            Machine::Legacy(session) => session.lifecycle.poll_event(),
         }
     }
 
     /// When [`Self::tick`] is to be called, and [`Self::send`] after it.
     pub fn timeout(&self) -> Option<Instant> {
         match &self.0 {
-            Protocol::Secure(session) => session.timeout(),
-            Protocol::Legacy(session) => session.timeout(),
+            Machine::Secure(session) => session.timeout(),
+            Machine::Legacy(session) => session.timeout(),
         }
     }
 
     /// Time has passed. Early or late calls do no harm.
     pub fn tick(&mut self, now: Instant) {
         match &mut self.0 {
-            Protocol::Secure(session) => session.tick(now),
-            Protocol::Legacy(session) => session.tick(now),
+            Machine::Secure(session) => session.tick(now),
+            Machine::Legacy(session) => session.tick(now),
         }
     }
 
     /// The names by which it can be resumed (acceptor). They change by [`Self::resume`] and with [`Event::Resumed`].
     pub fn names(&self) -> Names {
         match &self.0 {
-            Protocol::Secure(session) => session.names(),
-            Protocol::Legacy(session) => session.names(),
+            Machine::Secure(session) => session.names(),
+            Machine::Legacy(session) => session.names(),
         }
     }
 
@@ -305,7 +303,7 @@ impl Session {
     /// its user holds the other end back. What was acknowledged stays so, and a resume tells of all that was received.
     /// Legacy sessions acknowledge nothing.
     pub fn withhold(&mut self, bytes: usize, now: Instant) {
-        if let Protocol::Secure(session) = &mut self.0 {
+        if let Machine::Secure(session) = &mut self.0 {
             session.withhold(bytes, now);
         }
     }
@@ -313,22 +311,22 @@ impl Session {
     /// Count of what was received: bytes, and one for the close.
     pub fn received(&self) -> u64 {
         match &self.0 {
-            Protocol::Secure(session) => session.received(),
-            Protocol::Legacy(session) => session.received(),
+            Machine::Secure(session) => session.received(),
+            Machine::Legacy(session) => session.received(),
         }
     }
 
     /// Bytes in the replay buffer that the session itself has, beside the owner's: none in a secure session.
     pub fn replay_bytes(&self) -> usize {
         match &self.0 {
-            Protocol::Secure(_) => 0,
-            Protocol::Legacy(session) => session.replay_bytes(),
+            Machine::Secure(_) => 0,
+            Machine::Legacy(session) => session.replay_bytes(),
         }
     }
 
     #[cfg(test)]
     pub(crate) fn lie_about_received(&mut self, more: u64) {
-        if let Protocol::Secure(session) = &mut self.0 {
+        if let Machine::Secure(session) = &mut self.0 {
             session.lie_about_received(more);
         }
     }
@@ -336,8 +334,8 @@ impl Session {
     /// Why it is over, if it is.
     pub fn end(&self) -> Option<End> {
         match &self.0 {
-            Protocol::Secure(session) => session.lifecycle.end(),
-            Protocol::Legacy(session) => session.lifecycle.end(),
+            Machine::Secure(session) => session.lifecycle.end(),
+            Machine::Legacy(session) => session.lifecycle.end(),
         }
     }
 }
@@ -375,22 +373,22 @@ impl Open {
 
 impl From<SecureSession> for Session {
     fn from(session: SecureSession) -> Self {
-        Self(Protocol::Secure(Box::new(session)))
+        Self(Machine::Secure(Box::new(session)))
     }
 }
 
 impl From<LegacySession> for Session {
     fn from(session: LegacySession) -> Self {
-        Self(Protocol::Legacy(Box::new(session)))
+        Self(Machine::Legacy(Box::new(session)))
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let protocol = match &self.0 {
-            Protocol::Secure(_) => "Session::Secure",
-            Protocol::Legacy(_) => "Session::Legacy",
+        let machine = match &self.0 {
+            Machine::Secure(_) => "Session::Secure",
+            Machine::Legacy(_) => "Session::Legacy",
         };
-        f.debug_struct(protocol).field("received", &self.received()).field("end", &self.end()).finish_non_exhaustive()
+        f.debug_struct(machine).field("received", &self.received()).field("end", &self.end()).finish_non_exhaustive()
     }
 }

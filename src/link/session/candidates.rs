@@ -1,16 +1,60 @@
-//! Which of a session's candidates gives way when there are too many.
+//! The candidates of a session: streams that were replied to, and have not proven themselves yet.
 
 use std::cmp::Reverse;
+use std::slice;
 
 use fastway_service::AddressPrefix;
-use fastway_session::MAX_CANDIDATES;
+use fastway_session::{MAX_CANDIDATES, TransportId};
+
+use super::carrier::Carrier;
+
+/// Some candidates, the oldest first.
+#[derive(Debug)]
+pub(super) struct Candidates(Vec<Carrier>);
+
+impl Candidates {
+    /// The first one.
+    pub(super) fn new(first: Carrier) -> Self {
+        Self(vec![first])
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> slice::IterMut<'_, Carrier> {
+        self.0.iter_mut()
+    }
+
+    /// Adds a candidate. Returns the one that has to be given up for it, if there is one too many.
+    pub(super) fn push(&mut self, candidate: Carrier) -> Option<TransportId> {
+        self.0.push(candidate);
+        let named = |candidate: &Carrier| (candidate.id, AddressPrefix::from(candidate.peer.ip()));
+        first_to_yield(&self.0.iter().map(named).collect::<Vec<_>>())
+    }
+
+    /// Takes a candidate out, if it is one.
+    pub(super) fn take(&mut self, id: TransportId) -> Option<Carrier> {
+        let taken = self.0.extract_if(.., |candidate| candidate.id == id).next();
+        if self.0.is_empty() {
+            // Most sessions never have one again.
+            self.0 = Vec::new();
+        }
+        taken
+    }
+
+    /// Memory that their buffers take, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.iter().map(Carrier::held_bytes).sum()
+    }
+}
 
 /// The candidate that gives way, if there are too many of them: the oldest of the network that has most, and in there of the
 /// address prefix that has most. An attacker who repeats a resume replaces his own candidates, and not that of the peer at
 /// another address. An IPv6 /48 has no larger share than an IPv4 address: 16 times as much, as elsewhere, would be all places.
 ///
 /// `candidates` are named by `K`, which grows with each newer one.
-pub(super) fn first_to_yield<K: Copy + Ord>(candidates: &[(K, AddressPrefix)]) -> Option<K> {
+fn first_to_yield<K: Copy + Ord>(candidates: &[(K, AddressPrefix)]) -> Option<K> {
     if candidates.len() <= MAX_CANDIDATES {
         return None;
     }

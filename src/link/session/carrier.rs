@@ -1,21 +1,18 @@
-//! One of the TCP streams that carry a session, with what was sealed for it and the socket has not taken.
+//! One of the streams that carry a session, with what was sealed for it and the socket has not taken.
 
-use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use fastway_session::{Dial, TransportId};
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use fastway_transport::Stream;
 use tokio::sync::oneshot;
 
-/// A TCP stream under a session.
+/// A stream under a session.
 #[derive(Debug)]
 pub(super) struct Carrier {
     pub(super) id: TransportId,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) peer: SocketAddr,
     /// Of a candidate that counts as a handshake in progress.
     handshake: Option<HandshakeGuard>,
@@ -31,7 +28,7 @@ pub(super) struct Carrier {
 pub type HandshakeGuard = oneshot::Sender<()>;
 
 impl Carrier {
-    pub(super) fn new(dial: Dial, stream: TcpStream, peer: SocketAddr, handshake: Option<HandshakeGuard>) -> Self {
+    pub(super) fn new(dial: Dial, stream: Stream, peer: SocketAddr, handshake: Option<HandshakeGuard>) -> Self {
         Self { id: dial.transport, stream, peer, handshake, sealed: dial.bytes, taken: 0, write_failed: false }
     }
 
@@ -64,17 +61,15 @@ impl Carrier {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.write_failed {
             // The runtime may not have heard yet that there is something to read, so it is not asked.
-            return Poll::Ready((&*SockRef::from(&self.stream)).read(space));
+            return Poll::Ready(self.stream.recv_now(space));
         }
-        let mut buffer = ReadBuf::new(space);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-        polled.map_ok(|()| buffer.filled().len())
+        self.stream.poll_recv(cx, space)
     }
 
     /// Sends what was sealed. Ready: whether the stream takes more.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         while let Some(rest) = self.sealed.get(self.taken..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+            match self.stream.poll_send(cx, rest) {
                 Poll::Ready(Ok(sent)) => self.taken += sent,
                 Poll::Ready(Err(_)) => self.fail_writing(cx),
                 Poll::Pending => return Poll::Pending,
@@ -89,7 +84,7 @@ impl Carrier {
     pub(super) fn queue(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
         let mut rest = bytes;
         while self.takes_more() && !rest.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+            match self.stream.poll_send(cx, rest) {
                 Poll::Ready(Ok(sent)) => rest = rest.get(sent..).unwrap_or_default(),
                 Poll::Ready(Err(_)) => self.fail_writing(cx),
                 Poll::Pending => break,
@@ -110,10 +105,6 @@ impl Carrier {
 
     /// Ends the sending side, and says whether the peer's machine has all that was sent.
     pub(super) fn finish(&self) -> bool {
-        if !self.takes_more() {
-            return false;
-        }
-        let _gone_already = SockRef::from(&self.stream).shutdown(Shutdown::Write);
-        !matches!(fastway_sys::unacknowledged_bytes(&self.stream), Ok(1..))
+        self.takes_more() && self.stream.finish()
     }
 }

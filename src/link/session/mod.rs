@@ -1,4 +1,4 @@
-//! A session under a link: one byte stream over one TCP stream after another (`docs/protocol.md` §2 and §3).
+//! A session under a link: one byte stream over one transport after another (`docs/protocol.md` §2 and §3).
 //!
 //! ```text
 //!              resume ──▶ candidate ──its proof──▶ live ──lost──▶ none: the link waits
@@ -6,65 +6,60 @@
 //! ```
 //!
 //! A secure session has at most one candidate: a newer resume replaces it. An attacker can record the resume of a legacy session
-//! and repeat it, so a legacy session has several candidates, up to a bound ([`candidates`]). All but the first of them count
-//! as handshakes in progress, which bounds the candidates of all sessions together.
+//! and repeat it, so a legacy session has several [`Candidates`], up to a bound. All but the first of them count as handshakes in
+//! progress, which bounds the candidates of all sessions together.
+//!
+//! Nothing here reads a clock or makes a random number: both are arguments.
 
 mod candidates;
 mod carrier;
+mod read_ahead;
+mod receive;
+mod send;
 mod unacked;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use fastway_service::AddressPrefix;
 use fastway_session::{
-    AbortReason, Dial, End, Event, Fault, LinkKind, MIN_READ_BYTES, Names, ReplayBuffer, Resume, Session, Status,
-    TransportId,
+    AbortReason, Dial, End, Event, Names, Protocol, ReplayBuffer, Resume, Session, Status, TransportId,
 };
-use tokio::net::TcpStream;
+use fastway_transport::{Stream, TransportKind};
+use rand::CryptoRng;
 
+use self::candidates::Candidates;
 use self::carrier::Carrier;
 pub use self::carrier::HandshakeGuard;
+use self::read_ahead::ReadAhead;
 use self::unacked::Unacked;
-use super::Outbox;
+use super::{Outbox, Waiting};
 use crate::pool::LocalPool;
 use crate::routing::Side;
 
-/// Bytes that are sealed before the socket is asked to take them.
+/// Bytes that are sealed before the stream is asked to take them.
 const SEALED_AT_ONCE: usize = 64 << 10;
-/// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
-const READ_AHEAD_BYTES: usize = 64 << 10;
-/// The same of a client while too many answers wait for acknowledgements: these stand behind what the peer had sent before
-/// it had the answers. More than most clients have on their way, and far less than a stranger may be given. A server has
-/// proven who it is, and may be read ahead as far as may be kept for it.
-const READ_AHEAD_FOR_ACKS_BYTES: usize = 5 * READ_AHEAD_BYTES;
-/// Bytes that are read ahead beyond all others for the sake of candidates: each that proves itself while the link is not
-/// read adds a record or two.
-const PROBE_BYTES: usize = 8 * READ_AHEAD_BYTES;
 /// Longest that an acknowledgement waits: what is due later is not one.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
-/// A session and the TCP streams that carry it.
+/// A session and the streams that carry it.
 #[derive(Debug)]
-pub struct SessionTransport {
+pub struct LinkSession {
     session: Session,
-    kind: LinkKind,
+    protocol: Protocol,
+    /// What has carried it last.
+    transport: TransportKind,
     /// What the peer has not acknowledged.
     unacked: Unacked,
     /// Unacknowledged bytes beyond which nothing more is taken from the outbox.
     most_unacked: usize,
-    /// Bytes that are read ahead at most while answers wait for acknowledgements.
-    most_read_ahead_for_acks: usize,
     live: Option<Carrier>,
-    /// Replied to, and not proven yet; the oldest first.
-    candidates: Vec<Carrier>,
-    /// Bytes of the stream that were read before there was a link, or while it was not read.
-    read_buffer: VecDeque<u8>,
+    /// Replied to, and not proven yet.
+    candidates: Candidates,
+    read_ahead: ReadAhead,
     events: VecDeque<SessionEvent>,
     established: bool,
-    /// The peer sends nothing behind `read_buffer`.
+    /// The peer sends nothing behind what was read ahead.
     peer_closed: bool,
     /// The session is aborted with this once everything is sent.
     pending_abort: Option<AbortReason>,
@@ -73,10 +68,12 @@ pub struct SessionTransport {
     /// Whether the peer has acknowledged something since this was asked last.
     acknowledged: bool,
     /// Whether the worker has a note that acknowledgements are due.
-    pub(crate) ack_scheduled: bool,
+    ack_scheduled: bool,
+    /// Bytes that are kept while the session waits, as the worker knows them.
+    reported_waiting_bytes: Option<usize>,
 }
 
-/// What happened to a session, for its worker.
+/// What happened to a session, for its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEvent {
     /// It goes on by a stream from this address.
@@ -95,35 +92,30 @@ pub enum SessionEvent {
 #[derive(Debug)]
 pub struct RefusedStream {
     /// The stream.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Why.
     pub status: Status,
 }
 
-impl SessionTransport {
+impl LinkSession {
     /// A session whose opening was replied to by `dial`. Up to about `most_unacked` bytes are kept to be sent again.
     pub fn new(
         side: Side,
         session: Session,
-        kind: LinkKind,
+        protocol: Protocol,
         dial: Dial,
-        stream: TcpStream,
-        peer: SocketAddr,
+        (stream, peer): (Stream, SocketAddr),
         most_unacked: usize,
     ) -> Self {
-        let most_read_ahead_for_acks = match side {
-            Side::Client => READ_AHEAD_FOR_ACKS_BYTES,
-            Side::Server => most_unacked.max(READ_AHEAD_FOR_ACKS_BYTES),
-        };
         Self {
             session,
-            kind,
+            protocol,
+            transport: stream.kind(),
             unacked: Unacked::default(),
             most_unacked,
-            most_read_ahead_for_acks,
             live: None,
-            candidates: vec![Carrier::new(dial, stream, peer, None)],
-            read_buffer: VecDeque::new(),
+            candidates: Candidates::new(Carrier::new(dial, stream, peer, None)),
+            read_ahead: ReadAhead::new(side, most_unacked),
             events: VecDeque::new(),
             established: false,
             peer_closed: false,
@@ -131,12 +123,18 @@ impl SessionTransport {
             awaits_acks: false,
             acknowledged: false,
             ack_scheduled: false,
+            reported_waiting_bytes: None,
         }
     }
 
     /// Which protocol it is.
-    pub fn kind(&self) -> LinkKind {
-        self.kind
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// What has carried it last.
+    pub fn transport(&self) -> TransportKind {
+        self.transport
     }
 
     /// The names by which it can be resumed now.
@@ -159,9 +157,21 @@ impl SessionTransport {
         self.live.is_none() && self.candidates.is_empty()
     }
 
-    /// Bytes that were sent, or are about to be, and are not acknowledged.
-    pub fn unacknowledged_bytes(&self) -> usize {
-        self.unacked.len()
+    /// The stream that carries it.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.live.as_ref().map(|live| &live.stream)
+    }
+
+    /// What was sent, or is about to be, and is not acknowledged.
+    #[inline]
+    pub fn unacked(&self) -> Waiting {
+        Waiting { bytes: self.unacked.len(), packets: 0, answers: self.unacked.answers() }
+    }
+
+    /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time.
+    pub fn held_bytes(&self) -> usize {
+        let sealed = self.live.as_ref().map_or(0, Carrier::held_bytes) + self.candidates.held_bytes();
+        self.unacked.held_bytes() + self.read_ahead.held_bytes() + sealed
     }
 
     /// The link is not read until the peer has acknowledged answers to its own requests, or is read again.
@@ -169,165 +179,112 @@ impl SessionTransport {
         self.awaits_acks = awaits;
     }
 
-    /// Whether the peer has acknowledged something since the last call.
-    pub fn take_acknowledged(&mut self) -> bool {
-        std::mem::take(&mut self.acknowledged)
-    }
-
-    /// Answers to the peer's own requests among these.
-    #[inline]
-    pub fn unacknowledged_answers(&self) -> usize {
-        self.unacked.answers()
-    }
-
-    /// Bytes that it keeps, to send them again or until the link is read.
-    pub fn buffered_bytes(&self) -> usize {
-        self.unacked.len() + self.session.replay_bytes() + self.read_buffer.len()
-    }
-
-    /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time.
-    pub fn held_bytes(&self) -> usize {
-        let sealed: usize = self.live.iter().chain(&self.candidates).map(Carrier::held_bytes).sum();
-        self.unacked.held_bytes() + self.read_buffer.capacity() + sealed
-    }
-
-    /// Whether bytes are there that were read before the link was.
-    pub fn has_read_ahead(&self) -> bool {
-        !self.read_buffer.is_empty()
-    }
-
-    /// The stream that carries it.
-    pub fn stream(&self) -> Option<&TcpStream> {
-        self.live.as_ref().map(|live| &live.stream)
-    }
-
     /// What happened, oldest first; that the peer has closed, only when all of it was read.
     pub fn next_event(&mut self) -> Option<SessionEvent> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        let closed = self.read_buffer.is_empty() && std::mem::take(&mut self.peer_closed);
+        let closed = self.read_ahead.is_empty() && std::mem::take(&mut self.peer_closed);
         closed.then_some(SessionEvent::PeerClosed)
     }
 
-    /// Reads what came, at most `limit` bytes of it, and leaves the stream's new bytes at the front of `scratch`. 0 is not
-    /// the end: what came may have been for the session itself.
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize) -> Poll<usize> {
-        if !self.read_buffer.is_empty() {
-            let space = limit.min(scratch.len());
-            return Poll::Ready(self.take_ahead(scratch.get_mut(..space).unwrap_or_default()));
+    /// Whether the peer has acknowledged something since the last call.
+    pub fn take_acknowledged(&mut self) -> bool {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// When the next acknowledgement is due, if one is owed and the worker has no note of it. It has one from now on, until
+    /// [`LinkSession::send_acks`].
+    pub fn schedule_ack(&mut self, now: Instant) -> Option<Instant> {
+        if self.ack_scheduled {
+            return None;
         }
-        self.poll_streams(cx, scratch, limit, true)
+        let due = self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY);
+        self.ack_scheduled = due.is_some();
+        due
     }
 
-    /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
-    /// there is enough of it. A candidate can prove itself even then.
-    pub fn poll_read_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
-        let buffered = self.read_buffer.len();
-        if buffered >= self.most_read_ahead() && self.is_read_in_vain() {
-            self.drop_stream();
-            return Poll::Ready(());
-        }
-        let polled = if buffered < self.most_read_ahead() {
-            self.poll_streams(cx, scratch, READ_AHEAD_BYTES, true)
-        } else if buffered < self.most_unacked.saturating_add(PROBE_BYTES) {
-            self.poll_streams(cx, scratch, MIN_READ_BYTES, false)
-        } else {
-            Poll::Pending
-        };
-        polled.map(|bytes| self.read_buffer.extend(scratch.get(..bytes).unwrap_or_default()))
+    /// Bytes that are kept while it waits for a stream, with those that its link keeps; `None`: it does not wait, or the
+    /// worker knows.
+    pub fn take_waiting_bytes(&mut self, of_link: usize) -> Option<usize> {
+        let kept = || self.unacked.len() + self.session.replay_bytes() + self.read_ahead.len() + of_link;
+        let waiting_bytes = self.is_waiting().then(kept);
+        let before = std::mem::replace(&mut self.reported_waiting_bytes, waiting_bytes);
+        waiting_bytes.filter(|_| waiting_bytes != before)
     }
 
-    /// Bytes that may be read ahead. A peer that has sent more than a little must not be closed as slow for
-    /// acknowledgements that wait behind that.
-    fn most_read_ahead(&self) -> usize {
-        let least = if self.awaits_acks { self.most_read_ahead_for_acks } else { READ_AHEAD_BYTES };
-        let is_pressed = self.unacked.len() > self.most_unacked / 2;
-        if is_pressed { self.most_unacked.max(least) } else { least }
+    /// If a resume is genuine, the session waits for it until then. Says whether it is also known to be the newest.
+    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
+        self.session.postpone_expiry(resume, until, rng)
     }
 
-    /// Whether the live stream is of no more use once as much is read ahead as may be: it takes nothing more, or the
-    /// acknowledgements that the link waits for stand behind more than that. The first record of the next stream brings
-    /// these.
-    fn is_read_in_vain(&self) -> bool {
-        let misses_acks = self.awaits_acks && self.kind == LinkKind::Secure;
-        self.live.as_ref().is_some_and(|live| misses_acks || live.has_write_failed())
-    }
-
-    /// Reads the first stream that has something: a candidate, or the live one if that is to be read.
-    fn poll_streams(
+    /// Replies to a resume on a new stream. The older one goes on until the new one is proven. The guard of the
+    /// handshake is kept if there are other candidates, and dropped otherwise.
+    ///
+    /// # Errors
+    /// It has to be refused; the session is as before.
+    pub fn resume(
         &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut [u8],
-        limit: usize,
-        reads_live: bool,
-    ) -> Poll<usize> {
-        let now = Instant::now();
-        let Self { session, unacked, candidates, live, .. } = self;
-        let before = unacked.len();
-        let mut streams = candidates.iter_mut().chain(live.as_mut().filter(|_| reads_live));
-        let read = streams.find_map(|carrier| match read(session, unacked, carrier, cx, scratch, limit, now) {
-            Poll::Ready(read) => Some(read),
-            Poll::Pending => None,
-        });
-        let Some(read) = read else { return Poll::Pending };
-        self.acknowledged |= self.unacked.len() < before;
-        Poll::Ready(self.account(read, now))
-    }
+        resume: &Resume,
+        (stream, peer): (Stream, SocketAddr),
+        handshake: HandshakeGuard,
+        (outbox, pool): (&mut Outbox, &mut LocalPool),
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), RefusedStream> {
+        let (unacked, most_unacked) = (&mut self.unacked, self.most_unacked);
+        // Asked when the resume was found authentic: before that, nothing of the session moves for it.
+        let dial = self.session.resume(
+            resume,
+            move || {
+                unacked.take(outbox, pool, SEALED_AT_ONCE, most_unacked);
+                Some(&*unacked)
+            },
+            now,
+            rng,
+        );
+        let dial = match dial {
+            Ok(dial) => dial,
+            Err(status) => return Err(RefusedStream { stream, status }),
+        };
 
-    /// Takes bytes that were read ahead.
-    pub fn take_ahead(&mut self, space: &mut [u8]) -> usize {
-        let (front, _) = self.read_buffer.as_slices();
-        let count = front.len().min(space.len());
-        if let (Some(to), Some(from)) = (space.get_mut(..count), front.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        self.read_buffer.drain(..count);
-        if self.read_buffer.is_empty() {
-            self.read_buffer = VecDeque::new();
-        }
-        count
-    }
-
-    fn account(&mut self, read: Read, now: Instant) -> usize {
-        match read.outcome {
-            Outcome::Goes => {}
-            Outcome::Lost => self.lost(read.id, now),
-            Outcome::Faulty => {
-                // It may have proven itself before.
-                self.settle();
-                self.drop_carrier(read.id);
-            }
-        }
         self.settle();
-        read.bytes
+        let handshake = Some(handshake).filter(|_| !self.candidates.is_empty());
+        if let Some(one_too_many) = self.candidates.push(Carrier::new(dial, stream, peer, handshake)) {
+            self.lost(one_too_many, now);
+        }
+        Ok(())
     }
 
-    fn lost(&mut self, id: TransportId, now: Instant) {
-        self.session.transport_lost(id, now);
-        self.drop_carrier(id);
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        self.session.tick(now);
         self.settle();
-    }
-
-    fn drop_carrier(&mut self, id: TransportId) {
-        self.live.take_if(|live| live.id == id);
-        if self.take_candidate(id).is_some() {
-            self.events.push_back(SessionEvent::GivenUp);
-        }
-    }
-
-    fn take_candidate(&mut self, id: TransportId) -> Option<Carrier> {
-        let taken = self.candidates.extract_if(.., |candidate| candidate.id == id).next();
-        if self.candidates.is_empty() {
-            self.candidates = Vec::new();
-        }
-        taken
     }
 
     /// Gives the stream up that carries it: nothing comes by it any more.
-    pub fn drop_stream(&mut self) {
+    pub fn drop_stream(&mut self, now: Instant) {
         if let Some(id) = self.live.as_ref().map(|live| live.id) {
-            self.lost(id, Instant::now());
+            self.lost(id, now);
+        }
+    }
+
+    /// The session alone, for a peer that comes once more to learn of its end: that all has arrived, or why the gateway
+    /// has aborted it. A legacy session has no words for that.
+    pub fn into_ended(self) -> Option<Session> {
+        let tells = match self.session.end()? {
+            End::Closed => true,
+            End::Aborted(_) => self.protocol == Protocol::Secure,
+            _ => false,
+        };
+        tells.then_some(self.session)
+    }
+
+    /// Gives up memory that a burst has left, and what is not needed while nothing is sent.
+    pub fn trim(&mut self, is_quiet: bool) {
+        self.unacked.shrink_after_burst();
+        if is_quiet && self.unacked.is_empty() {
+            self.unacked.shrink();
         }
     }
 
@@ -364,256 +321,24 @@ impl SessionTransport {
 
     /// A candidate takes the place of the live stream, which is closed by that.
     fn promote(&mut self, id: TransportId) -> Option<SocketAddr> {
-        let proven = self.take_candidate(id)?.proven();
+        let proven = self.candidates.take(id)?.proven();
         let peer = proven.peer;
+        self.transport = proven.stream.kind();
         self.live = Some(proven);
+        self.reported_waiting_bytes = None;
         Some(peer)
     }
 
-    /// Seals and sends what waits, until the socket takes no more (pending: the task of `cx` is woken when it does), the
-    /// bound of what is kept is reached, or nothing is left.
-    pub fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        outbox: &mut Outbox,
-        pool: &mut LocalPool,
-        sealed: &mut Vec<u8>,
-    ) -> Poll<()> {
-        let now = Instant::now();
-        while self.live.is_some() {
-            match self.poll_flush(cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => break,
-                Poll::Pending => return Poll::Pending,
-            }
-            self.unacked.take(outbox, pool, SEALED_AT_ONCE, self.most_unacked);
-            if !self.seal(now, sealed) && !self.send_pending_abort(outbox, sealed) {
-                break;
-            }
-            if let Some(live) = &mut self.live {
-                live.queue(cx, sealed);
-            }
-        }
-        self.settle();
-        if (READ_AHEAD_BYTES..self.most_read_ahead()).contains(&self.read_buffer.len()) {
-            // More may be read ahead now.
-            cx.waker().wake_by_ref();
-        }
-        Poll::Ready(())
-    }
-
-    /// Sends what is due by `now`, an acknowledgement for instance, as far as the socket takes it.
-    pub fn send_due(&mut self, now: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
-        if self.poll_flush(cx) == Poll::Ready(true)
-            && self.seal(now, sealed)
-            && let Some(live) = &mut self.live
-        {
-            live.queue(cx, sealed);
-        }
+    fn lost(&mut self, id: TransportId, now: Instant) {
+        self.session.transport_lost(id, now);
+        self.drop_carrier(id);
         self.settle();
     }
 
-    /// Ready: whether there is a stream that takes more, and has taken all that was sealed.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.live.as_mut().map_or(Poll::Ready(false), |live| live.poll_flush(cx))
-    }
-
-    /// Whether there was something to seal.
-    fn seal(&mut self, now: Instant, sealed: &mut Vec<u8>) -> bool {
-        sealed.clear();
-        self.session.send(now, &mut self.unacked, sealed, SEALED_AT_ONCE);
-        !sealed.is_empty()
-    }
-
-    /// When everything is sent and the session is to be aborted then, does so.
-    fn send_pending_abort(&mut self, outbox: &Outbox, sealed: &mut Vec<u8>) -> bool {
-        let Some(reason) = self.pending_abort.take_if(|_| outbox.is_empty()) else { return false };
-        self.session.abort(reason);
-        self.seal(Instant::now(), sealed)
-    }
-
-    /// Adds bytes of the gateway's own to the stream, before there is an outbox.
-    pub fn say(&mut self, bytes: &[u8]) {
-        self.unacked.extend(bytes);
-    }
-
-    /// Whether sending would send something: the socket takes more, and there is more.
-    pub fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
-        let takes = self.live.as_ref().is_some_and(Carrier::takes_more);
-        let has_room = !outbox.is_empty() && self.unacked.len() < self.most_unacked;
-        let goes_on = self.session.end().is_none();
-        takes && (goes_on && (has_room || self.pending_abort.is_some()) || self.session.has_output(now, &self.unacked))
-    }
-
-    /// When the next acknowledgement is due, if one is owed.
-    pub fn ack_due(&self, now: Instant) -> Option<Instant> {
-        self.live.as_ref().and(self.session.timeout()).filter(|at| *at <= now + ACK_DELAY)
-    }
-
-    /// If a resume is genuine, the session waits for it until then. Says whether it is also known to be the newest.
-    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant) -> bool {
-        self.session.postpone_expiry(resume, until, &mut rand::rng())
-    }
-
-    /// Replies to a resume on a new stream. The older one goes on until the new one is proven. The guard of the
-    /// handshake is kept if there are other candidates, and dropped otherwise.
-    ///
-    /// # Errors
-    /// It has to be refused; the session is as before.
-    pub fn resume(
-        &mut self,
-        resume: &Resume,
-        (stream, peer): (TcpStream, SocketAddr),
-        handshake: HandshakeGuard,
-        outbox: &mut Outbox,
-        pool: &mut LocalPool,
-    ) -> Result<(), RefusedStream> {
-        let (unacked, most_unacked) = (&mut self.unacked, self.most_unacked);
-        let (now, random) = (Instant::now(), &mut rand::rng());
-        // Asked when the resume was found authentic: before that, nothing of the session moves for it.
-        let dial = self.session.resume(
-            resume,
-            move || {
-                unacked.take(outbox, pool, SEALED_AT_ONCE, most_unacked);
-                Some(&*unacked)
-            },
-            now,
-            random,
-        );
-        let dial = match dial {
-            Ok(dial) => dial,
-            Err(status) => return Err(RefusedStream { stream, status }),
-        };
-        self.settle();
-        let handshake = Some(handshake).filter(|_| !self.candidates.is_empty());
-        self.candidates.push(Carrier::new(dial, stream, peer, handshake));
-        self.bound_candidates(now);
-        Ok(())
-    }
-
-    /// Gives up a candidate if there is one too many.
-    fn bound_candidates(&mut self, now: Instant) {
-        let named = |candidate: &Carrier| (candidate.id, AddressPrefix::from(candidate.peer.ip()));
-        let candidates: Vec<_> = self.candidates.iter().map(named).collect();
-        if let Some(one_too_many) = candidates::first_to_yield(&candidates) {
-            self.lost(one_too_many, now);
+    fn drop_carrier(&mut self, id: TransportId) {
+        self.live.take_if(|live| live.id == id);
+        if self.candidates.take(id).is_some() {
+            self.events.push_back(SessionEvent::GivenUp);
         }
     }
-
-    /// Time has passed.
-    pub fn tick(&mut self, now: Instant) {
-        self.session.tick(now);
-        self.settle();
-    }
-
-    /// Ends this direction behind what waits; it is over when the peer has all.
-    pub fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
-        self.most_unacked = usize::MAX;
-        self.unacked.take(outbox, pool, usize::MAX, usize::MAX);
-        self.session.close();
-    }
-
-    /// Ends the session when all that waits is sent.
-    pub fn abort_when_sent(&mut self, reason: AbortReason) {
-        self.most_unacked = usize::MAX;
-        self.pending_abort = Some(reason);
-    }
-
-    /// Ends the session at once; the peer is told if the socket takes it.
-    pub fn abort(&mut self, reason: AbortReason, sealed: &mut Vec<u8>) {
-        self.session.abort(reason);
-        let cx = &mut Context::from_waker(Waker::noop());
-        if let Some(live) = &mut self.live
-            && live.poll_flush(cx) == Poll::Ready(true)
-        {
-            sealed.clear();
-            self.session.send(Instant::now(), &mut self.unacked, sealed, SEALED_AT_ONCE);
-            live.queue(cx, sealed);
-        }
-    }
-
-    /// Whether the peer has all that it can be given: the session is over, and its stream is empty.
-    pub fn is_finished(&self) -> bool {
-        match &self.live {
-            // A peer that comes back in time gets what waits for it, and is told why that was all.
-            None => self.session.end().is_some(),
-            Some(live) => self.session.end().is_some() && live.finish(),
-        }
-    }
-
-    /// The session alone, for a peer that comes once more to learn of its end: that all has arrived, or why the gateway
-    /// has aborted it. A legacy session has no words for that.
-    pub fn into_ended(self) -> Option<Session> {
-        let tells = match self.session.end()? {
-            End::Closed => true,
-            End::Aborted(_) => self.kind == LinkKind::Secure,
-            _ => false,
-        };
-        tells.then_some(self.session)
-    }
-
-    /// Gives up memory that a burst has left.
-    pub fn shrink_after_burst(&mut self) {
-        self.unacked.shrink_after_burst();
-    }
-
-    /// Gives up memory that is not needed now.
-    pub fn trim(&mut self) {
-        if self.unacked.is_empty() {
-            self.unacked.shrink();
-        }
-    }
-}
-
-/// Reads one stream of a session.
-fn read(
-    session: &mut Session,
-    unacked: &mut Unacked,
-    carrier: &mut Carrier,
-    cx: &mut Context<'_>,
-    scratch: &mut [u8],
-    limit: usize,
-    now: Instant,
-) -> Poll<Read> {
-    let id = carrier.id;
-    if carrier.is_cancelled(cx) {
-        return Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost });
-    }
-    // A peer that takes nothing more may have sent something before.
-    let _taken_or_not = carrier.poll_flush(cx);
-    let unfinished = session.unfinished(id);
-    let start = unfinished.len();
-    if let Some(front) = scratch.get_mut(..start) {
-        front.copy_from_slice(unfinished);
-    }
-    let end = scratch.len().min(start + limit);
-    let space = scratch.get_mut(start..end).unwrap_or_default();
-    match carrier.poll_read(cx, space) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
-        Poll::Ready(Ok(count)) => {
-            let bytes = scratch.get_mut(..start + count).unwrap_or_default();
-            let received = session.receive(id, bytes, now, unacked);
-            let outcome = match received.fault {
-                None | Some(Fault::Over(_)) => Outcome::Goes,
-                Some(_) => Outcome::Faulty,
-            };
-            Poll::Ready(Read { id, bytes: received.bytes, outcome })
-        }
-    }
-}
-
-/// What reading a stream gave.
-struct Read {
-    id: TransportId,
-    bytes: usize,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Goes,
-    /// It ended or failed.
-    Lost,
-    /// The session wants no more of it.
-    Faulty,
 }

@@ -9,21 +9,21 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use crate::accept::admission::Permit;
-use crate::link::Transport;
+use crate::link::LinkStream;
 use crate::routing::{LinkAddr, Role};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared_core::{SharedCore, drive};
 
 /// Makes a client's link.
-pub(super) fn admit_client(core: &SharedCore, transport: Transport, peer: SocketAddr, permit: Permit) {
-    let addr = core.borrow_mut().add(Role::Client, transport, peer, permit);
+pub(super) fn admit_client(core: &SharedCore, stream: LinkStream, peer: SocketAddr, permit: Permit) {
+    let addr = core.borrow_mut().add(Role::Client, stream, peer, permit);
     spawn_local(drive(Rc::clone(core), addr));
 }
 
 /// Makes the link of a server that has proved who it is.
-pub(super) fn admit_server(core: &SharedCore, id: ServerId, transport: Transport, peer: SocketAddr, permit: Permit) {
-    let addr = core.borrow_mut().add(Role::Server(id), transport, peer, permit);
+pub(super) fn admit_server(core: &SharedCore, id: ServerId, stream: LinkStream, peer: SocketAddr, permit: Permit) {
+    let addr = core.borrow_mut().add(Role::Server(id), stream, peer, permit);
     spawn_local(serve(Rc::clone(core), id, addr));
 }
 
@@ -51,7 +51,7 @@ async fn register(core: &SharedCore, id: ServerId, addr: LinkAddr) {
 impl Core {
     /// Says that a server can be dialed; false if its link is gone by now.
     fn registered(&mut self, id: ServerId, addr: LinkAddr) -> bool {
-        let link = self.links.get(addr.slot.index()).filter(|link| link.addr == addr);
+        let link = self.links.at(addr);
         link.inspect(|link| self.link_log.registered(id, link)).is_some()
     }
 }

@@ -4,18 +4,15 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use fastway_service::Progress;
-use fastway_session::{LinkKind, Reception, Request};
+use fastway_session::{Protocol, Reception, Request};
+use fastway_transport::{PEEKED_BYTES, Stream};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::select;
 
 use super::handshake::Handshake;
 use crate::accept::rejection::Rejection;
 use crate::routing::Side;
 use crate::worker::shared_core::sleep_until;
-
-/// More than any first message.
-pub(super) const FIRST_MESSAGE_BYTES: usize = 2 << 10;
 
 /// How long a peer of the server port may say nothing: initiators of sessions speak at once, and a first packet that was
 /// lost has been sent again by then.
@@ -35,7 +32,7 @@ pub(super) enum Detected {
 ///
 /// # Errors
 /// The peer left, or its first message makes no sense.
-pub(super) async fn detect(handshake: &Handshake, stream: &mut TcpStream) -> Result<Detected, Rejection> {
+pub(super) async fn detect(handshake: &Handshake, stream: &mut Stream) -> Result<Detected, Rejection> {
     let Handshake { core, side, .. } = handshake;
     let first = select! {
         biased;
@@ -44,25 +41,22 @@ pub(super) async fn detect(handshake: &Handshake, stream: &mut TcpStream) -> Res
     };
 
     handshake.advance(Progress::Heard);
-    match LinkKind::of(first) {
-        LinkKind::Plain => Ok(Detected::Plain),
-        LinkKind::Secure | LinkKind::Legacy => first_message(stream).await.map(Detected::Session),
+    match Protocol::of(first) {
+        Protocol::Plain => Ok(Detected::Plain),
+        Protocol::Secure | Protocol::Legacy => first_message(stream).await.map(Detected::Session),
     }
 }
 
-/// The first byte, which stays where it is: a plain link is not read before it is a link.
-async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
-    let mut first = [0];
-    match stream.peek(&mut first).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(first[0]),
-    }
+/// The first byte, which is still to be received: by the link, if it is that of a plain one.
+async fn first_byte(stream: &mut Stream) -> io::Result<u8> {
+    let first = stream.peek().await?.first();
+    first.copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-async fn first_message(stream: &mut TcpStream) -> Result<Request, Rejection> {
+async fn first_message(stream: &mut Stream) -> Result<Request, Rejection> {
     let mut reception = Reception::default();
     loop {
-        let mut space = [0; FIRST_MESSAGE_BYTES];
+        let mut space = [0; PEEKED_BYTES];
         let count = stream.read(&mut space).await?;
         if count == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());

@@ -1,7 +1,9 @@
 //! What an accepted stream is for.
 
-use fastway_session::{LinkKind, Request, Status};
-use tokio::net::TcpStream;
+use std::time::Instant;
+
+use fastway_session::{Protocol, Request, Status};
+use fastway_transport::{DetachedStream, Stream};
 use tokio::select;
 use tokio::sync::oneshot;
 
@@ -17,25 +19,25 @@ use crate::accept::first_bytes::Mistake;
 use crate::accept::pending::NoTurn;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
-use crate::link::Transport;
+use crate::link::LinkStream;
 use crate::routing::Side;
 use crate::worker::shared_core::SharedCore;
 
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
 /// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
-pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
+pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>, now: Instant) {
     let AcceptedStream { side, peer, .. } = accepted;
     if core.borrow().has_sessions(side) {
         let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
-        return Handshake::start(core, side, peer, task);
+        return Handshake::start(core, side, peer, now, task);
     }
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
         return;
     }
     match side {
-        Side::Client => admit_client(core, Transport::Tcp(accepted.stream), peer, accepted.permit),
+        Side::Client => admit_client(core, LinkStream::Plain(accepted.stream), peer, accepted.permit),
         Side::Server => {
             let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
                 // It may have lost its place before it began.
@@ -46,16 +48,16 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<TcpStream>) {
                 drop(no_turn);
                 admit_plain_server(handshake, accepted).await
             };
-            Handshake::start(core, side, peer, task);
+            Handshake::start(core, side, peer, now, task);
         }
     }
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<std::net::TcpStream>) {
+pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>, now: Instant) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
-    match TcpStream::from_std(stream) {
-        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),
+    match stream.attach() {
+        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }, now),
         Err(error) => core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     }
 }
@@ -63,11 +65,11 @@ pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedSt
 /// Reads what a stream is on a port that admits sessions, and makes of it what it asks for (`docs/protocol.md` §3.6).
 async fn take_in(
     handshake: &Handshake,
-    mut accepted: AcceptedStream<TcpStream>,
+    mut accepted: AcceptedStream<Stream>,
     no_turn: oneshot::Receiver<NoTurn>,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
-    let kinds = core.borrow().config.settings.side(*side).kinds;
+    let kinds = core.borrow().settings.side(*side).kinds;
 
     let detected = select! {
         biased;
@@ -77,12 +79,12 @@ async fn take_in(
 
     match detected {
         Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(kinds, *side)).await,
-        Detected::Plain if kinds.admits(LinkKind::Plain) => admit_plain_client(core, accepted),
+        Detected::Plain if kinds.admits(Protocol::Plain) => admit_plain_client(core, accepted),
         Detected::Plain => reject_plain(accepted.stream, kinds, *side).await,
         Detected::Session(request) if !kinds.admits_request(&request) => {
             // The log says what the port admits; the peer is told so by the status.
             match refuse(handshake, accepted.stream, &request, Status::NotAdmitted).await {
-                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.kind()).into()),
+                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.protocol()).into()),
                 other => other,
             }
         }
@@ -96,12 +98,12 @@ async fn take_in(
     }
 }
 
-fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<TcpStream>) -> Result<(), Rejection> {
+fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<Stream>) -> Result<(), Rejection> {
     let AcceptedStream { stream, peer, mut permit, .. } = accepted;
     if !core.borrow().stop.is_reading() {
         return Err(Rejection::Refused(Status::Draining));
     }
     permit.count_client(peer.ip())?;
-    admit_client(core, Transport::Tcp(stream), peer, permit);
+    admit_client(core, LinkStream::Plain(stream), peer, permit);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 use fastway_service::Progress;
 use tokio::sync::oneshot;
@@ -30,10 +31,11 @@ impl Handshake {
         core: &SharedCore,
         side: Side,
         peer: SocketAddr,
+        now: Instant,
         task: impl AsyncFnOnce(&Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
     ) {
         let mut state = core.borrow_mut();
-        let number = state.pending[side].next();
+        let number = state.acceptance.next_number(side);
         let (tell, no_turn) = oneshot::channel();
 
         let handshake = Self { core: Rc::clone(core), side, peer, number };
@@ -42,49 +44,36 @@ impl Handshake {
             handshake.core.borrow_mut().handshake_ended(side, peer, number, outcome);
         });
 
-        let ended = state.pending[side].begin(number, task.abort_handle(), tell, peer);
+        let ended = state.acceptance.begin(side, number, task.abort_handle(), tell, peer, now);
         if let Some(ended) = ended {
-            state.ended_early(side, &ended);
+            state.ended_early(&ended);
         }
     }
 
     /// Notes how far it has come: who is further goes later when there are too many.
     pub(super) fn advance(&self, progress: Progress) {
-        self.core.borrow_mut().pending[self.side].advance(self.number, progress);
+        self.core.borrow_mut().acceptance.advance(self.side, self.number, progress, Instant::now());
     }
 }
 
 impl Core {
     /// Accounts for a handshake whose task has come to its end.
     fn handshake_ended(&mut self, side: Side, peer: SocketAddr, number: u64, outcome: Result<(), Rejection>) {
-        self.pending[side].end(number);
-        // There may be room for the turn of another one.
-        self.turns_due.notify_one();
+        self.acceptance.end(side, number);
         if let Err(rejection) = outcome {
             self.reject(side, peer, &rejection);
         }
     }
 
     /// Accounts for a handshake whose task was ended.
-    pub(super) fn ended_early(&mut self, side: Side, ended: &EndedEarly) {
-        self.reject(side, ended.peer, &ended.why.into());
+    pub(super) fn ended_early(&mut self, ended: &EndedEarly) {
+        self.reject(ended.side, ended.peer, &ended.why.into());
     }
 
     /// Ends the handshakes that take too long.
-    pub(in crate::worker) fn end_late_handshakes(&mut self) {
-        for side in Side::ALL {
-            while let Some(ended) = self.pending[side].end_late() {
-                self.ended_early(side, &ended);
-            }
-        }
-    }
-
-    /// The gateway stops: on a port with sessions handshakes go on, to be answered; on others there is nothing to say.
-    pub(in crate::worker) fn end_unanswered_handshakes(&mut self) {
-        for side in Side::ALL {
-            if !self.has_sessions(side) {
-                self.pending[side].end_all();
-            }
+    pub(in crate::worker) fn end_late_handshakes(&mut self, now: Instant) {
+        while let Some(ended) = self.acceptance.end_late(now) {
+            self.ended_early(&ended);
         }
     }
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use fastway_service::listen::{Backoff, plain};
 use fastway_service::process::SpareDescriptor;
-use tokio::net::{TcpListener, TcpStream};
+use fastway_transport::Stream;
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
-use crate::accept::acceptor::Acceptor;
 use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
 use crate::routing::{PerSide, Side, WorkerId};
@@ -32,15 +32,15 @@ pub(crate) type Listeners = PerSide<Option<std::net::TcpListener>>;
 /// A running acceptor.
 #[derive(Debug)]
 pub(in crate::worker) struct Accepting {
+    side: Side,
     task: JoinHandle<()>,
-    /// Accepts until the worker ends, so that a client that resumes while the gateway stops is told so.
-    answers_to_the_end: bool,
 }
 
 impl Accepting {
     /// The gateway stops.
-    pub(in crate::worker) fn stop(self) {
-        if !self.answers_to_the_end {
+    pub(in crate::worker) fn stop(self, core: &SharedCore) {
+        // Sessions are answered to the end, so that a client that resumes while the gateway stops is told so.
+        if !core.borrow().has_sessions(self.side) {
             self.task.abort();
         }
     }
@@ -54,10 +54,9 @@ pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) ->
     let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
         .map(|(side, listener)| {
-            let answers_to_the_end = core.borrow().has_sessions(side);
             let listener = TcpListener::from_std(listener)?;
             let task = spawn_local(accept(Rc::clone(core), side, listener, SpareDescriptor::open()));
-            Ok(Accepting { task, answers_to_the_end })
+            Ok(Accepting { side, task })
         })
         .collect()
 }
@@ -66,15 +65,16 @@ pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) ->
 async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
     let mut backoff = Backoff::default();
     let mut accepted = 0u32;
-    core.borrow_mut().accepts(side, false);
+    core.borrow_mut().accepts(side, false, Instant::now());
     loop {
         spare.keep();
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let now = Instant::now();
                 if backoff.reset() {
-                    core.borrow_mut().accepts(side, false);
+                    core.borrow_mut().accepts(side, false, now);
                 }
-                on_accept(&core, side, stream, plain(peer));
+                on_accept(&core, side, stream.into(), plain(peer), now);
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -90,10 +90,10 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
             }
 
             Err(error) => {
-                let pause = backoff.after(&error);
+                let (now, pause) = (Instant::now(), backoff.after(&error));
                 core.borrow_mut().accept_failed(side, &error, pause);
-                core.borrow_mut().accepts(side, true);
-                sleep_until(&core, Instant::now() + pause).await;
+                core.borrow_mut().accepts(side, true, now);
+                sleep_until(&core, now + pause).await;
             }
         }
     }
@@ -109,7 +109,7 @@ async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, erro
 }
 
 /// Takes a stream in, here or on another worker.
-fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr) {
+fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr, now: Instant) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
@@ -124,15 +124,15 @@ fn on_accept(core: &SharedCore, side: Side, stream: TcpStream, peer: SocketAddr)
     let owner = permit.worker();
     let accepted = AcceptedStream { side, stream, peer, permit };
     if owner == me {
-        return dispatch(core, accepted);
+        return dispatch(core, accepted, now);
     }
-    forward(core, &shared, owner, accepted);
+    forward(core, &shared, owner, accepted, now);
 }
 
 /// Hands a stream to the worker that is to own its link.
-fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<TcpStream>) {
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<Stream>, now: Instant) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
-    let stream = match stream.into_std() {
+    let stream = match stream.detach() {
         Ok(stream) => stream,
         Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };
@@ -141,33 +141,28 @@ fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: Accept
     let unsent = shared.mailboxes.try_send(owner, message);
     // While the gateway stops, a worker without links is gone: it is this one that answers its streams.
     if let Err(Message::Admit(accepted)) = unsent {
-        admit_forwarded(core, accepted);
+        admit_forwarded(core, accepted, now);
     }
 }
 
 impl Core {
     /// What the workers share, this worker, and the worker that must own the next link if not any may.
     fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
-        (Arc::clone(&self.shared), self.me, self.config.startup.reuse_port.then_some(self.me))
+        (Arc::clone(&self.shared), self.me, self.startup.reuse_port.then_some(self.me))
     }
 
     /// Whether a port admits sessions.
     pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
-        self.config.settings.side(side).kinds.with_sessions()
+        self.settings.side(side).kinds.with_sessions()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
-    fn accepts(&mut self, side: Side, pausing: bool) {
-        let since = self.at(Instant::now());
-        match self.acceptors.iter_mut().find(|acceptor| acceptor.side == side) {
-            Some(same) if same.pausing == pausing => {}
-            Some(acceptor) => *acceptor = Acceptor { side, pausing, since },
-            None => self.acceptors.push(Acceptor { side, pausing, since }),
-        }
+    fn accepts(&mut self, side: Side, pausing: bool, now: Instant) {
+        self.acceptance.accepts(side, pausing, self.clock.at(now));
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
-        self.stats.accept_errors += 1;
+        self.counters.accept_failed();
         self.link_log.accept_failed(side, error, pause);
     }
 }

@@ -1,12 +1,8 @@
 //! Streams that lose their place among the handshakes before they were read.
 
-use std::io::Read;
-
 use fastway_session::{Reception, Request};
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use fastway_transport::{PEEKED_BYTES, Stream};
 
-use super::detect::FIRST_MESSAGE_BYTES;
 use super::handshake::Handshake;
 use super::resume::forward;
 use crate::accept::pending::NoTurn;
@@ -17,15 +13,15 @@ use crate::accept::rejection::Rejection;
 ///
 /// # Errors
 /// Always, but for a resume that goes on elsewhere.
-pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: NoTurn) -> Result<(), Rejection> {
+pub(super) fn answer_unread(handshake: &Handshake, mut stream: Stream, no_turn: NoTurn) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
-    let Some(request) = unread_request(&stream) else { return Err(no_turn.into()) };
-    if !core.borrow().config.settings.side(*side).kinds.admits_request(&request) {
+    let Some(request) = unread_request(&mut stream) else { return Err(no_turn.into()) };
+    if !core.borrow().settings.side(*side).kinds.admits_request(&request) {
         return Err(no_turn.into());
     }
 
     let resume = match request {
-        Request::Open(_) => return Err(core.borrow_mut().refuse_turn(*side, &stream, &request, no_turn)),
+        Request::Open(_) => return Err(handshake.refuse_turn(&mut stream, &request, no_turn)),
         Request::Resume(resume) => resume,
     };
     let (found, me) = {
@@ -34,9 +30,8 @@ pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: N
     };
     match found {
         Ok(link) if link.worker == me => {
-            let mut core = core.borrow_mut();
-            core.keep_for_resume(*side, link, &resume);
-            Err(core.refuse_turn(*side, &stream, &Request::Resume(resume), no_turn))
+            core.borrow_mut().keep_for_resume(*side, link, &resume);
+            Err(handshake.refuse_turn(&mut stream, &Request::Resume(resume), no_turn))
         }
         Ok(link) => match forward(handshake, link, resume, stream)? {
             None => Ok(()),
@@ -48,8 +43,8 @@ pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: N
 }
 
 /// The first message, if all of it is there.
-fn unread_request(stream: &TcpStream) -> Option<Request> {
-    let mut space = [0; FIRST_MESSAGE_BYTES];
-    let count = (&*SockRef::from(stream)).read(&mut space).unwrap_or_default();
+fn unread_request(stream: &mut Stream) -> Option<Request> {
+    let mut space = [0; PEEKED_BYTES];
+    let count = stream.recv_now(&mut space).unwrap_or_default();
     Reception::default().receive(space.get(..count).unwrap_or_default()).ok()?
 }

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use fastway_service::Progress;
-use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, LinkKind, Open, Request, Session, Status};
-use tokio::net::TcpStream;
+use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, Open, Protocol, Request, Session, Status};
+use fastway_transport::Stream;
+use rand::CryptoRng;
 
 use super::admit::{admit_client, admit_server};
 use super::handshake::Handshake;
@@ -18,7 +19,7 @@ use crate::accept::rejection::Rejection;
 use crate::accept::stream::AcceptedStream;
 use crate::accept::turns::Purpose;
 use crate::config::SessionConfig;
-use crate::link::{SessionTransport, Transport};
+use crate::link::{LinkSession, LinkStream};
 use crate::routing::Side;
 use crate::worker::core::Core;
 
@@ -28,32 +29,31 @@ use crate::worker::core::Core;
 /// The open is refused or not finished, or the peer is no game server on the server port.
 pub(super) async fn open_session(
     handshake: &Handshake,
-    accepted: AcceptedStream<TcpStream>,
+    accepted: AcceptedStream<Stream>,
     open: Open,
 ) -> Result<(), Rejection> {
     let core = &handshake.core;
-    let AcceptedStream { side, stream, peer, mut permit } = accepted;
+    let AcceptedStream { side, mut stream, peer, mut permit } = accepted;
     if !core.borrow().stop.is_reading() {
         return refuse(handshake, stream, &Request::Open(open), Status::Draining).await;
     }
 
-    let purpose = match open.kind() {
-        LinkKind::Legacy => Purpose::LegacyOpen(side),
-        LinkKind::Plain | LinkKind::Secure => Purpose::Open(side),
+    let purpose = match open.protocol() {
+        Protocol::Legacy => Purpose::LegacyOpen(side),
+        Protocol::Plain | Protocol::Secure => Purpose::Open(side),
     };
-    if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(core.borrow_mut().refuse_turn(side, &stream, &Request::Open(open), no_turn));
+    if let Err(no_turn) = handshake.turn(&mut stream, purpose).await {
+        return Err(handshake.refuse_turn(&mut stream, &Request::Open(open), no_turn));
     }
 
-    let opened = core.borrow_mut().open(side, &open, &mut permit, peer);
-    let (session, dial) = match opened {
+    let (session, dial) = match compute(handshake, &open, &mut permit) {
         Ok(opened) => opened,
         Err(status) => return refuse(handshake, stream, &Request::Open(open), status).await,
     };
     handshake.advance(Progress::Answered);
 
-    let most_unacked = core.borrow().config.settings.side(side).send_queue_bytes;
-    let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_unacked));
+    let most_unacked = core.borrow().settings.side(side).send_queue_bytes;
+    let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
     let server = match side {
@@ -63,52 +63,63 @@ pub(super) async fn open_session(
 
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
-        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().sealed);
+        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().buffers.sealed, Instant::now());
         return Err(Rejection::Refused(Status::Draining));
     }
     let Some(id) = server else {
         if let Err(rejection) = permit.count_client(peer.ip()) {
-            session.abort(AbortReason::Overflow, &mut core.borrow_mut().sealed);
+            session.abort(AbortReason::Overflow, &mut core.borrow_mut().buffers.sealed, Instant::now());
             return Err(rejection);
         }
-        admit_client(core, Transport::Session(session), peer, permit);
+        admit_client(core, LinkStream::Session(session), peer, permit);
         return Ok(());
     };
-    admit_server(core, id, Transport::Session(session), peer, permit);
+    admit_server(core, id, LinkStream::Session(session), peer, permit);
     Ok(())
 }
 
+/// Makes the session that a stream asks for, and accounts for the time that this takes.
+fn compute(handshake: &Handshake, open: &Open, permit: &mut Permit) -> Result<(Session, Dial), Status> {
+    let Handshake { core, side, peer, .. } = handshake;
+    let mut core = core.borrow_mut();
+    core.find_room(*side, permit, *peer)?;
+
+    let began = Instant::now();
+    let opened = core.open(*side, open, began, &mut rand::rng());
+    core.acceptance.computed(began.elapsed());
+    opened
+}
+
 impl Core {
-    /// Makes the session that a stream asks for.
-    fn open(
-        &mut self,
-        side: Side,
-        open: &Open,
-        permit: &mut Permit,
-        peer: SocketAddr,
-    ) -> Result<(Session, Dial), Status> {
+    /// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
+    fn find_room(&mut self, side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Status> {
         if side == Side::Client {
             permit.count_client(peer.ip()).map_err(|rejection| {
                 self.reject(side, peer, &rejection);
                 Status::Overloaded
             })?;
-            // Until it has proven itself, it takes no place.
             permit.uncount_client();
         }
+        Ok(())
+    }
 
-        let config = &self.config.settings.side(side).session;
+    /// Makes the session that a stream asks for.
+    fn open(
+        &self,
+        side: Side,
+        open: &Open,
+        now: Instant,
+        random: &mut impl CryptoRng,
+    ) -> Result<(Session, Dial), Status> {
+        let config = &self.settings.side(side).session;
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
-
-        let began = Instant::now();
-        let accepted = open.accept(self.config.settings.sessions.key.as_ref(), &limits, began, &mut rand::rng());
-        self.turns.computed(began.elapsed());
-        accepted
+        open.accept(self.settings.sessions.key.as_ref(), &limits, now, random)
     }
 
     /// Waits until a session exists for both ends.
-    fn poll_proof(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+    fn poll_proof(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         while session.is_unproven() {
             if session.is_abandoned() {
                 return Poll::Ready(Err(Rejection::NotProven));

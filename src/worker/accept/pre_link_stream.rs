@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::link::SessionTransport;
+use crate::link::LinkSession;
 use crate::worker::core::Core;
 use crate::worker::shared_core::SharedCore;
 
 /// The byte stream of a session without a link.
 pub(super) struct PreLinkStream<'a> {
     pub(super) core: &'a SharedCore,
-    pub(super) session: &'a mut SessionTransport,
+    pub(super) session: &'a mut LinkSession,
 }
 
 impl AsyncRead for PreLinkStream<'_> {
@@ -35,7 +35,7 @@ impl AsyncWrite for PreLinkStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);
-        session.send_due(Instant::now(), cx, &mut core.borrow_mut().sealed);
+        session.send_due(Instant::now(), cx, &mut core.borrow_mut().buffers.sealed);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -50,10 +50,7 @@ impl AsyncWrite for PreLinkStream<'_> {
 
 impl Core {
     /// Reads for a session that has no link yet.
-    pub(super) fn poll_pre_link(&mut self, session: &mut SessionTransport, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let polled = session.poll_read_ahead(cx, &mut scratch);
-        self.scratch = scratch;
-        polled
+    pub(super) fn poll_pre_link(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) -> Poll<()> {
+        session.poll_read_ahead(cx, &mut self.buffers.scratch, Instant::now())
     }
 }

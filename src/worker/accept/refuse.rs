@@ -3,17 +3,15 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use fastway_session::{LinkKind, Request, Status};
-use socket2::SockRef;
+use fastway_session::{Protocol, Request, Status};
+use fastway_transport::Stream;
+use rand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::detect::FIRST_MESSAGE_BYTES;
 use super::handshake::Handshake;
 use crate::accept::first_bytes::Mistake;
 use crate::accept::pending::NoTurn;
 use crate::accept::rejection::Rejection;
-use crate::accept::resume_end::ResumeEnd;
 use crate::accept::retry_after::when_full;
 use crate::config::LinkKinds;
 use crate::routing::Side;
@@ -25,7 +23,7 @@ use crate::worker::core::Core;
 /// Always: the refusal, or what kept the peer from hearing it.
 pub(super) async fn refuse(
     handshake: &Handshake,
-    stream: TcpStream,
+    stream: Stream,
     request: &Request,
     status: Status,
 ) -> Result<(), Rejection> {
@@ -44,10 +42,8 @@ pub(super) async fn refuse(
 ///
 /// # Errors
 /// Always.
-pub(super) async fn reject_plain(stream: TcpStream, admitted: LinkKinds, side: Side) -> Result<(), Rejection> {
-    let mut first = [0; FIRST_MESSAGE_BYTES];
-    let count = stream.peek(&mut first).await?;
-    let mistake = Mistake::of_sessionless(admitted, side, first.get(..count).unwrap_or_default());
+pub(super) async fn reject_plain(mut stream: Stream, admitted: LinkKinds, side: Side) -> Result<(), Rejection> {
+    let mistake = Mistake::of_sessionless(admitted, side, stream.peek().await?);
     tell_mistake(stream, mistake).await
 }
 
@@ -55,7 +51,7 @@ pub(super) async fn reject_plain(stream: TcpStream, admitted: LinkKinds, side: S
 ///
 /// # Errors
 /// Always.
-pub(super) async fn tell_mistake(stream: TcpStream, mistake: Mistake) -> Result<(), Rejection> {
+pub(super) async fn tell_mistake(stream: Stream, mistake: Mistake) -> Result<(), Rejection> {
     let _ = send_and_linger(stream, mistake.answer()).await;
     Err(mistake.into())
 }
@@ -63,60 +59,56 @@ pub(super) async fn tell_mistake(stream: TcpStream, mistake: Mistake) -> Result<
 /// Sends something, ends the stream, and if the peer has sent more than it should waits until it has read that: a stream
 /// that is dropped with bytes unread takes with it what is on its way. A stream that waits for nothing must not take the
 /// place of one that does.
-pub(super) async fn send_and_linger(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn send_and_linger(mut stream: Stream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await?;
 
     let mut rest = [0; 64];
-    let nothing_unread = matches!(stream.try_read(&mut rest), Err(blocked) if blocked.kind() == ErrorKind::WouldBlock);
+    let nothing_unread = matches!(stream.recv_now(&mut rest), Err(blocked) if blocked.kind() == ErrorKind::WouldBlock);
     while !nothing_unread && stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
-impl Core {
+impl Handshake {
     /// Tells a peer that it gets no turn and when to come again, if its socket takes that at once: its place is another's by
     /// now. A legacy session has no words for it, and its peer would take a refusal for the end.
-    pub(super) fn refuse_turn(
-        &mut self,
-        side: Side,
-        stream: &TcpStream,
-        request: &Request,
-        no_turn: NoTurn,
-    ) -> Rejection {
-        if request.kind() != LinkKind::Secure || matches!(no_turn, NoTurn::Left) {
+    pub(super) fn refuse_turn(&self, stream: &mut Stream, request: &Request, no_turn: NoTurn) -> Rejection {
+        if request.protocol() != Protocol::Secure || matches!(no_turn, NoTurn::Left) {
             return no_turn.into();
         }
 
+        let mut core = self.core.borrow_mut();
         let answer = match (no_turn, request) {
             (NoTurn::Replaced, Request::Resume(resume)) => {
                 // Its own player has overtaken it. Counted by its status it would look like a replay.
-                self.stats.sessions.resume_ended(ResumeEnd::Refused);
+                core.counters.resume_refused();
                 resume.refusal(Status::StaleAttempt)
             }
             _ => {
-                self.count_refusal(request, Status::Overloaded);
-                overloaded(request, self.next_retry_time(side, request))
+                core.count_refusal(request, Status::Overloaded);
+                overloaded(request, core.retry_time(self.side, request, Instant::now(), &mut rand::rng()))
             }
         };
-        let _it_may_be_gone = SockRef::from(stream).send(&answer);
+        let _it_may_be_gone = stream.send_now(&answer);
         no_turn.into()
     }
+}
 
+impl Core {
     /// When the peer of a handshake that gets no turn may come again.
-    fn next_retry_time(&mut self, side: Side, request: &Request) -> Duration {
+    fn retry_time(&mut self, side: Side, request: &Request, now: Instant, random: &mut impl Rng) -> Duration {
         let longest = match request {
             Request::Open(_) => Duration::MAX,
             // A session that waits must not expire before its peer is back.
-            Request::Resume(_) => self.config.settings.side(side).session.wait / 2,
+            Request::Resume(_) => self.settings.side(side).session.wait / 2,
         };
-        let waiting = self.pending[side].len();
-        self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng())
+        self.acceptance.retry_time(side, longest, now, random)
     }
 
     fn count_refusal(&mut self, request: &Request, status: Status) {
-        self.stats.sessions.refused(status);
+        self.counters.refused(status);
         if let Request::Resume(_) = request {
-            self.stats.sessions.resume_ended(ResumeEnd::Refused);
+            self.counters.resume_refused();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Streams that resume sessions: each goes to the worker that owns the link of its session.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fastway_session::{Request, Resume, Status};
-use tokio::net::TcpStream;
+use fastway_transport::{DetachedStream, Stream};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::handshake::Handshake;
@@ -23,7 +24,7 @@ use crate::worker::shared_core::SharedCore;
 ///
 /// # Errors
 /// The resume is refused or not finished.
-pub(super) async fn resume_session(handshake: &Handshake, resume: Resume, stream: TcpStream) -> Result<(), Rejection> {
+pub(super) async fn resume_session(handshake: &Handshake, resume: Resume, stream: Stream) -> Result<(), Rejection> {
     let core = &handshake.core;
     let (shared, me) = (Arc::clone(&core.borrow().shared), core.borrow().me);
     let link = match shared.sessions.find(resume.name()) {
@@ -41,7 +42,7 @@ pub(super) async fn resume_session(handshake: &Handshake, resume: Resume, stream
         None => Ok(()),
         // While the gateway stops, a worker is gone once all of its sessions are over.
         Some(Resumption { resume, stream, .. }) => {
-            let stream = TcpStream::from_std(stream).map_err(Rejection::Handover)?;
+            let stream = stream.attach().map_err(Rejection::Handover)?;
             refuse(handshake, stream, &Request::Resume(resume), Status::Draining).await
         }
     }
@@ -55,10 +56,10 @@ pub(super) fn forward(
     handshake: &Handshake,
     link: LinkAddr,
     resume: Resume,
-    stream: TcpStream,
-) -> Result<Option<Resumption<std::net::TcpStream>>, Rejection> {
+    stream: Stream,
+) -> Result<Option<Resumption<DetachedStream>>, Rejection> {
     let Handshake { core, side, peer, .. } = handshake;
-    let stream = stream.into_std().map_err(Rejection::Handover)?;
+    let stream = stream.detach().map_err(Rejection::Handover)?;
     let resumption = Resumption { side: *side, link, resume, stream, peer: *peer };
     match core.borrow().shared.mailboxes.try_send(link.worker, Message::Resume(Box::new(resumption))) {
         Err(Message::Resume(unsent)) => Ok(Some(*unsent)),
@@ -67,20 +68,19 @@ pub(super) fn forward(
 }
 
 /// Goes on with a resume that another worker accepted, of a session whose link is on this worker.
-pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<std::net::TcpStream>) {
+pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<DetachedStream>, now: Instant) {
     let Resumption { side, link, resume, stream, peer } = resumption;
-    let stream = match TcpStream::from_std(stream) {
+    let mut stream = match stream.attach() {
         Ok(stream) => stream,
         Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };
 
     let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
         let Ok(no_turn) = no_turn.try_recv() else { return resume_here(handshake, link, resume, stream).await };
-        let mut core = handshake.core.borrow_mut();
-        core.keep_for_resume(side, link, &resume);
-        Err(core.refuse_turn(side, &stream, &Request::Resume(resume), no_turn))
+        handshake.core.borrow_mut().keep_for_resume(side, link, &resume);
+        Err(handshake.refuse_turn(&mut stream, &Request::Resume(resume), no_turn))
     };
-    Handshake::start(core, side, peer, task);
+    Handshake::start(core, side, peer, now, task);
 }
 
 /// Has the session of a link of this worker go on by a stream.
@@ -88,12 +88,12 @@ async fn resume_here(
     handshake: &Handshake,
     link: LinkAddr,
     resume: Resume,
-    stream: TcpStream,
+    mut stream: Stream,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, peer, number } = handshake;
     let purpose = core.borrow_mut().keep_for_resume(*side, link, &resume);
-    if let Err(no_turn) = handshake.turn(&stream, purpose).await {
-        return Err(core.borrow_mut().refuse_turn(*side, &stream, &Request::Resume(resume), no_turn));
+    if let Err(no_turn) = handshake.turn(&mut stream, purpose).await {
+        return Err(handshake.refuse_turn(&mut stream, &Request::Resume(resume), no_turn));
     }
 
     let (guard, mut over) = oneshot::channel();
@@ -115,9 +115,8 @@ async fn resume_here(
 impl Core {
     /// A candidate of a session was answered that has others. If there are too many of them on the port, one ends.
     fn answered_candidate(&mut self, side: Side, number: u64) {
-        let ended = self.pending[side].answer_candidate(number);
-        if let Some(ended) = ended {
-            self.ended_early(side, &ended);
+        if let Some(ended) = self.acceptance.answer_candidate(side, number) {
+            self.ended_early(&ended);
         }
     }
 }

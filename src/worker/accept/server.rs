@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use fastway_transport::Stream;
 use fastway_wire::ServerId;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::admit::admit_server;
 use super::handshake::Handshake;
@@ -12,24 +12,24 @@ use super::pre_link_stream::PreLinkStream;
 use crate::accept::rejection::Rejection;
 use crate::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
 use crate::accept::stream::AcceptedStream;
-use crate::link::{SessionTransport, Transport};
+use crate::link::{LinkSession, LinkStream};
 use crate::worker::shared_core::{SharedCore, sleep_until};
 
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
 pub(super) async fn admit_plain_server(
     handshake: &Handshake,
-    accepted: AcceptedStream<TcpStream>,
+    accepted: AcceptedStream<Stream>,
 ) -> Result<(), Rejection> {
     let AcceptedStream { mut stream, peer, permit, .. } = accepted;
     let id = authenticate(&handshake.core, &mut stream).await.map_err(Rejection::of_plain_server)?;
-    admit_server(&handshake.core, id, Transport::Tcp(stream), peer, permit);
+    admit_server(&handshake.core, id, LinkStream::Plain(stream), peer, permit);
     Ok(())
 }
 
 /// Asks a game server inside a session who it is.
 pub(super) async fn authenticate_in_session(
     core: &SharedCore,
-    session: &mut SessionTransport,
+    session: &mut LinkSession,
 ) -> Result<ServerId, Rejection> {
     authenticate(core, &mut PreLinkStream { core, session }).await.map_err(Rejection::NoServer)
 }
@@ -38,7 +38,7 @@ async fn authenticate(
     core: &SharedCore,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<ServerId, ServerHandshakeError> {
-    let key = core.borrow().config.settings.server_auth_key.clone();
+    let key = core.borrow().settings.server_auth_key.clone();
     let pause = async || sleep_until(core, Instant::now() + PAUSE).await;
     authenticate_server(stream, &key, rand::random(), pause).await
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::tests::fixed::Hex;
-use crate::{HelloError, LinkKind, Pattern, Reception, Request, SessionName};
+use crate::{HelloError, Pattern, Protocol, Reception, Request, SessionName};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct HelloVector {
@@ -60,10 +60,10 @@ pub(super) fn check(vector: &HelloVector) {
 }
 
 fn of(name: &str, bytes: Vec<u8>) -> HelloVector {
-    let link = match LinkKind::of(bytes[0]) {
-        LinkKind::Plain => "plain",
-        LinkKind::Secure => "secure",
-        LinkKind::Legacy => "legacy",
+    let link = match Protocol::of(bytes[0]) {
+        Protocol::Plain => "plain",
+        Protocol::Secure => "secure",
+        Protocol::Legacy => "legacy",
     };
     let empty = HelloVector {
         name: name.to_owned(),
