@@ -202,6 +202,21 @@ fn a_link_that_is_to_be_flushed_is_not_judged_before() {
 }
 
 #[test]
+fn a_link_without_a_session_that_keeps_up_needs_no_time() {
+    for role in [Role::Client, server()] {
+        let (mut bench, mut peer) = Bench::plain(role, 100);
+        bench.clock.restart();
+        assert_eq!(peer.send_now(b"hello").unwrap(), 5);
+        assert_eq!(bench.recv(), b"hello");
+        bench.after_io();
+        bench.feed(1, 5, Origin::Others);
+        bench.flush();
+        bench.after_io();
+        assert!(!bench.clock.was_read(), "{role:?}");
+    }
+}
+
+#[test]
 fn a_client_is_too_slow_after_the_grace_and_at_once_far_above_its_bound() {
     let (mut bench, mut peer) = Bench::plain(Role::Client, 1);
     bench.feed(11, 100, Origin::Others);
