@@ -410,13 +410,27 @@ fn a_session_that_loses_its_stream_waits_and_is_not_too_slow_for_that() {
 }
 
 #[test]
+fn the_grace_of_a_slow_client_begins_anew_when_its_session_is_interrupted() {
+    let (mut bench, mut peer) = Bench::session();
+    bench.feed(1, 3500, Origin::Others);
+    bench.flush();
+    bench.after_io();
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default()));
+    bench.at(3);
+    peer.leave();
+    bench.recv();
+    assert_eq!(bench.session_events().interrupted, 1);
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default() + secs(3)));
+}
+
+#[test]
 fn a_session_that_is_resumed_has_a_new_address_and_the_whole_grace_again() {
     let (mut bench, mut peer) = Bench::session();
     peer.leave();
     bench.recv();
-    bench.feed(1, 1001, Origin::Others);
+    bench.feed(1, 3500, Origin::Others);
     bench.after_io();
-    assert!(bench.link.watch.over_since.is_some());
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default()));
     bench.at(3);
     bench.wakes();
     bench.link.watch.heard = false;
@@ -425,10 +439,13 @@ fn a_session_that_is_resumed_has_a_new_address_and_the_whole_grace_again() {
 
     let session = bench.session_events();
     assert_eq!((session.resumed, session.interrupted, session.given_up), (1, 0, 0));
-    assert_eq!(session.waiting_bytes, None);
+    assert_eq!((session.waiting_bytes, session.wants_flush), (None, true));
     assert_eq!(bench.link.peer, address(9));
     assert!(!bench.link.is_interrupted() && !bench.is_held_up(WaitReason::NoTransport));
-    assert!(bench.link.watch.heard && bench.link.watch.over_since.is_none() && bench.wakes() > 0);
+    assert!(bench.link.watch.heard && bench.wakes() > 0);
+    bench.flush();
+    bench.after_io();
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default() + secs(3)), "more than its bound still waits");
 }
 
 #[test]
