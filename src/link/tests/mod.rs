@@ -460,6 +460,16 @@ fn what_a_waiting_session_keeps_is_said_each_time_that_it_begins_to_wait() {
         bench.recv();
         assert_eq!(bench.session_events().resumed, 1);
     }
+
+    peer.leave();
+    bench.recv();
+    bench.after_io();
+    bench.resume(&mut peer, address(9));
+    bench.recv();
+    peer.leave();
+    bench.recv();
+    let session = bench.session_events();
+    assert_eq!((session.resumed, session.interrupted, session.waiting_bytes), (1, 1, Some(0)), "at one stroke");
 }
 
 #[test]
@@ -469,6 +479,7 @@ fn a_stream_that_is_never_proven_changes_nothing_but_the_count_of_those() {
     let (guard, _over) = oneshot::channel();
     let (pool, clock) = (&mut bench.pool, &bench.clock);
     bench.link.resume(&resume, (ours, address(9)), guard, pool, clock, &mut bench.rng).unwrap();
+    assert_eq!(bench.session_events(), SessionEvents::default(), "its deadline is no acknowledgement's");
     peer.leave_newest();
     bench.recv();
     assert_eq!(bench.session_events(), SessionEvents { given_up: 1, ..SessionEvents::default() });
