@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use self::peer::Peer;
 use super::events::{LinkEvents, PressureChange, SessionEvents};
+use super::pressure::SlowBounds;
 use super::sweep::Sweep;
 use super::watch::ByteBudget;
 use super::*;
