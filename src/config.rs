@@ -1,12 +1,13 @@
 //! What a gateway can be told at start, checked and with units in the types.
 //!
-//! The command line (`cli`) makes a [`Config`]; a program that embeds the gateway fills one itself.
+//! The command line of the program makes a [`Config`]; a program that embeds the gateway fills one itself.
 
 use std::fmt;
 use std::time::Duration;
 
 pub use fastway_service::Secret;
-use fastway_session::{KeyPair, Pattern, Protocol, Request};
+pub use fastway_session::KeyPair;
+use fastway_session::{Pattern, Protocol, Request};
 
 pub use crate::pool::{PoolConfig, PoolStrategy};
 use crate::routing::Side;
@@ -55,7 +56,7 @@ impl Config {
     }
 
     /// The least memory for all links that lets one message wait for a client, in bytes.
-    pub(crate) const fn least_buffered_bytes(&self) -> usize {
+    pub const fn least_buffered_bytes(&self) -> usize {
         (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)
     }
 }

@@ -1,5 +1,9 @@
 //! The `fastway` program.
 
+mod cli;
+mod ctl;
+mod key_file;
+
 use std::env;
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,11 +12,9 @@ use std::thread;
 
 use anyhow::Context;
 use fastway::admin::{self, AdminThread, CommandFile, Registry};
-use fastway::cli::{self, CtlOptions, Invocation, Options};
-use fastway::ctl;
-use fastway::gateway::{Gateway, Running, Undelivered};
+use fastway::gateway::{Gateway, Running};
 use fastway::http::{HttpAdmin, HttpListener};
-use fastway::key_file::{self, KeyFileError};
+use fastway::observer::Undelivered;
 use fastway_service::logging::{self, Log, LogControl};
 use fastway_service::process::{
     Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
@@ -21,6 +23,9 @@ use fastway_session::PublicKey;
 use tokio::runtime;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
+
+use self::cli::{CtlOptions, Invocation, Options};
+use self::key_file::KeyFileError;
 
 // ThreadSanitizer (`scripts/tsan.sh`) has to see every allocation, and jemalloc's own threads do not start under it.
 #[cfg(not(tsan))]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use super::output::{Counted, write_bytes};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::link::{Wait, WaitReason, WaitReport};
+use crate::observer::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::routing::{Role, Side};
 
 /// Links that a profile tells apart; those that were held up for less time are one.

@@ -6,7 +6,7 @@ use fastway_service::Share;
 
 use super::output::Counted;
 use super::{Args, CommandError, RegisterError, Registry};
-use crate::gateway::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
+use crate::observer::{ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy, Report};
 use crate::routing::{LinkId, Role, RouterStats, Side};
 use crate::worker::{SessionStats, SideStats, Stats, WorkerReport};
 

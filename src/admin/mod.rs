@@ -44,7 +44,7 @@ pub(crate) use threads::thread_profile;
 
 use fastway_service::process::Files;
 
-use crate::gateway::Observer;
+use crate::observer::Observer;
 
 /// Adds every command that asks or steers a running gateway, with files named as [`Files`] says. A program adds its own
 /// before or after:

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::output::{Counted, write_file};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
 use crate::link::WaitReason;
+use crate::observer::{AskError, LinkFilter, LinkInfo, Observer, PausedBy, TasksInfo};
 use crate::routing::Role;
 
 /// Adds `lookup goroutine`, which writes a line for each task to `path`, as text.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use fastway::config::Secret;
+use fastway::http::{HttpConfig, is_token};
 use fastway_service::process::Name;
 
 use super::address::{AdminAddr, ListenAddr, Reach};
@@ -9,8 +11,6 @@ use super::error::UsageError;
 use super::flags::AdminFlags;
 use super::key::ADMIN_TOKEN;
 use super::normalize::CommandLine;
-use crate::config::Secret;
-use crate::http::{HttpConfig, is_token};
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn merge(

@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use fastway::config::{Config, Secret};
+
 use super::address::{ListenAddr, Reach};
 use super::error::UsageError;
 use super::flags::ServerFlags;
 use super::normalize::{CommandLine, ParsedFlag};
-use crate::config::{Config, Secret};
 
 /// More than any secret: what is longer was not meant, or does not end.
 const MAX_FILE_BYTES: u64 = 64 << 10;

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use fastway::config::{Config, Limits};
+
 use super::error::UsageError;
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags};
 use super::invocation::Options;
@@ -9,7 +11,6 @@ use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
 use super::values::show_size;
 use super::{admin, key, sessions};
-use crate::config::{Config, Limits};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
 pub(super) fn options(

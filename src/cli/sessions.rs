@@ -1,10 +1,11 @@
 //! Sessions: which links are admitted, and what sessions may cost.
 
+use fastway::config::{Config, LinkKinds};
+
 use super::error::UsageError;
 use super::flags::SessionFlags;
 use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
-use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.

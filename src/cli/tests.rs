@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use argh::FlagInfoKind;
+use fastway::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::http::HttpConfig;
 use fastway_service::process::Name;
 use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
-use crate::http::HttpConfig;
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -85,7 +85,7 @@ fn each_documented_default_is_the_one_that_counts() {
     assert!(given.len() > 30, "{given:?}");
     let Ok(Invocation::Run(options)) = parse_words(given) else { panic!("a default was refused") };
     assert!(same(&options.config, &default_on_loopback()), "{options:?}");
-    assert_eq!((options.name, options.log_level), (Name::default(), Some(DEFAULT_LOG_LEVEL)));
+    assert_eq!((options.name, options.log_level), (Name::default(), Some(Level::INFO)));
 }
 
 #[test]

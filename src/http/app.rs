@@ -13,7 +13,7 @@ use super::job_limiter::JobLimiter;
 use super::sample::{Samples, Started};
 use super::subscribers::Subscribers;
 use crate::admin::Caller;
-use crate::gateway::Observer;
+use crate::observer::Observer;
 
 /// Lines a second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;

@@ -26,8 +26,8 @@ use super::stats::StatsView;
 use super::subscribers::event;
 use super::trouble::{Collector, HeldUpLinks, Refusals, RefusalsLog, Situation, Trouble, troubles};
 use super::units::unix_millis;
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::link::{Traffic, WaitReason};
+use crate::observer::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::routing::{LinkId, Side};
 
 /// Time between events.

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::reply::Failure;
-use crate::gateway::AskError;
+use crate::observer::AskError;
 
 /// Runs so many jobs at a time; further ones are refused.
 #[derive(Debug)]

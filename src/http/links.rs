@@ -13,7 +13,7 @@ use super::query::{Query, bad};
 use super::ranking::{Order, Page, Place};
 use super::reply::{Failure, Reply, json};
 use super::units::{micros, millis};
-use crate::gateway::{AskError, ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy};
+use crate::observer::{AskError, ConnectionInfo, LinkFilter, LinkInfo, Observer, PausedBy};
 use crate::routing::LinkId;
 
 /// What fits on a page, unless the request says otherwise.

@@ -19,7 +19,8 @@ use super::app::{App, Phase};
 use super::config::HttpConfig;
 use super::connections::Connections;
 use crate::admin::Caller;
-use crate::gateway::{Observer, StartError};
+use crate::gateway::StartError;
+use crate::observer::Observer;
 
 /// Threads for what waits for workers, or takes its time.
 const HELPERS: usize = 4;

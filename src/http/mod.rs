@@ -37,4 +37,4 @@ pub use config::HttpConfig;
 pub use listener::{HttpAdmin, HttpError, HttpListener};
 
 #[cfg(doc)]
-use crate::gateway::Observer;
+use crate::observer::Observer;

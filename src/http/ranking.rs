@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use crate::gateway::{AskError, LinkFilter, LinkInfo, Observer};
+use crate::observer::{AskError, LinkFilter, LinkInfo, Observer};
 use crate::routing::LinkId;
 
 /// In which order links come.

@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 use tracing::debug;
 
 use crate::admin::Allocator;
-use crate::gateway::{Observer, Report};
+use crate::observer::{Observer, Report};
 use crate::routing::RouterStats;
 use crate::worker::WorkerReport;
 

@@ -12,7 +12,7 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::{Sample, dials_refused};
 use super::units::{millis, unix_millis};
-use crate::gateway::MemoryReport;
+use crate::observer::MemoryReport;
 use crate::routing::Side;
 use crate::worker::{HeldUp, RoundTrips, SessionStats};
 

@@ -15,8 +15,8 @@ use self::held_up::{OUTBOX_FULL, TOLERATED};
 pub(super) use self::recent::{Recent, Refusals, RefusalsLog};
 use super::sample::Sample;
 use super::units::millis;
-use crate::gateway::{LinkInfo, MemoryReport, PausedBy};
 use crate::link::WaitReason;
+use crate::observer::{LinkInfo, MemoryReport, PausedBy};
 use crate::routing::Side;
 
 /// Share of the descriptors in use above which it is time to act.

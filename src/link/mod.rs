@@ -29,7 +29,7 @@ use fastway_transport::Stream;
 pub use fastway_transport::TransportKind;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
+pub use pressure::{Bounds, ReadPause};
 use rand::CryptoRng;
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};

@@ -42,6 +42,12 @@ impl TurnClock {
         Millis::at(now, self.started)
     }
 
+    /// Whether somebody has asked for the time in this turn.
+    #[cfg(test)]
+    pub(crate) fn was_read(&self) -> bool {
+        self.now.get().is_some()
+    }
+
     /// Sets the time, for tests.
     #[cfg(test)]
     pub(crate) fn set(&self, since_start: std::time::Duration) {

@@ -132,4 +132,11 @@ mod tests {
         let others = WaitReason::ALL.iter().filter(|reason| **reason != REASON);
         assert!(others.map(|reason| waits.report(start)[*reason]).all(|wait| wait == Wait::default()));
     }
+    #[test]
+    fn a_link_that_never_waited_reads_no_clock() {
+        let (mut waits, clock) = (Waits::default(), TurnClock::new(Instant::now()));
+        waits.end(REASON, &clock);
+        assert!(!clock.was_read());
+        assert_eq!(waits.report(Instant::now()), WaitReport::default());
+    }
 }

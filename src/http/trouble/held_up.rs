@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::gateway::{LinkInfo, PausedBy};
 use crate::http::ranking::{Order, TopN};
 use crate::link::WaitReason;
+use crate::observer::{LinkInfo, PausedBy};
 use crate::routing::{LinkId, Side};
 
 /// What is held up for less than this is the ordinary work of back-pressure.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::accept::{RefusalKind, RejectionKind};
-use crate::gateway::{MemoryReport, PausedBy};
 use crate::link::{CloseKind, Traffic, WaitReport, Waiting};
+use crate::observer::{MemoryReport, PausedBy};
 use crate::routing::{LinkId, Role};
 
 const fn seconds(count: u64) -> Duration {

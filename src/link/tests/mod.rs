@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use self::peer::Peer;
 use super::events::{LinkEvents, PressureChange, SessionEvents};
+use super::pressure::SlowBounds;
 use super::sweep::Sweep;
 use super::watch::ByteBudget;
 use super::*;
@@ -199,6 +200,21 @@ fn a_link_that_is_to_be_flushed_is_not_judged_before() {
     assert_eq!(bench.after_io(), LinkEvents::default());
     bench.link.dirty = false;
     assert_eq!(bench.after_io().pressure, Some(PressureChange::Congested));
+}
+
+#[test]
+fn a_link_without_a_session_that_keeps_up_needs_no_time() {
+    for role in [Role::Client, server()] {
+        let (mut bench, mut peer) = Bench::plain(role, 100);
+        bench.clock.restart();
+        assert_eq!(peer.send_now(b"hello").unwrap(), 5);
+        assert_eq!(bench.recv(), b"hello");
+        bench.after_io();
+        bench.feed(1, 5, Origin::Others);
+        bench.flush();
+        bench.after_io();
+        assert!(!bench.clock.was_read(), "{role:?}");
+    }
 }
 
 #[test]
@@ -395,13 +411,27 @@ fn a_session_that_loses_its_stream_waits_and_is_not_too_slow_for_that() {
 }
 
 #[test]
+fn the_grace_of_a_slow_client_begins_anew_when_its_session_is_interrupted() {
+    let (mut bench, mut peer) = Bench::session();
+    bench.feed(1, 3500, Origin::Others);
+    bench.flush();
+    bench.after_io();
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default()));
+    bench.at(3);
+    peer.leave();
+    bench.recv();
+    assert_eq!(bench.session_events().interrupted, 1);
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default() + secs(3)));
+}
+
+#[test]
 fn a_session_that_is_resumed_has_a_new_address_and_the_whole_grace_again() {
     let (mut bench, mut peer) = Bench::session();
     peer.leave();
     bench.recv();
-    bench.feed(1, 1001, Origin::Others);
+    bench.feed(1, 3500, Origin::Others);
     bench.after_io();
-    assert!(bench.link.watch.over_since.is_some());
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default()));
     bench.at(3);
     bench.wakes();
     bench.link.watch.heard = false;
@@ -410,10 +440,13 @@ fn a_session_that_is_resumed_has_a_new_address_and_the_whole_grace_again() {
 
     let session = bench.session_events();
     assert_eq!((session.resumed, session.interrupted, session.given_up), (1, 0, 0));
-    assert_eq!(session.waiting_bytes, None);
+    assert_eq!((session.waiting_bytes, session.wants_flush), (None, true));
     assert_eq!(bench.link.peer, address(9));
     assert!(!bench.link.is_interrupted() && !bench.is_held_up(WaitReason::NoTransport));
-    assert!(bench.link.watch.heard && bench.link.watch.over_since.is_none() && bench.wakes() > 0);
+    assert!(bench.link.watch.heard && bench.wakes() > 0);
+    bench.flush();
+    bench.after_io();
+    assert_eq!(bench.link.watch.over_since, Some(Millis::default() + secs(3)), "more than its bound still waits");
 }
 
 #[test]
@@ -428,6 +461,16 @@ fn what_a_waiting_session_keeps_is_said_each_time_that_it_begins_to_wait() {
         bench.recv();
         assert_eq!(bench.session_events().resumed, 1);
     }
+
+    peer.leave();
+    bench.recv();
+    bench.after_io();
+    bench.resume(&mut peer, address(9));
+    bench.recv();
+    peer.leave();
+    bench.recv();
+    let session = bench.session_events();
+    assert_eq!((session.resumed, session.interrupted, session.waiting_bytes), (1, 1, Some(0)), "at one stroke");
 }
 
 #[test]
@@ -437,6 +480,7 @@ fn a_stream_that_is_never_proven_changes_nothing_but_the_count_of_those() {
     let (guard, _over) = oneshot::channel();
     let (pool, clock) = (&mut bench.pool, &bench.clock);
     bench.link.resume(&resume, (ours, address(9)), guard, pool, clock, &mut bench.rng).unwrap();
+    assert_eq!(bench.session_events(), SessionEvents::default(), "its deadline is no acknowledgement's");
     peer.leave_newest();
     bench.recv();
     assert_eq!(bench.session_events(), SessionEvents { given_up: 1, ..SessionEvents::default() });
