@@ -490,7 +490,7 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::accept::admission::Admission;
+    use crate::accept::admission::{Admission, Permit};
     use crate::link::{Link, LinkStream, ReadPause};
     use crate::pool::{Pool, PoolConfig};
     use crate::worker::mail::Message;
@@ -568,7 +568,7 @@ mod tests {
     }
 
     impl Worker {
-        fn add(&mut self, role: Role, permit: crate::accept::admission::Permit) -> LinkAddr {
+        fn add(&mut self, role: Role, permit: Permit) -> LinkAddr {
             let addr = self.forwarding.join(self.links.next_slot(), role);
             let [stream, _peer] = Stream::pair_in_memory(1 << 20);
             let peer = ([192, 0, 2, 1], 1).into();

@@ -25,7 +25,13 @@ pub(super) struct Links {
     pool: LocalPool,
     /// How much may wait for one link.
     bounds: PerSide<Bounds>,
-    /// Those that were fed and not flushed since, in that order.
+    turn: Turn,
+}
+
+/// What is to be done at the end of the turn.
+#[derive(Debug)]
+struct Turn {
+    /// Links that were fed and not flushed since, in that order.
     dirty: VecDeque<Slot>,
     pump: Waker,
     /// Whether the pump was woken, or runs.
@@ -38,9 +44,7 @@ impl Links {
             links: Slab::new(),
             pool: LocalPool::new(pool),
             bounds: bounds(settings),
-            dirty: VecDeque::new(),
-            pump: Waker::noop().clone(),
-            scheduled: false,
+            turn: Turn { dirty: VecDeque::new(), pump: Waker::noop().clone(), scheduled: false },
         }
     }
 
@@ -138,43 +142,34 @@ impl Links {
     /// may have waits for it.
     #[inline]
     pub(super) fn feed(&mut self, slot: Slot, bytes: &[u8], packets: usize, origin: Origin) -> Option<LinkAddr> {
-        let (link, pool) = self.with_pool(slot).filter(|(link, _)| !link.write_failed)?;
-        link.append(pool, bytes, packets, origin);
-        self.fed(slot)
+        let link = self.links.get_mut(slot.index()).filter(|link| !link.write_failed)?;
+        link.append(&mut self.pool, bytes, packets, origin);
+        self.turn.flush_at_end(link);
+        congested(link, &self.bounds.server)
     }
 
     /// Queues the frame in an inbox, as [`Links::feed`] does; a large one is handed over without a copy.
     pub(super) fn feed_inbox(&mut self, slot: Slot, inbox: &mut Inbox) -> Option<LinkAddr> {
-        let (link, pool) = self.with_pool(slot).filter(|(link, _)| !link.write_failed)?;
+        let link = self.links.get_mut(slot.index()).filter(|link| !link.write_failed)?;
         if inbox.received() > HAND_OVER_BYTES {
             link.outbox.append_chunks(inbox.take());
         } else {
-            link.outbox.append_parts(pool, inbox.chunks().map(Chunk::filled));
+            link.outbox.append_parts(&mut self.pool, inbox.chunks().map(Chunk::filled));
         }
-        self.fed(slot)
-    }
-
-    #[inline]
-    fn fed(&mut self, slot: Slot) -> Option<LinkAddr> {
-        self.mark_dirty(slot);
-        let link = self.links.get(slot.index()).filter(|link| link.role.side() == Side::Server)?;
-        (link.congested || self.bounds.server.is_exceeded(link.waiting())).then_some(link.addr)
+        self.turn.flush_at_end(link);
+        congested(link, &self.bounds.server)
     }
 
     /// Has a link flushed at the end of the turn.
-    #[inline]
     pub(super) fn mark_dirty(&mut self, slot: Slot) {
-        let Some(link) = self.links.get_mut(slot.index()) else { return };
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push_back(slot);
+        if let Some(link) = self.links.get_mut(slot.index()) {
+            self.turn.flush_at_end(link);
         }
-        self.schedule();
     }
 
     /// Takes the next link that was fed, which is to be flushed. That may feed further ones.
     pub(super) fn next_dirty(&mut self) -> Option<Slot> {
-        let slot = self.dirty.pop_front()?;
+        let slot = self.turn.dirty.pop_front()?;
         if let Some(link) = self.links.get_mut(slot.index()) {
             link.dirty = false;
         }
@@ -184,22 +179,45 @@ impl Links {
     /// Has the pump run at the end of the turn.
     #[inline]
     pub(super) fn schedule(&mut self) {
+        self.turn.schedule();
+    }
+
+    /// The pump runs, and is woken by this the next time. It need not be woken before the turn is over.
+    pub(super) fn begin_turn(&mut self, pump: &Waker) {
+        self.turn.pump.clone_from(pump);
+        self.turn.scheduled = true;
+    }
+
+    /// The turn is over: whatever comes now is for the next one.
+    pub(super) fn end_turn(&mut self) {
+        self.turn.scheduled = false;
+    }
+}
+
+impl Turn {
+    #[inline]
+    fn flush_at_end(&mut self, link: &mut Link) {
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push_back(link.addr.slot);
+        }
+        self.schedule();
+    }
+
+    #[inline]
+    fn schedule(&mut self) {
         if !self.scheduled {
             self.scheduled = true;
             self.pump.wake_by_ref();
         }
     }
+}
 
-    /// The pump runs, and is woken by this the next time. It need not be woken before the turn is over.
-    pub(super) fn begin_turn(&mut self, pump: &Waker) {
-        self.pump.clone_from(pump);
-        self.scheduled = true;
-    }
-
-    /// The turn is over: whatever comes now is for the next one.
-    pub(super) fn end_turn(&mut self) {
-        self.scheduled = false;
-    }
+/// A link that was fed, if it is a server's and has too much.
+#[inline]
+fn congested(link: &Link, bounds: &Bounds) -> Option<LinkAddr> {
+    let is_server = link.role.side() == Side::Server;
+    (is_server && (link.congested || bounds.is_exceeded(link.waiting()))).then_some(link.addr)
 }
 
 fn bounds(settings: &Settings) -> PerSide<Bounds> {
