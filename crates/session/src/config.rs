@@ -17,9 +17,6 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Every protocol.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
-
     /// The name under which it is shown.
     pub const fn name(self) -> &'static str {
         match self {
