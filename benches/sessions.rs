@@ -168,10 +168,9 @@ fn idle(gateway: &Gateway, secure: bool) -> (TcpStream, Option<Session>) {
     buffer.push(&ping);
     let mut heard = 0;
     while heard < ping.len() {
-        let mut chunk = [0; 2048];
-        let count = stream.read(&mut chunk).unwrap();
-        let mut bytes = [session.unfinished(dial.transport), &chunk[..count]].concat();
-        heard += session.receive(dial.transport, &mut bytes, Instant::now(), &mut buffer).bytes;
+        let mut room = [0; 2048];
+        let count = stream.read(session.read_into(dial.transport, &mut room)).unwrap();
+        heard += session.receive_read(dial.transport, &mut room, count, Instant::now(), &mut buffer).bytes;
         let mut out = Vec::new();
         session.send(Instant::now() + Duration::from_secs(1), &mut buffer, &mut out, usize::MAX);
         stream.write_all(&out).unwrap();
@@ -191,7 +190,7 @@ async fn how_long_players_take_to_come_back_whose_network_fails_at_one_moment() 
     let (streams, players) = connect_all("open", &gateway, players).await;
     drop(streams);
     let _connected = connect_all("back", &gateway, players).await;
-    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let stats = gateway.stats();
     println!("{} {}", stats["sessions"], stats["client"]["closed"]);
 }
 
@@ -250,10 +249,10 @@ impl Roaming {
         let mut stream = self.stream(&dial.bytes).ok()?;
         let mut nothing = Backlog::new(0);
         while !self.is_live() {
-            let mut chunk = [0; 2048];
-            let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
-            let mut bytes = [self.session.unfinished(dial.transport), &chunk[..count]].concat();
-            let received = self.session.receive(dial.transport, &mut bytes, Instant::now(), &mut nothing);
+            let mut room = [0; 2048];
+            let read = stream.read(self.session.read_into(dial.transport, &mut room)).await;
+            let count = read.ok().filter(|count| *count > 0)?;
+            let received = self.session.receive_read(dial.transport, &mut room, count, Instant::now(), &mut nothing);
             received.fault.is_none().then_some(())?;
         }
         let mut proof = Vec::new();

@@ -15,7 +15,7 @@ scaled=(leaks::idle_clients_work_and_cost_little session_herd::all_players_come_
 
 cargo build --locked --release --bin fastway --example tour
 FASTWAY_SCALE=10 FASTWAY_BIN=$target/release/fastway \
-    cargo test --locked --workspace --test blackbox -- --exact --test-threads=1 --nocapture "${scaled[@]}"
+    cargo test --locked --workspace --test blackbox -- --exact --test-threads=1 "${scaled[@]}"
 "$target/release/examples/tour" --gateway "$target/release/fastway" --secure --chaos --players 2000 --messages 1500
 cargo bench --locked --bench sessions --bench attacks
 echo "all of it ran, in $SECONDS s"

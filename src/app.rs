@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use fastway::cli::Options;
-use fastway::gateway::{Gateway, Running, Undelivered};
+use fastway::gateway::{Gateway, Running};
+use fastway::observer::Undelivered;
 use fastway_admin::http::{HttpAdmin, HttpListener};
 use fastway_admin::observe::Observe;
 use fastway_admin::{AdminThread, CommandFile, Registry};
@@ -18,6 +18,8 @@ use fastway_service::process::{
 };
 use tokio::runtime;
 use tracing::{info, warn};
+
+use crate::cli::Options;
 
 /// What the log calls the program.
 const TARGET: &str = "fastway";
@@ -38,12 +40,12 @@ pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
 
 async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.reuse_port)?;
+    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.startup.reuse_port)?;
     raise_descriptor_limit();
     if cfg!(not(tsan)) {
         return_freed_memory();
     }
-    if let Some(keys) = &options.config.sessions.key {
+    if let Some(keys) = &options.config.settings.sessions.key {
         info!(target: TARGET, public = %keys.public(), "session key");
     }
 

@@ -23,17 +23,17 @@ const LEAST_MEMORY: usize = 16 << 20;
 pub(crate) fn fit_descriptors(config: &mut Config) {
     let Some(descriptors) = descriptor_limit() else { return };
     let share = DescriptorShare::of(descriptors, config);
-    config.limits.max_handshakes = config.limits.max_handshakes.min(share.handshakes);
-    if config.limits.max_links == LinkLimit::Auto {
-        config.limits.max_links = LinkLimit::Links(share.client_links);
+    config.settings.limits.max_handshakes = config.settings.limits.max_handshakes.min(share.handshakes);
+    if config.settings.limits.max_links == LinkLimit::Auto {
+        config.settings.limits.max_links = LinkLimit::Links(share.client_links);
     }
 }
 
 /// Finds how much the links may hold, where the configuration leaves that to the machine.
 pub(crate) fn fit_memory(config: &mut Config) {
-    if config.limits.max_buffered_bytes == MemoryLimit::Auto {
+    if config.settings.limits.max_buffered_bytes == MemoryLimit::Auto {
         let least = config.least_buffered_bytes().max(LEAST_MEMORY);
-        config.limits.max_buffered_bytes = available_memory().map_or(MemoryLimit::Unlimited, |memory| {
+        config.settings.limits.max_buffered_bytes = available_memory().map_or(MemoryLimit::Unlimited, |memory| {
             MemoryLimit::Bytes((usize::try_from(memory).unwrap_or(usize::MAX) / MEMORY_SHARE).max(least))
         });
     }
@@ -50,11 +50,11 @@ struct DescriptorShare {
 
 impl DescriptorShare {
     fn of(descriptors: usize, config: &Config) -> Self {
-        let files = FILES + PER_WORKER * config.workers + ADMIN;
+        let files = FILES + PER_WORKER * config.startup.workers + ADMIN;
         let handshakes = (descriptors / 8).max(1);
-        let in_progress = config.limits.max_handshakes.min(handshakes);
+        let in_progress = config.settings.limits.max_handshakes.min(handshakes);
         let servers = SERVERS.min(handshakes);
-        let with_sessions = config.client.kinds.with_sessions();
+        let with_sessions = config.settings.client.kinds.with_sessions();
         let ports_with_handshakes = if with_sessions { 2 } else { 1 };
         let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
         // A session that is resumed has its old stream and its new one.
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(shares(300, &config), (122, 37));
         assert_eq!(shares(1024, &config), (664, 128));
         assert_eq!(shares(20_000, &config), (18_616, 1024));
-        config.client.kinds = LinkKinds::SESSIONS;
+        config.settings.client.kinds = LinkKinds::SESSIONS;
         assert_eq!(shares(20_000, &config), (8_796, 1024), "two for each session");
         assert_eq!(shares(0, &config), (1, 1));
     }
@@ -89,12 +89,14 @@ mod tests {
     fn the_links_may_hold_a_quarter_of_the_memory_by_default() {
         let mut config = Config::default();
         fit_memory(&mut config);
-        let MemoryLimit::Bytes(bytes) = config.limits.max_buffered_bytes else { panic!("{:?}", config.limits) };
+        let MemoryLimit::Bytes(bytes) = config.settings.limits.max_buffered_bytes else {
+            panic!("{:?}", config.settings.limits)
+        };
         let available = usize::try_from(available_memory().unwrap()).unwrap();
         assert!((LEAST_MEMORY..=available / 4).contains(&bytes), "{bytes}");
 
-        config.limits.max_buffered_bytes = MemoryLimit::Unlimited;
+        config.settings.limits.max_buffered_bytes = MemoryLimit::Unlimited;
         fit_memory(&mut config);
-        assert_eq!(config.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
+        assert_eq!(config.settings.limits.max_buffered_bytes, MemoryLimit::Unlimited, "what was asked for stays");
     }
 }

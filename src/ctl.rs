@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why there is no answer, or not the one that was wanted.
 #[derive(Debug, thiserror::Error)]
-pub enum CtlError {
+pub(crate) enum CtlError {
     /// There is nobody to ask.
     #[error(transparent)]
     NotRunning(#[from] NotRunning),
@@ -131,7 +131,7 @@ fn list(pids: &[u32]) -> String {
 ///
 /// # Errors
 /// The command was not run, or nobody knows what came of it. What the command itself says is in the [`Outcome`].
-pub fn run(options: &CtlOptions) -> Result<Outcome, CtlError> {
+pub(crate) fn run(options: &CtlOptions) -> Result<Outcome, CtlError> {
     let CtlOptions { command, timeout: limit, .. } = options;
     let limit = *limit;
     if command.contains(|c: char| c.is_control() && c != '\t') || command.trim_start().starts_with('#') {

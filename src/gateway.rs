@@ -11,16 +11,12 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
 use crate::accept::Admission;
-pub use crate::accept::{AcceptorInfo, HandshakeInfo};
 use crate::auto_limits::{fit_descriptors, fit_memory};
 use crate::config::Config;
-pub use crate::observer::{
-    ConnectionPage, LinkCursor, LinkCursorError, LinkFilter, LinkFilterError, LinkPage, Observer, Report,
-};
+use crate::observer::Observer;
 use crate::pool::Pool;
 use crate::routing::WorkerId;
 use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
-pub use crate::worker::{AskError, ConnectionInfo, LinkInfo, MemoryReport, PausedBy, TasksInfo, Undelivered};
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -30,7 +26,10 @@ pub struct Gateway {
     server: Port,
 }
 
-/// A gateway that serves. Dropping it lets it go on; [`Running::stop`] ends it.
+/// A gateway that serves.
+///
+/// Dropping it stops the gateway as [`Running::stop`] does, and waits for nothing: the workers' threads close the links
+/// within the shutdown grace, and end. To wait for that, call [`Running::stop`] and then [`Running::ended`].
 #[derive(Debug)]
 pub struct Running {
     mailboxes: Mailboxes,
@@ -76,14 +75,14 @@ impl Gateway {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         fit_descriptors(&mut config);
         fit_memory(&mut config);
-        if let Some(links) = config.limits.max_links.most() {
-            info!(links, handshakes = config.limits.max_handshakes, "limits of client links and handshakes");
+        if let Some(links) = config.settings.limits.max_links.most() {
+            info!(links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
         }
-        if let Some(bytes) = config.limits.max_buffered_bytes.most() {
+        if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(bytes, "limit of memory held for all links");
         }
-        let client = Port::bind("client-addr", &config.client.addr, &config)?;
-        let server = Port::bind("server-addr", &config.server.addr, &config)?;
+        let client = Port::bind("client-addr", &config.listen.client, &config)?;
+        let server = Port::bind("server-addr", &config.listen.server, &config)?;
         Ok(Self { config: Arc::new(config), client, server })
     }
 
@@ -100,36 +99,40 @@ impl Gateway {
     /// Starts the workers. All of them serve when this returns.
     ///
     /// # Errors
-    /// The system refuses a worker something. Those that had started go on; the process is expected to end.
+    /// The system refuses a worker, or the thread that keeps time for them, something. Those that had started stop.
     pub fn start(self) -> Result<Running, StartError> {
-        let (mailboxes, receivers) = Mailboxes::new(self.config.workers);
+        let (mailboxes, receivers) = Mailboxes::new(self.config.startup.workers);
         let shared = Shared::new(
-            Admission::new(&self.config.limits, self.config.workers),
-            Pool::new(&self.config.pool),
+            Admission::new(&self.config.settings.limits, self.config.startup.workers),
+            Pool::new(&self.config.startup.pool),
             mailboxes.clone(),
-            self.config.sessions.waiting,
-            self.config.limits.max_buffered_bytes.most(),
+            self.config.settings.sessions.waiting,
+            self.config.settings.limits.max_buffered_bytes.most(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();
+        let notice = |worker| EndNotice { worker, end: end.clone(), mailboxes: mailboxes.clone(), has_quiesced: false };
+        let notices: Vec<EndNotice> = mailboxes.workers().map(notice).collect();
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
-        let mut workers = Vec::with_capacity(self.config.workers);
-        for (id, mail) in mailboxes.workers().zip(receivers) {
+
+        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
+        let workers = Vec::with_capacity(self.config.startup.workers);
+        let stopping = AtomicBool::new(false);
+        // From here on, an error drops this, which stops the workers that have started.
+        let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping };
+        for (end, mail) in notices.into_iter().zip(receivers) {
+            let id = end.worker;
             let listeners = Listeners { client: clients.next(), server: servers.next() };
-            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&shared));
-            let (end, serving) = (EndNotice { worker: id, end: end.clone() }, serving.clone());
+            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&running.shared));
+            let serving = serving.clone();
             let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
-            let started = thread.spawn(move || {
-                let _told_even_after_a_panic = end;
-                worker::run(id, config, shared, listeners, mail, serving)
-            });
-            workers.push(Some(started.map_err(StartError::Worker)?));
+            let started = thread.spawn(move || end.after(|| worker::run(id, config, shared, listeners, mail, serving)));
+            running.workers.push(Some(started.map_err(StartError::Worker)?));
         }
         drop(serving);
+
         let ready: Vec<WorkerId> = ready.iter().collect();
-        let ticker = Ticker::start(Arc::clone(&shared), &self.config).map_err(StartError::Worker)?;
-        let mut running = Running { mailboxes, ticker, shared, workers, ended, stopping: AtomicBool::new(false) };
         let failed = running.mailboxes.workers().find(|worker| !ready.contains(worker));
         match failed.map(|worker| running.join(worker)) {
             Some(Err(error)) => Err(StartError::Worker(error)),
@@ -138,15 +141,30 @@ impl Gateway {
     }
 }
 
-/// Tells that a worker's thread has ended.
+/// Tells that a worker's thread has ended, even by a panic, or was never there.
 #[derive(Debug)]
 struct EndNotice {
     worker: WorkerId,
     end: UnboundedSender<WorkerId>,
+    mailboxes: Mailboxes,
+    /// Whether the other workers know that it reads nothing more. They wait for that when they stop.
+    has_quiesced: bool,
+}
+
+impl EndNotice {
+    /// Runs a worker, and tells that it has ended.
+    fn after(mut self, run: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let result = run();
+        self.has_quiesced = result.is_ok();
+        result
+    }
 }
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
+        if !self.has_quiesced {
+            self.mailboxes.workers().for_each(|other| self.mailboxes.send(other, Message::Quiesced));
+        }
         let _nobody_waits = self.end.send(self.worker);
     }
 }
@@ -187,13 +205,19 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
     fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
         let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
-        let first = listen::bind(addr, config.reuse_port).map_err(failed)?;
+        let first = listen::bind(addr, config.startup.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
-        let others = if config.reuse_port { config.workers.saturating_sub(1) } else { 0 };
+        let others = if config.startup.reuse_port { config.startup.workers.saturating_sub(1) } else { 0 };
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })

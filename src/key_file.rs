@@ -19,7 +19,7 @@ const OWNER_ONLY: u32 = 0o600;
 
 /// Why a file gives no key.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
+pub(crate) enum KeyFileError {
     /// It cannot be opened, read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -40,7 +40,7 @@ pub enum KeyFileError {
 ///
 /// # Errors
 /// The file exists, or cannot be written.
-pub fn generate(path: &Path) -> Result<PublicKey, KeyFileError> {
+pub(crate) fn generate(path: &Path) -> Result<PublicKey, KeyFileError> {
     let keys = KeyPair::generate(&mut rand::rng());
     let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path)?;
     let mut line: String = keys.private_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -58,7 +58,7 @@ pub fn generate(path: &Path) -> Result<PublicKey, KeyFileError> {
 ///
 /// # Errors
 /// The file cannot be read, others may read it, or it holds something else.
-pub fn read(path: &Path) -> Result<KeyPair, KeyFileError> {
+pub(crate) fn read(path: &Path) -> Result<KeyPair, KeyFileError> {
     let file = File::open(path)?;
     check_readers(&file.metadata()?)?;
     let mut text = String::new();

@@ -1,18 +1,21 @@
 //! The `fastway` program: its command line and its exit codes.
 
 mod app;
+mod cli;
+mod ctl;
+mod key_file;
 
 use std::env;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use fastway::cli::{self, CtlOptions, Invocation};
-use fastway::ctl;
-use fastway::key_file::{self, KeyFileError};
 use fastway_service::logging;
 use fastway_session::PublicKey;
 use tracing::level_filters::LevelFilter;
+
+use self::cli::{CtlOptions, Invocation};
+use self::key_file::KeyFileError;
 
 // ThreadSanitizer (`scripts/tsan.sh`) has to see every allocation, and jemalloc's own threads do not start under it.
 #[cfg(not(tsan))]

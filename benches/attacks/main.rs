@@ -208,7 +208,7 @@ fn print(honest: &[Honest], alone: &[Outcome], attacked: &[Outcome]) {
 
 /// What the gateway has counted.
 fn seen(gateway: &Gateway) -> String {
-    let stats: serde_json::Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let stats = gateway.stats();
     let failed = |handshakes: &serde_json::Value| {
         let counts = handshakes["failed"].as_object().unwrap().iter().filter(|(_, count)| **count != 0);
         counts.map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")

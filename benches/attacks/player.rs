@@ -98,10 +98,10 @@ impl Player {
 
     async fn receive(&mut self, stream: &mut TcpStream) -> Option<()> {
         let transport = self.transport?;
-        let mut chunk = vec![0; 64 << 10];
-        let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
-        let mut bytes = [self.session.unfinished(transport), &chunk[..count]].concat();
-        let received = self.session.receive(transport, &mut bytes, Instant::now(), &mut self.unacked);
+        let mut room = vec![0; 64 << 10];
+        let read = stream.read(self.session.read_into(transport, &mut room)).await;
+        let count = read.ok().filter(|count| *count > 0)?;
+        let received = self.session.receive_read(transport, &mut room, count, Instant::now(), &mut self.unacked);
         self.owed = self.owed.saturating_sub(received.bytes);
         received.fault.is_none().then_some(())
     }

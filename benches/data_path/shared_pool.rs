@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use fastway::config::PoolStrategy;
-use fastway::pool::{LocalPool, Pool};
+use fastway::parts::{LocalPool, Pool};
 
 use crate::parts::pool::{BURST, burst, config};
 

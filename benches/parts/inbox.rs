@@ -3,8 +3,7 @@
 use std::hint::black_box;
 
 use fastway::config::PoolConfig;
-use fastway::link::{Inbox, Progress, Sizes};
-use fastway::pool::{LocalPool, Pool};
+use fastway::parts::{Inbox, LocalPool, Pool, Progress, Sizes};
 use fastway_wire::{ConnId, HEADER_BYTES, encode_data};
 
 use super::{Bench, FRAME_BYTES};

@@ -4,9 +4,7 @@ use std::hint::black_box;
 use std::io::IoSlice;
 
 use fastway::config::PoolConfig;
-use fastway::link::Outbox;
-use fastway::pool::{LocalPool, Pool};
-use fastway::routing::Origin;
+use fastway::parts::{LocalPool, Origin, Outbox, Pool};
 
 use super::{Bench, FRAME_BYTES};
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use fastway::config::{PoolConfig, PoolStrategy};
-use fastway::pool::{Chunk, LocalPool, Pool};
+use fastway::parts::{Chunk, LocalPool, Pool};
 
 use super::Bench;
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use fastway::routing::{Effect, LinkAddr, Registry, Role, Router, RouterLimits, Side, Slot, WorkerId};
+use fastway::parts::{Effect, LinkAddr, Registry, Role, Router, RouterLimits, Side, Slot, WorkerId};
 use fastway_wire::{Command, ConnId, ServerId};
 
 use super::Bench;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use fastway_session::{
-    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, LinkKind, MAX_RECORD_BYTES, Reception,
-    ReplayBuffer, Request, Session, TransportId,
+    Backlog, Dial, End, Event, Fault, Identity, KeyPair, LegacyConfig, Limits, LinkKind, MAX_RECORD_BYTES,
+    MIN_READ_BYTES, Reception, ReplayBuffer, Request, Session, TransportId,
 };
 use snow::TransportState;
 
@@ -55,10 +55,10 @@ pub fn reply(input: &[u8]) {
     let mut backlog = Backlog::new(1000);
     backlog.push(b"to be kept from strangers");
     let Ok(dial) = session.connect(now, &mut rand::rng()) else { unreachable!("it is new") };
+    let mut room = [0; MIN_READ_BYTES];
     for byte in input {
-        let mut bytes = session.unfinished(dial.transport).to_vec();
-        bytes.push(*byte);
-        let received = session.receive(dial.transport, &mut bytes, now, &mut backlog);
+        session.read_into(dial.transport, &mut room)[0] = *byte;
+        let received = session.receive_read(dial.transport, &mut room, 1, now, &mut backlog);
         assert!(session.unfinished(dial.transport).len() < MAX_RECORD_BYTES);
         if received.fault.is_some() {
             assert!(session.unfinished(dial.transport).is_empty(), "nothing is kept of a lost transport");

@@ -10,20 +10,18 @@ use super::rejection::Rejection;
 use crate::config::Limits;
 use crate::routing::WorkerId;
 
+/// A limit that nothing reaches.
+const NO_LIMIT: usize = usize::MAX;
+
 /// Counts links by worker, and client links against `--max-links` and `--max-links-per-address`.
 #[derive(Debug)]
 pub struct Admission {
-    max_links: Option<usize>,
+    max_links: AtomicUsize,
+    max_links_per_address: AtomicUsize,
     clients: AtomicUsize,
-    per_address: Option<PerAddress>,
+    /// Client links by address; without a limit as well, since one may be set while they are there.
+    by_address: Mutex<Shares>,
     links_by_worker: Box<[AtomicUsize]>,
-}
-
-/// Client links by address, when these are limited.
-#[derive(Debug)]
-struct PerAddress {
-    limit: usize,
-    links: Mutex<Shares>,
 }
 
 /// The right to have a link on one worker; dropping it frees the place.
@@ -31,23 +29,28 @@ struct PerAddress {
 pub struct Permit {
     admission: Arc<Admission>,
     worker: WorkerId,
-    client: Option<Client>,
-}
-
-#[derive(Debug)]
-struct Client {
-    counted_prefix: Option<AddressPrefix>,
+    /// Where it is counted as a client's, if it is.
+    client: Option<AddressPrefix>,
 }
 
 impl Admission {
     /// Nobody is in yet.
     pub fn new(limits: &Limits, workers: usize) -> Arc<Self> {
-        Arc::new(Self {
-            max_links: limits.max_links.most(),
+        let admission = Self {
+            max_links: AtomicUsize::new(NO_LIMIT),
+            max_links_per_address: AtomicUsize::new(NO_LIMIT),
             clients: AtomicUsize::new(0),
-            per_address: limits.max_links_per_address.map(|limit| PerAddress { limit, links: Mutex::default() }),
+            by_address: Mutex::default(),
             links_by_worker: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
-        })
+        };
+        admission.set_limits(limits);
+        Arc::new(admission)
+    }
+
+    /// Changes the limits: whoever is in stays.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.max_links.store(limits.max_links.most().unwrap_or(NO_LIMIT), Relaxed);
+        self.max_links_per_address.store(limits.max_links_per_address.unwrap_or(NO_LIMIT), Relaxed);
     }
 
     /// Clients that are in.
@@ -65,61 +68,46 @@ impl Admission {
         Permit { admission: Arc::clone(self), worker, client: None }
     }
 
-    fn count_client(&self, address: IpAddr) -> Result<Client, Rejection> {
+    fn count_client(&self, address: IpAddr) -> Result<AddressPrefix, Rejection> {
         let prefix = AddressPrefix::from(address);
-        let counted_prefix = match &self.per_address {
-            Some(per_address) => Some(per_address.count(prefix)?),
-            None => None,
-        };
-
-        let before = self.clients.fetch_add(1, Relaxed);
-        let client = Client { counted_prefix };
-        match self.max_links {
-            Some(limit) if before >= limit => {
-                self.leave(&client);
-                Err(Rejection::TooManyLinks { limit })
-            }
-            _ => Ok(client),
+        let limit = self.max_links_per_address.load(Relaxed);
+        let mut by_address = self.by_address();
+        if by_address.of(prefix).holders >= limit {
+            return Err(Rejection::TooManyFromAddress { prefix, limit });
         }
+
+        let limit = self.max_links.load(Relaxed);
+        if self.clients.fetch_add(1, Relaxed) >= limit {
+            self.clients.fetch_sub(1, Relaxed);
+            return Err(Rejection::TooManyLinks { limit });
+        }
+        by_address.add(prefix, 0);
+        Ok(prefix)
     }
 
-    fn leave(&self, client: &Client) {
+    fn leave(&self, counted: AddressPrefix) {
         self.clients.fetch_sub(1, Relaxed);
-        if let (Some(per_address), Some(prefix)) = (&self.per_address, client.counted_prefix) {
-            per_address.links().remove(prefix, 0);
+        self.by_address().remove(counted, 0);
+    }
+
+    /// Counts a link for another prefix than before, if there is room for it.
+    fn move_to(&self, counted: &mut AddressPrefix, prefix: AddressPrefix) {
+        let mut by_address = self.by_address();
+        by_address.remove(*counted, 0);
+        if by_address.of(prefix).holders < self.max_links_per_address.load(Relaxed) {
+            *counted = prefix;
         }
+        by_address.add(*counted, 0);
+    }
+
+    /// A panic of another thread cannot leave the counts half changed.
+    fn by_address(&self) -> MutexGuard<'_, Shares> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn least_loaded(&self) -> WorkerId {
         let loads = (0u16..).map(WorkerId::new).zip(&self.links_by_worker);
         loads.min_by_key(|(_, links)| links.load(Relaxed)).map_or(WorkerId::new(0), |(worker, _)| worker)
-    }
-}
-
-impl PerAddress {
-    /// A panic of another thread cannot leave the counts half changed.
-    fn links(&self) -> MutexGuard<'_, Shares> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a link for a prefix.
-    fn count(&self, prefix: AddressPrefix) -> Result<AddressPrefix, Rejection> {
-        let mut links = self.links();
-        if links.of(prefix).holders >= self.limit {
-            return Err(Rejection::TooManyFromAddress { prefix, limit: self.limit });
-        }
-        links.add(prefix, 0);
-        Ok(prefix)
-    }
-
-    /// Counts a link for another prefix than before, if there is room for it.
-    fn move_to(&self, counted: &mut AddressPrefix, prefix: AddressPrefix) {
-        let mut links = self.links();
-        links.remove(*counted, 0);
-        if links.of(prefix).holders < self.limit {
-            *counted = prefix;
-        }
-        links.add(*counted, 0);
     }
 }
 
@@ -140,17 +128,16 @@ impl Permit {
 
     /// Counts it no more.
     pub fn uncount_client(&mut self) {
-        if let Some(client) = self.client.take() {
-            self.admission.leave(&client);
+        if let Some(counted) = self.client.take() {
+            self.admission.leave(counted);
         }
     }
 
     /// The peer's address has changed. That is no reason to turn it away; where it may have no more links, the link
     /// goes on to be counted for the address that it had.
     pub fn move_to(&mut self, address: IpAddr) {
-        let counted = self.client.as_mut().and_then(|client| client.counted_prefix.as_mut());
-        if let (Some(per_address), Some(counted)) = (&self.admission.per_address, counted) {
-            per_address.move_to(counted, AddressPrefix::from(address));
+        if let Some(counted) = &mut self.client {
+            self.admission.move_to(counted, AddressPrefix::from(address));
         }
     }
 }
@@ -216,8 +203,23 @@ mod tests {
         assert_eq!([1, 2].map(|last| counted(&admission, last)), [0, 1]);
     }
 
+    #[test]
+    fn limits_that_are_set_later_count_whoever_is_there() {
+        let admission = Admission::new(&Limits::default(), 1);
+        let permits: Vec<Permit> = (0..3).map(|_| admit(&admission, 1).unwrap()).collect();
+        admission.set_limits(&Limits {
+            max_links_per_address: Some(2),
+            max_links: LinkLimit::Links(3),
+            ..Limits::default()
+        });
+        assert!(matches!(admit(&admission, 1), Err(Rejection::TooManyFromAddress { limit: 2, .. })));
+        assert!(matches!(admit(&admission, 2), Err(Rejection::TooManyLinks { limit: 3 })));
+        drop(permits);
+        admit(&admission, 1).unwrap();
+    }
+
     fn counted(admission: &Admission, last: u8) -> usize {
-        admission.per_address.as_ref().unwrap().links().of(AddressPrefix::from(address(last))).holders
+        admission.by_address().of(AddressPrefix::from(address(last))).holders
     }
 
     #[test]

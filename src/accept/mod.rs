@@ -15,12 +15,9 @@ pub(crate) mod stream;
 pub(crate) mod turns;
 
 pub use acceptor::AcceptorInfo;
-pub use admission::{Admission, Permit};
-pub use first_bytes::{Mistake, Spoken};
+pub(crate) use admission::Admission;
 pub use pending::HandshakeInfo;
 pub use refusal::RefusalKind;
-pub use rejection::{Rejection, RejectionKind};
+pub use rejection::RejectionKind;
 pub use rejection_counts::RejectionCounts;
 pub use resume_end::ResumeEnd;
-pub use server_handshake::{ServerHandshakeError, authenticate_server};
-pub use stream::{AcceptedStream, Resumption};

@@ -73,11 +73,11 @@ impl PendingOnPort {
     /// None is in progress. Each of `workers` has an equal part of what the limits allow on the port.
     pub(crate) fn new(config: &Config, side: Side, workers: usize) -> Self {
         let share = |limit: usize| limit.div_ceil(workers);
-        let at_once = share(config.limits.max_handshakes);
-        let time = handshake_time(config.side(side));
+        let at_once = share(config.settings.limits.max_handshakes);
+        let time = handshake_time(config.settings.side(side));
         let limits = HandshakeLimits {
             at_once,
-            per_address: share(config.sessions.max_handshakes_per_address),
+            per_address: share(config.settings.sessions.max_handshakes_per_address),
             candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
             time,
         };

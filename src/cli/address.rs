@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV6};
 
 /// An address in the form `host:port`, `[v6]:port` or `:port`; the text is checked, not resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenAddr {
+pub(crate) struct ListenAddr {
     text: String,
     reach: Reach,
 }
 
 /// Who could connect, as far as the text tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// No host is named, only this port: every interface, if nothing speaks against it.
     Unnamed {
         /// The port; 0: a random one.
@@ -25,25 +25,25 @@ pub enum Reach {
 
 impl ListenAddr {
     /// Reads an address; `None` if the text is not one.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let reach = if text.starts_with('[') { bracketed(text)? } else { plain(text)? };
         Some(Self { text: text.to_owned(), reach })
     }
 
     /// The address as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Who could connect.
-    pub fn reach(&self) -> Reach {
+    pub(crate) fn reach(&self) -> Reach {
         self.reach
     }
 }
 
 /// Where HTTP is answered, if anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddr {
+pub(crate) enum AdminAddr {
     /// Nowhere.
     Off,
     /// Here.
@@ -52,11 +52,11 @@ pub enum AdminAddr {
 
 /// Names of hosts, in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostNames(pub Vec<String>);
+pub(crate) struct HostNames(pub Vec<String>);
 
 impl HostNames {
     /// Reads names with commas between them, or nothing; `None` if a part is no name.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let names = text.split(',').filter(|_| !text.is_empty());
         let names = names.map(|name| reach_of_name(name).map(|_| name.to_ascii_lowercase()));
         names.collect::<Option<_>>().map(Self)

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use fastway::config::Secret;
 use fastway_admin::http::{HttpConfig, is_token};
 use fastway_service::process::Name;
 
@@ -10,7 +11,6 @@ use super::error::UsageError;
 use super::flags::AdminFlags;
 use super::key::ADMIN_TOKEN;
 use super::normalize::CommandLine;
-use crate::config::Secret;
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn merge(

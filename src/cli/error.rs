@@ -10,7 +10,7 @@ use crate::key_file::KeyFileError;
 /// A fault in the command line, the operator's to mend. Its text is one line of bounded length.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum UsageError {
+pub(crate) enum UsageError {
     /// A word is not UTF-8. Its value stays out of the text: it may be a key.
     #[error("argument {position}{flag} is not UTF-8: expected UTF-8 text{hint}")]
     NotUtf8 {
@@ -162,11 +162,11 @@ pub enum UsageError {
 /// Text from outside, made fit for one line: control characters are escaped, an end beyond
 /// [`OneLine::MAX_CHARS`] is cut.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct OneLine(String);
+pub(crate) struct OneLine(String);
 
 impl OneLine {
     /// How many characters of the original are shown.
-    pub const MAX_CHARS: usize = 200;
+    pub(crate) const MAX_CHARS: usize = 200;
 }
 
 impl<T: AsRef<str>> From<T> for OneLine {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -17,11 +18,10 @@ use super::error::UsageError;
 use super::normalize::CommandLine;
 use super::table::Table;
 use super::values;
-use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 
 /// All flags of one command line; `None` where a flag was not given.
 #[derive(Debug)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// See [`GatewayFlags`].
     pub gateway: GatewayFlags,
     /// See [`ClientFlags`].
@@ -40,7 +40,7 @@ pub struct Flags {
 
 /// Gateway:
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct GatewayFlags {
+pub(crate) struct GatewayFlags {
     /// threads that carry links, 1 to 256 (default 1)
     #[argh(option, arg_name = "N", from_str_fn(values::workers))]
     pub workers: Option<usize>,
@@ -69,7 +69,7 @@ pub struct GatewayFlags {
 
 /// Clients (players):
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct ClientFlags {
+pub(crate) struct ClientFlags {
     /// where clients connect (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub client_addr: Option<ListenAddr>,
@@ -95,7 +95,7 @@ pub struct ClientFlags {
 
 /// Game servers:
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct ServerFlags {
+pub(crate) struct ServerFlags {
     /// where game servers connect; loopback without a key (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub server_addr: Option<ListenAddr>,
@@ -124,7 +124,7 @@ pub struct ServerFlags {
 
 /// Limits (0: no limit):
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct LimitFlags {
+pub(crate) struct LimitFlags {
     /// handshakes at a time on each port, at least 1 (default 1024)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes: Option<usize>,
@@ -147,7 +147,7 @@ pub struct LimitFlags {
 
 /// Sessions (resumable links):
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct SessionFlags {
+pub(crate) struct SessionFlags {
     /// what clients may use (default plain)
     #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
     pub client_link: Option<LinkKinds>,
@@ -209,7 +209,7 @@ pub struct SessionFlags {
 
 /// Administration over HTTP:
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct AdminFlags {
+pub(crate) struct AdminFlags {
     /// where HTTP is answered; loopback without a token (default off)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::admin_addr))]
     pub admin_addr: Option<AdminAddr>,
@@ -229,7 +229,7 @@ pub struct AdminFlags {
 
 /// Process:
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct ProcessFlags {
+pub(crate) struct ProcessFlags {
     /// first part of NAME.pid, NAME.cmd and the like (default fastway)
     #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
     pub name: Option<Name>,
@@ -247,12 +247,13 @@ pub struct ProcessFlags {
     pub shutdown_grace: Option<Duration>,
     /// print the version
     #[argh(switch)]
+    #[expect(dead_code, reason = "it is looked for before the other flags are read")]
     pub version: bool,
 }
 
 /// Flags of `fastway ctl`:
 #[derive(Debug, FromArgs, ArgsInfo)]
-pub struct CtlFlags {
+pub(crate) struct CtlFlags {
     /// the gateway's --name (default fastway)
     #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
     pub name: Option<Name>,

@@ -3,19 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fastway::config::Config;
 use fastway_admin::http::HttpConfig;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
-use crate::config::Config;
-
-/// What is logged when neither `--log-level` nor `RUST_LOG` says so.
-pub const DEFAULT_LOG_LEVEL: Level = Level::INFO;
-
 /// What the command line asked for.
 #[derive(Debug)]
-pub enum Invocation {
+pub(crate) enum Invocation {
     /// A running gateway.
     Run(Box<Options>),
     /// A question to a running gateway.
@@ -30,7 +26,7 @@ pub enum Invocation {
 
 /// How to run: the gateway's configuration and what concerns the process around it.
 #[derive(Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The gateway's configuration, checked.
     pub config: Config,
     /// The admin listener, if there is to be one.
@@ -39,7 +35,7 @@ pub struct Options {
     pub name: Name,
     /// `--pid-file`.
     pub pid_file: PidFilePlace,
-    /// `--log-level`; without it `RUST_LOG` counts, then [`DEFAULT_LOG_LEVEL`].
+    /// `--log-level`; without it `RUST_LOG` counts, then `info`.
     pub log_level: Option<Level>,
     /// `--log-format`.
     pub log_format: LogFormat,
@@ -49,7 +45,7 @@ pub struct Options {
 
 /// What is asked of which gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CtlOptions {
+pub(crate) struct CtlOptions {
     /// The gateway's `--name`.
     pub name: Name,
     /// The gateway's working directory; `None`: this one.

@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use fastway::config::{Config, Secret};
+
 use super::address::{ListenAddr, Reach};
 use super::error::UsageError;
 use super::flags::ServerFlags;
 use super::normalize::{CommandLine, ParsedFlag};
-use crate::config::{Config, Secret};
 
 /// More than any secret: what is longer was not meant, or does not end.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -117,19 +118,19 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 /// Without a key anybody who reaches the server port can be a game server: keeps the port to this
 /// machine, or refuses an address that says otherwise. Returns what the operator should know.
 pub(super) fn guard(config: &mut Config, line: &CommandLine) -> Result<Option<String>, UsageError> {
-    if !config.server_auth_key.is_empty() {
+    if !config.settings.server_auth_key.is_empty() {
         return Ok(None);
     }
-    match ListenAddr::parse(&config.server.addr).map(|addr| addr.reach()) {
+    match ListenAddr::parse(&config.listen.server).map(|addr| addr.reach()) {
         Some(Reach::Loopback) => Ok(None),
-        _ if config.allow_anonymous_servers => Ok(Some(OPEN.to_owned())),
+        _ if config.settings.allow_anonymous_servers => Ok(Some(OPEN.to_owned())),
         Some(Reach::Unnamed { port }) => {
-            config.server.addr = format!("127.0.0.1:{port}");
+            config.listen.server = format!("127.0.0.1:{port}");
             Ok(Some(LOOPBACK.to_owned()))
         }
         _ => Err(UsageError::OpenWithoutKey {
             flag: line.written("--server-addr"),
-            addr: config.server.addr.as_str().into(),
+            addr: config.listen.server.as_str().into(),
         }),
     }
 }

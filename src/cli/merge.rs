@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use fastway::config::{Config, Limits, Settings, Startup};
+
 use super::error::UsageError;
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags};
 use super::invocation::Options;
@@ -9,7 +11,6 @@ use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
 use super::values::show_size;
 use super::{admin, key, sessions};
-use crate::config::{Config, Limits};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
 pub(super) fn options(
@@ -17,52 +18,53 @@ pub(super) fn options(
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Options, UsageError> {
-    let mut config = Config { server_auth_key: key::find(&flags.server, line, env)?, ..Config::default() };
-    set(&mut config.shutdown_grace, flags.process.shutdown_grace);
-    gateway(&mut config, flags.gateway);
-    client(&mut config, flags.client);
-    server(&mut config, flags.server);
-    limits(&mut config.limits, &flags.limits);
+    let mut config = Config::default();
+    config.settings.server_auth_key = key::find(&flags.server, line, env)?;
+    set(&mut config.settings.shutdown_grace, flags.process.shutdown_grace);
+    startup(&mut config.startup, flags.gateway);
+    client(&mut config.settings, &flags.client);
+    server(&mut config.settings, &flags.server);
+    set(&mut config.listen.client, flags.client.client_addr.map(|addr| addr.text().to_owned()));
+    set(&mut config.listen.server, flags.server.server_addr.map(|addr| addr.text().to_owned()));
+    limits(&mut config.settings.limits, &flags.limits);
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
     let session_notices = sessions::merge(&mut config, &flags.sessions, line)?;
     let name = flags.process.name.unwrap_or_default();
     let pid_file = flags.process.pid_file.unwrap_or_default();
     let (admin, admin_notice) = admin::merge(flags.admin, &name, line, env)?;
-    let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.server_auth_key));
+    let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.settings.server_auth_key));
     let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
     Ok(Options { config, admin, name, pid_file, log_level, log_format, notices })
 }
 
-fn gateway(config: &mut Config, flags: GatewayFlags) {
-    set(&mut config.workers, flags.workers);
-    config.reuse_port = flags.reuse_port;
-    set(&mut config.max_packet, flags.max_packet);
-    set(&mut config.pool.strategy, flags.mem_pool_type);
-    set(&mut config.pool.factor, flags.mem_pool_factor);
-    set(&mut config.pool.min_chunk, flags.mem_pool_min_chunk);
-    set(&mut config.pool.max_chunk, flags.mem_pool_max_chunk);
-    set(&mut config.pool.page_bytes, flags.mem_pool_page_size);
+fn startup(startup: &mut Startup, flags: GatewayFlags) {
+    set(&mut startup.workers, flags.workers);
+    startup.reuse_port = flags.reuse_port;
+    set(&mut startup.max_packet, flags.max_packet);
+    set(&mut startup.pool.strategy, flags.mem_pool_type);
+    set(&mut startup.pool.factor, flags.mem_pool_factor);
+    set(&mut startup.pool.min_chunk, flags.mem_pool_min_chunk);
+    set(&mut startup.pool.max_chunk, flags.mem_pool_max_chunk);
+    set(&mut startup.pool.page_bytes, flags.mem_pool_page_size);
 }
 
-fn client(config: &mut Config, flags: ClientFlags) {
-    set(&mut config.client.addr, flags.client_addr.map(|addr| addr.text().to_owned()));
-    set(&mut config.client_max_conns, flags.client_max_conn.map(limit));
-    set(&mut config.client.buffer_bytes, flags.client_buffer_size);
-    set(&mut config.client.send_queue_packets, flags.client_send_chan_size);
-    set(&mut config.client.send_queue_bytes, flags.client_send_bytes);
-    set(&mut config.client_slow_grace, flags.client_slow_grace);
-    set(&mut config.client.idle_timeout, flags.client_idle_timeout.map(timeout));
+fn client(settings: &mut Settings, flags: &ClientFlags) {
+    set(&mut settings.client_max_conns, flags.client_max_conn.map(limit));
+    set(&mut settings.client.buffer_bytes, flags.client_buffer_size);
+    set(&mut settings.client.send_queue_packets, flags.client_send_chan_size);
+    set(&mut settings.client.send_queue_bytes, flags.client_send_bytes);
+    set(&mut settings.client_slow_grace, flags.client_slow_grace);
+    set(&mut settings.client.idle_timeout, flags.client_idle_timeout.map(timeout));
 }
 
-fn server(config: &mut Config, flags: ServerFlags) {
-    set(&mut config.server.addr, flags.server_addr.map(|addr| addr.text().to_owned()));
-    config.allow_anonymous_servers = flags.allow_anonymous_servers;
-    set(&mut config.server.buffer_bytes, flags.server_buffer_size);
-    set(&mut config.server.send_queue_packets, flags.server_send_chan_size);
-    set(&mut config.server.send_queue_bytes, flags.server_send_bytes);
-    set(&mut config.server.idle_timeout, flags.server_idle_timeout.map(timeout));
+fn server(settings: &mut Settings, flags: &ServerFlags) {
+    settings.allow_anonymous_servers = flags.allow_anonymous_servers;
+    set(&mut settings.server.buffer_bytes, flags.server_buffer_size);
+    set(&mut settings.server.send_queue_packets, flags.server_send_chan_size);
+    set(&mut settings.server.send_queue_bytes, flags.server_send_bytes);
+    set(&mut settings.server.idle_timeout, flags.server_idle_timeout.map(timeout));
 }
 
 fn limits(limits: &mut Limits, flags: &LimitFlags) {
@@ -78,27 +80,27 @@ fn limits(limits: &mut Limits, flags: &LimitFlags) {
 /// MemPoolMaxChunk knows nothing of the bounds that came later.
 fn raise_defaults(config: &mut Config, line: &CommandLine) {
     // Room for the frame that is being sent and for those that follow it.
-    let packets = 4 * (fastway_wire::LEN_BYTES + config.max_packet as usize);
+    let packets = 4 * (fastway_wire::LEN_BYTES + config.startup.max_packet as usize);
     let raise = |size: &mut usize, flag, least: usize| {
         if line.given(flag).is_none() {
             *size = least.max(*size);
         }
     };
-    raise(&mut config.client.send_queue_bytes, "--client-send-bytes", packets);
-    raise(&mut config.server.send_queue_bytes, "--server-send-bytes", packets);
-    raise(&mut config.pool.page_bytes, "--mem-pool-page-size", config.pool.max_chunk);
+    raise(&mut config.settings.client.send_queue_bytes, "--client-send-bytes", packets);
+    raise(&mut config.settings.server.send_queue_bytes, "--server-send-bytes", packets);
+    raise(&mut config.startup.pool.page_bytes, "--mem-pool-page-size", config.startup.pool.max_chunk);
 }
 
 /// Sizes of which one must not be above the other.
 fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
-    let pool = &config.pool;
-    let packet = Bound("--max-packet", config.max_packet as usize);
+    let (pool, settings) = (&config.startup.pool, &config.settings);
+    let packet = Bound("--max-packet", config.startup.max_packet as usize);
     let largest_chunk = Bound("--mem-pool-max-chunk", pool.max_chunk);
     at_most(Bound("--mem-pool-min-chunk", pool.min_chunk), largest_chunk, line)?;
     at_most(largest_chunk, Bound("--mem-pool-page-size", pool.page_bytes), line)?;
-    at_most(packet, Bound("--client-send-bytes", config.client.send_queue_bytes), line)?;
-    at_most(packet, Bound("--server-send-bytes", config.server.send_queue_bytes), line)?;
-    match config.limits.max_buffered_bytes.most() {
+    at_most(packet, Bound("--client-send-bytes", settings.client.send_queue_bytes), line)?;
+    at_most(packet, Bound("--server-send-bytes", settings.server.send_queue_bytes), line)?;
+    match settings.limits.max_buffered_bytes.most() {
         Some(bytes) => one_message_fits(config, bytes, line),
         None => Ok(()),
     }
@@ -108,7 +110,7 @@ fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
 fn one_message_fits(config: &Config, buffered_bytes: usize, line: &CommandLine) -> Result<(), UsageError> {
     let least = config.least_buffered_bytes();
     let Some(given) = line.given("--max-buffered-bytes").filter(|_| buffered_bytes < least) else { return Ok(()) };
-    let packet = Bound("--max-packet", config.max_packet as usize).show(line);
+    let packet = Bound("--max-packet", config.startup.max_packet as usize).show(line);
     Err(given.invalid(&format!("at least {least} bytes, so that an eighth of it holds a message (the {packet}), or 0")))
 }
 

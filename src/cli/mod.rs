@@ -1,4 +1,4 @@
-//! The command line: from the words a shell passes on to a checked [`Config`](crate::config::Config).
+//! The command line: from the words a shell passes on to a checked [`Config`](fastway::config::Config).
 //!
 //! The way of a word, top to bottom: `normalize` knows the spellings and looks names up in the
 //! tables that argh derives from [`flags`], `original` reads the values that only the original takes; argh hands each value to its parser in `values`;
@@ -11,7 +11,7 @@ mod admin;
 mod ctl;
 mod duration;
 mod error;
-pub mod flags;
+pub(crate) mod flags;
 mod help;
 mod invocation;
 mod key;
@@ -27,10 +27,9 @@ mod values;
 
 use std::ffi::OsString;
 
-pub use address::{AdminAddr, HostNames, ListenAddr, Reach};
-pub use error::{OneLine, UsageError};
+pub(crate) use error::UsageError;
 use flags::Flags;
-pub use invocation::{CtlOptions, DEFAULT_LOG_LEVEL, Invocation, Options};
+pub(crate) use invocation::{CtlOptions, Invocation, Options};
 
 /// Reads a command line (`args`: without the program's own name) and the variables that `env` knows.
 ///
@@ -39,7 +38,7 @@ pub use invocation::{CtlOptions, DEFAULT_LOG_LEVEL, Invocation, Options};
 /// # Errors
 /// The first fault found, in one line that names the flag as it was written, the value and what
 /// is accepted. The program ends with exit code 2 then.
-pub fn parse(
+pub(crate) fn parse(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {

@@ -1,21 +1,22 @@
 //! Sessions: which links are admitted, and what sessions may cost.
 
+use fastway::config::{Config, LinkKinds};
+
 use super::error::UsageError;
 use super::flags::SessionFlags;
 use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
-use crate::config::{Config, LinkKinds};
 use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.
 pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
-    config.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
-    config.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
-    if config.server.kinds.plain && config.server.kinds.with_sessions() {
+    config.settings.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
+    config.settings.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
+    if config.settings.server.kinds.plain && config.settings.server.kinds.with_sessions() {
         return Err(UsageError::MixedServerLinks { flag: line.written("--server-link") });
     }
     of_ports(config, flags);
-    let sessions = &mut config.sessions;
+    let sessions = &mut config.settings.sessions;
     set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
     set(&mut sessions.max_handshakes_per_second, flags.max_handshakes_per_second.map(limit));
     set(&mut sessions.waiting.sessions, flags.max_waiting);
@@ -30,8 +31,8 @@ pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLin
         };
         sessions.key = Some(key_file::read(path).map_err(failed)?);
     }
-    for (flag, port) in [("--client-link", &config.client), ("--server-link", &config.server)] {
-        if port.kinds.secure && !port.kinds.unpinned && config.sessions.key.is_none() {
+    for (flag, port) in [("--client-link", &config.settings.client), ("--server-link", &config.settings.server)] {
+        if port.kinds.secure && !port.kinds.unpinned && config.settings.sessions.key.is_none() {
             return Err(UsageError::NoKeyToCheck { flag: line.written(flag) });
         }
     }
@@ -45,12 +46,12 @@ fn kinds(listed: Option<LinkKinds>, snet_enable: bool) -> LinkKinds {
 }
 
 fn of_ports(config: &mut Config, flags: &SessionFlags) {
-    let client = &mut config.client.session;
+    let client = &mut config.settings.client.session;
     client.legacy_encrypt = flags.client_snet_encrypt;
     set(&mut client.legacy_replay_bytes, flags.client_snet_buffer);
     set(&mut client.handshake_time, flags.client_snet_init_timeout.map(timeout));
     set(&mut client.wait, flags.client_snet_wait_timeout);
-    let server = &mut config.server.session;
+    let server = &mut config.settings.server.session;
     server.legacy_encrypt = flags.server_snet_encrypt;
     set(&mut server.legacy_replay_bytes, flags.server_snet_buffer);
     set(&mut server.handshake_time, flags.server_snet_init_timeout.map(timeout));
@@ -58,13 +59,13 @@ fn of_ports(config: &mut Config, flags: &SessionFlags) {
 }
 
 fn notices(config: &Config) -> Vec<String> {
-    let ports = [&config.client, &config.server];
+    let ports = [&config.settings.client, &config.settings.server];
     let any = |admitted: fn(LinkKinds) -> bool| ports.iter().any(|port| admitted(port.kinds));
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
-        (any(|kinds| kinds.secure) && config.sessions.key.is_none(), WITHOUT_KEY),
-        (config.server.kinds.unpinned && config.sessions.key.is_some(), UNPINNED_SERVERS),
-        (any(LinkKinds::with_sessions) && config.reuse_port, REUSE_PORT),
+        (any(|kinds| kinds.secure) && config.settings.sessions.key.is_none(), WITHOUT_KEY),
+        (config.settings.server.kinds.unpinned && config.settings.sessions.key.is_some(), UNPINNED_SERVERS),
+        (any(LinkKinds::with_sessions) && config.startup.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()
 }

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use argh::FlagInfoKind;
+use fastway::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use fastway_admin::http::HttpConfig;
 use fastway_service::process::Name;
 use proptest::prelude::*;
 use tracing::Level;
 
 use super::*;
-use crate::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -62,12 +62,12 @@ fn documented_default(flag: &argh::FlagInfo<'_>) -> Option<String> {
 /// The default configuration without a key: its server port is kept to loopback.
 fn default_on_loopback() -> Config {
     let mut config = Config::default();
-    config.server.addr = "127.0.0.1:0".to_owned();
+    config.listen.server = "127.0.0.1:0".to_owned();
     config
 }
 
 fn same(a: &Config, b: &Config) -> bool {
-    format!("{a:?}") == format!("{b:?}") && a.server_auth_key == b.server_auth_key
+    format!("{a:?}") == format!("{b:?}") && a.settings.server_auth_key == b.settings.server_auth_key
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn each_documented_default_is_the_one_that_counts() {
     assert!(given.len() > 30, "{given:?}");
     let Ok(Invocation::Run(options)) = parse_words(given) else { panic!("a default was refused") };
     assert!(same(&options.config, &default_on_loopback()), "{options:?}");
-    assert_eq!((options.name, options.log_level), (Name::default(), Some(DEFAULT_LOG_LEVEL)));
+    assert_eq!((options.name, options.log_level), (Name::default(), Some(Level::INFO)));
 }
 
 #[test]
@@ -105,28 +105,34 @@ fn every_flag_lands_where_it_belongs() {
          -ServerIdleTimeout=500ms --max-handshakes=10 --max-links=11 --max-links-per-address=12 \
          --max-dials-per-second=13 --max-bytes-per-second=14K --max-buffered-bytes=16M --shutdown-grace=15s --allow-anonymous-servers",
     );
-    assert_eq!((config.workers, config.reuse_port, config.max_packet), (3, true, 1 << 20));
-    let pool = &config.pool;
+    assert_eq!((config.startup.workers, config.startup.reuse_port, config.startup.max_packet), (3, true, 1 << 20));
+    let pool = &config.startup.pool;
     assert_eq!((pool.strategy, pool.factor, pool.min_chunk), (PoolStrategy::Chan, 4, 128));
     assert_eq!((pool.max_chunk, pool.page_bytes), (128 << 10, 2 << 20));
-    let client = &config.client;
-    assert_eq!((client.addr.as_str(), client.buffer_bytes), ("127.0.0.1:1", 3 << 10));
+    let client = &config.settings.client;
+    assert_eq!((config.listen.client.as_str(), client.buffer_bytes), ("127.0.0.1:1", 3 << 10));
     assert_eq!((client.send_queue_packets, client.send_queue_bytes), (5, 6 << 20));
     assert_eq!(client.idle_timeout, Some(Duration::from_secs(90)));
-    assert_eq!((config.client_max_conns, config.client_slow_grace), (Some(17), Duration::from_secs(7)));
-    let server = &config.server;
-    assert_eq!((server.addr.as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
+    assert_eq!(
+        (config.settings.client_max_conns, config.settings.client_slow_grace),
+        (Some(17), Duration::from_secs(7))
+    );
+    let server = &config.settings.server;
+    assert_eq!((config.listen.server.as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
     assert_eq!((server.send_queue_packets, server.send_queue_bytes), (8, 9 << 20));
     assert_eq!(server.idle_timeout, Some(Duration::from_millis(500)));
-    assert_eq!(config.server_auth_key, Secret::new("k"));
-    let limits = &config.limits;
+    assert_eq!(config.settings.server_auth_key, Secret::new("k"));
+    let limits = &config.settings.limits;
     assert_eq!(
         (limits.max_handshakes, limits.max_links, limits.max_links_per_address),
         (10, LinkLimit::Links(11), Some(12))
     );
     assert_eq!((limits.max_dials_per_second, limits.max_bytes_per_second), (Some(13), Some(14 << 10)));
     assert_eq!(limits.max_buffered_bytes, MemoryLimit::Bytes(16 << 20));
-    assert_eq!((config.shutdown_grace, config.allow_anonymous_servers), (Duration::from_secs(15), true));
+    assert_eq!(
+        (config.settings.shutdown_grace, config.settings.allow_anonymous_servers),
+        (Duration::from_secs(15), true)
+    );
 }
 
 #[test]
@@ -135,10 +141,19 @@ fn zero_means_never_and_no_limit() {
         "-ClientIdleTimeout=0 -ServerIdleTimeout=0s -ClientMaxConn=0 --max-links=0 --max-links-per-address=0 \
          --max-dials-per-second=0 --max-bytes-per-second=0 --max-buffered-bytes=0",
     );
-    assert_eq!((config.client.idle_timeout, config.server.idle_timeout, config.client_max_conns), (None, None, None));
-    assert_eq!((config.limits.max_links, config.limits.max_links_per_address), (LinkLimit::Unlimited, None));
-    assert_eq!((config.limits.max_dials_per_second, config.limits.max_bytes_per_second), (None, None));
-    assert_eq!(config.limits.max_buffered_bytes, MemoryLimit::Unlimited);
+    assert_eq!(
+        (config.settings.client.idle_timeout, config.settings.server.idle_timeout, config.settings.client_max_conns),
+        (None, None, None)
+    );
+    assert_eq!(
+        (config.settings.limits.max_links, config.settings.limits.max_links_per_address),
+        (LinkLimit::Unlimited, None)
+    );
+    assert_eq!(
+        (config.settings.limits.max_dials_per_second, config.settings.limits.max_bytes_per_second),
+        (None, None)
+    );
+    assert_eq!(config.settings.limits.max_buffered_bytes, MemoryLimit::Unlimited);
 }
 
 #[test]
@@ -152,20 +167,20 @@ fn spellings_of_one_flag() {
         "-CLIENTADDR=:7",
     ];
     for line in spellings {
-        assert_eq!(config(line).client.addr, ":7", "{line}");
+        assert_eq!(config(line).listen.client, ":7", "{line}");
     }
     for line in ["-ServerAuthPassword=x", "--server-auth-password x", "-ServerAuthKey x"] {
-        assert_eq!(config(line).server_auth_key, Secret::new("x"), "{line}");
+        assert_eq!(config(line).settings.server_auth_key, Secret::new("x"), "{line}");
     }
 }
 
 #[test]
 fn switches_are_gos() {
     for line in ["-ReusePort", "--reuse-port", "-ReusePort=true", "-ReusePort=1", "-ReusePort=T", "-ReusePort=TRUE"] {
-        assert!(config(line).reuse_port, "{line}");
+        assert!(config(line).startup.reuse_port, "{line}");
     }
     for line in ["-ReusePort=false", "-ReusePort=0", "-ReusePort=f", "-ReusePort=False", "-ReusePort -ReusePort=F"] {
-        assert!(!config(line).reuse_port, "{line}");
+        assert!(!config(line).startup.reuse_port, "{line}");
     }
     assert!(error("-ReusePort false").contains("meant -ReusePort=false?"));
     assert!(error("-ReusePort=yes").contains("true or false"));
@@ -174,15 +189,15 @@ fn switches_are_gos() {
 
 #[test]
 fn the_last_of_a_repeated_flag_wins() {
-    assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").client.addr, ":3");
-    assert_eq!(config("--workers=many --workers=2").workers, 2);
-    assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").server_auth_key, Secret::new("b"));
+    assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").listen.client, ":3");
+    assert_eq!(config("--workers=many --workers=2").startup.workers, 2);
+    assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").settings.server_auth_key, Secret::new("b"));
 }
 
 #[test]
 fn values_may_look_like_anything() {
     let key = |words: Vec<&str>| match parse_words(words) {
-        Ok(Invocation::Run(options)) => options.config.server_auth_key,
+        Ok(Invocation::Run(options)) => options.config.settings.server_auth_key,
         other => panic!("{other:?}"),
     };
     assert_eq!(key(vec!["-ServerAuthKey=-x=-y"]), Secret::new("-x=-y"));
@@ -298,16 +313,16 @@ fn sizes_must_agree() {
 #[test]
 fn bounds_that_were_not_given_follow_larger_sizes_that_were() {
     let raised = config("-MaxPacket=17M -MemPoolMaxChunk=2M");
-    assert!(raised.client.send_queue_bytes >= 4 * (17 << 20));
-    assert!(raised.server.send_queue_bytes >= 4 * (17 << 20));
-    assert_eq!(raised.pool.page_bytes, 2 << 20);
+    assert!(raised.settings.client.send_queue_bytes >= 4 * (17 << 20));
+    assert!(raised.settings.server.send_queue_bytes >= 4 * (17 << 20));
+    assert_eq!(raised.startup.pool.page_bytes, 2 << 20);
 }
 
 #[test]
 fn legacy_sessions_of_both_sides_keep_what_the_originals_code_keeps() {
     let config = config("-ClientSnetEnable -ServerSnetEnable");
-    assert_eq!(config.client.session.legacy_replay_bytes, 64 << 10);
-    assert_eq!(config.server.session.legacy_replay_bytes, 64 << 10);
+    assert_eq!(config.settings.client.session.legacy_replay_bytes, 64 << 10);
+    assert_eq!(config.settings.server.session.legacy_replay_bytes, 64 << 10);
 }
 
 #[test]
@@ -317,8 +332,11 @@ fn the_originals_flags_of_sessions_keep_their_meaning() {
          -ClientSnetWaitTimeout=1m1s -ServerSnetEnable=1 -ServerSnetEncrypt -ServerSnetBuffer=2M \
          -ServerSnetInitTimeout=12s -ServerSnetWaitTimeout=62s",
     );
-    let (client, server) = (config.client.session, config.server.session);
-    assert_eq!((config.client.kinds, config.server.kinds), (LinkKinds::SESSIONS, LinkKinds::SESSIONS));
+    let (client, server) = (config.settings.client.session, config.settings.server.session);
+    assert_eq!(
+        (config.settings.client.kinds, config.settings.server.kinds),
+        (LinkKinds::SESSIONS, LinkKinds::SESSIONS)
+    );
     assert_eq!((client.legacy_encrypt, client.legacy_replay_bytes), (true, 33 << 10));
     assert_eq!((server.legacy_encrypt, server.legacy_replay_bytes), (true, 2 << 20));
     assert_eq!((client.handshake_time, client.wait), (Some(Duration::from_secs(11)), Duration::from_secs(61)));
@@ -339,11 +357,11 @@ fn a_list_says_exactly_what_is_admitted() {
         ("--server-link legacy,secure", LinkKinds::PLAIN, LinkKinds::SESSIONS),
     ] {
         let config = config(line);
-        assert_eq!((config.client.kinds, config.server.kinds), (client, server), "{line}");
+        assert_eq!((config.settings.client.kinds, config.settings.server.kinds), (client, server), "{line}");
     }
     let (_dir, key) = session_key();
     for (list, unpinned) in [("secure-nk", false), ("plain,secure-nk,legacy", false), ("secure-nk,secure", true)] {
-        let kinds = config(&format!("--client-link {list} {key}")).client.kinds;
+        let kinds = config(&format!("--client-link {list} {key}")).settings.client.kinds;
         assert_eq!((kinds.secure, kinds.unpinned), (true, unpinned), "{list}");
     }
     for list in ["", "plain,", "snet", "secure legacy"] {
@@ -375,12 +393,13 @@ fn bounds_of_sessions_land_where_they_belong() {
         "--max-waiting=1 --max-waiting-bytes=2K --max-waiting-per-address=3 --max-waiting-bytes-per-address=4K \
          --max-handshakes-per-address=4 --max-handshakes-per-second=5",
     )
+    .settings
     .sessions;
     let waiting = sessions.waiting;
     assert_eq!((waiting.sessions, waiting.bytes), (1, 2 << 10));
     assert_eq!((waiting.sessions_per_address, waiting.bytes_per_address), (3, 4 << 10));
     assert_eq!((sessions.max_handshakes_per_address, sessions.max_handshakes_per_second), (4, Some(5)));
-    assert_eq!(config("--max-handshakes-per-second=0").sessions.max_handshakes_per_second, None);
+    assert_eq!(config("--max-handshakes-per-second=0").settings.sessions.max_handshakes_per_second, None);
 }
 
 #[test]
@@ -388,12 +407,15 @@ fn the_originals_spelling_takes_gos_integers() {
     let given = config(
         "-MaxPacket=010000 --ClientMaxConn=0x1F -ClientSendChanSize=+5 -ServerSendChanSize 1_000 -MemPoolFactor=0b11",
     );
-    assert_eq!((given.max_packet, given.client_max_conns), (4096, Some(31)));
-    assert_eq!((given.client.send_queue_packets, given.server.send_queue_packets), (5, 1000));
-    assert_eq!(given.pool.factor, 3);
-    assert_eq!(config("-MaxPacket=512K -ClientMaxConn=-0").client_max_conns, None);
-    assert_eq!((config("-ClientAddr=").client.addr.as_str(), config("-ReusePort --").reuse_port), (":0", true));
-    assert_eq!(config("-ServerAddr= -ServerAuthKey=k").server.addr, ":0");
+    assert_eq!((given.startup.max_packet, given.settings.client_max_conns), (4096, Some(31)));
+    assert_eq!((given.settings.client.send_queue_packets, given.settings.server.send_queue_packets), (5, 1000));
+    assert_eq!(given.startup.pool.factor, 3);
+    assert_eq!(config("-MaxPacket=512K -ClientMaxConn=-0").settings.client_max_conns, None);
+    assert_eq!(
+        (config("-ClientAddr=").listen.client.as_str(), config("-ReusePort --").startup.reuse_port),
+        (":0", true)
+    );
+    assert_eq!(config("-ServerAddr= -ServerAuthKey=k").listen.server, ":0");
 }
 
 #[test]
@@ -408,7 +430,7 @@ fn a_server_port_without_a_key_stays_on_this_machine() {
         ("-ServerAddr=:1 --allow-anonymous-servers", ":1"),
         ("-ServerAddr=[::]:1 --allow-anonymous-servers", "[::]:1"),
     ] {
-        assert_eq!(config(line).server.addr, addr, "{line}");
+        assert_eq!(config(line).listen.server, addr, "{line}");
     }
     for addr in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "game.example.com:1"] {
         let error = error(&format!("-ServerAddr={addr}"));
@@ -523,7 +545,7 @@ fn session_key() -> (tempfile::TempDir, String) {
 fn key_with_env(line: &str, value: &[u8]) -> Secret {
     let env = |name: &str| (name == "FASTWAY_SERVER_AUTH_KEY").then(|| OsString::from_vec(value.to_vec()));
     match parse(line.split_whitespace().map(OsString::from), &env) {
-        Ok(Invocation::Run(options)) => options.config.server_auth_key,
+        Ok(Invocation::Run(options)) => options.config.settings.server_auth_key,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -531,7 +553,7 @@ fn key_with_env(line: &str, value: &[u8]) -> Secret {
 #[test]
 fn the_key_comes_from_flag_file_or_environment() {
     let (_file, from_file) = key_file(b"\xffbinary\r\n\n");
-    assert_eq!(config(&from_file).server_auth_key, Secret::new(*b"\xffbinary"));
+    assert_eq!(config(&from_file).settings.server_auth_key, Secret::new(*b"\xffbinary"));
     assert_eq!(key_with_env("", b"\xfeenv\n"), Secret::new(*b"\xfeenv"));
     assert_eq!(key_with_env(&from_file, b"env"), Secret::new(*b"\xffbinary"));
     assert_eq!(key_with_env("-ServerAuthKey=flag", b"env"), Secret::new("flag"));
@@ -573,7 +595,7 @@ fn faulty_key_files_are_named() {
     assert!(error(&flag).contains("longer than 65536 bytes"));
     assert!(error("--server-auth-key-file=/").contains("cannot read '/'"));
     assert!(error("--server-auth-key-file=").contains("cannot read ''"));
-    assert_eq!(config(&key_file_of_limit().1).server_auth_key.expose().len(), 64 << 10);
+    assert_eq!(config(&key_file_of_limit().1).settings.server_auth_key.expose().len(), 64 << 10);
 }
 
 fn key_file_of_limit() -> (tempfile::TempPath, String) {

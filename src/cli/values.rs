@@ -5,13 +5,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
 use super::duration as go_duration;
-use crate::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
 
 /// A value, or what would have been accepted.
 pub(super) type Parsed<T> = Result<T, String>;

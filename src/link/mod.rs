@@ -20,7 +20,7 @@ use fastway_service::wake::wake_after_look;
 use fastway_session::{LinkKind, Session};
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, Pressure, ReadPause, SlowBounds};
+pub use pressure::{Bounds, Pressure, ReadPause};
 pub(crate) use read_limit::ReadLimit;
 pub use reason::{CloseKind, CloseReason};
 pub use session::{HandshakeGuard, RefusedStream, SessionEvent, SessionTransport};

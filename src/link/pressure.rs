@@ -71,14 +71,15 @@ pub struct SlowBounds {
 impl Bounds {
     /// Those of the links on one port.
     pub fn of(config: &Config, side: Side) -> Self {
-        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *config.side(side);
+        let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *config.settings.side(side);
         match side {
             Side::Client => {
                 // One client alone must not make the memory for all of them short.
-                let most = config.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
+                let most =
+                    config.settings.limits.max_buffered_bytes.most().map_or(usize::MAX, |bytes| bytes / CLIENT_SHARE);
                 let bytes = send_queue_bytes.min(most);
                 let hard_bytes = bytes.saturating_mul(HARD_BOUND).min(most);
-                Self { packets, bytes, slow: Some(SlowBounds { grace: config.client_slow_grace, hard_bytes }) }
+                Self { packets, bytes, slow: Some(SlowBounds { grace: config.settings.client_slow_grace, hard_bytes }) }
             }
             Side::Server => Self { packets, bytes: send_queue_bytes, slow: None },
         }

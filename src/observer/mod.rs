@@ -18,18 +18,26 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastway_wire::ConnId;
-
 pub use fastway_admin::observe::{LinkFilter, LinkFilterError};
+pub use fastway_service::{Counts, Kind, PerKind, Share};
+pub use fastway_session::LinkKind;
+pub use fastway_wire::{ConnId, ServerId};
 pub use report::Report;
 
 use self::filter::takes;
 use self::ids::side;
-use crate::routing::{LinkAddr, LinkId, Side, WorkerId};
-use crate::worker::{
-    AskError, ConnectionInfo, LinkInfo, Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared, TasksInfo,
+pub use crate::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
+pub use crate::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
+pub use crate::pool::ClassReport;
+pub use crate::routing::{LinkId, PerSide, Role, RouterStats, Side};
+pub use crate::worker::{
+    AskError, BatchSizes, Batches, Bounds, ConnectionInfo, HeldUp, Histogram, LinkCounts, LinkInfo, MemoryReport,
+    PausedBy, RoundTripTimes, RoundTrips, SessionStats, SideReport, SideStats, Stats, TasksInfo, Undelivered,
     WorkerReport,
 };
+
+use crate::routing::{LinkAddr, WorkerId};
+use crate::worker::{Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared};
 
 /// How long a worker has for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -37,13 +45,13 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// A view of a running gateway. It takes no part in its work and may outlive it.
 ///
 /// ```
-/// use fastway::gateway::LinkFilter;
+/// use fastway::observer::LinkFilter;
 /// # use fastway::{config::Config, gateway::Gateway};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut config = Config::default();
-/// # config.client.addr = "127.0.0.1:0".to_owned();
-/// # config.server.addr = "127.0.0.1:0".to_owned();
+/// # config.listen.client = "127.0.0.1:0".to_owned();
+/// # config.listen.server = "127.0.0.1:0".to_owned();
 /// # let gateway = Gateway::bind(config)?;
 /// # let mut running = gateway.start()?;
 /// let observer = running.observer();
@@ -219,7 +227,7 @@ impl Observer {
         self.ask_all(Shared::ask_tasks)
     }
 
-    /// Closes a link at once, with [`CloseReason::Kicked`](crate::link::CloseReason::Kicked) as the reason in the log.
+    /// Closes a link at once, with [`CloseKind::Kicked`] as the reason in the log.
     /// Says how it stood; `None`: there is no such link.
     ///
     /// # Errors

@@ -23,8 +23,10 @@ mod registry;
 mod router;
 mod side;
 
-pub use address::{Ends, LinkAddr, LinkId, Role, Slot, WorkerId};
-pub use effect::{Effect, Origin, RouterSync, Violation};
+pub(crate) use address::Ends;
+pub use address::{LinkAddr, LinkId, Role, Slot, WorkerId};
+pub use effect::{Effect, Origin};
+pub(crate) use effect::{RouterSync, Violation};
 pub use registry::Registry;
 pub use router::{Router, RouterLimits, RouterStats};
 pub use side::{PerSide, Side};

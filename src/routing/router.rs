@@ -209,7 +209,8 @@ impl Router {
     }
 
     /// Whether no connection has an end on this worker.
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
         self.conns.is_empty()
     }
 

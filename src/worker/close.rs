@@ -21,7 +21,7 @@ impl Core {
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
         self.read_clock();
-        let grace_ends = self.now + self.config.shutdown_grace;
+        let grace_ends = self.now + self.config.settings.shutdown_grace;
         let Some(link) = self.links.get_mut(slot.index()) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,

@@ -96,8 +96,8 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(me: WorkerId, config: Arc<Config>, shared: Arc<Shared>, started: Instant) -> Self {
         let limits = RouterLimits {
-            client_max_conns: config.client_max_conns,
-            max_dials_per_second: config.limits.max_dials_per_second,
+            client_max_conns: config.settings.client_max_conns,
+            max_dials_per_second: config.settings.limits.max_dials_per_second,
         };
         let workers = shared.mailboxes.workers().count();
         Self {
@@ -151,7 +151,7 @@ impl Core {
         let mut link = Link::new(addr, role, peer, transport, permit);
         link.watch.heard = true;
         link.watch.last_heard = now;
-        link.watch.allowance = self.config.limits.max_bytes_per_second.unwrap_or_default();
+        link.watch.allowance = self.config.settings.limits.max_bytes_per_second.unwrap_or_default();
         entry.insert(link);
         self.stats.opened(role.side());
         self.link_log.opened(role, addr.id, peer);
@@ -313,5 +313,5 @@ impl Core {
 /// The most handshakes of sessions that one of `workers` may compute in a second.
 fn share_per_second(config: &Config, workers: usize) -> Option<u32> {
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    config.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
+    config.settings.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
 }

@@ -108,7 +108,7 @@ impl Core {
 
     /// Bytes that may wait for one server: all servers together have a quarter of the bound, each an equal share of it.
     fn server_share(&self) -> usize {
-        let most = self.config.server.send_queue_bytes;
+        let most = self.config.settings.server.send_queue_bytes;
         let servers = self.shared.registry.servers().max(1);
         most.min(self.shared.memory.account.bound() / SERVERS_PART / servers)
     }

@@ -113,7 +113,7 @@ impl Core {
         }
         let is_congested = self.shared.memory.account.is_short() || self.feeds_something_congested(addr);
         let most = if is_congested { CONGESTED_READ_BYTES } else { self.scratch.len() };
-        let limited = self.config.limits.max_bytes_per_second.is_some();
+        let limited = self.config.settings.limits.max_bytes_per_second.is_some();
         let reading = self.stop.is_reading();
         let link = self.link(addr)?;
         let limit = link.read_limit.bytes().min(most);
@@ -140,7 +140,7 @@ impl Core {
 
     fn received(&mut self, addr: LinkAddr, input: &[u8]) -> Result<(), CloseReason> {
         self.take_bottleneck();
-        let limited = self.config.limits.max_bytes_per_second.is_some();
+        let limited = self.config.settings.limits.max_bytes_per_second.is_some();
         let Some(link) = self.link(addr).filter(|link| link.state == State::Open) else { return Ok(()) };
         let side = link.role.side();
         link.watch.heard = true;
@@ -172,8 +172,8 @@ impl Core {
     /// Whether a plain client's first bytes begin no frame but something else.
     fn mistake(&mut self, addr: LinkAddr, first: &[u8]) -> Option<Mistake> {
         let side = Side::Client;
-        let is_frame = matches!(split_frame(first, self.config.max_packet), Ok(Some(_)));
-        let admitted = self.config.side(side).kinds;
+        let is_frame = matches!(split_frame(first, self.config.startup.max_packet), Ok(Some(_)));
+        let admitted = self.config.settings.side(side).kinds;
         self.link(addr).filter(|link| link.role == Role::Client && link.session().is_none() && !is_frame)?;
         Mistake::in_frames(admitted, side, first)
     }
@@ -231,7 +231,7 @@ impl Core {
     }
 
     fn inbox_sizes(&self, side: Side) -> Sizes {
-        Sizes { max_packet: self.config.max_packet, first_bytes: self.config.side(side).buffer_bytes }
+        Sizes { max_packet: self.config.startup.max_packet, first_bytes: self.config.settings.side(side).buffer_bytes }
     }
 
     /// Routes the whole frames at the start of `input`, in place, and returns the rest and how many they were.
@@ -240,7 +240,7 @@ impl Core {
         let mut frames = 0;
         let mut run = Run { conn: ConnId::COMMAND, start: 0, packets: 0 };
         let outcome = loop {
-            let (frame, after) = match split_frame(rest, self.config.max_packet) {
+            let (frame, after) = match split_frame(rest, self.config.startup.max_packet) {
                 Ok(Some(split)) => split,
                 Ok(None) => break Ok(rest),
                 Err(bad) => break Err(bad.into()),

@@ -54,6 +54,11 @@ impl<K: Copy + Ord + Hash> SessionTable<K> {
         }
     }
 
+    /// Changes the bounds. Sessions end for that only when one begins to wait.
+    pub(super) const fn set_limits(&mut self, limits: WaitingLimits) {
+        self.limits = limits;
+    }
+
     /// A session has begun, and has a transport.
     pub(super) fn insert(&mut self, key: K, prefix: AddressPrefix, names: Names) {
         self.remove(key);

@@ -140,7 +140,7 @@ impl Core {
     /// A resume waits for its turn. If it is genuine, its session does not expire while it waits, nor before its peer can be
     /// here again if it gets no turn: from then on there is as much time left as after a cut. Says what it may wait for.
     pub(super) fn keep_for_resume(&mut self, side: Side, addr: LinkAddr, resume: &Resume) -> Purpose {
-        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
+        let SessionConfig { handshake_time, wait, .. } = self.config.settings.side(side).session;
         let until = Instant::now() + handshake_time.unwrap_or(wait) + wait;
         let link = self.link(addr).filter(|link| link.role.side() == side);
         let parts = link.and_then(|link| link.session_parts());
@@ -201,7 +201,7 @@ impl Core {
             return self.shared.sessions.remove(addr);
         };
         self.shared.sessions.end(addr);
-        let SessionConfig { handshake_time, wait, .. } = self.config.side(side).session;
+        let SessionConfig { handshake_time, wait, .. } = self.config.settings.side(side).session;
         let time = if session.end() == Some(End::Closed) { handshake_time.unwrap_or(wait) } else { wait };
         let until = Instant::now() + time;
         if let Some(forgotten) = self.ended.keep(Ended { addr, session, until }) {

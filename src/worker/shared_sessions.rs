@@ -19,6 +19,10 @@ impl Sessions {
         Self(Mutex::new(SessionTable::new(limits)))
     }
 
+    pub(super) fn set_limits(&self, limits: WaitingLimits) {
+        self.lock().set_limits(limits);
+    }
+
     /// A panic of another thread cannot leave the table half written: its parts are only found through each other.
     fn lock(&self) -> MutexGuard<'_, SessionTable<LinkAddr>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

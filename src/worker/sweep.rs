@@ -25,10 +25,11 @@ const SLOTS_SAMPLED: usize = 256;
 
 /// Time between sweeps, short enough for the shortest limit.
 pub(super) fn interval(config: &Config) -> Duration {
-    let limits = [Some(config.client_slow_grace), Some(config.shutdown_grace)];
-    let timeouts = [config.client.idle_timeout, config.server.idle_timeout];
-    let rate = config.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
-    let sessions = [&config.client, &config.server].into_iter().filter(|side| side.kinds.with_sessions());
+    let limits = [Some(config.settings.client_slow_grace), Some(config.settings.shutdown_grace)];
+    let timeouts = [config.settings.client.idle_timeout, config.settings.server.idle_timeout];
+    let rate = config.settings.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
+    let sessions =
+        [&config.settings.client, &config.settings.server].into_iter().filter(|side| side.kinds.with_sessions());
     let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
     let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
     let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
@@ -139,7 +140,7 @@ impl Core {
 
     /// Bytes that a client may send until the next sweep, and the most that it may save up.
     fn next_allowance(&mut self, elapsed: Duration) -> Option<(u64, u64)> {
-        let per_second = self.config.limits.max_bytes_per_second?;
+        let per_second = self.config.settings.limits.max_bytes_per_second?;
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let earned = per_second.saturating_mul(millis).saturating_add(self.allowance_rest);
         // The remainder counts in the next sweep: a low rate must not be rounded down to nothing.
@@ -171,7 +172,7 @@ impl Core {
     fn examine(&mut self, slot: Slot) -> Option<CloseReason> {
         let now = self.now;
         let link = self.links.get_mut(slot.index())?;
-        let bounds = self.config.side(link.role.side());
+        let bounds = self.config.settings.side(link.role.side());
         if let State::Closing { deadline, .. } = link.state {
             return (now >= deadline).then_some(CloseReason::Shutdown);
         }

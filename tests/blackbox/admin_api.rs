@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Instant;
 
-use fastway_testkit::http::{Answer, Http};
+use fastway_testkit::http::Http;
 use fastway_testkit::process::Signal;
 use fastway_testkit::{Client, Gateway, Link, Server, data, watch};
 use fastway_wire::ConnId;
@@ -13,38 +13,22 @@ use serde_json::{Value, json};
 /// Peers that have nothing to say stay, however long a test takes on a busy machine.
 const NEVER_IDLE: [&str; 2] = ["--client-idle-timeout=0", "--server-idle-timeout=0"];
 
-fn json_of(answer: &Answer) -> Value {
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
-    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
-}
-
-/// What a path has.
-fn get(gateway: &Gateway, path: &str) -> Value {
-    let answer = gateway.get(path);
-    assert_eq!(answer.status, 200, "{path}: {answer:?}");
-    json_of(&answer)
-}
-
 /// Why a path has nothing.
 fn error(gateway: &Gateway, path: &str, status: u16) -> String {
     let answer = gateway.get(path);
     assert_eq!(answer.status, status, "{path}: {answer:?}");
-    json_of(&answer)["error"].as_str().unwrap().to_owned()
+    answer.json()["error"].as_str().unwrap().to_owned()
 }
 
 /// A gateway with a server and a client, and a connection between them.
 fn playing() -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::with_admin(&[&["--workers", "2"][..], &NEVER_IDLE].concat());
-    let (mut client, mut server) = (gateway.client(), gateway.server(7));
-    let conn = client.open(&mut server);
-    client.exchange(&mut server, conn, b"hello");
-    (gateway, client, server, conn)
+    Gateway::with_admin(&[&["--workers", "2"][..], &NEVER_IDLE].concat()).playing()
 }
 
 #[test]
 fn stats_has_what_was_counted_and_how_things_stand() {
     let (gateway, client, _server, _) = playing();
-    let stats = get(&gateway, "/api/stats");
+    let stats = gateway.stats();
     assert_eq!((&stats["state"], &stats["fresh"], &stats["workers"]), (&json!("running"), &json!(true), &json!(2)));
     assert_eq!((&stats["servers"], &stats["pid"]), (&json!(1), &json!(gateway.pid())));
     assert_eq!(stats["connections"], json!({ "open": 1, "opened": 1 }));
@@ -66,7 +50,7 @@ fn stats_has_what_was_counted_and_how_things_stand() {
     let sockets = gateway.sockets();
     drop(client);
     gateway.expect_sockets(sockets - 1);
-    let later = get(&gateway, "/api/stats");
+    let later = gateway.stats();
     assert_eq!((&later["client"]["links"], &later["client"]["closed"]["end_of_stream"]), (&json!(0), &json!(1)));
     assert_eq!(later["connections"], json!({ "open": 0, "opened": 1 }));
     for name in ["time_ms", "uptime_ms"] {
@@ -80,7 +64,7 @@ fn stats_has_what_was_counted_and_how_things_stand() {
 fn numbers_that_many_ask_for_at_once_are_from_few_looks() {
     let gateway = Gateway::with_admin(&[]);
     let began = Instant::now();
-    let ask = || (0..8).map(|_| get(&gateway, "/api/stats")["uptime_ms"].as_u64().unwrap()).collect::<Vec<_>>();
+    let ask = || (0..8).map(|_| gateway.stats()["uptime_ms"].as_u64().unwrap()).collect::<Vec<_>>();
     let looks: BTreeSet<u64> = thread::scope(|scope| {
         let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
         asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect()
@@ -94,7 +78,7 @@ fn round_trips_are_sampled_while_links_are_there() {
     let (gateway, _client, _server, _) = playing();
     for side in ["client", "server"] {
         watch::eventually("a sweep has asked for the round-trip time", || {
-            let times = get(&gateway, "/api/stats")[side]["round_trips"].clone();
+            let times = gateway.stats()[side]["round_trips"].clone();
             times["count"].as_u64() > Some(0) && times["total_us"].as_u64() > Some(0)
         });
     }
@@ -121,10 +105,10 @@ fn what_is_refused_is_counted_by_its_reason() {
     gone.raw(8);
     drop(gone);
     watch::eventually("both handshakes have failed", || {
-        let failed = get(&gateway, "/api/stats")["handshakes"].clone();
+        let failed = gateway.stats()["handshakes"].clone();
         failed == json!({ "in_progress": 0, "failed": { "lost": 1, "too_slow": 0, "wrong_key": 1, "dropped": 0 } })
     });
-    let refused = get(&gateway, "/api/stats")["refused"].clone();
+    let refused = gateway.stats()["refused"].clone();
     assert_eq!(refused["dials"], json!({ "unknown": 1, "max_conns": 1, "dial_rate": 1 }));
     assert_eq!(
         refused["links"],
@@ -135,10 +119,10 @@ fn what_is_refused_is_counted_by_its_reason() {
 #[test]
 fn links_shows_what_the_command_shows() {
     let (gateway, client, _server, _) = playing();
-    let links = get(&gateway, "/api/links");
+    let links = gateway.json("/api/links");
     assert_eq!((links["links"].as_array().unwrap().len(), &links["next"]), (2, &Value::Null));
     let filter = format!("/api/links?filter=client+link%3D{}", client.id());
-    let link = get(&gateway, &filter)["links"][0].clone();
+    let link = gateway.json(&filter)["links"][0].clone();
     for (name, value) in [
         ("link", json!(client.id())),
         ("side", json!("client")),
@@ -166,7 +150,7 @@ fn links_shows_what_the_command_shows() {
 fn walk(gateway: &Gateway, path: &str) -> Vec<Vec<u64>> {
     let (mut pages, mut page) = (Vec::new(), String::new());
     loop {
-        let shown = get(gateway, &format!("{path}{page}"));
+        let shown = gateway.json(&format!("{path}{page}"));
         pages.push(shown["links"].as_array().unwrap().iter().map(|link| link["link"].as_u64().unwrap()).collect());
         let Some(next) = shown["next"].as_str() else { return pages };
         page = format!("&page={next}");
@@ -187,7 +171,7 @@ fn pages_hold_every_link_once_in_every_order() {
     }
     let by_id = walk(&gateway, "/api/links?limit=4").concat();
     assert!(by_id.is_sorted(), "{by_id:?}");
-    let busiest = get(&gateway, "/api/links?sort=busiest&filter=client&limit=1")["links"][0].clone();
+    let busiest = gateway.json("/api/links?sort=busiest&filter=client&limit=1")["links"][0].clone();
     assert_eq!((&busiest["received_frames"], &busiest["side"]), (&json!(9), &json!("client")));
     assert_eq!(walk(&gateway, "/api/links?filter=held-up"), [Vec::<u64>::new()]);
 }
@@ -216,12 +200,12 @@ fn what_links_does_not_take_is_named() {
 fn servers_shows_the_game_servers() {
     let (gateway, _client, _server, _) = playing();
     let _other = gateway.server(9);
-    let servers = get(&gateway, "/api/servers?sort=busiest");
+    let servers = gateway.json("/api/servers?sort=busiest");
     let ids: Vec<u64> =
         servers["servers"].as_array().unwrap().iter().map(|one| one["server"].as_u64().unwrap()).collect();
     assert_eq!((ids, &servers["next"]), (vec![7, 9], &Value::Null));
-    assert_eq!(get(&gateway, "/api/servers?filter=server%3D9")["servers"][0]["conns"], 0);
-    assert_eq!(get(&gateway, "/api/servers?limit=1")["servers"].as_array().unwrap().len(), 1);
+    assert_eq!(gateway.json("/api/servers?filter=server%3D9")["servers"][0]["conns"], 0);
+    assert_eq!(gateway.json("/api/servers?limit=1")["servers"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -231,7 +215,7 @@ fn conns_shows_the_connections_of_a_link_in_pages() {
     expected.insert(conn.get());
     let (mut seen, mut page) = (Vec::new(), String::new());
     loop {
-        let shown = get(&gateway, &format!("/api/conns?link={}&limit=4{page}", client.id()));
+        let shown = gateway.json(&format!("/api/conns?link={}&limit=4{page}", client.id()));
         assert_eq!(shown["link"], client.id());
         seen.extend(shown["conns"].as_array().unwrap().clone());
         let Some(next) = shown["next"].as_str() else { break };
@@ -242,7 +226,7 @@ fn conns_shows_the_connections_of_a_link_in_pages() {
         expected
     );
     assert_eq!(seen.len(), expected.len());
-    let server_link = get(&gateway, "/api/servers")["servers"][0]["link"].clone();
+    let server_link = gateway.json("/api/servers")["servers"][0]["link"].clone();
     assert!(
         seen.iter()
             .all(|one| one["client_link"] == client.id() && one["server_link"] == server_link && one["server"] == 7)
@@ -272,13 +256,13 @@ fn who_is_held_up_comes_first_among_the_slowest() {
     let mut sender = client.sender();
     thread::spawn(move || while sender.try_send_raw(&data(conn, &[0; 32 << 10])).is_ok() {});
     watch::eventually("the server is full and the client paused", || {
-        let slowest = get(&gateway, "/api/links?sort=slowest&limit=2")["links"].clone();
+        let slowest = gateway.json("/api/links?sort=slowest&limit=2")["links"].clone();
         let of = |side: &str| slowest.as_array().unwrap().iter().find(|link| link["side"] == side).cloned();
         let (Some(client), Some(server)) = (of("client"), of("server")) else { return false };
         let paused = client["held_up"].get("paused_source").is_some() && client["paused_by_link"] == server["link"];
         paused && server["held_up"].get("outbox_full").is_some() && server["waiting_bytes"].as_u64() > Some(1 << 20)
     });
-    let stats = get(&gateway, "/api/stats");
+    let stats = gateway.stats();
     assert!(stats["server"]["waiting_bytes"].as_u64().unwrap() > 1 << 20, "{stats}");
     assert!(stats["client"]["held_up"]["paused_source"]["count"].as_u64().unwrap() > 0, "{stats}");
     assert_eq!(stats["server"]["held_up"]["outbox_full"]["now"], 1, "{stats}");
@@ -341,7 +325,7 @@ fn events_have_the_numbers_of_stats_once_a_second() {
     let mut stream = Stream::open(&gateway);
     let first = stream.find("stats");
     let second = stream.find("stats");
-    assert_eq!(shape_of(&first), shape_of(&get(&gateway, "/api/stats")));
+    assert_eq!(shape_of(&first), shape_of(&gateway.stats()));
     assert_eq!(first["client"]["forwarded_frames"], 1);
     // A look that begins late on a busy machine comes nearer to the next one.
     let apart = second["uptime_ms"].as_u64().unwrap() - first["uptime_ms"].as_u64().unwrap();
@@ -390,7 +374,7 @@ fn events_name_a_server_that_is_stuck_and_those_who_wait_for_it() {
         trouble["kind"] == "server_stuck"
     });
     assert_eq!((&trouble["severity"], &trouble["server"]), (&json!("critical"), &json!(8)));
-    assert_eq!(trouble["link"], get(&gateway, "/api/servers")["servers"][0]["link"]);
+    assert_eq!(trouble["link"], gateway.json("/api/servers")["servers"][0]["link"]);
     assert!(trouble["lasting_ms"].as_u64().unwrap() >= 3000, "{trouble}");
     let summary = trouble["summary"].as_str().unwrap();
     assert!(summary.contains("takes too little") && summary.contains("1 client is paused for it"), "{summary}");
@@ -429,12 +413,12 @@ fn links_that_are_not_held_up_are_not_among_the_slowest() {
 #[test]
 fn stats_say_which_gateway_it_is_and_how_busy_each_worker_is() {
     let gateway = Gateway::with_admin(&["--workers", "2"]);
-    let stats = get(&gateway, "/api/stats");
+    let stats = gateway.stats();
     assert_eq!(stats["name"], "fastway");
     assert_eq!(stats["host"], std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim());
     let _links = [gateway.server(7), gateway.server(8)];
     watch::eventually("a worker has used CPU time", || {
-        let load = get(&gateway, "/api/stats")["load"].clone();
+        let load = gateway.stats()["load"].clone();
         let load = load.as_array().unwrap();
         let numbers: Vec<&Value> = load.iter().map(|worker| &worker["worker"]).collect();
         assert_eq!(numbers, [&json!(0), &json!(1)]);
@@ -474,7 +458,7 @@ fn streams_are_bounded_and_leave_nothing_behind() {
     let mut streams: Vec<Stream> = (0..16).map(|_| Stream::open(&gateway)).collect();
     let refused = gateway.get("/api/events");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert!(json_of(&refused)["error"].as_str().unwrap().contains("16 streams"));
+    assert!(refused.json()["error"].as_str().unwrap().contains("16 streams"));
     streams.iter_mut().for_each(|stream| assert_eq!(stream.find("stats")["state"], "running"));
     drop(streams);
     gateway.expect_sockets(sockets);
@@ -510,7 +494,7 @@ fn the_api_under_load_loses_nothing() {
                 for path in
                     ["/api/stats", "/api/links?sort=busiest&limit=1000", "/api/servers", "/api/links?sort=slowest"]
                 {
-                    get(&gateway, path);
+                    gateway.json(path);
                 }
                 assert!(gateway.get("/metrics").text().contains("fastway_links"));
                 assert_eq!(gateway.get("/debug/pprof/heap").status, 200);
@@ -529,7 +513,7 @@ fn the_api_under_load_loses_nothing() {
             sent += 50;
         }
     });
-    let stats = get(&gateway, "/api/stats");
+    let stats = gateway.stats();
     assert_eq!(stats["client"]["forwarded_frames"], sent + 1);
     assert_eq!(stats["server"]["forwarded_frames"], sent + 1);
     assert_eq!(stats["client"]["links"], 201);

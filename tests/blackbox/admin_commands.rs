@@ -59,11 +59,7 @@ fn field<'a>(line: &'a str, name: &str) -> &'a str {
 
 /// A gateway with a server and a client, and a connection between them.
 fn playing() -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::start(&[&["--workers", "2"][..], &NEVER_IDLE].concat());
-    let (mut client, mut server) = (gateway.client(), gateway.server(7));
-    let conn = client.open(&mut server);
-    client.exchange(&mut server, conn, b"hello");
-    (gateway, client, server, conn)
+    Gateway::start(&[&["--workers", "2"][..], &NEVER_IDLE].concat()).playing()
 }
 
 #[test]

@@ -11,14 +11,9 @@ use tempfile::tempdir;
 
 const TOKEN: &str = "0123456789abcdef";
 
-fn json_of(answer: &Answer) -> Value {
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
-    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
-}
-
 /// Why there is no answer.
 fn error_of(answer: &Answer) -> String {
-    json_of(answer)["error"].as_str().unwrap().to_owned()
+    answer.json()["error"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -33,14 +28,14 @@ fn a_gateway_is_live_and_ready() {
     let gateway = Gateway::with_admin(&[]);
     for (path, status) in [("/live", "live"), ("/ready", "ready")] {
         let answer = gateway.get(path);
-        assert_eq!((answer.status, json_of(&answer)), (200, json!({ "status": status })));
+        assert_eq!((answer.status, answer.json()), (200, json!({ "status": status })));
     }
 }
 
 #[test]
 fn a_gateway_that_needs_a_server_is_ready_when_it_has_one() {
     let gateway = Gateway::with_admin(&["--admin-ready-needs-server"]);
-    let ready = || (gateway.get("/ready").status, json_of(&gateway.get("/ready"))["status"].clone());
+    let ready = || (gateway.get("/ready").status, gateway.get("/ready").json()["status"].clone());
     assert_eq!(ready(), (503, json!("no_server")));
     let server = gateway.server(7);
     assert_eq!(ready(), (200, json!("ready")));
@@ -62,7 +57,7 @@ fn a_gateway_that_stops_is_live_and_not_ready() {
     gateway.signal(Signal::TERM);
     gateway.wait_log(|line| line.contains("stopping"));
     let ready = gateway.get("/ready");
-    assert_eq!((ready.status, &json_of(&ready)["status"]), (503, &json!("stopping")));
+    assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("stopping")));
     assert_eq!(gateway.get("/live").status, 200);
     let mut idle = gateway.http();
     drop(client);
@@ -145,7 +140,7 @@ fn without_a_token_what_changes_something_needs_a_header_that_no_page_can_send()
 #[test]
 fn commands_are_listed() {
     let gateway = Gateway::with_admin(&[]);
-    let commands = json_of(&gateway.get("/api/commands"));
+    let commands = gateway.get("/api/commands").json();
     let names: Vec<&str> =
         commands["commands"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names[0], "help");
@@ -163,14 +158,14 @@ fn commands_run_in_order_and_each_has_its_result() {
     let conn = client.open(&mut server);
     let answer = gateway.post_commands(&json!({ "commands": ["log warn", "log", "servers"] }).to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
-    let results = json_of(&answer)["results"].clone();
+    let results = answer.json()["results"].clone();
     assert_eq!(results[1], json!({ "command": "log", "answer": "log filter: warn\n", "error": null }));
     assert!(results[2]["answer"].as_str().unwrap().contains("server=7"), "{results}");
 
     let kick = format!("kick {}", client.id());
     let answer = gateway.post_commands(&json!({ "commands": ["no such", kick, kick] }).to_string());
     assert_eq!(answer.status, 422, "{answer:?}");
-    let results = json_of(&answer)["results"].clone();
+    let results = answer.json()["results"].clone();
     assert!(results[0]["error"].as_str().unwrap().starts_with("there is no command"), "{results}");
     assert_eq!(results[1]["error"], Value::Null);
     assert!(results[2]["error"].as_str().unwrap().starts_with("there is no link"), "{results}");

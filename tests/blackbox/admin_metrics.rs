@@ -6,8 +6,7 @@ use std::thread;
 
 use fastway_session::Identity;
 use fastway_testkit::{Client, Gateway, Link, Server, Tunnel, data, watch};
-use fastway_wire::ConnId;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Has `promtool` read metrics. It is not skipped where it is missing: what nobody has checked may not be readable.
 fn check(metrics: &str) {
@@ -32,18 +31,9 @@ fn value(metrics: &str, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {series} in:\n{metrics}")).parse().unwrap()
 }
 
-/// A gateway with a server and a client, and a connection between them.
-fn playing(flags: &[&str]) -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::with_admin(flags);
-    let (mut client, mut server) = (gateway.client(), gateway.server(7));
-    let conn = client.open(&mut server);
-    client.exchange(&mut server, conn, b"hello");
-    (gateway, client, server, conn)
-}
-
 #[test]
 fn prometheus_reads_the_metrics_without_a_complaint() {
-    let (gateway, _client, _server, _) = playing(&["--workers", "2"]);
+    let (gateway, _client, _server, _) = Gateway::with_admin(&["--workers", "2"]).playing();
     let metrics = metrics(&gateway);
     check(&metrics);
     for line in metrics.lines().filter(|line| line.starts_with("# TYPE ")) {
@@ -71,7 +61,7 @@ fn links_are_counted_by_transport_and_by_protocol() {
         client.open(&mut server);
     }
 
-    let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let stats = gateway.stats();
     let client = &stats["client"];
     assert_eq!(client["links_by_transport"], json!({ "tcp": 4 }));
     assert_eq!(client["links_by_protocol"], json!({ "plain": 2, "legacy": 1, "secure": 1 }));
@@ -95,8 +85,8 @@ fn links_are_counted_by_transport_and_by_protocol() {
 
 #[test]
 fn metrics_are_the_numbers_of_stats() {
-    let (gateway, client, _server, _) = playing(&["--workers", "2"]);
-    let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let (gateway, client, _server, _) = Gateway::with_admin(&["--workers", "2"]).playing();
+    let stats = gateway.stats();
     let metrics = metrics(&gateway);
     for (series, expected) in [
         ("fastway_links{side=\"client\",transport=\"tcp\",protocol=\"plain\"}", 1.0),
@@ -158,7 +148,7 @@ fn metrics_are_the_numbers_of_stats() {
 
 #[test]
 fn round_trips_are_in_seconds() {
-    let (gateway, _client, _server, _) = playing(&[]);
+    let (gateway, _client, _server, _) = Gateway::with_admin(&[]).playing();
     watch::eventually("a sweep has asked for the round-trip time", || {
         let metrics = metrics(&gateway);
         let [count, sum] = ["count", "sum"]
@@ -170,7 +160,7 @@ fn round_trips_are_in_seconds() {
 
 #[test]
 fn paused_sources_and_deep_queues_are_seen() {
-    let (gateway, client, server, _) = playing(&["--server-send-bytes", "1M"]);
+    let (gateway, client, server, _) = Gateway::with_admin(&["--server-send-bytes", "1M"]).playing();
     drop((client, server));
     let mut server = gateway.narrow_server(8);
     let mut client = gateway.client();
@@ -189,7 +179,7 @@ fn paused_sources_and_deep_queues_are_seen() {
 
 #[test]
 fn the_number_of_series_does_not_grow_with_links_and_servers() {
-    let (gateway, mut client, _server, _) = playing(&[]);
+    let (gateway, mut client, _server, _) = Gateway::with_admin(&[]).playing();
     let before = metrics(&gateway).lines().count();
     let mut links: Vec<Link> = (0..200).map(|_| Link::connect(gateway.client_addr())).collect();
     links.iter_mut().for_each(Link::expect_silence);

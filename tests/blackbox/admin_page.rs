@@ -258,7 +258,7 @@ fn every_number_on_the_page_is_that_of_the_api() {
 
 /// What the tables say of links is what the API says.
 fn expect_link_rows(browser: &Browser, gateway: &Gateway) {
-    let links: Value = serde_json::from_slice(&gateway.get("/api/links").body).unwrap();
+    let links = gateway.json("/api/links");
     let links = links["links"].as_array().unwrap();
     let cells = "[...row.cells].map((cell) => [cell.dataset.name, cell.innerText])";
     let rows = |table: &str| {

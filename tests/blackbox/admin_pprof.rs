@@ -5,27 +5,15 @@ use std::thread;
 use std::time::Duration;
 
 use fastway_testkit::http::Answer;
-use fastway_testkit::{Client, Gateway, Server, pprof, watch};
-use fastway_wire::ConnId;
-use serde_json::Value;
+use fastway_testkit::{Gateway, pprof, watch};
 
 fn error_of(answer: &Answer) -> String {
-    let error: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
-    error["error"].as_str().unwrap().to_owned()
+    answer.json()["error"].as_str().unwrap().to_owned()
 }
 
 /// What `go tool pprof -top` says of a profile that it fetches itself.
 fn top(gateway: &Gateway, profile: &str) -> String {
     pprof::top(format!("http://{}/debug/pprof/{profile}", gateway.admin_addr()))
-}
-
-/// A gateway with a server and a client, and a connection between them.
-fn playing(flags: &[&str]) -> (Gateway, Client, Server, ConnId) {
-    let gateway = Gateway::with_admin(flags);
-    let (mut client, mut server) = (gateway.client(), gateway.server(7));
-    let conn = client.open(&mut server);
-    client.exchange(&mut server, conn, b"hello");
-    (gateway, client, server, conn)
 }
 
 #[test]
@@ -53,7 +41,7 @@ impl Drop for Stop<'_> {
 
 #[test]
 fn a_cpu_profile_has_our_functions() {
-    let (gateway, mut client, mut server, conn) = playing(&[]);
+    let (gateway, mut client, mut server, conn) = Gateway::with_admin(&[]).playing();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let _stop = Stop(&stop);
@@ -78,7 +66,7 @@ fn cpu_profiles_hold_the_cpu_time_that_was_used_and_its_memory_is_given_back() {
     /// Bytes that a profile may leave behind.
     const LEFT: u64 = 20 << 20;
 
-    let (gateway, mut client, mut server, conn) = playing(&[]);
+    let (gateway, mut client, mut server, conn) = Gateway::with_admin(&[]).playing();
     let cpu_time = || watch::cpu_time(gateway.pid());
     let mut use_cpu = || {
         let end = cpu_time() + USED;
@@ -147,7 +135,8 @@ fn a_cpu_profile_is_not_lost_to_heap_profiles_at_its_end() {
 
 #[test]
 fn a_heap_profile_has_our_functions() {
-    let (gateway, client, server, _) = playing(&["--client-send-bytes", "256M", "--client-slow-grace", "10m"]);
+    let (gateway, client, server, _) =
+        Gateway::with_admin(&["--client-send-bytes", "256M", "--client-slow-grace", "10m"]).playing();
     drop((client, server));
     let refused = gateway.get("/debug/pprof/heap");
     assert_eq!(refused.status, 409);
@@ -168,7 +157,7 @@ fn a_heap_profile_has_our_functions() {
 
 #[test]
 fn tasks_threads_and_delays_are_profiles_or_text() {
-    let (gateway, client, _server, _) = playing(&["--workers", "2"]);
+    let (gateway, client, _server, _) = Gateway::with_admin(&["--workers", "2"]).playing();
     let tasks = top(&gateway, "goroutine");
     for name in ["Type: goroutine", "waits for bytes", "link", "pump", "sweep", "acceptor"] {
         assert!(tasks.contains(name), "{name} is not in the profile:\n{tasks}");

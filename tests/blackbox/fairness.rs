@@ -23,10 +23,6 @@ fn address(last: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, last).into()
 }
 
-fn stats(gateway: &Gateway) -> Value {
-    serde_json::from_slice(&gateway.get("/api/stats").body).unwrap()
-}
-
 /// Connections from eight addresses, which say nothing: more than twice as many as the gateway takes.
 fn silent_connections(to: SocketAddr) -> Vec<TcpStream> {
     (0..160).map(|number| connect_from((address(1 + number % 8), 0).into(), to)).collect()
@@ -45,7 +41,7 @@ fn silent_connections_from_eight_addresses_do_not_keep_a_distant_player_out() {
     let silent = silent_connections(gateway.client_addr());
     let too_many = silent.len() + 1 - MAX_HANDSHAKES;
     watch::eventually("the others had to make room", || {
-        dropped(&stats(&gateway)["sessions"]["handshakes"]) == too_many
+        dropped(&gateway.stats()["sessions"]["handshakes"]) == too_many
     });
 
     distant.write_all(&open()).unwrap();
@@ -59,7 +55,7 @@ fn silent_connections_from_eight_addresses_do_not_keep_a_distant_server_out() {
     let challenge = challenge_of(&mut distant);
     let silent = silent_connections(gateway.server_addr());
     let too_many = silent.len() + 1 - MAX_HANDSHAKES;
-    watch::eventually("the others had to make room", || dropped(&stats(&gateway)["handshakes"]) == too_many);
+    watch::eventually("the others had to make room", || dropped(&gateway.stats()["handshakes"]) == too_many);
 
     distant.send_raw(&challenge.respond(KEY.as_bytes(), ServerId::new(7)));
     distant.expect_silence();
@@ -87,7 +83,7 @@ fn a_session_that_moves_takes_no_more_links_than_its_new_address_may_have() {
     assert_eq!(links.len(), 6, "three are counted at each address");
     assert!(open().is_err(), "the next session would be the fourth at its address, and could move to no other");
     links.iter_mut().for_each(|(client, _)| client.expect_silence());
-    assert_eq!(stats(&gateway)["client"]["links"], json!(6));
+    assert_eq!(gateway.stats()["client"]["links"], json!(6));
 }
 
 /// A connection that has sent the first message of a handshake.

@@ -150,7 +150,6 @@ fn idle_clients_work_and_cost_little() {
     links.iter_mut().for_each(|link| link.write_all(&Command::Ping.encode()).unwrap());
     links.iter_mut().for_each(|link| link.read_exact(&mut [0; 9]).unwrap());
     let grown = gateway.resident_bytes().saturating_sub(before);
-    println!("{} bytes of resident memory per idle client link", grown / clients as u64);
     assert!(grown / (clients as u64) < 8 << 10, "{grown} bytes for {clients} idle links");
 
     for link in links.iter().step_by(clients / 20) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The first link, as JSON.
 fn link(gateway: &Gateway, query: &str) -> Value {
-    let links: Value = serde_json::from_slice(&gateway.get(&format!("/api/links{query}")).body).unwrap();
+    let links = gateway.json(&format!("/api/links{query}"));
     links["links"][0].clone()
 }
 

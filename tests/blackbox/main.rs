@@ -44,6 +44,7 @@ mod planted_files;
 mod process;
 mod readme;
 mod rough_ends;
+mod sdk;
 mod sdk_cancellation;
 mod sdk_connect;
 mod sdk_connections;

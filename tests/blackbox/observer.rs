@@ -1,14 +1,15 @@
 //! What a running gateway tells the program around it, from any thread.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fastway::config::{Config, Secret};
-use fastway::gateway::{AskError, Gateway, LinkCursor, LinkFilter, LinkInfo, Observer, PausedBy, Report, Running};
-use fastway::link::{CloseKind, WaitReason};
-use fastway::routing::{LinkId, Role};
+use fastway::gateway::{Gateway, Running};
+use fastway::observer::{
+    AskError, CloseKind, LinkCursor, LinkFilter, LinkId, LinkInfo, Observer, PausedBy, Report, Role, WaitReason,
+};
 use fastway_testkit::{Client, KEY, Link, Server, watch};
 use fastway_wire::ServerId;
 use tokio::runtime::Builder;
@@ -23,11 +24,13 @@ struct Embedded {
 
 impl Embedded {
     fn start(workers: usize) -> Self {
-        let mut config = Config { workers, server_auth_key: Secret::new(KEY), ..Config::default() };
-        config.client.addr = "127.0.0.1:0".to_owned();
-        config.server.addr = "127.0.0.1:0".to_owned();
-        config.server.send_queue_packets = 10;
-        config.client_max_conns = None;
+        let mut config = Config::default();
+        config.startup.workers = workers;
+        config.settings.server_auth_key = Secret::new(KEY);
+        config.listen.client = "127.0.0.1:0".to_owned();
+        config.listen.server = "127.0.0.1:0".to_owned();
+        config.settings.server.send_queue_packets = 10;
+        config.settings.client_max_conns = None;
         let gateway = Gateway::bind(config).unwrap();
         let (client_addr, server_addr) = (gateway.client_addr(), gateway.server_addr());
         let running = gateway.start().unwrap();
@@ -58,6 +61,22 @@ impl Embedded {
         Builder::new_current_thread().build().unwrap().block_on(self.running.ended()).unwrap();
         self.observer
     }
+}
+
+#[test]
+fn a_gateway_that_is_dropped_stops() {
+    let Embedded { running, observer, client_addr, server_addr } = Embedded::start(2);
+    let (mut client, mut server) = (Client::connect(client_addr), Server::register(server_addr, KEY, 7));
+    let conn = client.open(&mut server);
+    drop(running);
+    client.expect_close(conn);
+    server.expect_close(conn);
+    client.until_eof();
+    server.until_eof();
+    for addr in [client_addr, server_addr] {
+        watch::eventually("nobody listens any more", || TcpStream::connect(addr).is_err());
+    }
+    watch::eventually("the workers have ended", || matches!(observer.report_now(), Err(AskError::Ended { .. })));
 }
 
 #[test]

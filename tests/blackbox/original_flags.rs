@@ -2,7 +2,6 @@
 
 use fastway_session::Identity;
 use fastway_testkit::{Client, Gateway, Tunnel, watch};
-use serde_json::Value;
 
 #[test]
 fn a_leading_zero_is_octal_in_the_originals_spelling() {
@@ -30,7 +29,7 @@ fn no_time_for_the_handshake_is_no_limit() {
 
 /// The age of the only link.
 fn age_ms(gateway: &Gateway) -> u64 {
-    let links: Value = serde_json::from_slice(&gateway.get("/api/links").body).unwrap();
+    let links = gateway.json("/api/links");
     links["links"][0]["age_ms"].as_u64().unwrap_or_default()
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fastway_client::{
-    Backoff, Client, ClientConfig, ClientId, CloseReason, Connection, GroupConfig, GroupEventKind, GroupEvents,
-    LinkEnd, Pace, Server, ServerConfig, ServerGroup, ServerId, TrySendError, WhenFull,
+    Backoff, Client, ClientConfig, CloseReason, Connection, GroupConfig, GroupEventKind, GroupEvents, LinkEnd, Pace,
+    ServerGroup, ServerId, TrySendError, WhenFull,
 };
 use fastway_testkit::cancel::up_to;
 use fastway_testkit::watch::DEADLINE;
@@ -12,20 +12,7 @@ use fastway_testkit::{Gateway, KEY};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-const SERVER: ServerId = ServerId::new(7);
-
-async fn server(gateway: &Gateway) -> Server {
-    Server::connect(gateway.server_addr(), KEY, SERVER, ServerConfig::default()).await.unwrap()
-}
-
-async fn client(gateway: &Gateway) -> Client {
-    Client::connect(gateway.client_addr(), ClientConfig::default()).await.unwrap()
-}
-
-async fn open(client: &Client, server: &Server) -> (Connection<ServerId>, Connection<ClientId>) {
-    let (dialed, accepted) = tokio::join!(client.dial(SERVER), server.accept());
-    (dialed.unwrap(), accepted.unwrap())
-}
+use crate::sdk::{SERVER, client, open, server};
 
 /// [`Gateway::expect_sockets`] that lets the links' own tasks run.
 async fn expect_sockets(gateway: &Gateway, count: usize) {

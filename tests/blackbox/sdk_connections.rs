@@ -3,26 +3,12 @@
 use std::time::Duration;
 
 use fastway_client::{
-    Client, ClientConfig, ClientId, CloseReason, ConnectError, Connection, DialError, LinkEnd, RecvHalf, SendHalf,
-    Server, ServerConfig, ServerId, WhenFull,
+    Client, ClientConfig, ClientId, CloseReason, ConnectError, DialError, LinkEnd, RecvHalf, SendHalf, Server,
+    ServerConfig, ServerId, WhenFull,
 };
 use fastway_testkit::{Gateway, KEY};
 
-const SERVER: ServerId = ServerId::new(7);
-
-async fn server(gateway: &Gateway) -> Server {
-    Server::connect(gateway.server_addr(), KEY, SERVER, ServerConfig::default()).await.unwrap()
-}
-
-async fn client(gateway: &Gateway) -> Client {
-    Client::connect(gateway.client_addr(), ClientConfig::default()).await.unwrap()
-}
-
-/// A connection that the client dialed: the client's end, and the server's.
-async fn open(client: &Client, server: &Server) -> (Connection<ServerId>, Connection<ClientId>) {
-    let (dialed, accepted) = tokio::join!(client.dial(SERVER), server.accept());
-    (dialed.unwrap(), accepted.unwrap())
-}
+use crate::sdk::{SERVER, client, open, server};
 
 #[tokio::test]
 async fn either_side_dials_and_both_know_the_connection() {

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use fastway_client::{
     AddError, Backoff, Client, ClientConfig, CloseReason, Connection, DialError, GatewayState, GroupConfig,
-    GroupDialError, GroupEvent, GroupEventKind, GroupEvents, LinkEnd, Server, ServerConfig, ServerGroup, ServerId,
-    WhenFull,
+    GroupDialError, GroupEvent, GroupEventKind, GroupEvents, LinkEnd, ServerGroup, WhenFull,
 };
 use fastway_testkit::cancel::up_to;
 use fastway_testkit::{Gateway, KEY};
 use tokio::time::timeout;
 
-const SERVER: ServerId = ServerId::new(7);
+use crate::sdk::{SERVER, client, open, server};
 
 /// A gateway on the ports of one that is gone.
 fn restarted(client: SocketAddr, server: SocketAddr) -> Gateway {
@@ -23,10 +22,6 @@ fn quick() -> GroupConfig {
     let mut config = GroupConfig::default();
     config.backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
     config
-}
-
-async fn client(gateway: &Gateway) -> Client {
-    Client::connect(gateway.client_addr(), ClientConfig::default()).await.unwrap()
 }
 
 async fn wait_for(events: &mut GroupEvents, gateway: SocketAddr, wanted: fn(&GroupEventKind) -> bool) {
@@ -52,10 +47,9 @@ async fn exchange<R: Copy, S: Copy>(ours: &mut Connection<R>, theirs: &mut Conne
 #[tokio::test]
 async fn the_loss_of_the_gateway_ends_everything_with_a_reason() {
     let mut gateway = Gateway::start(&[]);
-    let server = Server::connect(gateway.server_addr(), KEY, SERVER, ServerConfig::default()).await.unwrap();
+    let server = server(&gateway).await;
     let client = client(&gateway).await;
-    let (ours, theirs) = tokio::join!(client.dial(SERVER), server.accept());
-    let (mut ours, theirs) = (ours.unwrap(), theirs.unwrap());
+    let (mut ours, theirs) = open(&client, &server).await;
     gateway.kill();
     assert!(matches!(client.closed().await, LinkEnd::Gateway | LinkEnd::Lost(_)));
     assert_eq!(ours.recv().await, None);

@@ -13,10 +13,6 @@ use fastway_testkit::{Client, Gateway, Server, Tunnel, connect_from, seeded, wat
 use fastway_wire::ConnId;
 use serde_json::{Value, json};
 
-fn gateway(flags: &[&str]) -> Gateway {
-    Gateway::with_admin(&[&["--client-link", "plain,secure,legacy"], flags].concat())
-}
-
 fn playing(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
@@ -25,7 +21,7 @@ fn playing(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
 }
 
 fn sessions(gateway: &Gateway) -> Value {
-    let stats: Value = serde_json::from_slice(&gateway.get("/api/stats").body).unwrap();
+    let stats = gateway.stats();
     stats["sessions"].clone()
 }
 
@@ -46,7 +42,7 @@ fn answer(addr: SocketAddr, first: &[u8]) -> Vec<u8> {
 
 #[test]
 fn forged_resumes_change_nothing_and_are_counted() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     // Somebody on the path has seen this one, and was faster.
     let (transport, seen) = tunnel.dial().unwrap();
@@ -69,14 +65,14 @@ fn forged_resumes_change_nothing_and_are_counted() {
 
 #[test]
 fn nothing_of_a_session_moves_for_a_forged_resume() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     watch::eventually("it waits", || sessions(&gateway)["waiting"] == json!(1));
     (0..10).for_each(|number| server.send(conn, &[number; 100]));
     server.expect_silence();
     let waiting = || {
-        let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+        let links = gateway.json("/api/links?filter=client");
         links["links"][0]["waiting_packets"].clone()
     };
     assert_eq!(waiting(), json!(10));
@@ -91,7 +87,7 @@ fn nothing_of_a_session_moves_for_a_forged_resume() {
 
 #[test]
 fn a_replayed_resume_is_refused() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     let (transport, seen) = tunnel.dial().unwrap();
     tunnel.connect_with((transport, seen.clone())).unwrap();
@@ -134,7 +130,7 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 /// While the player's own reconnect waits for its proof, the gateway answers its repetitions from these addresses. He
 /// is in all the same, at once, and all of the others are closed.
 fn the_player_gets_in_while_his_reconnect_is_repeated_from(addresses: &[u8]) {
-    let gateway = gateway(&["--workers", "2"]);
+    let gateway = Gateway::with_sessions(&["--workers", "2"]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
     client.exchange(&mut server, conn, b"before");
     tunnel.cut();
@@ -170,7 +166,7 @@ fn fifteen_repetitions_of_a_reconnect_from_the_players_own_address_do_not_keep_h
 
 #[test]
 fn a_reconnect_that_was_repeated_before_keeps_nobody_out() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
     client.exchange(&mut server, conn, b"before");
     tunnel.cut();
@@ -184,7 +180,14 @@ fn a_reconnect_that_was_repeated_before_keeps_nobody_out() {
 
 #[test]
 fn what_repeated_reconnects_of_a_legacy_session_hold_is_bounded() {
-    let gateway = gateway(&["--workers", "1", "--max-handshakes-per-address", "8", "-ClientSnetInitTimeout", "60s"]);
+    let gateway = Gateway::with_sessions(&[
+        "--workers",
+        "1",
+        "--max-handshakes-per-address",
+        "8",
+        "-ClientSnetInitTimeout",
+        "60s",
+    ]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
     let (_, reconnect) = tunnel.dial().unwrap();
     let in_progress = || sessions(&gateway)["handshakes"]["in_progress"].clone();
@@ -206,7 +209,7 @@ fn what_repeated_reconnects_of_a_legacy_session_hold_is_bounded() {
 #[test]
 fn sessions_are_opened_while_reconnects_of_legacy_sessions_are_repeated() {
     let limits = ["--workers", "1", "--max-handshakes", "48", "--max-handshakes-per-address", "48"];
-    let gateway = gateway(&[&limits[..], &["-ClientSnetInitTimeout", "60s"]].concat());
+    let gateway = Gateway::with_sessions(&[&limits[..], &["-ClientSnetInitTimeout", "60s"]].concat());
     // Up to 30 candidates that count as handshakes, of 48 in all: half of these are for peers that were answered.
     let others = [(); 2].map(|()| Tunnel::legacy(gateway.client_addr(), false));
     let (is_over, repeated) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -236,7 +239,7 @@ fn sessions_are_opened_while_reconnects_of_legacy_sessions_are_repeated() {
 
 #[test]
 fn reconnects_of_a_legacy_session_that_are_not_proven_end_with_the_time_of_a_handshake() {
-    let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetInitTimeout", "1s"]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
     let (_, reconnect) = tunnel.dial().unwrap();
     let repeated = [1, 1, 2, 2, 3].map(|last| repeat(&gateway, &reconnect, last));
@@ -249,7 +252,7 @@ fn reconnects_of_a_legacy_session_that_are_not_proven_end_with_the_time_of_a_han
 
 #[test]
 fn a_wrong_proof_ends_its_own_reconnect_and_no_other() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing_legacy(&gateway);
     let dial = tunnel.dial().unwrap();
     let reconnect = dial.1.clone();
@@ -267,7 +270,7 @@ fn a_wrong_proof_ends_its_own_reconnect_and_no_other() {
 
 #[test]
 fn a_session_is_resumed_at_its_own_port_only() {
-    let gateway = gateway(&["--server-link", "secure"]);
+    let gateway = Gateway::with_sessions(&["--server-link", "secure"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let mut client = Client::over(link);
     client.expect_silence();
@@ -279,7 +282,7 @@ fn a_session_is_resumed_at_its_own_port_only() {
 
 #[test]
 fn a_resume_that_was_held_back_delays_and_does_no_more() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     let (transport, seen) = tunnel.dial().unwrap();
     let mut attacker = stranger(gateway.client_addr(), &seen);
@@ -298,7 +301,7 @@ fn a_resume_that_was_held_back_delays_and_does_no_more() {
 
 #[test]
 fn of_two_resumes_at_once_the_later_one_wins() {
-    let gateway = gateway(&["--workers", "2"]);
+    let gateway = Gateway::with_sessions(&["--workers", "2"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     for _ in 0..10 {
         let (_, earlier) = tunnel.dial().unwrap();
@@ -314,7 +317,7 @@ fn of_two_resumes_at_once_the_later_one_wins() {
 
 #[test]
 fn a_flipped_bit_ends_the_transport_and_not_the_session() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.stream().write_all(&[&[40, 0][..], &[7; 40]].concat()).unwrap();
     watch::eventually("the gateway has given the transport up", || sessions(&gateway)["waiting"] == json!(1));
@@ -349,7 +352,7 @@ fn tapped(gateway: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
 #[test]
 fn nothing_of_the_content_is_visible_on_the_wire() {
     const SECRET: &[u8] = b"the princess is in another castle";
-    let gateway = gateway(&["-ClientSnetEncrypt"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetEncrypt"]);
     let shows = |seen: &Mutex<Vec<u8>>| {
         seen.lock().unwrap().windows(12).any(|window| SECRET.windows(12).any(|part| part == window))
     };
@@ -377,7 +380,7 @@ fn nothing_of_the_content_is_visible_on_the_wire() {
 #[test]
 fn half_open_handshakes_are_bounded_in_number_and_time() {
     let limits = ["--max-handshakes", "20", "--max-handshakes-per-address", "10", "-ClientSnetInitTimeout", "2s"];
-    let gateway = gateway(&limits);
+    let gateway = Gateway::with_sessions(&limits);
     let (mut client, _tunnel, mut server, conn) = playing(&gateway);
     let firsts: [&[u8]; 4] = [&[], &[1], &[2, 0, 0], &[0]];
     let strangers: Vec<_> = (0..100).map(|index| stranger(gateway.client_addr(), firsts[index % 4])).collect();
@@ -395,7 +398,7 @@ fn half_open_handshakes_are_bounded_in_number_and_time() {
 
 #[test]
 fn who_never_proves_to_have_read_the_reply_gets_no_session() {
-    let gateway = gateway(&["-ClientSnetInitTimeout", "300ms"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetInitTimeout", "300ms"]);
     let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
     let open = session.connect(Instant::now(), &mut rand::rng()).unwrap();
     let mut stream = stranger(gateway.client_addr(), &open.bytes);
@@ -409,7 +412,7 @@ fn who_never_proves_to_have_read_the_reply_gets_no_session() {
 
 #[test]
 fn handshakes_beyond_what_a_second_may_cost_wait_for_their_turn() {
-    let gateway = gateway(&["--max-handshakes-per-second", "20"]);
+    let gateway = Gateway::with_sessions(&["--max-handshakes-per-second", "20"]);
     let (mut client, _tunnel, mut server, conn) = playing(&gateway);
     let began = Instant::now();
     let open =
@@ -427,7 +430,7 @@ fn handshakes_beyond_what_a_second_may_cost_wait_for_their_turn() {
 
 #[test]
 fn peers_that_leave_while_they_wait_for_their_turn_hold_nobody_up() {
-    let gateway = gateway(&["--max-handshakes-per-second", "1", "-ClientSnetInitTimeout", "2m"]);
+    let gateway = Gateway::with_sessions(&["--max-handshakes-per-second", "1", "-ClientSnetInitTimeout", "2m"]);
     let first = || {
         let mut session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
         session.connect(Instant::now(), &mut rand::rng()).unwrap().bytes
@@ -442,7 +445,7 @@ fn peers_that_leave_while_they_wait_for_their_turn_hold_nobody_up() {
 
 #[test]
 fn any_first_bytes_cost_their_own_stream_and_no_more() {
-    let gateway = gateway(&["-ClientSnetInitTimeout", "1s"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetInitTimeout", "1s"]);
     let (mut client, _tunnel, mut server, conn) = playing(&gateway);
     let mut random = seeded::Seeded::new(7);
     for round in 0..200 {

@@ -5,11 +5,6 @@ use std::time::{Duration, Instant};
 use fastway_session::{Fault, Identity, KeyPair, PublicKey, Session, Status};
 use fastway_testkit::{Client, Gateway, KEY, Link, Server, Tunnel};
 
-/// A gateway that admits all kinds of clients.
-fn gateway(flags: &[&str]) -> Gateway {
-    Gateway::with_admin(&[&["--client-link", "plain,secure,legacy"], flags].concat())
-}
-
 /// Uses a connection, cuts the session under it, and uses it again.
 fn survives_a_cut(gateway: &Gateway, link: Link, tunnel: &Tunnel) {
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
@@ -24,7 +19,7 @@ fn survives_a_cut(gateway: &Gateway, link: Link, tunnel: &Tunnel) {
 
 #[test]
 fn a_secure_session_goes_on_after_a_cut() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     survives_a_cut(&gateway, link, &tunnel);
 }
@@ -32,7 +27,7 @@ fn a_secure_session_goes_on_after_a_cut() {
 #[test]
 fn a_legacy_session_goes_on_after_a_cut() {
     for encrypt in [false, true] {
-        let gateway = gateway(&[&format!("-ClientSnetEncrypt={encrypt}")]);
+        let gateway = Gateway::with_sessions(&[&format!("-ClientSnetEncrypt={encrypt}")]);
         let (link, tunnel) = Tunnel::legacy(gateway.client_addr(), encrypt);
         survives_a_cut(&gateway, link, &tunnel);
     }
@@ -41,7 +36,7 @@ fn a_legacy_session_goes_on_after_a_cut() {
 #[test]
 fn a_session_with_a_pinned_key_talks_to_the_gateway_that_has_it() {
     let (file, public) = key_file();
-    let gateway = gateway(&["--session-key", file.path().to_str().unwrap()]);
+    let gateway = Gateway::with_sessions(&["--session-key", file.path().to_str().unwrap()]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Pinned(public));
     survives_a_cut(&gateway, link, &tunnel);
 

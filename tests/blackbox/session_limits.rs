@@ -7,22 +7,12 @@ use std::time::{Duration, Instant};
 
 use fastway_session::{Backlog, Event, Identity, Session, Status, TransportId};
 use fastway_testkit::process::Signal;
-use fastway_testkit::{Client, Gateway, Message, Tunnel, on_every_setup, watch};
+use fastway_testkit::{ALL_CLIENT_LINKS, Client, Gateway, Message, Tunnel, on_every_setup, watch};
 use fastway_wire::Command;
 use serde_json::{Value, json};
 
-const ADMITTED: [&str; 2] = ["--client-link", "plain,secure,legacy"];
-
-fn gateway(flags: &[&str]) -> Gateway {
-    Gateway::with_admin(&[&ADMITTED, flags].concat())
-}
-
-fn stats(gateway: &Gateway) -> Value {
-    serde_json::from_slice(&gateway.get("/api/stats").body).unwrap()
-}
-
 fn client_link(gateway: &Gateway) -> Value {
-    let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+    let links = gateway.json("/api/links?filter=client");
     links["links"][0].clone()
 }
 
@@ -52,12 +42,12 @@ impl Replied {
         self.stream.set_nodelay(true).unwrap();
         self.stream.set_read_timeout(Some(watch::DEADLINE)).unwrap();
         self.stream.write_all(first).unwrap();
-        let mut reply = [0; 4096];
+        let mut room = [0; 4096];
         while !self.is_live() {
-            let count = self.stream.read(&mut reply).unwrap();
+            let count = self.stream.read(self.session.read_into(self.id, &mut room)).unwrap();
             assert!(count > 0, "the gateway replies");
-            let mut bytes = [self.session.unfinished(self.id), &reply[..count]].concat();
-            let received = self.session.receive(self.id, &mut bytes, Instant::now(), &mut Backlog::new(1 << 10));
+            let (now, mut nothing) = (Instant::now(), Backlog::new(1 << 10));
+            let received = self.session.receive_read(self.id, &mut room, count, now, &mut nothing);
             assert_eq!(received.fault, None);
         }
         self
@@ -84,7 +74,7 @@ impl Replied {
 #[test]
 fn a_session_that_is_proven_while_the_gateway_stops_does_not_hold_it_up() {
     let flags = ["--client-send-bytes=1G", "--client-slow-grace=60s", "--shutdown-grace=2s", "-ClientIdleTimeout=0"];
-    on_every_setup(&[&ADMITTED[..], &flags].concat(), |gateway| {
+    on_every_setup(&[&ALL_CLIENT_LINKS[..], &flags].concat(), |gateway| {
         let (mut slow, mut server) = (gateway.narrow_client(), gateway.server(7));
         let conn = slow.open(&mut server);
         (0..320).for_each(|_| server.send(conn, &[b'm'; 64 << 10]));
@@ -103,7 +93,7 @@ fn a_session_that_is_proven_while_the_gateway_stops_does_not_hold_it_up() {
 #[test]
 fn answers_count_against_the_link_until_they_are_acknowledged() {
     const PINGS: usize = 300_000;
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let mut stranger = Replied::open(&gateway).prove();
     let pings = Command::Ping.encode().repeat(PINGS);
     let mut backlog = Backlog::new(pings.len());
@@ -116,20 +106,20 @@ fn answers_count_against_the_link_until_they_are_acknowledged() {
         scope.spawn(move || while let Ok(1..) = reading.read(&mut [0; 64 << 10]) {});
         // Ends when the gateway gives the transport up, on which the acknowledgements cannot be reached.
         let _cut_off = stranger.stream.write_all(&sealed);
-        watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+        watch::eventually("it waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
     });
     let link = client_link(&gateway);
     assert_eq!(link["state"], json!("interrupted"));
     assert!(link["received_bytes"].as_u64() < Some(pings.len() as u64 / 2), "{link}");
     // One read's worth of answers, and what was read ahead.
-    let kept = stats(&gateway)["sessions"]["waiting_bytes"].as_u64();
+    let kept = gateway.stats()["sessions"]["waiting_bytes"].as_u64();
     assert!(kept < Some(700 << 10), "{kept:?}");
 }
 
 #[test]
 fn a_session_that_was_interrupted_with_unread_answers_is_read_again_after_the_resume() {
     const PINGS: usize = 3000;
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);
@@ -142,7 +132,7 @@ fn a_session_that_was_interrupted_with_unread_answers_is_read_again_after_the_re
         watch::eventually("all is sent", || tunnel.unacknowledged_bytes() == pings.len());
         tunnel.cut();
         gateway.resume();
-        watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+        watch::eventually("it waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
         tunnel.resume();
         (0..PINGS).for_each(|_| client.expect_pong());
         client.exchange(&mut server, conn, b"as ever");
@@ -152,7 +142,7 @@ fn a_session_that_was_interrupted_with_unread_answers_is_read_again_after_the_re
 #[test]
 fn the_grace_of_a_slow_client_begins_anew_when_its_session_is_resumed() {
     let flags = ["--client-send-chan-size", "10", "--client-send-bytes", "1G", "--client-slow-grace", "2s"];
-    let gateway = gateway(&flags);
+    let gateway = Gateway::with_sessions(&flags);
     let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
     let (link, tunnel) = Tunnel::open_narrow(gateway.client_addr(), session).unwrap();
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
@@ -171,31 +161,31 @@ fn the_grace_of_a_slow_client_begins_anew_when_its_session_is_resumed() {
 
 #[test]
 fn a_session_that_is_proven_as_it_has_to_make_room_is_kept() {
-    let gateway = gateway(&["--max-waiting", "1"]);
+    let gateway = Gateway::with_sessions(&["--max-waiting", "1"]);
     let older = Replied::open(&gateway).prove();
-    watch::eventually("it is open", || stats(&gateway)["sessions"]["open"] == json!(1));
+    watch::eventually("it is open", || gateway.stats()["sessions"]["open"] == json!(1));
     let mut older = older.resume(&gateway);
-    watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+    watch::eventually("it waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
     let newer = Replied::open(&gateway).prove();
-    watch::eventually("both are open", || stats(&gateway)["sessions"]["open"] == json!(2));
+    watch::eventually("both are open", || gateway.stats()["sessions"]["open"] == json!(2));
     // The newer one is cut off, so that the older has to go; and has come back when its worker hears of that.
     gateway.pause();
     drop(newer.stream);
     let proof = older.proof();
     older.stream.write_all(&proof).unwrap();
     gateway.resume();
-    watch::eventually("the older goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(1));
-    watch::eventually("the newer waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
-    let after = stats(&gateway);
+    watch::eventually("the older goes on", || gateway.stats()["sessions"]["resumes"]["resumed"] == json!(1));
+    watch::eventually("the newer waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
+    let after = gateway.stats();
     assert_eq!((&after["client"]["closed"]["pushed_out"], &after["sessions"]["open"]), (&json!(0), &json!(2)));
     // It is found, too.
     older.resume(&gateway).prove();
-    watch::eventually("it goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(2));
+    watch::eventually("it goes on", || gateway.stats()["sessions"]["resumes"]["resumed"] == json!(2));
 }
 
 #[test]
 fn what_a_waiting_session_has_sent_in_part_counts_against_its_bounds() {
-    let gateway = gateway(&["--max-waiting-bytes-per-address", "100K"]);
+    let gateway = Gateway::with_sessions(&["--max-waiting-bytes-per-address", "100K"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);
@@ -204,12 +194,12 @@ fn what_a_waiting_session_has_sent_in_part_counts_against_its_bounds() {
     watch::eventually("it has arrived", || client_link(&gateway)["received_bytes"].as_u64() > Some(300 << 10));
     tunnel.cut();
     server.expect_close(conn);
-    assert_eq!(stats(&gateway)["client"]["closed"]["pushed_out"], json!(1));
+    assert_eq!(gateway.stats()["client"]["closed"]["pushed_out"], json!(1));
 }
 
 #[test]
 fn a_session_whose_server_is_full_can_be_resumed() {
-    let gateway = gateway(&["--max-packet", "64K", "--server-send-bytes", "64K"]);
+    let gateway = Gateway::with_sessions(&["--max-packet", "64K", "--server-send-bytes", "64K"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.narrow_server(7));
     let conn = client.open(&mut server);
@@ -227,7 +217,8 @@ fn a_session_whose_server_is_full_can_be_resumed() {
 
 #[test]
 fn who_acknowledges_is_not_too_slow_while_what_he_sends_waits_for_a_server() {
-    let gateway = gateway(&["--max-packet", "64K", "--server-send-bytes", "64K", "--client-send-bytes", "1M"]);
+    let gateway =
+        Gateway::with_sessions(&["--max-packet", "64K", "--server-send-bytes", "64K", "--client-send-bytes", "1M"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let mut client = Client::over(link);
     let (mut full, mut pushing) = (gateway.narrow_server(7), gateway.server(8));
@@ -248,9 +239,9 @@ fn who_acknowledges_is_not_too_slow_while_what_he_sends_waits_for_a_server() {
 
 #[test]
 fn who_was_refused_takes_no_place_of_a_handshake() {
-    let gateway = gateway(&["-ClientSnetInitTimeout", "1h"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetInitTimeout", "1h"]);
     let mut resumed = Replied::open(&gateway).prove().session;
-    watch::eventually("it is open", || stats(&gateway)["sessions"]["open"] == json!(1));
+    watch::eventually("it is open", || gateway.stats()["sessions"]["open"] == json!(1));
     let dial = resumed.connect(Instant::now(), &mut rand::rng()).unwrap();
     let mut refused = TcpStream::connect(gateway.client_addr()).unwrap();
     let (last, rest) = dial.bytes.split_last().unwrap();
@@ -258,13 +249,13 @@ fn who_was_refused_takes_no_place_of_a_handshake() {
     let mut answer = Vec::new();
     refused.read_to_end(&mut answer).unwrap();
     assert_eq!(answer, [Status::NotAuthentic as u8]);
-    let in_progress = || stats(&gateway)["sessions"]["handshakes"]["in_progress"] == json!(0);
+    let in_progress = || gateway.stats()["sessions"]["handshakes"]["in_progress"] == json!(0);
     watch::eventually("nothing is in progress while the peer stays", in_progress);
 }
 
 #[test]
 fn bytes_per_second_are_limited_in_sessions_too() {
-    let gateway = gateway(&["--max-bytes-per-second", "20000"]);
+    let gateway = Gateway::with_sessions(&["--max-bytes-per-second", "20000"]);
     let (link, _tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);
@@ -279,34 +270,34 @@ fn bytes_per_second_are_limited_in_sessions_too() {
 
 #[test]
 fn a_fault_right_behind_the_proof_ends_the_transport_alone() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let opened = Replied::open(&gateway).prove();
-    watch::eventually("it is open", || stats(&gateway)["sessions"]["open"] == json!(1));
+    watch::eventually("it is open", || gateway.stats()["sessions"]["open"] == json!(1));
     let first = opened.stream.try_clone().unwrap();
     let mut again = opened.resume(&gateway);
     let proof = again.proof();
     again.stream.write_all(&[&proof[..], &[40, 0], &[7; 40]].concat()).unwrap();
-    watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
-    assert_eq!(stats(&gateway)["sessions"]["resumes"], json!({ "resumed": 1, "not_proven": 0, "refused": 0 }));
+    watch::eventually("it waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
+    assert_eq!(gateway.stats()["sessions"]["resumes"], json!({ "resumed": 1, "not_proven": 0, "refused": 0 }));
     drop(first);
     again.resume(&gateway).prove();
-    watch::eventually("it goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(2));
+    watch::eventually("it goes on", || gateway.stats()["sessions"]["resumes"]["resumed"] == json!(2));
 }
 
 #[test]
 fn a_fault_right_behind_the_first_proof_leaves_a_session_to_resume() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let mut opened = Replied::open(&gateway);
     let proof = opened.proof();
     opened.stream.write_all(&[&proof[..], &[40, 0], &[7; 40]].concat()).unwrap();
-    watch::eventually("it waits", || stats(&gateway)["sessions"]["waiting"] == json!(1));
+    watch::eventually("it waits", || gateway.stats()["sessions"]["waiting"] == json!(1));
     opened.resume(&gateway).prove();
-    watch::eventually("it goes on", || stats(&gateway)["sessions"]["resumes"]["resumed"] == json!(1));
+    watch::eventually("it goes on", || gateway.stats()["sessions"]["resumes"]["resumed"] == json!(1));
 }
 
 #[test]
 fn strangers_who_open_sessions_do_not_keep_players_from_resuming() {
-    let gateway = gateway(&["--max-handshakes-per-second", "4"]);
+    let gateway = Gateway::with_sessions(&["--max-handshakes-per-second", "4"]);
     let (link, tunnel) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     let (mut client, mut server) = (Client::over(link), gateway.server(7));
     let conn = client.open(&mut server);
@@ -322,6 +313,6 @@ fn strangers_who_open_sessions_do_not_keep_players_from_resuming() {
         tunnel.resume();
         client.exchange(&mut server, conn, b"hello");
     }
-    let in_progress = stats(&gateway)["sessions"]["handshakes"]["in_progress"].as_u64().unwrap();
+    let in_progress = gateway.stats()["sessions"]["handshakes"]["in_progress"].as_u64().unwrap();
     assert!(in_progress > 50, "{in_progress} strangers wait");
 }

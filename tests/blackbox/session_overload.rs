@@ -35,11 +35,11 @@ impl Player {
         let stream = send(gateway, &dial.bytes);
         let mut player = Self { session, backlog: Backlog::new(1 << 10), stream, transport: dial.transport };
         while player.session.poll_event().is_none() {
-            let mut reply = [0; 4096];
-            let count = player.stream.read(&mut reply).unwrap();
+            let mut room = [0; 4096];
+            let count = player.stream.read(player.session.read_into(player.transport, &mut room)).unwrap();
             assert!(count > 0, "the gateway replies");
-            let mut bytes = [player.session.unfinished(player.transport), &reply[..count]].concat();
-            let received = player.session.receive(player.transport, &mut bytes, Instant::now(), &mut player.backlog);
+            let (transport, now) = (player.transport, Instant::now());
+            let received = player.session.receive_read(transport, &mut room, count, now, &mut player.backlog);
             assert_eq!(received.fault, None);
         }
         let mut proof = Vec::new();
@@ -72,7 +72,7 @@ impl Player {
 }
 
 fn sessions(gateway: &Gateway) -> Value {
-    serde_json::from_slice::<Value>(&gateway.get("/api/stats").body).unwrap()["sessions"].take()
+    gateway.stats()["sessions"].take()
 }
 
 fn send(gateway: &Gateway, first: &[u8]) -> TcpStream {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use fastway_session::{Fault, Identity, KeyPair, LegacyConfig, LinkKind, Session, Status};
 use fastway_testkit::process::{Exit, Process};
 use fastway_testkit::{Client, Gateway, KEY, Link, Server, Tunnel, watch};
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn secure() -> Session {
     Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now())
@@ -15,10 +15,6 @@ fn secure() -> Session {
 fn legacy() -> Session {
     let config = LegacyConfig { encrypt: false, replay_bytes: 1 << 10 };
     Session::legacy(config, watch::DEADLINE, Instant::now())
-}
-
-fn stats(gateway: &Gateway) -> Value {
-    serde_json::from_slice(&gateway.get("/api/stats").body).unwrap()
 }
 
 /// Whether a client of this kind gets in.
@@ -65,9 +61,9 @@ fn the_client_port_admits_what_is_listed_and_counts_what_is_not() {
         for kind in &KINDS {
             assert_eq!(lets_in(&gateway, kind.0), listed.contains(&kind), "{list}: {}", kind.1);
         }
-        let turned_away = &stats(&gateway)["sessions"]["handshakes"]["failed"]["not_admitted"];
+        let turned_away = &gateway.stats()["sessions"]["handshakes"]["failed"]["not_admitted"];
         watch::eventually("they are counted", || {
-            stats(&gateway)["sessions"]["handshakes"]["failed"]["not_admitted"] == json!(3 - listed.len())
+            gateway.stats()["sessions"]["handshakes"]["failed"]["not_admitted"] == json!(3 - listed.len())
         });
         assert!(turned_away.is_u64());
     }
@@ -85,7 +81,7 @@ fn without_sessions_the_first_bytes_are_a_frame() {
     let mut first = gateway.client();
     first.send_raw(&[1, 0, 0, 0]);
     first.expect_eof();
-    assert_eq!(stats(&gateway)["client"]["closed"]["bad_bytes"], json!(1));
+    assert_eq!(gateway.stats()["client"]["closed"]["bad_bytes"], json!(1));
 }
 
 #[test]
@@ -93,11 +89,11 @@ fn a_client_can_be_dialed_after_its_first_byte_where_sessions_are_admitted() {
     let gateway = Gateway::with_admin(&["--client-link", "plain,secure"]);
     let mut client = gateway.client();
     watch::eventually("its handshake is in progress", || {
-        stats(&gateway)["sessions"]["handshakes"]["in_progress"] == json!(1)
+        gateway.stats()["sessions"]["handshakes"]["in_progress"] == json!(1)
     });
-    assert_eq!(stats(&gateway)["client"]["links"], json!(0));
+    assert_eq!(gateway.stats()["client"]["links"], json!(0));
     client.expect_silence();
-    assert_eq!(stats(&gateway)["client"]["links"], json!(1));
+    assert_eq!(gateway.stats()["client"]["links"], json!(1));
 }
 
 #[test]
@@ -132,9 +128,9 @@ fn a_server_with_the_wrong_key_stays_out_of_its_session_too() {
     let answer = fastway_testkit::challenge_of(&mut link).respond(b"wrong", fastway_wire::ServerId::new(7));
     link.send_raw(&answer);
     watch::eventually("it is turned away", || {
-        stats(&gateway)["sessions"]["handshakes"]["failed"]["no_server"] == json!(1)
+        gateway.stats()["sessions"]["handshakes"]["failed"]["no_server"] == json!(1)
     });
-    assert_eq!(stats(&gateway)["servers"], json!(0));
+    assert_eq!(gateway.stats()["servers"], json!(0));
 }
 
 #[test]
@@ -152,7 +148,7 @@ fn a_resume_is_no_new_client_for_the_limits() {
         tunnel.resume();
         Client::over(link).expect_silence();
     }
-    let refused = stats(&gateway)["refused"]["links"].clone();
+    let refused = gateway.stats()["refused"]["links"].clone();
     let places: u64 = ["max_links", "max_links_per_address"].iter().filter_map(|name| refused[name].as_u64()).sum();
     assert_eq!(places, 2, "{refused}");
 }

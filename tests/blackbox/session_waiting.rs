@@ -7,15 +7,9 @@ use std::time::{Duration, Instant};
 
 use fastway_session::{AbortReason, End, Fault, Identity, Session, Status};
 use fastway_testkit::process::Signal;
-use fastway_testkit::{Client, Gateway, Server, Tunnel, on_every_setup, watch};
+use fastway_testkit::{ALL_CLIENT_LINKS, Client, Gateway, Server, Tunnel, on_every_setup, watch};
 use fastway_wire::ConnId;
-use serde_json::{Value, json};
-
-const ADMITTED: [&str; 2] = ["--client-link", "plain,secure,legacy"];
-
-fn gateway(flags: &[&str]) -> Gateway {
-    Gateway::with_admin(&[&ADMITTED, flags].concat())
-}
+use serde_json::json;
 
 /// A player with a secure session, and a server that has a connection to it.
 fn playing(gateway: &Gateway) -> (Client, Tunnel, Server, ConnId) {
@@ -32,17 +26,13 @@ fn joined(gateway: &Gateway, server: &mut Server) -> (Client, Tunnel, ConnId) {
     (client, tunnel, conn)
 }
 
-fn stats(gateway: &Gateway) -> Value {
-    serde_json::from_slice(&gateway.get("/api/stats").body).unwrap()
-}
-
 fn expect_interrupted(gateway: &Gateway) {
-    watch::eventually("the gateway has noticed the cut", || stats(gateway)["sessions"]["waiting"] == json!(1));
+    watch::eventually("the gateway has noticed the cut", || gateway.stats()["sessions"]["waiting"] == json!(1));
 }
 
 #[test]
 fn servers_see_nothing_of_an_interruption() {
-    on_every_setup(&ADMITTED, |gateway| {
+    on_every_setup(&ALL_CLIENT_LINKS, |gateway| {
         let (mut client, tunnel, mut server, conn) = playing(gateway);
         for round in 0u8..20 {
             client.send(conn, &[round; 100]);
@@ -62,10 +52,10 @@ fn servers_see_nothing_of_an_interruption() {
 
 #[test]
 fn a_session_is_resumed_on_the_worker_that_has_its_link() {
-    let gateway = gateway(&["--workers", "2"]);
+    let gateway = Gateway::with_sessions(&["--workers", "2"]);
     let mut server = gateway.server(7);
     let players: Vec<_> = (0..6).map(|_| joined(&gateway, &mut server)).collect();
-    let links: Value = serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap();
+    let links = gateway.json("/api/links?filter=client");
     let on =
         |worker: u64| links["links"].as_array().unwrap().iter().filter(|link| link["worker"] == json!(worker)).count();
     assert_eq!((on(0) > 0, on(1) > 0), (true, true), "both workers have some, and worker 0 accepts for both: {links}");
@@ -76,12 +66,12 @@ fn a_session_is_resumed_on_the_worker_that_has_its_link() {
         client.expect_data(conn, b"while it is away");
         client.exchange(&mut server, conn, b"after");
     }
-    assert_eq!(stats(&gateway)["sessions"]["resumes"]["resumed"], json!(6));
+    assert_eq!(gateway.stats()["sessions"]["resumes"]["resumed"], json!(6));
 }
 
 #[test]
 fn a_server_can_dial_a_player_that_is_away() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, _) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
@@ -94,14 +84,14 @@ fn a_server_can_dial_a_player_that_is_away() {
 
 #[test]
 fn after_the_wait_time_the_connections_are_closed() {
-    let gateway = gateway(&["-ClientSnetWaitTimeout", "1s"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetWaitTimeout", "1s"]);
     let (_client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     let cut = Instant::now();
     let (_, late) = tunnel.dial().unwrap();
     server.expect_close(conn);
     assert!(cut.elapsed() >= Duration::from_secs(1), "{:?}", cut.elapsed());
-    let stats = stats(&gateway);
+    let stats = gateway.stats();
     assert_eq!((&stats["client"]["closed"]["expired"], &stats["client"]["links"]), (&json!(1), &json!(0)));
     assert_eq!((&stats["sessions"]["open"], &stats["sessions"]["waiting"]), (&json!(0), &json!(0)));
     let mut stream = TcpStream::connect(gateway.client_addr()).unwrap();
@@ -113,7 +103,7 @@ fn after_the_wait_time_the_connections_are_closed() {
 
 #[test]
 fn a_black_hole_is_left_without_waiting_for_any_timeout() {
-    let gateway = gateway(&["-ClientIdleTimeout", "1h"]);
+    let gateway = Gateway::with_sessions(&["-ClientIdleTimeout", "1h"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     // The older transport stays open and looks alive; `resume` does not close it.
     let older = tunnel.stream();
@@ -122,16 +112,16 @@ fn a_black_hole_is_left_without_waiting_for_any_timeout() {
     older.set_read_timeout(Some(watch::DEADLINE)).unwrap();
     let closed = (&older).read(&mut [0; 1024]);
     assert!(matches!(closed, Ok(0) | Err(_)), "the older one is closed: {closed:?}");
-    assert_eq!(stats(&gateway)["sessions"]["waiting"], json!(0));
+    assert_eq!(gateway.stats()["sessions"]["waiting"], json!(0));
 }
 
 #[test]
 fn a_silent_transport_is_given_up_and_its_session_waits() {
-    let gateway = gateway(&["-ClientIdleTimeout", "1s"]);
+    let gateway = Gateway::with_sessions(&["-ClientIdleTimeout", "1s"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     watch::eventually("the gateway has given the transport up", || {
         server.expect_silence();
-        stats(&gateway)["sessions"]["waiting"] == json!(1)
+        gateway.stats()["sessions"]["waiting"] == json!(1)
     });
     tunnel.resume();
     client.exchange(&mut server, conn, b"here again");
@@ -139,7 +129,7 @@ fn a_silent_transport_is_given_up_and_its_session_waits() {
 
 #[test]
 fn what_waits_for_a_player_that_is_away_is_bounded() {
-    let gateway = gateway(&["--client-send-bytes", "600K"]);
+    let gateway = Gateway::with_sessions(&["--client-send-bytes", "600K"]);
     let (_client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
@@ -147,13 +137,13 @@ fn what_waits_for_a_player_that_is_away_is_bounded() {
         server.send(conn, &[1; 100 << 10]);
     }
     server.expect_close(conn);
-    let stats = stats(&gateway);
+    let stats = gateway.stats();
     assert_eq!((&stats["client"]["closed"]["too_slow"], &stats["sessions"]["open"]), (&json!(1), &json!(0)));
 }
 
 #[test]
 fn too_many_packets_may_wait_for_a_player_that_is_away() {
-    let gateway = gateway(&["--client-send-chan-size", "10", "--client-slow-grace", "100ms"]);
+    let gateway = Gateway::with_sessions(&["--client-send-chan-size", "10", "--client-slow-grace", "100ms"]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
@@ -166,18 +156,18 @@ fn too_many_packets_may_wait_for_a_player_that_is_away() {
 
 #[test]
 fn who_waits_longest_makes_room_when_too_many_do() {
-    let gateway = gateway(&["--max-waiting", "2"]);
+    let gateway = Gateway::with_sessions(&["--max-waiting", "2"]);
     let mut server = gateway.server(7);
     let players: Vec<_> = (0..3).map(|_| joined(&gateway, &mut server)).collect();
     for (waiting, (_, tunnel, _)) in players.iter().enumerate() {
         tunnel.cut();
         let expected = json!((waiting + 1).min(2));
         watch::eventually("it waits", || {
-            stats(&gateway)["sessions"]["waiting"] == expected && waiting < 2 || waiting == 2
+            gateway.stats()["sessions"]["waiting"] == expected && waiting < 2 || waiting == 2
         });
     }
     server.expect_close(players[0].2);
-    let stats = stats(&gateway);
+    let stats = gateway.stats();
     assert_eq!((&stats["client"]["closed"]["pushed_out"], &stats["sessions"]["waiting"]), (&json!(1), &json!(2)));
     assert_eq!(players[0].1.try_connect(), Err(Fault::Refused(Status::Expired)));
     players[1].1.resume();
@@ -185,25 +175,24 @@ fn who_waits_longest_makes_room_when_too_many_do() {
 
 #[test]
 fn bytes_that_wait_for_one_address_are_bounded() {
-    let gateway = gateway(&["--max-waiting-bytes-per-address", "100K"]);
+    let gateway = Gateway::with_sessions(&["--max-waiting-bytes-per-address", "100K"]);
     let (_client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
-    assert!(stats(&gateway)["sessions"]["waiting_bytes"].as_u64() < Some(1 << 10));
+    assert!(gateway.stats()["sessions"]["waiting_bytes"].as_u64() < Some(1 << 10));
     server.send(conn, &[1; 50 << 10]);
     server.expect_silence();
-    assert!(stats(&gateway)["sessions"]["waiting_bytes"].as_u64() >= Some(50 << 10));
+    assert!(gateway.stats()["sessions"]["waiting_bytes"].as_u64() >= Some(50 << 10));
     server.send(conn, &[1; 50 << 10]);
     server.expect_close(conn);
-    assert_eq!(stats(&gateway)["client"]["closed"]["pushed_out"], json!(1));
+    assert_eq!(gateway.stats()["client"]["closed"]["pushed_out"], json!(1));
 }
 
 #[test]
 fn links_that_wait_are_shown() {
-    let mut gateway = gateway(&[]);
+    let mut gateway = Gateway::with_sessions(&[]);
     let (_client, tunnel, _server, _) = playing(&gateway);
-    let links =
-        |gateway: &Gateway| -> Value { serde_json::from_slice(&gateway.get("/api/links?filter=client").body).unwrap() };
+    let links = |gateway: &Gateway| gateway.json("/api/links?filter=client");
     let link = links(&gateway)["links"][0].clone();
     assert_eq!((&link["transport"], &link["protocol"]), (&json!("tcp"), &json!("secure")));
     assert_eq!(link["state"], "open");
@@ -225,7 +214,7 @@ fn links_that_wait_are_shown() {
 #[test]
 fn a_stop_tells_those_who_are_there_and_those_who_come() {
     let gateway_flags = ["--shutdown-grace", "10s"];
-    let mut gateway = gateway(&gateway_flags);
+    let mut gateway = Gateway::with_sessions(&gateway_flags);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     let (_away, away) = Tunnel::secure(gateway.client_addr(), Identity::Anyone);
     away.cut();
@@ -251,7 +240,7 @@ fn a_stop_tells_those_who_are_there_and_those_who_come() {
 
 #[test]
 fn those_who_come_while_the_gateway_stops_are_told_so_though_the_worker_that_they_belong_to_has_ended() {
-    let mut gateway = gateway(&["--workers", "2", "--shutdown-grace", "60s"]);
+    let mut gateway = Gateway::with_sessions(&["--workers", "2", "--shutdown-grace", "60s"]);
     // In turns on worker 0 and worker 1.
     let mut server = gateway.server(7);
     let (client, tunnel, conn) = joined(&gateway, &mut server);
@@ -278,7 +267,7 @@ fn those_who_come_while_the_gateway_stops_are_told_so_though_the_worker_that_the
 
 #[test]
 fn a_player_who_is_away_when_the_gateway_stops_gets_his_bytes_and_the_reason_within_the_grace() {
-    let flags = [&ADMITTED[..], &["--shutdown-grace", "20s", "--admin-addr", "127.0.0.1:0"]].concat();
+    let flags = [&ALL_CLIENT_LINKS[..], &["--shutdown-grace", "20s", "--admin-addr", "127.0.0.1:0"]].concat();
     on_every_setup(&flags, |gateway| {
         let (mut client, tunnel, mut server, conn) = playing(gateway);
         tunnel.cut();
@@ -304,7 +293,7 @@ fn a_player_who_is_away_when_the_gateway_stops_gets_his_bytes_and_the_reason_wit
 
 #[test]
 fn a_session_that_waits_keeps_the_gateway_no_longer_than_the_grace() {
-    let mut gateway = gateway(&["--shutdown-grace", "1s"]);
+    let mut gateway = Gateway::with_sessions(&["--shutdown-grace", "1s"]);
     let (_client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
@@ -315,7 +304,7 @@ fn a_session_that_waits_keeps_the_gateway_no_longer_than_the_grace() {
 
 #[test]
 fn a_player_that_says_goodbye_is_gone_at_once() {
-    on_every_setup(&ADMITTED, |gateway| {
+    on_every_setup(&ALL_CLIENT_LINKS, |gateway| {
         let (client, tunnel, mut server, conn) = playing(gateway);
         drop(client);
         server.expect_close(conn);
@@ -325,17 +314,17 @@ fn a_player_that_says_goodbye_is_gone_at_once() {
 
 #[test]
 fn a_session_that_has_ended_is_not_counted_as_open() {
-    let gateway = gateway(&["-ClientSnetInitTimeout", "1h"]);
+    let gateway = Gateway::with_sessions(&["-ClientSnetInitTimeout", "1h"]);
     let (client, tunnel, mut server, conn) = playing(&gateway);
     drop(client);
     server.expect_close(conn);
     assert_eq!(tunnel.expect_end(), End::Closed);
-    watch::eventually("it is not open", || stats(&gateway)["sessions"]["open"] == json!(0));
+    watch::eventually("it is not open", || gateway.stats()["sessions"]["open"] == json!(0));
 }
 
 #[test]
 fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     client.send(conn, b"goodbye");
     // What the gateway says from here on is lost.
@@ -350,20 +339,20 @@ fn a_player_that_missed_the_last_acknowledgement_learns_that_all_has_arrived() {
 
 #[test]
 fn a_player_who_is_kicked_while_he_is_away_is_told_when_he_comes_back() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (client, tunnel, mut server, conn) = playing(&gateway);
     tunnel.cut();
     expect_interrupted(&gateway);
     gateway.ctl(&["kick", &client.id().to_string()]);
     server.expect_close(conn);
-    assert_eq!(stats(&gateway)["sessions"]["open"], json!(0));
+    assert_eq!(gateway.stats()["sessions"]["open"], json!(0));
     let _over = tunnel.try_connect();
     assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::Operator));
 }
 
 #[test]
 fn a_player_who_was_too_slow_is_told_so() {
-    let flags = [&ADMITTED[..], &["--client-send-bytes", "512K", "--client-slow-grace", "1h"]].concat();
+    let flags = [&ALL_CLIENT_LINKS[..], &["--client-send-bytes", "512K", "--client-slow-grace", "1h"]].concat();
     on_every_setup(&flags, |gateway| {
         let session = Session::secure(Identity::Anyone, watch::DEADLINE, Instant::now());
         let (link, tunnel) = Tunnel::open_narrow(gateway.client_addr(), session).unwrap();
@@ -382,7 +371,7 @@ fn a_player_who_was_too_slow_is_told_so() {
 
 #[test]
 fn kicked_players_are_told() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (client, tunnel, mut server, conn) = playing(&gateway);
     gateway.ctl(&["kick", &client.id().to_string()]);
     assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::Operator));
@@ -391,19 +380,19 @@ fn kicked_players_are_told() {
 
 #[test]
 fn a_frame_that_the_grammar_forbids_ends_the_session() {
-    let gateway = gateway(&[]);
+    let gateway = Gateway::with_sessions(&[]);
     let (mut client, tunnel, mut server, conn) = playing(&gateway);
     client.send_raw(&[0xff; 8]);
     assert_eq!(tunnel.expect_end(), End::AbortedByPeer(AbortReason::PeerFault));
     server.expect_close(conn);
-    assert_eq!(stats(&gateway)["client"]["closed"]["bad_bytes"], json!(1));
+    assert_eq!(gateway.stats()["client"]["closed"]["bad_bytes"], json!(1));
 }
 
 #[test]
 fn nothing_is_left_behind() {
     on_every_setup(
         &[
-            &ADMITTED[..],
+            &ALL_CLIENT_LINKS[..],
             &["-ClientSnetWaitTimeout", "1s", "-ClientSnetInitTimeout", "500ms", "--admin-addr", "127.0.0.1:0"],
         ]
         .concat(),
@@ -419,10 +408,10 @@ fn nothing_is_left_behind() {
             }
             gateway.expect_sockets(before);
             watch::eventually("no session is left", || {
-                let stats = stats(gateway);
+                let stats = gateway.stats();
                 stats["sessions"]["open"] == json!(0) && stats["sessions"]["handshakes"]["in_progress"] == json!(0)
             });
-            let stats = stats(gateway);
+            let stats = gateway.stats();
             assert_eq!((&stats["client"]["links"], &stats["connections"]["open"]), (&json!(0), &json!(0)));
             assert_eq!(stats["sessions"]["waiting_bytes"], json!(0));
         },

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use fastway_session::{Identity, LegacyConfig, LinkKind, Session};
+use fastway_wire::ConnId;
+use serde_json::Value;
 
 use crate::http::{Answer, Http};
 use crate::link::Link;
@@ -18,6 +20,9 @@ use crate::watch::{self, DEADLINE};
 pub const KEY: &str = "the suites' own key";
 
 const OURS: [&str; 6] = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
+
+/// Flags that admit all kinds of links to the client port.
+pub const ALL_CLIENT_LINKS: [&str; 2] = ["--client-link", "plain,secure,legacy"];
 
 /// A running gateway on loopback; killed when dropped.
 pub struct Gateway {
@@ -141,6 +146,20 @@ impl Gateway {
         Self::start(&[&["--admin-addr", "127.0.0.1:0"], flags].concat())
     }
 
+    /// The same, with all kinds of links admitted to the client port.
+    pub fn with_sessions(flags: &[&str]) -> Self {
+        Self::with_admin(&[&ALL_CLIENT_LINKS, flags].concat())
+    }
+
+    /// Adds a player and a game server with a connection that both have used.
+    #[track_caller]
+    pub fn playing(self) -> (Self, Client, Server, ConnId) {
+        let (mut client, mut server) = (self.client(), self.server(7));
+        let conn = client.open(&mut server);
+        client.exchange(&mut server, conn, b"hello");
+        (self, client, server, conn)
+    }
+
     /// Where HTTP is answered.
     ///
     /// # Panics
@@ -158,6 +177,20 @@ impl Gateway {
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
         self.request(&format!("GET {path}"), &[], b"")
+    }
+
+    /// The object at a path of the admin listener.
+    #[track_caller]
+    pub fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    /// What was counted, and how the gateway stands: `/api/stats`.
+    #[track_caller]
+    pub fn stats(&self) -> Value {
+        self.json("/api/stats")
     }
 
     /// Has the admin listener run commands, given as JSON.

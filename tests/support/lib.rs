@@ -36,7 +36,7 @@ pub mod sessions;
 mod tunnel;
 pub mod watch;
 
-pub use gateway::{Gateway, KEY, on_every_server_link, on_every_setup};
+pub use gateway::{ALL_CLIENT_LINKS, Gateway, KEY, on_every_server_link, on_every_setup};
 pub use link::{Link, Message, Sender, connect_from, connect_narrow, data};
 pub use peers::{Client, Server, challenge_of};
 pub use tunnel::{InputIgnored, Tunnel};

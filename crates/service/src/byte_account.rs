@@ -24,7 +24,7 @@ const STALLED: Duration = Duration::from_secs(1);
 pub struct ByteAccount {
     held: AtomicUsize,
     short: AtomicBool,
-    bound: usize,
+    bound: AtomicUsize,
 }
 
 /// A link that bytes are held for, as [`ByteAccount::first_to_close`] looks at it.
@@ -43,12 +43,17 @@ pub struct ByteHolder<K> {
 impl ByteAccount {
     /// An empty account. A `bound` of `usize::MAX` is none.
     pub const fn new(bound: usize) -> Self {
-        Self { held: AtomicUsize::new(0), short: AtomicBool::new(false), bound }
+        Self { held: AtomicUsize::new(0), short: AtomicBool::new(false), bound: AtomicUsize::new(bound) }
     }
 
     /// The bound in bytes.
-    pub const fn bound(&self) -> usize {
-        self.bound
+    pub fn bound(&self) -> usize {
+        self.bound.load(Relaxed)
+    }
+
+    /// Changes the bound. What follows from it shows when the account changes next, or is looked at again.
+    pub fn set_bound(&self, bound: usize) {
+        self.bound.store(bound, Relaxed);
     }
 
     /// Bytes held.
@@ -64,7 +69,7 @@ impl ByteAccount {
 
     /// Bytes that each of so many links may still take in while the account is short.
     pub fn pause_share(&self, links: usize) -> usize {
-        self.bound / 8 / links.max(1)
+        self.bound() / 8 / links.max(1)
     }
 
     /// Bytes that each of so many links may hold however much the others do: nobody who holds no more is closed. When the
@@ -108,16 +113,16 @@ impl ByteAccount {
 
         let mut left = held;
         let mut closed = take_while_above(&mut left, self.low_water(), stalled);
-        closed.extend(take_while_above(&mut left, self.bound, others));
+        closed.extend(take_while_above(&mut left, self.bound(), others));
         closed
     }
 
-    const fn high_water(&self) -> usize {
-        self.bound / 2
+    fn high_water(&self) -> usize {
+        self.bound() / 2
     }
 
-    const fn low_water(&self) -> usize {
-        self.bound / 8 * 3
+    fn low_water(&self) -> usize {
+        self.bound() / 8 * 3
     }
 }
 
@@ -172,6 +177,16 @@ mod tests {
             assert_eq!((account.add(change), account.is_short()), (go_on, short), "{change}");
         }
         assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn a_bound_that_changes_holds_from_the_next_look_on() {
+        let account = ByteAccount::new(BOUND);
+        assert!(!account.add(300));
+        account.set_bound(400);
+        assert_eq!((account.add(0), account.is_short()), (false, true));
+        account.set_bound(usize::MAX);
+        assert_eq!((account.add(0), account.is_short()), (true, false), "readers go on");
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
         }
     }
 
+    /// Changes the limits. Nobody who is there ends for it, but by a shorter time.
+    pub const fn set_limits(&mut self, limits: HandshakeLimits) {
+        self.limits = limits;
+    }
+
     /// A handshake begins. Returns the one that has to end for it, if any.
     pub fn begin(&mut self, key: K, prefix: AddressPrefix, now: Instant) -> Option<K> {
         let dropped = if self.table.share(prefix).holders >= self.limits.per_address {
@@ -198,6 +203,16 @@ mod tests {
         let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"]);
         assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(1), "and not 0, which is older");
         assert_eq!(handshakes.len(), 4);
+    }
+
+    #[test]
+    fn lower_limits_end_nobody_but_for_a_newcomer() {
+        let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+        handshakes.set_limits(HandshakeLimits { at_once: 2, ..LIMITS });
+        assert_eq!(handshakes.len(), 4);
+        assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(0));
+        handshakes.set_limits(HandshakeLimits { at_once: 5, ..LIMITS });
+        assert_eq!(handshakes.begin(100, prefix("192.0.2.6"), Instant::now()), None);
     }
 
     #[test]

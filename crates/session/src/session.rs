@@ -26,7 +26,7 @@ use crate::{
 ///
 /// What the owner does:
 /// * it appends what it has to say to its [`ReplayBuffer`], never more than its bound, and calls [`Session::send`];
-/// * it reads a transport into a buffer behind [`Session::unfinished`] and hands it to [`Session::receive`];
+/// * it reads a transport into the space that [`Session::read_into`] gives, and calls [`Session::receive_read`];
 /// * it acts on [`Session::poll_event`] after each call, and calls [`Session::tick`] at [`Session::timeout`].
 pub struct Session(Protocol);
 
@@ -133,8 +133,49 @@ impl Session {
         }
     }
 
-    /// What was received of a message in part. It must stand in front of what is read next from that transport: copy it
-    /// to the front of the buffer, read behind it, and hand both to [`Self::receive`].
+    /// Where to read what comes next by a transport: the space of `room` behind what was received of a message in part,
+    /// which is copied to its front. There is some if `room` holds [`MIN_READ_BYTES`].
+    ///
+    /// ```no_run
+    /// # use std::{io::Read, net::TcpStream, time::Instant};
+    /// # use fastway_session::{Backlog, MIN_READ_BYTES, Received, Session, TransportId};
+    /// # fn read(
+    /// #     session: &mut Session, transport: TransportId, stream: &mut TcpStream, unacked: &mut Backlog,
+    /// # ) -> std::io::Result<Received> {
+    /// let mut room = vec![0; MIN_READ_BYTES];
+    /// let count = stream.read(session.read_into(transport, &mut room))?;
+    /// let received = session.receive_read(transport, &mut room, count, Instant::now(), unacked);
+    /// let plaintext = &room[..received.bytes];
+    /// # let _ = plaintext;
+    /// # Ok(received)
+    /// # }
+    /// ```
+    pub fn read_into<'room>(&self, from: TransportId, room: &'room mut [u8]) -> &'room mut [u8] {
+        let unfinished = self.unfinished(from);
+        match room.split_at_mut_checked(unfinished.len()) {
+            Some((front, space)) => {
+                front.copy_from_slice(unfinished);
+                space
+            }
+            None => &mut [],
+        }
+    }
+
+    /// Receives `count` bytes that were read into the space that [`Self::read_into`] gave. The stream's new bytes are left
+    /// at the front of `room`; all else is as with [`Self::receive`].
+    pub fn receive_read(
+        &mut self,
+        from: TransportId,
+        room: &mut [u8],
+        count: usize,
+        now: Instant,
+        buffer: &mut impl ReplayBuffer,
+    ) -> Received {
+        let filled = self.unfinished(from).len() + count;
+        self.receive(from, room.get_mut(..filled).unwrap_or_default(), now, buffer)
+    }
+
+    /// What was received of a message in part. It must stand in front of what is read next from that transport.
     pub fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.0 {
             Protocol::Secure(session) => session.unfinished(of),

@@ -67,7 +67,7 @@ async fn take_in(
     no_turn: oneshot::Receiver<NoTurn>,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
-    let kinds = core.borrow().config.side(*side).kinds;
+    let kinds = core.borrow().config.settings.side(*side).kinds;
 
     let detected = select! {
         biased;

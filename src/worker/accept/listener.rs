@@ -148,12 +148,12 @@ fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: Accept
 impl Core {
     /// What the workers share, this worker, and the worker that must own the next link if not any may.
     fn place(&self) -> (Arc<Shared>, WorkerId, Option<WorkerId>) {
-        (Arc::clone(&self.shared), self.me, self.config.reuse_port.then_some(self.me))
+        (Arc::clone(&self.shared), self.me, self.config.startup.reuse_port.then_some(self.me))
     }
 
     /// Whether a port admits sessions.
     pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
-        self.config.side(side).kinds.with_sessions()
+        self.config.settings.side(side).kinds.with_sessions()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.

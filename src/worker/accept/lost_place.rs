@@ -20,7 +20,7 @@ use crate::accept::rejection::Rejection;
 pub(super) fn answer_unread(handshake: &Handshake, stream: TcpStream, no_turn: NoTurn) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
     let Some(request) = unread_request(&stream) else { return Err(no_turn.into()) };
-    if !core.borrow().config.side(*side).kinds.admits_request(&request) {
+    if !core.borrow().config.settings.side(*side).kinds.admits_request(&request) {
         return Err(no_turn.into());
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn open_session(
     };
     handshake.advance(Progress::Answered);
 
-    let most_unacked = core.borrow().config.side(side).send_queue_bytes;
+    let most_unacked = core.borrow().config.settings.side(side).send_queue_bytes;
     let mut session = Box::new(SessionTransport::new(side, session, open.kind(), dial, stream, peer, most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
@@ -96,13 +96,13 @@ impl Core {
             permit.uncount_client();
         }
 
-        let config = &self.config.side(side).session;
+        let config = &self.config.settings.side(side).session;
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
 
         let began = Instant::now();
-        let accepted = open.accept(self.config.sessions.key.as_ref(), &limits, began, &mut rand::rng());
+        let accepted = open.accept(self.config.settings.sessions.key.as_ref(), &limits, began, &mut rand::rng());
         self.turns.computed(began.elapsed());
         accepted
     }

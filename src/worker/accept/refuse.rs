@@ -107,7 +107,7 @@ impl Core {
         let longest = match request {
             Request::Open(_) => Duration::MAX,
             // A session that waits must not expire before its peer is back.
-            Request::Resume(_) => self.config.side(side).session.wait / 2,
+            Request::Resume(_) => self.config.settings.side(side).session.wait / 2,
         };
         let waiting = self.pending[side].len();
         self.retry_times.next(waiting, longest, Instant::now(), &mut rand::rng())

@@ -9,7 +9,7 @@ use crate::worker::core::Core;
 impl Core {
     /// Counts a rejected stream, and logs it.
     pub(super) fn reject(&mut self, side: Side, peer: SocketAddr, rejection: &Rejection) {
-        self.stats.rejections.count(rejection.kind(), self.config.side(side).kinds.with_sessions());
+        self.stats.rejections.count(rejection.kind(), self.config.settings.side(side).kinds.with_sessions());
         self.link_log.rejected(side, peer, rejection);
     }
 }

@@ -38,7 +38,7 @@ async fn authenticate(
     core: &SharedCore,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<ServerId, ServerHandshakeError> {
-    let key = core.borrow().config.server_auth_key.clone();
+    let key = core.borrow().config.settings.server_auth_key.clone();
     let pause = async || sleep_until(core, Instant::now() + PAUSE).await;
     authenticate_server(stream, &key, rand::random(), pause).await
 }

@@ -125,18 +125,15 @@ impl Sealed {
     }
 
     fn read(&mut self, stream: &TcpStream, room: &mut [u8]) -> io::Result<Option<usize>> {
-        let unfinished = self.session.unfinished(self.transport);
-        let before = unfinished.len();
-        let Some((kept, free)) = room.split_at_mut_checked(before).filter(|(_, free)| !free.is_empty()) else {
+        let space = self.session.read_into(self.transport, room);
+        if space.is_empty() {
             return Err(ErrorKind::FileTooLarge.into());
-        };
-        kept.copy_from_slice(unfinished);
-        let count = uninterrupted(|| (&*stream).read(free))?;
+        }
+        let count = uninterrupted(|| (&*stream).read(space))?;
         if count == 0 {
             return Ok(None);
         }
-        let bytes = room.get_mut(..before + count).unwrap_or_default();
-        let received = self.session.receive(self.transport, bytes, Instant::now(), &mut self.backlog);
+        let received = self.session.receive_read(self.transport, room, count, Instant::now(), &mut self.backlog);
         match received.fault {
             None => Ok(Some(received.bytes)),
             Some(Fault::Refused(status)) => Err(refused(status)),

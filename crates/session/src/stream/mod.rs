@@ -259,17 +259,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         if !self.plain.is_empty() {
             return Ok(false);
         }
-        let unfinished = self.session.unfinished(id);
-        let start = unfinished.len();
-        for (to, from) in self.scratch.iter_mut().zip(unfinished) {
-            *to = *from;
-        }
-        let Poll::Ready(read) = carrier.poll_read(cx, self.scratch.get_mut(start..).unwrap_or_default()) else {
+        let space = self.session.read_into(id, &mut self.scratch);
+        let Poll::Ready(read) = carrier.poll_read(cx, space) else {
             return Ok(false);
         };
-        let filled = start + read.ok().filter(|bytes| *bytes > 0).ok_or(Lost)?;
-        let bytes = self.scratch.get_mut(..filled).unwrap_or_default();
-        let received = self.session.receive(id, bytes, now(), &mut self.backlog);
+        let count = read.ok().filter(|bytes| *bytes > 0).ok_or(Lost)?;
+        let received = self.session.receive_read(id, &mut self.scratch, count, now(), &mut self.backlog);
         self.plain = 0..received.bytes;
         match received.fault {
             None => Ok(true),

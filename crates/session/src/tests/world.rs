@@ -63,9 +63,9 @@ impl Peer {
     }
 
     fn receive(&mut self, transport: TransportId, bytes: &[u8], now: Instant) -> Option<Fault> {
-        let mut input = self.session.unfinished(transport).to_vec();
-        input.extend_from_slice(bytes);
-        let received = self.session.receive(transport, &mut input, now, &mut self.backlog);
+        let mut input = vec![0; self.session.unfinished(transport).len() + bytes.len()];
+        self.session.read_into(transport, &mut input).copy_from_slice(bytes);
+        let received = self.session.receive_read(transport, &mut input, bytes.len(), now, &mut self.backlog);
         let other = if self.side == Side::Initiator { Side::Acceptor } else { Side::Initiator };
         for byte in &input[..received.bytes] {
             assert_eq!(*byte, byte_at(other, self.read), "byte {} of what the {other:?} wrote", self.read);

@@ -1,30 +1,19 @@
-//! What a gateway can be told at start, checked and with units in the types.
-//!
-//! The command line (`cli`) makes a [`Config`]; a program that embeds the gateway fills one itself.
+//! What can change while the gateway runs.
 
-use std::fmt;
 use std::time::Duration;
 
-pub use fastway_service::Secret;
-use fastway_session::{KeyPair, LinkKind, Pattern, Request};
+use fastway_service::Secret;
+use fastway_session::KeyPair;
 
-pub use crate::pool::{PoolConfig, PoolStrategy};
+use super::kinds::LinkKinds;
 use crate::routing::Side;
 
 /// Part of the memory for all links that may wait for one client at most.
 pub(crate) const CLIENT_SHARE: usize = 8;
 
-/// Everything a gateway needs to know before it starts.
+/// What holds for links and sessions, and can change while the gateway runs.
 #[derive(Clone, Debug)]
-pub struct Config {
-    /// Threads that own links; each is a single-threaded runtime of its own. At least 1.
-    pub workers: usize,
-    /// Whether the ports are shared by SO_REUSEPORT, by the workers and with other processes.
-    pub reuse_port: bool,
-    /// Longest message accepted, counted as the `len` field of the wire: ConnID and payload, in bytes.
-    pub max_packet: u32,
-    /// The buffer pool.
-    pub pool: PoolConfig,
+pub struct Settings {
     /// Links on the client port.
     pub client: SideConfig,
     /// Links on the server port.
@@ -45,7 +34,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
-impl Config {
+impl Settings {
     /// What the links on one port have in common.
     pub fn side(&self, side: Side) -> &SideConfig {
         match side {
@@ -53,21 +42,14 @@ impl Config {
             Side::Server => &self.server,
         }
     }
-
-    /// The least memory for all links that lets one message wait for a client, in bytes.
-    pub(crate) const fn least_buffered_bytes(&self) -> usize {
-        (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)
-    }
 }
 
 /// What the links on one port have in common.
 #[derive(Clone, Debug)]
 pub struct SideConfig {
-    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`.
-    pub addr: String,
     /// First size of the buffer for a message that arrived in part, in bytes. It never caps a read.
     pub buffer_bytes: usize,
-    /// Bound of what waits for a link in packets (soft for clients: see [`Config::client_slow_grace`]).
+    /// Bound of what waits for a link in packets (soft for clients: see [`Settings::client_slow_grace`]).
     pub send_queue_packets: usize,
     /// Bound of what waits for a link in bytes. Soft for clients, too, up to 16 times as much, which closes them at once.
     pub send_queue_bytes: usize,
@@ -78,62 +60,6 @@ pub struct SideConfig {
     pub kinds: LinkKinds,
     /// The sessions of this port, where they are admitted.
     pub session: SessionConfig,
-}
-
-/// Kinds of links that a port admits (`docs/protocol.md` §3.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkKinds {
-    /// The mux protocol, in the open.
-    pub plain: bool,
-    /// Secure sessions of peers that check the gateway's key (pattern NK).
-    pub secure: bool,
-    /// Those of peers that do not, as well (pattern NN).
-    pub unpinned: bool,
-    /// Legacy sessions.
-    pub legacy: bool,
-}
-
-impl LinkKinds {
-    /// Links without a session.
-    pub const PLAIN: Self = Self { plain: true, secure: false, unpinned: false, legacy: false };
-    /// Sessions of both kinds, and nothing else.
-    pub const SESSIONS: Self = Self { plain: false, secure: true, unpinned: true, legacy: true };
-
-    /// Whether some kind of session is admitted.
-    pub const fn with_sessions(self) -> bool {
-        self.secure || self.legacy
-    }
-
-    /// Whether a kind is admitted.
-    pub const fn admits(self, kind: LinkKind) -> bool {
-        match kind {
-            LinkKind::Plain => self.plain,
-            LinkKind::Secure => self.secure,
-            LinkKind::Legacy => self.legacy,
-        }
-    }
-
-    /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
-    pub fn admits_request(self, request: &Request) -> bool {
-        match request {
-            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
-            Request::Resume(resume) => self.admits(resume.kind()),
-        }
-    }
-}
-
-/// For people: `plain links and secure sessions`.
-impl fmt::Display for LinkKinds {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [
-            (self.plain, "plain links"),
-            (self.secure && self.unpinned, "secure sessions"),
-            (self.secure && !self.unpinned, "secure sessions with the gateway's key pinned"),
-            (self.legacy, "legacy sessions"),
-        ];
-        let names: Vec<_> = kinds.into_iter().filter(|(admitted, _)| *admitted).map(|(_, name)| name).collect();
-        out.write_str(&names.join(" and "))
-    }
 }
 
 /// The sessions of one port.
@@ -250,15 +176,10 @@ impl LinkLimit {
     }
 }
 
-impl Default for Config {
+impl Default for Settings {
     fn default() -> Self {
         Self {
-            workers: 1,
-            reuse_port: false,
-            max_packet: 512 << 10,
-            pool: PoolConfig::default(),
             client: SideConfig {
-                addr: ":0".to_owned(),
                 buffer_bytes: 2 << 10,
                 send_queue_packets: 1000,
                 send_queue_bytes: 8 << 20,
@@ -267,7 +188,6 @@ impl Default for Config {
                 session: SessionConfig::default(),
             },
             server: SideConfig {
-                addr: ":0".to_owned(),
                 buffer_bytes: 64 << 10,
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,

@@ -1,0 +1,61 @@
+//! Which links a port admits.
+
+use std::fmt;
+
+use fastway_session::{LinkKind, Pattern, Request};
+
+/// Kinds of links that a port admits (`docs/protocol.md` §3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkKinds {
+    /// The mux protocol, in the open.
+    pub plain: bool,
+    /// Secure sessions of peers that check the gateway's key (pattern NK).
+    pub secure: bool,
+    /// Those of peers that do not, as well (pattern NN).
+    pub unpinned: bool,
+    /// Legacy sessions.
+    pub legacy: bool,
+}
+
+impl LinkKinds {
+    /// Links without a session.
+    pub const PLAIN: Self = Self { plain: true, secure: false, unpinned: false, legacy: false };
+    /// Sessions of both kinds, and nothing else.
+    pub const SESSIONS: Self = Self { plain: false, secure: true, unpinned: true, legacy: true };
+
+    /// Whether some kind of session is admitted.
+    pub const fn with_sessions(self) -> bool {
+        self.secure || self.legacy
+    }
+
+    /// Whether a kind is admitted.
+    pub const fn admits(self, kind: LinkKind) -> bool {
+        match kind {
+            LinkKind::Plain => self.plain,
+            LinkKind::Secure => self.secure,
+            LinkKind::Legacy => self.legacy,
+        }
+    }
+
+    /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
+    pub fn admits_request(self, request: &Request) -> bool {
+        match request {
+            Request::Open(open) => self.admits(open.kind()) && (self.unpinned || open.pattern() != Some(Pattern::Nn)),
+            Request::Resume(resume) => self.admits(resume.kind()),
+        }
+    }
+}
+
+/// For people: `plain links and secure sessions`.
+impl fmt::Display for LinkKinds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            (self.plain, "plain links"),
+            (self.secure && self.unpinned, "secure sessions"),
+            (self.secure && !self.unpinned, "secure sessions with the gateway's key pinned"),
+            (self.legacy, "legacy sessions"),
+        ];
+        let names: Vec<_> = kinds.into_iter().filter(|(admitted, _)| *admitted).map(|(_, name)| name).collect();
+        out.write_str(&names.join(" and "))
+    }
+}

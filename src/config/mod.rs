@@ -1,0 +1,44 @@
+//! What a gateway can be told, checked and with units in the types.
+//!
+//! The command line of the program makes a [`Config`]; a program that embeds the gateway fills one itself. Each of its parts
+//! says when it can change.
+
+mod kinds;
+mod settings;
+mod startup;
+
+pub use fastway_service::Secret;
+pub use fastway_session::KeyPair;
+
+pub use self::kinds::LinkKinds;
+pub(crate) use self::settings::CLIENT_SHARE;
+pub use self::settings::{
+    Limits, LinkLimit, MemoryLimit, SessionConfig, SessionsConfig, Settings, SideConfig, WaitingLimits,
+};
+pub use self::startup::Startup;
+pub use crate::pool::{PoolConfig, PoolStrategy};
+use crate::routing::PerSide;
+
+/// Everything that a gateway needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What holds as long as the gateway runs.
+    pub startup: Startup,
+    /// Where clients and servers connect, each in the form `host:port`, `[v6]:port` or `:port`.
+    pub listen: PerSide<String>,
+    /// What can change while it runs.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// The least memory for all links that lets one message wait for a client, in bytes.
+    pub const fn least_buffered_bytes(&self) -> usize {
+        (fastway_wire::LEN_BYTES + self.startup.max_packet as usize).saturating_mul(CLIENT_SHARE)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { startup: Startup::default(), listen: PerSide::new(|_| ":0".to_owned()), settings: Settings::default() }
+    }
+}
