@@ -1,5 +1,6 @@
-//! The `fastway` program.
+//! The `fastway` program: its command line and its exit codes.
 
+mod app;
 mod cli;
 mod ctl;
 mod key_file;
@@ -7,26 +8,13 @@ mod key_file;
 use std::env;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::{self, ExitCode};
-use std::sync::Arc;
-use std::thread;
+use std::process::ExitCode;
 
-use anyhow::Context;
-use fastway::gateway::{Gateway, Running};
-use fastway::observer::Undelivered;
-use fastway_admin::http::{HttpAdmin, HttpListener};
-use fastway_admin::observe::Observe;
-use fastway_admin::{AdminThread, CommandFile, Registry};
-use fastway_service::logging::{self, Log, LogControl};
-use fastway_service::process::{
-    Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
-};
+use fastway_service::logging;
 use fastway_session::PublicKey;
-use tokio::runtime;
 use tracing::level_filters::LevelFilter;
-use tracing::{info, warn};
 
-use self::cli::{CtlOptions, Invocation, Options};
+use self::cli::{CtlOptions, Invocation};
 use self::key_file::KeyFileError;
 
 // ThreadSanitizer (`scripts/tsan.sh`) has to see every allocation, and jemalloc's own threads do not start under it.
@@ -58,7 +46,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match run(options, &log) {
+    match app::run(options, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log.fatal(&format!("{error:#}"));
@@ -111,106 +99,4 @@ fn ask(options: &CtlOptions) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn run(options: Options, log: &Log) -> anyhow::Result<()> {
-    options.notices.iter().for_each(|notice| warn!("{notice}"));
-    let dir = env::current_dir().context("cannot tell the working directory")?;
-    check_directory(&dir);
-    let files = Files::new(dir, options.name.clone());
-    // The main thread only waits for signals; the workers have runtimes of their own.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(files, options, log))
-}
-
-async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.startup.reuse_port)?;
-    raise_descriptor_limit();
-    if cfg!(not(tsan)) {
-        return_freed_memory();
-    }
-    if let Some(keys) = &options.config.settings.sessions.key {
-        info!(public = %keys.public(), "session key");
-    }
-    let gateway = Gateway::bind(options.config)?;
-    let listener = options.admin.map(HttpListener::bind).transpose()?;
-    let line = listening(&gateway, listener.as_ref());
-    let mut running = gateway.start()?;
-    let observer: Arc<dyn Observe> = Arc::new(running.observer());
-    let commands = commands(&files, &observer, log.control())?;
-    let command_file = CommandFile::new(files.path("cmd"));
-    let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
-    let http = listener.map(|listener| listener.start(observer, admin.caller())).transpose();
-    let http = http.context("cannot start the thread that answers HTTP")?;
-    announce(line).context("cannot start the thread that says where the gateway listens")?;
-    tokio::select! {
-        () = until_stopped(&mut signals, &admin) => {}
-        failed = running.ended() => return failed.context("a worker ended by itself"),
-    }
-    http.iter().for_each(HttpAdmin::announce_end);
-    info!("stopping");
-    running.stop();
-    match signals.unless_stopped(running.ended()).await {
-        Some(stopped) => stopped.context("a worker failed while stopping")?,
-        None => exit_at_once(pid_file, log),
-    }
-    warn_of_losses(&running);
-    info!("stopped");
-    Ok(())
-}
-
-/// Says what was left for peers that did not take it in time. That is their doing: the exit code stays 0.
-fn warn_of_losses(running: &Running) {
-    let Undelivered { links, bytes } = running.observer().report().total().stats.undelivered;
-    if links > 0 {
-        warn!(links, bytes, "peers did not take what waited for them within --shutdown-grace: it is lost");
-    }
-}
-
-/// Has the allocator give the memory of a burst back even while the workers are quiet.
-fn return_freed_memory() {
-    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
-        warn!(%error, "freed memory stays with the process: the allocator has no background thread");
-    }
-}
-
-/// Everything that can be asked of this gateway.
-fn commands(files: &Files, observer: &Arc<dyn Observe>, log: LogControl) -> anyhow::Result<Registry> {
-    let mut registry = Registry::default();
-    fastway_admin::register_all(&mut registry, files, observer)?;
-    fastway_admin::register_log_level(&mut registry, log)?;
-    Ok(registry)
-}
-
-/// Where the gateway listens, for scripts.
-fn listening(gateway: &Gateway, admin: Option<&HttpListener>) -> String {
-    let admin = admin.map(|listener| format!(" admin={}", listener.addr())).unwrap_or_default();
-    format!("listening client={} server={}{admin}", gateway.client_addr(), gateway.server_addr())
-}
-
-/// Tells scripts where the gateway listens. On a thread of its own: a stdout that is full, and whose reader stalls, must not
-/// keep signals from being heard.
-fn announce(line: String) -> io::Result<()> {
-    info!(pid = process::id(), "{line}");
-    let say = move || {
-        if let Err(error) = writeln!(io::stdout(), "{line}") {
-            warn!(%error, line, "nobody reads stdout");
-        }
-    };
-    thread::Builder::new().name("stdout".to_owned()).spawn(say).map(drop)
-}
-
-async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {
-    while signals.next().await == Signal::RunCommands {
-        admin.run_commands();
-    }
-}
-
-/// For an operator who does not want to wait for the end of the grace time. Nothing is asked to finish.
-fn exit_at_once(pid_file: Option<PidFile>, log: &Log) -> ! {
-    warn!("stopped at once by a second signal: what waited to be sent is lost");
-    drop(pid_file);
-    log.finish();
-    process::exit(1)
 }

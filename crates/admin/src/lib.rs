@@ -1,8 +1,14 @@
-//! How a fastway process is watched and steered: commands in a file, run on a signal, answered in the log
-//! (`docs/protocol.md`, process contract), profiles, and the admin listener ([`http`]).
+//! How an operator watches and steers a fastway process: commands in a file, run on a signal, answered in the log
+//! (`docs/protocol.md`, process contract), profiles, and HTTP.
 //!
-//! What a gateway has to tell for it, it tells as [`observe`] says. A [`Registry`] knows the commands; an embedder adds its own to it. On a signal an [`AdminThread`] reads the
-//! [`CommandFile`] and runs its lines one after the other, away from the threads that serve links.
+//! A [`Registry`] knows the commands; an embedder adds its own to it. On a signal an [`AdminThread`] reads the
+//! [`CommandFile`] and runs its lines one after the other, away from the threads that serve links. [`register_all`] adds
+//! the commands that there are, and the profiles they write.
+//!
+//! | | |
+//! |---|---|
+//! | [`http`] | the admin listener: JSON, metrics for Prometheus, profiles, commands, and the live page |
+//! | [`observe`] | what a gateway tells for all of this: the trait that it implements, and plain data |
 
 mod block;
 mod command_file;
@@ -52,6 +58,7 @@ use crate::observe::Observe;
 
 /// Adds every command that asks or steers a running gateway, with files named as [`Files`] says. A program adds its own
 /// before or after.
+///
 /// # Errors
 /// When the registry has one of the commands already.
 pub fn register_all(registry: &mut Registry, files: &Files, observer: &Arc<dyn Observe>) -> Result<(), RegisterError> {
