@@ -17,6 +17,14 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Every protocol, in the order of its index.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
+
+    /// Its place in [`Protocol::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The name under which it is shown.
     pub const fn name(self) -> &'static str {
         match self {
