@@ -17,7 +17,7 @@ pub use self::settings::{
 };
 pub use self::startup::Startup;
 pub use crate::pool::{PoolConfig, PoolStrategy};
-use crate::routing::PerSide;
+pub use crate::routing::PerSide;
 
 /// Everything that a gateway needs to know before it starts.
 #[derive(Clone, Debug)]

@@ -57,6 +57,13 @@ impl Link {
         }
     }
 
+    /// The bytes that a client may send are limited no more, or otherwise: a link that was not read for it is looked at again.
+    pub(crate) fn restart_budget(&mut self, per_second: Option<u64>, clock: &TurnClock) {
+        self.watch.allowance = per_second.unwrap_or_default();
+        self.waits.end(WaitReason::ByteRate, clock);
+        self.wake();
+    }
+
     /// Notes for how long the link has held what it holds; each sweep does, `elapsed` after the one before.
     fn look_at_held(&mut self, elapsed: Duration) {
         if self.is_interrupted() {

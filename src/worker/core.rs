@@ -100,6 +100,10 @@ impl Core {
         self.forwarding.apply(&settings);
         self.acceptance.apply(&settings, Instant::now());
         self.upkeep.apply(&settings);
+        let byte_rate = settings.limits.max_bytes_per_second;
+        if byte_rate != self.settings.limits.max_bytes_per_second {
+            self.links.iter_mut().for_each(|link| link.restart_budget(byte_rate, &self.clock));
+        }
         self.settings = settings;
     }
 

@@ -105,6 +105,11 @@ impl Links {
         self.links.iter().map(|(_, link)| link)
     }
 
+    /// The same, to change them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.links.iter_mut().map(|(_, link)| link)
+    }
+
     /// Places that links have, or had. A walk over them may remove links and add some.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
         (0..self.places()).map(Slot::from_index)

@@ -124,9 +124,8 @@ mod tests {
     #[test]
     fn the_shortest_limit_is_checked_ten_times_while_it_runs() {
         let with_limit = |limit: &dyn Fn(&mut Settings)| {
-            let mut settings = Settings::default();
-            settings.client_slow_grace = 3600 * millis(1000);
-            settings.shutdown_grace = 3600 * millis(1000);
+            let hour = 3600 * millis(1000);
+            let mut settings = Settings { client_slow_grace: hour, shutdown_grace: hour, ..Settings::default() };
             (settings.client.idle_timeout, settings.server.idle_timeout) = (None, None);
             limit(&mut settings);
             interval(&settings)

@@ -1,67 +1,17 @@
 //! What a running gateway tells the program around it, from any thread.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use fastway::config::{Config, Secret};
-use fastway::gateway::{Gateway, Running};
 use fastway::observer::{
-    AskError, CloseKind, LinkCursor, LinkFilter, LinkId, LinkInfo, Observer, PausedBy, Report, Role, WaitReason,
+    AskError, CloseKind, LinkCursor, LinkFilter, LinkId, LinkInfo, PausedBy, Report, Role, WaitReason,
 };
 use fastway_testkit::{Client, KEY, Link, Server, watch};
 use fastway_wire::ServerId;
-use tokio::runtime::Builder;
 
-/// A gateway in this process.
-struct Embedded {
-    running: Running,
-    observer: Observer,
-    client_addr: SocketAddr,
-    server_addr: SocketAddr,
-}
-
-impl Embedded {
-    fn start(workers: usize) -> Self {
-        let mut config = Config::default();
-        config.startup.workers = workers;
-        config.settings.server_auth_key = Secret::new(KEY);
-        config.listen.client = "127.0.0.1:0".to_owned();
-        config.listen.server = "127.0.0.1:0".to_owned();
-        config.settings.server.send_queue_packets = 10;
-        config.settings.client_max_conns = None;
-        let gateway = Gateway::bind(config).unwrap();
-        let (client_addr, server_addr) = (gateway.client_addr(), gateway.server_addr());
-        let running = gateway.start().unwrap();
-        Self { observer: running.observer(), running, client_addr, server_addr }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.client_addr)
-    }
-
-    fn server(&self, id: u32) -> Server {
-        Server::register(self.server_addr, KEY, id)
-    }
-
-    fn links(&self, filter: &str) -> Vec<LinkInfo> {
-        self.observer.links(&filter.parse().unwrap(), None, usize::MAX).unwrap().links
-    }
-
-    /// The one link that the filter takes.
-    fn the_link(&self, filter: &str) -> LinkInfo {
-        let mut links = self.links(filter);
-        assert_eq!(links.len(), 1, "{filter}: {links:?}");
-        links.remove(0)
-    }
-
-    fn stop(mut self) -> Observer {
-        self.running.stop();
-        Builder::new_current_thread().build().unwrap().block_on(self.running.ended()).unwrap();
-        self.observer
-    }
-}
+use crate::embedded::Embedded;
 
 #[test]
 fn a_gateway_that_is_dropped_stops() {
