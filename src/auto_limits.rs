@@ -60,7 +60,7 @@ impl DescriptorShare {
         let handshakes = (descriptors / 8).max(1);
         let in_progress = settings.limits.max_handshakes.min(handshakes);
         let servers = SERVERS.min(handshakes);
-        let with_sessions = settings.client.kinds.with_sessions();
+        let with_sessions = startup.kinds.client.with_sessions();
         let ports_with_handshakes = if with_sessions { 2 } else { 1 };
         let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
         // A session that is resumed has its old stream and its new one.
@@ -75,20 +75,20 @@ mod tests {
     use super::*;
     use crate::config::LinkKinds;
 
-    fn shares(descriptors: usize, settings: &Settings) -> (usize, usize) {
-        let share = DescriptorShare::of(descriptors, &Startup::default(), settings);
+    fn shares(descriptors: usize, startup: &Startup) -> (usize, usize) {
+        let share = DescriptorShare::of(descriptors, startup, &Settings::default());
         (share.client_links, share.handshakes)
     }
 
     #[test]
     fn clients_leave_descriptors_for_everybody_else() {
-        let mut settings = Settings::default();
-        assert_eq!(shares(300, &settings), (122, 37));
-        assert_eq!(shares(1024, &settings), (664, 128));
-        assert_eq!(shares(20_000, &settings), (18_616, 1024));
-        settings.client.kinds = LinkKinds::SESSIONS;
-        assert_eq!(shares(20_000, &settings), (8_796, 1024), "two for each session");
-        assert_eq!(shares(0, &settings), (1, 1));
+        let mut startup = Startup::default();
+        assert_eq!(shares(300, &startup), (122, 37));
+        assert_eq!(shares(1024, &startup), (664, 128));
+        assert_eq!(shares(20_000, &startup), (18_616, 1024));
+        startup.kinds.client = LinkKinds::SESSIONS;
+        assert_eq!(shares(20_000, &startup), (8_796, 1024), "two for each session");
+        assert_eq!(shares(0, &startup), (1, 1));
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Gateway {
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
 
-        let ticker = Ticker::start(Arc::clone(&shared), &settings).map_err(StartError::Worker)?;
+        let ticker = Ticker::start(Arc::clone(&shared), &startup, &settings).map_err(StartError::Worker)?;
         let workers = Vec::with_capacity(startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
@@ -176,12 +176,13 @@ impl Running {
     /// Has new settings hold from now on, for links that live as well. Returns at once: each worker takes them over in its
     /// next turn.
     ///
-    /// A limit below what is in use refuses newcomers and closes nobody. A session keeps the times and the bounds with
-    /// which it was opened. Limits that are left to the machine are found again, as for [`Gateway::bind`].
-    pub fn apply(&self, mut settings: Settings) {
+    /// A limit of links below what is in use refuses newcomers and closes nobody; handshakes beyond theirs end. What waits
+    /// for links and what links hold is judged by the new bounds. A session keeps the times and the bounds with which it
+    /// was opened. Limits that are left to the machine are found again, as for [`Gateway::bind`].
+    pub fn apply(&mut self, mut settings: Settings) {
         fit(&self.startup, &mut settings);
         self.shared.apply(&settings);
-        self.ticker.apply(&settings);
+        self.ticker.apply(&self.startup, &settings);
         let settings = Arc::new(settings);
         for worker in self.mailboxes.workers() {
             self.mailboxes.send(worker, Message::Settings(Arc::clone(&settings)));

@@ -17,7 +17,7 @@ use super::acceptor::{Acceptor, AcceptorInfo};
 use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
-use crate::config::Settings;
+use crate::config::{Settings, Startup};
 use crate::routing::{PerSide, Side};
 
 /// The handshakes of one worker, and its acceptors.
@@ -44,9 +44,9 @@ pub(crate) struct AwaitedTurn {
 
 impl Acceptance {
     /// The part of one of `workers`.
-    pub(crate) fn new(settings: &Settings, workers: usize, now: Instant) -> Self {
+    pub(crate) fn new(startup: &Startup, settings: &Settings, workers: usize, now: Instant) -> Self {
         Self {
-            pending: PerSide::new(|side| PendingOnPort::new(settings, side, workers)),
+            pending: PerSide::new(|side| PendingOnPort::new(startup, settings, side, workers)),
             turns: Turns::new(share_per_second(settings, workers), now),
             retry_times: RetryTimes::new(now),
             turns_due: Rc::default(),
@@ -55,13 +55,11 @@ impl Acceptance {
         }
     }
 
-    /// Has new settings hold from now on.
-    pub(crate) fn apply(&mut self, settings: &Settings, now: Instant) {
-        for side in Side::ALL {
-            self.pending[side].apply(settings, self.workers);
-        }
+    /// Has new settings hold from now on. Returns the handshakes that end since there are too many by now.
+    pub(crate) fn apply(&mut self, settings: &Settings, now: Instant) -> Vec<EndedEarly> {
         self.turns.set_budget(share_per_second(settings, self.workers), now);
         self.turns_due.notify_one();
+        Side::ALL.into_iter().flat_map(|side| self.pending[side].apply(settings, self.workers)).collect()
     }
 
     /// The number of the next handshake on a port.
@@ -237,14 +235,15 @@ mod tests {
     impl Worker {
         fn new(max_handshakes: usize) -> Self {
             let mut settings = Settings::default();
-            settings.client.kinds = LinkKinds::SESSIONS;
+            let mut startup = Startup::default();
+            startup.kinds.client = LinkKinds::SESSIONS;
             for side in [&mut settings.client, &mut settings.server] {
                 side.session.handshake_time = Some(5 * SECOND);
             }
             settings.limits.max_handshakes = max_handshakes;
             let start = Instant::now();
             let runtime = Builder::new_current_thread().build().unwrap();
-            Self { runtime, acceptance: Acceptance::new(&settings, 1, start), start }
+            Self { runtime, acceptance: Acceptance::new(&startup, &settings, 1, start), start }
         }
 
         fn at(&self, seconds: u32) -> Instant {

@@ -117,12 +117,14 @@ impl Permit {
         self.worker
     }
 
-    /// Counts a stream as a client from now on.
+    /// Counts a stream as a client from now on, once.
     ///
     /// # Errors
     /// A limit is reached; the stream must be closed.
     pub fn count_client(&mut self, address: IpAddr) -> Result<(), Rejection> {
-        self.client = Some(self.admission.count_client(address)?);
+        if self.client.is_none() {
+            self.client = Some(self.admission.count_client(address)?);
+        }
         Ok(())
     }
 
@@ -201,6 +203,16 @@ mod tests {
         admit(&admission, 1).unwrap();
         drop(moving);
         assert_eq!([1, 2].map(|last| counted(&admission, last)), [0, 1]);
+    }
+
+    #[test]
+    fn a_client_is_counted_once() {
+        let admission = Admission::new(&Limits::default(), 1);
+        let mut permit = admit(&admission, 1).unwrap();
+        permit.count_client(address(2)).unwrap();
+        assert_eq!([1, 2].map(|last| counted(&admission, last)), [1, 0]);
+        drop(permit);
+        assert_eq!((admission.clients(), counted(&admission, 1)), (0, 0));
     }
 
     #[test]

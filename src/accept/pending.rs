@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::server_handshake::DEADLINE;
-use crate::config::Settings;
+use crate::config::{Settings, Startup};
 use crate::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -74,22 +74,25 @@ pub struct HandshakeInfo {
 
 impl PendingOnPort {
     /// None is in progress. Each of `workers` has an equal part of what the limits allow on the port.
-    pub(crate) fn new(settings: &Settings, side: Side, workers: usize) -> Self {
+    pub(crate) fn new(startup: &Startup, settings: &Settings, side: Side, workers: usize) -> Self {
+        let has_sessions = startup.kinds[side].with_sessions();
         Self {
             side,
-            has_sessions: settings.side(side).kinds.with_sessions(),
-            limits: PendingHandshakes::new(limits(settings, side, workers)),
-            time: time(settings, side),
+            has_sessions,
+            limits: PendingHandshakes::new(limits(settings, side, has_sessions, workers)),
+            time: time(settings, side, has_sessions),
             tasks: FxHashMap::default(),
             begun: 0,
         }
     }
 
-    /// Has new settings hold from now on, for handshakes in progress as well.
-    pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) {
-        self.has_sessions = settings.side(self.side).kinds.with_sessions();
-        self.limits.set_limits(limits(settings, self.side, workers));
-        self.time = time(settings, self.side);
+    /// Has new settings hold from now on, for handshakes in progress as well. Returns those that end since there are too
+    /// many by now; but not those that are told, and answer for themselves.
+    pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) -> Vec<EndedEarly> {
+        self.limits.set_limits(limits(settings, self.side, self.has_sessions, workers));
+        self.time = time(settings, self.side, self.has_sessions);
+        let too_many: Vec<u64> = std::iter::from_fn(|| self.limits.one_too_many()).collect();
+        too_many.into_iter().filter_map(|number| self.end_early(number, NoTurn::Dropped)).collect()
     }
 
     /// The number of the next handshake.
@@ -195,19 +198,18 @@ impl PendingOnPort {
 }
 
 /// What the limits allow one of `workers` on a port.
-fn limits(settings: &Settings, side: Side, workers: usize) -> HandshakeLimits {
+fn limits(settings: &Settings, side: Side, has_sessions: bool, workers: usize) -> HandshakeLimits {
     let share = |limit: usize| limit.div_ceil(workers);
     let at_once = share(settings.limits.max_handshakes);
     HandshakeLimits {
         at_once,
         per_address: share(settings.sessions.max_handshakes_per_address),
         candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
-        time: time(settings, side),
+        time: time(settings, side, has_sessions),
     }
 }
 
 /// For how long a handshake may take on a port.
-fn time(settings: &Settings, side: Side) -> Duration {
-    let port = settings.side(side);
-    if port.kinds.with_sessions() { port.session.handshake_limit() } else { DEADLINE }
+fn time(settings: &Settings, side: Side, has_sessions: bool) -> Duration {
+    if has_sessions { settings.side(side).session.handshake_limit() } else { DEADLINE }
 }

@@ -1,6 +1,6 @@
 //! Sessions: which links are admitted, and what sessions may cost.
 
-use fastway::config::{Config, LinkKinds};
+use fastway::config::{Config, LinkKinds, PerSide};
 
 use super::error::UsageError;
 use super::flags::SessionFlags;
@@ -10,9 +10,10 @@ use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.
 pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
-    config.settings.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
-    config.settings.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
-    if config.settings.server.kinds.plain && config.settings.server.kinds.with_sessions() {
+    config.startup.kinds.client = kinds(flags.client_link, flags.client_snet_enable);
+    config.startup.kinds.server = kinds(flags.server_link, flags.server_snet_enable);
+    let PerSide { client, server } = config.startup.kinds;
+    if server.plain && server.with_sessions() {
         return Err(UsageError::MixedServerLinks { flag: line.written("--server-link") });
     }
     of_ports(config, flags);
@@ -31,8 +32,8 @@ pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLin
         };
         sessions.key = Some(key_file::read(path).map_err(failed)?);
     }
-    for (flag, port) in [("--client-link", &config.settings.client), ("--server-link", &config.settings.server)] {
-        if port.kinds.secure && !port.kinds.unpinned && config.settings.sessions.key.is_none() {
+    for (flag, kinds) in [("--client-link", client), ("--server-link", server)] {
+        if kinds.secure && !kinds.unpinned && config.settings.sessions.key.is_none() {
             return Err(UsageError::NoKeyToCheck { flag: line.written(flag) });
         }
     }
@@ -59,12 +60,12 @@ fn of_ports(config: &mut Config, flags: &SessionFlags) {
 }
 
 fn notices(config: &Config) -> Vec<String> {
-    let ports = [&config.settings.client, &config.settings.server];
-    let any = |admitted: fn(LinkKinds) -> bool| ports.iter().any(|port| admitted(port.kinds));
+    let ports = config.startup.kinds;
+    let any = |admitted: fn(LinkKinds) -> bool| ports.values().into_iter().any(|kinds| admitted(*kinds));
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
         (any(|kinds| kinds.secure) && config.settings.sessions.key.is_none(), WITHOUT_KEY),
-        (config.settings.server.kinds.unpinned && config.settings.sessions.key.is_some(), UNPINNED_SERVERS),
+        (ports.server.unpinned && config.settings.sessions.key.is_some(), UNPINNED_SERVERS),
         (any(LinkKinds::with_sessions) && config.startup.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()

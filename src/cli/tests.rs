@@ -333,10 +333,7 @@ fn the_originals_flags_of_sessions_keep_their_meaning() {
          -ServerSnetInitTimeout=12s -ServerSnetWaitTimeout=62s",
     );
     let (client, server) = (config.settings.client.session, config.settings.server.session);
-    assert_eq!(
-        (config.settings.client.kinds, config.settings.server.kinds),
-        (LinkKinds::SESSIONS, LinkKinds::SESSIONS)
-    );
+    assert_eq!((config.startup.kinds.client, config.startup.kinds.server), (LinkKinds::SESSIONS, LinkKinds::SESSIONS));
     assert_eq!((client.legacy_encrypt, client.legacy_replay_bytes), (true, 33 << 10));
     assert_eq!((server.legacy_encrypt, server.legacy_replay_bytes), (true, 2 << 20));
     assert_eq!((client.handshake_time, client.wait), (Some(Duration::from_secs(11)), Duration::from_secs(61)));
@@ -357,11 +354,11 @@ fn a_list_says_exactly_what_is_admitted() {
         ("--server-link legacy,secure", LinkKinds::PLAIN, LinkKinds::SESSIONS),
     ] {
         let config = config(line);
-        assert_eq!((config.settings.client.kinds, config.settings.server.kinds), (client, server), "{line}");
+        assert_eq!((config.startup.kinds.client, config.startup.kinds.server), (client, server), "{line}");
     }
     let (_dir, key) = session_key();
     for (list, unpinned) in [("secure-nk", false), ("plain,secure-nk,legacy", false), ("secure-nk,secure", true)] {
-        let kinds = config(&format!("--client-link {list} {key}")).settings.client.kinds;
+        let kinds = config(&format!("--client-link {list} {key}")).startup.kinds.client;
         assert_eq!((kinds.secure, kinds.unpinned), (true, unpinned), "{list}");
     }
     for list in ["", "plain,", "snet", "secure legacy"] {

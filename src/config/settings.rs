@@ -5,7 +5,6 @@ use std::time::Duration;
 use fastway_service::Secret;
 use fastway_session::KeyPair;
 
-use super::kinds::LinkKinds;
 use crate::routing::Side;
 
 /// Part of the memory for all links that may wait for one client at most.
@@ -56,8 +55,6 @@ pub struct SideConfig {
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// Kinds of links that are admitted.
-    pub kinds: LinkKinds,
     /// The sessions of this port, where they are admitted.
     pub session: SessionConfig,
 }
@@ -184,7 +181,6 @@ impl Default for Settings {
                 send_queue_packets: 1000,
                 send_queue_bytes: 8 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
-                kinds: LinkKinds::PLAIN,
                 session: SessionConfig::default(),
             },
             server: SideConfig {
@@ -192,7 +188,6 @@ impl Default for Settings {
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
-                kinds: LinkKinds::PLAIN,
                 session: SessionConfig::default(),
             },
             client_max_conns: Some(16),

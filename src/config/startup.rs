@@ -1,7 +1,9 @@
 //! What a gateway is told once.
 
+use super::kinds::LinkKinds;
 use super::settings::CLIENT_SHARE;
 use crate::pool::PoolConfig;
+use crate::routing::PerSide;
 
 /// What holds as long as the gateway runs.
 #[derive(Clone, Debug)]
@@ -12,6 +14,8 @@ pub struct Startup {
     pub reuse_port: bool,
     /// Longest message accepted, counted as the `len` field of the wire: ConnID and payload, in bytes.
     pub max_packet: u32,
+    /// Links that each port admits.
+    pub kinds: PerSide<LinkKinds>,
     /// The buffer pool.
     pub pool: PoolConfig,
 }
@@ -25,6 +29,12 @@ impl Startup {
 
 impl Default for Startup {
     fn default() -> Self {
-        Self { workers: 1, reuse_port: false, max_packet: 512 << 10, pool: PoolConfig::default() }
+        Self {
+            workers: 1,
+            reuse_port: false,
+            max_packet: 512 << 10,
+            kinds: PerSide::new(|_| LinkKinds::PLAIN),
+            pool: PoolConfig::default(),
+        }
     }
 }

@@ -79,14 +79,14 @@ impl Core {
                 shared.mailboxes.clone(),
             ),
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
-            acceptance: Acceptance::new(&settings, workers, started),
+            acceptance: Acceptance::new(&startup, &settings, workers, started),
             ended: EndedSessions::default(),
             agenda: Agenda::new(started),
             stop: Stop::new(workers - 1),
             counters: Counters::default(),
             link_log: LinkLog::default(),
             clock: TurnClock::new(started),
-            upkeep: Upkeep::new(&settings),
+            upkeep: Upkeep::new(&startup, &settings),
             memory: LocalAccount::default(),
             shared,
             startup,
@@ -98,8 +98,10 @@ impl Core {
     pub(super) fn apply(&mut self, settings: Arc<Settings>) {
         self.links.set_bounds(&settings);
         self.forwarding.apply(&settings);
-        self.acceptance.apply(&settings, Instant::now());
-        self.upkeep.apply(&settings);
+        for ended in self.acceptance.apply(&settings, Instant::now()) {
+            self.ended_early(&ended);
+        }
+        self.upkeep.apply(&self.startup, &settings);
         let byte_rate = settings.limits.max_bytes_per_second;
         if byte_rate != self.settings.limits.max_bytes_per_second {
             self.links.iter_mut().for_each(|link| link.restart_budget(byte_rate, &self.clock));

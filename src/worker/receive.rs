@@ -115,7 +115,7 @@ impl Core {
         }
         let is_first = link.traffic.received_bytes == 0;
         link.traffic.received_bytes += input.len() as u64;
-        if is_first && let Some(mistake) = mistake(self.startup.max_packet, self.settings.client.kinds, link, input) {
+        if is_first && let Some(mistake) = mistake(self.startup.max_packet, self.startup.kinds.client, link, input) {
             self.counters.received(side, bytes, 0, 0);
             return Err(mistake.into());
         }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use fastway_service::clock::Millis;
 
 use super::load::ThreadLoad;
-use crate::config::Settings;
+use crate::config::{Settings, Startup};
 use crate::link::sweep::Sweep;
 use crate::link::watch::ByteBudget;
+use crate::routing::Side;
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;
@@ -17,12 +18,13 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time between sweeps, short enough for the shortest limit.
-pub(super) fn interval(settings: &Settings) -> Duration {
+pub(super) fn interval(startup: &Startup, settings: &Settings) -> Duration {
     let limits = [Some(settings.client_slow_grace), Some(settings.shutdown_grace)];
     let timeouts = [settings.client.idle_timeout, settings.server.idle_timeout];
     let rate = settings.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
-    let sessions = [&settings.client, &settings.server].into_iter().filter(|side| side.kinds.with_sessions());
-    let sessions = sessions.flat_map(|side| [side.session.handshake_time, Some(side.session.wait)]);
+    let sessions = Side::ALL.into_iter().filter(|side| startup.kinds[*side].with_sessions());
+    let sessions = sessions.map(|side| settings.side(side).session);
+    let sessions = sessions.flat_map(|session| [session.handshake_time, Some(session.wait)]);
 
     let all = limits.into_iter().chain(timeouts).chain([rate]).chain(sessions);
     let shortest = all.flatten().min().unwrap_or(LONGEST_INTERVAL);
@@ -45,9 +47,9 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(startup: &Startup, settings: &Settings) -> Self {
         Self {
-            interval: interval(settings),
+            interval: interval(startup, settings),
             byte_rate: settings.limits.max_bytes_per_second,
             swept: Millis::default(),
             load: ThreadLoad::default(),
@@ -57,8 +59,8 @@ impl Upkeep {
     }
 
     /// Has new settings hold from the next sweep on.
-    pub(super) fn apply(&mut self, settings: &Settings) {
-        self.interval = interval(settings);
+    pub(super) fn apply(&mut self, startup: &Startup, settings: &Settings) {
+        self.interval = interval(startup, settings);
         self.byte_rate = settings.limits.max_bytes_per_second;
     }
 
@@ -111,7 +113,7 @@ mod tests {
 
     /// What sweeps at these milliseconds do.
     fn sweeps<const N: usize>(settings: &Settings, times: [u64; N]) -> [Sweep; N] {
-        let mut upkeep = Upkeep::new(settings);
+        let mut upkeep = Upkeep::new(&Startup::default(), settings);
         times.map(|time| upkeep.begin(at(time), Duration::ZERO))
     }
 
@@ -128,7 +130,7 @@ mod tests {
             let mut settings = Settings { client_slow_grace: hour, shutdown_grace: hour, ..Settings::default() };
             (settings.client.idle_timeout, settings.server.idle_timeout) = (None, None);
             limit(&mut settings);
-            interval(&settings)
+            interval(&Startup::default(), &settings)
         };
         for (limit, expected) in [
             (&(|_: &mut Settings| {}) as &dyn Fn(&mut Settings), LONGEST_INTERVAL),
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn time_beyond_two_intervals_is_time_in_which_the_worker_was_stalled() {
         let settings = with_byte_rate(1);
-        assert_eq!(interval(&settings), millis(100));
+        assert_eq!(interval(&Startup::default(), &settings), millis(100));
         let times = sweeps(&settings, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.lost));
         assert_eq!(times, [(100, 0), (200, 0), (500, 300)].map(|(elapsed, lost)| (millis(elapsed), millis(lost))));
     }
@@ -159,14 +161,14 @@ mod tests {
 
     #[test]
     fn places_are_sampled_in_rotation_and_those_that_are_new_come_in() {
-        let mut upkeep = Upkeep::new(&Settings::default());
+        let mut upkeep = Upkeep::new(&Startup::default(), &Settings::default());
         let sampled = [3, 3, 3, 3, 5, 5, 5, 5, 1, 0].map(|places| upkeep.next_sampled(places));
         assert_eq!(sampled, [1, 2, 0, 1, 2, 3, 4, 0, 0, 0]);
     }
 
     #[test]
     fn the_load_is_the_cpu_time_between_two_sweeps() {
-        let mut upkeep = Upkeep::new(&Settings::default());
+        let mut upkeep = Upkeep::new(&Startup::default(), &Settings::default());
         for (time, cpu, busy) in [(100, 50, 500), (200, 60, 100), (200, 70, 100), (300, 70, 0)] {
             upkeep.begin(at(time), millis(cpu));
             assert_eq!(upkeep.busy_permille(), busy, "at {time} ms");

@@ -12,6 +12,7 @@ use crate::routing::WorkerId;
 
 /// The record of a worker that does not want to be woken.
 const NEVER: u64 = u64::MAX;
+const NANOS_PER_MILLI: u128 = 1_000_000;
 
 /// The times at which workers want to be woken.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ impl Wakeups {
     /// Has a worker woken at `at`, unless it is woken before.
     pub(super) fn request(&self, worker: WorkerId, at: Instant) {
         let Some(time) = self.times.get(worker.index()) else { return };
-        let millis = self.millis(at);
+        // Rounded up: a worker that is woken before its time finds nothing due and asks to be woken at once.
+        let millis = millis(at.saturating_duration_since(self.started).as_nanos().div_ceil(NANOS_PER_MILLI));
         if time.fetch_min(millis, Relaxed) > millis {
             self.unpark();
         }
@@ -65,9 +67,14 @@ impl Wakeups {
         left.map_or(longest, |left| left.min(longest))
     }
 
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.started).as_millis()).unwrap_or(NEVER - 1)
+    /// Whole milliseconds that are past.
+    fn millis(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.started).as_millis())
     }
+}
+
+fn millis(millis: u128) -> u64 {
+    u64::try_from(millis).unwrap_or(NEVER - 1)
 }
 
 #[cfg(test)]
@@ -95,6 +102,15 @@ mod tests {
         assert!(wakeups.take_due(TWO, at(80)));
         wakeups.request(ONE, at(20));
         assert!(wakeups.take_due(ONE, at(80)), "a time that is past");
+    }
+
+    #[test]
+    fn a_worker_is_never_woken_before_its_time() {
+        let start = Instant::now();
+        let wakeups = Wakeups::new(1, start);
+        wakeups.request(ONE, start + Duration::from_micros(30_900));
+        assert!(!wakeups.take_due(ONE, start + Duration::from_micros(30_899)));
+        assert!(wakeups.take_due(ONE, start + Duration::from_millis(31)));
     }
 
     #[test]

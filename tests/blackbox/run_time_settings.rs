@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, Secret, Settings};
+use fastway::config::{LinkLimit, MemoryLimit, Secret, Settings};
 use fastway::observer::{CloseKind, WaitReason};
 use fastway_testkit::{Client, Server, watch};
 
 use crate::embedded::{Embedded, settings};
 
 /// Applies the settings of an embedded gateway with some changes, and waits until its worker has them.
-fn apply(gateway: &Embedded, change: impl FnOnce(&mut Settings)) {
+fn apply(gateway: &mut Embedded, change: impl FnOnce(&mut Settings)) {
     let mut changed = settings();
     change(&mut changed);
     gateway.running.apply(changed);
@@ -26,21 +26,21 @@ fn gets_a_link(gateway: &Embedded) -> bool {
 
 #[test]
 fn a_lower_limit_of_links_refuses_newcomers_and_closes_nobody() {
-    let gateway = Embedded::start(1);
+    let mut gateway = Embedded::start(1);
     let mut clients: Vec<Client> = (0..3).map(|_| gateway.client()).collect();
     clients.iter_mut().for_each(|client| {
         client.ping();
         client.expect_pong();
     });
 
-    apply(&gateway, |settings| settings.limits.max_links = LinkLimit::Links(2));
+    apply(&mut gateway, |settings| settings.limits.max_links = LinkLimit::Links(2));
     assert!(!gets_a_link(&gateway));
     clients.iter_mut().for_each(|client| {
         client.ping();
         client.expect_pong();
     });
 
-    apply(&gateway, |settings| settings.limits.max_links_per_address = Some(4));
+    apply(&mut gateway, |settings| settings.limits.max_links_per_address = Some(4));
     let mut fourth = gateway.client();
     fourth.ping();
     fourth.expect_pong();
@@ -50,11 +50,11 @@ fn a_lower_limit_of_links_refuses_newcomers_and_closes_nobody() {
 
 #[test]
 fn a_new_idle_timeout_holds_for_links_that_are_there() {
-    let gateway = Embedded::start(1);
+    let mut gateway = Embedded::start(1);
     let mut client = gateway.client();
     client.ping();
     client.expect_pong();
-    apply(&gateway, |settings| settings.client.idle_timeout = Some(Duration::from_millis(100)));
+    apply(&mut gateway, |settings| settings.client.idle_timeout = Some(Duration::from_millis(100)));
     client.until_eof();
     let closed = || gateway.observer.report_now().unwrap().total().stats.sides.client.closed[CloseKind::Idle];
     watch::eventually("the link is closed as idle", || closed() == 1);
@@ -63,9 +63,9 @@ fn a_new_idle_timeout_holds_for_links_that_are_there() {
 
 #[test]
 fn a_server_proves_the_key_that_holds_when_it_registers() {
-    let gateway = Embedded::start(1);
+    let mut gateway = Embedded::start(1);
     let mut server = gateway.server(7);
-    apply(&gateway, |settings| settings.server_auth_key = Secret::new("another"));
+    apply(&mut gateway, |settings| settings.server_auth_key = Secret::new("another"));
     let mut newcomer = Server::register(gateway.server_addr, "another", 8);
 
     let mut client = gateway.client();
@@ -77,14 +77,14 @@ fn a_server_proves_the_key_that_holds_when_it_registers() {
 
 #[test]
 fn new_bounds_hold_for_links_that_are_there() {
-    let gateway = Embedded::start(1);
+    let mut gateway = Embedded::start(1);
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
-    apply(&gateway, |settings| settings.client_max_conns = Some(1));
+    apply(&mut gateway, |settings| settings.client_max_conns = Some(1));
     client.dial(7);
     client.expect_refuse(7);
 
-    apply(&gateway, |settings| {
+    apply(&mut gateway, |settings| {
         settings.client.send_queue_packets = 1;
         settings.client_slow_grace = Duration::from_millis(10);
     });
@@ -99,10 +99,10 @@ fn new_bounds_hold_for_links_that_are_there() {
 
 #[test]
 fn new_rates_and_memory_hold_for_links_that_are_there() {
-    let gateway = Embedded::start(1);
+    let mut gateway = Embedded::start(1);
     let (mut client, mut server) = (gateway.client(), gateway.server(7));
     let conn = client.open(&mut server);
-    apply(&gateway, |settings| {
+    apply(&mut gateway, |settings| {
         settings.limits.max_buffered_bytes = MemoryLimit::Bytes(32 << 20);
         settings.limits.max_dials_per_second = Some(1);
         settings.limits.max_bytes_per_second = Some(100);
@@ -112,20 +112,7 @@ fn new_rates_and_memory_hold_for_links_that_are_there() {
     client.send(conn, &[7; 1000]);
     let waits = || gateway.the_link("client").held_up().any(|(reason, _)| reason == WaitReason::ByteRate);
     watch::eventually("the link is read slower", waits);
-    apply(&gateway, |_| {});
+    apply(&mut gateway, |_| {});
     server.expect_data(conn, &[7; 1000]);
-    gateway.stop();
-}
-
-#[test]
-fn sessions_can_be_admitted_and_turned_away() {
-    let gateway = Embedded::start(1);
-    assert!(gets_a_link(&gateway));
-    apply(&gateway, |settings| settings.client.kinds = LinkKinds::SESSIONS);
-    let mut plain = gateway.client();
-    plain.ping();
-    plain.raw_until_eof();
-    apply(&gateway, |settings| settings.client.kinds = LinkKinds { plain: true, ..LinkKinds::SESSIONS });
-    assert!(gets_a_link(&gateway));
     gateway.stop();
 }

@@ -79,9 +79,15 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
         }
     }
 
-    /// Changes the limits. Nobody who is there ends for it, but by a shorter time.
+    /// Changes the limits; see [`PendingHandshakes::one_too_many`].
     pub const fn set_limits(&mut self, limits: HandshakeLimits) {
         self.limits = limits;
+    }
+
+    /// The next handshake that has to end, since limits that were lowered allow fewer in all. It is ended.
+    pub fn one_too_many(&mut self) -> Option<K> {
+        let yields = if self.len() > self.limits.at_once { self.table.first_to_yield() } else { None };
+        yields.inspect(|key| self.end(*key))
     }
 
     /// A handshake begins. Returns the one that has to end for it, if any.
@@ -206,11 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn lower_limits_end_nobody_but_for_a_newcomer() {
+    fn those_beyond_a_lower_limit_end() {
         let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+        handshakes.advance(0, Progress::Heard, Instant::now());
         handshakes.set_limits(HandshakeLimits { at_once: 2, ..LIMITS });
-        assert_eq!(handshakes.len(), 4);
-        assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(0));
+        let ended: Vec<usize> = std::iter::from_fn(|| handshakes.one_too_many()).collect();
+        assert_eq!((ended, handshakes.len()), (vec![1, 2], 2));
+        assert_eq!(next(&mut handshakes, "192.0.2.5"), Some(3));
         handshakes.set_limits(HandshakeLimits { at_once: 5, ..LIMITS });
         assert_eq!(handshakes.begin(100, prefix("192.0.2.6"), Instant::now()), None);
     }

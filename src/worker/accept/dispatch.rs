@@ -69,7 +69,7 @@ async fn take_in(
     no_turn: oneshot::Receiver<NoTurn>,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
-    let kinds = core.borrow().settings.side(*side).kinds;
+    let kinds = core.borrow().startup.kinds[*side];
 
     let detected = select! {
         biased;
@@ -79,7 +79,7 @@ async fn take_in(
 
     match detected {
         Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(kinds, *side)).await,
-        Detected::Plain if kinds.admits(Protocol::Plain) => admit_plain_client(core, accepted),
+        Detected::Plain if *side == Side::Client && kinds.admits(Protocol::Plain) => admit_plain_client(core, accepted),
         Detected::Plain => reject_plain(accepted.stream, kinds, *side).await,
         Detected::Session(request) if !kinds.admits_request(&request) => {
             // The log says what the port admits; the peer is told so by the status.

@@ -66,7 +66,7 @@ impl Core {
     }
 
     /// Accounts for a handshake whose task was ended.
-    pub(super) fn ended_early(&mut self, ended: &EndedEarly) {
+    pub(in crate::worker) fn ended_early(&mut self, ended: &EndedEarly) {
         self.reject(ended.side, ended.peer, &ended.why.into());
     }
 

@@ -153,7 +153,7 @@ impl Core {
 
     /// Whether a port admits sessions.
     pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
-        self.settings.side(side).kinds.with_sessions()
+        self.startup.kinds[side].with_sessions()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.

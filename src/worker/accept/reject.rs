@@ -9,7 +9,7 @@ use crate::worker::core::Core;
 impl Core {
     /// Counts a rejected stream, and logs it.
     pub(super) fn reject(&mut self, side: Side, peer: SocketAddr, rejection: &Rejection) {
-        self.counters.rejected(rejection.kind(), self.settings.side(side).kinds.with_sessions());
+        self.counters.rejected(rejection.kind(), self.startup.kinds[side].with_sessions());
         self.link_log.rejected(side, peer, rejection);
     }
 }
