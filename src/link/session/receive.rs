@@ -127,21 +127,13 @@ fn read(
     // A peer that takes nothing more may have sent something before.
     let _taken_or_not = carrier.poll_flush(cx);
 
-    // What was received in part stands in front of what is read now.
-    let unfinished = session.unfinished(id);
-    let start = unfinished.len();
-    if let Some(front) = scratch.get_mut(..start) {
-        front.copy_from_slice(unfinished);
-    }
-    let end = scratch.len().min(start + limit);
-    let space = scratch.get_mut(start..end).unwrap_or_default();
-
-    match carrier.poll_read(cx, space) {
+    let space = session.read_into(id, scratch);
+    let most = space.len().min(limit);
+    match carrier.poll_read(cx, space.get_mut(..most).unwrap_or_default()) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
         Poll::Ready(Ok(count)) => {
-            let bytes = scratch.get_mut(..start + count).unwrap_or_default();
-            let received = session.receive(id, bytes, now, unacked);
+            let received = session.receive_read(id, scratch, count, now, unacked);
             let outcome = match received.fault {
                 None | Some(Fault::Over(_)) => Outcome::Goes,
                 Some(_) => Outcome::Faulty,
