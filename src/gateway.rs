@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use fastway_service::listen;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -109,6 +110,7 @@ impl Gateway {
             mailboxes.clone(),
             settings.sessions.waiting,
             settings.limits.max_buffered_bytes.most(),
+            Instant::now(),
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();

@@ -65,19 +65,16 @@
 //! # }
 //! ```
 
-#[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod accept;
 mod auto_limits;
 pub mod config;
 pub mod gateway;
-#[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod link;
 pub mod observer;
 #[doc(hidden)]
 pub mod parts;
 mod pool;
 mod routing;
-#[allow(unreachable_pub, reason = "what is public here is public to the gateway")]
 mod worker;
 
 pub use fastway_admin as admin;

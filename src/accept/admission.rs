@@ -15,7 +15,7 @@ const NO_LIMIT: usize = usize::MAX;
 
 /// Counts links by worker, and client links against `--max-links` and `--max-links-per-address`.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     max_links: AtomicUsize,
     max_links_per_address: AtomicUsize,
     clients: AtomicUsize,
@@ -26,7 +26,7 @@ pub struct Admission {
 
 /// The right to have a link on one worker; dropping it frees the place.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     admission: Arc<Admission>,
     worker: WorkerId,
     /// Where it is counted as a client's, if it is.
@@ -35,7 +35,7 @@ pub struct Permit {
 
 impl Admission {
     /// Nobody is in yet.
-    pub fn new(limits: &Limits, workers: usize) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, workers: usize) -> Arc<Self> {
         let admission = Self {
             max_links: AtomicUsize::new(NO_LIMIT),
             max_links_per_address: AtomicUsize::new(NO_LIMIT),
@@ -48,19 +48,19 @@ impl Admission {
     }
 
     /// Changes the limits: whoever is in stays.
-    pub fn set_limits(&self, limits: &Limits) {
+    pub(crate) fn set_limits(&self, limits: &Limits) {
         self.max_links.store(limits.max_links.most().unwrap_or(NO_LIMIT), Relaxed);
         self.max_links_per_address.store(limits.max_links_per_address.unwrap_or(NO_LIMIT), Relaxed);
     }
 
     /// Clients that are in.
-    pub fn clients(&self) -> usize {
+    pub(crate) fn clients(&self) -> usize {
         self.clients.load(Relaxed)
     }
 
     /// Reserves a place for a stream on `worker`, or else on the worker with the fewest links. It counts as no client yet:
     /// see [`Permit::count_client`].
-    pub fn reserve(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
+    pub(crate) fn reserve(self: &Arc<Self>, worker: Option<WorkerId>) -> Permit {
         let worker = worker.unwrap_or_else(|| self.least_loaded());
         if let Some(links) = self.links_by_worker.get(worker.index()) {
             links.fetch_add(1, Relaxed);
@@ -113,7 +113,7 @@ impl Admission {
 
 impl Permit {
     /// The worker that is to own the link.
-    pub fn worker(&self) -> WorkerId {
+    pub(crate) fn worker(&self) -> WorkerId {
         self.worker
     }
 
@@ -121,7 +121,7 @@ impl Permit {
     ///
     /// # Errors
     /// A limit is reached; the stream must be closed.
-    pub fn count_client(&mut self, address: IpAddr) -> Result<(), Rejection> {
+    pub(crate) fn count_client(&mut self, address: IpAddr) -> Result<(), Rejection> {
         if self.client.is_none() {
             self.client = Some(self.admission.count_client(address)?);
         }
@@ -129,7 +129,7 @@ impl Permit {
     }
 
     /// Counts it no more.
-    pub fn uncount_client(&mut self) {
+    pub(crate) fn uncount_client(&mut self) {
         if let Some(counted) = self.client.take() {
             self.admission.leave(counted);
         }
@@ -137,7 +137,7 @@ impl Permit {
 
     /// The peer's address has changed. That is no reason to turn it away; where it may have no more links, the link
     /// goes on to be counted for the address that it had.
-    pub fn move_to(&mut self, address: IpAddr) {
+    pub(crate) fn move_to(&mut self, address: IpAddr) {
         if let Some(counted) = &mut self.client {
             self.admission.move_to(counted, AddressPrefix::from(address));
         }

@@ -11,7 +11,7 @@ use crate::routing::Side;
 
 /// What a peer came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoken {
+pub(crate) enum Spoken {
     /// Frames, or something that cannot be told from them.
     Plain,
     /// A secure session.
@@ -30,7 +30,7 @@ pub enum Spoken {
 
 /// A peer came with something that its port does not admit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// What the port admits.
     admitted: LinkKinds,
     side: Side,
@@ -41,29 +41,29 @@ pub struct Mistake {
 
 impl Mistake {
     /// The mistake of a peer whose first bytes are `first`, where frames are wanted; `None`: they may begin a frame.
-    pub fn in_frames(admitted: LinkKinds, side: Side, first: &[u8]) -> Option<Self> {
+    pub(crate) fn in_frames(admitted: LinkKinds, side: Side, first: &[u8]) -> Option<Self> {
         let (spoken, answer) = recognize(first)?;
         Some(Self { admitted, side, spoken, answer })
     }
 
     /// The mistake of a peer that came with no session, where nothing else is admitted.
-    pub fn of_sessionless(admitted: LinkKinds, side: Side, first: &[u8]) -> Self {
+    pub(crate) fn of_sessionless(admitted: LinkKinds, side: Side, first: &[u8]) -> Self {
         let (spoken, answer) = recognize(first).unwrap_or((Spoken::Plain, vec![Status::NotAdmitted as u8]));
         Self { admitted, side, spoken, answer }
     }
 
     /// The mistake of a peer that says nothing, where sessions alone are admitted. It is answered as plain links are.
-    pub fn of_silence(admitted: LinkKinds, side: Side) -> Self {
+    pub(crate) fn of_silence(admitted: LinkKinds, side: Side) -> Self {
         Self { admitted, side, spoken: Spoken::Nothing, answer: vec![Status::NotAdmitted as u8] }
     }
 
     /// The mistake of a peer that asks for a session of a protocol that is not admitted. It is refused as sessions are.
-    pub fn of_session(admitted: LinkKinds, side: Side, protocol: Protocol) -> Self {
+    pub(crate) fn of_session(admitted: LinkKinds, side: Side, protocol: Protocol) -> Self {
         Self { admitted, side, spoken: Spoken::of_protocol(protocol), answer: Vec::new() }
     }
 
     /// What to send to the peer before its stream is closed.
-    pub fn answer(&self) -> &[u8] {
+    pub(crate) fn answer(&self) -> &[u8] {
         &self.answer
     }
 }
@@ -80,14 +80,14 @@ impl std::error::Error for Mistake {}
 
 impl Spoken {
     /// What a game server's answer to the challenge is, if it is none.
-    pub fn instead_of_a_proof(answer: &[u8]) -> Option<Self> {
+    pub(crate) fn instead_of_a_proof(answer: &[u8]) -> Option<Self> {
         // The beginning of a secure session: a known pattern, and the length of its message.
         let is_secure = matches!(answer, [1, 0..=1, 32 | 48, 0, ..]);
         if is_secure { Some(Self::Secure) } else { of_others(answer) }
     }
 
     /// Whether this is all of the first message of a new legacy session. Part of an answer to the challenge may look alike.
-    pub fn is_legacy_open(bytes: &[u8]) -> bool {
+    pub(crate) fn is_legacy_open(bytes: &[u8]) -> bool {
         bytes.len() == SHORTEST_SESSION_BYTES && bytes.first() == Some(&0)
     }
 

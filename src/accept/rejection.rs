@@ -12,7 +12,7 @@ use super::server_handshake::ServerHandshakeError;
 
 /// Why a stream did not become a link, nor went on with a session.
 #[derive(Debug, thiserror::Error)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// There are as many client links as there may be.
     #[error("there are {limit} client links already (--max-links)")]
     TooManyLinks {
@@ -107,7 +107,7 @@ impl Rejection {
     }
 
     /// The rejection without its particulars.
-    pub const fn kind(&self) -> RejectionKind {
+    pub(crate) const fn kind(&self) -> RejectionKind {
         match self {
             Self::TooManyLinks { .. } => RejectionKind::MaxLinks,
             Self::TooManyFromAddress { .. } => RejectionKind::MaxLinksPerAddress,

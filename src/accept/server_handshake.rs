@@ -18,7 +18,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a peer is not taken for a game server.
 #[derive(Debug, thiserror::Error)]
-pub enum ServerHandshakeError {
+pub(crate) enum ServerHandshakeError {
     /// The network dropped the link, or the peer closed it, before it had answered.
     #[error("the peer left during the handshake: {0}")]
     Lost(#[from] io::Error),
@@ -36,7 +36,7 @@ pub enum ServerHandshakeError {
 ///
 /// # Errors
 /// The peer left, or does not know the key, or is no server.
-pub async fn authenticate_server(
+pub(crate) async fn authenticate_server(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     key: &Secret,
     challenge: [u8; CHALLENGE_BYTES],

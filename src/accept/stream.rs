@@ -9,7 +9,7 @@ use crate::routing::{LinkAddr, Side};
 
 /// A stream that was accepted and is no link yet.
 #[derive(Debug)]
-pub struct AcceptedStream<S> {
+pub(crate) struct AcceptedStream<S> {
     /// The port it came in by.
     pub(crate) side: Side,
     /// The stream; detached, while workers hand it to each other.
@@ -22,7 +22,7 @@ pub struct AcceptedStream<S> {
 
 /// A stream that wants to carry a session.
 #[derive(Debug)]
-pub struct Resumption<S> {
+pub(crate) struct Resumption<S> {
     /// The port it came in by.
     pub(crate) side: Side,
     /// The link of the session.

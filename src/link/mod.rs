@@ -29,12 +29,13 @@ use fastway_transport::Stream;
 pub use fastway_transport::TransportKind;
 pub use inbox::{Inbox, Progress, Sizes};
 pub use outbox::{Outbox, Waiting};
-pub use pressure::{Bounds, ReadPause};
+pub(crate) use pressure::{Bounds, ReadPause};
 use rand::CryptoRng;
 pub(crate) use read_limit::ReadLimit;
-pub use reason::{CloseKind, CloseReason};
-pub use session::{HandshakeGuard, LinkSession, RefusedStream};
-pub use stream::{LinkStream, Remains};
+pub use reason::CloseKind;
+pub(crate) use reason::CloseReason;
+pub(crate) use session::{HandshakeGuard, LinkSession, RefusedStream};
+pub(crate) use stream::{LinkStream, Remains};
 pub(crate) use turn_clock::TurnClock;
 pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
@@ -55,7 +56,7 @@ use crate::routing::{LinkAddr, Origin, Role, Side};
 /// links that speak now and then, none is in the processor's cache when its turn comes.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Link {
+pub(crate) struct Link {
     pub(crate) addr: LinkAddr,
     /// Whether the link is on the list of those to be flushed at the end of the turn.
     pub(crate) dirty: bool,
@@ -91,7 +92,7 @@ pub struct Link {
 
 /// Where a link is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// It is read and written.
     Open,
     /// It has no connections left, and until the deadline it gets what still waits for it.

@@ -21,36 +21,36 @@ const HARD_BOUND: usize = 16;
 
 /// Why a link is not read: a set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadPause(u8);
+pub(crate) struct ReadPause(u8);
 
 impl ReadPause {
     /// Something that it feeds has no room.
-    pub const BACKPRESSURE: Self = Self(1);
+    pub(crate) const BACKPRESSURE: Self = Self(1);
     /// Its peer does not take the answers to its own requests.
-    pub const UNREAD_REPLIES: Self = Self(1 << 1);
+    pub(crate) const UNREAD_REPLIES: Self = Self(1 << 1);
 
     /// Whether there is no reason: the link is read.
     #[inline]
-    pub const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Whether this is one of the reasons.
     #[inline]
-    pub const fn contains(self, reason: Self) -> bool {
+    pub(crate) const fn contains(self, reason: Self) -> bool {
         self.0 & reason.0 == reason.0
     }
 
     /// Adds a reason, or takes it away.
     #[inline]
-    pub const fn set(&mut self, reason: Self, holds: bool) {
+    pub(crate) const fn set(&mut self, reason: Self, holds: bool) {
         self.0 = if holds { self.0 | reason.0 } else { self.0 & !reason.0 };
     }
 }
 
 /// How much may wait for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Packets.
     pub packets: usize,
     /// Bytes, those that are sent and not acknowledged included.
@@ -61,7 +61,7 @@ pub struct Bounds {
 
 /// When a client for which more waits than its bounds is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlowBounds {
+pub(crate) struct SlowBounds {
     /// When more has waited for longer than this.
     pub grace: Duration,
     /// When more bytes than this wait, at once.
@@ -70,7 +70,7 @@ pub struct SlowBounds {
 
 impl Bounds {
     /// Those of the links on one port.
-    pub fn of(settings: &Settings, side: Side) -> Self {
+    pub(crate) fn of(settings: &Settings, side: Side) -> Self {
         let SideConfig { send_queue_packets: packets, send_queue_bytes, .. } = *settings.side(side);
         match side {
             Side::Client => {
@@ -86,7 +86,7 @@ impl Bounds {
 
     /// High water: whether more waits than may.
     #[inline]
-    pub const fn is_exceeded(&self, waiting: Waiting) -> bool {
+    pub(crate) const fn is_exceeded(&self, waiting: Waiting) -> bool {
         waiting.packets > self.packets || waiting.bytes > self.bytes
     }
 
@@ -98,14 +98,14 @@ impl Bounds {
 
     /// High water of the answers to a link's own requests.
     #[inline]
-    pub const fn has_unread_replies(&self, waiting: Waiting) -> bool {
+    pub(crate) const fn has_unread_replies(&self, waiting: Waiting) -> bool {
         waiting.answers > self.packets
     }
 }
 
 /// What waits for a link, against its bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pressure {
+pub(super) struct Pressure {
     /// Too many answers to its own requests wait: it is not read.
     pub unread_replies: bool,
     /// Too much waits for a server: its sources are not read.
@@ -122,7 +122,13 @@ impl Pressure {
     /// for a client.
     #[inline]
     #[must_use]
-    pub fn judge(self, bounds: &Bounds, waiting: Waiting, interrupted: bool, now: impl FnOnce() -> Millis) -> Self {
+    pub(super) fn judge(
+        self,
+        bounds: &Bounds,
+        waiting: Waiting,
+        interrupted: bool,
+        now: impl FnOnce() -> Millis,
+    ) -> Self {
         let few_replies = waiting.answers <= bounds.packets / 2;
         let unread_replies = bounds.has_unread_replies(waiting) || self.unread_replies && !few_replies;
         let Some(SlowBounds { grace, hard_bytes }) = bounds.slow else {

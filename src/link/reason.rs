@@ -12,7 +12,7 @@ use crate::routing::Violation;
 
 /// Why a link was closed: who was at fault, and what was wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum CloseReason {
+pub(crate) enum CloseReason {
     /// The peer ended its stream.
     #[error("the peer closed the link")]
     EndOfStream,
@@ -116,7 +116,7 @@ kinds! {
 
 impl CloseReason {
     /// What the peer of a session is told.
-    pub const fn abort_reason(&self) -> AbortReason {
+    pub(crate) const fn abort_reason(&self) -> AbortReason {
         match self {
             Self::Frame(_) | Self::Command(_) | Self::Violation(_) => AbortReason::PeerFault,
             Self::Shutdown => AbortReason::Shutdown,
@@ -129,7 +129,7 @@ impl CloseReason {
     }
 
     /// The reason without its particulars.
-    pub const fn kind(&self) -> CloseKind {
+    pub(crate) const fn kind(&self) -> CloseKind {
         match self {
             Self::EndOfStream => CloseKind::EndOfStream,
             Self::Lost(_) => CloseKind::Lost,

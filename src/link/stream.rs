@@ -22,7 +22,7 @@ const SLICES_PER_WRITE: usize = 64;
 
 /// The byte stream of a link.
 #[derive(Debug)]
-pub enum LinkStream {
+pub(crate) enum LinkStream {
     /// One stream, without a session: its end is the end of the link.
     Plain(Stream),
     /// A session. What happens to it is told by its events, never by an error.
@@ -31,7 +31,7 @@ pub enum LinkStream {
 
 /// What a link leaves behind.
 #[derive(Debug)]
-pub enum Remains {
+pub(crate) enum Remains {
     /// Nothing: it had no session.
     Nothing,
     /// The names of its session, which are to be forgotten.
@@ -42,7 +42,7 @@ pub enum Remains {
 
 impl LinkStream {
     /// What carries the bytes, or has carried them last.
-    pub fn transport(&self) -> TransportKind {
+    pub(crate) fn transport(&self) -> TransportKind {
         match self {
             Self::Plain(stream) => stream.kind(),
             Self::Session(session) => session.transport(),
@@ -50,7 +50,7 @@ impl LinkStream {
     }
 
     /// What the bytes are.
-    pub fn protocol(&self) -> Protocol {
+    pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Self::Plain(_) => Protocol::Plain,
             Self::Session(session) => session.protocol(),
@@ -58,7 +58,7 @@ impl LinkStream {
     }
 
     /// The names by which it can be resumed now, if it can.
-    pub fn names(&self) -> Option<Names> {
+    pub(crate) fn names(&self) -> Option<Names> {
         match self {
             Self::Plain(_) => None,
             Self::Session(session) => Some(session.names()),
@@ -66,7 +66,7 @@ impl LinkStream {
     }
 
     /// The round-trip time as the system has smoothed it; `None`: it is not known yet.
-    pub fn round_trip(&self) -> Option<Duration> {
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
         match self {
             Self::Plain(stream) => stream.round_trip(),
             Self::Session(session) => session.stream()?.round_trip(),

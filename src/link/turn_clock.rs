@@ -1,7 +1,7 @@
 //! The time of a turn, for the rules of links and sessions.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastway_service::clock::Millis;
 
@@ -27,9 +27,20 @@ impl TurnClock {
 
     /// The time of the turn.
     pub(crate) fn now(&self) -> Instant {
-        let now = self.now.get().unwrap_or_else(Instant::now);
+        self.now.get().unwrap_or_else(|| self.read())
+    }
+
+    /// Reads the system's clock; that is the time of the turn from now on. For tasks that may run at any time of a turn, and
+    /// for what must not be taken for earlier than it is.
+    pub(crate) fn read(&self) -> Instant {
+        let now = Instant::now();
         self.now.set(Some(now));
         now
+    }
+
+    /// Time since the clock was read, by another reading.
+    pub(crate) fn since(&self, began: Instant) -> Duration {
+        self.read().saturating_duration_since(began)
     }
 
     /// The same, since the worker started.
@@ -50,15 +61,13 @@ impl TurnClock {
 
     /// Sets the time, for tests.
     #[cfg(test)]
-    pub(crate) fn set(&self, since_start: std::time::Duration) {
+    pub(crate) fn set(&self, since_start: Duration) {
         self.now.set(Some(self.started + since_start));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -71,5 +80,15 @@ mod tests {
         assert!(clock.now() > first);
         clock.set(Duration::from_secs(7));
         assert_eq!(clock.millis(), Millis::default() + Duration::from_secs(7));
+    }
+
+    #[test]
+    fn what_takes_time_within_a_turn_is_measured_and_moves_the_time_of_the_turn() {
+        let clock = TurnClock::new(Instant::now());
+        let began = clock.read();
+        while Instant::now() == began {}
+        let took = clock.since(began);
+        assert!(took > Duration::ZERO);
+        assert_eq!(clock.now(), began + took);
     }
 }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use fastway_admin::observe::{LinkFilter, LinkFilterError};
 pub use fastway_service::{Counts, Kind, PerKind, Share};
@@ -128,7 +128,7 @@ impl Observer {
     /// The worker that has not answered for longest, by its number from 0, and for how long. Asks nobody: it is seen from
     /// outside that a worker does not begin the sweep that it was told to.
     pub fn longest_silence(&self) -> Option<(usize, Duration)> {
-        self.shared.longest_silence().map(|(worker, silence)| (worker.index(), silence))
+        self.shared.longest_silence(Instant::now()).map(|(worker, silence)| (worker.index(), silence))
     }
 
     /// At most `limit` links that the filter takes, from `from` or the beginning on. A link that comes or goes between

@@ -14,7 +14,7 @@ const RESUMED_PER_TURN: usize = 16;
 
 /// What is congested, or was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bottleneck {
+pub(crate) enum Bottleneck {
     /// The outbox of a server's link, here or on another worker.
     Server(LinkAddr),
     /// The way to another worker.

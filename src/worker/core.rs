@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use rand::rngs::ThreadRng;
+
 use super::agenda::Agenda;
 use super::backpressure::Bottleneck;
 use super::counters::Counters;
@@ -46,6 +48,8 @@ pub(super) struct Core {
     pub(super) link_log: LinkLog,
     /// The time of the turn, for the rules of links.
     pub(super) clock: TurnClock,
+    /// Where all random numbers of the worker come from.
+    pub(super) rng: ThreadRng,
     pub(super) upkeep: Upkeep,
     pub(super) memory: LocalAccount,
 }
@@ -66,6 +70,7 @@ impl Core {
         settings: Arc<Settings>,
         shared: Arc<Shared>,
         started: Instant,
+        rng: ThreadRng,
     ) -> Self {
         let workers = shared.mailboxes.workers().count();
         Self {
@@ -86,6 +91,7 @@ impl Core {
             counters: Counters::default(),
             link_log: LinkLog::default(),
             clock: TurnClock::new(started),
+            rng,
             upkeep: Upkeep::new(&startup, &settings),
             memory: LocalAccount::default(),
             shared,
@@ -98,7 +104,7 @@ impl Core {
     pub(super) fn apply(&mut self, settings: Arc<Settings>) {
         self.links.set_bounds(&settings);
         self.forwarding.apply(&settings);
-        for ended in self.acceptance.apply(&settings, Instant::now()) {
+        for ended in self.acceptance.apply(&settings, self.clock.now()) {
             self.ended_early(&ended);
         }
         self.upkeep.apply(&self.startup, &settings);

@@ -1,7 +1,7 @@
 //! What a worker does when it is time to.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -22,15 +22,17 @@ impl Core {
         self.request_wakeup();
     }
 
-    /// Has a task told when it is `at`.
-    pub(super) fn notify_at(&mut self, at: Instant, task: Rc<Notify>) {
-        self.agenda.notify_at(at, task);
+    /// Has a task told when this time has passed.
+    pub(super) fn notify_after(&mut self, time: Duration, task: Rc<Notify>) {
+        self.agenda.notify_at(self.clock.read() + time, task);
         self.request_wakeup();
     }
 
     /// The ticker has woken the worker.
-    pub(super) fn meet_deadlines(&mut self, now: Instant) {
+    pub(super) fn meet_deadlines(&mut self) {
         self.agenda.woken();
+        // The turn may have begun before the time for which the ticker woke it.
+        let now = self.clock.read();
         while let Some(due) = self.agenda.next_due(now) {
             match due {
                 Due::Turns => self.acceptance.tick(),

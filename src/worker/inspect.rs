@@ -23,7 +23,7 @@ pub(crate) const ROUND_TRIPS_PER_QUESTION: usize = 64;
 
 impl Answers for Core {
     fn links_at(&self, from: usize, most: usize, wanted: &dyn Fn(&LinkInfo) -> bool) -> LinksAt {
-        let (now, paused) = (Instant::now(), self.paused());
+        let (now, paused) = (self.clock.now(), self.paused());
         let end = self.links.places().min(from.saturating_add(SLOTS_PER_QUESTION));
         let mut links = Vec::new();
         for index in from..end {
@@ -56,7 +56,7 @@ impl Answers for Core {
     }
 
     fn tasks(&self) -> TasksInfo {
-        let now = Instant::now();
+        let now = self.clock.now();
         TasksInfo {
             worker: self.me.index(),
             age: self.clock.at(now).since(Millis::default()),
@@ -75,7 +75,7 @@ impl Answers for Core {
     fn kick(&mut self, addr: LinkAddr) -> Option<LinkInfo> {
         let paused = self.paused();
         let link = self.links.at(addr).filter(|link| link.state == State::Open)?;
-        let info = self.describe(link, Instant::now(), &paused);
+        let info = self.describe(link, self.clock.now(), &paused);
         self.close(addr.slot, &CloseReason::Kicked);
         Some(info)
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastway_service::PerKind;
 use fastway_service::logging::{RateLimit, limited};
@@ -57,7 +57,7 @@ impl Limits {
 
 /// One line for the end of a link; the fields are the same at each level, which has to be a constant.
 macro_rules! log_closed {
-    ($limit:expr, $level:ident, $link:expr, $connections:expr, $reason:expr, $($message:tt)+) => {
+    ($limit:expr, $level:ident, $link:expr, $age:expr, $connections:expr, $reason:expr, $($message:tt)+) => {
         limited!(
             $limit,
             $level,
@@ -67,7 +67,7 @@ macro_rules! log_closed {
                 server = $link.role.server().map(ServerId::get),
                 kind = $reason.kind().name(),
                 reason = %$reason,
-                duration_ms = u64::try_from($link.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+                duration_ms = u64::try_from($age.as_millis()).unwrap_or(u64::MAX),
                 connections = $connections,
                 received_bytes = $link.traffic.received_bytes,
                 sent_bytes = $link.traffic.sent_bytes,
@@ -116,8 +116,8 @@ impl LinkLog {
     }
 
     /// Logs the end of a link, with what it did.
-    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason) {
-        let side = link.role.side();
+    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason, now: Instant) {
+        let (side, age) = (link.role.side(), now.saturating_duration_since(link.opened));
         let limit = &mut self.0[side].closed[reason.kind()];
         match (reason.kind(), side) {
             (
@@ -129,12 +129,12 @@ impl LinkLog {
                 | CloseKind::Aborted,
                 Side::Client,
             ) => {
-                log_closed!(limit, DEBUG, link, connections, reason, "client link closed");
+                log_closed!(limit, DEBUG, link, age, connections, reason, "client link closed");
             }
             (CloseKind::EndOfStream | CloseKind::Shutdown, Side::Server) | (CloseKind::Kicked, _) => {
-                log_closed!(limit, INFO, link, connections, reason, "{side} link closed");
+                log_closed!(limit, INFO, link, age, connections, reason, "{side} link closed");
             }
-            _ => log_closed!(limit, WARN, link, connections, reason, "{side} link closed"),
+            _ => log_closed!(limit, WARN, link, age, connections, reason, "{side} link closed"),
         }
     }
 

@@ -32,7 +32,7 @@ const EMPTIED_BYTES: usize = 2 * transit::BOUND_BYTES;
 
 /// A message to a worker.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// A stream that another worker's acceptor took in.
     Admit(AcceptedStream<DetachedStream>),
     /// Frames and changes of virtual connections.
@@ -85,7 +85,7 @@ impl Message {
 
 /// What one worker sends another in one turn, in order.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Changes and data; the bytes of the data stand in `bytes` one after the other.
     pub(super) items: Vec<Item>,
     /// Whole frames.
@@ -151,7 +151,7 @@ pub(super) struct Outgoing {
 
 /// The addresses of all workers.
 #[derive(Clone, Debug)]
-pub struct Mailboxes {
+pub(crate) struct Mailboxes {
     senders: Arc<[UnboundedSender<Message>]>,
     /// By sender and receiver.
     channels: Arc<[WorkerChannel]>,
@@ -170,7 +170,7 @@ struct WorkerChannel {
 
 impl Mailboxes {
     /// A mailbox for each of `workers`, and their receiving ends.
-    pub fn new(workers: usize) -> (Self, Vec<UnboundedReceiver<Message>>) {
+    pub(crate) fn new(workers: usize) -> (Self, Vec<UnboundedReceiver<Message>>) {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         (
             Self { senders: senders.into(), channels: (0..workers * workers).map(|_| WorkerChannel::new()).collect() },
@@ -179,12 +179,12 @@ impl Mailboxes {
     }
 
     /// All workers.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+    pub(crate) fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
         (0u16..).take(self.senders.len()).map(WorkerId::new)
     }
 
     /// Sends a message. A worker that is gone needs none.
-    pub fn send(&self, to: WorkerId, message: Message) {
+    pub(crate) fn send(&self, to: WorkerId, message: Message) {
         let _worker_is_gone = self.try_send(to, message);
     }
 

@@ -47,7 +47,7 @@ pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
 pub use info::{ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};
-pub use mail::{Mailboxes, Message};
+pub(crate) use mail::{Mailboxes, Message};
 pub use memory_account::MemoryReport;
 pub use question::AskError;
 pub(crate) use question::Pending;

@@ -12,7 +12,7 @@ use super::report::WorkerReport;
 use crate::routing::{LinkAddr, LinkId, WorkerId};
 
 /// What a worker is asked. It answers by carrying this out.
-pub struct Question(Box<Asked>);
+pub(crate) struct Question(Box<Asked>);
 
 type Asked = dyn FnOnce(&mut dyn Answers) + Send;
 

@@ -53,10 +53,9 @@ impl Core {
     /// here again if it gets no turn: from then on there is as much time left as after a cut. Says what it may wait for.
     pub(super) fn keep_for_resume(&mut self, side: Side, addr: LinkAddr, resume: &Resume) -> Purpose {
         let SessionConfig { handshake_time, wait, .. } = self.settings.side(side).session;
-        self.clock.restart();
-        let until = self.clock.now() + handshake_time.unwrap_or(wait) + wait;
-        let link = self.link(addr).filter(|link| link.role.side() == side);
-        let is_newest = link.is_some_and(|link| link.keep_for_resume(resume, until, &mut rand::rng()));
+        let until = self.clock.read() + handshake_time.unwrap_or(wait) + wait;
+        let link = self.links.at_mut(addr).filter(|link| link.role.side() == side);
+        let is_newest = link.is_some_and(|link| link.keep_for_resume(resume, until, &mut self.rng));
         if is_newest { Purpose::NewestResume(addr) } else { Purpose::Resume(addr) }
     }
 
@@ -74,7 +73,6 @@ impl Core {
         peer: SocketAddr,
         handshake: HandshakeGuard,
     ) -> Result<Answered, RefusedStream> {
-        self.clock.restart();
         let Some((link, pool)) = self.links.with_pool(addr.slot).filter(|(link, _)| link.addr == addr) else {
             return self.resume_ended(addr, resume, stream);
         };
@@ -82,10 +80,9 @@ impl Core {
             return Err(RefusedStream { stream, status: Status::Unknown });
         }
 
-        let began = Instant::now();
-        let rng = &mut rand::rng();
-        let resumed = link.resume(resume, (stream, peer), handshake, pool, &self.clock, rng);
-        self.acceptance.computed(began.elapsed());
+        let began = self.clock.read();
+        let resumed = link.resume(resume, (stream, peer), handshake, pool, &self.clock, &mut self.rng);
+        self.acceptance.computed(self.clock.since(began));
         resumed?;
         if let Some(names) = link.session_names() {
             self.shared.sessions.rename(addr, names);
@@ -100,7 +97,7 @@ impl Core {
         };
         let nothing = Backlog::new(0);
         let afford = || Some(&nothing);
-        match session.resume(resume, afford, self.clock.now(), &mut rand::rng()) {
+        match session.resume(resume, afford, self.clock.read(), &mut self.rng) {
             Ok(dial) => {
                 self.shared.sessions.rename(addr, session.names());
                 Ok(Answered::Over(stream, dial.bytes))

@@ -35,11 +35,12 @@ impl Shared {
         mailboxes: Mailboxes,
         waiting: WaitingLimits,
         max_buffered_bytes: Option<usize>,
+        started: Instant,
     ) -> Arc<Self> {
         let memory = Memory::new(max_buffered_bytes.unwrap_or(usize::MAX), mailboxes.workers().count());
         let reports = mailboxes.workers().map(|_| Mutex::default()).collect();
         let sessions = Sessions::new(waiting);
-        let (workers, started) = (mailboxes.workers().count(), Instant::now());
+        let workers = mailboxes.workers().count();
         Arc::new(Self {
             registry: Arc::default(),
             admission,
@@ -68,14 +69,13 @@ impl Shared {
     }
 
     /// Has a worker look at every link.
-    pub(super) fn sweep(&self, worker: WorkerId) {
-        self.heartbeats.asked(worker, Instant::now());
+    pub(super) fn sweep(&self, worker: WorkerId, now: Instant) {
+        self.heartbeats.asked(worker, now);
         self.mailboxes.send(worker, Message::Sweep);
     }
 
     /// The worker that has not answered for longest, and for how long. One that has ended is none.
-    pub(crate) fn longest_silence(&self) -> Option<(WorkerId, Duration)> {
-        let now = Instant::now();
+    pub(crate) fn longest_silence(&self, now: Instant) -> Option<(WorkerId, Duration)> {
         let running = self.mailboxes.workers().filter(|worker| !self.mailboxes.has_ended(*worker));
         running.map(|worker| (worker, self.heartbeats.silence(worker, now))).max_by_key(|(_, silence)| *silence)
     }

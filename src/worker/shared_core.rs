@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
@@ -19,9 +19,9 @@ pub(super) fn drive(core: SharedCore, addr: LinkAddr) -> impl Future<Output = ()
     unconstrained(poll_fn(move |cx| core.borrow_mut().poll_link(addr, cx)))
 }
 
-/// Waits until `time`.
-pub(super) async fn sleep_until(core: &SharedCore, time: Instant) {
+/// Waits for this time.
+pub(super) async fn sleep(core: &SharedCore, time: Duration) {
     let due = Rc::new(Notify::new());
-    core.borrow_mut().notify_at(time, Rc::clone(&due));
+    core.borrow_mut().notify_after(time, Rc::clone(&due));
     due.notified().await;
 }

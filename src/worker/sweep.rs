@@ -3,8 +3,6 @@
 //! The data path only sets flags; it never reads a clock and arms no timer. So a limit is kept to within one or two
 //! sweeps, and never early.
 
-use std::time::Instant;
-
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{WorkerReport, allocated_bytes};
@@ -55,7 +53,8 @@ impl Core {
     }
 
     fn report(&self) -> WorkerReport {
-        let now = Instant::now();
+        // The counts are those of now, not of when the turn began.
+        let now = self.clock.read();
         WorkerReport {
             stats: self.counters.stats(),
             routing: self.forwarding.router().stats(),

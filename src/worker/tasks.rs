@@ -48,7 +48,8 @@ pub(crate) fn run(
     let runtime =
         Builder::new_current_thread().enable_io().event_interval(TASKS_PER_LOOK).build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let core = Rc::new(RefCell::new(Core::new(me, startup, settings, shared, Instant::now())));
+        let core = Core::new(me, startup, settings, shared, Instant::now(), rand::rng());
+        let core = Rc::new(RefCell::new(core));
         let acceptors = accept_from(&core, listeners)?;
         spawn_local(give_turns(Rc::clone(&core)));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
@@ -83,7 +84,7 @@ async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut accept
 async fn give_turns(core: SharedCore) {
     let due = core.borrow().acceptance.turns_due();
     loop {
-        let any_given = core.borrow_mut().give_turns(Instant::now());
+        let any_given = core.borrow_mut().give_turns();
         match any_given {
             true => yield_now().await,
             false => due.notified().await,
@@ -105,15 +106,15 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
 
 fn deliver(core: &SharedCore, message: Message) {
     match message {
-        Message::Admit(accepted) => admit_forwarded(core, accepted, Instant::now()),
+        Message::Admit(accepted) => admit_forwarded(core, accepted),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
         Message::Congested(server) => core.borrow_mut().forwarding.congest(Bottleneck::Server(server)),
         Message::Uncongested(key) => core.borrow_mut().uncongest(key),
         Message::Evict { server, done } => core.borrow_mut().evict(server, done),
-        Message::Resume(resumption) => resume_forwarded(core, *resumption, Instant::now()),
+        Message::Resume(resumption) => resume_forwarded(core, *resumption),
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
-        Message::Deadline => core.borrow_mut().meet_deadlines(Instant::now()),
+        Message::Deadline => core.borrow_mut().meet_deadlines(),
         Message::Settings(settings) => core.borrow_mut().apply(settings),
         Message::Stop => core.borrow_mut().begin_stop(),
         Message::Quiesced => core.borrow_mut().heard_quiesced(),

@@ -79,7 +79,7 @@ fn run(shared: &Shared, schedule: &Schedule) {
         let period = schedule.period();
         if now >= swept + period {
             swept = now;
-            shared.mailboxes.workers().for_each(|worker| shared.sweep(worker));
+            shared.mailboxes.workers().for_each(|worker| shared.sweep(worker, now));
         }
         thread::park_timeout(shared.wakeups.until_next(now, swept + period - now));
     }

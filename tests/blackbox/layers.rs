@@ -1,5 +1,6 @@
 //! The files of each crate stand in layers: types below, what acts on them above.
 
+mod entry_points;
 mod graph;
 
 use std::collections::BTreeSet;

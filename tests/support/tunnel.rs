@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fastway_session::{Backlog, End, Event, Fault, Identity, LegacyConfig, ReplayBuffer, Session, Status, TransportId};
+use fastway_session::{
+    Backlog, End, Event, Fault, Identity, LegacyConfig, MIN_READ_BYTES, ReplayBuffer, Session, Status, TransportId,
+};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::link::{Link, read};
@@ -404,10 +406,11 @@ impl State {
     }
 
     fn receive(&mut self, id: TransportId, bytes: &[u8]) -> Result<(), Fault> {
-        let mut all = [self.session.unfinished(id), bytes].concat();
-        let received = self.session.receive(id, &mut all, Instant::now(), &mut self.backlog);
+        let mut room = vec![0; MIN_READ_BYTES + bytes.len()];
+        self.session.read_into(id, &mut room)[..bytes.len()].copy_from_slice(bytes);
+        let received = self.session.receive_read(id, &mut room, bytes.len(), Instant::now(), &mut self.backlog);
         self.note_events();
-        self.heard.extend_from_slice(&all[..received.bytes]);
+        self.heard.extend_from_slice(&room[..received.bytes]);
         received.fault.map_or(Ok(()), Err)
     }
 

@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fastway_session::{Backlog, Identity, KeyPair, LegacyConfig, Limits, Reception, Request, Session, TransportId};
+use fastway_session::{
+    Backlog, Identity, KeyPair, LegacyConfig, Limits, Received, Reception, Request, Session, TransportId,
+};
 
 const SIZES: [usize; 3] = [64, 1024, 16_000];
 /// Records between two looks at the clock.
@@ -35,10 +37,10 @@ impl Ends {
         };
         let (mut receiver, mut reply) = open.accept(Some(keys), &LIMITS, now, &mut rand::rng()).unwrap();
         let (mut sent, mut unacked) = (Backlog::new(4 << 20), Backlog::new(4 << 20));
-        let _ = sender.receive(dial.transport, &mut reply.bytes, now, &mut sent);
+        let _ = receive(&mut sender, dial.transport, &mut reply.bytes, now, &mut sent);
         let mut proof = Vec::new();
         sender.send(now, &mut sent, &mut proof, usize::MAX);
-        let _ = receiver.receive(reply.transport, &mut proof, now, &mut unacked);
+        let _ = receive(&mut receiver, reply.transport, &mut proof, now, &mut unacked);
         Self { sender, receiver, sent, unacked, transports: [dial.transport, reply.transport], now }
     }
 
@@ -53,7 +55,7 @@ impl Ends {
         let sealed = Instant::now();
         let [_, transport] = self.transports;
         for wire in &mut wires {
-            let received = self.receiver.receive(transport, wire, self.now, &mut self.unacked);
+            let received = receive(&mut self.receiver, transport, wire, self.now, &mut self.unacked);
             assert_eq!(received.bytes, bytes.len());
         }
         let opened = Instant::now();
@@ -66,8 +68,13 @@ impl Ends {
         let mut wire = Vec::new();
         self.receiver.send(self.now, &mut self.unacked, &mut wire, usize::MAX);
         let [transport, _] = self.transports;
-        let _ = self.sender.receive(transport, &mut wire, self.now, &mut self.sent);
+        let _ = receive(&mut self.sender, transport, &mut wire, self.now, &mut self.sent);
     }
+}
+
+/// Receives whole messages.
+fn receive(session: &mut Session, from: TransportId, wire: &mut [u8], now: Instant, unacked: &mut Backlog) -> Received {
+    session.receive_read(from, wire, wire.len(), now, unacked)
 }
 
 fn records(criterion: &mut Criterion) {

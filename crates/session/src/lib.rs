@@ -8,7 +8,7 @@
 //! |---|---|
 //! | initiator | [`Session::secure`] or [`Session::legacy`], then [`Session::connect`] for each transport |
 //! | acceptor | [`Reception`] collects a first message; [`Open::accept`] or [`Session::resume`] answers it |
-//! | both | [`Session::receive`], [`Session::send`], [`Session::poll_event`], [`Session::timeout`] |
+//! | both | [`Session::receive_read`], [`Session::send`], [`Session::poll_event`], [`Session::timeout`] |
 //!
 //! `docs/protocol.md` §2 and §3 are the specification, `docs/security.md` says what is protected against whom, and
 //! `tests/vectors/session-*.json` holds examples that every language reads.

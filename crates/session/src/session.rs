@@ -160,7 +160,9 @@ impl Session {
     }
 
     /// Receives `count` bytes that were read into the space that [`Self::read_into`] gave. The stream's new bytes are left
-    /// at the front of `room`; all else is as with [`Self::receive`].
+    /// at the front of `room`. What the other end acknowledges is released from `buffer`.
+    ///
+    /// After a fault the session does not know the transport any more: close it.
     pub fn receive_read(
         &mut self,
         from: TransportId,
@@ -173,19 +175,16 @@ impl Session {
         self.receive(from, room.get_mut(..filled).unwrap_or_default(), now, buffer)
     }
 
-    /// What was received of a message in part. It must stand in front of what is read next from that transport.
-    pub fn unfinished(&self, of: TransportId) -> &[u8] {
+    /// What was received of a message in part. It stands in front of what is read next from that transport.
+    pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.0 {
             Machine::Secure(session) => session.unfinished(of),
             Machine::Legacy(session) => session.unfinished(of),
         }
     }
 
-    /// Reads what came by a transport: `bytes` begins with [`Self::unfinished`]. The stream's new bytes are left at the
-    /// front of it. What the other end acknowledges is released from `buffer`.
-    ///
-    /// After a fault the session does not know the transport any more: close it.
-    pub fn receive(
+    /// The same, of bytes that begin with [`Self::unfinished`].
+    pub(crate) fn receive(
         &mut self,
         from: TransportId,
         bytes: &mut [u8],

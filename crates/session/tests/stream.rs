@@ -491,8 +491,9 @@ async fn a_transport_that_was_confirmed_is_not_replaced_by_an_attempt_instead_of
 /// Reads the reply of an acceptor to the first message of a legacy session's transport, and sends the proof.
 async fn prove(initiator: &mut Session, dial: &Dial, transport: &mut DuplexStream) {
     let (mut reply, mut proof, mut nothing) = ([0; 24], Vec::new(), Backlog::new(0));
-    transport.read_exact(&mut reply).await.unwrap();
-    assert_eq!(initiator.receive(dial.transport, &mut reply, Instant::now(), &mut nothing).fault, None);
+    let count = transport.read_exact(initiator.read_into(dial.transport, &mut reply)).await.unwrap();
+    let received = initiator.receive_read(dial.transport, &mut reply, count, Instant::now(), &mut nothing);
+    assert_eq!(received.fault, None);
     initiator.send(Instant::now(), &mut nothing, &mut proof, usize::MAX);
     transport.write_all(&proof).await.unwrap();
 }

@@ -25,7 +25,7 @@ pub(super) struct Carrier {
 
 /// A handshake is in progress while its guard lives. The task that counts it waits at the other end; when that is closed, the
 /// handshake has to end: it is late, or makes room for another one.
-pub type HandshakeGuard = oneshot::Sender<()>;
+pub(crate) type HandshakeGuard = oneshot::Sender<()>;
 
 impl Carrier {
     pub(super) fn new(dial: Dial, stream: Stream, peer: SocketAddr, handshake: Option<HandshakeGuard>) -> Self {

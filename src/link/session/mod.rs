@@ -30,7 +30,7 @@ use rand::CryptoRng;
 
 use self::candidates::Candidates;
 use self::carrier::Carrier;
-pub use self::carrier::HandshakeGuard;
+pub(crate) use self::carrier::HandshakeGuard;
 use self::read_ahead::ReadAhead;
 use self::unacked::Unacked;
 use super::{Outbox, Waiting};
@@ -44,7 +44,7 @@ const ACK_DELAY: Duration = Duration::from_millis(100);
 
 /// A session and the streams that carry it.
 #[derive(Debug)]
-pub struct LinkSession {
+pub(crate) struct LinkSession {
     session: Session,
     protocol: Protocol,
     /// What has carried it last.
@@ -75,7 +75,7 @@ pub struct LinkSession {
 
 /// What happened to a session, for its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionEvent {
+pub(crate) enum SessionEvent {
     /// It goes on by a stream from this address.
     Resumed(SocketAddr),
     /// It has no stream.
@@ -90,7 +90,7 @@ pub enum SessionEvent {
 
 /// A stream that could not carry a session, and what to say on it.
 #[derive(Debug)]
-pub struct RefusedStream {
+pub(crate) struct RefusedStream {
     /// The stream.
     pub stream: Stream,
     /// Why.
@@ -99,7 +99,7 @@ pub struct RefusedStream {
 
 impl LinkSession {
     /// A session whose opening was replied to by `dial`. Up to about `most_unacked` bytes are kept to be sent again.
-    pub fn new(
+    pub(crate) fn new(
         side: Side,
         session: Session,
         protocol: Protocol,
@@ -128,59 +128,59 @@ impl LinkSession {
     }
 
     /// Which protocol it is.
-    pub fn protocol(&self) -> Protocol {
+    pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
     }
 
     /// What has carried it last.
-    pub fn transport(&self) -> TransportKind {
+    pub(crate) fn transport(&self) -> TransportKind {
         self.transport
     }
 
     /// The names by which it can be resumed now.
-    pub fn names(&self) -> Names {
+    pub(crate) fn names(&self) -> Names {
         self.session.names()
     }
 
     /// Whether its peer has not proven yet to be there.
-    pub fn is_unproven(&self) -> bool {
+    pub(crate) fn is_unproven(&self) -> bool {
         !self.established
     }
 
     /// Whether it has no stream.
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.live.is_none()
     }
 
     /// Whether it has no stream, and none that could become one.
-    pub fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.live.is_none() && self.candidates.is_empty()
     }
 
     /// The stream that carries it.
-    pub fn stream(&self) -> Option<&Stream> {
+    pub(crate) fn stream(&self) -> Option<&Stream> {
         self.live.as_ref().map(|live| &live.stream)
     }
 
     /// What was sent, or is about to be, and is not acknowledged.
     #[inline]
-    pub fn unacked(&self) -> Waiting {
+    pub(crate) fn unacked(&self) -> Waiting {
         Waiting { bytes: self.unacked.len(), packets: 0, answers: self.unacked.answers() }
     }
 
     /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time.
-    pub fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         let sealed = self.live.as_ref().map_or(0, Carrier::held_bytes) + self.candidates.held_bytes();
         self.unacked.held_bytes() + self.read_ahead.held_bytes() + sealed
     }
 
     /// The link is not read until the peer has acknowledged answers to its own requests, or is read again.
-    pub fn set_awaits_acks(&mut self, awaits: bool) {
+    pub(crate) fn set_awaits_acks(&mut self, awaits: bool) {
         self.awaits_acks = awaits;
     }
 
     /// What happened, oldest first; that the peer has closed, only when all of it was read.
-    pub fn next_event(&mut self) -> Option<SessionEvent> {
+    pub(crate) fn next_event(&mut self) -> Option<SessionEvent> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -189,13 +189,13 @@ impl LinkSession {
     }
 
     /// Whether the peer has acknowledged something since the last call.
-    pub fn take_acknowledged(&mut self) -> bool {
+    pub(crate) fn take_acknowledged(&mut self) -> bool {
         std::mem::take(&mut self.acknowledged)
     }
 
     /// When the next acknowledgement is due, if one is owed and the worker has no note of it. It has one from now on, until
     /// [`LinkSession::send_acks`].
-    pub fn schedule_ack(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn schedule_ack(&mut self, now: Instant) -> Option<Instant> {
         if self.ack_scheduled {
             return None;
         }
@@ -206,7 +206,7 @@ impl LinkSession {
 
     /// Bytes that are kept while it waits for a stream, with those that its link keeps; `None`: it does not wait, or the
     /// worker knows.
-    pub fn take_waiting_bytes(&mut self, of_link: usize) -> Option<usize> {
+    pub(crate) fn take_waiting_bytes(&mut self, of_link: usize) -> Option<usize> {
         let kept = || self.unacked.len() + self.session.replay_bytes() + self.read_ahead.len() + of_link;
         let waiting_bytes = self.is_waiting().then(kept);
         let before = std::mem::replace(&mut self.reported_waiting_bytes, waiting_bytes);
@@ -214,7 +214,7 @@ impl LinkSession {
     }
 
     /// If a resume is genuine, the session waits for it until then. Says whether it is also known to be the newest.
-    pub fn keep_for_resume(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
+    pub(crate) fn keep_for_resume(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
         self.session.postpone_expiry(resume, until, rng)
     }
 
@@ -223,7 +223,7 @@ impl LinkSession {
     ///
     /// # Errors
     /// It has to be refused; the session is as before.
-    pub fn resume(
+    pub(crate) fn resume(
         &mut self,
         resume: &Resume,
         (stream, peer): (Stream, SocketAddr),
@@ -257,13 +257,13 @@ impl LinkSession {
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         self.session.tick(now);
         self.settle();
     }
 
     /// Gives the stream up that carries it: nothing comes by it any more.
-    pub fn drop_stream(&mut self, now: Instant) {
+    pub(crate) fn drop_stream(&mut self, now: Instant) {
         if let Some(id) = self.live.as_ref().map(|live| live.id) {
             self.lost(id, now);
         }
@@ -271,7 +271,7 @@ impl LinkSession {
 
     /// The session alone, for a peer that comes once more to learn of its end: that all has arrived, or why the gateway
     /// has aborted it. A legacy session has no words for that.
-    pub fn into_ended(self) -> Option<Session> {
+    pub(crate) fn into_ended(self) -> Option<Session> {
         let tells = match self.session.end()? {
             End::Closed => true,
             End::Aborted(_) => self.protocol == Protocol::Secure,
@@ -281,7 +281,7 @@ impl LinkSession {
     }
 
     /// Gives up memory that a burst has left, and what is not needed while nothing is sent.
-    pub fn trim(&mut self, is_quiet: bool) {
+    pub(crate) fn trim(&mut self, is_quiet: bool) {
         self.unacked.shrink_after_burst();
         if is_quiet && self.unacked.is_empty() {
             self.unacked.shrink();

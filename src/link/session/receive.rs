@@ -28,7 +28,13 @@ enum Outcome {
 impl LinkSession {
     /// Reads what came, at most `limit` bytes of it, and leaves the stream's new bytes at the front of `scratch`. 0 is not
     /// the end: what came may have been for the session itself.
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], limit: usize, now: Instant) -> Poll<usize> {
+    pub(crate) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        limit: usize,
+        now: Instant,
+    ) -> Poll<usize> {
         if !self.read_ahead.is_empty() {
             let space = limit.min(scratch.len());
             return Poll::Ready(self.take_ahead(scratch.get_mut(..space).unwrap_or_default()));
@@ -38,7 +44,7 @@ impl LinkSession {
 
     /// Reads for a link that is not to be read now, or that there is not yet, and keeps what came; pending as well when
     /// there is enough of it. A candidate can prove itself even then.
-    pub fn poll_read_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Instant) -> Poll<()> {
+    pub(crate) fn poll_read_ahead(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], now: Instant) -> Poll<()> {
         let next = self.read_ahead.next(self.awaits_acks, self.is_pressed());
         if next != Next::Anything && self.is_read_in_vain() {
             self.drop_stream(now);
@@ -54,12 +60,12 @@ impl LinkSession {
     }
 
     /// Takes bytes that were read ahead.
-    pub fn take_ahead(&mut self, space: &mut [u8]) -> usize {
+    pub(crate) fn take_ahead(&mut self, space: &mut [u8]) -> usize {
         self.read_ahead.take(space)
     }
 
     /// Whether bytes are there that were read before the link was.
-    pub fn has_read_ahead(&self) -> bool {
+    pub(crate) fn has_read_ahead(&self) -> bool {
         !self.read_ahead.is_empty()
     }
 
@@ -127,21 +133,13 @@ fn read(
     // A peer that takes nothing more may have sent something before.
     let _taken_or_not = carrier.poll_flush(cx);
 
-    // What was received in part stands in front of what is read now.
-    let unfinished = session.unfinished(id);
-    let start = unfinished.len();
-    if let Some(front) = scratch.get_mut(..start) {
-        front.copy_from_slice(unfinished);
-    }
-    let end = scratch.len().min(start + limit);
-    let space = scratch.get_mut(start..end).unwrap_or_default();
-
-    match carrier.poll_read(cx, space) {
+    let space = session.read_into(id, scratch);
+    let most = space.len().min(limit);
+    match carrier.poll_read(cx, space.get_mut(..most).unwrap_or_default()) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Read { id, bytes: 0, outcome: Outcome::Lost }),
         Poll::Ready(Ok(count)) => {
-            let bytes = scratch.get_mut(..start + count).unwrap_or_default();
-            let received = session.receive(id, bytes, now, unacked);
+            let received = session.receive_read(id, scratch, count, now, unacked);
             let outcome = match received.fault {
                 None | Some(Fault::Over(_)) => Outcome::Goes,
                 Some(_) => Outcome::Faulty,

@@ -13,7 +13,7 @@ use crate::pool::LocalPool;
 impl LinkSession {
     /// Seals and sends what waits, until the stream takes no more (pending: the task of `cx` is woken when it does), the
     /// bound of what is kept is reached, or nothing is left.
-    pub fn poll_send(
+    pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         outbox: &mut Outbox,
@@ -44,7 +44,7 @@ impl LinkSession {
     }
 
     /// Sends what is due by `now`, an acknowledgement for instance, as far as the stream takes it.
-    pub fn send_due(&mut self, now: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
+    pub(crate) fn send_due(&mut self, now: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
         if self.poll_flush(cx) == Poll::Ready(true)
             && self.seal(now, sealed)
             && let Some(live) = &mut self.live
@@ -55,18 +55,18 @@ impl LinkSession {
     }
 
     /// Sends the acknowledgements that are due by that time. The worker has no note of further ones.
-    pub fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
+    pub(crate) fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
         self.ack_scheduled = false;
         self.send_due(by, cx, sealed);
     }
 
     /// Adds bytes of the gateway's own to the stream, before there is an outbox.
-    pub fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.unacked.extend(bytes);
     }
 
     /// Whether sending would send something: the stream takes more, and there is more.
-    pub fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
+    pub(crate) fn wants_to_send(&self, outbox: &Outbox, now: Instant) -> bool {
         let takes = self.live.as_ref().is_some_and(Carrier::takes_more);
         let has_room = !outbox.is_empty() && self.unacked.len() < self.most_unacked;
         let goes_on = self.session.end().is_none();
@@ -74,20 +74,20 @@ impl LinkSession {
     }
 
     /// Ends this direction behind what waits; it is over when the peer has all.
-    pub fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
+    pub(crate) fn close(&mut self, outbox: &mut Outbox, pool: &mut LocalPool) {
         self.most_unacked = usize::MAX;
         self.unacked.take(outbox, pool, usize::MAX, usize::MAX);
         self.session.close();
     }
 
     /// Ends the session when all that waits is sent.
-    pub fn abort_when_sent(&mut self, reason: AbortReason) {
+    pub(crate) fn abort_when_sent(&mut self, reason: AbortReason) {
         self.most_unacked = usize::MAX;
         self.pending_abort = Some(reason);
     }
 
     /// Ends the session at once; the peer is told if the stream takes it.
-    pub fn abort(&mut self, reason: AbortReason, sealed: &mut Vec<u8>, now: Instant) {
+    pub(crate) fn abort(&mut self, reason: AbortReason, sealed: &mut Vec<u8>, now: Instant) {
         self.session.abort(reason);
         let cx = &mut Context::from_waker(Waker::noop());
         if self.poll_flush(cx) == Poll::Ready(true)
@@ -99,7 +99,7 @@ impl LinkSession {
     }
 
     /// Whether the peer has all that it can be given: the session is over, and its stream is empty.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         match &self.live {
             // A peer that comes back in time gets what waits for it, and is told why that was all.
             None => self.session.end().is_some(),

@@ -63,14 +63,12 @@ impl Peer {
     pub(super) fn pump(&mut self, now: Instant) {
         let Some((id, stream)) = self.streams.last_mut() else { return };
         let mut cx = Context::from_waker(Waker::noop());
+        let mut room = vec![0; 64 << 10];
         loop {
-            let mut bytes = self.session.unfinished(*id).to_vec();
-            let start = bytes.len();
-            bytes.resize(start + (64 << 10), 0);
-            match stream.poll_recv(&mut cx, &mut bytes[start..]) {
+            match stream.poll_recv(&mut cx, self.session.read_into(*id, &mut room)) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     let _what_is_not_looked_at =
-                        self.session.receive(*id, &mut bytes[..start + count], now, &mut self.unacked);
+                        self.session.receive_read(*id, &mut room, count, now, &mut self.unacked);
                 }
                 _ => break,
             }

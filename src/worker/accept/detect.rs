@@ -1,7 +1,7 @@
 //! What a stream is, by its first bytes (`docs/protocol.md` §3.6).
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_service::Progress;
 use fastway_session::{Protocol, Reception, Request};
@@ -12,7 +12,7 @@ use tokio::select;
 use super::handshake::Handshake;
 use crate::accept::rejection::Rejection;
 use crate::routing::Side;
-use crate::worker::shared_core::sleep_until;
+use crate::worker::shared_core::sleep;
 
 /// How long a peer of the server port may say nothing: initiators of sessions speak at once, and a first packet that was
 /// lost has been sent again by then.
@@ -37,7 +37,7 @@ pub(super) async fn detect(handshake: &Handshake, stream: &mut Stream) -> Result
     let first = select! {
         biased;
         first = first_byte(stream) => first?,
-        () = sleep_until(core, Instant::now() + SILENCE), if *side == Side::Server => return Ok(Detected::Silence),
+        () = sleep(core, SILENCE), if *side == Side::Server => return Ok(Detected::Silence),
     };
 
     handshake.advance(Progress::Heard);

@@ -1,7 +1,5 @@
 //! What an accepted stream is for.
 
-use std::time::Instant;
-
 use fastway_session::{Protocol, Request, Status};
 use fastway_transport::{DetachedStream, Stream};
 use tokio::select;
@@ -26,11 +24,11 @@ use crate::worker::shared_core::SharedCore;
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
 /// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
-pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>, now: Instant) {
+pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
     let AcceptedStream { side, peer, .. } = accepted;
     if core.borrow().has_sessions(side) {
         let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
-        return Handshake::start(core, side, peer, now, task);
+        return Handshake::start(core, side, peer, task);
     }
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
@@ -48,16 +46,16 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>, now:
                 drop(no_turn);
                 admit_plain_server(handshake, accepted).await
             };
-            Handshake::start(core, side, peer, now, task);
+            Handshake::start(core, side, peer, task);
         }
     }
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>, now: Instant) {
+pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
     match stream.attach() {
-        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }, now),
+        Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),
         Err(error) => core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     }
 }

@@ -31,7 +31,6 @@ impl Handshake {
         core: &SharedCore,
         side: Side,
         peer: SocketAddr,
-        now: Instant,
         task: impl AsyncFnOnce(&Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
     ) {
         let mut state = core.borrow_mut();
@@ -44,6 +43,7 @@ impl Handshake {
             handshake.core.borrow_mut().handshake_ended(side, peer, number, outcome);
         });
 
+        let now = state.clock.now();
         let ended = state.acceptance.begin(side, number, task.abort_handle(), tell, peer, now);
         if let Some(ended) = ended {
             state.ended_early(&ended);
@@ -52,7 +52,9 @@ impl Handshake {
 
     /// Notes how far it has come: who is further goes later when there are too many.
     pub(super) fn advance(&self, progress: Progress) {
-        self.core.borrow_mut().acceptance.advance(self.side, self.number, progress, Instant::now());
+        let mut core = self.core.borrow_mut();
+        let now = core.clock.read();
+        core.acceptance.advance(self.side, self.number, progress, now);
     }
 }
 

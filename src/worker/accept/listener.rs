@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_service::listen::{Backoff, plain};
 use fastway_service::process::SpareDescriptor;
@@ -21,7 +21,7 @@ use crate::routing::{PerSide, Side, WorkerId};
 use crate::worker::core::Core;
 use crate::worker::mail::Message;
 use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sleep_until};
+use crate::worker::shared_core::{SharedCore, sleep};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -65,16 +65,17 @@ pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) ->
 async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
     let mut backoff = Backoff::default();
     let mut accepted = 0u32;
-    core.borrow_mut().accepts(side, false, Instant::now());
+    core.borrow_mut().accepts(side, false);
     loop {
         spare.keep();
-        match listener.accept().await {
+        let stream = listener.accept().await;
+        core.borrow().clock.restart();
+        match stream {
             Ok((stream, peer)) => {
-                let now = Instant::now();
                 if backoff.reset() {
-                    core.borrow_mut().accepts(side, false, now);
+                    core.borrow_mut().accepts(side, false);
                 }
-                on_accept(&core, side, stream.into(), plain(peer), now);
+                on_accept(&core, side, stream.into(), plain(peer));
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -90,10 +91,10 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
             }
 
             Err(error) => {
-                let (now, pause) = (Instant::now(), backoff.after(&error));
+                let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
-                core.borrow_mut().accepts(side, true, now);
-                sleep_until(&core, now + pause).await;
+                core.borrow_mut().accepts(side, true);
+                sleep(&core, pause).await;
             }
         }
     }
@@ -109,7 +110,7 @@ async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, erro
 }
 
 /// Takes a stream in, here or on another worker.
-fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr, now: Instant) {
+fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
@@ -124,13 +125,13 @@ fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr, no
     let owner = permit.worker();
     let accepted = AcceptedStream { side, stream, peer, permit };
     if owner == me {
-        return dispatch(core, accepted, now);
+        return dispatch(core, accepted);
     }
-    forward(core, &shared, owner, accepted, now);
+    forward(core, &shared, owner, accepted);
 }
 
 /// Hands a stream to the worker that is to own its link.
-fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<Stream>, now: Instant) {
+fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: AcceptedStream<Stream>) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
     let stream = match stream.detach() {
         Ok(stream) => stream,
@@ -141,7 +142,7 @@ fn forward(core: &SharedCore, shared: &Shared, owner: WorkerId, accepted: Accept
     let unsent = shared.mailboxes.try_send(owner, message);
     // While the gateway stops, a worker without links is gone: it is this one that answers its streams.
     if let Err(Message::Admit(accepted)) = unsent {
-        admit_forwarded(core, accepted, now);
+        admit_forwarded(core, accepted);
     }
 }
 
@@ -156,9 +157,9 @@ impl Core {
         self.startup.kinds[side].with_sessions()
     }
 
-    /// Notes whether the acceptor of a port accepts or pauses, and since when.
-    fn accepts(&mut self, side: Side, pausing: bool, now: Instant) {
-        self.acceptance.accepts(side, pausing, self.clock.at(now));
+    /// Notes whether the acceptor of a port accepts or pauses, from now on.
+    fn accepts(&mut self, side: Side, pausing: bool) {
+        self.acceptance.accepts(side, pausing, self.clock.millis());
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

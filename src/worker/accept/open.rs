@@ -3,12 +3,10 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use fastway_service::Progress;
 use fastway_session::{AbortReason, Dial, LegacyConfig, Limits, Open, Protocol, Request, Session, Status};
 use fastway_transport::Stream;
-use rand::CryptoRng;
 
 use super::admit::{admit_client, admit_server};
 use super::handshake::Handshake;
@@ -63,12 +61,12 @@ pub(super) async fn open_session(
 
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
-        session.abort(AbortReason::Shutdown, &mut core.borrow_mut().buffers.sealed, Instant::now());
+        core.borrow_mut().abort_pre_link(&mut session, AbortReason::Shutdown);
         return Err(Rejection::Refused(Status::Draining));
     }
     let Some(id) = server else {
         if let Err(rejection) = permit.count_client(peer.ip()) {
-            session.abort(AbortReason::Overflow, &mut core.borrow_mut().buffers.sealed, Instant::now());
+            core.borrow_mut().abort_pre_link(&mut session, AbortReason::Overflow);
             return Err(rejection);
         }
         admit_client(core, LinkStream::Session(session), peer, permit);
@@ -78,16 +76,12 @@ pub(super) async fn open_session(
     Ok(())
 }
 
-/// Makes the session that a stream asks for, and accounts for the time that this takes.
+/// Makes the session that a stream asks for, if there is room for it.
 fn compute(handshake: &Handshake, open: &Open, permit: &mut Permit) -> Result<(Session, Dial), Status> {
     let Handshake { core, side, peer, .. } = handshake;
     let mut core = core.borrow_mut();
     core.find_room(*side, permit, *peer)?;
-
-    let began = Instant::now();
-    let opened = core.open(*side, open, began, &mut rand::rng());
-    core.acceptance.computed(began.elapsed());
-    opened
+    core.open(*side, open)
 }
 
 impl Core {
@@ -103,19 +97,17 @@ impl Core {
         Ok(())
     }
 
-    /// Makes the session that a stream asks for.
-    fn open(
-        &self,
-        side: Side,
-        open: &Open,
-        now: Instant,
-        random: &mut impl CryptoRng,
-    ) -> Result<(Session, Dial), Status> {
+    /// Makes the session that a stream asks for, and accounts for the time that this takes.
+    fn open(&mut self, side: Side, open: &Open) -> Result<(Session, Dial), Status> {
         let config = &self.settings.side(side).session;
         let SessionConfig { legacy_encrypt, legacy_replay_bytes, wait, .. } = *config;
         let legacy = LegacyConfig { encrypt: legacy_encrypt, replay_bytes: legacy_replay_bytes };
         let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
-        open.accept(self.settings.sessions.key.as_ref(), &limits, now, random)
+
+        let began = self.clock.read();
+        let opened = open.accept(self.settings.sessions.key.as_ref(), &limits, began, &mut self.rng);
+        self.acceptance.computed(self.clock.since(began));
+        opened
     }
 
     /// Waits until a session exists for both ends.

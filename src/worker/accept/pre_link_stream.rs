@@ -3,8 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
+use fastway_session::AbortReason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::link::LinkSession;
@@ -35,7 +35,7 @@ impl AsyncWrite for PreLinkStream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { core, session } = self.get_mut();
         session.say(bytes);
-        session.send_due(Instant::now(), cx, &mut core.borrow_mut().buffers.sealed);
+        core.borrow_mut().send_pre_link(session, cx);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -51,6 +51,16 @@ impl AsyncWrite for PreLinkStream<'_> {
 impl Core {
     /// Reads for a session that has no link yet.
     pub(super) fn poll_pre_link(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) -> Poll<()> {
-        session.poll_read_ahead(cx, &mut self.buffers.scratch, Instant::now())
+        session.poll_read_ahead(cx, &mut self.buffers.scratch, self.clock.read())
+    }
+
+    /// Sends what such a session has to say.
+    fn send_pre_link(&mut self, session: &mut LinkSession, cx: &mut Context<'_>) {
+        session.send_due(self.clock.read(), cx, &mut self.buffers.sealed);
+    }
+
+    /// Ends such a session; its peer is told.
+    pub(super) fn abort_pre_link(&mut self, session: &mut LinkSession, reason: AbortReason) {
+        session.abort(reason, &mut self.buffers.sealed, self.clock.read());
     }
 }

@@ -1,11 +1,10 @@
 //! What peers are told that are not let in.
 
 use std::io::{self, ErrorKind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_session::{Protocol, Request, Status};
 use fastway_transport::Stream;
-use rand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::handshake::Handshake;
@@ -28,7 +27,7 @@ pub(super) async fn refuse(
     status: Status,
 ) -> Result<(), Rejection> {
     let answer = match (request, status) {
-        (request, Status::Overloaded) => overloaded(request, when_full(&mut rand::rng())),
+        (request, Status::Overloaded) => overloaded(request, when_full(&mut handshake.core.borrow_mut().rng)),
         (Request::Open(open), status) => open.refusal(status),
         (Request::Resume(resume), status) => resume.refusal(status),
     };
@@ -86,7 +85,7 @@ impl Handshake {
             }
             _ => {
                 core.count_refusal(request, Status::Overloaded);
-                overloaded(request, core.retry_time(self.side, request, Instant::now(), &mut rand::rng()))
+                overloaded(request, core.retry_time(self.side, request))
             }
         };
         let _it_may_be_gone = stream.send_now(&answer);
@@ -96,13 +95,13 @@ impl Handshake {
 
 impl Core {
     /// When the peer of a handshake that gets no turn may come again.
-    fn retry_time(&mut self, side: Side, request: &Request, now: Instant, random: &mut impl Rng) -> Duration {
+    fn retry_time(&mut self, side: Side, request: &Request) -> Duration {
         let longest = match request {
             Request::Open(_) => Duration::MAX,
             // A session that waits must not expire before its peer is back.
             Request::Resume(_) => self.settings.side(side).session.wait / 2,
         };
-        self.acceptance.retry_time(side, longest, now, random)
+        self.acceptance.retry_time(side, longest, self.clock.read(), &mut self.rng)
     }
 
     fn count_refusal(&mut self, request: &Request, status: Status) {

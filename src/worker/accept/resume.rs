@@ -1,7 +1,6 @@
 //! Streams that resume sessions: each goes to the worker that owns the link of its session.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use fastway_session::{Request, Resume, Status};
 use fastway_transport::{DetachedStream, Stream};
@@ -68,7 +67,7 @@ pub(super) fn forward(
 }
 
 /// Goes on with a resume that another worker accepted, of a session whose link is on this worker.
-pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<DetachedStream>, now: Instant) {
+pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<DetachedStream>) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let mut stream = match stream.attach() {
         Ok(stream) => stream,
@@ -80,7 +79,7 @@ pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumpt
         handshake.core.borrow_mut().keep_for_resume(side, link, &resume);
         Err(handshake.refuse_turn(&mut stream, &Request::Resume(resume), no_turn))
     };
-    Handshake::start(core, side, peer, now, task);
+    Handshake::start(core, side, peer, task);
 }
 
 /// Has the session of a link of this worker go on by a stream.

@@ -1,9 +1,8 @@
 //! Game servers prove who they are: the same handshake over a stream and inside a session.
 
-use std::time::Instant;
-
 use fastway_transport::Stream;
 use fastway_wire::ServerId;
+use rand::RngExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admit::admit_server;
@@ -13,7 +12,7 @@ use crate::accept::rejection::Rejection;
 use crate::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
 use crate::accept::stream::AcceptedStream;
 use crate::link::{LinkSession, LinkStream};
-use crate::worker::shared_core::{SharedCore, sleep_until};
+use crate::worker::shared_core::{SharedCore, sleep};
 
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
 pub(super) async fn admit_plain_server(
@@ -39,6 +38,7 @@ async fn authenticate(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<ServerId, ServerHandshakeError> {
     let key = core.borrow().settings.server_auth_key.clone();
-    let pause = async || sleep_until(core, Instant::now() + PAUSE).await;
-    authenticate_server(stream, &key, rand::random(), pause).await
+    let challenge = core.borrow_mut().rng.random();
+    let pause = async || sleep(core, PAUSE).await;
+    authenticate_server(stream, &key, challenge, pause).await
 }

@@ -1,7 +1,7 @@
 //! Handshakes wait for their turn to be computed.
 
 use std::future::pending;
-use std::time::Instant;
+use std::net::IpAddr;
 
 use fastway_transport::Stream;
 use tokio::select;
@@ -10,6 +10,7 @@ use super::handshake::Handshake;
 use crate::accept::acceptance::AwaitedTurn;
 use crate::accept::pending::NoTurn;
 use crate::accept::turns::Purpose;
+use crate::routing::Side;
 use crate::worker::core::Core;
 
 impl Handshake {
@@ -19,8 +20,7 @@ impl Handshake {
     /// It has lost its place, or its peer has left, and it gets no turn.
     pub(super) async fn turn(&self, stream: &mut Stream, purpose: Purpose) -> Result<(), NoTurn> {
         let Self { core, side, peer, number } = self;
-        let turn = core.borrow_mut().acceptance.wait(*side, *number, peer.ip(), purpose, Instant::now());
-        let AwaitedTurn { given, no_turn } = turn;
+        let AwaitedTurn { given, no_turn } = core.borrow_mut().await_turn(*side, *number, peer.ip(), purpose);
 
         select! {
             // A turn is of no use any more where the place is lost.
@@ -28,7 +28,7 @@ impl Handshake {
             Ok(no_turn) = no_turn => Err(no_turn),
             given = given => match given {
                 Ok(()) => {
-                    core.borrow_mut().acceptance.turn_given(Instant::now());
+                    core.borrow_mut().turn_given();
                     Ok(())
                 }
                 Err(_replaced) => Err(NoTurn::Replaced),
@@ -46,8 +46,19 @@ async fn left(stream: &mut Stream) {
 }
 
 impl Core {
+    /// A handshake waits for its turn.
+    fn await_turn(&mut self, side: Side, number: u64, peer: IpAddr, purpose: Purpose) -> AwaitedTurn {
+        self.acceptance.wait(side, number, peer, purpose, self.clock.read())
+    }
+
+    /// A handshake has got its turn.
+    fn turn_given(&mut self) {
+        self.acceptance.turn_given(self.clock.read());
+    }
+
     /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
-    pub(in crate::worker) fn give_turns(&mut self, now: Instant) -> bool {
+    pub(in crate::worker) fn give_turns(&mut self) -> bool {
+        let now = self.clock.read();
         let any_given = self.acceptance.give_turns(now);
         if !any_given && self.acceptance.anybody_waits() {
             self.retry_turns(now);
