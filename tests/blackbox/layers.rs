@@ -5,7 +5,7 @@ mod graph;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use self::graph::{Graph, Module};
+pub(crate) use self::graph::{Graph, Module, module};
 
 const CRATES: [&str; 9] = [
     "src",
