@@ -5,7 +5,8 @@ mod graph;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub(crate) use self::graph::{Graph, Module, module};
+use self::graph::Module;
+pub(crate) use self::graph::{Graph, module};
 
 const CRATES: [&str; 9] = [
     "src",
