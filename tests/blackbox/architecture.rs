@@ -1,4 +1,5 @@
-//! The pages of `docs/architecture` against the tree: the files that they name, and a frame's way through them.
+//! The pages on the architecture and the decisions against the tree: the files that they name, and a frame's way through
+//! them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::layers::{Graph, module};
 use crate::readme::markdown::{documents, files, read, root};
 
-const PAGES: &str = "docs/architecture";
+/// The folders of pages in which whatever looks like a file is one.
+const FOLDERS: [&str; 2] = ["docs/architecture", "docs/decisions"];
 const MAP: &str = "docs/architecture/README.md";
 const DATA_PATH: &str = "docs/architecture/data-path.md";
 
@@ -22,8 +24,9 @@ const MAPPED: [&str; 6] = ["src", "src/accept", "src/link", "src/routing", "src/
 const ENDINGS: [&str; 10] = ["rs", "go", "cs", "js", "sh", "json", "md", "svg", "toml", "yml"];
 
 fn pages() -> Vec<PathBuf> {
-    let pages: Vec<_> = documents().into_iter().filter(|document| document.starts_with(PAGES)).collect();
-    assert!(!pages.is_empty(), "there are no pages in {PAGES}");
+    let is_page = |document: &PathBuf| FOLDERS.iter().any(|folder| document.starts_with(folder));
+    let pages: Vec<_> = documents().into_iter().filter(is_page).collect();
+    assert!(FOLDERS.iter().all(|folder| pages.iter().any(|page| page.starts_with(folder))), "{pages:?}");
     pages
 }
 
@@ -37,13 +40,13 @@ fn named_in(page: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_file_that_the_architecture_names_exists() {
+fn every_file_that_the_pages_name_exists() {
     let mut missing = Vec::new();
     for page in pages() {
         for name in named_in(&read(&page)) {
             // A link is relative to its page; whatever else is named, to the root.
-            let places = [root().join(name), root().join(PAGES).join(name)];
-            if !places.iter().any(|place| place.exists()) {
+            let beside = page.parent().unwrap().join(name);
+            if !root().join(name).exists() && !root().join(beside).exists() {
                 missing.push(format!("{}: {name}", page.display()));
             }
         }
