@@ -2,7 +2,7 @@
 //!
 //! Links never move between workers, so nothing on a frame's way takes a lock. A worker runs in turns: the runtime
 //! polls the tasks of all links that can be read (each routes what it reads into outboxes, in memory), then the pump
-//! flushes each link that was fed, with one write. See `docs/architecture.md` for a frame's whole way.
+//! flushes each link that was fed, with one write. See `docs/architecture/data-path.md` for a frame's whole way.
 
 mod accept;
 mod agenda;

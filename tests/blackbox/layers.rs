@@ -6,7 +6,8 @@ mod graph;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use self::graph::{Graph, Module};
+use self::graph::Module;
+pub(crate) use self::graph::{Graph, module};
 
 const CRATES: [&str; 9] = [
     "src",

@@ -16,6 +16,7 @@ mod admin_metrics;
 mod admin_page;
 mod admin_pprof;
 mod allocations;
+mod architecture;
 mod chaos;
 mod cli;
 mod crosstalk;

@@ -1,6 +1,6 @@
 //! The READMEs and the pages that were part of them: their commands run, their snippets compile, their links lead somewhere.
 
-mod markdown;
+pub(crate) mod markdown;
 mod shell;
 
 use std::path::{Path, PathBuf};

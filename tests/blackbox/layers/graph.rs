@@ -8,11 +8,11 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Meta, UseTree, Visibility};
 
 /// A module that is a file, by its path in the crate; the empty one is `lib.rs`.
-pub(super) type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// For each file of a crate those that it uses. Tests do not count, and neither does `main.rs`, which is a crate of its own.
-pub(super) struct Graph {
-    pub(super) uses: BTreeMap<Module, BTreeSet<Module>>,
+pub(crate) struct Graph {
+    pub(crate) uses: BTreeMap<Module, BTreeSet<Module>>,
 }
 
 /// A file, and the paths that stand in it.
@@ -26,7 +26,7 @@ struct Paths {
 
 impl Graph {
     /// Reads the sources below `dir`.
-    pub(super) fn read(dir: &Path) -> Self {
+    pub(crate) fn read(dir: &Path) -> Self {
         let mut files = BTreeMap::new();
         find(dir, &Module::new(), &mut files);
         let paths: BTreeMap<_, _> = files.iter().map(|(module, file)| (module.clone(), Paths::read(file))).collect();
@@ -47,7 +47,6 @@ impl Graph {
         circles.into_iter().collect()
     }
 
-    /// All that a file uses, directly or not.
     /// The same between the modules that stand at this depth, each with all that is within it.
     pub(super) fn folded(&self, depth: usize) -> Self {
         let fold = |module: &Module| module.iter().take(depth).cloned().collect::<Module>();
@@ -60,6 +59,7 @@ impl Graph {
         Self { uses }
     }
 
+    /// All that a file uses, directly or not.
     fn reach(&self, from: &Module) -> BTreeSet<Module> {
         let mut reached = BTreeSet::new();
         let mut next: Vec<&Module> = self.uses[from].iter().collect();
@@ -70,6 +70,12 @@ impl Graph {
         }
         reached
     }
+}
+
+/// The module that a file is, by its path in the crate.
+pub(crate) fn module(file: &str) -> Module {
+    let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').map(str::to_owned).collect()
 }
 
 fn find(dir: &Path, module: &Module, files: &mut BTreeMap<Module, PathBuf>) {

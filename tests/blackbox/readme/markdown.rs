@@ -4,23 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
-pub(super) fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Reads a file of the repository.
-pub(super) fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
 /// All Markdown files of the repository, relative to its root.
-pub(super) fn documents() -> Vec<PathBuf> {
+pub(crate) fn documents() -> Vec<PathBuf> {
     files(&["md"])
 }
 
 /// All files of the repository with one of these extensions, relative to its root. Hidden and built folders are left out.
-pub(super) fn files(extensions: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(root(), extensions, &mut found);
     found.sort();
