@@ -86,7 +86,7 @@ pub(crate) struct Link {
     pub(crate) inbox: Inbox,
     held_for: Option<Box<HeldFor>>,
     pub(crate) peer: SocketAddr,
-    pub(crate) opened: Instant,
+    pub(crate) opened: Millis,
     permit: Permit,
 }
 
@@ -125,7 +125,7 @@ impl Link {
         peer: SocketAddr,
         stream: LinkStream,
         permit: Permit,
-        now: Instant,
+        now: Millis,
     ) -> Self {
         Self {
             addr,

@@ -54,7 +54,7 @@ impl Core {
         }
         self.counters.link_closed(link.role.side(), reason.kind());
         let connections = self.forwarding.router().connections_of(slot).len();
-        self.link_log.closed(link, connections, reason, self.clock.now());
+        self.link_log.closed(link, connections, reason, self.clock.millis());
         self.forwarding.leave(&mut self.links, slot, &self.clock);
         self.uncongested(slot);
     }

@@ -119,7 +119,7 @@ impl Core {
     pub(super) fn add(&mut self, role: Role, stream: LinkStream, peer: SocketAddr, permit: Permit) -> LinkAddr {
         self.clock.restart();
         let addr = self.forwarding.join(self.links.next_slot(), role);
-        let mut link = Link::new(addr, role, peer, stream, permit, self.clock.now());
+        let mut link = Link::new(addr, role, peer, stream, permit, self.clock.millis());
         link.watch.heard = true;
         link.watch.last_heard = self.clock.millis();
         link.watch.allowance = self.settings.limits.max_bytes_per_second.unwrap_or_default();

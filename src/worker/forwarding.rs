@@ -572,7 +572,7 @@ mod tests {
             let addr = self.forwarding.join(self.links.next_slot(), role);
             let [stream, _peer] = Stream::pair_in_memory(1 << 20);
             let peer = ([192, 0, 2, 1], 1).into();
-            self.links.insert(Link::new(addr, role, peer, LinkStream::Plain(stream), permit, self.clock.now()));
+            self.links.insert(Link::new(addr, role, peer, LinkStream::Plain(stream), permit, self.clock.millis()));
             addr
         }
 

@@ -83,7 +83,7 @@ impl Answers for Core {
 
 impl Core {
     fn describe(&self, link: &Link, now: Instant, paused: &FxHashMap<LinkAddr, PausedBy>) -> LinkInfo {
-        let age = now.saturating_duration_since(link.opened);
+        let now_millis = self.clock.at(now);
         LinkInfo {
             id: link.addr.id,
             role: link.role,
@@ -93,9 +93,8 @@ impl Core {
             worker: self.me.index(),
             closing: link.state != State::Open,
             interrupted: link.is_interrupted(),
-            age,
-            // It is counted in whole milliseconds.
-            silent: self.clock.at(now).since(link.watch.last_heard).min(age),
+            age: now_millis.since(link.opened),
+            silent: now_millis.since(link.watch.last_heard),
             connections: self.forwarding.router().connections_of(link.addr.slot).len(),
             traffic: link.traffic,
             waiting: link.waiting(),

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastway_service::PerKind;
+use fastway_service::clock::Millis;
 use fastway_service::logging::{RateLimit, limited};
 use fastway_wire::ServerId;
 
@@ -116,8 +117,8 @@ impl LinkLog {
     }
 
     /// Logs the end of a link, with what it did.
-    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason, now: Instant) {
-        let (side, age) = (link.role.side(), now.saturating_duration_since(link.opened));
+    pub(super) fn closed(&mut self, link: &Link, connections: usize, reason: &CloseReason, now: Millis) {
+        let (side, age) = (link.role.side(), now.since(link.opened));
         let limit = &mut self.0[side].closed[reason.kind()];
         match (reason.kind(), side) {
             (

@@ -231,9 +231,9 @@ fn bounds(settings: &Settings) -> PerSide<Bounds> {
 
 #[cfg(test)]
 mod tests {
+    use fastway_service::clock::Millis;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;
-    use std::time::Instant;
 
     use fastway_transport::Stream;
     use fastway_wire::ServerId;
@@ -268,7 +268,7 @@ mod tests {
             let addr = LinkAddr { worker: WorkerId::new(0), slot, id };
             let [stream, _peer] = Stream::pair_in_memory(1 << 20);
             let (peer, permit) = (([192, 0, 2, 1], 1).into(), admission.reserve(None));
-            links.insert(Link::new(addr, role, peer, LinkStream::Plain(stream), permit, Instant::now()));
+            links.insert(Link::new(addr, role, peer, LinkStream::Plain(stream), permit, Millis::default()));
             addr
         });
         (links, addrs)

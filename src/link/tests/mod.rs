@@ -65,7 +65,7 @@ impl Bench {
     fn new(role: Role, stream: LinkStream, clock: TurnClock, rng: StdRng) -> Self {
         let addr = LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(0), id: LinkId::new(1) };
         let permit = Admission::new(&Limits::default(), 1).reserve(None);
-        let mut link = Link::new(addr, role, address(1), stream, permit, clock.now());
+        let mut link = Link::new(addr, role, address(1), stream, permit, clock.millis());
         let wakes = Arc::new(Wakes::default());
         link.register(&Arc::clone(&wakes).into());
         Self {
