@@ -195,7 +195,7 @@ mod tests {
             for (step, set) in steps {
                 let earliest = pending.iter().map(|(at, _)| *at).min();
                 prop_assert_eq!(deadlines.wake_at().is_some(), earliest.is_some());
-                prop_assert!(deadlines.wake_at().is_none_or(|wake_at| wake_at < earliest.unwrap() + TICK));
+                prop_assert!(deadlines.wake_at().is_none_or(|wake_at| wake_at <= earliest.unwrap() + TICK));
 
                 now += millis(step);
                 let due = all_due(&mut deadlines, now);
