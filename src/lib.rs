@@ -65,18 +65,12 @@
 //! # }
 //! ```
 
-mod accept;
-mod auto_limits;
-pub mod config;
-pub mod gateway;
-mod link;
-pub mod observer;
-#[doc(hidden)]
-pub mod parts;
-mod pool;
-mod routing;
-mod worker;
+mod mux;
 
 pub use fastway_admin as admin;
 pub use fastway_admin::http;
 pub use fastway_service::{logging, process};
+
+#[doc(hidden)]
+pub use self::mux::parts;
+pub use self::mux::{config, gateway, observer};

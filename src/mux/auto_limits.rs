@@ -3,7 +3,7 @@
 
 use fastway_service::process::{available_memory, descriptor_limit};
 
-use crate::config::{LinkLimit, MemoryLimit, Settings, Startup};
+use crate::mux::config::{LinkLimit, MemoryLimit, Settings, Startup};
 
 /// Descriptors for listeners, epoll, pipes and files, without the workers' own.
 const FILES: usize = 32;
@@ -73,7 +73,7 @@ impl DescriptorShare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LinkKinds;
+    use crate::mux::config::LinkKinds;
 
     fn shares(descriptors: usize, startup: &Startup) -> (usize, usize) {
         let share = DescriptorShare::of(descriptors, startup, &Settings::default());

@@ -11,13 +11,16 @@ use fastway_service::listen;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
-use crate::accept::Admission;
-use crate::auto_limits::fit;
-use crate::config::{Config, Settings, Startup};
-use crate::observer::Observer;
-use crate::pool::Pool;
-use crate::routing::WorkerId;
-use crate::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
+use crate::mux::accept::Admission;
+use crate::mux::auto_limits::fit;
+use crate::mux::config::{Config, Settings, Startup};
+use crate::mux::observer::Observer;
+use crate::mux::pool::Pool;
+use crate::mux::routing::WorkerId;
+use crate::mux::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
+
+/// What the log calls this part of the gateway.
+const TARGET: &str = "fastway::gateway";
 
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
@@ -77,10 +80,10 @@ impl Gateway {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         fit(&config.startup, &mut config.settings);
         if let Some(links) = config.settings.limits.max_links.most() {
-            info!(links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
+            info!(target: TARGET, links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
         }
         if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
-            info!(bytes, "limit of memory held for all links");
+            info!(target: TARGET, bytes, "limit of memory held for all links");
         }
         let client = Port::bind("client-addr", &config.listen.client, &config)?;
         let server = Port::bind("server-addr", &config.listen.server, &config)?;

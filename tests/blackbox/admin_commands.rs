@@ -308,7 +308,7 @@ fn the_heap_profile_opens_in_pprof_with_our_functions() {
     server.expect_silence();
     answer(&gateway, "lookup heap 1");
     let top = pprof::top(&path);
-    for function in ["fastway::pool::", "fastway::worker::receive"] {
+    for function in ["fastway::mux::pool::", "fastway::mux::worker::receive"] {
         assert!(top.contains(function), "{function} is not in the profile:\n{top}");
     }
     assert!(!top.contains("_rjem_"), "the allocator has taken what others hold:\n{top}");

@@ -150,7 +150,7 @@ fn a_heap_profile_has_our_functions() {
     (0..400).for_each(|_| server.send(conn, &[0; 256 << 10]));
     server.expect_silence();
     let table = top(&gateway, "heap");
-    for function in ["fastway::pool::", "fastway::worker::receive"] {
+    for function in ["fastway::mux::pool::", "fastway::mux::worker::receive"] {
         assert!(table.contains(function), "{function} is not in the profile:\n{table}");
     }
 }

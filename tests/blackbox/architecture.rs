@@ -18,7 +18,8 @@ const WAY: &str = "## The way of a frame";
 const LONGEST_WAY: usize = 7;
 
 /// Folders whose files stand on the map one by one.
-const MAPPED: [&str; 6] = ["src", "src/accept", "src/link", "src/routing", "src/worker", "src/worker/accept"];
+const MAPPED: [&str; 7] =
+    ["src", "src/mux", "src/mux/accept", "src/mux/link", "src/mux/routing", "src/mux/worker", "src/mux/worker/accept"];
 
 /// Endings of the files that the pages name.
 const ENDINGS: [&str; 10] = ["rs", "go", "cs", "js", "sh", "json", "md", "svg", "toml", "yml"];

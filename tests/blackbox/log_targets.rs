@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// Sources that log under another name than that of their module.
-const SOURCES: [&str; 3] = ["crates/admin/src", "crates/service/src", "src/app.rs"];
+const SOURCES: [&str; 4] = ["crates/admin/src", "crates/service/src", "src/app.rs", "src/mux"];
 
 /// What logs a line.
 const EVENTS: [&str; 8] = ["trace", "debug", "info", "warn", "error", "event", "enabled", "limited"];

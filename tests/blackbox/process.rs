@@ -266,7 +266,7 @@ fn the_cpu_profile_shows_where_frames_cost_time() {
     gateway.command("cpuprof stop");
     gateway.wait_log_with(&["command done", "cpuprof stop"]);
     let top = pprof::top(gateway.file("fastway.cpu.prof"));
-    for function in ["fastway::worker::receive", "poll_link", "fastway::worker::flush"] {
+    for function in ["fastway::mux::worker::receive", "poll_link", "fastway::mux::worker::flush"] {
         assert!(top.contains(function), "{function} is not in the profile:\n{top}");
     }
 }

@@ -17,8 +17,8 @@ use super::acceptor::{Acceptor, AcceptorInfo};
 use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
-use crate::config::{Settings, Startup};
-use crate::routing::{PerSide, Side};
+use crate::mux::config::{Settings, Startup};
+use crate::mux::routing::{PerSide, Side};
 
 /// The handshakes of one worker, and its acceptors.
 #[derive(Debug)]
@@ -221,7 +221,7 @@ mod tests {
     use tokio::sync::oneshot::error::TryRecvError;
 
     use super::*;
-    use crate::config::LinkKinds;
+    use crate::mux::config::LinkKinds;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastway_service::clock::Millis;
 
-use crate::routing::Side;
+use crate::mux::routing::Side;
 
 /// The task that accepts on one port.
 #[derive(Debug)]

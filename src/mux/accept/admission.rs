@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastway_service::{AddressPrefix, Shares};
 
 use super::rejection::Rejection;
-use crate::config::Limits;
-use crate::routing::WorkerId;
+use crate::mux::config::Limits;
+use crate::mux::routing::WorkerId;
 
 /// A limit that nothing reaches.
 const NO_LIMIT: usize = usize::MAX;
@@ -158,7 +158,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::config::LinkLimit;
+    use crate::mux::config::LinkLimit;
 
     fn address(last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))

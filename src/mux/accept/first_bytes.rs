@@ -6,8 +6,8 @@ use std::fmt;
 
 use fastway_session::{Protocol, Reception, Request, Status};
 
-use crate::config::LinkKinds;
-use crate::routing::Side;
+use crate::mux::config::LinkKinds;
+use crate::mux::routing::Side;
 
 /// What a peer came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

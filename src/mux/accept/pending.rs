@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::server_handshake::DEADLINE;
-use crate::config::{Settings, Startup};
-use crate::routing::Side;
+use crate::mux::config::{Settings, Startup};
+use crate::mux::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
 /// were answered may take half.

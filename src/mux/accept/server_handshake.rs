@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 
 use super::first_bytes::Spoken;
-use crate::config::Secret;
+use crate::mux::config::Secret;
 
 /// Time that a server with a plain link has for its answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);

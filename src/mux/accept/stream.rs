@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use fastway_session::Resume;
 
 use super::admission::Permit;
-use crate::routing::{LinkAddr, Side};
+use crate::mux::routing::{LinkAddr, Side};
 
 /// A stream that was accepted and is no link yet.
 #[derive(Debug)]

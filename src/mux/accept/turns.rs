@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
 use tokio::sync::oneshot;
 
-use crate::routing::{LinkAddr, PerSide, Side};
+use crate::mux::routing::{LinkAddr, PerSide, Side};
 
 /// Before so many wait in a queue, it is not looked through for those who have gone.
 const CROWD: usize = 64;
@@ -197,7 +197,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::routing::{LinkId, Slot, WorkerId};
+    use crate::mux::routing::{LinkId, Slot, WorkerId};
 
     fn prefix(last: u8) -> AddressPrefix {
         AddressPrefix::V4(Ipv4Addr::new(192, 0, 2, last))

@@ -16,8 +16,8 @@ pub use self::settings::{
     Limits, LinkLimit, MemoryLimit, SessionConfig, SessionsConfig, Settings, SideConfig, WaitingLimits,
 };
 pub use self::startup::Startup;
-pub use crate::pool::{PoolConfig, PoolStrategy};
-pub use crate::routing::PerSide;
+pub use crate::mux::pool::{PoolConfig, PoolStrategy};
+pub use crate::mux::routing::PerSide;
 
 /// Everything that a gateway needs to know before it starts.
 #[derive(Clone, Debug)]

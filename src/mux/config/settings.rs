@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastway_service::Secret;
 use fastway_session::KeyPair;
 
-use crate::routing::Side;
+use crate::mux::routing::Side;
 
 /// Part of the memory for all links that may wait for one client at most.
 pub(crate) const CLIENT_SHARE: usize = 8;

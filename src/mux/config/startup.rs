@@ -2,8 +2,8 @@
 
 use super::kinds::LinkKinds;
 use super::settings::CLIENT_SHARE;
-use crate::pool::PoolConfig;
-use crate::routing::PerSide;
+use crate::mux::pool::PoolConfig;
+use crate::mux::routing::PerSide;
 
 /// What holds as long as the gateway runs.
 #[derive(Clone, Debug)]

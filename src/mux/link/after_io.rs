@@ -6,7 +6,7 @@ use super::session::SessionEvent;
 use super::stream::LinkStream;
 use super::turn_clock::TurnClock;
 use super::{Link, ReadPause, State, WaitReason};
-use crate::routing::Side;
+use crate::mux::routing::Side;
 
 impl Link {
     /// What happened to the link since the last call, and what follows for others. What follows for the link itself is done.

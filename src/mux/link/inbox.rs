@@ -7,7 +7,7 @@ use std::cmp::min;
 
 use fastway_wire::{Command, FrameError, frame_bytes};
 
-use crate::pool::{Chunk, LocalPool};
+use crate::mux::pool::{Chunk, LocalPool};
 
 /// Chunks that the inbox of a quiet link keeps room for: enough for most frames.
 const KEPT_CHUNKS: usize = 8;
@@ -119,7 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pool::{Pool, PoolConfig};
+    use crate::mux::pool::{Pool, PoolConfig};
 
     const SIZES: Sizes = Sizes { max_packet: 10_000, first_bytes: 64 };
 

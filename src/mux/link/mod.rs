@@ -41,9 +41,9 @@ pub(crate) use waits::Waits;
 pub use waits::{Wait, WaitReason, WaitReport};
 use watch::Watch;
 
-use crate::accept::admission::Permit;
-use crate::pool::LocalPool;
-use crate::routing::{LinkAddr, Origin, Role, Side};
+use crate::mux::accept::admission::Permit;
+use crate::mux::pool::LocalPool;
+use crate::mux::routing::{LinkAddr, Origin, Role, Side};
 
 /// A link of one worker.
 ///

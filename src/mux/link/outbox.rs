@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use crate::pool::{Chunk, LocalPool};
-use crate::routing::Origin;
+use crate::mux::pool::{Chunk, LocalPool};
+use crate::mux::routing::Origin;
 
 /// Smallest chunk that an outbox asks for, in bytes: a few small packets share one.
 const FIRST_CHUNK_BYTES: usize = 256;
@@ -199,7 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pool::{Pool, PoolConfig};
+    use crate::mux::pool::{Pool, PoolConfig};
 
     fn local_pool() -> LocalPool {
         LocalPool::new(Pool::new(&PoolConfig { max_chunk: 1024, page_bytes: 4096, ..PoolConfig::default() }))

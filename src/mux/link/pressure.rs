@@ -13,8 +13,8 @@ use std::time::Duration;
 use fastway_service::clock::Millis;
 
 use super::Waiting;
-use crate::config::{CLIENT_SHARE, Settings, SideConfig};
-use crate::routing::Side;
+use crate::mux::config::{CLIENT_SHARE, Settings, SideConfig};
+use crate::mux::routing::Side;
 
 /// How many times its bound on bytes may wait for a client before it is closed without any grace.
 const HARD_BOUND: usize = 16;

@@ -7,8 +7,8 @@ use fastway_service::kinds;
 use fastway_session::{AbortReason, End};
 use fastway_wire::{CommandError, FrameError};
 
-use crate::accept::first_bytes::Mistake;
-use crate::routing::Violation;
+use crate::mux::accept::first_bytes::Mistake;
+use crate::mux::routing::Violation;
 
 /// Why a link was closed: who was at fault, and what was wrong.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use rand::CryptoRng;
 use super::session::{HandshakeGuard, LinkSession, RefusedStream, SessionEvent};
 use super::turn_clock::TurnClock;
 use super::{CloseReason, Outbox, Waiting};
-use crate::pool::LocalPool;
+use crate::mux::pool::LocalPool;
 
 /// Segments of an outbox that one vectored write takes.
 const SLICES_PER_WRITE: usize = 64;

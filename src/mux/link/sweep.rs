@@ -6,7 +6,7 @@ use super::age::Held;
 use super::turn_clock::TurnClock;
 use super::watch::{ByteBudget, Found, TimedOut};
 use super::{CloseReason, Link, ReadPause, State, WaitReason};
-use crate::routing::Side;
+use crate::mux::routing::Side;
 use fastway_service::clock::Millis;
 
 /// What a sweep brings to each link.

@@ -10,10 +10,10 @@ use fastway_wire::ConnId;
 
 use super::ids::{link_id, side};
 use super::{ConnectionPage, Observer};
-use crate::accept::{AcceptorInfo, HandshakeInfo};
-use crate::link::{Traffic, WaitReport, Waiting};
-use crate::routing::{LinkId, Role};
-use crate::worker::{AskError, ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
+use crate::mux::accept::{AcceptorInfo, HandshakeInfo};
+use crate::mux::link::{Traffic, WaitReport, Waiting};
+use crate::mux::routing::{LinkId, Role};
+use crate::mux::worker::{AskError, ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 
 impl Observe for Observer {
     fn with_time_limit(&self, limit: Duration) -> Arc<dyn Observe> {

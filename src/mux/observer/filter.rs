@@ -3,7 +3,7 @@
 use fastway_admin::observe::{LinkCondition, LinkFilter};
 
 use super::ids::{link_id, side};
-use crate::worker::LinkInfo;
+use crate::mux::worker::LinkInfo;
 
 /// Whether all conditions hold for a link.
 pub(super) fn takes(filter: &LinkFilter, link: &LinkInfo) -> bool {
@@ -32,8 +32,8 @@ mod tests {
     use fastway_wire::ServerId;
 
     use super::*;
-    use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
-    use crate::routing::{LinkId, Role};
+    use crate::mux::link::{Traffic, WaitReason, WaitReport, Waiting};
+    use crate::mux::routing::{LinkId, Role};
 
     fn link(role: Role, peer: &str) -> LinkInfo {
         LinkInfo {

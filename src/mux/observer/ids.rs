@@ -2,7 +2,7 @@
 
 use fastway_admin::observe;
 
-use crate::routing::{LinkId, Side};
+use crate::mux::routing::{LinkId, Side};
 
 pub(super) fn side(side: Side) -> observe::Side {
     match side {

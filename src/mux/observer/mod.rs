@@ -26,18 +26,18 @@ pub use report::Report;
 
 use self::filter::takes;
 use self::ids::side;
-pub use crate::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
-pub use crate::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
-pub use crate::pool::ClassReport;
-pub use crate::routing::{LinkId, PerSide, Role, RouterStats, Side};
-pub use crate::worker::{
+pub use crate::mux::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
+pub use crate::mux::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
+pub use crate::mux::pool::ClassReport;
+pub use crate::mux::routing::{LinkId, PerSide, Role, RouterStats, Side};
+pub use crate::mux::worker::{
     AskError, BatchSizes, Batches, Bounds, ConnectionInfo, HeldUp, Histogram, LinkCounts, LinkInfo, MemoryReport,
     PausedBy, RoundTripTimes, RoundTrips, SessionStats, SideReport, SideStats, Stats, TasksInfo, Undelivered,
     WorkerReport,
 };
 
-use crate::routing::{LinkAddr, WorkerId};
-use crate::worker::{Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared};
+use crate::mux::routing::{LinkAddr, WorkerId};
+use crate::mux::worker::{Pending, ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION, Shared};
 
 /// How long a worker has for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);

@@ -2,8 +2,8 @@
 
 use fastway_service::Share;
 
-use crate::pool::ClassReport;
-use crate::worker::{MemoryReport, WorkerReport};
+use crate::mux::pool::ClassReport;
+use crate::mux::worker::{MemoryReport, WorkerReport};
 
 /// How a gateway stands.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use fastway_admin::observe::{self, HeldUp, LinkCount, NamedCounts, WaitReason};
 
 use super::report::Report;
-use crate::accept::RejectionKind;
-use crate::pool::ClassReport;
-use crate::routing::{RouterStats, Side};
-use crate::worker::{Bounds, Histogram, MemoryReport, SessionStats, SideReport, SideStats, Stats, WorkerReport};
+use crate::mux::accept::RejectionKind;
+use crate::mux::pool::ClassReport;
+use crate::mux::routing::{RouterStats, Side};
+use crate::mux::worker::{Bounds, Histogram, MemoryReport, SessionStats, SideReport, SideStats, Stats, WorkerReport};
 
 impl From<Report> for observe::Report {
     fn from(report: Report) -> Self {

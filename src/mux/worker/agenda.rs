@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastway_service::Deadlines;
 use tokio::sync::Notify;
 
-use crate::routing::LinkAddr;
+use crate::mux::routing::LinkAddr;
 
 /// Acknowledgements that are due within this time are sent with those that are due now: half of the time that they have.
 const ACKS_AHEAD: Duration = Duration::from_millis(50);
@@ -89,7 +89,7 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{LinkId, Slot, WorkerId};
+    use crate::mux::routing::{LinkId, Slot, WorkerId};
 
     fn millis(millis: u64) -> Duration {
         Duration::from_millis(millis)

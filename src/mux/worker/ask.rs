@@ -9,7 +9,7 @@ use super::mail::Message;
 use super::question::{Answers, Pending, Question};
 use super::report::WorkerReport;
 use super::shared::Shared;
-use crate::routing::{LinkAddr, LinkId, WorkerId};
+use crate::mux::routing::{LinkAddr, LinkId, WorkerId};
 
 impl Shared {
     /// Asks a worker for its links from slot `from` on: at most `most` that are `wanted`.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use crate::routing::{LinkAddr, WorkerId};
+use crate::mux::routing::{LinkAddr, WorkerId};
 
 /// Links of one queue that are resumed in a turn.
 const RESUMED_PER_TURN: usize = 16;
@@ -106,7 +106,7 @@ impl BackpressureQueues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{LinkId, Slot};
+    use crate::mux::routing::{LinkId, Slot};
 
     fn link(id: u32) -> LinkAddr {
         LinkAddr { worker: WorkerId::new(0), slot: Slot::from_index(id as usize), id: LinkId::new(id) }

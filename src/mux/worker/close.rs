@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use crate::link::{CloseReason, Link, Remains, State};
-use crate::routing::{LinkAddr, Slot};
+use crate::mux::link::{CloseReason, Link, Remains, State};
+use crate::mux::routing::{LinkAddr, Slot};
 
 impl Core {
     /// Closes a link at once; the other ends of its connections are told.

@@ -21,11 +21,11 @@ use super::memory_account::LocalAccount;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::upkeep::Upkeep;
-use crate::accept::acceptance::Acceptance;
-use crate::accept::admission::Permit;
-use crate::config::{Settings, Startup};
-use crate::link::{Link, LinkStream, TurnClock};
-use crate::routing::{LinkAddr, Role, Slot, WorkerId};
+use crate::mux::accept::acceptance::Acceptance;
+use crate::mux::accept::admission::Permit;
+use crate::mux::config::{Settings, Startup};
+use crate::mux::link::{Link, LinkStream, TurnClock};
+use crate::mux::routing::{LinkAddr, Role, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use fastway_session::{Protocol, Status};
 
 use super::report::{SideReport, Stats};
-use crate::accept::rejection::RejectionKind;
-use crate::accept::resume_end::ResumeEnd;
-use crate::link::events::SessionEvents;
-use crate::link::{CloseKind, Link, WaitReport};
-use crate::routing::{PerSide, Side};
+use crate::mux::accept::rejection::RejectionKind;
+use crate::mux::accept::resume_end::ResumeEnd;
+use crate::mux::link::events::SessionEvents;
+use crate::mux::link::{CloseKind, Link, WaitReport};
+use crate::mux::routing::{PerSide, Side};
 
 /// What a worker has counted since it started: plain additions by its one thread.
 #[derive(Debug, Default)]
@@ -128,8 +128,8 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accept::refusal::RefusalKind;
-    use crate::link::{Wait, WaitReason};
+    use crate::mux::accept::refusal::RefusalKind;
+    use crate::mux::link::{Wait, WaitReason};
 
     #[test]
     fn reads_and_flushes_count_on_their_side_alone() {

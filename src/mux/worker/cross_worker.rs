@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::mail::{Batch, Mailboxes, Message, Outgoing};
-use crate::routing::{LinkAddr, RouterSync, WorkerId};
+use crate::mux::routing::{LinkAddr, RouterSync, WorkerId};
 
 /// The way from one worker to the others.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::routing::{LinkId, Slot};
+    use crate::mux::routing::{LinkId, Slot};
 
     const ME: WorkerId = WorkerId::new(0);
     const OTHER: WorkerId = WorkerId::new(1);

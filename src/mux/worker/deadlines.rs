@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::agenda::Due;
 use super::core::Core;
-use crate::routing::LinkAddr;
+use crate::mux::routing::LinkAddr;
 
 impl Core {
     /// Has a session send the acknowledgement that it owes, at `at` or a little earlier.

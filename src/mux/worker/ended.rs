@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use fastway_session::{End, Session};
 
-use crate::config::SessionConfig;
-use crate::routing::LinkAddr;
+use crate::mux::config::SessionConfig;
+use crate::mux::routing::LinkAddr;
 
 /// Sessions of each kind of end that a worker keeps.
 const MOST_KEPT: usize = 1024;
@@ -71,7 +71,7 @@ mod tests {
     use fastway_session::{AbortReason, LegacyConfig};
 
     use super::*;
-    use crate::routing::{LinkId, Slot, WorkerId};
+    use crate::mux::routing::{LinkId, Slot, WorkerId};
 
     const SECOND: Duration = Duration::from_secs(1);
     const TIMES: SessionConfig = SessionConfig {

@@ -1,7 +1,7 @@
 //! From an outbox to its stream.
 
 use super::core::Core;
-use crate::routing::Slot;
+use crate::mux::routing::Slot;
 
 impl Core {
     /// Sends what waits for a link.

@@ -17,10 +17,10 @@ use super::backpressure::{BackpressureQueues, Bottleneck};
 use super::cross_worker::CrossWorker;
 use super::links::Links;
 use super::mail::{Batch, Item, Mailboxes};
-use crate::config::Settings;
-use crate::link::{CloseReason, Inbox, Progress, Sizes, TurnClock};
-use crate::pool::Chunk;
-use crate::routing::{
+use crate::mux::config::Settings;
+use crate::mux::link::{CloseReason, Inbox, Progress, Sizes, TurnClock};
+use crate::mux::pool::Chunk;
+use crate::mux::routing::{
     Effect, LinkAddr, Origin, PerSide, Registry, Role, Router, RouterLimits, RouterSync, Side, Slot, WorkerId,
 };
 
@@ -490,10 +490,10 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::accept::admission::{Admission, Permit};
-    use crate::link::{Link, LinkStream, ReadPause};
-    use crate::pool::{Pool, PoolConfig};
-    use crate::worker::mail::Message;
+    use crate::mux::accept::admission::{Admission, Permit};
+    use crate::mux::link::{Link, LinkStream, ReadPause};
+    use crate::mux::pool::{Pool, PoolConfig};
+    use crate::mux::worker::mail::Message;
 
     const ME: WorkerId = WorkerId::new(0);
     const OTHER: WorkerId = WorkerId::new(1);

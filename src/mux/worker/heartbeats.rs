@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::routing::WorkerId;
+use crate::mux::routing::WorkerId;
 
 /// The oldest sweep of each worker that was asked for and not begun.
 #[derive(Debug)]

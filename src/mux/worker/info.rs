@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fastway_wire::{ConnId, ServerId};
 
-use crate::accept::acceptor::AcceptorInfo;
-use crate::accept::pending::HandshakeInfo;
-use crate::link::{Traffic, WaitReason, WaitReport, Waiting};
-use crate::routing::{Ends, LinkId, PerSide, Role};
+use crate::mux::accept::acceptor::AcceptorInfo;
+use crate::mux::accept::pending::HandshakeInfo;
+use crate::mux::link::{Traffic, WaitReason, WaitReport, Waiting};
+use crate::mux::routing::{Ends, LinkId, PerSide, Role};
 
 /// A link as its worker saw it when it was asked.
 #[derive(Clone, Debug)]

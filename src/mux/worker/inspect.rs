@@ -12,8 +12,8 @@ use super::core::Core;
 use super::info::{ConnectionInfo, LinkInfo, LinksAt, PausedBy, TasksInfo};
 use super::question::Answers;
 use super::report::WorkerReport;
-use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, LinkId, Slot};
+use crate::mux::link::{CloseReason, Link, State};
+use crate::mux::routing::{LinkAddr, LinkId, Slot};
 
 /// Places that a worker looks at for one question about links. Between two such questions it serves its links.
 pub(crate) const SLOTS_PER_QUESTION: usize = 1000;

@@ -11,9 +11,9 @@ use fastway_service::AddressPrefix;
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
-use crate::link::events::{LinkEvents, PressureChange, SessionEvents};
-use crate::link::{CloseReason, State};
-use crate::routing::Slot;
+use crate::mux::link::events::{LinkEvents, PressureChange, SessionEvents};
+use crate::mux::link::{CloseReason, State};
+use crate::mux::routing::Slot;
 
 impl Core {
     /// Acts on what happened to a link; to be called after anything that may have changed it.

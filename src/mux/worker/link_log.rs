@@ -9,9 +9,12 @@ use fastway_service::clock::Millis;
 use fastway_service::logging::{RateLimit, limited};
 use fastway_wire::ServerId;
 
-use crate::accept::rejection::{Rejection, RejectionKind};
-use crate::link::{CloseKind, CloseReason, Link};
-use crate::routing::{LinkId, PerSide, Role, Side};
+use crate::mux::accept::rejection::{Rejection, RejectionKind};
+use crate::mux::link::{CloseKind, CloseReason, Link};
+use crate::mux::routing::{LinkId, PerSide, Role, Side};
+
+/// What the log calls what happens to links.
+const TARGET: &str = "fastway::worker::link_log";
 
 /// Lines a second that peers can cause, for each kind of line and each port.
 const LINES_PER_SECOND: u32 = 10;
@@ -60,6 +63,7 @@ impl Limits {
 macro_rules! log_closed {
     ($limit:expr, $level:ident, $link:expr, $age:expr, $connections:expr, $reason:expr, $($message:tt)+) => {
         limited!(
+            target: TARGET,
             $limit,
             $level,
             [
@@ -85,9 +89,9 @@ impl LinkLog {
     pub(super) fn opened(&mut self, role: Role, id: LinkId, peer: SocketAddr) {
         let (limits, link) = (&mut self.0[role.side()], id.get());
         match role {
-            Role::Client => limited!(limits.opened, DEBUG, [link, %peer], "client link opened"),
+            Role::Client => limited!(target: TARGET, limits.opened, DEBUG, [link, %peer], "client link opened"),
             Role::Server(server) => {
-                limited!(limits.opened, INFO, [link, %peer, server = server.get()], "server link opened");
+                limited!(target: TARGET, limits.opened, INFO, [link, %peer, server = server.get()], "server link opened");
             }
         }
     }
@@ -95,25 +99,25 @@ impl LinkLog {
     /// Logs that a server can be dialed.
     pub(super) fn registered(&mut self, server: ServerId, link: &Link) {
         let (link, peer, server) = (link.addr.id.get(), link.peer, server.get());
-        limited!(self.0.server.registered, INFO, [link, %peer, server], "server registered");
+        limited!(target: TARGET, self.0.server.registered, INFO, [link, %peer, server], "server registered");
     }
 
     /// Logs that a session has lost its transport.
     pub(super) fn interrupted(&mut self, link: &Link) {
         let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
-        limited!(limits.interrupted, DEBUG, [link = id, %peer], "session interrupted");
+        limited!(target: TARGET, limits.interrupted, DEBUG, [link = id, %peer], "session interrupted");
     }
 
     /// Logs that a session goes on.
     pub(super) fn resumed(&mut self, link: &Link) {
         let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
-        limited!(limits.resumed, DEBUG, [link = id, %peer], "session resumed");
+        limited!(target: TARGET, limits.resumed, DEBUG, [link = id, %peer], "session resumed");
     }
 
     /// Logs that a peer takes no more; the link may still be read.
     pub(super) fn write_failed(&mut self, link: &Link, error: &io::Error) {
         let (limits, id, peer) = (&mut self.0[link.role.side()], link.addr.id.get(), link.peer);
-        limited!(limits.write_failed, DEBUG, [link = id, %peer, %error], "the peer takes no more");
+        limited!(target: TARGET, limits.write_failed, DEBUG, [link = id, %peer, %error], "the peer takes no more");
     }
 
     /// Logs the end of a link, with what it did.
@@ -142,12 +146,12 @@ impl LinkLog {
     pub(super) fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let limits = &mut self.0[side];
-        limited!(limits.accept_failed, ERROR, [%error, pause_ms], "cannot accept on the {side} port");
+        limited!(target: TARGET, limits.accept_failed, ERROR, [%error, pause_ms], "cannot accept on the {side} port");
     }
 
     /// Logs why a stream did not become a link, nor went on with a session.
     pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, reason: &Rejection) {
         let limit = &mut self.0[side].rejected[reason.kind()];
-        limited!(limit, WARN, [%peer, %reason], "{side} turned away");
+        limited!(target: TARGET, limit, WARN, [%peer, %reason], "{side} turned away");
     }
 }

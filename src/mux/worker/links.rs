@@ -10,10 +10,10 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use crate::config::Settings;
-use crate::link::{Bounds, Inbox, Link};
-use crate::pool::{Chunk, LocalPool, Pool};
-use crate::routing::{LinkAddr, Origin, PerSide, Side, Slot};
+use crate::mux::config::Settings;
+use crate::mux::link::{Bounds, Inbox, Link};
+use crate::mux::pool::{Chunk, LocalPool, Pool};
+use crate::mux::routing::{LinkAddr, Origin, PerSide, Side, Slot};
 
 /// Partial frames up to this size are copied once more, so that they do not occupy a whole chunk each.
 const HAND_OVER_BYTES: usize = 8 << 10;
@@ -239,10 +239,10 @@ mod tests {
     use fastway_wire::ServerId;
 
     use super::*;
-    use crate::accept::admission::Admission;
-    use crate::link::LinkStream;
-    use crate::pool::PoolConfig;
-    use crate::routing::{LinkId, Role, WorkerId};
+    use crate::mux::accept::admission::Admission;
+    use crate::mux::link::LinkStream;
+    use crate::mux::pool::PoolConfig;
+    use crate::mux::routing::{LinkId, Role, WorkerId};
 
     const CLIENT: Role = Role::Client;
     const SERVER: Role = Role::Server(ServerId::new(7));

@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
-use crate::accept::stream::{AcceptedStream, Resumption};
-use crate::config::Settings;
-use crate::routing::{LinkAddr, RouterSync, WorkerId};
+use crate::mux::accept::stream::{AcceptedStream, Resumption};
+use crate::mux::config::Settings;
+use crate::mux::routing::{LinkAddr, RouterSync, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
 const QUESTION_BYTES: usize = 256 << 10;
@@ -264,7 +264,7 @@ impl WorkerChannel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{LinkId, Slot};
+    use crate::mux::routing::{LinkId, Slot};
 
     #[test]
     fn a_message_to_a_worker_that_ended_is_dropped() {

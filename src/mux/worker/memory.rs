@@ -9,8 +9,8 @@ use fastway_service::{AddressPrefix, ByteHolder};
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
-use crate::link::{CloseReason, Link, State};
-use crate::routing::{LinkAddr, Side};
+use crate::mux::link::{CloseReason, Link, State};
+use crate::mux::routing::{LinkAddr, Side};
 
 /// Part of the bound that may wait for all servers together: clients keep below three quarters.
 const SERVERS_PART: usize = 4;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fastway_service::{ByteAccount, ByteHolder};
 use rustc_hash::FxHashSet;
 
-use crate::routing::{LinkAddr, WorkerId};
+use crate::mux::routing::{LinkAddr, WorkerId};
 
 /// How the memory that is held for all clients' links stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

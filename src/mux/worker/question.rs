@@ -9,7 +9,7 @@ use fastway_wire::ConnId;
 
 use super::info::{ConnectionInfo, LinkInfo, LinksAt, TasksInfo};
 use super::report::WorkerReport;
-use crate::routing::{LinkAddr, LinkId, WorkerId};
+use crate::mux::routing::{LinkAddr, LinkId, WorkerId};
 
 /// What a worker is asked. It answers by carrying this out.
 pub(crate) struct Question(Box<Asked>);

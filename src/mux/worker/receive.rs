@@ -9,10 +9,10 @@ use fastway_wire::split_frame;
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::forwarding::{Routed, Sender};
-use crate::accept::first_bytes::Mistake;
-use crate::config::LinkKinds;
-use crate::link::{CloseReason, Link, State, WaitReason};
-use crate::routing::{LinkAddr, Role, Side, Slot};
+use crate::mux::accept::first_bytes::Mistake;
+use crate::mux::config::LinkKinds;
+use crate::mux::link::{CloseReason, Link, State, WaitReason};
+use crate::mux::routing::{LinkAddr, Role, Side, Slot};
 
 /// Reads that a link may do before the other links of the worker have their turn.
 const READS_PER_WAKE: usize = 2;

@@ -8,11 +8,11 @@ use fastway_session::Protocol;
 use tikv_jemalloc_ctl::thread;
 
 use super::histogram::{Batches, RoundTrips};
-use crate::accept::refusal::RefusalKind;
-use crate::accept::rejection_counts::RejectionCounts;
-use crate::accept::resume_end::ResumeEnd;
-use crate::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
-use crate::routing::{PerSide, RouterStats};
+use crate::mux::accept::refusal::RefusalKind;
+use crate::mux::accept::rejection_counts::RejectionCounts;
+use crate::mux::accept::resume_end::ResumeEnd;
+use crate::mux::link::{CloseKind, Link, TransportKind, WaitReason, WaitReport};
+use crate::mux::routing::{PerSide, RouterStats};
 
 /// Counts since the worker started. One thread writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use fastway_service::{AddressPrefix, FairTable, Share};
 use fastway_session::{Names, SessionName, Status};
 
-use crate::config::WaitingLimits;
+use crate::mux::config::WaitingLimits;
 
 /// Names of ended sessions that are remembered, to tell `Expired` from `Unknown`.
 const REMEMBERED: usize = 1024;

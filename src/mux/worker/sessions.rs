@@ -8,10 +8,10 @@ use fastway_session::{Backlog, Resume, Session, Status};
 use fastway_transport::Stream;
 
 use super::core::Core;
-use crate::accept::turns::Purpose;
-use crate::config::SessionConfig;
-use crate::link::{CloseReason, HandshakeGuard, RefusedStream};
-use crate::routing::{LinkAddr, Side};
+use crate::mux::accept::turns::Purpose;
+use crate::mux::config::SessionConfig;
+use crate::mux::link::{CloseReason, HandshakeGuard, RefusedStream};
+use crate::mux::routing::{LinkAddr, Side};
 
 /// A resume that was answered.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use super::memory_account::Memory;
 use super::report::WorkerReport;
 use super::shared_sessions::Sessions;
 use super::wakeups::Wakeups;
-use crate::accept::admission::Admission;
-use crate::config::{Settings, WaitingLimits};
-use crate::pool::Pool;
-use crate::routing::{Registry, WorkerId};
+use crate::mux::accept::admission::Admission;
+use crate::mux::config::{Settings, WaitingLimits};
+use crate::mux::pool::Pool;
+use crate::mux::routing::{Registry, WorkerId};
 
 /// What all workers share. None of it is touched for a frame.
 #[derive(Debug)]

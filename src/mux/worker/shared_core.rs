@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 
 use super::core::Core;
-use crate::routing::LinkAddr;
+use crate::mux::routing::LinkAddr;
 
 /// A worker's state.
 pub(super) type SharedCore = Rc<RefCell<Core>>;

@@ -6,8 +6,8 @@ use fastway_service::{AddressPrefix, Share};
 use fastway_session::{Names, SessionName, Status};
 
 use super::session_table::SessionTable;
-use crate::config::WaitingLimits;
-use crate::routing::LinkAddr;
+use crate::mux::config::WaitingLimits;
+use crate::mux::routing::LinkAddr;
 
 /// Where the sessions of all workers are found, and how many of them may wait. Never asked for a frame of a
 /// session that has a transport.

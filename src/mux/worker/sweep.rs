@@ -6,8 +6,8 @@
 use super::core::Core;
 use super::load::thread_cpu;
 use super::report::{WorkerReport, allocated_bytes};
-use crate::link::sweep::Sweep;
-use crate::routing::{PerSide, Side, Slot};
+use crate::mux::link::sweep::Sweep;
+use crate::mux::routing::{PerSide, Side, Slot};
 
 /// Links of which a sweep asks for the round-trip time: a system call for each.
 const ROUND_TRIPS_PER_SWEEP: usize = 8;

@@ -22,8 +22,8 @@ use super::core::Core;
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
-use crate::config::{Settings, Startup};
-use crate::routing::WorkerId;
+use crate::mux::config::{Settings, Startup};
+use crate::mux::routing::WorkerId;
 
 /// Tasks that run before the runtime looks for new events: a turn takes all links that one look found readable.
 const TASKS_PER_LOOK: u32 = 512;

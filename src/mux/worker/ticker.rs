@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::mail::Message;
 use super::shared::Shared;
 use super::upkeep::interval;
-use crate::config::{Settings, Startup};
+use crate::mux::config::{Settings, Startup};
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
 const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use fastway_service::clock::Millis;
 
 use super::load::ThreadLoad;
-use crate::config::{Settings, Startup};
-use crate::link::sweep::Sweep;
-use crate::link::watch::ByteBudget;
-use crate::routing::Side;
+use crate::mux::config::{Settings, Startup};
+use crate::mux::link::sweep::Sweep;
+use crate::mux::link::watch::ByteBudget;
+use crate::mux::routing::Side;
 
 /// A limit is checked this many times while it runs.
 const SWEEPS_PER_LIMIT: u32 = 10;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use crate::routing::WorkerId;
+use crate::mux::routing::WorkerId;
 
 /// The record of a worker that does not want to be woken.
 const NEVER: u64 = u64::MAX;

@@ -16,13 +16,13 @@ const ENTRY_POINTS: [(&str, &str); 16] = [
     ("crates/session/src/stream/clock.rs", "sessions as byte streams: the clock of their runtime"),
     ("crates/session/src/stream/mod.rs", "the same: the secrets of their handshakes"),
     ("src/ctl.rs", "`fastway ctl`, a process of its own that waits for the gateway"),
-    ("src/gateway.rs", "the start of a gateway"),
+    ("src/mux/gateway.rs", "the start of a gateway"),
     ("src/key_file.rs", "`fastway keygen`"),
-    ("src/link/turn_clock.rs", "the clock of a worker"),
-    ("src/observer/mod.rs", "threads that look at workers from outside"),
-    ("src/worker/question.rs", "threads that wait for a worker's answer"),
-    ("src/worker/tasks.rs", "the start of a worker: its clock, and its source of random numbers"),
-    ("src/worker/ticker.rs", "the thread that wakes the workers"),
+    ("src/mux/link/turn_clock.rs", "the clock of a worker"),
+    ("src/mux/observer/mod.rs", "threads that look at workers from outside"),
+    ("src/mux/worker/question.rs", "threads that wait for a worker's answer"),
+    ("src/mux/worker/tasks.rs", "the start of a worker: its clock, and its source of random numbers"),
+    ("src/mux/worker/ticker.rs", "the thread that wakes the workers"),
 ];
 
 const DIRS: [&str; 5] = ["src", "crates/admin/src", "crates/service/src", "crates/session/src", "crates/transport/src"];

@@ -47,18 +47,6 @@ impl Graph {
         circles.into_iter().collect()
     }
 
-    /// The same between the modules that stand at this depth, each with all that is within it.
-    pub(super) fn folded(&self, depth: usize) -> Self {
-        let fold = |module: &Module| module.iter().take(depth).cloned().collect::<Module>();
-        let mut uses: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-        for (module, used) in &self.uses {
-            let module = fold(module);
-            let used = used.iter().map(fold).filter(|used| *used != module).collect::<BTreeSet<_>>();
-            uses.entry(module).or_default().extend(used);
-        }
-        Self { uses }
-    }
-
     /// All that a file uses, directly or not.
     fn reach(&self, from: &Module) -> BTreeSet<Module> {
         let mut reached = BTreeSet::new();

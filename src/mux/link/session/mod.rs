@@ -34,8 +34,8 @@ pub(crate) use self::carrier::HandshakeGuard;
 use self::read_ahead::ReadAhead;
 use self::unacked::Unacked;
 use super::{Outbox, Waiting};
-use crate::pool::LocalPool;
-use crate::routing::Side;
+use crate::mux::pool::LocalPool;
+use crate::mux::routing::Side;
 
 /// Bytes that are sealed before the stream is asked to take them.
 const SEALED_AT_ONCE: usize = 64 << 10;

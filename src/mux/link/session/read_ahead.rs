@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use fastway_session::MIN_READ_BYTES;
 
-use crate::routing::Side;
+use crate::mux::routing::Side;
 
 /// Bytes that are read ahead of a link that is not read: what they acknowledge must not wait.
 const READ_AHEAD_BYTES: usize = 64 << 10;

@@ -7,8 +7,8 @@ use fastway_session::{AbortReason, ReplayBuffer};
 
 use super::carrier::Carrier;
 use super::{LinkSession, SEALED_AT_ONCE};
-use crate::link::Outbox;
-use crate::pool::LocalPool;
+use crate::mux::link::Outbox;
+use crate::mux::pool::LocalPool;
 
 impl LinkSession {
     /// Seals and sends what waits, until the stream takes no more (pending: the task of `cx` is woken when it does), the

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use fastway_session::ReplayBuffer;
 
-use crate::link::Outbox;
-use crate::pool::LocalPool;
+use crate::mux::link::Outbox;
+use crate::mux::pool::LocalPool;
 
 /// Room that is kept though little is in it, in bytes.
 const MOST_SPARE: usize = 64 << 10;
@@ -114,8 +114,8 @@ impl ReplayBuffer for Unacked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::{Pool, PoolConfig};
-    use crate::routing::Origin;
+    use crate::mux::pool::{Pool, PoolConfig};
+    use crate::mux::routing::Origin;
 
     #[test]
     fn answers_count_until_they_are_acknowledged() {

@@ -19,10 +19,10 @@ use super::pressure::SlowBounds;
 use super::sweep::Sweep;
 use super::watch::ByteBudget;
 use super::*;
-use crate::accept::admission::Admission;
-use crate::config::Limits;
-use crate::pool::{Pool, PoolConfig};
-use crate::routing::{LinkId, Slot, WorkerId};
+use crate::mux::accept::admission::Admission;
+use crate::mux::config::Limits;
+use crate::mux::pool::{Pool, PoolConfig};
+use crate::mux::routing::{LinkId, Slot, WorkerId};
 
 const CLIENT: Bounds = Bounds { packets: 10, bytes: 1000, slow: Some(SlowBounds { grace: secs(5), hard_bytes: 5000 }) };
 const SERVER: Bounds = Bounds { packets: 10, bytes: 1000, slow: None };

@@ -11,8 +11,8 @@ use fastway_session::{
 use fastway_transport::Stream;
 use rand::CryptoRng;
 
-use crate::link::LinkSession;
-use crate::routing::Side;
+use crate::mux::link::LinkSession;
+use crate::mux::routing::Side;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 

@@ -8,12 +8,12 @@ use fastway_wire::ServerId;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use crate::accept::admission::Permit;
-use crate::link::LinkStream;
-use crate::routing::{LinkAddr, Role};
-use crate::worker::core::Core;
-use crate::worker::mail::Message;
-use crate::worker::shared_core::{SharedCore, drive};
+use crate::mux::accept::admission::Permit;
+use crate::mux::link::LinkStream;
+use crate::mux::routing::{LinkAddr, Role};
+use crate::mux::worker::core::Core;
+use crate::mux::worker::mail::Message;
+use crate::mux::worker::shared_core::{SharedCore, drive};
 
 /// Makes a client's link.
 pub(super) fn admit_client(core: &SharedCore, stream: LinkStream, peer: SocketAddr, permit: Permit) {

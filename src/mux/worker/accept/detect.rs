@@ -10,9 +10,9 @@ use tokio::io::AsyncReadExt;
 use tokio::select;
 
 use super::handshake::Handshake;
-use crate::accept::rejection::Rejection;
-use crate::routing::Side;
-use crate::worker::shared_core::sleep;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::routing::Side;
+use crate::mux::worker::shared_core::sleep;
 
 /// How long a peer of the server port may say nothing: initiators of sessions speak at once, and a first packet that was
 /// lost has been sent again by then.

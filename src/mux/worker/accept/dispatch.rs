@@ -13,13 +13,13 @@ use super::open::open_session;
 use super::refuse::{refuse, reject_plain, tell_mistake};
 use super::resume::resume_session;
 use super::server::admit_plain_server;
-use crate::accept::first_bytes::Mistake;
-use crate::accept::pending::NoTurn;
-use crate::accept::rejection::Rejection;
-use crate::accept::stream::AcceptedStream;
-use crate::link::LinkStream;
-use crate::routing::Side;
-use crate::worker::shared_core::SharedCore;
+use crate::mux::accept::first_bytes::Mistake;
+use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::link::LinkStream;
+use crate::mux::routing::Side;
+use crate::mux::worker::shared_core::SharedCore;
 
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
@@ -52,7 +52,7 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
 }
 
 /// Makes a link of a stream that another worker accepted.
-pub(in crate::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>) {
+pub(in crate::mux::worker) fn admit_forwarded(core: &SharedCore, accepted: AcceptedStream<DetachedStream>) {
     let AcceptedStream { side, stream, peer, permit } = accepted;
     match stream.attach() {
         Ok(stream) => dispatch(core, AcceptedStream { side, stream, peer, permit }),

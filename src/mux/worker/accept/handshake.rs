@@ -8,11 +8,11 @@ use fastway_service::Progress;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use crate::accept::pending::{EndedEarly, NoTurn};
-use crate::accept::rejection::Rejection;
-use crate::routing::Side;
-use crate::worker::core::Core;
-use crate::worker::shared_core::SharedCore;
+use crate::mux::accept::pending::{EndedEarly, NoTurn};
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::routing::Side;
+use crate::mux::worker::core::Core;
+use crate::mux::worker::shared_core::SharedCore;
 
 /// A handshake in progress, as its task knows it.
 pub(super) struct Handshake {
@@ -68,12 +68,12 @@ impl Core {
     }
 
     /// Accounts for a handshake whose task was ended.
-    pub(in crate::worker) fn ended_early(&mut self, ended: &EndedEarly) {
+    pub(in crate::mux::worker) fn ended_early(&mut self, ended: &EndedEarly) {
         self.reject(ended.side, ended.peer, &ended.why.into());
     }
 
     /// Ends the handshakes that take too long.
-    pub(in crate::worker) fn end_late_handshakes(&mut self, now: Instant) {
+    pub(in crate::mux::worker) fn end_late_handshakes(&mut self, now: Instant) {
         while let Some(ended) = self.acceptance.end_late(now) {
             self.ended_early(&ended);
         }

@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
-use crate::accept::rejection::Rejection;
-use crate::accept::stream::AcceptedStream;
-use crate::routing::{PerSide, Side, WorkerId};
-use crate::worker::core::Core;
-use crate::worker::mail::Message;
-use crate::worker::shared::Shared;
-use crate::worker::shared_core::{SharedCore, sleep};
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::routing::{PerSide, Side, WorkerId};
+use crate::mux::worker::core::Core;
+use crate::mux::worker::mail::Message;
+use crate::mux::worker::shared::Shared;
+use crate::mux::worker::shared_core::{SharedCore, sleep};
 
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
@@ -31,14 +31,14 @@ pub(crate) type Listeners = PerSide<Option<std::net::TcpListener>>;
 
 /// A running acceptor.
 #[derive(Debug)]
-pub(in crate::worker) struct Accepting {
+pub(in crate::mux::worker) struct Accepting {
     side: Side,
     task: JoinHandle<()>,
 }
 
 impl Accepting {
     /// The gateway stops.
-    pub(in crate::worker) fn stop(self, core: &SharedCore) {
+    pub(in crate::mux::worker) fn stop(self, core: &SharedCore) {
         // Sessions are answered to the end, so that a client that resumes while the gateway stops is told so.
         if !core.borrow().has_sessions(self.side) {
             self.task.abort();
@@ -50,7 +50,7 @@ impl Accepting {
 ///
 /// # Errors
 /// The system refuses to watch a listener.
-pub(in crate::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
+pub(in crate::mux::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
     let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
     listeners
         .map(|(side, listener)| {
@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// Whether a port admits sessions.
-    pub(in crate::worker) fn has_sessions(&self, side: Side) -> bool {
+    pub(in crate::mux::worker) fn has_sessions(&self, side: Side) -> bool {
         self.startup.kinds[side].with_sessions()
     }
 

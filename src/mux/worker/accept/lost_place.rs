@@ -5,8 +5,8 @@ use fastway_transport::{PEEKED_BYTES, Stream};
 
 use super::handshake::Handshake;
 use super::resume::forward;
-use crate::accept::pending::NoTurn;
-use crate::accept::rejection::Rejection;
+use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::rejection::Rejection;
 
 /// Ends a stream that has lost its place. What it asks for may have come and not been read, as when many come at once: then
 /// it is told when to come again. A resume leaves this worker's places for those of its session's worker, if that is another.

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! All but the first of these ways are handshakes: each has a task ([`handshake`]), a place among a bounded number, and a
-//! deadline. Whatever goes wrong is one [`Rejection`](crate::accept::Rejection), which [`reject`] alone counts and logs.
+//! deadline. Whatever goes wrong is one [`Rejection`](crate::mux::accept::Rejection), which [`reject`] alone counts and logs.
 
 mod admit;
 mod detect;

@@ -12,14 +12,14 @@ use super::admit::{admit_client, admit_server};
 use super::handshake::Handshake;
 use super::refuse::refuse;
 use super::server::authenticate_in_session;
-use crate::accept::admission::Permit;
-use crate::accept::rejection::Rejection;
-use crate::accept::stream::AcceptedStream;
-use crate::accept::turns::Purpose;
-use crate::config::SessionConfig;
-use crate::link::{LinkSession, LinkStream};
-use crate::routing::Side;
-use crate::worker::core::Core;
+use crate::mux::accept::admission::Permit;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::accept::turns::Purpose;
+use crate::mux::config::SessionConfig;
+use crate::mux::link::{LinkSession, LinkStream};
+use crate::mux::routing::Side;
+use crate::mux::worker::core::Core;
 
 /// Opens a session, and makes a link of it once its peer has proven that it has read the reply.
 ///

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use fastway_session::AbortReason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::link::LinkSession;
-use crate::worker::core::Core;
-use crate::worker::shared_core::SharedCore;
+use crate::mux::link::LinkSession;
+use crate::mux::worker::core::Core;
+use crate::mux::worker::shared_core::SharedCore;
 
 /// The byte stream of a session without a link.
 pub(super) struct PreLinkStream<'a> {

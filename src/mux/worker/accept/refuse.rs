@@ -8,13 +8,13 @@ use fastway_transport::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::handshake::Handshake;
-use crate::accept::first_bytes::Mistake;
-use crate::accept::pending::NoTurn;
-use crate::accept::rejection::Rejection;
-use crate::accept::retry_after::when_full;
-use crate::config::LinkKinds;
-use crate::routing::Side;
-use crate::worker::core::Core;
+use crate::mux::accept::first_bytes::Mistake;
+use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::retry_after::when_full;
+use crate::mux::config::LinkKinds;
+use crate::mux::routing::Side;
+use crate::mux::worker::core::Core;
 
 /// Refuses what a stream asks for.
 ///

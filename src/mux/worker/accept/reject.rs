@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::accept::rejection::Rejection;
-use crate::routing::Side;
-use crate::worker::core::Core;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::routing::Side;
+use crate::mux::worker::core::Core;
 
 impl Core {
     /// Counts a rejected stream, and logs it.

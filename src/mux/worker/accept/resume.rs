@@ -8,15 +8,15 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::handshake::Handshake;
 use super::refuse::{refuse, send_and_linger};
-use crate::accept::pending::NoTurn;
-use crate::accept::rejection::Rejection;
-use crate::accept::stream::Resumption;
-use crate::link::RefusedStream;
-use crate::routing::{LinkAddr, Side};
-use crate::worker::core::Core;
-use crate::worker::mail::Message;
-use crate::worker::sessions::Answered;
-use crate::worker::shared_core::SharedCore;
+use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::stream::Resumption;
+use crate::mux::link::RefusedStream;
+use crate::mux::routing::{LinkAddr, Side};
+use crate::mux::worker::core::Core;
+use crate::mux::worker::mail::Message;
+use crate::mux::worker::sessions::Answered;
+use crate::mux::worker::shared_core::SharedCore;
 
 /// Has a session go on by a stream. While the gateway stops, too: a client that was away gets what waits for it, and is told
 /// why that was all.
@@ -67,7 +67,7 @@ pub(super) fn forward(
 }
 
 /// Goes on with a resume that another worker accepted, of a session whose link is on this worker.
-pub(in crate::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<DetachedStream>) {
+pub(in crate::mux::worker) fn resume_forwarded(core: &SharedCore, resumption: Resumption<DetachedStream>) {
     let Resumption { side, link, resume, stream, peer } = resumption;
     let mut stream = match stream.attach() {
         Ok(stream) => stream,

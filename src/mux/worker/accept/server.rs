@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::admit::admit_server;
 use super::handshake::Handshake;
 use super::pre_link_stream::PreLinkStream;
-use crate::accept::rejection::Rejection;
-use crate::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
-use crate::accept::stream::AcceptedStream;
-use crate::link::{LinkSession, LinkStream};
-use crate::worker::shared_core::{SharedCore, sleep};
+use crate::mux::accept::rejection::Rejection;
+use crate::mux::accept::server_handshake::{PAUSE, ServerHandshakeError, authenticate_server};
+use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::link::{LinkSession, LinkStream};
+use crate::mux::worker::shared_core::{SharedCore, sleep};
 
 /// Makes the link of a game server on a port without sessions, which waits for the gateway to begin.
 pub(super) async fn admit_plain_server(

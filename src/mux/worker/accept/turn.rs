@@ -7,11 +7,11 @@ use fastway_transport::Stream;
 use tokio::select;
 
 use super::handshake::Handshake;
-use crate::accept::acceptance::AwaitedTurn;
-use crate::accept::pending::NoTurn;
-use crate::accept::turns::Purpose;
-use crate::routing::Side;
-use crate::worker::core::Core;
+use crate::mux::accept::acceptance::AwaitedTurn;
+use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::turns::Purpose;
+use crate::mux::routing::Side;
+use crate::mux::worker::core::Core;
 
 impl Handshake {
     /// Waits until it is the turn of a handshake.
@@ -57,7 +57,7 @@ impl Core {
     }
 
     /// Gives handshakes the turns of a round; false if none may be given, or nobody waits for one.
-    pub(in crate::worker) fn give_turns(&mut self) -> bool {
+    pub(in crate::mux::worker) fn give_turns(&mut self) -> bool {
         let now = self.clock.read();
         let any_given = self.acceptance.give_turns(now);
         if !any_given && self.acceptance.anybody_waits() {
