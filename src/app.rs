@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use fastway::gateway::{Gateway, Running};
@@ -20,9 +21,12 @@ use tokio::runtime;
 use tracing::{info, warn};
 
 use crate::cli::Options;
+use crate::drain::{self, Drain, End};
 
 /// What the log calls the program.
 const TARGET: &str = "fastway";
+/// Time between looks at a drain.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Runs a gateway until a signal stops it.
 ///
@@ -56,16 +60,31 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
 
     let mut running = gateway.start()?;
     let observer: Arc<dyn Observe> = Arc::new(running.observer());
-    let commands = commands(&files, &observer, log.control())?;
+    let mut commands = commands(&files, &observer, log.control())?;
+    let mut orders = drain::register(&mut commands, &observer)?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     let http = listener.map(|listener| listener.start(observer, admin.caller())).transpose();
     let http = http.context("cannot start the thread that answers HTTP")?;
     announce(line).context("cannot start the thread that says where the gateway listens")?;
 
-    tokio::select! {
-        () = until_stopped(&mut signals, &admin) => {}
-        failed = running.ended() => return failed.context("a worker ended by itself"),
+    let mut drain = Drain::new(options.drain);
+    let mut progress = tokio::time::interval(PROGRESS);
+    let end = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::RunCommands => admin.run_commands(),
+                Signal::Stop => if let Some(end) = drain.signalled(&running) { break end },
+            },
+            request = orders.next() => drain.carry_out(&request, &running),
+            is_drained = running.drained(), if drain.ends_when_drained() => if is_drained { break End::Graceful },
+            failed = running.ended() => return failed.context("a worker ended by itself"),
+            _ = progress.tick() => {}
+        }
+        drain.show(running.observer().drain());
+    };
+    if end == End::AtOnce {
+        exit_at_once(pid_file, log);
     }
 
     // Whoever sends players here learns that the gateway stops before the first of them is turned away.
@@ -123,12 +142,6 @@ fn announce(line: String) -> io::Result<()> {
         }
     };
     thread::Builder::new().name("stdout".to_owned()).spawn(say).map(drop)
-}
-
-async fn until_stopped(signals: &mut Signals, admin: &AdminThread) {
-    while signals.next().await == Signal::RunCommands {
-        admin.run_commands();
-    }
 }
 
 /// For an operator who does not want to wait for the end of the grace time. Nothing is asked to finish.

@@ -73,4 +73,4 @@ pub use fastway_service::{logging, process};
 
 #[doc(hidden)]
 pub use self::mux::parts;
-pub use self::mux::{config, gateway, observer};
+pub use self::mux::{config, drain, gateway, observer};

@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod ctl;
+mod drain;
 mod key_file;
 
 use std::env;

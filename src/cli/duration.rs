@@ -20,7 +20,7 @@ const UNITS: [(&str, u64); 8] = [
 
 /// Reads `1h30m`, `1.5s`, `500ms`, `0`: numbers, each with a unit; only zero may go without. A `+` may stand in front.
 /// `None` if the text is anything else or longer than Go could hold.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
         return Some(Duration::ZERO);

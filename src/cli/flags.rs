@@ -242,6 +242,15 @@ pub(crate) struct ProcessFlags {
     /// how log lines look: text, json (default text)
     #[argh(option, arg_name = "FORMAT", from_str_fn(values::log_format))]
     pub log_format: Option<LogFormat>,
+    /// how long newcomers are let in when a drain begins (default 0)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub drain_delay: Option<Duration>,
+    /// how long clients may stay after that (default 0)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub drain_timeout: Option<Duration>,
+    /// time over which the ends of those who stay are spread (default 0)
+    #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
+    pub drain_spread: Option<Duration>,
     /// time to send what waits before an end (default 3s)
     #[argh(option, arg_name = "TIME", from_str_fn(values::duration))]
     pub shutdown_grace: Option<Duration>,

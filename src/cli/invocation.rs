@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fastway::config::Config;
+use fastway::drain::DrainTimes;
 use fastway_admin::http::HttpConfig;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub name: Name,
     /// `--pid-file`.
     pub pid_file: PidFilePlace,
+    /// `--drain-delay`, `--drain-timeout` and `--drain-spread`.
+    pub drain: DrainTimes,
     /// `--log-level`; without it `RUST_LOG` counts, then `info`.
     pub log_level: Option<Level>,
     /// `--log-format`.

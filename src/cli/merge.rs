@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use fastway::config::{Config, Limits, Settings, Startup};
+use fastway::drain::DrainTimes;
 
 use super::error::UsageError;
-use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ServerFlags};
+use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ProcessFlags, ServerFlags};
 use super::invocation::Options;
 use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
@@ -30,13 +31,16 @@ pub(super) fn options(
     raise_defaults(&mut config, line);
     check_order(&config, line)?;
     let session_notices = sessions::merge(&mut config, &flags.sessions, line)?;
-    let name = flags.process.name.unwrap_or_default();
-    let pid_file = flags.process.pid_file.unwrap_or_default();
+    let name = flags.process.name.clone().unwrap_or_default();
+    let pid_file = flags.process.pid_file.clone().unwrap_or_default();
     let (admin, admin_notice) = admin::merge(flags.admin, &name, line, env)?;
     let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.settings.server_auth_key));
     let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
-    Ok(Options { config, admin, name, pid_file, log_level, log_format, notices })
+    let ProcessFlags { drain_delay, drain_timeout, drain_spread, .. } = flags.process;
+    let [delay, timeout, spread] = [drain_delay, drain_timeout, drain_spread].map(Option::unwrap_or_default);
+    let drain = DrainTimes { delay, timeout, spread };
+    Ok(Options { config, admin, name, pid_file, drain, log_level, log_format, notices })
 }
 
 fn startup(startup: &mut Startup, flags: GatewayFlags) {

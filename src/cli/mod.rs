@@ -27,6 +27,7 @@ mod values;
 
 use std::ffi::OsString;
 
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use error::UsageError;
 use flags::Flags;
 pub(crate) use invocation::{CtlOptions, Invocation, Options};

@@ -12,12 +12,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
 use crate::mux::accept::Admission;
+use crate::mux::accept::stream::Listeners;
 use crate::mux::auto_limits::fit;
 use crate::mux::config::{Config, Settings, Startup};
+use crate::mux::drain::{DrainTimes, UndrainError};
 use crate::mux::observer::Observer;
 use crate::mux::pool::Pool;
-use crate::mux::routing::WorkerId;
-use crate::mux::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
+use crate::mux::routing::{PerSide, Side, WorkerId};
+use crate::mux::worker::{self, Mailboxes, Message, Shared, Ticker};
 
 /// What the log calls this part of the gateway.
 const TARGET: &str = "fastway::gateway";
@@ -37,6 +39,8 @@ pub struct Gateway {
 #[derive(Debug)]
 pub struct Running {
     startup: Startup,
+    /// Where both ports are.
+    addrs: PerSide<SocketAddr>,
     mailboxes: Mailboxes,
     ticker: Ticker,
     shared: Arc<Shared>,
@@ -64,6 +68,17 @@ pub enum StartError {
     Worker(io::Error),
 }
 
+/// Why a drain was not taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum ReopenError {
+    /// It is too late or too early.
+    #[error(transparent)]
+    Phase(#[from] UndrainError),
+    /// A port is not to be had any more.
+    #[error(transparent)]
+    Bind(#[from] StartError),
+}
+
 #[derive(Debug)]
 struct Port {
     addr: SocketAddr,
@@ -85,8 +100,8 @@ impl Gateway {
         if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(target: TARGET, bytes, "limit of memory held for all links");
         }
-        let client = Port::bind("client-addr", &config.listen.client, &config)?;
-        let server = Port::bind("server-addr", &config.listen.server, &config)?;
+        let client = Port::bind(Side::Client, &config.listen.client, &config.startup)?;
+        let server = Port::bind(Side::Server, &config.listen.server, &config.startup)?;
         Ok(Self { config, client, server })
     }
 
@@ -119,6 +134,7 @@ impl Gateway {
         let (serving, ready) = std::sync::mpsc::channel();
         let notice = |worker| EndNotice { worker, end: end.clone(), mailboxes: mailboxes.clone(), has_quiesced: false };
         let notices: Vec<EndNotice> = mailboxes.workers().map(notice).collect();
+        let addrs = PerSide { client: self.client.addr, server: self.server.addr };
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
 
@@ -126,7 +142,7 @@ impl Gateway {
         let workers = Vec::with_capacity(startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
-        let mut running = Running { startup, mailboxes, ticker, shared, workers, ended, stopping };
+        let mut running = Running { startup, addrs, mailboxes, ticker, shared, workers, ended, stopping };
         let settings = Arc::new(settings);
         for (end, mail) in notices.into_iter().zip(receivers) {
             let id = end.worker;
@@ -194,6 +210,46 @@ impl Running {
         }
     }
 
+    /// Takes nobody new, waits for the clients to leave, and closes those that stay, within these times. Returns at once;
+    /// [`Running::drained`] waits. A drain that is under way gets the new times.
+    ///
+    /// A port without sessions is closed. One that admits them stays open: sessions are resumed, and opens are answered with
+    /// *draining*. With [`Startup::reuse_port`] it is closed as well, so that the next process gets the newcomers. Game
+    /// servers stay, and hold no drain up.
+    pub fn drain(&self, times: DrainTimes) {
+        self.shared.drain.begin(times, Instant::now());
+        self.ticker.look_at_drain();
+    }
+
+    /// Waits until no client is left, and returns true, or until the drain is taken back.
+    pub fn drained(&self) -> impl Future<Output = bool> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.drain.finished().await }
+    }
+
+    /// Takes a drain back: newcomers are admitted again, on ports at the same addresses.
+    ///
+    /// # Errors
+    /// There is no drain, clients are being closed, or a port is another program's by now. Then nothing has changed.
+    pub fn undrain(&self) -> Result<(), ReopenError> {
+        self.shared.drain.undo(|| {
+            let bind = |side: Side| Port::bind(side, &self.addrs[side].to_string(), &self.startup);
+            let bound = Side::ALL
+                .into_iter()
+                .filter(|side| self.startup.closes_in_drain(*side))
+                .map(|side| Ok((side, bind(side)?.listeners)));
+            let mut bound = bound.collect::<Result<Vec<_>, StartError>>()?;
+            for worker in self.mailboxes.workers() {
+                let mut listeners = Listeners::default();
+                for (side, ports) in &mut bound {
+                    listeners[*side] = ports.pop();
+                }
+                self.mailboxes.send(worker, Message::Listen(listeners));
+            }
+            Ok(())
+        })
+    }
+
     /// Stops accepting and reading, tells the ends of all connections, and closes each link once it has got what waits
     /// for it, within the shutdown grace. Returns at once.
     pub fn stop(&self) {
@@ -237,11 +293,15 @@ impl Drop for Running {
 
 impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
-    fn bind(flag: &'static str, addr: &str, config: &Config) -> Result<Self, StartError> {
+    fn bind(side: Side, addr: &str, startup: &Startup) -> Result<Self, StartError> {
+        let flag = match side {
+            Side::Client => "client-addr",
+            Side::Server => "server-addr",
+        };
         let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
-        let first = listen::bind(addr, config.startup.reuse_port).map_err(failed)?;
+        let first = listen::bind(addr, startup.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
-        let others = if config.startup.reuse_port { config.startup.workers.saturating_sub(1) } else { 0 };
+        let others = if startup.reuse_port { startup.workers.saturating_sub(1) } else { 0 };
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })

@@ -8,6 +8,7 @@
 mod accept;
 mod auto_limits;
 pub mod config;
+pub mod drain;
 pub mod gateway;
 mod link;
 pub mod observer;

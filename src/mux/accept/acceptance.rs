@@ -199,6 +199,11 @@ impl Acceptance {
         }
     }
 
+    /// A port is no longer accepted from.
+    pub(crate) fn closed(&mut self, side: Side) {
+        self.acceptors.retain(|acceptor| acceptor.side != side);
+    }
+
     /// The acceptors.
     pub(crate) fn acceptors(&self, now: Millis) -> impl Iterator<Item = AcceptorInfo> + '_ {
         self.acceptors.iter().map(move |acceptor| acceptor.info(now))

@@ -3,7 +3,7 @@
 use super::kinds::LinkKinds;
 use super::settings::CLIENT_SHARE;
 use crate::mux::pool::PoolConfig;
-use crate::mux::routing::PerSide;
+use crate::mux::routing::{PerSide, Side};
 
 /// What holds as long as the gateway runs.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Startup {
 }
 
 impl Startup {
+    /// Whether a port closes while the gateway drains. One with sessions stays open for those that are resumed, unless another
+    /// process is to get the newcomers of its address.
+    pub(crate) fn closes_in_drain(&self, side: Side) -> bool {
+        self.reuse_port || !self.kinds[side].with_sessions()
+    }
+
     /// The least memory for all links that lets one message wait for a client, in bytes.
     pub const fn least_buffered_bytes(&self) -> usize {
         (fastway_wire::LEN_BYTES + self.max_packet as usize).saturating_mul(CLIENT_SHARE)

@@ -275,6 +275,11 @@ impl Link {
         self.stream.transport()
     }
 
+    /// Whether the link outlives its stream.
+    pub(crate) fn has_session(&self) -> bool {
+        self.protocol() != Protocol::Plain
+    }
+
     /// What these bytes are.
     pub(crate) fn protocol(&self) -> Protocol {
         self.stream.protocol()

@@ -27,6 +27,7 @@ pub use report::Report;
 use self::filter::takes;
 use self::ids::side;
 pub use crate::mux::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
+pub use crate::mux::drain::{DrainPhase, DrainStatus};
 pub use crate::mux::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
 pub use crate::mux::pool::ClassReport;
 pub use crate::mux::routing::{LinkId, PerSide, Role, RouterStats, Side};
@@ -123,6 +124,11 @@ impl Observer {
     /// A worker has not answered.
     pub fn report_now(&self) -> Result<Report, AskError> {
         Ok(self.report_of(self.ask_all(Shared::ask_report)?))
+    }
+
+    /// How far a drain has come. Asks nobody.
+    pub fn drain(&self) -> DrainStatus {
+        self.shared.drain_status(Instant::now())
     }
 
     /// The worker that has not answered for longest, by its number from 0, and for how long. Asks nobody: it is seen from
@@ -271,7 +277,7 @@ impl Observer {
         let (sessions, waiting) = self.shared.sessions.load();
         let (servers, pool) = (self.shared.registry.servers(), self.shared.pool.report());
         let memory = self.shared.memory.report();
-        Report { workers, servers, sessions, waiting, memory, pool }
+        Report { workers, servers, sessions, waiting, memory, pool, drain: self.drain() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use fastway_service::Share;
 
+use crate::mux::drain::DrainStatus;
 use crate::mux::pool::ClassReport;
 use crate::mux::worker::{MemoryReport, WorkerReport};
 
@@ -20,6 +21,8 @@ pub struct Report {
     pub memory: MemoryReport,
     /// The buffer pool, by size class.
     pub pool: Vec<ClassReport>,
+    /// How far a drain has come.
+    pub drain: DrainStatus,
 }
 
 impl Report {

@@ -11,7 +11,7 @@ use crate::mux::worker::{Bounds, Histogram, MemoryReport, SessionStats, SideRepo
 impl From<Report> for observe::Report {
     fn from(report: Report) -> Self {
         let total = report.total().into();
-        let Report { workers, servers, sessions, waiting, memory, pool } = report;
+        let Report { workers, servers, sessions, waiting, memory, pool, drain } = report;
         Self {
             workers: workers.iter().map(Into::into).collect(),
             total,
@@ -20,6 +20,7 @@ impl From<Report> for observe::Report {
             waiting,
             memory: memory.into(),
             pool: pool.into_iter().map(Into::into).collect(),
+            drain,
         }
     }
 }

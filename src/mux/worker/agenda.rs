@@ -31,6 +31,8 @@ pub(super) enum Due {
     Turns,
     /// A task goes on.
     Task(Rc<Notify>),
+    /// The link of a client is closed for the drain.
+    Close(LinkAddr),
     /// A session sends its acknowledgement, which is due by then.
     Ack(LinkAddr, Instant),
 }
@@ -56,6 +58,11 @@ impl Agenda {
     /// Has a task told when it is `at`.
     pub(super) fn notify_at(&mut self, at: Instant, task: Rc<Notify>) {
         self.deadlines.set(at, Due::Task(task));
+    }
+
+    /// Has the link of a client closed `at` some time of a drain.
+    pub(super) fn close_at(&mut self, at: Instant, client: LinkAddr) {
+        self.deadlines.set(at, Due::Close(client));
     }
 
     /// The ticker has woken the worker: what is due is there to be taken.

@@ -79,7 +79,7 @@ impl Core {
     /// Counts what is left for the peer of a link that is cut off while the gateway stops.
     pub(super) fn count_undelivered(&mut self, slot: Slot) {
         let waiting = self.links.get(slot).map_or(0, |link| link.waiting().bytes);
-        if self.stop.is_draining() && waiting > 0 {
+        if self.is_going_down() && waiting > 0 {
             self.counters.undelivered(waiting);
         }
     }

@@ -37,13 +37,14 @@ impl Core {
             match due {
                 Due::Turns => self.acceptance.tick(),
                 Due::Task(task) => task.notify_one(),
+                Due::Close(client) => self.close_drained(client),
                 Due::Ack(session, until) => self.send_ack(session, until),
             }
         }
         self.request_wakeup();
     }
 
-    fn request_wakeup(&mut self) {
+    pub(super) fn request_wakeup(&mut self) {
         if let Some(at) = self.agenda.next_wakeup() {
             self.shared.wakeups.request(self.me, at);
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use fastway_transport::DetachedStream;
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
-use crate::mux::accept::stream::{AcceptedStream, Resumption};
+use crate::mux::accept::stream::{AcceptedStream, Listeners, Resumption};
 use crate::mux::config::Settings;
 use crate::mux::routing::{LinkAddr, RouterSync, WorkerId};
 
@@ -63,6 +64,12 @@ pub(crate) enum Message {
     Deadline,
     /// These settings hold from now on.
     Settings(Arc<Settings>),
+    /// Accept from these listeners, too.
+    Listen(Listeners),
+    /// Take nobody new: a drain has come so far.
+    CloseToNewcomers,
+    /// Close the links of all clients, one after the other within this time.
+    CloseClients(Duration),
     /// Stop reading; when every worker has, close all links in good order.
     Stop,
     /// The sender has stopped reading and posted its last batch.

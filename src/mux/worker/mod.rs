@@ -13,6 +13,7 @@ mod core;
 mod counters;
 mod cross_worker;
 mod deadlines;
+mod drain;
 mod ended;
 mod flush;
 mod forwarding;
@@ -43,7 +44,6 @@ mod transit;
 mod upkeep;
 mod wakeups;
 
-pub(crate) use accept::Listeners;
 pub use histogram::{BatchSizes, Batches, Bounds, Histogram, RoundTripTimes, RoundTrips};
 pub use info::{ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 pub(crate) use inspect::{ROUND_TRIPS_PER_QUESTION, SLOTS_PER_QUESTION};

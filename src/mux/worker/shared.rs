@@ -11,6 +11,7 @@ use super::shared_sessions::Sessions;
 use super::wakeups::Wakeups;
 use crate::mux::accept::admission::Admission;
 use crate::mux::config::{Settings, WaitingLimits};
+use crate::mux::drain::{DrainStatus, DrainStep, SharedDrain};
 use crate::mux::pool::Pool;
 use crate::mux::routing::{Registry, WorkerId};
 
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) heartbeats: Heartbeats,
     pub(super) wakeups: Wakeups,
+    pub(crate) drain: SharedDrain,
     pub(crate) memory: Memory,
     reports: Box<[Mutex<WorkerReport>]>,
 }
@@ -49,6 +51,7 @@ impl Shared {
             sessions,
             heartbeats: Heartbeats::new(workers, started),
             wakeups: Wakeups::new(workers, started),
+            drain: SharedDrain::new(),
             memory,
             reports,
         })
@@ -59,6 +62,25 @@ impl Shared {
         self.admission.set_limits(&settings.limits);
         self.sessions.set_limits(settings.sessions.waiting);
         self.memory.account.set_bound(settings.limits.max_buffered_bytes.most().unwrap_or(usize::MAX));
+    }
+
+    /// Goes on with a drain, as far as it is time to.
+    pub(super) fn advance_drain(&self, now: Instant) {
+        self.drain.advance(now, self.admission.clients(), |step| {
+            let message = || match step {
+                DrainStep::CloseToNewcomers => Some(Message::CloseToNewcomers),
+                DrainStep::CloseClients(spread) => Some(Message::CloseClients(spread)),
+                DrainStep::Finish => None,
+            };
+            for worker in self.mailboxes.workers() {
+                message().into_iter().for_each(|message| self.mailboxes.send(worker, message));
+            }
+        });
+    }
+
+    /// How far a drain has come.
+    pub(crate) fn drain_status(&self, now: Instant) -> DrainStatus {
+        self.drain.status(now, self.admission.clients())
     }
 
     /// Publishes what a worker has done so far.

@@ -16,12 +16,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{coop::unconstrained, spawn_local, yield_now};
 
-use super::accept::{Accepting, Listeners, accept_from, admit_forwarded, resume_forwarded};
+use super::accept::{Acceptors, admit_forwarded, resume_forwarded};
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
+use crate::mux::accept::stream::Listeners;
 use crate::mux::config::{Settings, Startup};
 use crate::mux::routing::WorkerId;
 
@@ -50,7 +51,8 @@ pub(crate) fn run(
     runtime.block_on(async {
         let core = Core::new(me, startup, settings, shared, Instant::now(), rand::rng());
         let core = Rc::new(RefCell::new(core));
-        let acceptors = accept_from(&core, listeners)?;
+        let mut acceptors = Acceptors::new(Rc::clone(&core));
+        acceptors.start(listeners)?;
         spawn_local(give_turns(Rc::clone(&core)));
         let pump = spawn_local(unconstrained(pump(core, mail, acceptors)));
         let _nobody_waits = serving.send(me);
@@ -60,16 +62,13 @@ pub(crate) fn run(
 }
 
 /// Takes the mail and ends each turn.
-async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Vec<Accepting>) {
+async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut acceptors: Acceptors) {
     poll_fn(|cx| {
         core.borrow_mut().begin_turn(cx.waker());
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
-            if matches!(message, Message::Stop) {
-                acceptors.drain(..).for_each(|accepting| accepting.stop(&core));
-            }
-            deliver(&core, message);
+            deliver(&core, &mut acceptors, message);
             if unpacked > MAIL_BYTES_PER_TURN {
                 wake_after_look(cx.waker());
                 break;
@@ -104,7 +103,7 @@ fn finish_turn(core: &SharedCore, cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-fn deliver(core: &SharedCore, message: Message) {
+fn deliver(core: &SharedCore, acceptors: &mut Acceptors, message: Message) {
     match message {
         Message::Admit(accepted) => admit_forwarded(core, accepted),
         Message::Batch { from, batch } => core.borrow_mut().unpack(from, batch),
@@ -116,7 +115,13 @@ fn deliver(core: &SharedCore, message: Message) {
         Message::Sweep => core.borrow_mut().sweep(),
         Message::Deadline => core.borrow_mut().meet_deadlines(),
         Message::Settings(settings) => core.borrow_mut().apply(settings),
-        Message::Stop => core.borrow_mut().begin_stop(),
+        Message::Listen(listeners) => acceptors.reopen(listeners),
+        Message::CloseToNewcomers => acceptors.close_to_newcomers(),
+        Message::CloseClients(spread) => core.borrow_mut().close_clients(spread),
+        Message::Stop => {
+            acceptors.stop();
+            core.borrow_mut().begin_stop();
+        }
         Message::Quiesced => core.borrow_mut().heard_quiesced(),
         Message::Ask(question) => question.answer(&mut *core.borrow_mut()),
     }

@@ -17,6 +17,9 @@ use crate::mux::config::{Settings, Startup};
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
 const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);
 
+/// Time between looks at a drain, whether its phase is over.
+const LOOKS_AT_DRAIN: Duration = Duration::from_millis(20);
+
 /// The way to the thread, which lives as long as there is a worker.
 #[derive(Debug)]
 pub(crate) struct Ticker {
@@ -51,6 +54,11 @@ impl Ticker {
         self.shared.wakeups.unpark();
     }
 
+    /// A drain has begun, or has other times.
+    pub(crate) fn look_at_drain(&self) {
+        self.shared.wakeups.unpark();
+    }
+
     /// The workers stop: from now on they sweep more often.
     pub(crate) fn tick_faster(&self) {
         self.schedule.is_stopping.store(true, Relaxed);
@@ -76,11 +84,14 @@ fn run(shared: &Shared, schedule: &Schedule) {
             }
         }
 
+        shared.advance_drain(now);
+
         let period = schedule.period();
         if now >= swept + period {
             swept = now;
             shared.mailboxes.workers().for_each(|worker| shared.sweep(worker, now));
         }
-        thread::park_timeout(shared.wakeups.until_next(now, swept + period - now));
+        let look_again = if shared.drain.is_under_way() { LOOKS_AT_DRAIN } else { Duration::MAX };
+        thread::park_timeout(shared.wakeups.until_next(now, (swept + period - now).min(look_again)));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::app::{App, Phase};
 use super::reply::{Reply, json};
 use super::units::millis;
+use crate::observe::DrainPhase;
 
 /// A worker that has not answered for so long makes the gateway unready: new players might come to it.
 const UNREADY_AFTER: Duration = Duration::from_secs(3);
@@ -18,6 +19,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug)]
 struct Health {
     phase: Phase,
+    is_draining: bool,
     /// The worker that has not answered for longest.
     silence: Option<(usize, Duration)>,
     /// Whether a game server is needed, and there is none.
@@ -38,10 +40,12 @@ impl App {
     }
 
     fn health(&self) -> Health {
+        let report = self.observer.report();
         Health {
             phase: self.phase(),
+            is_draining: report.drain.phase != DrainPhase::Serving,
             silence: self.observer.longest_silence(),
-            lacks_server: self.ready_needs_server && self.observer.report().servers == 0,
+            lacks_server: self.ready_needs_server && report.servers == 0,
         }
     }
 }
@@ -55,6 +59,7 @@ impl Health {
         let no = |reason| (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": reason }));
         match self.phase {
             Phase::Stopping | Phase::Ended => no("stopping"),
+            Phase::Serving if self.is_draining => no("draining"),
             Phase::Serving => match self.stuck(UNREADY_AFTER) {
                 Some(stuck) => stuck,
                 None if self.lacks_server => no("no_server"),
@@ -77,7 +82,7 @@ mod tests {
 
     fn health(silence_millis: u64) -> Health {
         let silence = Some((1, Duration::from_millis(silence_millis)));
-        Health { phase: Phase::Serving, silence, lacks_server: false }
+        Health { phase: Phase::Serving, is_draining: false, silence, lacks_server: false }
     }
 
     #[test]
@@ -87,6 +92,9 @@ mod tests {
         assert_eq!(health(3_000).ready(), (StatusCode::SERVICE_UNAVAILABLE, stuck));
         let stopping = Health { phase: Phase::Stopping, ..health(60_000) };
         assert_eq!(stopping.ready().1, json!({ "status": "stopping" }));
+        let draining = Health { is_draining: true, ..health(0) };
+        assert_eq!(draining.ready(), (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "draining" })));
+        assert_eq!(draining.live().0, StatusCode::OK, "who is there is served");
         let alone = Health { lacks_server: true, ..health(0) };
         assert_eq!(alone.ready(), (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "no_server" })));
     }
@@ -99,7 +107,7 @@ mod tests {
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(body, json!({ "status": "worker_stuck", "worker": 1, "silent_ms": 15_000 }));
         }
-        let ended = Health { silence: None, phase: Phase::Stopping, lacks_server: false };
+        let ended = Health { silence: None, phase: Phase::Stopping, ..health(0) };
         assert_eq!(ended.live().0, StatusCode::OK, "workers that have ended are not stuck");
     }
 }

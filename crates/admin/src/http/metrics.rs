@@ -14,7 +14,7 @@ use super::app::App;
 use super::query::Query;
 use super::reply::{Failure, Reply, content};
 use super::sample::Sample;
-use crate::observe::{self, HeldUp, LinkCount, MemoryReport, NamedCounts, PoolClass, Side, SideCounts};
+use crate::observe::{self, DrainPhase, HeldUp, LinkCount, MemoryReport, NamedCounts, PoolClass, Side, SideCounts};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -69,6 +69,8 @@ impl Metrics {
         let fresh = "1 if all workers answered this scrape; otherwise numbers are as of their last answers or sweeps";
         self.gauge("fastway_workers_answered", fresh, [plain(u64::from(sample.fresh))]);
         self.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);
+        let is_draining = sample.report.drain.phase != DrainPhase::Serving;
+        self.gauge("fastway_draining", "1 while the gateway drains", [plain(u64::from(is_draining))]);
         self.gauge("fastway_servers", "registered game servers", [plain(sample.report.servers as u64)]);
         self.gauge("fastway_connections", "open virtual connections", [plain(total.connections as u64)]);
         self.counter(

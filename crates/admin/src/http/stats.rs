@@ -12,7 +12,7 @@ use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::Sample;
 use super::units::{millis, unix_millis};
-use crate::observe::{HeldUp, Histogram, MemoryReport, NamedCounts, SessionCounts, Side};
+use crate::observe::{DrainPhase, DrainStatus, HeldUp, Histogram, MemoryReport, NamedCounts, SessionCounts, Side};
 
 impl App {
     /// What was counted, and how the gateway stands.
@@ -48,6 +48,8 @@ pub(super) struct StatsView {
     host: String,
     pid: u32,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain: Option<DrainView>,
     fresh: bool,
     workers: usize,
     load: Vec<WorkerView>,
@@ -67,6 +69,14 @@ pub(super) struct StatsView {
     process: ProcessView,
     #[serde(skip_serializing_if = "Option::is_none")]
     allocator: Option<AllocatorView>,
+}
+
+/// How far a drain has come, while there is one.
+#[derive(Debug, Serialize)]
+struct DrainView {
+    phase: &'static str,
+    clients: usize,
+    remaining_ms: Option<u64>,
 }
 
 /// The memory that is held for clients' links.
@@ -200,7 +210,8 @@ impl StatsView {
             name: identity.name.clone(),
             host: identity.host.clone(),
             pid: std::process::id(),
-            state: if sample.stopping { "stopping" } else { "running" },
+            state: sample.state(),
+            drain: sample.drain(),
             fresh: sample.fresh,
             workers: sample.report.workers.len(),
             load: sample.load(),
@@ -273,6 +284,20 @@ impl SideView {
 }
 
 impl Sample {
+    fn state(&self) -> &'static str {
+        match self.report.drain.phase {
+            _ if self.stopping => "stopping",
+            DrainPhase::Serving => "running",
+            _ => "draining",
+        }
+    }
+
+    fn drain(&self) -> Option<DrainView> {
+        let DrainStatus { phase, clients, remaining } = self.report.drain;
+        let view = DrainView { phase: phase.name(), clients, remaining_ms: remaining.map(millis) };
+        (phase != DrainPhase::Serving).then_some(view)
+    }
+
     fn load(&self) -> Vec<WorkerView> {
         let workers = self.report.workers.iter().zip(&self.silent).enumerate();
         let view = workers.map(|(index, (worker, silent))| WorkerView {

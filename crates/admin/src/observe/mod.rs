@@ -4,6 +4,7 @@
 //! which they are shown, so that a gateway that counts something more needs no change here.
 
 mod counts;
+mod drain;
 mod filter;
 pub mod labels;
 mod link;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use counts::{Histogram, NamedCounts};
+pub use drain::{DrainPhase, DrainStatus};
 use fastway_wire::ConnId;
 pub use filter::{LinkCondition, LinkFilter, LinkFilterError};
 pub use link::{

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fastway_service::Share;
 
 use super::counts::{Histogram, NamedCounts};
+use super::drain::DrainStatus;
 use super::link::Side;
 use super::wait::WaitReason;
 
@@ -26,6 +27,8 @@ pub struct Report {
     pub memory: MemoryReport,
     /// The buffer pool, by size class.
     pub pool: Vec<PoolClass>,
+    /// How far a drain has come.
+    pub drain: DrainStatus,
 }
 
 /// What one worker has to do.

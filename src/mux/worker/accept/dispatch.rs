@@ -31,7 +31,7 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
         return Handshake::start(core, side, peer, task);
     }
     // Links that come after the others were closed would be closed by nobody.
-    if !core.borrow().stop.is_reading() {
+    if !core.borrow().admits_newcomers() {
         return;
     }
     match side {
@@ -98,7 +98,7 @@ async fn take_in(
 
 fn admit_plain_client(core: &SharedCore, accepted: AcceptedStream<Stream>) -> Result<(), Rejection> {
     let AcceptedStream { stream, peer, mut permit, .. } = accepted;
-    if !core.borrow().stop.is_reading() {
+    if !core.borrow().admits_newcomers() {
         return Err(Rejection::Refused(Status::Draining));
     }
     permit.count_client(peer.ip())?;

@@ -16,8 +16,9 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
 use crate::mux::accept::rejection::Rejection;
-use crate::mux::accept::stream::AcceptedStream;
-use crate::mux::routing::{PerSide, Side, WorkerId};
+use crate::mux::accept::stream::{AcceptedStream, Listeners};
+use crate::mux::config::Startup;
+use crate::mux::routing::{Side, WorkerId};
 use crate::mux::worker::core::Core;
 use crate::mux::worker::mail::Message;
 use crate::mux::worker::shared::Shared;
@@ -26,39 +27,60 @@ use crate::mux::worker::shared_core::{SharedCore, sleep};
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
 
-/// The listening sockets that one worker accepts from.
-pub(crate) type Listeners = PerSide<Option<std::net::TcpListener>>;
-
-/// A running acceptor.
+/// The acceptors of a worker.
 #[derive(Debug)]
-pub(in crate::mux::worker) struct Accepting {
-    side: Side,
-    task: JoinHandle<()>,
+pub(in crate::mux::worker) struct Acceptors {
+    core: SharedCore,
+    running: Vec<(Side, JoinHandle<()>)>,
 }
 
-impl Accepting {
-    /// The gateway stops.
-    pub(in crate::mux::worker) fn stop(self, core: &SharedCore) {
-        // Sessions are answered to the end, so that a client that resumes while the gateway stops is told so.
-        if !core.borrow().has_sessions(self.side) {
-            self.task.abort();
+impl Acceptors {
+    /// None yet.
+    pub(in crate::mux::worker) fn new(core: SharedCore) -> Self {
+        Self { core, running: Vec::new() }
+    }
+
+    /// Starts one for each listener.
+    ///
+    /// # Errors
+    /// The system refuses to watch a listener.
+    pub(in crate::mux::worker) fn start(&mut self, listeners: Listeners) -> io::Result<()> {
+        listeners.into_iter().try_for_each(|(side, listener)| listener.map_or(Ok(()), |one| self.start_one(side, one)))
+    }
+
+    /// Starts one for each listener while the worker serves. What the system refuses is treated as a failed accept.
+    pub(in crate::mux::worker) fn reopen(&mut self, listeners: Listeners) {
+        for (side, listener) in listeners {
+            if let Some(Err(error)) = listener.map(|listener| self.start_one(side, listener)) {
+                self.core.borrow_mut().accept_failed(side, &error, Duration::ZERO);
+            }
         }
     }
-}
 
-/// Starts an acceptor for each listener.
-///
-/// # Errors
-/// The system refuses to watch a listener.
-pub(in crate::mux::worker) fn accept_from(core: &SharedCore, listeners: Listeners) -> io::Result<Vec<Accepting>> {
-    let listeners = listeners.into_iter().filter_map(|(side, listener)| Some((side, listener?)));
-    listeners
-        .map(|(side, listener)| {
-            let listener = TcpListener::from_std(listener)?;
-            let task = spawn_local(accept(Rc::clone(core), side, listener, SpareDescriptor::open()));
-            Ok(Accepting { side, task })
-        })
-        .collect()
+    fn start_one(&mut self, side: Side, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let task = accept(Rc::clone(&self.core), side, listener, SpareDescriptor::open());
+        self.running.push((side, spawn_local(task)));
+        Ok(())
+    }
+
+    /// The gateway drains.
+    pub(in crate::mux::worker) fn close_to_newcomers(&mut self) {
+        self.close(Startup::closes_in_drain);
+    }
+
+    /// The gateway stops. Sessions are answered to the end, so that a client that resumes meanwhile is told so.
+    pub(in crate::mux::worker) fn stop(&mut self) {
+        self.close(|startup, side| !startup.kinds[side].with_sessions());
+    }
+
+    fn close(&mut self, is_meant: impl Fn(&Startup, Side) -> bool) {
+        let core = &self.core;
+        for (side, task) in self.running.extract_if(.., |(side, _)| is_meant(&core.borrow().startup, *side)) {
+            task.abort();
+            core.borrow_mut().acceptance.closed(side);
+        }
+    }
 }
 
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
@@ -155,6 +177,11 @@ impl Core {
     /// Whether a port admits sessions.
     pub(in crate::mux::worker) fn has_sessions(&self, side: Side) -> bool {
         self.startup.kinds[side].with_sessions()
+    }
+
+    /// Whether newcomers are taken in: not once the gateway drains or stops.
+    pub(super) fn admits_newcomers(&self) -> bool {
+        self.stop.is_reading() && self.shared.drain.admits_newcomers()
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, from now on.

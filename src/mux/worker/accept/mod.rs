@@ -32,6 +32,5 @@ mod server;
 mod turn;
 
 pub(super) use dispatch::admit_forwarded;
-pub(crate) use listener::Listeners;
-pub(super) use listener::{Accepting, accept_from};
+pub(super) use listener::Acceptors;
 pub(super) use resume::resume_forwarded;

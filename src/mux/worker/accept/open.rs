@@ -32,7 +32,7 @@ pub(super) async fn open_session(
 ) -> Result<(), Rejection> {
     let core = &handshake.core;
     let AcceptedStream { side, mut stream, peer, mut permit } = accepted;
-    if !core.borrow().stop.is_reading() {
+    if !core.borrow().admits_newcomers() {
         return refuse(handshake, stream, &Request::Open(open), Status::Draining).await;
     }
 
@@ -60,7 +60,7 @@ pub(super) async fn open_session(
     };
 
     // Links that come after the others were closed would be closed by nobody.
-    if !core.borrow().stop.is_reading() {
+    if !core.borrow().admits_newcomers() {
         core.borrow_mut().abort_pre_link(&mut session, AbortReason::Shutdown);
         return Err(Rejection::Refused(Status::Draining));
     }

@@ -1,5 +1,6 @@
 //! Game servers prove who they are: the same handshake over a stream and inside a session.
 
+use fastway_session::Status;
 use fastway_transport::Stream;
 use fastway_wire::ServerId;
 use rand::RngExt;
@@ -21,6 +22,10 @@ pub(super) async fn admit_plain_server(
 ) -> Result<(), Rejection> {
     let AcceptedStream { mut stream, peer, permit, .. } = accepted;
     let id = authenticate(&handshake.core, &mut stream).await.map_err(Rejection::of_plain_server)?;
+    // The drain of the gateway may have closed the port meanwhile.
+    if !handshake.core.borrow().admits_newcomers() {
+        return Err(Rejection::Refused(Status::Draining));
+    }
     admit_server(&handshake.core, id, LinkStream::Plain(stream), peer, permit);
     Ok(())
 }

@@ -68,9 +68,15 @@ function onEvent(name, data) {
 }
 
 function connected() {
-  const { state, fresh } = view.stats;
-  setConnection("live", state === "running" ? (troubles.word ?? "Live") : "Stopping");
+  const { state, drain, fresh } = view.stats;
+  setConnection("live", word(state, drain));
   notify(fresh ? "" : "A worker does not answer: its numbers are as of its last sweep, and the tables are older.", false);
+}
+
+/** The gateway in a word or two. */
+function word(state, drain) {
+  if (state === "draining") return drain.phase === "drained" ? "Drained" : `Draining: ${drain.clients} clients`;
+  return state === "running" ? (troubles.word ?? "Live") : "Stopping";
 }
 
 function onLost(error, delay) {
