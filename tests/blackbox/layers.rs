@@ -22,12 +22,13 @@ const CRATES: [&str; 9] = [
 ];
 
 /// The parts of the package, each above those that it may use. The library's root, which offers some of them, has no name.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 18] = [
     "mux::routing",
     "mux::pool",
     "mux::config",
     "mux::accept",
     "mux::link",
+    "mux::drain",
     "mux::worker",
     "mux::observer",
     "mux::auto_limits",
@@ -37,6 +38,7 @@ const LAYERS: [&str; 16] = [
     "",
     "key_file",
     "cli",
+    "drain",
     "ctl",
     "app",
 ];

@@ -193,6 +193,16 @@ impl Router {
         }
     }
 
+    /// Ends every connection of a link of this worker, and tells both ends.
+    pub fn close_connections(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
+        for conn in self.connections_of(slot).copied().collect::<Vec<_>>() {
+            if let Some(ends) = self.forget(conn) {
+                self.tell_end(ends.client, conn, Origin::Others, effects);
+                self.tell_end(ends.server, conn, Origin::Others, effects);
+            }
+        }
+    }
+
     /// The connections of a link of this worker.
     pub fn connections_of(&self, slot: Slot) -> impl ExactSizeIterator<Item = &ConnId> {
         self.member(slot).map(|member| member.conns.iter()).unwrap_or_default()

@@ -35,6 +35,7 @@ impl Core {
     /// The time of a client has come.
     pub(super) fn close_drained(&mut self, client: LinkAddr) {
         if self.links.at(client).is_some_and(|link| link.state == State::Open) {
+            self.forwarding.close_connections(&mut self.links, client.slot, &self.clock);
             self.close_gently(client.slot, &CloseReason::Shutdown);
         }
     }

@@ -115,6 +115,12 @@ impl Forwarding {
         self.carry_out(links, clock);
     }
 
+    /// Ends every connection of a link; both ends are told.
+    pub(super) fn close_connections(&mut self, links: &mut Links, slot: Slot, clock: &TurnClock) {
+        self.router.close_connections(slot, &mut self.effects);
+        self.carry_out(links, clock);
+    }
+
     /// Ends every connection; the ends on this worker are told.
     pub(super) fn close_all(&mut self, links: &mut Links, clock: &TurnClock) {
         self.router.close_all(&mut self.effects);
