@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that may, and what enters there.
-const ENTRY_POINTS: [(&str, &str); 16] = [
+const ENTRY_POINTS: [(&str, &str); 17] = [
     ("crates/admin/src/cpuprof.rs", "a CPU profile: when it was taken, and for how long"),
     ("crates/admin/src/http/events.rs", "a look at the links, for what they did since the last one"),
     ("crates/admin/src/http/sample.rs", "a look at the whole gateway"),
@@ -15,7 +15,8 @@ const ENTRY_POINTS: [(&str, &str); 16] = [
     ("crates/service/src/process/signals.rs", "signals"),
     ("crates/session/src/stream/clock.rs", "sessions as byte streams: the clock of their runtime"),
     ("crates/session/src/stream/mod.rs", "the same: the secrets of their handshakes"),
-    ("src/ctl.rs", "`fastway ctl`, a process of its own that waits for the gateway"),
+    ("src/ctl/command_file.rs", "`fastway ctl` that waits for a result file"),
+    ("src/ctl/mod.rs", "`fastway ctl`, a process of its own that waits for the gateway"),
     ("src/mux/gateway.rs", "the start of a gateway"),
     ("src/key_file.rs", "`fastway keygen`"),
     ("src/mux/link/turn_clock.rs", "the clock of a worker"),
