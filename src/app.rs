@@ -12,7 +12,7 @@ use fastway::gateway::{Gateway, Running};
 use fastway::observer::Undelivered;
 use fastway_admin::http::{HttpAdmin, HttpListener};
 use fastway_admin::observe::Observe;
-use fastway_admin::{AdminThread, CommandFile, Registry};
+use fastway_admin::{AdminThread, Caller, CommandFile, ControlServer, ControlSocket, Registry};
 use fastway_service::logging::{Log, LogControl};
 use fastway_service::process::{
     Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
@@ -39,7 +39,10 @@ pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
     let files = Files::new(dir, options.name.clone());
     // The main thread only waits for signals; the workers have runtimes of their own.
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(serve(files, options, log))
+    let ended = runtime.block_on(serve(files, options, log));
+    // A command that somebody waits for must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
@@ -64,6 +67,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     let mut orders = drain::register(&mut commands, &observer)?;
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
+    let control = control(&files, admin.caller());
     let http = listener.map(|listener| listener.start(observer, admin.caller())).transpose();
     let http = http.context("cannot start the thread that answers HTTP")?;
     announce(line).context("cannot start the thread that says where the gateway listens")?;
@@ -84,6 +88,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
         drain.show(running.observer().drain());
     };
     if end == End::AtOnce {
+        drop(control);
         exit_at_once(pid_file, log);
     }
 
@@ -93,7 +98,10 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     running.stop();
     match signals.unless_stopped(running.ended()).await {
         Some(stopped) => stopped.context("a worker failed while stopping")?,
-        None => exit_at_once(pid_file, log),
+        None => {
+            drop(control);
+            exit_at_once(pid_file, log)
+        }
     }
     warn_of_losses(&running);
     info!(target: TARGET, "stopped");
@@ -124,6 +132,17 @@ fn commands(files: &Files, observer: &Arc<dyn Observe>, log: LogControl) -> anyh
     fastway_admin::register_all(&mut registry, files, observer)?;
     fastway_admin::register_log_level(&mut registry, log)?;
     Ok(registry)
+}
+
+/// The socket for `fastway ctl`. Where it cannot be had, the command file and the signal are left.
+fn control(files: &Files, caller: Caller) -> Option<ControlServer> {
+    let started = ControlSocket::bind(files.path("sock")).map_err(anyhow::Error::from);
+    let started = started.and_then(|socket| Ok(socket.start(caller)?));
+    started
+        .inspect_err(|error| {
+            warn!(target: TARGET, "{error:#}; the gateway runs without it: `fastway ctl` uses the command file and a signal");
+        })
+        .ok()
 }
 
 /// Where the gateway listens, for scripts.

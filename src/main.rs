@@ -16,6 +16,7 @@ use fastway_session::PublicKey;
 use tracing::level_filters::LevelFilter;
 
 use self::cli::{CtlOptions, Invocation};
+use self::ctl::Answered;
 use self::key_file::KeyFileError;
 
 // ThreadSanitizer (`scripts/tsan.sh`) has to see every allocation, and jemalloc's own threads do not start under it.
@@ -88,10 +89,14 @@ fn print_key(action: &str, path: &Path, public: Result<PublicKey, KeyFileError>)
 
 /// `fastway ctl`.
 fn ask(options: &CtlOptions) -> ExitCode {
-    let outcome = ctl::run(options).map_err(|error| error.to_string());
-    let failure = outcome.and_then(|outcome| {
+    let answered = ctl::run(options).map_err(|error| error.to_string());
+    let failure = answered.and_then(|Answered { outcome, pid }| {
         say(&outcome.answer).map_err(|error| format!("cannot write the answer: {error}"))?;
-        outcome.error.map_or(Ok(()), Err)
+        outcome.error.map_or(Ok(()), Err)?;
+        if ctl::begins_drain(&options.command) {
+            ctl::follow_drain(options, pid, say).map_err(|error| error.to_string())?;
+        }
+        Ok::<_, String>(())
     });
     match failure {
         Ok(()) => ExitCode::SUCCESS,

@@ -61,9 +61,10 @@ fn form(flag: &FlagInfo<'_>) -> String {
 const CTL_INTRODUCTION: &str = "\
 Usage: fastway ctl [flags] COMMAND…
 
-Has a running gateway carry out a command, and prints the answer: it writes
-NAME.cmd, signals the gateway and reads NAME.cmd.out. Run it in the gateway's
-working directory, as the gateway's user or as root.
+Has a running gateway carry out a command, and prints the answer: through the
+socket NAME.sock, or where there is none through NAME.cmd, a signal and
+NAME.cmd.out. Run it in the gateway's working directory, as the gateway's user
+or as root.
 
   fastway ctl help                    lists the commands
   fastway ctl links client held-up    shows the clients that are held up

@@ -1,4 +1,5 @@
-//! `fastway ctl`: whom it asks, and what it says when there is no answer. What the commands answer: `admin_commands`.
+//! `fastway ctl`: whom it asks, and what it says when there is no answer. What the commands answer: `admin_commands`; the
+//! socket: `ctl_socket`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -21,6 +22,13 @@ fn ctl_in(dir: &Path, words: &[&str]) -> Exit {
 fn complaint(exit: &Exit, code: i32) -> &str {
     assert_eq!((exit.code, exit.stdout.as_str(), exit.stderr.lines().count()), (Some(code), "", 1), "{exit:?}");
     &exit.stderr
+}
+
+/// A gateway as where its socket cannot be had: `ctl` uses the command file and the signal.
+fn without_socket() -> Process {
+    let gateway = Process::start(&[]);
+    fs::remove_file(gateway.file("fastway.sock")).unwrap();
+    gateway
 }
 
 fn names(dir: &Path) -> BTreeSet<String> {
@@ -120,7 +128,7 @@ fn a_directory_that_is_no_text_is_no_matter_of_keys() {
 
 #[test]
 fn a_gateway_that_does_not_answer_is_given_up() {
-    let mut gateway = Process::start(&[]);
+    let mut gateway = without_socket();
     gateway.signal(Signal::STOP);
     let exit = gateway.ctl(&["--timeout", "200ms", "help"]);
     let said = complaint(&exit, 1);
@@ -135,6 +143,7 @@ fn a_gateway_that_does_not_answer_is_given_up() {
 fn a_gateway_that_ends_meanwhile_is_named() {
     let dir = tempdir().unwrap();
     let mut gateway = Process::in_dir(dir.path(), &[]);
+    fs::remove_file(dir.path().join("fastway.sock")).unwrap();
     gateway.signal(Signal::STOP);
     let asking = {
         let dir = dir.path().to_owned();
@@ -150,21 +159,23 @@ fn a_gateway_that_ends_meanwhile_is_named() {
 
 #[test]
 fn many_at_once_each_get_their_own_answer() {
-    let gateway = Process::start(&[]);
-    let asking = |number: u32| (number, gateway.ctl(&["kick", &number.to_string()]));
-    thread::scope(|scope| {
-        let all: Vec<_> = (100..112).map(|number| scope.spawn(move || asking(number))).collect();
-        for (number, exit) in all.into_iter().map(|one| one.join().unwrap()) {
-            assert!(complaint(&exit, 1).contains(&format!("there is no link {number};")), "{exit:?}");
-        }
-    });
-    let expected = ["fastway.cmd.out", "fastway.pid"].map(str::to_owned);
-    assert_eq!(names(gateway.file("fastway.pid").parent().unwrap()), BTreeSet::from(expected));
+    for (gateway, expected) in
+        [(Process::start(&[]), ["fastway.pid", "fastway.sock"]), (without_socket(), ["fastway.cmd.out", "fastway.pid"])]
+    {
+        let asking = |number: u32| (number, gateway.ctl(&["kick", &number.to_string()]));
+        thread::scope(|scope| {
+            let all: Vec<_> = (100..140).map(|number| scope.spawn(move || asking(number))).collect();
+            for (number, exit) in all.into_iter().map(|one| one.join().unwrap()) {
+                assert!(complaint(&exit, 1).contains(&format!("there is no link {number};")), "{exit:?}");
+            }
+        });
+        assert_eq!(names(gateway.file("fastway.pid").parent().unwrap()), BTreeSet::from(expected.map(str::to_owned)));
+    }
 }
 
 #[test]
 fn the_gateway_can_read_the_command_whatever_the_mask_of_who_asks() {
-    let gateway = Process::start(&[]);
+    let gateway = without_socket();
     gateway.signal(Signal::STOP);
     thread::scope(|scope| {
         let asking = scope.spawn(|| gateway.ctl(&["help"]));
@@ -177,14 +188,16 @@ fn the_gateway_can_read_the_command_whatever_the_mask_of_who_asks() {
 
 #[test]
 fn what_can_be_no_command_is_not_sent() {
-    let gateway = Process::start(&[]);
-    for word in ["help\nkick 1", "# help", "he\u{1b}lp"] {
-        let exit = gateway.ctl(&[word]);
-        assert!(complaint(&exit, 1).contains("cannot be a command"), "{exit:?}");
+    for gateway in [Process::start(&[]), without_socket()] {
+        for word in ["help\nkick 1", "# help", "he\u{1b}lp"] {
+            let exit = gateway.ctl(&[word]);
+            assert!(complaint(&exit, 1).contains("cannot be a command"), "{exit:?}");
+        }
+        assert!(complaint(&gateway.ctl(&[" "]), 1).contains("holds no command"));
+        let long = format!("links {}", "client ".repeat(12_000));
+        assert!(complaint(&gateway.ctl(&[&long]), 1).contains("larger than 65536 bytes"));
     }
-    assert!(complaint(&gateway.ctl(&[" "]), 1).contains("holds no command"));
-    let long = format!("links {}", "client ".repeat(12_000));
-    assert!(complaint(&gateway.ctl(&[&long]), 1).contains("larger than 65536 bytes"));
+    let gateway = without_socket();
     fs::create_dir(gateway.file("fastway.cmd")).unwrap();
     assert!(complaint(&gateway.ctl(&["help"]), 1).contains("cannot write the command file"));
 }

@@ -239,3 +239,42 @@ fn a_signal_during_a_drain_by_command_is_the_first_and_the_next_one_ends_at_once
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait_exit().code, Some(1));
 }
+
+#[test]
+fn ctl_drain_waits_until_the_gateway_has_ended() {
+    let (mut gateway, client, _server, _conn) = Gateway::with_admin(&[]).playing();
+    let asked = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| gateway.ctl(&["drain", "10m"]));
+        expect_phase(&gateway, "waiting");
+        drop(client);
+        asked.join().unwrap()
+    });
+    assert_eq!((asked.code, asked.stderr.as_str()), (Some(0), ""), "{asked:?}");
+    assert!(asked.stdout.contains("drain phase=waiting clients=1 remaining="), "{asked:?}");
+    gateway.expect_clean_exit();
+}
+
+#[test]
+fn ctl_drain_tells_a_drain_that_makes_no_progress_or_is_taken_back() {
+    let (mut gateway, client, _server, _conn) = Gateway::with_admin(&[]).playing();
+    let late = gateway.ctl(&["--timeout", "200ms", "drain", "10m"]);
+    assert_eq!(late.code, Some(1), "{late:?}");
+    assert!(late.stderr.contains("no progress for 200ms (--timeout); it goes on"), "{late:?}");
+
+    let taken_back = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| gateway.ctl(&["drain", "--stay", "10m"]));
+        watch::eventually("it is shown", || phase(&gateway) == json!("waiting"));
+        assert_eq!(gateway.ctl(&["undrain"]).code, Some(0));
+        asked.join().unwrap()
+    });
+    assert_eq!(taken_back.code, Some(1), "{taken_back:?}");
+    assert!(taken_back.stderr.contains("the drain was taken back"), "{taken_back:?}");
+
+    drop(client);
+    let stays = gateway.ctl(&["drain", "--stay"]);
+    assert_eq!(stays.code, Some(0), "{stays:?}");
+    assert!(stays.stdout.ends_with("drain phase=drained clients=0"), "{stays:?}");
+    assert!(gateway.is_running());
+    let status = gateway.ctl(&["drain", "status"]);
+    assert_eq!(status.stdout, "drain phase=drained clients=0");
+}

@@ -21,6 +21,7 @@ mod chaos;
 mod cli;
 mod crosstalk;
 mod ctl;
+mod ctl_socket;
 mod drain;
 mod embedded;
 mod examples;

@@ -1,5 +1,5 @@
-//! How an operator watches and steers a fastway process: commands in a file, run on a signal, answered in the log
-//! (`docs/protocol.md`, process contract), profiles, and HTTP.
+//! How an operator watches and steers a fastway process: commands through a socket, or in a file, run on a signal and
+//! answered in the log (`docs/protocol.md`, process contract), profiles, and HTTP.
 //!
 //! A [`Registry`] knows the commands; an embedder adds its own to it. On a signal an [`AdminThread`] reads the
 //! [`CommandFile`] and runs its lines one after the other, away from the threads that serve links. [`register_all`] adds
@@ -12,6 +12,7 @@
 
 mod block;
 mod command_file;
+mod control_socket;
 mod cpuprof;
 mod heap;
 pub mod http;
@@ -33,6 +34,7 @@ mod threads;
 pub(crate) use block::block_profile;
 pub use block::register_block;
 pub use command_file::{CommandFile, CommandFileError, Script};
+pub use control_socket::{ControlServer, ControlSocket};
 pub(crate) use cpuprof::CpuSampling;
 pub use cpuprof::register_cpuprof;
 pub use heap::register_heap;

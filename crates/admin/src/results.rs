@@ -77,6 +77,37 @@ impl Results {
         }
         Some(results)
     }
+
+    /// The text of a result file, without the number of the run.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("# pid {}\n", process::id());
+        self.request.iter().for_each(|request| text.push_str(&request_text(request)));
+        self.outcomes.iter().for_each(|outcome| text.push_str(&outcome_text(outcome)));
+        self.failure.iter().for_each(|failure| text.push_str(&failure_text(failure)));
+        text
+    }
+}
+
+fn request_text(request: &str) -> String {
+    format!("# {request}\n")
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let mut text = format!("$ {}\n", outcome.command);
+    for line in outcome.answer.lines() {
+        text.push_str("  ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    match &outcome.error {
+        Some(error) => text.push_str(&failure_text(error)),
+        None => text.push_str("ok\n"),
+    }
+    text
+}
+
+fn failure_text(error: &str) -> String {
+    format!("error: {}\n", error.replace(['\n', '\r'], " "))
 }
 
 /// A result file in the making; readers see it when it is complete.
@@ -95,29 +126,23 @@ impl ResultFile {
         unfinished.push(".unfinished");
         let out = create_anew(Path::new(&unfinished)).map(BufWriter::new);
         let mut file = Self { path: path.to_owned(), unfinished, out };
-        file.write(format_args!("# pid {} run {run}\n", process::id()));
+        file.write(&format!("# pid {} run {run}\n", process::id()));
         file
     }
 
     /// Adds what the command file says about itself.
     pub(super) fn request(&mut self, request: &str) {
-        self.write(format_args!("# {request}\n"));
+        self.write(&request_text(request));
     }
 
     /// Adds what came of a command.
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        self.write(format_args!("$ {}\n", outcome.command));
-        outcome.answer.lines().for_each(|line| self.write(format_args!("  {line}\n")));
-        match &outcome.error {
-            Some(error) => self.failure(error),
-            None => self.write(format_args!("ok\n")),
-        }
+        self.write(&outcome_text(outcome));
     }
 
     /// Adds why the file, or the rest of it, is not run.
     pub(super) fn failure(&mut self, error: &str) {
-        let error = error.replace(['\n', '\r'], " ");
-        self.write(format_args!("error: {error}\n"));
+        self.write(&failure_text(error));
     }
 
     /// Puts the file in its place.
@@ -130,9 +155,9 @@ impl ResultFile {
         written
     }
 
-    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+    fn write(&mut self, text: &str) {
         if let Ok(out) = &mut self.out
-            && let Err(error) = out.write_fmt(text)
+            && let Err(error) = out.write_all(text.as_bytes())
         {
             self.out = Err(error);
         }
@@ -166,6 +191,7 @@ mod tests {
         file.finish().unwrap();
         let failure = Some("the gateway stops".to_owned());
         let expected = Results { request: Some("ctl 12".to_owned()), outcomes, failure };
+        assert_eq!(Results::parse(&expected.text()).as_ref(), Some(&expected));
         assert_eq!(Results::parse(&fs::read_to_string(&path).unwrap()), Some(expected));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

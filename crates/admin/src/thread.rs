@@ -127,20 +127,54 @@ impl Caller {
     /// # Errors
     /// There is no answer, or none within `limit`.
     pub fn run(&self, commands: Vec<String>, limit: Duration) -> Result<Vec<Outcome>, CallError> {
+        let (answer, _wanted) = self.call(commands)?;
+        answer.wait_for(limit)
+    }
+
+    /// Has commands run, in order and after those that wait already. Those whose turn comes after the drop of the `Arc`,
+    /// which belongs to whoever wants the answer, are not run.
+    ///
+    /// # Errors
+    /// There is no room for them, or nobody to run them.
+    pub(crate) fn call(&self, commands: Vec<String>) -> Result<(PendingAnswer, Arc<()>), CallError> {
         let (reply, answer) = bounded(1);
-        let waiting = Arc::new(());
-        self.calls.try_send(Call { commands, reply, caller: Arc::downgrade(&waiting) }).map_err(
-            |error| match error {
-                TrySendError::Full(_) => CallError::Busy,
-                TrySendError::Disconnected(_) => CallError::Ended,
-            },
-        )?;
+        let wanted = Arc::new(());
+        let call = Call { commands, reply, caller: Arc::downgrade(&wanted) };
+        self.calls.try_send(call).map_err(|error| match error {
+            TrySendError::Full(_) => CallError::Busy,
+            TrySendError::Disconnected(_) => CallError::Ended,
+        })?;
+        Ok((PendingAnswer { answer, ended: self.ended.clone() }, wanted))
+    }
+}
+
+/// The answer of a call that may not have been run yet.
+#[derive(Debug)]
+pub(crate) struct PendingAnswer {
+    answer: Receiver<Vec<Outcome>>,
+    ended: Receiver<()>,
+}
+
+impl PendingAnswer {
+    fn wait_for(&self, limit: Duration) -> Result<Vec<Outcome>, CallError> {
         select_biased! {
-            recv(answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
-            // The answer may have been its last act.
-            recv(self.ended) -> _ => answer.try_recv().map_err(|_| CallError::Ended),
+            recv(self.answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
+            recv(self.ended) -> _ => self.last_act(),
             default(limit) => Err(CallError::Late(limit)),
         }
+    }
+
+    /// Blocks until the call has been run, or will not be.
+    pub(crate) fn wait(&self) -> Result<Vec<Outcome>, CallError> {
+        select_biased! {
+            recv(self.answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
+            recv(self.ended) -> _ => self.last_act(),
+        }
+    }
+
+    /// The thread has ended, and the answer may have been its last act.
+    fn last_act(&self) -> Result<Vec<Outcome>, CallError> {
+        self.answer.try_recv().map_err(|_| CallError::Ended)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that may, and what enters there.
-const ENTRY_POINTS: [(&str, &str); 17] = [
+const ENTRY_POINTS: [(&str, &str); 19] = [
     ("crates/admin/src/cpuprof.rs", "a CPU profile: when it was taken, and for how long"),
     ("crates/admin/src/http/events.rs", "a look at the links, for what they did since the last one"),
     ("crates/admin/src/http/sample.rs", "a look at the whole gateway"),
@@ -15,7 +15,9 @@ const ENTRY_POINTS: [(&str, &str); 17] = [
     ("crates/service/src/process/signals.rs", "signals"),
     ("crates/session/src/stream/clock.rs", "sessions as byte streams: the clock of their runtime"),
     ("crates/session/src/stream/mod.rs", "the same: the secrets of their handshakes"),
-    ("src/ctl.rs", "`fastway ctl`, a process of its own that waits for the gateway"),
+    ("src/ctl/command_file.rs", "`fastway ctl` that waits for a result file"),
+    ("src/ctl/drain.rs", "the same, that waits for the end of a drain"),
+    ("src/ctl/ask.rs", "`fastway ctl`, a process of its own that waits for the gateway"),
     ("src/mux/gateway.rs", "the start of a gateway"),
     ("src/drain.rs", "lines of the log about a drain"),
     ("src/key_file.rs", "`fastway keygen`"),

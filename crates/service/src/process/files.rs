@@ -1,6 +1,7 @@
 //! The names of the files that a running gateway has in its working directory.
 
 use std::fmt;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 /// What `--name` says: the beginning of the gateway's file names.
@@ -58,6 +59,18 @@ impl Files {
     #[must_use]
     pub fn of_process(&self, pid: u32) -> Self {
         Self { dir: self.dir.clone(), name: Name(format!("{}.{pid}", self.name)) }
+    }
+
+    /// The files of the processes of which there is a `NAME.PID.suffix`, in order.
+    pub fn of_processes(&self, suffix: &str) -> Vec<(u32, Self)> {
+        let (prefix, suffix) = (format!("{}.", self.name), format!(".{suffix}"));
+        let number = |entry: DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_prefix(&prefix)?.strip_suffix(&suffix)?.parse().ok()
+        };
+        let mut pids: Vec<u32> = fs::read_dir(&self.dir).into_iter().flatten().flatten().filter_map(number).collect();
+        pids.sort_unstable();
+        pids.into_iter().map(|pid| (pid, self.of_process(pid))).collect()
     }
 
     /// The path of `NAME.suffix`.

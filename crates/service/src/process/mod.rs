@@ -5,6 +5,7 @@ mod files;
 mod memory;
 mod pid_file;
 mod signals;
+mod socket_file;
 mod trust;
 mod usage;
 
@@ -13,5 +14,6 @@ pub use files::{Files, Name, NameError};
 pub use memory::available_memory;
 pub use pid_file::{NotRunning, PidFile, PidFileError, PidFilePlace, running_gateway, running_gateways, take_pid_file};
 pub use signals::{Signal, Signals};
+pub use socket_file::{SocketFile, SocketFileError, connect_socket_file};
 pub use trust::{OtherWriter, check_directory, create_anew, read_text};
 pub use usage::Usage;

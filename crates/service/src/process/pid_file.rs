@@ -235,8 +235,7 @@ pub fn running_gateway(path: &Path) -> Result<Pid, NotRunning> {
 /// There is none.
 pub fn running_gateways(files: &Files) -> Result<Vec<(Pid, Files)>, NotRunning> {
     let first = running_gateway(&files.path("pid")).map(|pid| (pid, files.clone()));
-    let others = pids_beside(files).into_iter().filter_map(|number| {
-        let files = files.of_process(number);
+    let others = files.of_processes("pid").into_iter().filter_map(|(number, files)| {
         let pid = running_gateway(&files.path("pid")).ok()?;
         (pid.as_raw_pid().unsigned_abs() == number).then_some((pid, files))
     });
@@ -245,18 +244,6 @@ pub fn running_gateways(files: &Files) -> Result<Vec<(Pid, Files)>, NotRunning> 
         Err(error) if others.is_empty() => Err(error),
         first => Ok(first.into_iter().chain(others).collect()),
     }
-}
-
-/// The numbers of which there is a `NAME.NUMBER.pid`, in order.
-fn pids_beside(files: &Files) -> Vec<u32> {
-    let prefix = format!("{}.", files.name());
-    let number = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        name.strip_prefix(&prefix)?.strip_suffix(".pid")?.parse().ok()
-    };
-    let mut pids: Vec<u32> = fs::read_dir(files.dir()).into_iter().flatten().flatten().filter_map(number).collect();
-    pids.sort_unstable();
-    pids
 }
 
 /// What one look at the file brought.
