@@ -1,4 +1,4 @@
-//! Links and connections, as a gateway describes them.
+//! Descriptions of links and connections.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ pub struct LinkId(u32);
 /// One of a gateway's two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// Where players connect.
+    /// The port for players.
     Client,
-    /// Where game servers connect.
+    /// The port for game servers.
     Server,
 }
 
-/// What a link is.
+/// The kind of a link's peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A player's link.
@@ -30,34 +30,34 @@ pub enum Role {
     Server(ServerId),
 }
 
-/// A link as its worker saw it when it was asked.
+/// The state of a link when its worker was asked.
 #[derive(Clone, Debug)]
 pub struct LinkInfo {
     /// Its number.
     pub id: LinkId,
-    /// Whose link it is.
+    /// The kind of its peer.
     pub role: Role,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// What carries its bytes, for instance `tcp`.
+    /// Its transport, for instance `tcp`.
     pub transport: &'static str,
-    /// What these bytes are, for instance `plain`.
+    /// Its protocol, for instance `plain`.
     pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
-    /// Where it is in its life.
+    /// Its state.
     pub state: LinkState,
     /// Time since it was admitted.
     pub age: Duration,
-    /// Time since something was last received, as far as the worker has looked.
+    /// Time since bytes were received, as of the worker's last check.
     pub silent: Duration,
-    /// Its virtual connections.
+    /// Number of its virtual connections.
     pub connections: usize,
-    /// What went over it.
+    /// Its traffic so far.
     pub traffic: Traffic,
-    /// What waits to be sent on it.
+    /// Its backlog.
     pub waiting: Waiting,
-    /// Bytes of a frame that it has received in part.
+    /// Bytes of a partially received frame.
     pub partial_bytes: usize,
     /// How often and how long it was held up, by reason, without those that never held it up.
     pub waits: Vec<Wait>,
@@ -65,31 +65,31 @@ pub struct LinkInfo {
     pub paused_by: Option<PausedBy>,
 }
 
-/// Where a link is in its life.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It works.
+    /// Open.
     Open,
-    /// Its session has lost its transport and waits for the peer to come back.
+    /// Its session has lost its transport and waits for a resume.
     Interrupted,
-    /// It only gets what waits for it.
+    /// Closing: its backlog is still sent.
     Closing,
 }
 
-/// What went over a link.
+/// The traffic of a link since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
-    /// Whole frames received, commands among them.
+    /// Whole frames received, including commands.
     pub received_frames: u64,
-    /// Frames sent, commands among them.
+    /// Frames sent, including commands.
     pub sent_frames: u64,
 }
 
-/// What waits to be sent on a link.
+/// The backlog of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Bytes not yet accepted by the transport.
@@ -98,12 +98,12 @@ pub struct Waiting {
     pub packets: usize,
 }
 
-/// What a paused source waits for.
+/// The bottleneck for which a link is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
     /// Room in the outbox of this server's link.
     Server(LinkId),
-    /// Room on the way to this worker.
+    /// Room in the queue to this worker.
     Worker(usize),
     /// Memory: too much is held for the links of all clients (`--max-buffered-bytes`).
     Memory,
@@ -127,7 +127,7 @@ pub struct ConnectionInfo {
     pub client: LinkId,
     /// The server's link.
     pub server_link: LinkId,
-    /// What the server is registered as.
+    /// The ID of the server.
     pub server: ServerId,
 }
 
@@ -136,7 +136,7 @@ pub struct ConnectionInfo {
 pub struct ConnectionPage {
     /// The connections in the order of their numbers.
     pub connections: Vec<ConnectionInfo>,
-    /// The number after which the next page begins; `None`: there is none.
+    /// The number after which the next page begins; `None` on the last page.
     pub next: Option<ConnId>,
 }
 
@@ -159,7 +159,7 @@ impl fmt::Display for LinkId {
 }
 
 impl Side {
-    /// The name under which it is shown.
+    /// The name in answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -193,7 +193,7 @@ impl Role {
 }
 
 impl LinkState {
-    /// The name under which it is shown.
+    /// The name in answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
