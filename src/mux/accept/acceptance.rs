@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::{AcceptorInfo, HandshakeInfo};
 use fastway_service::clock::Millis;
 use fastway_service::{AddressPrefix, Progress};
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::acceptor::{Acceptor, AcceptorInfo};
-use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
+use super::acceptor::Acceptor;
+use super::pending::{EndedEarly, NoTurn, PendingOnPort};
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
 use crate::mux::config::{Settings, Startup};

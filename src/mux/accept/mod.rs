@@ -15,9 +15,7 @@ pub(crate) mod server_handshake;
 pub(crate) mod stream;
 pub(crate) mod turns;
 
-pub use acceptor::AcceptorInfo;
 pub(crate) use admission::Admission;
-pub use pending::HandshakeInfo;
 pub use refusal::RefusalKind;
 pub use rejection::RejectionKind;
 pub use rejection_counts::RejectionCounts;

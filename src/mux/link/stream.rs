@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::Waiting;
 use fastway_session::{Names, Protocol, Resume, Session, Status};
 use fastway_transport::{Stream, TransportKind};
 use rand::CryptoRng;
 
 use super::session::{HandshakeGuard, LinkSession, RefusedStream, SessionEvent};
 use super::turn_clock::TurnClock;
-use super::{CloseReason, Outbox, Waiting};
+use super::{CloseReason, Outbox};
 use crate::mux::pool::LocalPool;
 
 /// Segments of an outbox that one vectored write takes.

@@ -192,7 +192,7 @@ fn tables(observer: &dyn Observe, time_ms: u64, last: &Last) -> Result<(Tables, 
 
 /// Whether a link is held up for longer than a healthy one is. One that waits for its peer to come back is not slow.
 fn is_slow(link: &LinkInfo) -> bool {
-    link.held_up().any(|(reason, lasting)| reason != WaitReason::NO_TRANSPORT && lasting >= SLOW)
+    link.held_up().any(|(reason, lasting)| reason != WaitReason::NoTransport && lasting >= SLOW)
 }
 
 fn rated(

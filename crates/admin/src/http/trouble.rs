@@ -120,32 +120,32 @@ fn stuck_server(link: &LinkInfo, links: &HeldUpLinks) -> Option<Trouble> {
     };
 
     let trouble = match reason {
-        WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE if lasting >= TOLERATED => Trouble::new(
+        WaitReason::OutboxFull | WaitReason::SlowWrite if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_stuck",
             format!("{who} takes too little: {waiting} wait for it{behind}."),
             format!("Look at that server's process and network, or close its link: kick {number}."),
         ),
-        WaitReason::OUTBOX_FULL if lasting >= OUTBOX_FULL => Trouble::warning(
+        WaitReason::OutboxFull if lasting >= OUTBOX_FULL => Trouble::warning(
             "server_outbox_full",
             format!("{who} is behind: {waiting} wait for it, which is above --server-send-bytes{behind}."),
             "The server is slower than its clients; if this lasts, look at its process.",
         ),
-        WaitReason::UNREAD_ANSWERS if lasting >= TOLERATED => Trouble::new(
+        WaitReason::UnreadAnswers if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_stuck",
             format!("{who} does not read the answers to its own requests, so it is not read."),
             format!("Look at that server's process, or close its link: kick {number}."),
         ),
         // For memory all servers are paused, which is a trouble of its own.
-        WaitReason::PAUSED_SOURCE if link.paused_by == Some(PausedBy::Memory) => return None,
-        WaitReason::PAUSED_SOURCE if lasting >= TOLERATED => Trouble::new(
+        WaitReason::PausedSource if link.paused_by == Some(PausedBy::Memory) => return None,
+        WaitReason::PausedSource if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_paused",
             format!("{who} is not read: the way to another worker is full."),
             "That worker is busy or stuck: take a CPU profile.",
         ),
-        WaitReason::NO_TRANSPORT if lasting >= TOLERATED => Trouble::new(
+        WaitReason::NoTransport if lasting >= TOLERATED => Trouble::new(
             Severity::Critical,
             "server_interrupted",
             format!("{who} has lost its connection and has not come back; {waiting} wait for it."),

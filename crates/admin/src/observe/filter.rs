@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use fastway_wire::ServerId;
 
-use super::link::{LinkId, Side};
+use super::link::LinkId;
+use super::side::Side;
 
 /// Which links are meant: those for which all conditions hold; without any, all links.
 ///

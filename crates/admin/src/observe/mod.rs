@@ -1,13 +1,15 @@
 //! What the admin crate asks of a gateway, and what it is told.
 //!
-//! A gateway implements [`Observe`]. Everything that it tells is plain data: ids, numbers, and counts with the labels under
-//! which they are shown, so that a gateway that counts something more needs no change here.
+//! A gateway implements [`Observe`]. Everything that it tells is plain data. Ids, ports and the reasons for which a link is
+//! held up are types, which the gateway uses itself; counts come with the labels under which they are shown, so that a
+//! gateway that counts something more needs no change here.
 
 mod counts;
 mod filter;
 pub mod labels;
 mod link;
 mod report;
+mod side;
 mod wait;
 mod worker;
 
@@ -20,10 +22,11 @@ pub use counts::{Histogram, NamedCounts};
 use fastway_wire::ConnId;
 pub use filter::{LinkCondition, LinkFilter, LinkFilterError};
 pub use link::{
-    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Side, Traffic, Waiting,
+    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Traffic, Waiting,
 };
 pub use report::{HeldUp, LinkCount, MemoryReport, PoolClass, Report, SessionCounts, SideCounts, Totals, WorkerLoad};
-pub use wait::{Wait, WaitReason};
+pub use side::{PerSide, Side};
+pub use wait::{Wait, WaitReason, WaitReport};
 pub use worker::{AcceptorInfo, HandshakeInfo, TasksInfo};
 
 /// A view of a running gateway, for any thread. Those who ask wait for its workers.
