@@ -222,8 +222,19 @@ impl Link {
     }
 
     /// Sends the acknowledgements of its session that are due by that time.
-    pub(crate) fn send_acks(&mut self, by: Instant, sealed: &mut Vec<u8>) {
-        self.stream.send_acks(by, &mut Context::from_waker(&self.waker), sealed);
+    pub(crate) fn send_acks(&mut self, by: Instant, sealed: &mut Vec<u8>, clock: &TurnClock) {
+        let polled = self.stream.send_acks(by, &mut Context::from_waker(&self.waker), sealed);
+        if polled.is_pending() {
+            // The task is woken when the stream takes more, and then sends the rest.
+            self.block(true, clock);
+        }
+    }
+
+    /// Bounds the bytes that its session keeps to send them again. A link that closes has taken all that waits for it.
+    pub(crate) fn set_most_unacked(&mut self, bytes: usize) {
+        if self.state == State::Open {
+            self.stream.set_most_unacked(bytes);
+        }
     }
 
     /// Stops reading the link until there is room behind what it feeds.
