@@ -44,13 +44,19 @@ pub(super) async fn open_session(
         return Err(handshake.refuse_turn(&mut stream, &Request::Open(open), no_turn));
     }
 
-    let (session, dial) = match compute(handshake, &open, &mut permit) {
+    if let Err(no_room) = find_room(side, &mut permit, peer) {
+        // What is reported is the limit, whether the peer hears of it or not.
+        let _ = refuse(handshake, stream, &Request::Open(open), Status::Overloaded).await;
+        return Err(no_room);
+    }
+    let opened = core.borrow_mut().open(side, &open);
+    let (session, dial) = match opened {
         Ok(opened) => opened,
         Err(status) => return refuse(handshake, stream, &Request::Open(open), status).await,
     };
     handshake.advance(Progress::Answered);
 
-    let most_unacked = core.borrow().settings.side(side).send_queue_bytes;
+    let most_unacked = core.borrow().most_unacked(side);
     let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
 
@@ -76,27 +82,16 @@ pub(super) async fn open_session(
     Ok(())
 }
 
-/// Makes the session that a stream asks for, if there is room for it.
-fn compute(handshake: &Handshake, open: &Open, permit: &mut Permit) -> Result<(Session, Dial), Status> {
-    let Handshake { core, side, peer, .. } = handshake;
-    let mut core = core.borrow_mut();
-    core.find_room(*side, permit, *peer)?;
-    core.open(*side, open)
+/// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
+fn find_room(side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Rejection> {
+    if side == Side::Client {
+        permit.count_client(peer.ip())?;
+        permit.uncount_client();
+    }
+    Ok(())
 }
 
 impl Core {
-    /// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
-    fn find_room(&mut self, side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Status> {
-        if side == Side::Client {
-            permit.count_client(peer.ip()).map_err(|rejection| {
-                self.reject(side, peer, &rejection);
-                Status::Overloaded
-            })?;
-            permit.uncount_client();
-        }
-        Ok(())
-    }
-
     /// Makes the session that a stream asks for, and accounts for the time that this takes.
     fn open(&mut self, side: Side, open: &Open) -> Result<(Session, Dial), Status> {
         let config = &self.settings.side(side).session;
