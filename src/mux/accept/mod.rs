@@ -5,6 +5,7 @@ pub(crate) mod acceptance;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod first_bytes;
+mod newest_resumes;
 pub(crate) mod pending;
 pub(crate) mod refusal;
 pub(crate) mod rejection;
