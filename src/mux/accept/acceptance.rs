@@ -97,10 +97,12 @@ impl Acceptance {
         now: Instant,
     ) -> AwaitedTurn {
         let no_turn = self.pending[side].wait(number, now);
+
         // Time in which nobody waited says nothing of the pace.
         if !self.turns.anybody_waits() {
             self.retry_times.restart(now);
         }
+
         let given = self.turns.wait(AddressPrefix::from(peer), purpose, now);
         self.turns_due.notify_one();
         AwaitedTurn { given, no_turn }

@@ -150,23 +150,16 @@ impl Turns {
     fn give_next(&mut self, now: Instant, room: &mut PerSide<usize>) -> bool {
         let next = self.next;
         self.next = (next + 1) % self.queues.len();
-        let Some(Queue { kind, waiting, .. }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty())
-        else {
-            return false;
+        let queue = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty());
+        let Some(Queue { kind, waiting, .. }) = queue else { return false };
+
+        // A resume takes no room: its session has had it since it was opened.
+        let (room, budget) = match kind {
+            QueueKind::Resumes => (None, &mut self.resume_budget),
+            QueueKind::Opens(side) => (Some(&mut room[*side]), &mut self.open_budget),
+            QueueKind::LegacyOpens(side) => (Some(&mut room[*side]), &mut None),
         };
-        let room = match kind {
-            QueueKind::Resumes => None,
-            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(&mut room[*side]),
-        };
-        if room.as_deref() == Some(&0) {
-            return false;
-        }
-        let budget = match kind {
-            QueueKind::Resumes => &mut self.resume_budget,
-            QueueKind::Opens(_) => &mut self.open_budget,
-            QueueKind::LegacyOpens(_) => &mut None,
-        };
-        if budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
+        if room.as_deref() == Some(&0) || budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
             return false;
         }
 
@@ -176,6 +169,7 @@ impl Turns {
             turn.of_newest().into_iter().for_each(|link| self.newest.turn_has_come(link));
             is_given
         });
+
         if !is_given {
             budget.iter_mut().for_each(HandshakeBudget::give_back);
         } else if let Some(room) = room {

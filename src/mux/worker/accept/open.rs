@@ -59,7 +59,25 @@ pub(super) async fn open_session(
     let most_unacked = core.borrow().most_unacked(side);
     let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
+    admit_opened(handshake, session, permit).await
+}
 
+/// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
+fn find_room(side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Rejection> {
+    if side == Side::Client {
+        permit.count_client(peer.ip())?;
+        permit.uncount_client();
+    }
+    Ok(())
+}
+
+/// Makes a link of a session whose peer is there: of a client's at once, of a game server's when it has proven who it is.
+async fn admit_opened(
+    handshake: &Handshake,
+    mut session: Box<LinkSession>,
+    mut permit: Permit,
+) -> Result<(), Rejection> {
+    let Handshake { core, side, peer, .. } = handshake;
     let server = match side {
         Side::Client => None,
         Side::Server => Some(authenticate_in_session(core, &mut session).await?),
@@ -70,24 +88,17 @@ pub(super) async fn open_session(
         core.borrow_mut().abort_pre_link(&mut session, AbortReason::Shutdown);
         return Err(Rejection::Refused(Status::Draining));
     }
+
     let Some(id) = server else {
-        if let Err(rejection) = permit.count_client(peer.ip()) {
+        // Others may have taken the last place meanwhile.
+        if let Err(no_room) = permit.count_client(peer.ip()) {
             core.borrow_mut().abort_pre_link(&mut session, AbortReason::Overflow);
-            return Err(rejection);
+            return Err(no_room);
         }
-        admit_client(core, LinkStream::Session(session), peer, permit);
+        admit_client(core, LinkStream::Session(session), *peer, permit);
         return Ok(());
     };
-    admit_server(core, id, LinkStream::Session(session), peer, permit);
-    Ok(())
-}
-
-/// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
-fn find_room(side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Rejection> {
-    if side == Side::Client {
-        permit.count_client(peer.ip())?;
-        permit.uncount_client();
-    }
+    admit_server(core, id, LinkStream::Session(session), *peer, permit);
     Ok(())
 }
 
