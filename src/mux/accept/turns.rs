@@ -25,6 +25,7 @@ pub(crate) struct Turns {
     open_budget: Option<HandshakeBudget>,
     /// They do not wait for each other: anybody may open, and on either port.
     queues: [Queue; 5],
+    /// Those that may have several places in the queue of resumes.
     newest: NewestResumes,
     /// The queue whose turn it is.
     next: usize,
@@ -125,7 +126,9 @@ impl Turns {
         if queue.waiting.len() >= queue.crowd {
             queue.waiting.retain(Turn::is_awaited);
             queue.crowd = CROWD.max(2 * queue.waiting.len());
-            self.newest.forget_gone();
+            if kind == QueueKind::Resumes {
+                self.newest.forget_gone();
+            }
         }
         Some(queue)
     }

@@ -190,8 +190,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use fastway_admin::observe::Waiting;
-
     use crate::mux::pool::{Pool, PoolConfig};
 
     fn local_pool() -> LocalPool {

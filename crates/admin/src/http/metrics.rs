@@ -17,6 +17,7 @@ use super::sample::Sample;
 use crate::observe::{self, HeldUp, LinkCount, MemoryReport, NamedCounts, PoolClass, Side, SideCounts};
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
 impl App {
     /// The numbers for Prometheus.
@@ -83,7 +84,7 @@ impl Metrics {
     }
 
     fn links(&mut self, sample: &Sample) {
-        let links = Side::ALL.into_iter().flat_map(|side| {
+        let links = SIDES.into_iter().flat_map(|side| {
             let series = move |links: &LinkCount| {
                 let LinkCount { transport, protocol, count } = *links;
                 (labels(&[("side", side.name()), ("transport", transport), ("protocol", protocol)]), count as f64)
@@ -93,7 +94,7 @@ impl Metrics {
         self.gauge("fastway_links", "links that are there, closing ones among them", links);
         let opened = by_side(sample, |counts| counts.opened);
         self.counter("fastway_links_opened_total", "links opened", opened);
-        let closed = Side::ALL.into_iter().flat_map(|side| {
+        let closed = SIDES.into_iter().flat_map(|side| {
             let counts = sample.report.total.of(side).closed.iter();
             counts.map(move |(reason, count)| (labels(&[("side", side.name()), ("reason", reason)]), count as f64))
         });
@@ -145,7 +146,7 @@ impl Metrics {
                 };
                 sample.report.total.of(side).held_up.iter().map(series)
             };
-            Side::ALL.into_iter().flat_map(of_side)
+            SIDES.into_iter().flat_map(of_side)
         };
         let now = held_up(|held_up| held_up.now as f64);
         self.gauge("fastway_links_held_up", "links that are held up now, by reason", now);
@@ -252,7 +253,7 @@ impl Metrics {
     }
 
     fn histogram(&mut self, name: &str, help: &str, sample: &Sample, of: impl Fn(&SideCounts) -> Histogram) {
-        let series = Side::ALL.map(|side| (labels(&[("side", side.name())]), of(sample.report.total.of(side))));
+        let series = SIDES.map(|side| (labels(&[("side", side.name())]), of(sample.report.total.of(side))));
         self.family(name, help, MetricType::HISTOGRAM, series, Metric::set_histogram);
     }
 
@@ -296,7 +297,7 @@ fn by_label<'a>(kind: &'static str, counts: &'a NamedCounts) -> impl Iterator<It
 /// A number of each side.
 fn by_side(sample: &Sample, value: OfSide) -> impl Iterator<Item = Series> + '_ {
     let total = &sample.report.total;
-    Side::ALL.into_iter().map(move |side| (labels(&[("side", side.name())]), value(total.of(side)) as f64))
+    SIDES.into_iter().map(move |side| (labels(&[("side", side.name())]), value(total.of(side)) as f64))
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {

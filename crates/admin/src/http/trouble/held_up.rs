@@ -77,7 +77,9 @@ impl Collector {
         let stuck = link.held_up().any(|(reason, lasting)| match reason {
             WaitReason::OutboxFull => lasting >= OUTBOX_FULL,
             WaitReason::ByteRate => false,
-            _ => lasting >= TOLERATED,
+            WaitReason::PausedSource | WaitReason::UnreadAnswers | WaitReason::SlowWrite | WaitReason::NoTransport => {
+                lasting >= TOLERATED
+            }
         });
         if stuck {
             self.stuck_servers += 1;
@@ -105,7 +107,7 @@ impl Collector {
                     // A link counts once, whatever else holds it up.
                     return;
                 }
-                _ => {}
+                (WaitReason::PausedSource, None) | (WaitReason::ByteRate | WaitReason::NoTransport, _) => {}
             }
         }
     }
