@@ -130,7 +130,7 @@ impl fmt::Display for Shown<'_> {
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
         write!(out, " waiting_bytes={} partial_bytes={}", waiting.bytes, self.0.partial_bytes)?;
-        write!(out, " state={}", self.0.state.name())?;
+        write!(out, " state={}", self.0.state())?;
 
         for (reason, lasting) in self.0.held_up() {
             write!(out, " {}={lasting:.1?}", reason.name())?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::output::{Counted, write_file};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::observe::{AskError, LinkFilter, LinkInfo, LinkState, Observe, PausedBy, Role, TasksInfo, WaitReason};
+use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, PausedBy, Role, TasksInfo, WaitReason};
 
 /// Adds `lookup goroutine`, which writes a line for each task to `path`, as text.
 ///
@@ -125,29 +125,28 @@ impl Task {
 fn state(link: &LinkInfo) -> (String, Duration) {
     let longest = link.held_up().max_by_key(|(_, lasting)| *lasting);
     match (longest, link.paused_by) {
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Server(by))) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Server(by))) => {
             (format!("not read: the outbox of server link {by} is full"), lasting)
         }
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Worker(by))) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Worker(by))) => {
             (format!("not read: the way to worker {by} is full"), lasting)
         }
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Memory)) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Memory)) => {
             ("not read: too much is held for all links (--max-buffered-bytes)".to_owned(), lasting)
         }
         (Some((reason, lasting)), _) => (words(reason).to_owned(), lasting),
-        (None, _) if link.state == LinkState::Closing => ("closes: gets what waits for it".to_owned(), link.silent),
+        (None, _) if link.closing => ("closes: gets what waits for it".to_owned(), link.silent),
         (None, _) => ("waits for bytes".to_owned(), link.silent),
     }
 }
 
 fn words(reason: WaitReason) -> &'static str {
     match reason {
-        WaitReason::OUTBOX_FULL => "its outbox is full",
-        WaitReason::PAUSED_SOURCE => "not read: is resumed soon",
-        WaitReason::UNREAD_ANSWERS => "not read: the peer does not take its answers",
-        WaitReason::BYTE_RATE => "not read: it has sent what --max-bytes-per-second allows",
-        WaitReason::SLOW_WRITE => "waits until the system takes more",
-        WaitReason::NO_TRANSPORT => "its session waits for the peer to come back",
-        other => other.name(),
+        WaitReason::OutboxFull => "its outbox is full",
+        WaitReason::PausedSource => "not read: is resumed soon",
+        WaitReason::UnreadAnswers => "not read: the peer does not take its answers",
+        WaitReason::ByteRate => "not read: it has sent what --max-bytes-per-second allows",
+        WaitReason::SlowWrite => "waits until the system takes more",
+        WaitReason::NoTransport => "its session waits for the peer to come back",
     }
 }

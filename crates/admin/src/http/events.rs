@@ -208,7 +208,7 @@ fn tables(
 
 /// Whether a link is held up for longer than a healthy one. A session that waits for its peer is not slow.
 fn is_slow(link: &LinkInfo) -> bool {
-    link.held_up().any(|(reason, lasting)| reason != WaitReason::NO_TRANSPORT && lasting >= SLOW)
+    link.held_up().any(|(reason, lasting)| reason != WaitReason::NoTransport && lasting >= SLOW)
 }
 
 fn rated(

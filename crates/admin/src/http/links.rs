@@ -149,7 +149,7 @@ impl LinkView {
             transport: link.transport,
             protocol: link.protocol,
             worker: link.worker,
-            state: link.state.name(),
+            state: link.state().name(),
             age_ms: millis(link.age),
             silent_ms: millis(link.silent),
             round_trip_us: round_trips.get(&link.id).map(|time| micros(*time)),

@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn pages_follow_each_other_in_every_order() {
         let mut held = link(5, 1, 0);
-        held.waits = LinkInfo::held_up_for(&[(WaitReason::OUTBOX_FULL, Duration::from_secs(9))]);
+        held.waits = LinkInfo::held_up_for(&[(WaitReason::OutboxFull, Duration::from_secs(9))]);
         let links = [link(3, 10, 7), link(1, 30, 7), link(4, 10, 9), held, link(2, 20, 0)];
         assert_eq!(pages(Order::Id, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);
         assert_eq!(pages(Order::Busiest, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);

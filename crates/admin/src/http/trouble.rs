@@ -113,13 +113,13 @@ fn silent_workers(sample: &Sample) -> Vec<Trouble> {
 fn stuck_server(link: &LinkInfo, links: &HeldUpLinks) -> Option<Trouble> {
     let (reason, lasting) = held_up::longest(link)?;
     let trouble = match reason {
-        WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE if lasting >= TOLERATED => takes_too_little(link, links),
-        WaitReason::OUTBOX_FULL if lasting >= OUTBOX_FULL => is_behind(link, links),
-        WaitReason::UNREAD_ANSWERS if lasting >= TOLERATED => reads_no_answers(link),
+        WaitReason::OutboxFull | WaitReason::SlowWrite if lasting >= TOLERATED => takes_too_little(link, links),
+        WaitReason::OutboxFull if lasting >= OUTBOX_FULL => is_behind(link, links),
+        WaitReason::UnreadAnswers if lasting >= TOLERATED => reads_no_answers(link),
         // For memory all servers are paused, which is a trouble of its own.
-        WaitReason::PAUSED_SOURCE if link.paused_by == Some(PausedBy::Memory) => return None,
-        WaitReason::PAUSED_SOURCE if lasting >= TOLERATED => paused_for_worker(link),
-        WaitReason::NO_TRANSPORT if lasting >= TOLERATED => interrupted(link),
+        WaitReason::PausedSource if link.paused_by == Some(PausedBy::Memory) => return None,
+        WaitReason::PausedSource if lasting >= TOLERATED => paused_for_worker(link),
+        WaitReason::NoTransport if lasting >= TOLERATED => interrupted(link),
         _ => return None,
     };
     Some(trouble.lasting(lasting).of(link))

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use fastway_wire::ServerId;
 
-use super::link::{LinkId, Side};
+use super::link::LinkId;
+use super::side::Side;
 
 /// Selects the links for which all conditions hold; without conditions, all links.
 ///

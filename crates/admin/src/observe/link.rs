@@ -6,20 +6,14 @@ use std::time::Duration;
 
 use fastway_wire::{ConnId, ServerId};
 
-use super::wait::{Wait, WaitReason};
+use super::side::Side;
+#[cfg(test)]
+use super::wait::Wait;
+use super::wait::{WaitReason, WaitReport};
 
-/// The number of a link, as logs and answers show it.
+/// The gateway's number for a physical link, never 0. A client's is its client ID on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(u32);
-
-/// One of a gateway's two ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// The port for players.
-    Client,
-    /// The port for game servers.
-    Server,
-}
 
 /// The kind of a link's peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +39,13 @@ pub struct LinkInfo {
     pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
-    /// Its state.
-    pub state: LinkState,
+    /// Whether it is being closed: it only gets its backlog.
+    pub closing: bool,
+    /// Whether its session has lost its transport and waits for the peer to resume it.
+    pub interrupted: bool,
     /// Time since it was admitted.
     pub age: Duration,
-    /// Time since bytes were received, as of the worker's last check.
+    /// Time since bytes were received, or since reading was last paused on purpose, as of the worker's last check.
     pub silent: Duration,
     /// Number of its virtual connections.
     pub connections: usize,
@@ -59,8 +55,8 @@ pub struct LinkInfo {
     pub waiting: Waiting,
     /// Bytes of a partially received frame.
     pub partial_bytes: usize,
-    /// How often and how long it was held up, by reason, without those that never held it up.
-    pub waits: Vec<Wait>,
+    /// How often and how long it was held up, by [`WaitReason`].
+    pub waits: WaitReport,
     /// What is congested, if the link is a paused source.
     pub paused_by: Option<PausedBy>,
 }
@@ -85,7 +81,7 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Whole frames received, including commands.
     pub received_frames: u64,
-    /// Frames sent, including commands.
+    /// Frames sent, including commands; a partially sent frame counts later.
     pub sent_frames: u64,
 }
 
@@ -94,8 +90,10 @@ pub struct Traffic {
 pub struct Waiting {
     /// Bytes not yet accepted by the transport.
     pub bytes: usize,
-    /// Packets.
+    /// Packets; one that was sent in part counts until its chunk is sent.
     pub packets: usize,
+    /// Those of the packets that answer requests of the link itself.
+    pub answers: usize,
 }
 
 /// The bottleneck for which a link is paused.
@@ -142,11 +140,13 @@ pub struct ConnectionPage {
 
 impl LinkId {
     /// The link with this number.
+    #[inline]
     pub const fn new(id: u32) -> Self {
         Self(id)
     }
 
     /// The number.
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -158,24 +158,9 @@ impl fmt::Display for LinkId {
     }
 }
 
-impl Side {
-    /// The name in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl Role {
     /// The port that the link came in by.
+    #[inline]
     pub const fn side(self) -> Side {
         match self {
             Self::Client => Side::Client,
@@ -184,11 +169,18 @@ impl Role {
     }
 
     /// The game server's ID; `None` for a player.
+    #[inline]
     pub const fn server(self) -> Option<ServerId> {
         match self {
             Self::Client => None,
             Self::Server(id) => Some(id),
         }
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -204,9 +196,18 @@ impl LinkState {
 }
 
 impl LinkInfo {
+    /// Where it is in its life.
+    pub const fn state(&self) -> LinkState {
+        match (self.closing, self.interrupted) {
+            (true, _) => LinkState::Closing,
+            (false, true) => LinkState::Interrupted,
+            (false, false) => LinkState::Open,
+        }
+    }
+
     /// The reasons for which it is held up now, and for how long it has been.
     pub fn held_up(&self) -> impl Iterator<Item = (WaitReason, Duration)> + '_ {
-        self.waits.iter().filter_map(|wait| Some((wait.reason, wait.lasting?)))
+        self.waits.iter().filter_map(|(reason, wait)| Some((reason, wait.lasting?)))
     }
 }
 
@@ -221,14 +222,15 @@ impl Default for LinkInfo {
             transport: "tcp",
             protocol: "plain",
             worker: 0,
-            state: LinkState::Open,
+            closing: false,
+            interrupted: false,
             age: Duration::ZERO,
             silent: Duration::ZERO,
             connections: 0,
             traffic: Traffic::default(),
             waiting: Waiting::default(),
             partial_bytes: 0,
-            waits: Vec::new(),
+            waits: WaitReport::default(),
             paused_by: None,
         }
     }
@@ -237,13 +239,11 @@ impl Default for LinkInfo {
 /// A link that is held up for reasons, for tests.
 #[cfg(test)]
 impl LinkInfo {
-    pub(crate) fn held_up_for(held_up: &[(WaitReason, Duration)]) -> Vec<Wait> {
-        let wait = |(reason, lasting): &(WaitReason, Duration)| Wait {
-            reason: *reason,
-            count: 1,
-            total: *lasting,
-            lasting: Some(*lasting),
-        };
-        held_up.iter().map(wait).collect()
+    pub(crate) fn held_up_for(held_up: &[(WaitReason, Duration)]) -> WaitReport {
+        let mut waits = WaitReport::default();
+        for (reason, lasting) in held_up {
+            waits[*reason] = Wait { count: 1, total: *lasting, lasting: Some(*lasting) };
+        }
+        waits
     }
 }

@@ -1,13 +1,14 @@
 //! The questions of the admin crate to a gateway, and the data of the answers.
 //!
-//! A gateway implements [`Observe`]. All answers are plain data: ids, numbers, and counts with labels, so that a
-//! further count of a gateway needs no change here.
+//! A gateway implements [`Observe`]. All answers are plain data. Ids, ports and the reasons for which a link is held up are
+//! types, which the gateway uses itself; counts have labels, so that a further count of a gateway needs no change here.
 
 mod counts;
 mod filter;
 pub mod labels;
 mod link;
 mod report;
+mod side;
 mod wait;
 mod worker;
 
@@ -20,10 +21,11 @@ pub use counts::{Histogram, NamedCounts};
 use fastway_wire::ConnId;
 pub use filter::{LinkCondition, LinkFilter, LinkFilterError};
 pub use link::{
-    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Side, Traffic, Waiting,
+    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Traffic, Waiting,
 };
 pub use report::{HeldUp, LinkCount, MemoryReport, PoolClass, Report, SessionCounts, SideCounts, Totals, WorkerLoad};
-pub use wait::{Wait, WaitReason};
+pub use side::{PerSide, Side};
+pub use wait::{Wait, WaitReason, WaitReport};
 pub use worker::{AcceptorInfo, HandshakeInfo, TasksInfo};
 
 /// A view of a running gateway, usable from any thread. Questions block until its workers have answered.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastway_service::Share;
 
 use super::counts::{Histogram, NamedCounts};
-use super::link::Side;
+use super::side::Side;
 use super::wait::WaitReason;
 
 /// The report of a gateway.
@@ -159,7 +159,7 @@ pub struct HeldUp {
 /// The memory held for the links of all clients, against its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
-    /// Bytes held.
+    /// Bytes held, to within 64 KiB for each worker.
     pub held_bytes: usize,
     /// The most that may be; `None`: no limit.
     pub most_bytes: Option<usize>,
@@ -174,7 +174,7 @@ pub struct PoolClass {
     pub chunk_bytes: usize,
     /// Chunks that hold waiting data.
     pub in_use: usize,
-    /// Chunks ready in the shared pool.
+    /// Chunks ready in the shared pool (those in the workers' caches are not counted).
     pub free: usize,
 }
 

@@ -75,9 +75,11 @@ impl Collector {
 
     fn add_server(&mut self, link: &LinkInfo) {
         let stuck = link.held_up().any(|(reason, lasting)| match reason {
-            WaitReason::OUTBOX_FULL => lasting >= OUTBOX_FULL,
-            WaitReason::BYTE_RATE => false,
-            _ => lasting >= TOLERATED,
+            WaitReason::OutboxFull => lasting >= OUTBOX_FULL,
+            WaitReason::ByteRate => false,
+            WaitReason::PausedSource | WaitReason::UnreadAnswers | WaitReason::SlowWrite | WaitReason::NoTransport => {
+                lasting >= TOLERATED
+            }
         });
 
         if stuck {
@@ -93,21 +95,21 @@ impl Collector {
 
         for (reason, lasting) in link.held_up().filter(|(_, lasting)| *lasting >= TOLERATED) {
             match (reason, link.paused_by) {
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Server(server))) => {
+                (WaitReason::PausedSource, Some(PausedBy::Server(server))) => {
                     let group = self.paused_by_server.remove(&server);
                     self.paused_by_server.insert(server, Group::with(group, link, lasting));
                 }
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Worker(_))) => {
+                (WaitReason::PausedSource, Some(PausedBy::Worker(_))) => {
                     self.paused_by_worker = Some(Group::with(self.paused_by_worker.take(), link, lasting));
                 }
                 // All clients wait for memory, which is a trouble of its own.
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Memory)) => {}
-                (WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE | WaitReason::UNREAD_ANSWERS, _) => {
+                (WaitReason::PausedSource, Some(PausedBy::Memory)) => {}
+                (WaitReason::OutboxFull | WaitReason::SlowWrite | WaitReason::UnreadAnswers, _) => {
                     self.slow_clients = Some(Group::with(self.slow_clients.take(), link, lasting));
                     // A link counts once, whatever else holds it up.
                     return;
                 }
-                _ => {}
+                (WaitReason::PausedSource, None) | (WaitReason::ByteRate | WaitReason::NoTransport, _) => {}
             }
         }
     }
