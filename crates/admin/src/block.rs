@@ -1,4 +1,4 @@
-//! `lookup block`: where, why and how long links were held up.
+//! The command `lookup block`: how long links were held up, by link and reason.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
 use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, Role, Side, Wait, WaitReason, WaitReport};
 
-/// Links that a profile tells apart; those that were held up for less time are one.
+/// Links that a profile shows one by one. Those that were held up for less time are one entry.
 const MOST_LINKS: usize = 10_000;
 
 /// Adds `lookup block`, which writes how often and how long links were held up, by link and reason, to `path`: for

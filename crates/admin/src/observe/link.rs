@@ -1,4 +1,4 @@
-//! Links and connections, as a gateway describes them.
+//! Descriptions of links and connections.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,16 +24,16 @@ pub enum Role {
     Server(ServerId),
 }
 
-/// A link as its worker saw it when it was asked.
+/// The state of a link when its worker was asked.
 #[derive(Clone, Debug)]
 pub struct LinkInfo {
     /// Its number.
     pub id: LinkId,
-    /// Whose link it is.
+    /// The kind of its peer.
     pub role: Role,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// What carries its bytes, for instance `tcp`.
+    /// Its transport, for instance `tcp`.
     pub transport: &'static str,
     /// What these bytes are: `plain`, `legacy` or `secure`.
     pub protocol: &'static str,
@@ -47,13 +47,13 @@ pub struct LinkInfo {
     pub age: Duration,
     /// Time since the sweep that last found something received, or the link not read on purpose.
     pub silent: Duration,
-    /// Its virtual connections.
+    /// Number of its virtual connections.
     pub connections: usize,
-    /// What went over it.
+    /// Its traffic so far.
     pub traffic: Traffic,
-    /// What waits to be sent on it.
+    /// Its backlog.
     pub waiting: Waiting,
-    /// Bytes of a frame that it has received in part.
+    /// Bytes of a partially received frame.
     pub partial_bytes: usize,
     /// How often and how long it was held up, by [`WaitReason`].
     pub waits: WaitReport,
@@ -61,31 +61,31 @@ pub struct LinkInfo {
     pub paused_by: Option<PausedBy>,
 }
 
-/// Where a link is in its life.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It works.
+    /// Open.
     Open,
-    /// Its session has lost its transport and waits for the peer to come back.
+    /// Its session has lost its transport and waits for a resume.
     Interrupted,
-    /// It only gets what waits for it.
+    /// Closing: its backlog is still sent.
     Closing,
 }
 
-/// What went over a link.
+/// The traffic of a link since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
-    /// Whole frames received, commands among them.
+    /// Whole frames received, including commands.
     pub received_frames: u64,
     /// Frames sent, commands among them; one that was sent in part counts later.
     pub sent_frames: u64,
 }
 
-/// What waits to be sent on a link.
+/// The backlog of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Bytes not yet accepted by the transport.
@@ -96,12 +96,12 @@ pub struct Waiting {
     pub answers: usize,
 }
 
-/// What a paused source waits for.
+/// The bottleneck for which a link is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
     /// Room in the outbox of this server's link.
     Server(LinkId),
-    /// Room on the way to this worker.
+    /// Room in the queue to this worker.
     Worker(usize),
     /// Memory: too much is held for the links of all clients (`--max-buffered-bytes`).
     Memory,
@@ -125,7 +125,7 @@ pub struct ConnectionInfo {
     pub client: LinkId,
     /// The server's link.
     pub server_link: LinkId,
-    /// What the server is registered as.
+    /// The ID of the server.
     pub server: ServerId,
 }
 
@@ -134,7 +134,7 @@ pub struct ConnectionInfo {
 pub struct ConnectionPage {
     /// The connections in the order of their numbers.
     pub connections: Vec<ConnectionInfo>,
-    /// The number after which the next page begins; `None`: there is none.
+    /// The number after which the next page begins; `None` on the last page.
     pub next: Option<ConnId>,
 }
 
@@ -185,7 +185,7 @@ impl fmt::Display for LinkState {
 }
 
 impl LinkState {
-    /// The name under which it is shown.
+    /// The name in answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
