@@ -108,12 +108,17 @@ impl Bench {
     }
 
     fn after_io(&mut self) -> LinkEvents {
-        self.link.after_io(&self.bounds, &self.clock)
+        self.all_events().0
     }
 
     /// What happened to the session since the last question.
     fn session_events(&mut self) -> SessionEvents {
-        self.after_io().session.unwrap_or_default()
+        self.all_events().1.unwrap_or_default()
+    }
+
+    fn all_events(&mut self) -> (LinkEvents, Option<SessionEvents>) {
+        let session = self.link.session_events(&self.clock);
+        (self.link.after_io(&self.bounds, session.as_ref(), &self.clock), session)
     }
 
     fn feed(&mut self, packets: usize, bytes: usize, origin: Origin) {
@@ -422,14 +427,13 @@ fn a_session_that_loses_its_stream_waits_and_is_not_too_slow_for_that() {
     peer.leave();
     bench.recv();
 
-    let events = bench.after_io();
-    let session = events.session.unwrap();
+    let session = bench.session_events();
     assert_eq!((session.interrupted, session.resumed, session.ended), (1, 0, None));
     assert_eq!(session.waiting_bytes, Some(100));
     assert!(bench.link.is_interrupted() && bench.is_held_up(WaitReason::NoTransport));
     assert_eq!((bench.link.held_bytes(), bench.link.accounted_bytes), (0, 0), "it is bounded with those that wait");
     assert_eq!(bench.link.watch.over_since, None, "packets cannot leave, and these are not many bytes");
-    assert_eq!(bench.after_io(), LinkEvents::default(), "it is said once");
+    assert_eq!(bench.all_events(), (LinkEvents::default(), None), "it is said once");
 
     bench.at(50);
     bench.feed(1, 50, Origin::Others);
@@ -532,9 +536,9 @@ fn the_end_of_a_session_is_the_end_of_its_link() {
     bench.feed(20, 5001, Origin::Others);
     peer.abort(AbortReason::Operator, bench.clock.now());
     bench.recv();
-    let events = bench.after_io();
+    let (events, session) = bench.all_events();
     let expected = SessionEvents { ended: Some(End::AbortedByPeer(AbortReason::Operator)), ..SessionEvents::default() };
-    assert_eq!((events.session, events.pressure), (Some(expected), None), "what waits for it waits no more");
+    assert_eq!((session, events.pressure), (Some(expected), None), "what waits for it waits no more");
 }
 
 #[test]
@@ -644,10 +648,10 @@ fn a_session_that_has_something_to_send_is_flushed_and_judged_then() {
     let (mut bench, _peer) = Bench::session();
     bench.feed(1, 5001, Origin::Others);
     bench.link.blocked = true;
-    let events = bench.after_io();
-    assert_eq!(events.session, Some(SessionEvents { wants_flush: true, ..SessionEvents::default() }));
+    let (events, session) = bench.all_events();
+    assert_eq!(session, Some(SessionEvents { wants_flush: true, ..SessionEvents::default() }));
     assert_eq!((events.pressure, bench.link.blocked), (None, false), "its stream takes more");
     bench.flush();
-    let events = bench.after_io();
-    assert_eq!((events.session, events.pressure), (None, Some(PressureChange::TooSlow)));
+    let (events, session) = bench.all_events();
+    assert_eq!((session, events.pressure), (None, Some(PressureChange::TooSlow)));
 }
