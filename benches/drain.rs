@@ -121,8 +121,9 @@ fn serve(mut stream: TcpStream, report: &Sender<Sent>) {
             match Command::decode(frame.payload()).unwrap() {
                 Command::Connect { conn, .. } => drop(players.insert(conn, Vec::new())),
                 Command::Close { conn } => {
+                    // What was on its way then is answered with another one.
+                    let Some(times) = players.remove(&conn) else { continue };
                     let now = Instant::now();
-                    let times = players.remove(&conn).unwrap();
                     let certain = times.iter().filter(|time| now.duration_since(**time) > IN_FLIGHT).count();
                     let _it_may_have_ended = report.send(Sent { conn, certain: u32::try_from(certain).unwrap() });
                 }
