@@ -119,6 +119,7 @@ mod connect;
 mod connection;
 mod endpoint;
 mod error;
+mod gateways;
 mod group;
 mod link;
 mod lock;
@@ -139,6 +140,7 @@ pub use fastway_session::{
     AbortReason, BadKey, End as SessionEnd, Fault as SessionFault, PublicKey, SessionError, Status as SessionStatus,
 };
 pub use fastway_wire::{ClientId, ConnId, ServerId};
+pub use gateways::Gateways;
 pub use group::{
     Accepted, AddError, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, Removed,
     ServerGroup,
