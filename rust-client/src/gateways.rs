@@ -152,7 +152,7 @@ impl Gateways {
         match pause {
             Pause::Jitter if !were_all_left => drain_delay(self.drain_jitter, random),
             Pause::Jitter | Pause::JitterAndBackoff => {
-                drain_delay(self.drain_jitter, random) + self.backoff.next_delay_from(random)
+                drain_delay(self.drain_jitter, random).saturating_add(self.backoff.next_delay_from(random))
             }
             Pause::Backoff => self.backoff.next_delay_from(random),
             Pause::Overload { retry_after } => self.backoff.after_overload(retry_after),
@@ -188,7 +188,7 @@ pub(crate) const DRAIN_JITTER: Duration = Duration::from_secs(1);
 
 /// Draws a pause after a drain, from the whole range. It is never so short that a loop without a pause comes of it.
 pub(crate) fn drain_delay(jitter: Duration, random: &mut impl Rng) -> Duration {
-    jitter.mul_f64(random.random_range(0.0..=1.0)).max(Backoff::SHORTEST)
+    random.random_range(Duration::ZERO..=jitter).max(Backoff::SHORTEST)
 }
 
 #[cfg(test)]
@@ -308,6 +308,19 @@ mod tests {
         gateways.connect_failed(&refused(Status::Overloaded));
         assert!(gateways.next_delay_from(&mut random) <= FIRST * 2);
         assert_ne!(gateways.addr(), "a:1");
+    }
+
+    #[test]
+    fn no_settings_make_a_panic_or_a_busy_loop() {
+        let mut random = SmallRng::seed_from_u64(7);
+        for jitter in [Duration::ZERO, Duration::MAX] {
+            let backoff = Backoff::new(Duration::MAX, Duration::MAX);
+            let mut gateways = Gateways::new(["a:1", "b:1"]).with_backoff(backoff).with_drain_jitter(jitter);
+            for end in [drained(), LinkEnd::Gateway] {
+                gateways.link_ended(&end, Duration::ZERO);
+                assert!(gateways.next_delay_from(&mut random) >= Backoff::SHORTEST);
+            }
+        }
     }
 
     #[test]

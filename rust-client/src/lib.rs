@@ -82,6 +82,9 @@
 //! that came before the end can always be read, also on connections that had not been accepted by then: `accept` gives
 //! them out before its `None`, unless this side closed or dropped the endpoint.
 //!
+//! A gateway that drains is about to stop, which is no failure: [`LinkEnd::is_draining`], [`CloseReason::is_draining`] and
+//! [`ConnectError::is_draining`] tell it from others, and [`Gateways`] takes the next link to another gateway.
+//!
 //! Nothing here panics, with an exception that is tokio's: the runtime needs its I/O and time drivers enabled, and
 //! [`Backoff::wait`] has to be polled in one. Without a runtime `connect` gives an error; links and connections may be
 //! used from outside of theirs.

@@ -182,7 +182,7 @@ impl Keeper {
 
     /// All servers of the gateway were told at the same moment.
     fn pause_after_drain(&mut self) -> Duration {
-        drain_delay(self.group.config.drain_jitter, &mut rand::rng()) + self.backoff.next_delay()
+        drain_delay(self.group.config.drain_jitter, &mut rand::rng()).saturating_add(self.backoff.next_delay())
     }
 
     fn down(&self, end: LinkEnd, lived: Duration, retry_in: Option<Duration>) {
