@@ -148,5 +148,5 @@ func (g *Gateways) others() (others []int) {
 // drainDelay draws the pause after a drain, from the whole range.
 func drainDelay(jitter time.Duration) time.Duration {
 	orElse(&jitter, time.Second)
-	return max(rand.N(max(jitter, 0)+1), shortestDelay)
+	return max(rand.N(max(jitter, 1)), shortestDelay)
 }
