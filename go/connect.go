@@ -84,7 +84,7 @@ func answerChallenge(conn net.Conn, cfg *Config) error {
 		if session.EndedByPeer(err) {
 			return turnedAway(serverRole, cfg)
 		}
-		return err
+		return sessionError(err)
 	}
 	response := wire.Response(challenge, cfg.AuthKey, cfg.ServerID)
 	_, err := conn.Write(response[:])
@@ -107,6 +107,8 @@ func (ep *EndPoint) firstWord(ctx context.Context) error {
 
 func (ep *EndPoint) whyNoWord() error {
 	switch end := ep.end.Load(); {
+	case errors.Is(end, ErrDraining):
+		return fmt.Errorf("%w: %w", ErrTurnedAway, end)
 	case end.End == LinkProtocol:
 		return fmt.Errorf("%w: %w", ErrNotAGateway, end)
 	case ep.role == serverRole:

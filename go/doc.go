@@ -73,9 +73,9 @@
 // # Errors and ends
 //
 // [ConnectError], [DialError], [LinkError] and [CloseError] say what failed, and errors.Is finds the cause in them:
-// [ErrRefused], [ErrWrongKey], [ErrQueueFull], [ErrTooLargePacket], io.EOF where the other side ended it, net.ErrClosed
-// where this side did, os.ErrDeadlineExceeded, the context's own errors. What came before an end can always be received,
-// but for what this side closed itself.
+// [ErrRefused], [ErrWrongKey], [ErrDraining], [ErrQueueFull], [ErrTooLargePacket], io.EOF where the other side ended it,
+// net.ErrClosed where this side did, os.ErrDeadlineExceeded, the context's own errors. What came before an end can always be
+// received, but for what this side closed itself. [Gateways] knows which gateway is next, and when.
 //
 // # Cost
 //

@@ -27,6 +27,10 @@ var (
 	ErrNotAGateway = errors.New("what listens there is not this port of a gateway; check the address")
 	// ErrFlooded says that the gateway has caused more Closes than it reads.
 	ErrFlooded = errors.New("too many connections that nobody wants, and their Closes are not read")
+	// ErrDraining says that the gateway drains: it is about to stop, and nothing has failed. It is found in the end of a link,
+	// and of its connections, and in the error of a connect; the next link goes to another gateway (Gateways). A plain link
+	// has no words for a reason: it ends as with every other end by the gateway.
+	ErrDraining = errors.New("the gateway drains: it is about to stop")
 	// ErrSilent says that the gateway has not sent a byte for too long.
 	ErrSilent = errors.New("the gateway has not answered a ping")
 )

@@ -32,8 +32,9 @@ type GatewayHealth struct {
 	State GatewayState
 	// RetryIn is the delay before the next attempt, for GatewayWaiting.
 	RetryIn time.Duration
-	// Connects counts how often the link came up, Failures how often an attempt failed.
-	Connects, Failures uint64
+	// Connects counts how often the link came up, Failures how often an attempt failed. Drains counts how often the gateway has
+	// ended the link, or refused an attempt, because it drained; that is no failure.
+	Connects, Failures, Drains uint64
 	// AcceptsOverflowed counts connections closed because too many waited for the group's Accept; Stats counts those that
 	// came faster than the group took them over.
 	AcceptsOverflowed uint64
@@ -49,7 +50,7 @@ type GroupEvent struct {
 	Gateway string
 	// State is GatewayUp, GatewayWaiting after the loss of a link or a failed attempt, or GatewayLeft.
 	State GatewayState
-	// Err is why the link or the attempt ended.
+	// Err is why the link or the attempt ended; errors.Is finds ErrDraining in it where the gateway drains.
 	Err error
 	// Lived is how long the link was there. When gateways end link after link within moments, another program has
 	// registered the same ServerID, or the same gateway is in the group under two addresses.
@@ -186,13 +187,29 @@ func (m *member) down(why error, lived time.Duration) bool {
 		return false
 	}
 	m.backoff.AfterLink(lived)
+	if errors.Is(why, ErrDraining) {
+		// What failed before says nothing of the process that comes after it.
+		m.backoff.Reset()
+		m.drained(why, lived)
+		return true
+	}
 	m.retryIn(m.backoff.Next(), why, lived)
 	return true
+}
+
+// drained has the gateway tried again later: another process will take its place. All servers were told at the same moment.
+func (m *member) drained(why error, lived time.Duration) {
+	m.set(func(h *GatewayHealth) { h.Drains++ })
+	m.retryIn(drainDelay(m.group.cfg.DrainJitter)+m.backoff.Next(), why, lived)
 }
 
 func (m *member) failed(why error) bool {
 	if m.stop.Err() != nil {
 		return false
+	}
+	if errors.Is(why, ErrDraining) {
+		m.drained(why, 0)
+		return true
 	}
 	m.set(func(h *GatewayHealth) { h.Failures++ })
 	var refused *SessionError

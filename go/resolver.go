@@ -46,6 +46,9 @@ type GroupConfig struct {
 	// Backoff is for the attempts to reach each gateway. While nobody listens at its address, which is how a gateway looks
 	// that is being restarted, the delays stay below 400 ms, and the link after that begins with the first delay again.
 	Backoff Backoff
+	// DrainJitter bounds what is added to the delay after a gateway has drained, drawn from the whole range: all servers were
+	// told at the same moment. Default 1 s. Negative: nothing.
+	DrainJitter time.Duration
 	// ResolveEvery is how often the Resolver is asked. Default 30 s. Negative: once.
 	ResolveEvery time.Duration
 	// OnEvent is told what happens to the links. It is called on a goroutine of the gateway's, and must not block.

@@ -151,6 +151,15 @@ func (e *SessionError) Error() string { return "session: " + e.Err.Error() }
 
 func (e *SessionError) Unwrap() error { return e.Err }
 
+// Is finds ErrDraining where the gateway has ended or refused the session because it is about to stop.
+func (e *SessionError) Is(target error) bool {
+	if target != ErrDraining {
+		return false
+	}
+	return e.End == SessionRefused && e.Status == uint8(session.StatusDraining) ||
+		e.End == SessionAborted && e.Reason == uint8(session.AbortShutdown)
+}
+
 // sessionError is err, as a *SessionError where it comes of the session.
 func sessionError(err error) error {
 	var refused *session.RefusedError

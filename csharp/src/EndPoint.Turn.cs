@@ -33,6 +33,9 @@ namespace Fastway
         /// <summary>The last turn ended its reading because too much waited to be received.</summary>
         private bool _wasHeld;
 
+        /// <summary>When the gateway answered for the first time; null before.</summary>
+        private long? _upSince;
+
         private bool _wasLive;
         private long _liveSince;
 
@@ -73,6 +76,10 @@ namespace Fastway
             }
             _link.Step(now);
             ReadAll(now);
+            if (_mux.IsUp && _upSince == null)
+            {
+                _upSince = now;
+            }
             _mux.Tick(now);
             StayAlive(now);
             WriteAll(now);
@@ -284,7 +291,7 @@ namespace Fastway
         /// <summary>What the end of a link means that the gateway has not answered on yet.</summary>
         private LinkException AsConnecting(LinkException end)
         {
-            if (_mux.IsUp)
+            if (_mux.IsUp || end.IsDraining)
             {
                 return end;
             }
@@ -310,9 +317,11 @@ namespace Fastway
 
         private void End(LinkException why)
         {
+            var now = Clock.Now;
+            why.Lived = _upSince == null ? (TimeSpan?)null : TimeSpan.FromMilliseconds(now - _upSince.Value);
             _failure = why;
             _mux.LinkEnded();
-            _link.Close(Clock.Now);
+            _link.Close(now);
             _mux.Events.Add(new MuxEvent(MuxEventKind.Lost, null));
             Monitor.PulseAll(_gate);
         }

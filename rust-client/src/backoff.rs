@@ -38,7 +38,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// No gateway is tried more often than this, whatever the settings.
-    const SHORTEST: Duration = Duration::from_millis(1);
+    pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
     /// Delays that start below `first` and stay below `longest`; both are at least 1 ms.
     pub fn new(first: Duration, longest: Duration) -> Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastway_wire::{Command, LEN_BYTES};
 
+use crate::gateways::DRAIN_JITTER;
 use crate::link::KeepaliveConfig;
 use crate::{Backoff, ConfigError, SessionConfig};
 
@@ -35,13 +36,16 @@ pub struct ServerConfig {
 }
 
 /// Settings of a [`ServerGroup`](crate::ServerGroup).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GroupConfig {
     /// Settings of the link to each gateway. `pending_accepts` bounds what waits for the group's `accept`, too.
     pub server: ServerConfig,
     /// How long to wait between attempts to reach a gateway.
     pub backoff: Backoff,
+    /// After a drain of a gateway, the wait is longer by up to this time, drawn from the whole of it: all servers were told at
+    /// the same moment. Default 1 s.
+    pub drain_jitter: Duration,
 }
 
 /// Settings that both kinds of links have.
@@ -127,6 +131,12 @@ impl Default for ClientConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self { link: LinkConfig::new(WhenFull::CloseConnection, 128 * MIB, MIB, 64 * KIB) }
+    }
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self { server: ServerConfig::default(), backoff: Backoff::default(), drain_jitter: DRAIN_JITTER }
     }
 }
 

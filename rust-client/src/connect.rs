@@ -139,6 +139,7 @@ fn ended(error: io::Error) -> LinkEnd {
 fn judge_after_proof(server: ServerId, error: ConnectError) -> ConnectError {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     match error {
+        drains if drains.is_draining() => drains,
         ConnectError::TurnedAway { end: LinkEnd::Gateway | LinkEnd::SessionLost(_), .. } => {
             ConnectError::WrongKey { server }
         }

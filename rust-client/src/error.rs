@@ -125,6 +125,17 @@ impl ConnectError {
             _ => None,
         }
     }
+
+    /// Whether the gateway takes no newcomers because it drains: it is about to stop, and nothing has failed. The next
+    /// attempt goes to another gateway, after a pause that is not everybody's ([`Gateways`](crate::Gateways)). A plain link
+    /// has no words for a reason, and fails as with [`ConnectError::Unreachable`] or [`ConnectError::TurnedAway`].
+    pub fn is_draining(&self) -> bool {
+        match self {
+            Self::NoSession { fault: Some(SessionFault::Refused(status)), .. } => *status == SessionStatus::Draining,
+            Self::TurnedAway { end, .. } => end.is_draining(),
+            _ => false,
+        }
+    }
 }
 
 /// A step on the way to a link.

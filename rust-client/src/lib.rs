@@ -82,6 +82,9 @@
 //! that came before the end can always be read, also on connections that had not been accepted by then: `accept` gives
 //! them out before its `None`, unless this side closed or dropped the endpoint.
 //!
+//! A gateway that drains is about to stop, which is no failure: [`LinkEnd::is_draining`], [`CloseReason::is_draining`] and
+//! [`ConnectError::is_draining`] tell it from others, and [`Gateways`] takes the next link to another gateway.
+//!
 //! Nothing here panics, with an exception that is tokio's: the runtime needs its I/O and time drivers enabled, and
 //! [`Backoff::wait`] has to be polled in one. Without a runtime `connect` gives an error; links and connections may be
 //! used from outside of theirs.
@@ -119,6 +122,7 @@ mod connect;
 mod connection;
 mod endpoint;
 mod error;
+mod gateways;
 mod group;
 mod link;
 mod lock;
@@ -139,6 +143,7 @@ pub use fastway_session::{
     AbortReason, BadKey, End as SessionEnd, Fault as SessionFault, PublicKey, SessionError, Status as SessionStatus,
 };
 pub use fastway_wire::{ClientId, ConnId, ServerId};
+pub use gateways::Gateways;
 pub use group::{
     Accepted, AddError, GatewayHealth, GatewayState, GroupDialError, GroupEvent, GroupEventKind, GroupEvents, Removed,
     ServerGroup,

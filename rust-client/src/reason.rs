@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastway_session::End as SessionEnd;
+use fastway_session::{AbortReason, End as SessionEnd, Status as SessionStatus};
 use fastway_wire::{ClientId, CommandError, ConnId, FrameError, ServerId};
 
 /// Why a link has ended, and with it every connection on it.
@@ -47,6 +47,23 @@ pub enum LinkEnd {
     /// The tokio runtime that the endpoint was made in has been shut down.
     #[error("the tokio runtime of the endpoint was shut down")]
     RuntimeStopped,
+}
+
+impl LinkEnd {
+    /// Whether the gateway has ended the link because it drains: it is about to stop, and nothing has failed. The next link
+    /// goes to another gateway, after a pause that is not everybody's ([`Gateways`](crate::Gateways)).
+    ///
+    /// A session is told so: live ones by the reason of their end, those that come back to a gateway that knows nothing of
+    /// them any more by its refusal. A plain link has no words for a reason: it ends with [`LinkEnd::Gateway`], as it does
+    /// when the gateway closes this link alone.
+    pub fn is_draining(&self) -> bool {
+        matches!(
+            self,
+            Self::SessionLost(
+                SessionEnd::AbortedByPeer(AbortReason::Shutdown) | SessionEnd::Refused(SessionStatus::Draining)
+            )
+        )
+    }
 }
 
 impl From<io::Error> for LinkEnd {
@@ -109,6 +126,13 @@ pub enum CloseReason {
     /// The link under it ended.
     #[error(transparent)]
     Link(#[from] LinkEnd),
+}
+
+impl CloseReason {
+    /// Whether the link under it has ended in a drain of the gateway: [`LinkEnd::is_draining`].
+    pub fn is_draining(&self) -> bool {
+        matches!(self, Self::Link(end) if end.is_draining())
+    }
 }
 
 /// The dialed end: clients dial servers, servers dial clients.

@@ -53,6 +53,7 @@ mod sdk;
 mod sdk_cancellation;
 mod sdk_connect;
 mod sdk_connections;
+mod sdk_drain;
 mod sdk_reconnect;
 mod sdk_session;
 mod sdk_session_address;

@@ -5,14 +5,26 @@ namespace Fastway
     /// <summary>Why there is no link, or no more.</summary>
     public sealed class LinkException : FastwayException
     {
-        internal LinkException(LostReason reason, string detail = null, Exception cause = null)
+        internal LinkException(
+            LostReason reason, string detail = null, Exception cause = null, bool isDraining = false)
             : base(Describe(reason, detail), cause)
         {
             Reason = reason;
+            IsDraining = isDraining;
         }
 
         /// <summary>The kind of end.</summary>
         public LostReason Reason { get; private set; }
+
+        /// <summary>
+        /// The gateway drains: it is about to stop, and nothing has failed. The next link goes to another gateway
+        /// (<see cref="Gateways"/>). A plain link has no words for a reason: it ends with
+        /// <see cref="LostReason.ClosedByGateway"/>, as it does when the gateway closes this link alone.
+        /// </summary>
+        public bool IsDraining { get; private set; }
+
+        /// <summary>For how long the gateway had answered; null where no link came about.</summary>
+        internal TimeSpan? Lived { get; set; }
 
         private static string Describe(LostReason reason, string detail)
         {

@@ -86,7 +86,7 @@ namespace Fastway.Links
                     return new LinkException(
                         IsPinned ? LostReason.WrongGatewayKey : LostReason.SessionRefused, IsPinned ? null : end.Reason);
                 case Status.Draining:
-                    return new LinkException(LostReason.TurnedAway, end.Reason);
+                    return new LinkException(LostReason.TurnedAway, end.Reason, null, end.IsDraining);
                 default:
                     return new LinkException(LostReason.SessionRefused, end.Reason);
             }

@@ -822,7 +822,7 @@ namespace Fastway.Links
         {
             return end.Kind == SessionEndKind.Refused && !_wasEstablished
                 ? _admission.Refused(end)
-                : new LinkException(ReasonOf(end), end.Reason);
+                : new LinkException(ReasonOf(end), end.Reason, null, end.IsDraining);
         }
 
         private static LostReason ReasonOf(SessionEnd end)

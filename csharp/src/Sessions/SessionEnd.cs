@@ -43,6 +43,16 @@ namespace Fastway.Sessions
         /// <summary>The reason in words, without its kind.</summary>
         public string Reason { get; }
 
+        /// <summary>The gateway is about to stop, and so has aborted the session, or takes none.</summary>
+        public bool IsDraining
+        {
+            get
+            {
+                return (Kind == SessionEndKind.AbortedByPeer && Code == AbortReason.Shutdown)
+                    || (Kind == SessionEndKind.Refused && Code == Status.Draining);
+            }
+        }
+
         public static SessionEnd Aborted(byte reason)
         {
             return new SessionEnd(SessionEndKind.Aborted, reason, "aborted here: ", ReasonText(reason));

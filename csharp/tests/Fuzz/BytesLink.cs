@@ -3,7 +3,7 @@ using Fastway.Links;
 
 namespace Fastway.Tests.Fuzz
 {
-    /// <summary>A link that gives bytes in pieces, and then ends as if the gateway had closed it.</summary>
+    /// <summary>A link that gives bytes in pieces, and then ends: as if the gateway had closed it, or as is said.</summary>
     internal sealed class BytesLink : Link
     {
         private readonly byte[] _bytes;
@@ -26,6 +26,8 @@ namespace Fastway.Tests.Fuzz
 
         public bool TakesNothing { private get; set; }
 
+        public LinkException End { private get; set; }
+
         public override bool IsLive
         {
             get { return Failure == null; }
@@ -42,7 +44,7 @@ namespace Fastway.Tests.Fuzz
             _given += count;
             if (count == 0)
             {
-                Failure = new LinkException(LostReason.ClosedByGateway);
+                Failure = End ?? new LinkException(LostReason.ClosedByGateway);
             }
             return count;
         }

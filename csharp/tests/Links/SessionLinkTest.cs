@@ -292,6 +292,34 @@ namespace Fastway.Tests.Links
             Abort(abort);
             RunToTheEnd();
             Says(reason, words);
+            Assert.AreEqual(abort == AbortReason.Shutdown, _link.Failure.IsDraining);
+        }
+
+        [TestCase(Status.Draining, true, "the gateway is about to stop")]
+        [TestCase(Status.Unknown, false, "no session has this id")]
+        public void Resumes_that_are_answered_with_draining_end_the_session_with_the_reason(
+            byte refusal, bool isDraining, string words)
+        {
+            Open(SessionOptions.Secure(null));
+            Exchange();
+            var made = _made.Count;
+            _acceptor.Refusal = refusal;
+            _made.Last().Cut();
+            RunToTheEnd();
+            Says(LostReason.SessionRefused, words);
+            Assert.AreEqual(isDraining, _link.Failure.IsDraining);
+            // One answer may be forged.
+            Assert.AreEqual(4, _made.Count - made);
+        }
+
+        [Test]
+        public void An_open_that_is_answered_with_draining_is_told_from_failures()
+        {
+            Connect(Role.Client, SessionOptions.Secure(null));
+            _listens = () => ScriptedTransport.Saying(Status.Draining);
+            RunToTheEnd();
+            Says(LostReason.TurnedAway, "the gateway is about to stop");
+            Assert.IsTrue(_link.Failure.IsDraining);
         }
 
         [Test]

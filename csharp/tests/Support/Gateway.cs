@@ -61,6 +61,16 @@ namespace Fastway.Tests.Support
             Program.Kill(_process);
         }
 
+        /// <summary>Ends it as its operator does, by SIGTERM, and waits for that.</summary>
+        public void Stop()
+        {
+            using (var kill = Process.Start(Program.Start("/bin/kill", "-TERM " + _process.Id, _folder)))
+            {
+                kill.WaitForExit();
+            }
+            _process.WaitForExit();
+        }
+
         public void Dispose()
         {
             Kill();

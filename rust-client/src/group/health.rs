@@ -17,8 +17,10 @@ pub struct GatewayHealth {
     pub state: GatewayState,
     /// How often the link came up.
     pub connects: u64,
-    /// How often an attempt failed.
+    /// How often an attempt failed. One that the gateway answered with *draining* did not.
     pub failures: u64,
+    /// How often it has ended the link, or taken no new one, because it drained.
+    pub drains: u64,
     /// Connections closed because too many waited for the group's `accept`.
     pub accepts_overflowed: u64,
     /// Counts of the present link.
@@ -33,7 +35,7 @@ pub enum GatewayState {
     Connecting,
     /// The link is up.
     Up,
-    /// The next attempt comes this long after the last one failed.
+    /// The next attempt comes this long after the last one failed, or the link ended.
     Waiting {
         /// The delay.
         retry_in: Duration,
@@ -59,7 +61,7 @@ pub enum GroupEventKind {
     Up,
     /// It has ended, and its connections with it.
     Down {
-        /// Why it ended.
+        /// Why it ended; [`LinkEnd::is_draining`] tells whether the gateway drains.
         end: LinkEnd,
         /// How long it was there. When gateways end link after link within moments, another program has registered the
         /// same ID, or the same gateway is in the group under two names.
@@ -71,6 +73,12 @@ pub enum GroupEventKind {
     Failed {
         /// Why it failed.
         error: Arc<ConnectError>,
+        /// When the next attempt comes.
+        retry_in: Duration,
+    },
+    /// The gateway has answered an attempt with *draining*: it is about to stop, and is tried again, since another process
+    /// will take its place. This is no failure.
+    Draining {
         /// When the next attempt comes.
         retry_in: Duration,
     },

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::health::{GatewayHealth, GatewayState, GroupEvent, GroupEventKind};
 use super::shared::Group;
+use crate::gateways::drain_delay;
 use crate::link::RawConnection;
 use crate::lock::lock;
 use crate::{Backoff, ConnectError, LinkEnd, Server};
@@ -29,6 +30,7 @@ struct Status {
     server: Option<Arc<Server>>,
     connects: u64,
     failures: u64,
+    drains: u64,
     accepts_overflowed: u64,
     /// The end of the link that existed when the gateway was removed.
     end: Option<LinkEnd>,
@@ -68,6 +70,7 @@ impl Member {
             state: status.state,
             connects: status.connects,
             failures: status.failures,
+            drains: status.drains,
             accepts_overflowed: status.accepts_overflowed,
             stats: status.server.as_ref().map(|server| server.stats()),
         }
@@ -77,7 +80,7 @@ impl Member {
 impl Status {
     fn new() -> Self {
         let state = GatewayState::Connecting;
-        Self { state, server: None, connects: 0, failures: 0, accepts_overflowed: 0, end: None }
+        Self { state, server: None, connects: 0, failures: 0, drains: 0, accepts_overflowed: 0, end: None }
     }
 }
 
@@ -112,6 +115,7 @@ impl Keeper {
     async fn attempt(&mut self) -> Option<Duration> {
         match self.connect().await? {
             Ok(server) => self.serve(server).await,
+            Err(error) if error.is_draining() => Some(self.refused_by_drain()),
             Err(error) => Some(self.failed(error)),
         }
     }
@@ -137,8 +141,8 @@ impl Keeper {
         }
 
         let (end, lived) = (server.closed().await, since.elapsed());
-        self.backoff.after_link(lived);
-        let retry_in = (!*self.stopped.borrow()).then(|| self.backoff.next_delay());
+        let was_left = *self.stopped.borrow();
+        let retry_in = (!was_left).then(|| self.pause_after_link(&end, lived));
 
         self.down(end, lived, retry_in);
         retry_in
@@ -172,14 +176,46 @@ impl Keeper {
         self.tell(GroupEventKind::Up);
     }
 
+    /// What failed before a drain says nothing of the process that comes after it.
+    fn pause_after_link(&mut self, end: &LinkEnd, lived: Duration) -> Duration {
+        self.backoff.after_link(lived);
+        if end.is_draining() {
+            self.backoff.reset();
+            return self.pause_after_drain();
+        }
+        self.backoff.next_delay()
+    }
+
+    /// All servers of the gateway were told at the same moment.
+    fn pause_after_drain(&mut self) -> Duration {
+        drain_delay(self.group.config.drain_jitter, &mut rand::rng()).saturating_add(self.backoff.next_delay())
+    }
+
     fn down(&self, end: LinkEnd, lived: Duration, retry_in: Option<Duration>) {
+        let is_draining = end.is_draining();
         {
             let mut status = lock(&self.status);
             status.server = None;
+            status.drains += u64::from(is_draining);
             status.end = retry_in.is_none().then(|| end.clone());
         }
-        tracing::warn!(gateway = %self.gateway, %end, ?lived, ?retry_in, "the link to the gateway has ended");
+        // A plain link cannot be told of a drain. What the gateway ends after a while is most likely one; links that it ends
+        // again and again are not.
+        let may_drain = matches!(end, LinkEnd::Gateway) && lived > self.backoff.longest();
+        if is_draining || may_drain {
+            tracing::info!(gateway = %self.gateway, %end, ?lived, ?retry_in, "the gateway has ended the link");
+        } else {
+            tracing::warn!(gateway = %self.gateway, %end, ?lived, ?retry_in, "the link to the gateway has ended");
+        }
         self.tell(GroupEventKind::Down { end, lived, retry_in });
+    }
+
+    fn refused_by_drain(&mut self) -> Duration {
+        let retry_in = self.pause_after_drain();
+        lock(&self.status).drains += 1;
+        tracing::info!(gateway = %self.gateway, ?retry_in, "the gateway drains and takes no links");
+        self.tell(GroupEventKind::Draining { retry_in });
+        retry_in
     }
 
     fn failed(&mut self, error: ConnectError) -> Duration {

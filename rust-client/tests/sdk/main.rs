@@ -15,6 +15,7 @@ mod batches;
 mod cancellation;
 mod connections;
 mod dials;
+mod drains;
 mod fairness;
 mod link;
 mod sessions;

@@ -10,12 +10,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastway_client::{PublicKey, SessionConfig, SessionProtocol, SessionStatus};
-use fastway_session::{End, KeyPair, LegacyConfig, Limits, Open, Reception, Request, Resume, SessionStream, Supplier};
+use fastway_session::{
+    AbortReason, End, KeyPair, LegacyConfig, Limits, Open, Reception, Request, Resume, SessionStream, Supplier,
+};
 use fastway_testkit::chaos::Proxy;
 use fastway_testkit::watch::DEADLINE;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::support::FakeGateway;
@@ -58,6 +60,8 @@ struct Shared {
     resumes: Vec<Instant>,
     refused: usize,
     is_closing: bool,
+    /// Stops the session that runs.
+    draining: Arc<Notify>,
 }
 
 /// The acceptor's public key.
@@ -123,6 +127,12 @@ impl Acceptor {
         self.shared.lock().unwrap().refusal = Some(Refusal::Bytes(bytes.to_vec()));
     }
 
+    /// The gateway stops: the session that runs ends with the reason, and resumes and opens are refused with it.
+    pub fn drain(&self) {
+        self.refuse(SessionStatus::Draining);
+        self.shared.lock().unwrap().draining.notify_one();
+    }
+
     /// From now on nobody is refused.
     pub fn admit(&self) {
         self.shared.lock().unwrap().refusal = None;
@@ -181,12 +191,16 @@ async fn serve(
 struct Running {
     stream: SessionStream<TcpStream>,
     link: DuplexStream,
+    draining: Arc<Notify>,
     ended: mpsc::UnboundedSender<Option<End>>,
 }
 
 impl Running {
     async fn run(mut self) {
-        let _ = copy_bidirectional(&mut self.stream, &mut self.link).await;
+        tokio::select! {
+            _ = copy_bidirectional(&mut self.stream, &mut self.link) => {}
+            () = self.draining.notified() => self.stream.abort(AbortReason::Shutdown),
+        }
         let _ = tokio::time::timeout(DEADLINE, over(&mut self.stream)).await;
         let _ = self.ended.send(self.stream.session().end());
     }
@@ -247,10 +261,14 @@ fn open_session(open: &Open, transport: TcpStream, limits: &Limits, shared: &Mut
     let keys = KeyPair::from_private(PRIVATE);
     let (session, reply) = open.accept(Some(&keys), limits, Instant::now(), &mut rand::rng()).unwrap();
     let (stream, supplier) = SessionStream::acceptor(session, reply, transport, REPLAY_BYTES);
-    shared.lock().unwrap().supplier = Some(supplier);
+    let draining = {
+        let mut shared = shared.lock().unwrap();
+        shared.supplier = Some(supplier);
+        Arc::clone(&shared.draining)
+    };
     let (near, link) = duplex(64 << 10);
     let (ended, end) = mpsc::unbounded_channel();
-    (Running { stream, link, ended }, Accepted { gateway: FakeGateway::new(near), ending: Ending(end) })
+    (Running { stream, link, draining, ended }, Accepted { gateway: FakeGateway::new(near), ending: Ending(end) })
 }
 
 /// Waits until the last acknowledgements are through.
