@@ -22,7 +22,7 @@ const CRATES: [&str; 9] = [
 ];
 
 /// The parts of the package, each above those that it may use. The library's root, which offers some of them, has no name.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "mux::routing",
     "mux::pool",
     "mux::config",
@@ -37,6 +37,7 @@ const LAYERS: [&str; 16] = [
     "",
     "key_file",
     "cli",
+    "config",
     "ctl",
     "app",
 ];

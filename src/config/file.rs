@@ -1,0 +1,263 @@
+//! From the text of a file to the values of flags, or to all that is wrong with it.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::keys::{Key, Kind, RESERVED, SECTIONS};
+use super::places::Places;
+use super::value::Reader;
+use crate::cli::{Fault, OneLine, ParsedFlag, Place, Value, canonical_name, nearest};
+
+/// A file as it was read.
+pub(super) struct Source<'a> {
+    /// Its name, for people.
+    pub(super) name: &'a str,
+    /// Its text.
+    pub(super) text: &'a str,
+    /// What relative paths in it count from.
+    pub(super) folder: &'a Path,
+    /// Its permissions, if others than its owner have some.
+    pub(super) exposed: Option<u32>,
+}
+
+/// What a file says.
+#[derive(Default)]
+pub(super) struct FileValues {
+    /// The values, as flags.
+    pub(super) flags: Vec<ParsedFlag>,
+    /// Flags whose values cannot be used.
+    pub(super) unusable: Vec<&'static str>,
+    /// All that is wrong.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// How many names of keys a message may list.
+const MOST_NAMES: usize = 12;
+
+type Name<'a, 'i> = &'a Spanned<DeString<'i>>;
+type Item<'a, 'i> = &'a Spanned<DeValue<'i>>;
+
+/// Reads a file.
+pub(super) fn read(source: &Source<'_>) -> FileValues {
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
+    let places = Places::new(source.name, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+
+    let mut walk = Walk {
+        reader: Reader { places: &places, folder: source.folder },
+        keys: Key::all(),
+        broken: broken(&errors, &places, text),
+        exposed: source.exposed,
+        found: FileValues::default(),
+    };
+    for (name, value) in table.get_ref() {
+        walk.top_level(name, value);
+    }
+    let broken = walk.broken.into_iter().map(|broken| Fault::new(Some(broken.place), broken.text));
+    walk.found.faults.extend(broken);
+    walk.found
+}
+
+/// Places that are no TOML: of each line the first, since the others come of it.
+fn broken(errors: &[toml::de::Error], places: &Places<'_>, text: &str) -> Vec<Broken> {
+    let broken = errors.iter().map(|error| {
+        let span = error.span().unwrap_or_default();
+        let place = places.of(span.clone());
+        let text = message(error, text.get(span.clone()).unwrap_or_default(), places.line(&place));
+        Broken { offset: span.start, place, text }
+    });
+    let mut broken: Vec<_> = broken.collect();
+    broken.sort_by(|a, b| a.place.cmp(&b.place));
+    broken.dedup_by_key(|broken| broken.place.line);
+    broken
+}
+
+/// Text of the file stays out of the message, since it may be a secret, but for names of keys.
+fn message(error: &toml::de::Error, text: &str, line: &str) -> String {
+    match error.message() {
+        "duplicate key" if is_heading(line) => {
+            format!("[{}] stands here again: expected each section once", OneLine::from(text))
+        }
+        "duplicate key" => format!("{} stands here again: expected each key once", OneLine::from(text)),
+        message => OneLine::from(message).to_string(),
+    }
+}
+
+fn is_heading(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+/// A place that is no TOML.
+struct Broken {
+    offset: usize,
+    place: Place,
+    text: String,
+}
+
+struct Walk<'a> {
+    reader: Reader<'a>,
+    keys: Vec<Key>,
+    broken: Vec<Broken>,
+    exposed: Option<u32>,
+    found: FileValues,
+}
+
+impl Broken {
+    /// Whether it is in an item, or in the line where the item begins.
+    fn is_in(&self, name: Name<'_, '_>, value: Item<'_, '_>, line: usize) -> bool {
+        self.place.line == line || (name.span().start..=value.span().end).contains(&self.offset)
+    }
+}
+
+impl Walk<'_> {
+    /// Whether the parser's idea of an item is a guess: a fault is reported in it, or in the heading above it.
+    fn is_guess(&self, name: Name<'_, '_>, value: Item<'_, '_>) -> bool {
+        let line = self.reader.places.of(name.span()).line;
+        let below_heading =
+            |broken: &Broken| broken.place.line < line && is_heading(self.reader.places.line(&broken.place));
+        self.broken.iter().any(|broken| broken.is_in(name, value, line) || below_heading(broken))
+    }
+
+    fn fault(&mut self, place: Place, text: String) {
+        self.found.faults.push(Fault::new(Some(place), text));
+    }
+
+    /// A section, or what should be one.
+    fn top_level(&mut self, name: Name<'_, '_>, value: Item<'_, '_>) {
+        let section = SECTIONS.iter().find(|section| **section == name.get_ref().as_ref());
+        let is_guess = self.is_guess_at_top(name, value);
+        match (section, value.get_ref()) {
+            (Some(section), DeValue::Table(table)) => {
+                for (name, value) in table {
+                    self.key(section, name, value);
+                }
+            }
+            _ if is_guess => {}
+            (Some(section), _) => {
+                let text = format!("{section} is a section: expected [{section}] once, with keys below it");
+                self.fault(self.reader.places.of(name.span()), text);
+            }
+            (None, _) => {
+                let text = self.unknown_at_top(name.get_ref());
+                self.fault(self.reader.places.of(name.span()), text);
+            }
+        }
+    }
+
+    /// A table reaches over its items, whose faults are not its own.
+    fn is_guess_at_top(&self, name: Name<'_, '_>, value: Item<'_, '_>) -> bool {
+        let value =
+            if value.get_ref().is_table() { Spanned::new(name.span(), DeValue::Boolean(true)) } else { value.clone() };
+        self.is_guess(name, &value)
+    }
+
+    fn unknown_at_top(&self, name: &str) -> String {
+        if RESERVED.contains(&name) {
+            return format!("[[{name}]] is not supported by this version of fastway");
+        }
+        let shown = OneLine::from(name);
+        let sections = SECTIONS.map(|section| format!("[{section}]")).join(", ");
+        if let Some(key) = self.keys.iter().find(|key| key.name == name || key.flag_name() == name) {
+            return format!("{shown} stands outside of a section: expected {} in [{}]", key.name, key.section);
+        }
+        let known = SECTIONS.iter().map(|section| (canonical_name(section), section));
+        match nearest(&canonical_name(name), known) {
+            Some(section) => format!("unknown section {shown}: did you mean [{section}]? There are {sections}"),
+            None => format!("unknown section {shown}: expected one of {sections}"),
+        }
+    }
+
+    /// A key of a section.
+    fn key(&mut self, section: &'static str, name: Name<'_, '_>, value: Item<'_, '_>) {
+        let is_this = |key: &&Key| key.section == section && key.name == name.get_ref().as_ref();
+        let key = self.keys.iter().find(is_this).cloned();
+        match key {
+            Some(key) if self.is_guess(name, value) => self.guess(&key, name, value),
+            Some(key) => self.value(&key, name, value),
+            None if self.is_guess(name, value) => {}
+            None => self.unknown_key(section, name),
+        }
+    }
+
+    /// Adds to what is reported of a key's value what the key takes.
+    fn guess(&mut self, key: &Key, name: Name<'_, '_>, value: Item<'_, '_>) {
+        self.found.unusable.push(key.flag.long);
+        let line = self.reader.places.of(name.span()).line;
+        let behind_name = |broken: &&mut Broken| broken.offset > name.span().start && broken.is_in(name, value, line);
+        if let Some(broken) = self.broken.iter_mut().find(behind_name) {
+            broken.text.push_str(&format!("; {} takes {}", key.name, key.accepted()));
+        }
+    }
+
+    fn value(&mut self, key: &Key, name: Name<'_, '_>, value: Item<'_, '_>) {
+        let place = self.reader.places.of(value.span());
+        match self.reader.read(key, value) {
+            // No paths are none at all.
+            Ok(Value::Texts(texts)) if texts.is_empty() => {}
+            Ok(set) => {
+                let flag = ParsedFlag::in_file(key.flag.long, key.name, set, place);
+                if key.kind == Kind::Secret && flag.texts().iter().any(|secret| !secret.given.is_empty()) {
+                    self.check_readers(key, name);
+                }
+                self.found.flags.push(flag);
+            }
+            Err(faults) => {
+                self.found.unusable.push(key.flag.long);
+                self.found.faults.extend(faults);
+            }
+        }
+    }
+
+    /// A secret may stand in a file that nobody else can read.
+    fn check_readers(&mut self, key: &Key, name: Name<'_, '_>) {
+        if let Some(mode) = self.exposed {
+            let place = self.reader.places.of(name.span());
+            let (key, file) = (key.name, OneLine::from(&place.file));
+            let text = format!(
+                "{key} is a secret, and others may read or write this file (mode {mode:03o}): expected mode 600 (chmod 600 {file}), or \
+                 640 where root owns the file"
+            );
+            self.fault(place, text);
+        }
+    }
+
+    fn unknown_key(&mut self, section: &'static str, name: Name<'_, '_>) {
+        let written = name.get_ref().as_ref();
+        let shown = OneLine::from(written);
+        let of_other = self.keys.iter().find(|key| key.flag_name() == written);
+        let of_other = of_other.or_else(|| self.keys.iter().find(|key| key.name == written));
+        let hint = match of_other.or_else(|| self.nearest_key(section, written)) {
+            Some(key) if key.section == section => format!("did you mean {}?", key.name),
+            Some(key) if Some(key.flag.long) == of_other.map(|key| key.flag.long) => {
+                format!("expected {} in [{}]", key.name, key.section)
+            }
+            Some(key) => format!("did you mean {} in [{}]?", key.name, key.section),
+            None => self.names(section),
+        };
+        let meant = of_other.or_else(|| self.nearest_key(section, written)).map(|key| key.flag.long);
+        self.found.unusable.extend(meant);
+        self.fault(self.reader.places.of(name.span()), format!("unknown key {shown} in [{section}]: {hint}"));
+    }
+
+    /// The keys of a section, unless they are too many for a line.
+    fn names(&self, section: &str) -> String {
+        let names: Vec<_> = self.keys.iter().filter(|key| key.section == section).map(|key| key.name).collect();
+        let is_short = names.len() <= MOST_NAMES;
+        if is_short {
+            format!("expected one of {}", names.join(", "))
+        } else {
+            "fastway init lists all keys".to_owned()
+        }
+    }
+
+    /// The key that was probably meant: of this section, or else of another.
+    fn nearest_key(&self, section: &str, written: &str) -> Option<&Key> {
+        let written = canonical_name(&written.replace('_', "-"));
+        let here = self.keys.iter().filter(|key| key.section == section);
+        let near = nearest(&written, here.map(|key| (canonical_name(key.name), key)));
+        let by_flag = || nearest(&written, self.keys.iter().map(|key| (canonical_name(key.flag_name()), key)));
+        near.or_else(by_flag).or_else(|| nearest(&written, self.keys.iter().map(|key| (canonical_name(key.name), key))))
+    }
+}
