@@ -29,7 +29,8 @@ LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk 
 TIME:     30s, 1m30s, 500ms, 1.5h.
 ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
 Environment: FASTWAY_SERVER_AUTH_KEY, FASTWAY_ADMIN_TOKEN, RUST_LOG.
-Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line; 1 for the rest.
+Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line or file;
+           1 for the rest.
 ";
 
 /// The text of `--help`.

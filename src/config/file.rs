@@ -1,5 +1,6 @@
 //! From the text of a file to the values of flags, or to all that is wrong with it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
@@ -65,8 +66,9 @@ fn broken(errors: &[toml::de::Error], places: &Places<'_>, text: &str) -> Vec<Br
     let broken = errors.iter().map(|error| {
         let span = error.span().unwrap_or_default();
         let place = places.of(span.clone());
-        let text = message(error, text.get(span.clone()).unwrap_or_default(), places.line(&place));
-        Broken { offset: span.start, place, text }
+        let is_in_heading = places.is_in_heading(&place);
+        let text = message(error, text.get(span.clone()).unwrap_or_default(), is_in_heading);
+        Broken { offset: span.start, place, is_in_heading, text }
     });
     let mut broken: Vec<_> = broken.collect();
     broken.sort_by(|a, b| a.place.cmp(&b.place));
@@ -75,9 +77,9 @@ fn broken(errors: &[toml::de::Error], places: &Places<'_>, text: &str) -> Vec<Br
 }
 
 /// Text of the file stays out of the message, since it may be a secret, but for names of keys.
-fn message(error: &toml::de::Error, text: &str, line: &str) -> String {
+fn message(error: &toml::de::Error, text: &str, is_in_heading: bool) -> String {
     match error.message() {
-        "duplicate key" if is_heading(line) => {
+        "duplicate key" if is_in_heading => {
             format!("[{}] stands here again: expected each section once", OneLine::from(text))
         }
         "duplicate key" => format!("{} stands here again: expected each key once", OneLine::from(text)),
@@ -85,14 +87,12 @@ fn message(error: &toml::de::Error, text: &str, line: &str) -> String {
     }
 }
 
-fn is_heading(line: &str) -> bool {
-    line.trim_start().starts_with('[')
-}
-
 /// A place that is no TOML.
 struct Broken {
     offset: usize,
     place: Place,
+    /// Whether it is in the heading of a section, so that nobody knows what the keys below it belong to.
+    is_in_heading: bool,
     text: String,
 }
 
@@ -105,19 +105,23 @@ struct Walk<'a> {
 }
 
 impl Broken {
-    /// Whether it is in an item, or in the line where the item begins.
-    fn is_in(&self, name: Name<'_, '_>, value: Item<'_, '_>, line: usize) -> bool {
-        self.place.line == line || (name.span().start..=value.span().end).contains(&self.offset)
+    /// Whether it is in an item, or in the `line` where the item begins.
+    fn is_in(&self, item: &Range<usize>, line: usize) -> bool {
+        self.place.line == line || (item.start..=item.end).contains(&self.offset)
     }
+}
+
+/// A key with its value.
+fn whole(name: Name<'_, '_>, value: Item<'_, '_>) -> Range<usize> {
+    name.span().start..value.span().end
 }
 
 impl Walk<'_> {
     /// Whether the parser's idea of an item is a guess: a fault is reported in it, or in the heading above it.
-    fn is_guess(&self, name: Name<'_, '_>, value: Item<'_, '_>) -> bool {
-        let line = self.reader.places.of(name.span()).line;
-        let below_heading =
-            |broken: &Broken| broken.place.line < line && is_heading(self.reader.places.line(&broken.place));
-        self.broken.iter().any(|broken| broken.is_in(name, value, line) || below_heading(broken))
+    fn is_guess(&self, item: &Range<usize>) -> bool {
+        let line = self.reader.places.of(item.clone()).line;
+        let is_above = |broken: &Broken| broken.is_in_heading && broken.place.line < line;
+        self.broken.iter().any(|broken| broken.is_in(item, line) || is_above(broken))
     }
 
     fn fault(&mut self, place: Place, text: String) {
@@ -127,7 +131,9 @@ impl Walk<'_> {
     /// A section, or what should be one.
     fn top_level(&mut self, name: Name<'_, '_>, value: Item<'_, '_>) {
         let section = SECTIONS.iter().find(|section| **section == name.get_ref().as_ref());
-        let is_guess = self.is_guess_at_top(name, value);
+        // A table reaches over its items, whose faults are not its own.
+        let item = if value.get_ref().is_table() { name.span() } else { whole(name, value) };
+        let is_guess = self.is_guess(&item);
         match (section, value.get_ref()) {
             (Some(section), DeValue::Table(table)) => {
                 for (name, value) in table {
@@ -144,13 +150,6 @@ impl Walk<'_> {
                 self.fault(self.reader.places.of(name.span()), text);
             }
         }
-    }
-
-    /// A table reaches over its items, whose faults are not its own.
-    fn is_guess_at_top(&self, name: Name<'_, '_>, value: Item<'_, '_>) -> bool {
-        let value =
-            if value.get_ref().is_table() { Spanned::new(name.span(), DeValue::Boolean(true)) } else { value.clone() };
-        self.is_guess(name, &value)
     }
 
     fn unknown_at_top(&self, name: &str) -> String {
@@ -173,20 +172,21 @@ impl Walk<'_> {
     fn key(&mut self, section: &'static str, name: Name<'_, '_>, value: Item<'_, '_>) {
         let is_this = |key: &&Key| key.section == section && key.name == name.get_ref().as_ref();
         let key = self.keys.iter().find(is_this).cloned();
-        match key {
-            Some(key) if self.is_guess(name, value) => self.guess(&key, name, value),
-            Some(key) => self.value(&key, name, value),
-            None if self.is_guess(name, value) => {}
-            None => self.unknown_key(section, name),
+        let item = whole(name, value);
+        match (key, self.is_guess(&item)) {
+            (Some(key), true) => self.guess(&key, &item),
+            (Some(key), false) => self.value(&key, name, value),
+            (None, true) => {}
+            (None, false) => self.unknown_key(section, name),
         }
     }
 
     /// Adds to what is reported of a key's value what the key takes.
-    fn guess(&mut self, key: &Key, name: Name<'_, '_>, value: Item<'_, '_>) {
+    fn guess(&mut self, key: &Key, item: &Range<usize>) {
         self.found.unusable.push(key.flag.long);
-        let line = self.reader.places.of(name.span()).line;
-        let behind_name = |broken: &&mut Broken| broken.offset > name.span().start && broken.is_in(name, value, line);
-        if let Some(broken) = self.broken.iter_mut().find(behind_name) {
+        let line = self.reader.places.of(item.clone()).line;
+        let is_in_value = |broken: &&mut Broken| broken.offset > item.start && broken.is_in(item, line);
+        if let Some(broken) = self.broken.iter_mut().find(is_in_value) {
             broken.text.push_str(&format!("; {} takes {}", key.name, key.accepted()));
         }
     }

@@ -50,8 +50,10 @@ pub(super) enum Kind {
     Address,
     /// The path of a file.
     Path,
-    /// An array of words, or of names.
+    /// An array of words.
     List,
+    /// An array of names of hosts.
+    Names,
     /// A string that is not shown.
     Secret,
     /// Any other string.
@@ -133,7 +135,8 @@ impl Key {
             Kind::Path => format!("the path of a file, or {}", quoted(self.words())),
             Kind::Time => format!("{}, or a number of seconds", of_parser()),
             Kind::List if self.is_choice() => format!("an array of {}", quoted(self.words())),
-            Kind::List => "an array of host names, such as [\"gate.example.com\"]".to_owned(),
+            Kind::List => format!("an array of {}", of_parser()),
+            Kind::Names => "an array of host names, such as [\"gate.example.com\"]".to_owned(),
             _ => of_parser(),
         }
     }
@@ -149,7 +152,8 @@ impl Kind {
                 "TIME" => Self::Time,
                 "ADDR" => Self::Address,
                 "FILE" => Self::Path,
-                "LIST" | "NAMES" => Self::List,
+                "LIST" => Self::List,
+                "NAMES" => Self::Names,
                 "KEY" | "TOKEN" => Self::Secret,
                 _ => Self::Text,
             },

@@ -44,7 +44,12 @@ pub(crate) fn load(line: &CommandLine, env: &dyn Fn(&str) -> Option<OsString>) -
         return Ok(Loaded { options: cli::options(line, env)?, line: line.clone() });
     };
     cli::check_values(line)?;
-    let FileValues { flags, unusable, faults } = read(path)?;
+    lay_over(line, read(path)?, env)
+}
+
+/// Lays a command line over a file, and checks both together.
+fn lay_over(line: &CommandLine, file: FileValues, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Loaded, Faults> {
+    let FileValues { flags, unusable, faults } = file;
     let line = line.over(flags, unusable);
 
     let mut wrong = Faults::default();

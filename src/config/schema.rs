@@ -68,7 +68,7 @@ fn of_value(key: &Key) -> Value {
         Kind::Time => vec![json!({ "type": "number", "minimum": 0, "maximum": MAX_SECONDS }), string(TIME)],
         Kind::Address => vec![string(ADDRESS)],
         Kind::Path => vec![json!({ "type": "string", "minLength": 1 })],
-        Kind::List => return list(key),
+        Kind::List | Kind::Names => return list(key),
         Kind::Secret => vec![json!({ "type": "string" })],
         Kind::Text if key.is_choice() => vec![],
         Kind::Text => vec![string(NAME)],
@@ -79,7 +79,11 @@ fn of_value(key: &Key) -> Value {
 }
 
 fn list(key: &Key) -> Value {
-    let items = if key.is_choice() { json!({ "enum": key.words() }) } else { string(HOST) };
+    let items = match key.kind {
+        Kind::Names => string(HOST),
+        _ if key.is_choice() => json!({ "enum": key.words() }),
+        _ => json!({ "type": "string", "minLength": 1 }),
+    };
     let least = usize::from(key.accepts("").is_err());
     json!({ "type": "array", "items": items, "minItems": least })
 }
@@ -113,7 +117,7 @@ fn edge(mut good: u64, mut bad: u64, takes: impl Fn(u64) -> bool) -> u64 {
 fn json_default(key: &Key, default: &str) -> Value {
     match key.kind {
         Kind::Switch => json!(default == "true"),
-        Kind::List => default.split(',').filter(|word| !word.is_empty()).collect(),
+        Kind::List | Kind::Names => default.split(',').filter(|word| !word.is_empty()).collect(),
         Kind::Count | Kind::Size => default.parse::<u64>().map_or_else(|_| json!(default), Value::from),
         _ => json!(default),
     }
