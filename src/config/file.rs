@@ -225,20 +225,26 @@ impl Walk<'_> {
 
     fn unknown_key(&mut self, section: &'static str, name: Name<'_, '_>) {
         let written = name.get_ref().as_ref();
-        let shown = OneLine::from(written);
-        let of_other = self.keys.iter().find(|key| key.flag_name() == written);
-        let of_other = of_other.or_else(|| self.keys.iter().find(|key| key.name == written));
-        let hint = match of_other.or_else(|| self.nearest_key(section, written)) {
-            Some(key) if key.section == section => format!("did you mean {}?", key.name),
-            Some(key) if Some(key.flag.long) == of_other.map(|key| key.flag.long) => {
-                format!("expected {} in [{}]", key.name, key.section)
-            }
-            Some(key) => format!("did you mean {} in [{}]?", key.name, key.section),
+        let misplaced = self.misplaced_key(written);
+        let meant = misplaced.or_else(|| self.nearest_key(section, written));
+        let hint = match meant {
             None => self.names(section),
+            Some(key) if key.section == section => format!("did you mean {}?", key.name),
+            Some(key) if misplaced.is_some() => format!("expected {} in [{}]", key.name, key.section),
+            Some(key) => format!("did you mean {} in [{}]?", key.name, key.section),
         };
-        let meant = of_other.or_else(|| self.nearest_key(section, written)).map(|key| key.flag.long);
-        self.found.unusable.extend(meant);
-        self.fault(self.reader.places.of(name.span()), format!("unknown key {shown} in [{section}]: {hint}"));
+
+        // What the key would have set is not known.
+        let unusable = meant.map(|key| key.flag.long);
+        self.found.unusable.extend(unusable);
+        let text = format!("unknown key {} in [{section}]: {hint}", OneLine::from(written));
+        self.fault(self.reader.places.of(name.span()), text);
+    }
+
+    /// The key of another section with this name, or of this one with the name of its flag.
+    fn misplaced_key(&self, written: &str) -> Option<&Key> {
+        let by_flag = self.keys.iter().find(|key| key.flag_name() == written);
+        by_flag.or_else(|| self.keys.iter().find(|key| key.name == written))
     }
 
     /// The keys of a section, unless they are too many for a line.
@@ -256,8 +262,9 @@ impl Walk<'_> {
     fn nearest_key(&self, section: &str, written: &str) -> Option<&Key> {
         let written = canonical_name(&written.replace('_', "-"));
         let here = self.keys.iter().filter(|key| key.section == section);
-        let near = nearest(&written, here.map(|key| (canonical_name(key.name), key)));
+        let of_section = nearest(&written, here.map(|key| (canonical_name(key.name), key)));
         let by_flag = || nearest(&written, self.keys.iter().map(|key| (canonical_name(key.flag_name()), key)));
-        near.or_else(by_flag).or_else(|| nearest(&written, self.keys.iter().map(|key| (canonical_name(key.name), key))))
+        let by_name = || nearest(&written, self.keys.iter().map(|key| (canonical_name(key.name), key)));
+        of_section.or_else(by_flag).or_else(by_name)
     }
 }

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Kind, SECTIONS};
 
+/// The last draft to which 1.0 is no integer, as it is none in TOML. Editors know them all.
+const DRAFT: &str = "http://json-schema.org/draft-04/schema#";
 /// Digits and a unit, as `crate::cli` reads sizes.
 const SIZE: &str = "^(0|[1-9][0-9]*)([Bb]|[KkMmGg][Bb]?)?$";
 /// The same where 0 is none.
@@ -18,6 +20,8 @@ const HOST: &str = "^[0-9A-Za-z_][0-9A-Za-z_.-]*$";
 const NAME: &str = r"^[^\u0000-,./:-@\[-\^`{-\u007f][^\u0000-,/:-@\[-\^`{-\u007f]{0,199}$";
 /// The longest span of time in seconds.
 const MAX_SECONDS: u64 = 9_223_372_036;
+/// The largest integer of TOML.
+const LARGEST: u64 = i64::MAX.unsigned_abs();
 /// A number that keys without a number as default take.
 const LARGE: u64 = 1 << 30;
 
@@ -31,7 +35,7 @@ pub(crate) fn schema() -> String {
     });
     let mut schema = object(sections.into_iter().collect());
     if let Value::Object(schema) = &mut schema {
-        schema.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+        schema.insert("$schema".to_owned(), json!(DRAFT));
         schema.insert("title".to_owned(), json!("Configuration of fastway"));
     }
     format!("{schema:#}\n")
@@ -98,11 +102,8 @@ fn integer(key: &Key) -> Value {
     let default = key.default().and_then(|default| default.parse().ok()).unwrap_or(LARGE);
     let good = if takes(default) { default } else { LARGE };
     let minimum = if takes(0) { 0 } else { edge(good, 0, takes) };
-    let mut schema = json!({ "type": "integer", "minimum": minimum });
-    if let (Value::Object(schema), false) = (&mut schema, takes(u64::MAX)) {
-        schema.insert("maximum".to_owned(), json!(edge(good, u64::MAX, takes)));
-    }
-    schema
+    let maximum = if takes(LARGEST) { LARGEST } else { edge(good, LARGEST, takes) };
+    json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
 }
 
 /// The last number that is taken on the way from a `good` one to a `bad` one.

@@ -118,10 +118,10 @@ fn is_word(key: &Key, text: &str) -> bool {
     !key.words().is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// A number in the base of flags. One beyond all bounds stays as it is: no flag takes it.
+/// A number in the base of flags. One that is none in TOML is said to be so, which no flag takes.
 fn decimal(number: &DeInteger<'_>) -> String {
-    let whole = i128::from_str_radix(number.as_str(), number.radix());
-    whole.map_or_else(|_| number.to_string(), |number| number.to_string())
+    let whole = i64::from_str_radix(number.as_str(), number.radix());
+    whole.map_or_else(|_| format!("{number}, beyond 64 bits"), |number| number.to_string())
 }
 
 fn name_of_type(value: &DeValue<'_>) -> &'static str {
