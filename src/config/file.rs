@@ -268,3 +268,82 @@ impl Walk<'_> {
         of_section.or_else(by_flag).or_else(by_name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(text: &str) -> FileValues {
+        read(&Source { name: "f.toml", text, folder: Path::new(""), exposed: Some(0o644) })
+    }
+
+    #[test]
+    fn keys_with_a_fault_set_nothing_and_are_not_judged_by_others() {
+        let read = of("[gateway]\nworkers = 'x'\nmax-pocket = 1\nclient-max-conn = 4 4\nserver-addr = ':1'\n");
+        let set: Vec<_> = read.flags.iter().filter_map(ParsedFlag::place).map(|place| place.line).collect();
+        assert_eq!((set, read.faults.len()), (vec![5], 3));
+        let mut unusable = read.unusable;
+        unusable.sort_unstable();
+        assert_eq!(unusable, ["--client-max-conn", "--max-packet", "--workers"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_values_or_faults_of_one_line(parts in prop::collection::vec(part(), 0..40)) {
+            let text = parts.concat();
+            let read = of(&text);
+            for fault in &read.faults {
+                let shown = fault.to_string();
+                prop_assert!(fault.is_in_file() && !shown.contains(char::is_control), "{:?}", shown);
+            }
+            let is_toml = DeTable::parse(&text).is_ok();
+            prop_assert!(is_toml || !read.faults.is_empty(), "{:?}", text);
+        }
+    }
+
+    /// Parts near enough to a file to get far into it.
+    fn part() -> impl Strategy<Value = String> {
+        let names = prop::sample::select(Key::all().into_iter().map(|key| key.name.to_owned()).collect::<Vec<_>>());
+        let words = prop::sample::select(vec![
+            "[",
+            "]",
+            "[[",
+            "]]",
+            "{",
+            "}",
+            ",",
+            ".",
+            "=",
+            " = ",
+            "\n",
+            "\n[gateway]\n",
+            "\n[limits]\n",
+            "relay",
+            "'",
+            "\"",
+            "\"\"\"",
+            "#",
+            "\\",
+            "1",
+            "-1",
+            "1.5",
+            "inf",
+            "true",
+            "'1K'",
+            "['plain']",
+            "00:00:30",
+            "\r",
+            "\0",
+            "é",
+            "\u{202e}",
+        ]);
+        prop_oneof![
+            names.clone(),
+            (names, "[0-9a-z'\\[\\]\".]{0,8}").prop_map(|(name, value)| format!("\n{name} = {value}\n")),
+            words.prop_map(str::to_owned),
+            any::<String>(),
+        ]
+    }
+}
