@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::{AcceptorInfo, HandshakeInfo};
 use fastway_service::clock::Millis;
 use fastway_service::{AddressPrefix, Progress};
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::acceptor::{Acceptor, AcceptorInfo};
-use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
+use super::acceptor::Acceptor;
+use super::pending::{EndedEarly, NoTurn, PendingOnPort};
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
 use crate::mux::config::{Settings, Startup};
@@ -96,10 +97,12 @@ impl Acceptance {
         now: Instant,
     ) -> AwaitedTurn {
         let no_turn = self.pending[side].wait(number, now);
+
         // Time in which nobody waited says nothing of the pace.
         if !self.turns.anybody_waits() {
             self.retry_times.restart(now);
         }
+
         let given = self.turns.wait(AddressPrefix::from(peer), purpose, now);
         self.turns_due.notify_one();
         AwaitedTurn { given, no_turn }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
 use tokio::sync::oneshot;
 
+use super::newest_resumes::{NewestResumes, Turn};
 use crate::mux::routing::{LinkAddr, PerSide, Side};
 
 /// Before so many wait in a queue, it is not looked through for those who have gone.
@@ -24,6 +25,8 @@ pub(crate) struct Turns {
     open_budget: Option<HandshakeBudget>,
     /// They do not wait for each other: anybody may open, and on either port.
     queues: [Queue; 5],
+    /// Those that may have several places in the queue of resumes.
+    newest: NewestResumes,
     /// The queue whose turn it is.
     next: usize,
 }
@@ -45,7 +48,7 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 struct Queue {
     kind: QueueKind,
-    waiting: FairQueue<Peer, oneshot::Sender<()>>,
+    waiting: FairQueue<Peer, Turn>,
     /// When so many wait, those who have gone are looked for: they must not become many while nobody gets a turn.
     crowd: usize,
 }
@@ -75,6 +78,7 @@ impl Turns {
             resume_budget: budget(per_second, now),
             open_budget: budget(per_second, now),
             queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new(), crowd: CROWD }),
+            newest: NewestResumes::default(),
             next: 0,
         }
     }
@@ -93,18 +97,40 @@ impl Turns {
         if !self.anybody_waits() {
             self.pace.restart(now);
         }
-        let (turn, told) = oneshot::channel();
-        let (kind, peer) = match purpose {
-            Purpose::Open(side) => (QueueKind::Opens(side), Peer::Newcomer),
-            Purpose::LegacyOpen(side) => (QueueKind::LegacyOpens(side), Peer::Newcomer),
-            Purpose::Resume(link) | Purpose::NewestResume(link) => (QueueKind::Resumes, Peer::Session(link)),
-        };
-        match (self.queues.iter_mut().find(|queue| queue.kind == kind), purpose) {
-            (Some(queue), Purpose::NewestResume(_)) => queue.push_instead(prefix, peer, turn),
-            (Some(queue), _) => queue.push(prefix, peer, turn),
-            (None, _) => {}
+        let (tell, told) = oneshot::channel();
+        match purpose {
+            Purpose::Open(side) => self.push(QueueKind::Opens(side), prefix, Peer::Newcomer, tell),
+            Purpose::LegacyOpen(side) => self.push(QueueKind::LegacyOpens(side), prefix, Peer::Newcomer, tell),
+            Purpose::Resume(link) => self.push(QueueKind::Resumes, prefix, Peer::Session(link), tell),
+            Purpose::NewestResume(link) => self.push_newest(prefix, link, tell),
         }
         told
+    }
+
+    fn push(&mut self, kind: QueueKind, prefix: AddressPrefix, peer: Peer, tell: oneshot::Sender<()>) {
+        if let Some(queue) = self.queue_with_room(kind) {
+            queue.waiting.push(prefix, peer, Turn::new(tell));
+        }
+    }
+
+    fn push_newest(&mut self, prefix: AddressPrefix, link: LinkAddr, tell: oneshot::Sender<()>) {
+        let Some(turn) = self.newest.wait(link, prefix, tell) else { return };
+        if let Some(queue) = self.queue_with_room(QueueKind::Resumes) {
+            queue.waiting.push_instead(prefix, Peer::Session(link), turn);
+        }
+    }
+
+    /// A queue. Those who have gone are forgotten before, if so many wait that it is time to look for them.
+    fn queue_with_room(&mut self, kind: QueueKind) -> Option<&mut Queue> {
+        let queue = self.queues.iter_mut().find(|queue| queue.kind == kind)?;
+        if queue.waiting.len() >= queue.crowd {
+            queue.waiting.retain(Turn::is_awaited);
+            queue.crowd = CROWD.max(2 * queue.waiting.len());
+            if kind == QueueKind::Resumes {
+                self.newest.forget_gone();
+            }
+        }
+        Some(queue)
     }
 
     /// Gives the turns of a round, to opens on each port as far as there is `room` for them. False if none may be given:
@@ -127,28 +153,26 @@ impl Turns {
     fn give_next(&mut self, now: Instant, room: &mut PerSide<usize>) -> bool {
         let next = self.next;
         self.next = (next + 1) % self.queues.len();
-        let Some(Queue { kind, waiting, .. }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty())
-        else {
-            return false;
+        let queue = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty());
+        let Some(Queue { kind, waiting, .. }) = queue else { return false };
+
+        // A resume takes no room: its session has had it since it was opened.
+        let (room, budget) = match kind {
+            QueueKind::Resumes => (None, &mut self.resume_budget),
+            QueueKind::Opens(side) => (Some(&mut room[*side]), &mut self.open_budget),
+            QueueKind::LegacyOpens(side) => (Some(&mut room[*side]), &mut None),
         };
-        let room = match kind {
-            QueueKind::Resumes => None,
-            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(&mut room[*side]),
-        };
-        if room.as_deref() == Some(&0) {
-            return false;
-        }
-        let budget = match kind {
-            QueueKind::Resumes => &mut self.resume_budget,
-            QueueKind::Opens(_) => &mut self.open_budget,
-            QueueKind::LegacyOpens(_) => &mut None,
-        };
-        if budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
+        if room.as_deref() == Some(&0) || budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
             return false;
         }
 
         // Whoever has gone meanwhile is passed over.
-        let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| turn.send(()).is_ok());
+        let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| {
+            let is_given = turn.give();
+            turn.of_newest().into_iter().for_each(|link| self.newest.turn_has_come(link));
+            is_given
+        });
+
         if !is_given {
             budget.iter_mut().for_each(HandshakeBudget::give_back);
         } else if let Some(room) = room {
@@ -170,26 +194,6 @@ impl Turns {
 
 fn budget(per_second: Option<u32>, now: Instant) -> Option<HandshakeBudget> {
     per_second.map(|per_second| HandshakeBudget::new(per_second, now))
-}
-
-impl Queue {
-    fn push(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
-        self.bound_crowd();
-        self.waiting.push(prefix, peer, turn);
-    }
-
-    fn push_instead(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
-        self.bound_crowd();
-        self.waiting.push_instead(prefix, peer, turn);
-    }
-
-    /// Forgets those who have gone, if so many wait that it is time to look for them.
-    fn bound_crowd(&mut self) {
-        if self.waiting.len() >= self.crowd {
-            self.waiting.retain(|turn| !turn.is_closed());
-            self.crowd = CROWD.max(2 * self.waiting.len());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -273,6 +277,72 @@ mod tests {
         waiting.push(("newest", turns.wait(prefix(1), Purpose::NewestResume(link), now)));
         assert!(older.iter_mut().all(|told| told.try_recv() == Err(oneshot::error::TryRecvError::Closed)));
         assert_eq!(rounds(&mut turns, &mut waiting, now), ["newest", "other"]);
+    }
+
+    #[test]
+    fn the_newest_resume_keeps_the_place_of_the_older_ones_when_it_comes_from_another_network() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let mut older = turns.wait(prefix(1), newest(1), now);
+        let mut waiting: Vec<_> = (2..=9).map(|id| ("other", turns.wait(prefix(id), newest(id.into()), now))).collect();
+        waiting.push(("moved", turns.wait(prefix(20), newest(1), now)));
+        assert_eq!(older.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        let order = rounds(&mut turns, &mut waiting, now);
+        assert_eq!((order.len(), order.iter().position(|name| *name == "moved")), (9, Some(0)));
+        assert!(!turns.anybody_waits());
+        assert_eq!(turns.newest.len(), 0);
+    }
+
+    #[test]
+    fn a_resume_from_another_network_waits_no_longer_than_others_from_there() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        // Its first network is crowded.
+        let mut waiting: Vec<_> = (10..60).map(|id| ("crowd", turns.wait(prefix(1), newest(id), now))).collect();
+        let _older = turns.wait(prefix(1), newest(1), now);
+        waiting.push(("moved", turns.wait(prefix(2), newest(1), now)));
+        let order = rounds(&mut turns, &mut waiting, now);
+        assert_eq!((order.len(), order.iter().position(|name| *name == "moved")), (51, Some(1)));
+    }
+
+    #[test]
+    fn a_resume_that_is_not_known_to_be_genuine_and_newest_takes_no_place() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let mut waiting = vec![("genuine", turns.wait(prefix(1), newest(1), now))];
+        waiting.push(("other", turns.wait(prefix(2), newest(2), now)));
+        waiting.push(("forged", turns.wait(prefix(3), session(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["genuine", "other", "forged"]);
+        // Nor does the owner inherit the place of a forger, who may have chosen a crowded one.
+        let forged = turns.wait(prefix(1), session(1), now);
+        let mut waiting = vec![("other", turns.wait(prefix(2), newest(2), now)), ("forged", forged)];
+        waiting.push(("genuine", turns.wait(prefix(3), newest(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["forged", "other", "genuine"]);
+    }
+
+    #[test]
+    fn a_session_has_one_turn_and_two_places_however_often_its_peer_moves() {
+        let now = Instant::now();
+        let mut turns = Turns::new(Some(1), now);
+        let mut waiting: Vec<_> = (1..=200).map(|id| ("moved", turns.wait(prefix(id), newest(1), now))).collect();
+        waiting.push(("other", turns.wait(prefix(201), newest(2), now)));
+        let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
+        assert_eq!(left, 3);
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["moved"]);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(rounds(&mut turns, &mut waiting, later), ["other"], "the second place costs nobody a turn");
+    }
+
+    #[test]
+    fn a_resume_after_the_turn_of_an_older_one_waits_anew() {
+        let now = Instant::now();
+        let mut turns = Turns::new(None, now);
+        let mut first = [("first", turns.wait(prefix(1), newest(1), now))];
+        let _gone = turns.wait(prefix(2), newest(2), now);
+        assert_eq!(rounds(&mut turns, &mut first, now), ["first"]);
+        let mut waiting = vec![("other", turns.wait(prefix(3), newest(3), now))];
+        waiting.push(("again", turns.wait(prefix(1), newest(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["other", "again"]);
     }
 
     #[test]

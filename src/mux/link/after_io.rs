@@ -59,7 +59,7 @@ impl Link {
             over_since: self.watch.over_since,
             too_slow: false,
         };
-        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), || clock.millis());
+        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), || clock.counted());
         if pressure == before {
             return None;
         }

@@ -30,10 +30,12 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
         let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
         return Handshake::start(core, side, peer, task);
     }
+
     // Links that come after the others were closed would be closed by nobody.
     if !core.borrow().stop.is_reading() {
         return;
     }
+
     match side {
         Side::Client => admit_client(core, LinkStream::Plain(accepted.stream), peer, accepted.permit),
         Side::Server => {
