@@ -52,7 +52,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     if cfg!(not(tsan)) {
         return_freed_memory();
     }
-    if let Some(keys) = &options.config.settings.sessions.key {
+    for keys in &options.config.settings.sessions.keys {
         info!(target: TARGET, public = %keys.public(), "session key");
     }
 

@@ -71,9 +71,14 @@ pub(crate) fn read(path: &Path) -> Result<KeyPair, KeyFileError> {
 
 /// Whether nobody reads the file who should not.
 fn check_readers(file: &Metadata) -> Result<(), KeyFileError> {
+    exposed_mode(file).map_or(Ok(()), |mode| Err(KeyFileError::Exposed { mode }))
+}
+
+/// The permissions of a file that others than its owner may read or write, which no file with a secret should have.
+pub(crate) fn exposed_mode(file: &Metadata) -> Option<u32> {
     let mode = file.mode() & 0o777;
     let allowed = if file.uid() == 0 { GROUP_READS } else { 0 };
-    if mode & OTHERS & !allowed == 0 { Ok(()) } else { Err(KeyFileError::Exposed { mode }) }
+    (mode & OTHERS & !allowed != 0).then_some(mode)
 }
 
 fn decode(digits: &str) -> Option<[u8; KEY_BYTES]> {

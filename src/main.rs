@@ -2,11 +2,14 @@
 
 mod app;
 mod cli;
+mod config;
 mod ctl;
 mod drain;
 mod key_file;
 
 use std::env;
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +18,7 @@ use fastway_service::logging;
 use fastway_session::PublicKey;
 use tracing::level_filters::LevelFilter;
 
-use self::cli::{CtlOptions, Invocation};
+use self::cli::{CommandLine, CtlOptions, Faults, Invocation, Options};
 use self::ctl::Answered;
 use self::key_file::KeyFileError;
 
@@ -28,8 +31,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
-        Ok(Invocation::Run(options)) => *options,
+    let line = match cli::parse(env::args_os().skip(1)) {
+        Ok(Invocation::Run(line)) => line,
+        Ok(Invocation::Check(line)) => return check(&line),
+        Ok(Invocation::Init(file)) => return init(file.as_deref()),
+        Ok(Invocation::Schema) => return print(&config::schema()),
         Ok(Invocation::Ctl(options)) => return ask(&options),
         Ok(Invocation::Keygen(path)) => return print_key("write", &path, key_file::generate(&path)),
         Ok(Invocation::PublicKey(path)) => {
@@ -41,6 +47,51 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    match config::load(&line, &environment) {
+        Ok(loaded) => run(loaded.options),
+        Err(faults) => refuse(&faults),
+    }
+}
+
+fn environment(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+/// `fastway check`: what the flags and the file mean.
+fn check(line: &CommandLine) -> ExitCode {
+    match config::load(line, &environment) {
+        Ok(loaded) => {
+            loaded.options.notices.iter().for_each(|notice| eprintln!("warning: {notice}"));
+            print(&loaded.show(&environment))
+        }
+        Err(faults) => refuse(&faults),
+    }
+}
+
+/// `fastway init`: a file with all defaults.
+fn init(file: Option<&Path>) -> ExitCode {
+    let text = config::template();
+    let Some(path) = file else { return print(&text) };
+    match File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fastway init: cannot write '{}': {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is wrong with the flags or the file.
+fn refuse(faults: &Faults) -> ExitCode {
+    for fault in faults.iter() {
+        // A place stands at the beginning of a line, where editors look for it.
+        let program = if fault.is_in_file() { "" } else { "fastway: " };
+        eprintln!("{program}{fault}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn run(options: Options) -> ExitCode {
     let log = match logging::init(options.log_level.map(LevelFilter::from_level), options.log_format) {
         Ok(log) => log,
         Err(error) => {

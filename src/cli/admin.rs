@@ -7,10 +7,11 @@ use fastway_admin::http::{HttpConfig, is_token};
 use fastway_service::process::Name;
 
 use super::address::{AdminAddr, ListenAddr, Reach};
+use super::command_line::CommandLine;
 use super::error::UsageError;
+use super::fault::{Fault, Faults};
 use super::flags::AdminFlags;
 use super::key::ADMIN_TOKEN;
-use super::normalize::CommandLine;
 
 /// What the flags say, and what the operator should know about it.
 pub(super) fn merge(
@@ -18,30 +19,41 @@ pub(super) fn merge(
     name: &Name,
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<(Option<HttpConfig>, Option<String>), UsageError> {
-    let token = ADMIN_TOKEN.find(flags.admin_token.as_ref(), flags.admin_token_file.as_deref(), line, env)?;
+    faults: &mut Faults,
+) -> (Option<HttpConfig>, Option<String>) {
+    let paths = flags.admin_token_file.as_slice();
+    let tokens = ADMIN_TOKEN.find(flags.admin_token.as_ref(), paths, line, env, faults);
+    let is_unknown = tokens.is_none() || line.is_unusable(ADDR);
+    let token = tokens.into_iter().flatten().next().unwrap_or_default();
     if !token.is_empty() && !is_token(token.expose()) {
-        return Err(UsageError::BadAdminToken);
+        let blamed = if line.given(TOKEN_FILE).is_some() { TOKEN_FILE } else { TOKEN };
+        faults.push(line.fault(blamed, UsageError::BadAdminToken));
     }
-    let Some(AdminAddr::At(addr)) = flags.admin_addr else { return Ok((None, None)) };
-    let (addr, notice) = guard(&addr, &token, line)?;
+    let Some(AdminAddr::At(addr)) = flags.admin_addr else { return (None, None) };
+    let guarded = if is_unknown { None } else { faults.take(guard(&addr, &token, line).map(Some)) };
+    let Some((addr, notice)) = guarded else { return (None, None) };
     let hosts = flags.admin_host.unwrap_or_default().0;
     let config =
         HttpConfig { addr, token, hosts, ready_needs_server: flags.admin_ready_needs_server, name: name.clone() };
-    Ok((Some(config), notice))
+    (Some(config), notice)
 }
 
 /// Without a token anybody who reaches the listener could steer the gateway: keeps it to this machine, or refuses an
 /// address that says otherwise.
-fn guard(addr: &ListenAddr, token: &Secret, line: &CommandLine) -> Result<(String, Option<String>), UsageError> {
+fn guard(addr: &ListenAddr, token: &Secret, line: &CommandLine) -> Result<(String, Option<String>), Fault> {
     match addr.reach() {
         Reach::Unnamed { port } if token.is_empty() => Ok((format!("127.0.0.1:{port}"), Some(LOOPBACK.to_owned()))),
         Reach::Network if token.is_empty() => {
-            Err(UsageError::AdminWithoutToken { flag: line.written("--admin-addr"), addr: addr.text().into() })
+            let (flag, addr) = (line.written(ADDR), addr.text().into());
+            Err(line.fault(ADDR, UsageError::AdminWithoutToken { flag, addr }))
         }
         _ => Ok((addr.text().to_owned(), None)),
     }
 }
+
+const ADDR: &str = "--admin-addr";
+const TOKEN: &str = "--admin-token";
+const TOKEN_FILE: &str = "--admin-token-file";
 
 const LOOPBACK: &str = "no admin token: the admin listener answers on 127.0.0.1 only; \
     --admin-token-file, FASTWAY_ADMIN_TOKEN or --admin-token gives a token";

@@ -151,6 +151,12 @@ pub(crate) enum UsageError {
         /// The word.
         word: OneLine,
     },
+    /// `fastway init` with a word that names no file.
+    #[error("unexpected argument '{word}': init takes the name of one file, as in: fastway init fastway.toml")]
+    OneConfigFile {
+        /// The word.
+        word: OneLine,
+    },
     /// `fastway ctl` without a command.
     #[error("ctl needs a command, as in: fastway ctl help")]
     NoCommand,

@@ -14,8 +14,8 @@ use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
 use super::address::{AdminAddr, HostNames, ListenAddr};
+use super::command_line::CommandLine;
 use super::error::UsageError;
-use super::normalize::CommandLine;
 use super::table::Table;
 use super::values;
 
@@ -99,12 +99,12 @@ pub(crate) struct ServerFlags {
     /// where game servers connect; loopback without a key (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub server_addr: Option<ListenAddr>,
-    /// what servers must know; seen in the process list (default empty)
+    /// what servers must know; a flag shows it in ps (default empty)
     #[argh(option, arg_name = "KEY", from_str_fn(values::secret))]
     pub server_auth_key: Option<Secret>,
-    /// file with the key; line ends at its end do not count
+    /// file with the key; given again, a further key is valid as well
     #[argh(option, arg_name = "FILE")]
-    pub server_auth_key_file: Option<PathBuf>,
+    pub server_auth_key_file: Vec<PathBuf>,
     /// open the server port to the network without a key
     #[argh(switch)]
     pub allow_anonymous_servers: bool,
@@ -154,9 +154,9 @@ pub(crate) struct SessionFlags {
     /// what servers may use: plain alone, or sessions (default plain)
     #[argh(option, arg_name = "LIST", from_str_fn(values::link_kinds))]
     pub server_link: Option<LinkKinds>,
-    /// file with the gateway's private key, from fastway keygen
+    /// file with the private key, from fastway keygen; may be repeated
     #[argh(option, arg_name = "FILE")]
-    pub session_key: Option<PathBuf>,
+    pub session_key: Vec<PathBuf>,
     /// sessions that may wait; then the oldest one ends (default 100000)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_waiting: Option<usize>,
@@ -213,7 +213,7 @@ pub(crate) struct AdminFlags {
     /// where HTTP is answered; loopback without a token (default off)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::admin_addr))]
     pub admin_addr: Option<AdminAddr>,
-    /// what requests must know; seen in the process list (default empty)
+    /// what requests must know; a flag shows it in ps (default empty)
     #[argh(option, arg_name = "TOKEN", from_str_fn(values::secret))]
     pub admin_token: Option<Secret>,
     /// file with the token; line ends at its end do not count
@@ -230,6 +230,10 @@ pub(crate) struct AdminFlags {
 /// Process:
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub(crate) struct ProcessFlags {
+    /// file with values for all of these; flags win over it
+    #[argh(option, arg_name = "FILE")]
+    #[expect(dead_code, reason = "the file is read before the other flags are")]
+    pub config: Option<PathBuf>,
     /// first part of NAME.pid, NAME.cmd and the like (default fastway)
     #[argh(option, arg_name = "NAME", from_str_fn(values::name))]
     pub name: Option<Name>,
@@ -282,15 +286,15 @@ pub(crate) struct CtlFlags {
 
 impl Flags {
     /// The tables of all groups. `--help`, which argh puts into each, is in the last one only.
-    pub(super) fn tables() -> [Table; 7] {
+    pub(crate) fn tables() -> [Table; 7] {
         let mut tables = [
-            Table::of::<GatewayFlags>(),
-            Table::of::<ClientFlags>(),
-            Table::of::<ServerFlags>(),
-            Table::of::<LimitFlags>(),
-            Table::of::<SessionFlags>(),
-            Table::of::<AdminFlags>(),
-            Table::of::<ProcessFlags>(),
+            Table::of::<GatewayFlags>("gateway"),
+            Table::of::<ClientFlags>("gateway"),
+            Table::of::<ServerFlags>("gateway"),
+            Table::of::<LimitFlags>("gateway"),
+            Table::of::<SessionFlags>("gateway"),
+            Table::of::<AdminFlags>("admin"),
+            Table::of::<ProcessFlags>("process"),
         ];
         let [others @ .., _] = &mut tables;
         others.iter_mut().for_each(|table| table.flags.retain(|flag| flag.long != "--help"));
@@ -315,7 +319,7 @@ impl Flags {
 impl CtlFlags {
     /// The table of these flags.
     pub(super) fn table() -> Table {
-        Table::of::<Self>()
+        Table::of::<Self>("")
     }
 
     /// Has argh read the flags of a command line.

@@ -6,6 +6,9 @@ use super::table::Table;
 
 const INTRODUCTION: &str = "\
 Usage: fastway [flags]
+       fastway check [flags]             shows every value and its origin, or all faults
+       fastway init [FILE]               writes a configuration file with all defaults
+       fastway schema                    prints the JSON Schema of the configuration file
        fastway ctl [flags] COMMAND…      asks a running gateway; ctl --help tells more
        fastway keygen FILE               makes the gateway's key for secure sessions
        fastway keygen --public FILE      shows the public half of such a key
@@ -17,7 +20,8 @@ and prints them on stdout.
 
 const NOTES: &str = "
 Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
-          the same; a switch takes =true or =false; the last of repeated flags wins.
+          the same; a switch takes =true or =false; the last of repeated flags wins,
+          but each --server-auth-key-file and --session-key adds a valid key.
           In the original's spelling numbers may be Go's: 0x1000, 1_000, 010 (octal).
 SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
 LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk are the
@@ -25,7 +29,8 @@ LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk 
 TIME:     30s, 1m30s, 500ms, 1.5h.
 ADDR:     :10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one.
 Environment: FASTWAY_SERVER_AUTH_KEY, FASTWAY_ADMIN_TOKEN, RUST_LOG.
-Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line; 1 for the rest.
+Exit code: 0 after --help, --version and a clean stop; 2 for a faulty command line or file;
+           1 for the rest.
 ";
 
 /// The text of `--help`.
@@ -89,6 +94,18 @@ Makes a key pair for secure sessions: writes the private key to FILE, which must
 not exist and which its owner alone can read, and prints the public key. The
 gateway takes FILE as --session-key; clients pin the public key. With --public
 prints the public key of a FILE that exists.
+"
+    .to_owned()
+}
+
+/// The text of `init --help`.
+pub(super) fn init_usage() -> String {
+    "\
+Usage: fastway init [FILE]
+
+Writes a configuration file with every key and its default, in comments, to FILE,
+which must not exist, or to stdout. The gateway takes FILE as --config, and
+fastway check --config FILE tells what it means.
 "
     .to_owned()
 }

@@ -10,11 +10,18 @@ use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
 
+use super::command_line::CommandLine;
+
 /// What the command line asked for.
-#[derive(Debug)]
 pub(crate) enum Invocation {
-    /// A running gateway.
-    Run(Box<Options>),
+    /// A running gateway, with these flags.
+    Run(CommandLine),
+    /// The meaning of these flags, and of the file that they name.
+    Check(CommandLine),
+    /// A new configuration file, with this name or on stdout.
+    Init(Option<PathBuf>),
+    /// The schema of configuration files.
+    Schema,
     /// A question to a running gateway.
     Ctl(CtlOptions),
     /// A new key pair, its private half in this file.

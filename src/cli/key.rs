@@ -4,20 +4,21 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastway::config::{Config, Secret};
 
 use super::address::{ListenAddr, Reach};
+use super::command_line::{CommandLine, ParsedFlag, Text};
 use super::error::UsageError;
+use super::fault::{Fault, Faults};
 use super::flags::ServerFlags;
-use super::normalize::{CommandLine, ParsedFlag};
 
 /// More than any secret: what is longer was not meant, or does not end.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// A secret and the places that it may come from.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// What it is.
     secret: &'static str,
     flag: &'static str,
@@ -27,7 +28,7 @@ pub(super) struct Source {
 }
 
 /// What game servers prove to know.
-const SERVER_KEY: Source = Source {
+pub(crate) const SERVER_KEY: Source = Source {
     secret: "the server key",
     flag: "--server-auth-key",
     file_flag: "--server-auth-key-file",
@@ -35,52 +36,92 @@ const SERVER_KEY: Source = Source {
 };
 
 /// What requests to the admin listener prove to know.
-pub(super) const ADMIN_TOKEN: Source = Source {
+pub(crate) const ADMIN_TOKEN: Source = Source {
     secret: "the admin token",
     flag: "--admin-token",
     file_flag: "--admin-token-file",
     variable: "FASTWAY_ADMIN_TOKEN",
 };
 
-/// The server key: from its flag, else from its file, else from the environment, else none.
+/// The server keys: from the flag, else from the files, else from the environment, else none. `None`: there is a fault.
 pub(super) fn find(
     flags: &ServerFlags,
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Secret, UsageError> {
-    SERVER_KEY.find(flags.server_auth_key.as_ref(), flags.server_auth_key_file.as_deref(), line, env)
+    faults: &mut Faults,
+) -> Option<Vec<Secret>> {
+    SERVER_KEY.find(flags.server_auth_key.as_ref(), &flags.server_auth_key_file, line, env, faults)
 }
 
 impl Source {
-    /// The secret: from its flag (`value`), else from its file (`path`), else from the environment, else none.
+    /// The secrets: from the flag (`value`), else from the files (`paths`), else from the environment, else none. `None`:
+    /// there is a fault.
     pub(super) fn find(
         &self,
         value: Option<&Secret>,
-        path: Option<&Path>,
+        paths: &[PathBuf],
         line: &CommandLine,
         env: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Secret, UsageError> {
-        match (line.given(self.flag), line.given(self.file_flag)) {
-            (Some(value), Some(file)) => {
-                let (value, file) = (value.written.clone(), file.written.clone());
-                Err(UsageError::TwoSecrets { secret: self.secret, value, file })
-            }
-            (_, Some(file)) => self.read_file(file, path.unwrap_or(Path::new(""))),
-            (Some(_), None) => Ok(value.cloned().unwrap_or_default()),
-            (None, None) => Ok(Secret::new(without_line_ends(env(self.variable).unwrap_or_default().into_vec()))),
+        faults: &mut Faults,
+    ) -> Option<Vec<Secret>> {
+        if line.is_unusable(self.flag) || line.is_unusable(self.file_flag) {
+            return None;
         }
+        let found = match (line.given(self.flag), line.given(self.file_flag)) {
+            (Some(value), Some(file)) => {
+                faults.push(self.two_secrets(value, file));
+                return None;
+            }
+            (_, Some(file)) => return self.read_files(file, paths, faults),
+            (Some(_), None) => value.cloned().unwrap_or_default(),
+            (None, None) => self.in_environment(env),
+        };
+        Some(Some(found).filter(|secret| !secret.is_empty()).into_iter().collect())
     }
 
-    fn read_file(&self, given: &ParsedFlag, path: &Path) -> Result<Secret, UsageError> {
+    /// The flag that gives the secret itself.
+    pub(crate) fn flag(&self) -> &'static str {
+        self.flag
+    }
+
+    /// Whether the secret is the variable's.
+    pub(crate) fn is_from_environment(&self, line: &CommandLine, env: &dyn Fn(&str) -> Option<OsString>) -> bool {
+        let is_given = [self.flag, self.file_flag].into_iter().any(|flag| line.given(flag).is_some());
+        !is_given && !self.in_environment(env).is_empty()
+    }
+
+    /// What the variable holds.
+    fn in_environment(&self, env: &dyn Fn(&str) -> Option<OsString>) -> Secret {
+        Secret::new(without_line_ends(env(self.variable).unwrap_or_default().into_vec()))
+    }
+
+    /// Blames the one that stands behind the other.
+    fn two_secrets(&self, value: &ParsedFlag, file: &ParsedFlag) -> Fault {
+        let place = value.place().max(file.place()).cloned();
+        let (value, file) = (value.written.clone(), file.written.clone());
+        Fault::new(place, UsageError::TwoSecrets { secret: self.secret, value, file })
+    }
+
+    fn read_files(&self, given: &ParsedFlag, paths: &[PathBuf], faults: &mut Faults) -> Option<Vec<Secret>> {
+        let secrets = given.texts().iter().zip(paths).map(|(text, path)| {
+            let failed = |error| faults.push(Fault::new(text.place.clone(), error));
+            self.read_file(given, text, path).map_err(failed).ok()
+        });
+        // All of them are read, so that each fault is found.
+        let secrets: Vec<_> = secrets.collect();
+        secrets.into_iter().collect()
+    }
+
+    fn read_file(&self, given: &ParsedFlag, text: &Text, path: &Path) -> Result<Secret, UsageError> {
         let bytes = read_bounded(path).map_err(|source| UsageError::SecretFile {
             secret: self.secret,
             flag: given.written.clone(),
-            path: given.text().into(),
+            path: text.meant.as_str().into(),
             source,
         })?;
         let bytes = without_line_ends(bytes);
         if bytes.is_empty() {
-            return Err(given.invalid(&format!("a file with {} in it; this one is empty", self.secret)));
+            return Err(given.invalid(text, &format!("a file with {} in it; this one is empty", self.secret)));
         }
         Ok(Secret::new(bytes))
     }
@@ -117,8 +158,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Without a key anybody who reaches the server port can be a game server: keeps the port to this
 /// machine, or refuses an address that says otherwise. Returns what the operator should know.
-pub(super) fn guard(config: &mut Config, line: &CommandLine) -> Result<Option<String>, UsageError> {
-    if !config.settings.server_auth_key.is_empty() {
+pub(super) fn guard(config: &mut Config, line: &CommandLine) -> Result<Option<String>, Fault> {
+    if !config.settings.server_auth_keys.is_empty() || line.is_unusable("--server-addr") {
         return Ok(None);
     }
     match ListenAddr::parse(&config.listen.server).map(|addr| addr.reach()) {
@@ -128,10 +169,10 @@ pub(super) fn guard(config: &mut Config, line: &CommandLine) -> Result<Option<St
             config.listen.server = format!("127.0.0.1:{port}");
             Ok(Some(LOOPBACK.to_owned()))
         }
-        _ => Err(UsageError::OpenWithoutKey {
-            flag: line.written("--server-addr"),
-            addr: config.listen.server.as_str().into(),
-        }),
+        _ => {
+            let (flag, addr) = (line.written("--server-addr"), config.listen.server.as_str().into());
+            Err(line.fault("--server-addr", UsageError::OpenWithoutKey { flag, addr }))
+        }
     }
 }
 

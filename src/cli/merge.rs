@@ -5,42 +5,51 @@ use std::ffi::OsString;
 use fastway::config::{Config, Limits, Settings, Startup};
 use fastway::drain::DrainTimes;
 
-use super::error::UsageError;
+use super::command_line::CommandLine;
+use super::fault::{Fault, Faults};
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ProcessFlags, ServerFlags};
 use super::invocation::Options;
-use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
 use super::values::show_size;
 use super::{admin, key, sessions};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
+///
+/// # Errors
+/// All that do not agree.
 pub(super) fn options(
     flags: Flags,
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Options, UsageError> {
+) -> Result<Options, Faults> {
     let mut config = Config::default();
-    config.settings.server_auth_key = key::find(&flags.server, line, env)?;
     set(&mut config.settings.shutdown_grace, flags.process.shutdown_grace);
     startup(&mut config.startup, flags.gateway);
     client(&mut config.settings, &flags.client);
     server(&mut config.settings, &flags.server);
     set(&mut config.listen.client, flags.client.client_addr.map(|addr| addr.text().to_owned()));
-    set(&mut config.listen.server, flags.server.server_addr.map(|addr| addr.text().to_owned()));
+    set(&mut config.listen.server, flags.server.server_addr.as_ref().map(|addr| addr.text().to_owned()));
     limits(&mut config.settings.limits, &flags.limits);
     raise_defaults(&mut config, line);
-    check_order(&config, line)?;
-    let session_notices = sessions::merge(&mut config, &flags.sessions, line)?;
+
+    let mut faults = Faults::default();
+    let server_keys = key::find(&flags.server, line, env, &mut faults);
+    let is_unguarded = server_keys.is_none();
+    config.settings.server_auth_keys = server_keys.unwrap_or_default();
+    faults.extend(check_order(&config, line));
+    let session_notices = sessions::merge(&mut config, &flags.sessions, line, &mut faults);
     let name = flags.process.name.clone().unwrap_or_default();
     let pid_file = flags.process.pid_file.clone().unwrap_or_default();
-    let (admin, admin_notice) = admin::merge(flags.admin, &name, line, env)?;
-    let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.settings.server_auth_key));
-    let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
+    let (admin, admin_notice) = admin::merge(flags.admin, &name, line, env, &mut faults);
+    let key_notice = if is_unguarded { None } else { faults.take(key::guard(&mut config, line)) };
+
+    let odd_keys = config.settings.server_auth_keys.iter().filter_map(key::odd_ends);
+    let notices = key_notice.into_iter().chain(odd_keys).chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
     let ProcessFlags { drain_delay, drain_timeout, drain_spread, .. } = flags.process;
     let [delay, timeout, spread] = [drain_delay, drain_timeout, drain_spread].map(Option::unwrap_or_default);
     let drain = DrainTimes { delay, timeout, spread };
-    Ok(Options { config, admin, name, pid_file, drain, log_level, log_format, notices })
+    faults.or(Options { config, admin, name, pid_file, drain, log_level, log_format, notices })
 }
 
 fn startup(startup: &mut Startup, flags: GatewayFlags) {
@@ -96,26 +105,28 @@ fn raise_defaults(config: &mut Config, line: &CommandLine) {
 }
 
 /// Sizes of which one must not be above the other.
-fn check_order(config: &Config, line: &CommandLine) -> Result<(), UsageError> {
+fn check_order(config: &Config, line: &CommandLine) -> impl Iterator<Item = Fault> {
     let (pool, settings) = (&config.startup.pool, &config.settings);
     let packet = Bound("--max-packet", config.startup.max_packet as usize);
     let largest_chunk = Bound("--mem-pool-max-chunk", pool.max_chunk);
-    at_most(Bound("--mem-pool-min-chunk", pool.min_chunk), largest_chunk, line)?;
-    at_most(largest_chunk, Bound("--mem-pool-page-size", pool.page_bytes), line)?;
-    at_most(packet, Bound("--client-send-bytes", settings.client.send_queue_bytes), line)?;
-    at_most(packet, Bound("--server-send-bytes", settings.server.send_queue_bytes), line)?;
-    match settings.limits.max_buffered_bytes.most() {
-        Some(bytes) => one_message_fits(config, bytes, line),
-        None => Ok(()),
-    }
+    let faults = [
+        at_most(Bound("--mem-pool-min-chunk", pool.min_chunk), largest_chunk, line),
+        at_most(largest_chunk, Bound("--mem-pool-page-size", pool.page_bytes), line),
+        at_most(packet, Bound("--client-send-bytes", settings.client.send_queue_bytes), line),
+        at_most(packet, Bound("--server-send-bytes", settings.server.send_queue_bytes), line),
+        settings.limits.max_buffered_bytes.most().and_then(|bytes| one_message_fits(config, bytes, line)),
+    ];
+    faults.into_iter().flatten()
 }
 
 /// A part of the memory for all links may wait for one client: it must hold a message.
-fn one_message_fits(config: &Config, buffered_bytes: usize, line: &CommandLine) -> Result<(), UsageError> {
+fn one_message_fits(config: &Config, buffered_bytes: usize, line: &CommandLine) -> Option<Fault> {
     let least = config.startup.least_buffered_bytes();
-    let Some(given) = line.given("--max-buffered-bytes").filter(|_| buffered_bytes < least) else { return Ok(()) };
-    let packet = Bound("--max-packet", config.startup.max_packet as usize).show(line);
-    Err(given.invalid(&format!("at least {least} bytes, so that an eighth of it holds a message (the {packet}), or 0")))
+    let given = line.given("--max-buffered-bytes").filter(|_| buffered_bytes < least)?;
+    let packet = Bound("--max-packet", config.startup.max_packet as usize);
+    let accepted =
+        format!("at least {least} bytes, so that an eighth of it holds a message (the {}), or 0", packet.show(line));
+    (!line.is_unusable(packet.0)).then(|| given.fault(&accepted))
 }
 
 /// A flag and the size that holds for it.
@@ -129,11 +140,11 @@ impl Bound {
 }
 
 /// Blames the flag that was given; the defaults agree with each other.
-fn at_most(low: Bound, high: Bound, line: &CommandLine) -> Result<(), UsageError> {
-    if low.1 <= high.1 {
-        return Ok(());
+fn at_most(low: Bound, high: Bound, line: &CommandLine) -> Option<Fault> {
+    if low.1 <= high.1 || line.is_unusable(low.0) || line.is_unusable(high.0) {
+        return None;
     }
-    let too_low = || line.given(high.0).map(|given| given.invalid(&format!("at least the {}", low.show(line))));
-    let too_high = || line.given(low.0).map(|given| given.invalid(&format!("at most the {}", high.show(line))));
-    too_low().or_else(too_high).map_or(Ok(()), Err)
+    let too_low = || line.given(high.0).map(|given| given.fault(&format!("at least the {}", low.show(line))));
+    let too_high = || line.given(low.0).map(|given| given.fault(&format!("at most the {}", high.show(line))));
+    too_low().or_else(too_high)
 }

@@ -8,11 +8,14 @@
 
 mod address;
 mod admin;
+mod command_line;
 mod ctl;
 mod duration;
 mod error;
+mod fault;
 pub(crate) mod flags;
 mod help;
+mod init;
 mod invocation;
 mod key;
 mod keygen;
@@ -27,22 +30,28 @@ mod values;
 
 use std::ffi::OsString;
 
-pub(crate) use duration::parse as parse_duration;
-pub(crate) use error::UsageError;
-use flags::Flags;
-pub(crate) use invocation::{CtlOptions, Invocation, Options};
+pub(crate) use self::command_line::{CommandLine, ParsedFlag, Text, Value};
+pub(crate) use self::duration::parse as parse_duration;
+pub(crate) use self::error::{OneLine, UsageError};
+pub(crate) use self::fault::{Fault, Faults, Place};
+pub(crate) use self::flags::Flags;
+pub(crate) use self::invocation::{CtlOptions, Invocation, Options};
+pub(crate) use self::key::{ADMIN_TOKEN, SERVER_KEY};
+pub(crate) use self::normalize::canonical_name;
+pub(crate) use self::suggest::nearest;
+pub(crate) use self::table::Table;
+pub(crate) use self::values::{show_size, words};
 
-/// Reads a command line (`args`: without the program's own name) and the variables that `env` knows.
-///
-/// The files that `--server-auth-key-file` and `--admin-token-file` name are read as well; nothing else is touched.
+/// The word that has flags and file checked.
+const CHECK: &str = "check";
+/// The word that has the schema of the file printed.
+const SCHEMA: &str = "schema";
+
+/// Reads a command line (`args`: without the program's own name), up to the values of its flags: see [`options`].
 ///
 /// # Errors
-/// The first fault found, in one line that names the flag as it was written, the value and what
-/// is accepted. The program ends with exit code 2 then.
-pub(crate) fn parse(
-    args: impl Iterator<Item = OsString>,
-    env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Invocation, UsageError> {
+/// The first fault found, in one line that names the flag as it was written. The program ends with exit code 2 then.
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let mut args = args.peekable();
     if args.next_if(|word| word == ctl::WORD).is_some() {
         return ctl::parse(args);
@@ -50,6 +59,18 @@ pub(crate) fn parse(
     if args.next_if(|word| word == keygen::WORD).is_some() {
         return keygen::parse(args);
     }
+    if args.next_if(|word| word == init::WORD).is_some() {
+        return init::parse(args);
+    }
+    if args.next_if(|word| word == SCHEMA).is_some() {
+        return match args.next() {
+            Some(word) => {
+                Err(UsageError::UnexpectedArgument { word: word.to_string_lossy().into(), hint: OneLine::default() })
+            }
+            None => Ok(Invocation::Schema),
+        };
+    }
+    let is_check = args.next_if(|word| word == CHECK).is_some();
     let tables = Flags::tables();
     let line = normalize::read(args, &tables)?;
     if line.is_on("--help") {
@@ -58,8 +79,32 @@ pub(crate) fn parse(
     if line.is_on("--version") {
         return Ok(Invocation::Print(help::version()));
     }
-    let flags = Flags::from_line(&line, &tables)?;
-    Ok(Invocation::Run(Box::new(merge::options(flags, &line, env)?)))
+    Ok(if is_check { Invocation::Check(line) } else { Invocation::Run(line) })
+}
+
+/// The file that a command line names, if it does.
+pub(crate) fn config_file(line: &CommandLine) -> Option<&str> {
+    line.given("--config")?.texts().last().map(|text| text.given.as_str())
+}
+
+/// Whether each flag of a command line takes its value.
+///
+/// # Errors
+/// The first fault.
+pub(crate) fn check_values(line: &CommandLine) -> Result<(), Faults> {
+    Flags::from_line(line, &Flags::tables())?;
+    Ok(())
+}
+
+/// What the flags of a command line mean, and the values of a file below them. The files of keys and tokens are read as
+/// well, and the variables that `env` knows; nothing else is touched.
+///
+/// # Errors
+/// All that is wrong with the file; of the command line the first fault found, in one line that names the flag as it was
+/// written, the value and what is accepted.
+pub(crate) fn options(line: &CommandLine, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Options, Faults> {
+    let flags = Flags::from_line(line, &Flags::tables())?;
+    merge::options(flags, line, env)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::iter::Peekable;
 
 use argh::{FlagInfo, FlagInfoKind};
 
-use super::error::{OneLine, UsageError};
+use super::command_line::{CommandLine, ParsedFlag, Text, Value};
+use super::error::UsageError;
 use super::original;
 use super::suggest::nearest;
 use super::table::Table;
@@ -20,40 +21,17 @@ const ALIASES: [(&str, &str); 2] = [("serverauthpassword", "--server-auth-key"),
 /// What ends the flags, by custom. Nothing but flags is taken, so nothing may follow.
 const END_OF_FLAGS: &str = "--";
 
-/// The flags of a command line, each once, as last given. Not for logs: a value may be the key.
-pub(super) struct CommandLine(Vec<ParsedFlag>);
-
-/// One flag with its value.
-pub(super) struct ParsedFlag {
-    /// The flag's name for argh, dashes included.
-    long: &'static str,
-    /// The flag as written, without its value.
-    pub(super) written: OneLine,
-    value: Value,
-}
-
-enum Value {
-    Switch(bool),
-    Text {
-        /// As it was given.
-        given: String,
-        /// As argh takes it.
-        meant: String,
-    },
-}
-
 /// Reads the words of a command line, the program's name not among them.
 pub(super) fn read(words: impl Iterator<Item = OsString>, tables: &[Table]) -> Result<CommandLine, UsageError> {
     let words = words.enumerate().map(utf8).collect::<Result<Vec<_>, _>>()?;
     let mut words = words.into_iter().peekable();
-    let mut line = CommandLine(Vec::new());
+    let mut line = CommandLine::default();
     while let Some(word) = words.next() {
         if word == END_OF_FLAGS {
             return words.next().map_or(Ok(line), |surplus| Err(UsageError::AfterFlags { word: surplus.into() }));
         }
-        let given = read_flag(&word, &mut words, tables, line.0.last())?;
-        line.0.retain(|earlier| earlier.long != given.long);
-        line.0.push(given);
+        let (flag, given) = read_flag(&word, &mut words, tables, line.last())?;
+        line.push(flag, given);
     }
     Ok(line)
 }
@@ -74,7 +52,7 @@ fn read_flag(
     rest: &mut Peekable<impl Iterator<Item = String>>,
     tables: &[Table],
     previous: Option<&ParsedFlag>,
-) -> Result<ParsedFlag, UsageError> {
+) -> Result<(&'static FlagInfo<'static>, ParsedFlag), UsageError> {
     let (written, value) = split(word).ok_or_else(|| unexpected(word, previous))?;
     let flag = find(written, tables).ok_or_else(|| unknown(written, tables))?;
     let value = match flag.kind {
@@ -84,10 +62,10 @@ fn read_flag(
             let (flag, description) = (written.into(), flag.description);
             let given = value.ok_or(UsageError::MissingValue { flag, arg_name, description })?;
             let meant = original::translate(written, &given).unwrap_or_else(|| given.clone());
-            Value::Text { given, meant }
+            Value::Texts(vec![Text::on_the_line(given, meant)])
         }
     };
-    Ok(ParsedFlag { long: flag.long, written: written.into(), value })
+    Ok((flag, ParsedFlag::on_the_line(flag.long, written, value)))
 }
 
 /// Splits `--name=value` at the first `=`; `None` if the word does not look like a flag.
@@ -115,7 +93,7 @@ fn all(tables: &[Table]) -> impl Iterator<Item = &'static FlagInfo<'static>> {
 }
 
 /// What names are compared by.
-fn canonical_name(name: &str) -> String {
+pub(crate) fn canonical_name(name: &str) -> String {
     name.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect()
 }
 
@@ -130,7 +108,7 @@ fn switch(written: &str, value: Option<&str>) -> Result<Value, UsageError> {
 
 fn unexpected(word: &str, previous: Option<&ParsedFlag>) -> UsageError {
     let hint = previous
-        .filter(|given| matches!(given.value, Value::Switch(_)) && values::boolean(word).is_ok())
+        .filter(|given| matches!(given.value(), Value::Switch(_)) && values::boolean(word).is_ok())
         .map(|given| format!("; meant {}={word}?", given.written));
     UsageError::UnexpectedArgument { word: word.into(), hint: hint.unwrap_or_default().into() }
 }
@@ -142,69 +120,4 @@ fn unknown(written: &str, tables: &[Table]) -> UsageError {
         None => "--help lists all flags".to_owned(),
     };
     UsageError::UnknownFlag { flag: written.into(), hint: hint.into() }
-}
-
-impl CommandLine {
-    /// Whether a switch is on.
-    pub(super) fn is_on(&self, long: &str) -> bool {
-        self.given(long).is_some_and(|given| matches!(given.value, Value::Switch(true)))
-    }
-
-    /// Whether and how a flag was given.
-    pub(super) fn given(&self, long: &str) -> Option<&ParsedFlag> {
-        self.0.iter().find(|given| given.long == long)
-    }
-
-    /// A flag's name, as the operator wrote it if they did.
-    pub(super) fn written(&self, long: &'static str) -> OneLine {
-        self.given(long).map_or_else(|| long.into(), |given| given.written.clone())
-    }
-
-    /// The words of one group of flags, as argh takes them: `--flag`, `value`.
-    pub(super) fn words_for(&self, table: &Table) -> Vec<&str> {
-        let of_table = self.0.iter().filter(|given| table.flags.iter().any(|flag| flag.long == given.long));
-        of_table.flat_map(ParsedFlag::words).collect()
-    }
-
-    /// Whose fault argh's complaint is, in the operator's spelling.
-    pub(super) fn attribute_error(&self, complaint: &str) -> UsageError {
-        let complaint = complaint.trim_end();
-        let invalid = self.0.iter().find_map(|given| given.accepted(complaint).map(|text| given.invalid(text)));
-        invalid.unwrap_or_else(|| UsageError::Other(complaint.into()))
-    }
-}
-
-impl ParsedFlag {
-    /// The error for a value that its flag does not take.
-    pub(super) fn invalid(&self, accepted: &str) -> UsageError {
-        let mut accepted = accepted.to_owned();
-        if matches!(self.text().as_bytes(), [b'0', b'0'..=b'9', ..]) {
-            accepted.push_str(", without leading zeros");
-        }
-        UsageError::InvalidValue { flag: self.written.clone(), value: self.text().into(), accepted: accepted.into() }
-    }
-
-    /// The value as it was given.
-    pub(super) fn text(&self) -> &str {
-        match &self.value {
-            Value::Text { given, .. } => given,
-            Value::Switch(true) => "true",
-            Value::Switch(false) => "false",
-        }
-    }
-
-    fn words(&self) -> impl Iterator<Item = &str> {
-        let (name, value) = match &self.value {
-            Value::Switch(false) => (None, None),
-            Value::Switch(true) => (Some(self.long), None),
-            Value::Text { meant, .. } => (Some(self.long), Some(meant.as_str())),
-        };
-        name.into_iter().chain(value)
-    }
-
-    /// What the value's parser said, if argh's complaint is about this flag.
-    fn accepted<'a>(&self, complaint: &'a str) -> Option<&'a str> {
-        let Value::Text { meant, .. } = &self.value else { return None };
-        complaint.strip_prefix(&format!("Error parsing option '{}' with value '{meant}': ", self.long))
-    }
 }

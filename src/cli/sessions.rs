@@ -1,21 +1,20 @@
 //! Sessions: which links are admitted, and what sessions may cost.
 
-use fastway::config::{Config, LinkKinds, PerSide};
+use std::path::PathBuf;
 
+use fastway::config::{Config, KeyPair, LinkKinds, PerSide};
+
+use super::command_line::{CommandLine, ParsedFlag};
 use super::error::UsageError;
+use super::fault::{Fault, Faults};
 use super::flags::SessionFlags;
-use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
 use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.
-pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine) -> Result<Vec<String>, UsageError> {
+pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine, faults: &mut Faults) -> Vec<String> {
     config.startup.kinds.client = kinds(flags.client_link, flags.client_snet_enable);
     config.startup.kinds.server = kinds(flags.server_link, flags.server_snet_enable);
-    let PerSide { client, server } = config.startup.kinds;
-    if server.plain && server.with_sessions() {
-        return Err(UsageError::MixedServerLinks { flag: line.written("--server-link") });
-    }
     of_ports(config, flags);
     let sessions = &mut config.settings.sessions;
     set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
@@ -24,21 +23,42 @@ pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLin
     set(&mut sessions.waiting.bytes, flags.max_waiting_bytes);
     set(&mut sessions.waiting.sessions_per_address, flags.max_waiting_per_address);
     set(&mut sessions.waiting.bytes_per_address, flags.max_waiting_bytes_per_address);
-    if let Some(path) = &flags.session_key {
-        let failed = |source| UsageError::SessionKey {
-            flag: line.written("--session-key"),
-            path: path.to_string_lossy().into(),
-            source,
+    sessions.keys = read_keys(&flags.session_key, line, faults);
+    check_kinds(config, line, faults);
+    notices(config)
+}
+
+fn read_keys(paths: &[PathBuf], line: &CommandLine, faults: &mut Faults) -> Vec<KeyPair> {
+    let texts = line.given(KEY).map(ParsedFlag::texts).unwrap_or_default();
+    let keys = texts.iter().zip(paths).map(|(text, path)| {
+        let failed = |source| {
+            let (flag, path) = (line.written(KEY), text.meant.as_str().into());
+            Fault::new(text.place.clone(), UsageError::SessionKey { flag, path, source })
         };
-        sessions.key = Some(key_file::read(path).map_err(failed)?);
+        key_file::read(path).map_err(failed)
+    });
+    keys.filter_map(|key| key.map_err(|fault| faults.push(fault)).ok()).collect()
+}
+
+/// What one port cannot have, and what it needs a key for.
+fn check_kinds(config: &Config, line: &CommandLine, faults: &mut Faults) {
+    let PerSide { client, server } = config.startup.kinds;
+    if server.plain && server.with_sessions() {
+        let flag = line.written("--server-link");
+        faults.push(line.fault("--server-link", UsageError::MixedServerLinks { flag }));
+    }
+    // A key that was given and is at fault is reported already.
+    if line.given(KEY).is_some() || line.is_unusable(KEY) {
+        return;
     }
     for (flag, kinds) in [("--client-link", client), ("--server-link", server)] {
-        if kinds.secure && !kinds.unpinned && config.settings.sessions.key.is_none() {
-            return Err(UsageError::NoKeyToCheck { flag: line.written(flag) });
+        if kinds.secure && !kinds.unpinned {
+            faults.push(line.fault(flag, UsageError::NoKeyToCheck { flag: line.written(flag) }));
         }
     }
-    Ok(notices(config))
 }
+
+const KEY: &str = "--session-key";
 
 /// A list says exactly what is admitted; the original's switch stands for both kinds of sessions.
 fn kinds(listed: Option<LinkKinds>, snet_enable: bool) -> LinkKinds {
@@ -64,8 +84,8 @@ fn notices(config: &Config) -> Vec<String> {
     let any = |admitted: fn(LinkKinds) -> bool| ports.values().into_iter().any(|kinds| admitted(*kinds));
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
-        (any(|kinds| kinds.secure) && config.settings.sessions.key.is_none(), WITHOUT_KEY),
-        (ports.server.unpinned && config.settings.sessions.key.is_some(), UNPINNED_SERVERS),
+        (any(|kinds| kinds.secure) && config.settings.sessions.keys.is_empty(), WITHOUT_KEY),
+        (ports.server.unpinned && !config.settings.sessions.keys.is_empty(), UNPINNED_SERVERS),
         (any(LinkKinds::with_sessions) && config.startup.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()

@@ -6,7 +6,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// The candidate nearest to `name`, if it is near enough to be what was meant.
 ///
 /// Both sides are folded names (see `normalize`), each candidate with what it stands for.
-pub(super) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T)>) -> Option<T> {
+pub(crate) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T)>) -> Option<T> {
     if name.len() > MAX_NAME_BYTES {
         return None;
     }

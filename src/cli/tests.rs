@@ -18,7 +18,25 @@ fn no_env(_: &str) -> Option<OsString> {
     None
 }
 
-fn parse_words<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Result<Invocation, UsageError> {
+/// What a command line is taken for.
+#[derive(Debug)]
+enum Invocation {
+    Run(Box<Options>),
+    Print(String),
+    Other,
+}
+
+/// Reads a command line with its values. A fault is one line.
+fn parse(args: impl Iterator<Item = OsString>, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Invocation, String> {
+    let one_line = |faults: Faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    match super::parse(args).map_err(|error| error.to_string())? {
+        super::Invocation::Run(line) => super::options(&line, env).map(Box::new).map(Invocation::Run).map_err(one_line),
+        super::Invocation::Print(text) => Ok(Invocation::Print(text)),
+        _ => Ok(Invocation::Other),
+    }
+}
+
+fn parse_words<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Result<Invocation, String> {
     parse(words.into_iter().map(Into::into).collect::<Vec<_>>().into_iter(), &no_env)
 }
 
@@ -67,7 +85,7 @@ fn default_on_loopback() -> Config {
 }
 
 fn same(a: &Config, b: &Config) -> bool {
-    format!("{a:?}") == format!("{b:?}") && a.settings.server_auth_key == b.settings.server_auth_key
+    format!("{a:?}") == format!("{b:?}") && a.settings.server_auth_keys == b.settings.server_auth_keys
 }
 
 #[test]
@@ -92,7 +110,7 @@ fn each_documented_default_is_the_one_that_counts() {
 fn each_value_has_a_documented_default_but_the_files_of_secrets() {
     let values = flags().into_iter().filter(|flag| flag.kind != FlagInfoKind::Switch);
     let without: Vec<_> = values.filter(|flag| documented_default(flag).is_none()).map(|flag| flag.long).collect();
-    assert_eq!(without, ["--server-auth-key-file", "--session-key", "--admin-token-file"]);
+    assert_eq!(without, ["--server-auth-key-file", "--session-key", "--admin-token-file", "--config"]);
 }
 
 #[test]
@@ -121,7 +139,7 @@ fn every_flag_lands_where_it_belongs() {
     assert_eq!((config.listen.server.as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
     assert_eq!((server.send_queue_packets, server.send_queue_bytes), (8, 9 << 20));
     assert_eq!(server.idle_timeout, Some(Duration::from_millis(500)));
-    assert_eq!(config.settings.server_auth_key, Secret::new("k"));
+    assert_eq!(config.settings.server_auth_keys, [Secret::new("k")]);
     let limits = &config.settings.limits;
     assert_eq!(
         (limits.max_handshakes, limits.max_links, limits.max_links_per_address),
@@ -170,7 +188,7 @@ fn spellings_of_one_flag() {
         assert_eq!(config(line).listen.client, ":7", "{line}");
     }
     for line in ["-ServerAuthPassword=x", "--server-auth-password x", "-ServerAuthKey x"] {
-        assert_eq!(config(line).settings.server_auth_key, Secret::new("x"), "{line}");
+        assert_eq!(config(line).settings.server_auth_keys, [Secret::new("x")], "{line}");
     }
 }
 
@@ -191,13 +209,13 @@ fn switches_are_gos() {
 fn the_last_of_a_repeated_flag_wins() {
     assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").listen.client, ":3");
     assert_eq!(config("--workers=many --workers=2").startup.workers, 2);
-    assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").settings.server_auth_key, Secret::new("b"));
+    assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").settings.server_auth_keys, [Secret::new("b")]);
 }
 
 #[test]
 fn values_may_look_like_anything() {
     let key = |words: Vec<&str>| match parse_words(words) {
-        Ok(Invocation::Run(options)) => options.config.settings.server_auth_key,
+        Ok(Invocation::Run(options)) => options.config.settings.server_auth_keys.into_iter().next().unwrap_or_default(),
         other => panic!("{other:?}"),
     };
     assert_eq!(key(vec!["-ServerAuthKey=-x=-y"]), Secret::new("-x=-y"));
@@ -542,7 +560,7 @@ fn session_key() -> (tempfile::TempDir, String) {
 fn key_with_env(line: &str, value: &[u8]) -> Secret {
     let env = |name: &str| (name == "FASTWAY_SERVER_AUTH_KEY").then(|| OsString::from_vec(value.to_vec()));
     match parse(line.split_whitespace().map(OsString::from), &env) {
-        Ok(Invocation::Run(options)) => options.config.settings.server_auth_key,
+        Ok(Invocation::Run(options)) => options.config.settings.server_auth_keys.into_iter().next().unwrap_or_default(),
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -550,7 +568,7 @@ fn key_with_env(line: &str, value: &[u8]) -> Secret {
 #[test]
 fn the_key_comes_from_flag_file_or_environment() {
     let (_file, from_file) = key_file(b"\xffbinary\r\n\n");
-    assert_eq!(config(&from_file).settings.server_auth_key, Secret::new(*b"\xffbinary"));
+    assert_eq!(config(&from_file).settings.server_auth_keys, [Secret::new(*b"\xffbinary")]);
     assert_eq!(key_with_env("", b"\xfeenv\n"), Secret::new(*b"\xfeenv"));
     assert_eq!(key_with_env(&from_file, b"env"), Secret::new(*b"\xffbinary"));
     assert_eq!(key_with_env("-ServerAuthKey=flag", b"env"), Secret::new("flag"));
@@ -574,7 +592,7 @@ fn a_key_with_more_at_its_ends_than_it_shows_is_warned_of() {
 #[test]
 fn the_key_does_not_show_in_debug_output() {
     let shown = format!("{:?}", options("-ServerAuthKey=hush"));
-    assert!(shown.contains("server_auth_key") && !shown.contains("hush"), "{shown}");
+    assert!(shown.contains("server_auth_keys") && !shown.contains("hush"), "{shown}");
 }
 
 #[test]
@@ -592,7 +610,7 @@ fn faulty_key_files_are_named() {
     assert!(error(&flag).contains("longer than 65536 bytes"));
     assert!(error("--server-auth-key-file=/").contains("cannot read '/'"));
     assert!(error("--server-auth-key-file=").contains("cannot read ''"));
-    assert_eq!(config(&key_file_of_limit().1).settings.server_auth_key.expose().len(), 64 << 10);
+    assert_eq!(config(&key_file_of_limit().1).settings.server_auth_keys[0].expose().len(), 64 << 10);
 }
 
 fn key_file_of_limit() -> (tempfile::TempPath, String) {
@@ -629,7 +647,7 @@ proptest! {
     ) {
         let flag = *pick.get(&flags());
         let is_secret = ["--server-auth-key", "--admin-token", "--session-key"].iter().any(|secret| flag.long.starts_with(secret));
-        let is_checked = !is_secret && !["--name", "--pid-file"].contains(&flag.long);
+        let is_checked = !is_secret && !["--name", "--pid-file", "--config"].contains(&flag.long);
         prop_assume!(is_checked);
         let written = respell(flag.long, "-", false, upper);
         let error = error_of(vec![&format!("{written}={junk}")]);

@@ -208,8 +208,22 @@ pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
 }
 
+/// The words that a flag takes, beside numbers, addresses or paths if it takes those.
+pub(crate) fn words(long: &str) -> &'static [&'static str] {
+    match long {
+        "--mem-pool-type" => &["sync", "atom", "chan"],
+        "--client-link" | "--server-link" => &["plain", "secure", "secure-nk", "legacy"],
+        "--log-level" => &["error", "warn", "info", "debug", "trace"],
+        "--log-format" => &["text", "json"],
+        "--max-links" | "--max-buffered-bytes" => &["auto"],
+        "--admin-addr" => &["off"],
+        "--pid-file" => &["none"],
+        _ => &[],
+    }
+}
+
 /// A size as a person would write it.
-pub(super) fn show_size(bytes: usize) -> String {
+pub(crate) fn show_size(bytes: usize) -> String {
     let units = [(30, "G"), (20, "M"), (10, "K")];
     let unit = units.iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift);
     unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))

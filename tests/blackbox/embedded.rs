@@ -18,7 +18,8 @@ pub(crate) struct Embedded {
 
 /// The settings of an embedded gateway.
 pub(crate) fn settings() -> Settings {
-    let mut settings = Settings { server_auth_key: Secret::new(KEY), client_max_conns: None, ..Settings::default() };
+    let mut settings =
+        Settings { server_auth_keys: vec![Secret::new(KEY)], client_max_conns: None, ..Settings::default() };
     settings.server.send_queue_packets = 10;
     settings
 }

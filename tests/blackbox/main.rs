@@ -19,6 +19,8 @@ mod allocations;
 mod architecture;
 mod chaos;
 mod cli;
+mod config_file;
+mod config_schema;
 mod crosstalk;
 mod ctl;
 mod ctl_socket;

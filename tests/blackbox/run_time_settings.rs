@@ -65,7 +65,7 @@ fn a_new_idle_timeout_holds_for_links_that_are_there() {
 fn a_server_proves_the_key_that_holds_when_it_registers() {
     let mut gateway = Embedded::start(1);
     let mut server = gateway.server(7);
-    apply(&mut gateway, |settings| settings.server_auth_key = Secret::new("another"));
+    apply(&mut gateway, |settings| settings.server_auth_keys = vec![Secret::new("another")]);
     let mut newcomer = Server::register(gateway.server_addr, "another", 8);
 
     let mut client = gateway.client();

@@ -1,5 +1,6 @@
 //! [`Session`]: one interface for both protocols (`docs/protocol.md` §2 and §3) and both ends.
 
+use std::slice;
 use std::time::{Duration, Instant};
 
 use rand_core::CryptoRng;
@@ -352,6 +353,22 @@ impl Open {
     pub fn accept(
         &self,
         keys: Option<&KeyPair>,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Session, Dial), Status> {
+        self.accept_by_any(keys.map(slice::from_ref).unwrap_or_default(), limits, now, rng)
+    }
+
+    /// As [`Self::accept`], with the one of several keys that the initiator has pinned, so that players with the old key
+    /// get in while others have the new one. A key further down the list costs its initiators one Diffie-Hellman more for each
+    /// key above it.
+    ///
+    /// # Errors
+    /// What to refuse it with ([`Self::refusal`]).
+    pub fn accept_by_any(
+        &self,
+        keys: &[KeyPair],
         limits: &Limits,
         now: Instant,
         rng: &mut impl CryptoRng,

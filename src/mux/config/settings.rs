@@ -21,8 +21,9 @@ pub struct Settings {
     pub client_max_conns: Option<u32>,
     /// How long more may wait for a client than its bounds allow, packets or bytes, before it is closed as too slow.
     pub client_slow_grace: Duration,
-    /// What servers prove to know when they register. Empty: every server that has an empty key as well is let in.
-    pub server_auth_key: Secret,
+    /// What servers prove to know when they register: one of these keys. The first is the one for new servers; the others
+    /// stay valid while the servers are changed over. None: every server that has an empty key is let in.
+    pub server_auth_keys: Vec<Secret>,
     /// Whether a reachable server port without a key is meant.
     pub allow_anonymous_servers: bool,
     /// Defences against floods.
@@ -84,8 +85,9 @@ impl SessionConfig {
 /// What the sessions of both ports have in common.
 #[derive(Clone, Debug)]
 pub struct SessionsConfig {
-    /// What the gateway proves itself with. Without it secure sessions are opened by pattern NN alone.
-    pub key: Option<KeyPair>,
+    /// What the gateway proves itself with: the one of these that the client has pinned. Without any, secure sessions are
+    /// opened by pattern NN alone.
+    pub keys: Vec<KeyPair>,
     /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
     pub max_handshakes_per_address: usize,
     /// Handshakes computed in a second to open sessions, and as many to resume them; further ones wait. `None`: as many
@@ -192,7 +194,7 @@ impl Default for Settings {
             },
             client_max_conns: Some(16),
             client_slow_grace: Duration::from_secs(5),
-            server_auth_key: Secret::default(),
+            server_auth_keys: Vec::new(),
             allow_anonymous_servers: false,
             limits: Limits::default(),
             sessions: SessionsConfig::default(),
@@ -215,7 +217,7 @@ impl Default for SessionConfig {
 impl Default for SessionsConfig {
     fn default() -> Self {
         Self {
-            key: None,
+            keys: Vec::new(),
             max_handshakes_per_address: 256,
             max_handshakes_per_second: None,
             waiting: WaitingLimits {

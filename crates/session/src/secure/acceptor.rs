@@ -35,19 +35,15 @@ impl SecureSession {
         pattern: PatternCode,
         head: &[u8],
         message: &[u8],
-        keys: Option<&KeyPair>,
+        keys: &[KeyPair],
         limits: &Limits,
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Dial), Status> {
-        let pattern = match (pattern, keys) {
-            (PatternCode::Nn, _) => Pattern::Nn,
-            (PatternCode::Nk, Some(keys)) => Pattern::NkResponder { private: keys.private_bytes() },
-            (PatternCode::Nk, None) => return Err(Status::NotAdmitted),
+        let handshake = match pattern {
+            PatternCode::Nn => read_open(&Pattern::Nn, head, message, rng)?,
+            PatternCode::Nk => read_pinned_open(keys, head, message, rng)?,
         };
-
-        let mut handshake = start(&pattern, head, rng)?;
-        handshake.read(message).map_err(|Failed| Status::NotAuthentic)?;
 
         let ticket = new_ticket(rng);
         let wait_seconds = u32::try_from(limits.wait.as_secs()).unwrap_or(u32::MAX);
@@ -207,6 +203,34 @@ impl Acceptor {
         let late = self.candidate_expires.is_some_and(|at| at <= now);
         self.candidate.take_if(|_| late).map(|candidate| candidate.path.id)
     }
+}
+
+/// The handshake with the one of `keys` that the initiator has pinned: its message is authentic under no other.
+fn read_pinned_open(
+    keys: &[KeyPair],
+    head: &[u8],
+    message: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Handshake, Status> {
+    let mut refusal = Status::NotAdmitted;
+    for key in keys {
+        match read_open(&Pattern::NkResponder { private: key.private_bytes() }, head, message, rng) {
+            Ok(handshake) => return Ok(handshake),
+            Err(status) => refusal = status,
+        }
+    }
+    Err(refusal)
+}
+
+fn read_open(
+    pattern: &Pattern<'_>,
+    head: &[u8],
+    message: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Handshake, Status> {
+    let mut handshake = start(pattern, head, rng)?;
+    handshake.read(message).map_err(|Failed| Status::NotAuthentic)?;
+    Ok(handshake)
 }
 
 fn start(pattern: &Pattern<'_>, head: &[u8], rng: &mut impl CryptoRng) -> Result<Handshake, Status> {

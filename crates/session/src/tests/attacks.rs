@@ -486,6 +486,28 @@ fn a_gateway_without_a_key_admits_nobody_who_wants_to_see_one() {
 }
 
 #[test]
+fn an_open_finds_the_key_that_it_pinned_among_several() {
+    let keys = [9, 10, 11].map(|byte| KeyPair::from_private([byte; 32]));
+    let limits = super::world::limits(LEGACY);
+    let now = Instant::now();
+    let accepted = |pinned: &KeyPair, keys: &[KeyPair]| -> Result<Option<Event>, Status> {
+        let mut initiator = Session::secure(Identity::Pinned(pinned.public()), WAIT, now);
+        let dial = initiator.connect(now, &mut rand::rng()).unwrap();
+        let Request::Open(open) = request_of(&dial.bytes) else { panic!("not an open") };
+        let (_, reply) = open.accept_by_any(keys, &limits, now, &mut rand::rng())?;
+        let _ = initiator.receive(dial.transport, &mut reply.bytes.clone(), now, &mut Backlog::new(9));
+        Ok(initiator.poll_event())
+    };
+    for pinned in &keys {
+        assert!(matches!(accepted(pinned, &keys), Ok(Some(Event::Established { .. }))), "{pinned:?}");
+    }
+    let [first, second, third] = &keys;
+    let without_the_second = [first.clone(), third.clone()];
+    assert_eq!(accepted(second, &without_the_second).unwrap_err(), Status::NotAuthentic);
+    assert_eq!(accepted(second, &[]).unwrap_err(), Status::NotAdmitted);
+}
+
+#[test]
 fn a_full_buffer_is_the_writers_bound_and_empties_with_acknowledgements() {
     let mut world = established(World::secure(true));
     world.initiator.write(1 << 20);

@@ -111,7 +111,7 @@ impl Core {
         let limits = Limits { handshake_time: config.handshake_limit(), wait, legacy };
 
         let began = self.clock.read();
-        let opened = open.accept(self.settings.sessions.key.as_ref(), &limits, began, &mut self.rng);
+        let opened = open.accept_by_any(&self.settings.sessions.keys, &limits, began, &mut self.rng);
         self.acceptance.computed(self.clock.since(began));
         opened
     }

@@ -42,8 +42,8 @@ async fn authenticate(
     core: &SharedCore,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<ServerId, ServerHandshakeError> {
-    let key = core.borrow().settings.server_auth_key.clone();
+    let keys = core.borrow().settings.server_auth_keys.clone();
     let challenge = core.borrow_mut().rng.random();
     let pause = async || sleep(core, PAUSE).await;
-    authenticate_server(stream, &key, challenge, pause).await
+    authenticate_server(stream, &keys, challenge, pause).await
 }
