@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod ctl;
 mod key_file;
+mod systemd;
 
 use std::env;
 use std::io::{self, Write};

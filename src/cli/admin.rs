@@ -18,17 +18,19 @@ pub(super) fn merge(
     name: &Name,
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<(Option<HttpConfig>, Option<String>), UsageError> {
+) -> Result<(HttpConfig, Option<String>), UsageError> {
     let token = ADMIN_TOKEN.find(flags.admin_token.as_ref(), flags.admin_token_file.as_deref(), line, env)?;
     if !token.is_empty() && !is_token(token.expose()) {
         return Err(UsageError::BadAdminToken);
     }
-    let Some(AdminAddr::At(addr)) = flags.admin_addr else { return Ok((None, None)) };
-    let (addr, notice) = guard(&addr, &token, line)?;
+    let (addr, notice) = match flags.admin_addr {
+        Some(AdminAddr::At(addr)) => guard(&addr, &token, line).map(|(addr, notice)| (Some(addr), notice))?,
+        Some(AdminAddr::Off) | None => (None, None),
+    };
     let hosts = flags.admin_host.unwrap_or_default().0;
     let config =
         HttpConfig { addr, token, hosts, ready_needs_server: flags.admin_ready_needs_server, name: name.clone() };
-    Ok((Some(config), notice))
+    Ok((config, notice))
 }
 
 /// Without a token anybody who reaches the listener could steer the gateway: keeps it to this machine, or refuses an

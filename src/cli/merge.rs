@@ -36,7 +36,9 @@ pub(super) fn options(
     let key_notices = key::guard(&mut config, line)?.into_iter().chain(key::odd_ends(&config.settings.server_auth_key));
     let notices = key_notices.chain(admin_notice).chain(session_notices).collect();
     let (log_level, log_format) = (flags.process.log_level, flags.process.log_format.unwrap_or_default());
-    Ok(Options { config, admin, name, pid_file, log_level, log_format, notices })
+    let addr_flags = ["--client-addr", "--server-addr", "--admin-addr"];
+    let addr_flags = addr_flags.into_iter().filter(|flag| line.given(flag).is_some()).collect();
+    Ok(Options { config, admin, addr_flags, name, pid_file, log_level, log_format, notices })
 }
 
 fn startup(startup: &mut Startup, flags: GatewayFlags) {

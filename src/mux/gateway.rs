@@ -16,7 +16,7 @@ use crate::mux::auto_limits::fit;
 use crate::mux::config::{Config, Settings, Startup};
 use crate::mux::observer::Observer;
 use crate::mux::pool::Pool;
-use crate::mux::routing::WorkerId;
+use crate::mux::routing::{PerSide, WorkerId};
 use crate::mux::worker::{self, Listeners, Mailboxes, Message, Shared, Ticker};
 
 /// What the log calls this part of the gateway.
@@ -59,6 +59,14 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// Anybody could register as a game server.
+    #[error(
+        "the inherited server port {addr} can be reached by others, and there is no server key; give one (--server-auth-key-file), a loopback address, or --allow-anonymous-servers"
+    )]
+    OpenWithoutKey {
+        /// The port.
+        addr: SocketAddr,
+    },
     /// The system refuses a worker its thread, or what its runtime needs.
     #[error("cannot start the workers (--workers): {0}")]
     Worker(io::Error),
@@ -77,7 +85,16 @@ impl Gateway {
     ///
     /// # Errors
     /// A port is not to be had.
-    pub fn bind(mut config: Config) -> Result<Self, StartError> {
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        Self::inherit(config, PerSide::new(|_| None))
+    }
+
+    /// Binds as [`Gateway::bind`] does the ports for which there is no listener yet. One that is inherited is accepted from
+    /// by one worker, which distributes what it accepts, even with `reuse_port`.
+    ///
+    /// # Errors
+    /// A port is not to be had, or an inherited one would let anybody register as a game server.
+    pub fn inherit(mut config: Config, inherited: PerSide<Option<TcpListener>>) -> Result<Self, StartError> {
         fit(&config.startup, &mut config.settings);
         if let Some(links) = config.settings.limits.max_links.most() {
             info!(target: TARGET, links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
@@ -85,8 +102,14 @@ impl Gateway {
         if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(target: TARGET, bytes, "limit of memory held for all links");
         }
-        let client = Port::bind("client-addr", &config.listen.client, &config)?;
-        let server = Port::bind("server-addr", &config.listen.server, &config)?;
+        let client = match inherited.client {
+            Some(listener) => Port::inherit("client-addr", listener)?,
+            None => Port::bind("client-addr", &config.listen.client, &config)?,
+        };
+        let server = match inherited.server {
+            Some(listener) => Port::inherit("server-addr", listener)?.guarded(&config.settings)?,
+            None => Port::bind("server-addr", &config.listen.server, &config)?,
+        };
         Ok(Self { config, client, server })
     }
 
@@ -245,5 +268,21 @@ impl Port {
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
         Ok(Self { addr: bound, listeners })
+    }
+
+    /// Takes a listener over.
+    fn inherit(flag: &'static str, listener: TcpListener) -> Result<Self, StartError> {
+        let failed = |error| StartError::Bind { flag, addr: "an inherited socket".to_owned(), error };
+        let addr = listener.local_addr().map_err(failed)?;
+        Ok(Self { addr, listeners: vec![listener] })
+    }
+
+    /// The same port, if it may be open as it is.
+    fn guarded(self, settings: &Settings) -> Result<Self, StartError> {
+        let is_guarded = !settings.server_auth_key.is_empty() || settings.allow_anonymous_servers;
+        match is_guarded || self.addr.ip().to_canonical().is_loopback() {
+            true => Ok(self),
+            false => Err(StartError::OpenWithoutKey { addr: self.addr }),
+        }
     }
 }

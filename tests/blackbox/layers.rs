@@ -22,7 +22,7 @@ const CRATES: [&str; 9] = [
 ];
 
 /// The parts of the package, each above those that it may use. The library's root, which offers some of them, has no name.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "mux::routing",
     "mux::pool",
     "mux::config",
@@ -38,6 +38,7 @@ const LAYERS: [&str; 16] = [
     "key_file",
     "cli",
     "ctl",
+    "systemd",
     "app",
 ];
 

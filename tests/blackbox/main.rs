@@ -65,5 +65,6 @@ mod session_policy;
 mod session_waiting;
 mod shutdown;
 mod slow_peers;
+mod systemd;
 mod tour;
 mod wrong_port;

@@ -1,16 +1,19 @@
-//! Listening sockets, and what to do when accepting fails.
+//! Listening sockets, bound or inherited, and what to do when accepting fails.
+
+mod inherited;
+mod options;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub use self::inherited::{Inherited, InheritedError};
+use self::options::prepare;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// A peer that vanished is noticed even while the gateway does not read it, or has no idle timeout.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,12 +61,9 @@ fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
-    // Accepted streams inherit these two.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))?;
+    prepare(&socket)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 

@@ -7,8 +7,8 @@ use fastway_service::Secret;
 /// Where the admin listener answers, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`.
-    pub addr: String,
+    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`; `None`: nowhere, unless a listener is inherited.
+    pub addr: Option<String>,
     /// What requests prove to know. Empty: nothing, and the listener answers on loopback addresses only.
     pub token: Secret,
     /// Names of hosts, in lower case, by which requests without a token may call this one, besides `localhost`.

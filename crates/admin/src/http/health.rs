@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use super::app::{App, Phase};
 use super::reply::{Reply, json};
 use super::units::millis;
+use crate::observe::STUCK_AFTER;
 
-/// A worker that has not answered for so long makes the gateway unready: new players might come to it.
-const UNREADY_AFTER: Duration = Duration::from_secs(3);
 /// A worker that has not answered for so long does not come back: its players are better off with a new gateway.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 
@@ -55,7 +54,7 @@ impl Health {
         let no = |reason| (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": reason }));
         match self.phase {
             Phase::Stopping | Phase::Ended => no("stopping"),
-            Phase::Serving => match self.stuck(UNREADY_AFTER) {
+            Phase::Serving => match self.stuck(STUCK_AFTER) {
                 Some(stuck) => stuck,
                 None if self.lacks_server => no("no_server"),
                 None => (StatusCode::OK, json!({ "status": "ready" })),

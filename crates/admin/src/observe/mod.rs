@@ -26,6 +26,9 @@ pub use report::{HeldUp, LinkCount, MemoryReport, PoolClass, Report, SessionCoun
 pub use wait::{Wait, WaitReason};
 pub use worker::{AcceptorInfo, HandshakeInfo, TasksInfo};
 
+/// A worker that has not answered for so long is stuck: new players might come to it.
+pub const STUCK_AFTER: Duration = Duration::from_secs(3);
+
 /// A view of a running gateway, for any thread. Those who ask wait for its workers.
 pub trait Observe: Send + Sync {
     /// The same view, with this long for each worker to answer.
