@@ -27,6 +27,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    fastway_sys::resolve_names_without_modules();
     let options = match cli::parse(env::args_os().skip(1), &|name| env::var_os(name)) {
         Ok(Invocation::Run(options)) => *options,
         Ok(Invocation::Ctl(options)) => return ask(&options),

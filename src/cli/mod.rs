@@ -8,6 +8,8 @@
 
 mod address;
 mod admin;
+mod commands;
+mod completion;
 mod ctl;
 mod duration;
 mod error;
@@ -16,6 +18,7 @@ mod help;
 mod invocation;
 mod key;
 mod keygen;
+mod man;
 mod merge;
 mod normalize;
 mod original;
@@ -50,6 +53,12 @@ pub(crate) fn parse(
         return keygen::parse(args);
     }
     let tables = Flags::tables();
+    if args.next_if(|word| word == completion::WORD).is_some() {
+        return completion::parse(args, &tables);
+    }
+    if args.next_if(|word| word == man::WORD).is_some() {
+        return man::parse(args, &tables);
+    }
     let line = normalize::read(args, &tables)?;
     if line.is_on("--help") {
         return Ok(Invocation::Print(help::usage(&tables)));

@@ -225,7 +225,7 @@ fn help_and_version_are_asked_for_in_many_ways() {
     }
     let version = format!("fastway {}\n", env!("CARGO_PKG_VERSION"));
     for line in ["-version", "--version", "--workers 2 -Version"] {
-        assert_eq!(printed(line), version, "{line}");
+        assert!(printed(line).starts_with(&version), "{line}");
     }
     options("--help=false --version=0");
 }

@@ -19,6 +19,8 @@ mod allocations;
 mod architecture;
 mod chaos;
 mod cli;
+mod completion;
+mod container;
 mod crosstalk;
 mod ctl;
 mod ctl_socket;

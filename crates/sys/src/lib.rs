@@ -72,6 +72,21 @@ pub fn inherited_descriptors(count: u16) -> io::Result<Vec<OwnedFd>> {
     (FIRST..FIRST.saturating_add(count.into())).map(take).collect()
 }
 
+/// Has host names looked up in `/etc/hosts` and by DNS alone, whatever `/etc/nsswitch.conf` says, if this program is linked
+/// statically: it would load the modules named there, which belong to whichever C library is installed. To be called before
+/// there are other threads.
+pub fn resolve_names_without_modules() {
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    {
+        // SAFETY: this is how glibc's nss.h declares it.
+        unsafe extern "C" {
+            fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+        }
+        // SAFETY: both are C strings, which it only reads. Its answer tells of malformed ones.
+        let _well_formed = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+    }
+}
+
 /// What jemalloc is told before `main`: it is able to take heap profiles, and does not until it is asked to. Once it
 /// is, about one allocation in 512 KiB is noted with its stack. The environment (`_RJEM_MALLOC_CONF`) has the last word.
 ///
