@@ -44,6 +44,7 @@ main() {
     step "format" check_format
     step "what runs the tests finds what fails once, twice, or crashes" build_testrun
     step "tests/REGRESSIONS.md: each fault has its test" check_regressions
+    step "manifests: types of Kubernetes, schema of compose" run_tests go manifests go -C scripts/manifests test -count=1 ./...
     step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
     step "clippy of the fuzz targets" lint_fuzz_targets
     step "documentation" document

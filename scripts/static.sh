@@ -11,7 +11,9 @@ profile=${PROFILE:-release}
 host=$(rustc -vV | sed -n 's/^host: //p')
 # Beside the other builds, which have other flags; with --target these flags are not those of build scripts.
 target=${CARGO_TARGET_DIR:-$PWD/target}/static
-RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" CARGO_TARGET_DIR=$target \
+# The crate getrandom would look for the C library's function at run time, find none, and read /dev/random instead.
+flags='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"'
+RUSTFLAGS="${RUSTFLAGS:-} $flags" CARGO_TARGET_DIR=$target \
     cargo build --locked --profile "$profile" --target "$host" --bin fastway
 [[ $profile != dev ]] || profile=debug
 mkdir -p "$(dirname "$file")"

@@ -45,6 +45,7 @@ mod observer;
 mod original_flags;
 mod ownership;
 mod packaging;
+mod packaging_images;
 mod planted_files;
 mod process;
 mod readme;
