@@ -23,6 +23,7 @@ staticcheck_version=v0.8.2
 big_test=crosstalk::a_thousand_players_exchange_a_hundred_thousand_messages_with_two_servers
 address_test=sdk_session_address::a_player_whose_address_changes_plays_on
 readme_tests=readme::the_blocks_of_
+container_tests=container::
 owner_tests=(planted_files::a_command_file_of_another_user_is_not_run ctl_socket::another_user_is_not_answered)
 # What tests are run by.
 testrun=$target/testrun/testrun
@@ -43,6 +44,7 @@ main() {
     step "format" check_format
     step "what runs the tests finds what fails once, twice, or crashes" build_testrun
     step "tests/REGRESSIONS.md: each fault has its test" check_regressions
+    step "manifests: types of Kubernetes, schema of compose" run_tests go manifests go -C scripts/manifests test -count=1 ./...
     step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
     step "clippy of the fuzz targets" lint_fuzz_targets
     step "documentation" document
@@ -60,6 +62,7 @@ main() {
     step "packages: the SDK compiles from what would be published" package
     step "release build" end_release_build
     step "release binary: 1,000 players exchange 100,000 messages" test_release
+    step "static program (debug build): process 1 of a read-only root with nothing else in it" test_static
     step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
     step "instructions of the data path, against the committed baseline" cargo bench --locked --bench instructions
     step "dependencies: cargo-deny $deny_version" install_deny
@@ -110,6 +113,8 @@ test_rust() {
     if ! unshares_namespaces; then
         skipped+=(--skip "$readme_tests")
         not_checked+=("${readme_tests}… (no namespaces of network, processes and mounts can be made here)")
+        skipped+=(--skip "$container_tests")
+        not_checked+=("${container_tests}… (no namespaces of processes and mounts can be made here)")
     fi
     if ((EUID != 0)); then
         for owner_test in "${owner_tests[@]}"; do
@@ -197,6 +202,14 @@ test_release() {
     run_tests rust release env FASTWAY_BIN="$target/release/fastway" \
         cargo test --locked --workspace --test blackbox --no-fail-fast -- --exact "$big_test"
     grep -qE '^test result: (ok. 1 passed|FAILED)' "$log" || { echo "no test is named $big_test" && return 1; }
+}
+
+# The test assembles a root of what the program needs: here of the program alone.
+test_static() {
+    unshares_namespaces || { not_checked+=("$container_tests… (no namespaces of processes and mounts can be made here)"); return 0; }
+    PROFILE=dev scripts/static.sh "$target/fastway-static"
+    run_tests rust static env FASTWAY_BIN="$target/fastway-static" \
+        cargo test --locked --workspace --test blackbox --no-fail-fast -- "$container_tests"
 }
 
 take_tour() {

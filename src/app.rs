@@ -8,11 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use fastway::config::PerSide;
 use fastway::gateway::{Gateway, Running};
 use fastway::observer::Undelivered;
 use fastway_admin::http::{HttpAdmin, HttpListener};
 use fastway_admin::observe::Observe;
 use fastway_admin::{AdminThread, Caller, CommandFile, ControlServer, ControlSocket, Registry};
+use fastway_service::listen::Inherited;
 use fastway_service::logging::{Log, LogControl};
 use fastway_service::process::{
     Files, PidFile, Signal, Signals, check_directory, raise_descriptor_limit, take_pid_file,
@@ -22,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::cli::Options;
 use crate::drain::{self, Drain, End};
+use crate::systemd::{self, News};
 
 /// What the log calls the program.
 const TARGET: &str = "fastway";
@@ -33,19 +36,20 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// # Errors
 /// It cannot start, or a worker fails.
 pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
+    let inherited = systemd::inherited_sockets()?;
     options.notices.iter().for_each(|notice| warn!(target: TARGET, "{notice}"));
     let dir = env::current_dir().context("cannot tell the working directory")?;
     check_directory(&dir);
     let files = Files::new(dir, options.name.clone());
     // The main thread only waits for signals; the workers have runtimes of their own.
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    let ended = runtime.block_on(serve(files, options, log));
+    let ended = runtime.block_on(serve(files, options, inherited, log));
     // A command that somebody waits for must not hold up the end.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> {
+async fn serve(files: Files, options: Options, mut inherited: Inherited, log: &Log) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.startup.reuse_port)?;
     raise_descriptor_limit();
@@ -57,8 +61,16 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     }
 
     // All ports are bound before anything serves: a port that is taken ends the start at once.
-    let gateway = Gateway::bind(options.config)?;
-    let listener = options.admin.map(HttpListener::bind).transpose()?;
+    let mut take = |name, flag| {
+        let listener = inherited.take(name);
+        if listener.is_some() && options.addr_flags.contains(&flag) {
+            warn!(target: TARGET, "{flag} has no effect: the service manager has bound the {name} port");
+        }
+        listener
+    };
+    let ports = PerSide { client: take("client", "--client-addr"), server: take("server", "--server-addr") };
+    let gateway = Gateway::inherit(options.config, ports)?;
+    let listener = HttpListener::open(options.admin, take("admin", "--admin-addr"))?;
     let line = listening(&gateway, listener.as_ref());
 
     let mut running = gateway.start()?;
@@ -68,9 +80,10 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     let command_file = CommandFile::new(files.path("cmd"));
     let admin = AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     let control = control(&files, admin.caller());
-    let http = listener.map(|listener| listener.start(observer, admin.caller())).transpose();
+    let http = listener.map(|listener| listener.start(Arc::clone(&observer), admin.caller())).transpose();
     let http = http.context("cannot start the thread that answers HTTP")?;
     announce(line).context("cannot start the thread that says where the gateway listens")?;
+    let news = News::ready(&observer);
 
     let mut drain = Drain::new(options.drain);
     let mut progress = tokio::time::interval(PROGRESS);
@@ -94,6 +107,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
 
     // Whoever sends players here learns that the gateway stops before the first of them is turned away.
     http.iter().for_each(HttpAdmin::announce_end);
+    news.iter().for_each(News::stopping);
     info!(target: TARGET, "stopping");
     running.stop();
     match signals.unless_stopped(running.ended()).await {

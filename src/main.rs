@@ -6,6 +6,7 @@ mod config;
 mod ctl;
 mod drain;
 mod key_file;
+mod systemd;
 
 use std::env;
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    fastway_sys::resolve_names_without_modules();
     let line = match cli::parse(env::args_os().skip(1)) {
         Ok(Invocation::Run(line)) => line,
         Ok(Invocation::Check(line)) => return check(&line),

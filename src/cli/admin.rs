@@ -20,7 +20,7 @@ pub(super) fn merge(
     line: &CommandLine,
     env: &dyn Fn(&str) -> Option<OsString>,
     faults: &mut Faults,
-) -> (Option<HttpConfig>, Option<String>) {
+) -> (HttpConfig, Option<String>) {
     let paths = flags.admin_token_file.as_slice();
     let tokens = ADMIN_TOKEN.find(flags.admin_token.as_ref(), paths, line, env, faults);
     let is_unknown = tokens.is_none() || line.is_unusable(ADDR);
@@ -29,13 +29,17 @@ pub(super) fn merge(
         let blamed = if line.given(TOKEN_FILE).is_some() { TOKEN_FILE } else { TOKEN };
         faults.push(line.fault(blamed, UsageError::BadAdminToken));
     }
-    let Some(AdminAddr::At(addr)) = flags.admin_addr else { return (None, None) };
-    let guarded = if is_unknown { None } else { faults.take(guard(&addr, &token, line).map(Some)) };
-    let Some((addr, notice)) = guarded else { return (None, None) };
+    let (addr, notice) = match flags.admin_addr {
+        Some(AdminAddr::At(addr)) if !is_unknown => {
+            let guarded = faults.take(guard(&addr, &token, line).map(Some));
+            guarded.map_or((None, None), |(addr, notice)| (Some(addr), notice))
+        }
+        Some(AdminAddr::At(_) | AdminAddr::Off) | None => (None, None),
+    };
     let hosts = flags.admin_host.unwrap_or_default().0;
     let config =
         HttpConfig { addr, token, hosts, ready_needs_server: flags.admin_ready_needs_server, name: name.clone() };
-    (Some(config), notice)
+    (config, notice)
 }
 
 /// Without a token anybody who reaches the listener could steer the gateway: keeps it to this machine, or refuses an

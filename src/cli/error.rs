@@ -160,6 +160,15 @@ pub(crate) enum UsageError {
     /// `fastway ctl` without a command.
     #[error("ctl needs a command, as in: fastway ctl help")]
     NoCommand,
+    /// `fastway completion` without a shell, or with a word too many.
+    #[error("completion needs the name of one shell, bash, zsh or fish, as in: fastway completion bash")]
+    NoShell,
+    /// `fastway man` with a word too many.
+    #[error("unexpected argument '{word}': man takes none")]
+    AfterMan {
+        /// The word.
+        word: OneLine,
+    },
     /// argh found a fault that the checks before it should have found.
     #[error("{0}")]
     Other(OneLine),

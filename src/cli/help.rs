@@ -12,6 +12,8 @@ Usage: fastway [flags]
        fastway ctl [flags] COMMAND…      asks a running gateway; ctl --help tells more
        fastway keygen FILE               makes the gateway's key for secure sessions
        fastway keygen --public FILE      shows the public half of such a key
+       fastway completion SHELL          prints a completion file for bash, zsh or fish
+       fastway man                       prints the manual page
 
 A game gateway: carries many virtual connections between players and game
 servers over one physical link each. Without flags it takes two random ports
@@ -112,5 +114,12 @@ fastway check --config FILE tells what it means.
 
 /// The text of `--version`.
 pub(super) fn version() -> String {
-    concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+    let allocator = if cfg!(tsan) { "the system's allocator" } else { "jemalloc" };
+    let linking = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
+    format!(
+        "{} {}\ncommit: {}\nfeatures: {allocator}, {linking}\n",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        env!("FASTWAY_COMMIT")
+    )
 }

@@ -37,8 +37,10 @@ pub(crate) enum Invocation {
 pub(crate) struct Options {
     /// The gateway's configuration, checked.
     pub config: Config,
-    /// The admin listener, if there is to be one.
-    pub admin: Option<HttpConfig>,
+    /// The admin listener. Its address may be missing: then there is one only if it is inherited.
+    pub admin: HttpConfig,
+    /// The flags among those for addresses that were given.
+    pub addr_flags: Vec<&'static str>,
     /// First part of the names of the gateway's files: NAME.pid, NAME.cmd, NAME.cpu.prof, …
     pub name: Name,
     /// `--pid-file`.

@@ -49,7 +49,9 @@ pub(super) fn options(
     let ProcessFlags { drain_delay, drain_timeout, drain_spread, .. } = flags.process;
     let [delay, timeout, spread] = [drain_delay, drain_timeout, drain_spread].map(Option::unwrap_or_default);
     let drain = DrainTimes { delay, timeout, spread };
-    faults.or(Options { config, admin, name, pid_file, drain, log_level, log_format, notices })
+    let addr_flags = ["--client-addr", "--server-addr", "--admin-addr"];
+    let addr_flags = addr_flags.into_iter().filter(|flag| line.given(flag).is_some()).collect();
+    faults.or(Options { config, admin, addr_flags, name, pid_file, drain, log_level, log_format, notices })
 }
 
 fn startup(startup: &mut Startup, flags: GatewayFlags) {

@@ -9,6 +9,8 @@
 mod address;
 mod admin;
 mod command_line;
+mod commands;
+mod completion;
 mod ctl;
 mod duration;
 mod error;
@@ -19,6 +21,7 @@ mod init;
 mod invocation;
 mod key;
 mod keygen;
+mod man;
 mod merge;
 mod normalize;
 mod original;
@@ -72,6 +75,12 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, 
     }
     let is_check = args.next_if(|word| word == CHECK).is_some();
     let tables = Flags::tables();
+    if args.next_if(|word| word == completion::WORD).is_some() {
+        return completion::parse(args, &tables);
+    }
+    if args.next_if(|word| word == man::WORD).is_some() {
+        return man::parse(args, &tables);
+    }
     let line = normalize::read(args, &tables)?;
     if line.is_on("--help") {
         return Ok(Invocation::Print(help::usage(&tables)));

@@ -243,7 +243,7 @@ fn help_and_version_are_asked_for_in_many_ways() {
     }
     let version = format!("fastway {}\n", env!("CARGO_PKG_VERSION"));
     for line in ["-version", "--version", "--workers 2 -Version"] {
-        assert_eq!(printed(line), version, "{line}");
+        assert!(printed(line).starts_with(&version), "{line}");
     }
     options("--help=false --version=0");
 }
@@ -470,25 +470,25 @@ fn name_and_log_level() {
     assert!(error("--log-level=loud").contains("'loud' for --log-level: expected error, warn"));
 }
 
-fn admin(line: &str) -> Option<HttpConfig> {
+fn admin(line: &str) -> HttpConfig {
     options(line).admin
 }
 
 #[test]
 fn the_admin_listener_is_off_unless_it_is_asked_for() {
     for line in ["", "--admin-addr=off", "--admin-token=0123456789abcdef", "--admin-addr=:1 --admin-addr=off"] {
-        assert_eq!(admin(line), None, "{line}");
+        assert_eq!(admin(line).addr, None, "{line}");
     }
     let given = "--admin-addr=0.0.0.0:9000 --admin-token=0123456789abcdef --admin-host=Gate.example.com,b \
                  --admin-ready-needs-server";
     let config = HttpConfig {
-        addr: "0.0.0.0:9000".to_owned(),
+        addr: Some("0.0.0.0:9000".to_owned()),
         token: Secret::new("0123456789abcdef"),
         hosts: vec!["gate.example.com".to_owned(), "b".to_owned()],
         ready_needs_server: true,
         name: Name::default(),
     };
-    assert_eq!(admin(given), Some(config));
+    assert_eq!(admin(given), config);
 }
 
 #[test]
@@ -499,7 +499,7 @@ fn the_admin_listener_without_a_token_stays_on_this_machine() {
         ("--admin-addr=localhost:1", "localhost:1"),
         ("--admin-addr=:9000 --admin-token=0123456789abcdef", ":9000"),
     ] {
-        assert_eq!(admin(line).unwrap().addr, addr, "{line}");
+        assert_eq!(admin(line).addr.as_deref(), Some(addr), "{line}");
     }
     assert!(options("--admin-addr=:1").notices[1].contains("admin listener answers on 127.0.0.1 only"));
     for addr in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "gate.example.com:1"] {
@@ -515,7 +515,7 @@ fn the_admin_token_comes_from_flag_file_or_environment() {
         let env = |name: &str| (name == "FASTWAY_ADMIN_TOKEN").then(|| OsString::from(value));
         let words = line.split_whitespace().chain(["--admin-addr=:1"]).map(OsString::from);
         match parse(words, &env) {
-            Ok(Invocation::Run(options)) => String::from_utf8(options.admin.unwrap().token.expose().to_vec()).unwrap(),
+            Ok(Invocation::Run(options)) => String::from_utf8(options.admin.token.expose().to_vec()).unwrap(),
             other => panic!("{line}: {other:?}"),
         }
     };

@@ -81,7 +81,7 @@ fn effective(key: &Key, options: &Options) -> Option<String> {
         "--server-send-bytes" => Some(show_size(config.settings.server.send_queue_bytes)),
         "--mem-pool-page-size" => Some(show_size(config.startup.pool.page_bytes)),
         "--server-addr" => Some(config.listen.server.clone()),
-        "--admin-addr" => options.admin.as_ref().map(|admin| admin.addr.clone()),
+        "--admin-addr" => options.admin.addr.clone(),
         "--pid-file" if options.pid_file == PidFilePlace::Named => Some(format!("{}.pid", options.name)),
         _ => None,
     }

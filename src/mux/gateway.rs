@@ -41,6 +41,8 @@ pub struct Running {
     startup: Startup,
     /// Where both ports are.
     addrs: PerSide<SocketAddr>,
+    /// Listeners that were not bound here: a drain that is taken back accepts from them again.
+    inherited: PerSide<Option<TcpListener>>,
     mailboxes: Mailboxes,
     ticker: Ticker,
     shared: Arc<Shared>,
@@ -63,6 +65,14 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// Anybody could register as a game server.
+    #[error(
+        "the inherited server port {addr} can be reached by others, and there is no server key; give one (--server-auth-key-file), a loopback address, or --allow-anonymous-servers"
+    )]
+    OpenWithoutKey {
+        /// The port.
+        addr: SocketAddr,
+    },
     /// The system refuses a worker its thread, or what its runtime needs.
     #[error("cannot start the workers (--workers): {0}")]
     Worker(io::Error),
@@ -84,6 +94,8 @@ struct Port {
     addr: SocketAddr,
     /// One for each worker that accepts.
     listeners: Vec<TcpListener>,
+    /// A listener that was not bound here, and could not be bound again.
+    inherited: Option<TcpListener>,
 }
 
 impl Gateway {
@@ -92,7 +104,16 @@ impl Gateway {
     ///
     /// # Errors
     /// A port is not to be had.
-    pub fn bind(mut config: Config) -> Result<Self, StartError> {
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        Self::inherit(config, PerSide::new(|_| None))
+    }
+
+    /// Binds as [`Gateway::bind`] does the ports for which there is no listener yet. One that is inherited is accepted from
+    /// by one worker, which distributes what it accepts, even with `reuse_port`.
+    ///
+    /// # Errors
+    /// A port is not to be had, or an inherited one would let anybody register as a game server.
+    pub fn inherit(mut config: Config, inherited: PerSide<Option<TcpListener>>) -> Result<Self, StartError> {
         fit(&config.startup, &mut config.settings);
         if let Some(links) = config.settings.limits.max_links.most() {
             info!(target: TARGET, links, handshakes = config.settings.limits.max_handshakes, "limits of client links and handshakes");
@@ -100,8 +121,14 @@ impl Gateway {
         if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(target: TARGET, bytes, "limit of memory held for all links");
         }
-        let client = Port::bind(Side::Client, &config.listen.client, &config.startup)?;
-        let server = Port::bind(Side::Server, &config.listen.server, &config.startup)?;
+        let client = match inherited.client {
+            Some(listener) => Port::inherit(Side::Client, &listener)?,
+            None => Port::bind(Side::Client, &config.listen.client, &config.startup)?,
+        };
+        let server = match inherited.server {
+            Some(listener) => Port::inherit(Side::Server, &listener)?.guarded(&config.settings)?,
+            None => Port::bind(Side::Server, &config.listen.server, &config.startup)?,
+        };
         Ok(Self { config, client, server })
     }
 
@@ -135,6 +162,7 @@ impl Gateway {
         let notice = |worker| EndNotice { worker, end: end.clone(), mailboxes: mailboxes.clone(), has_quiesced: false };
         let notices: Vec<EndNotice> = mailboxes.workers().map(notice).collect();
         let addrs = PerSide { client: self.client.addr, server: self.server.addr };
+        let inherited = PerSide { client: self.client.inherited, server: self.server.inherited };
         let mut clients = self.client.listeners.into_iter();
         let mut servers = self.server.listeners.into_iter();
 
@@ -142,7 +170,7 @@ impl Gateway {
         let workers = Vec::with_capacity(startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
-        let mut running = Running { startup, addrs, mailboxes, ticker, shared, workers, ended, stopping };
+        let mut running = Running { startup, addrs, inherited, mailboxes, ticker, shared, workers, ended, stopping };
         let settings = Arc::new(settings);
         for (end, mail) in notices.into_iter().zip(receivers) {
             let id = end.worker;
@@ -233,21 +261,25 @@ impl Running {
     /// There is no drain, clients are being closed, or a port is another program's by now. Then nothing has changed.
     pub fn undrain(&self) -> Result<(), ReopenError> {
         self.shared.drain.undo(|| {
-            let bind = |side: Side| Port::bind(side, &self.addrs[side].to_string(), &self.startup);
-            let bound = Side::ALL
-                .into_iter()
-                .filter(|side| self.startup.closes_in_drain(*side))
-                .map(|side| Ok((side, bind(side)?.listeners)));
-            let mut bound = bound.collect::<Result<Vec<_>, StartError>>()?;
+            let closed = Side::ALL.into_iter().filter(|side| self.startup.closes_in_drain(*side));
+            let reopened = closed.map(|side| Ok((side, self.reopen(side)?)));
+            let mut reopened = reopened.collect::<Result<Vec<_>, StartError>>()?;
             for worker in self.mailboxes.workers() {
                 let mut listeners = Listeners::default();
-                for (side, ports) in &mut bound {
-                    listeners[*side] = ports.pop();
+                for (side, port) in &mut reopened {
+                    listeners[*side] = port.listeners.pop();
                 }
                 self.mailboxes.send(worker, Message::Listen(listeners));
             }
             Ok(())
         })
+    }
+
+    fn reopen(&self, side: Side) -> Result<Port, StartError> {
+        match &self.inherited[side] {
+            Some(kept) => Port::inherit(side, kept),
+            None => Port::bind(side, &self.addrs[side].to_string(), &self.startup),
+        }
     }
 
     /// Stops accepting and reading, tells the ends of all connections, and closes each link once it has got what waits
@@ -291,19 +323,41 @@ impl Drop for Running {
     }
 }
 
+/// The flag that names the address of a port.
+const fn flag(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client-addr",
+        Side::Server => "server-addr",
+    }
+}
+
 impl Port {
     /// Binds one listener, or one for each worker when the port is shared.
     fn bind(side: Side, addr: &str, startup: &Startup) -> Result<Self, StartError> {
-        let flag = match side {
-            Side::Client => "client-addr",
-            Side::Server => "server-addr",
-        };
-        let failed = |error| StartError::Bind { flag, addr: addr.to_owned(), error };
+        let failed = |error| StartError::Bind { flag: flag(side), addr: addr.to_owned(), error };
         let first = listen::bind(addr, startup.reuse_port).map_err(failed)?;
         let bound = first.local_addr().map_err(failed)?;
         let others = if startup.reuse_port { startup.workers.saturating_sub(1) } else { 0 };
         let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
         let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
-        Ok(Self { addr: bound, listeners })
+        Ok(Self { addr: bound, listeners, inherited: None })
+    }
+
+    /// Takes a listener over.
+    fn inherit(side: Side, listener: &TcpListener) -> Result<Self, StartError> {
+        let failed = |error| StartError::Bind { flag: flag(side), addr: "an inherited socket".to_owned(), error };
+        let addr = listener.local_addr().map_err(failed)?;
+        let duplicate = || listener.try_clone().map_err(failed);
+        Ok(Self { addr, listeners: vec![duplicate()?], inherited: Some(duplicate()?) })
+    }
+
+    /// The same port, if it may be open as it is.
+    fn guarded(self, settings: &Settings) -> Result<Self, StartError> {
+        let is_guarded =
+            settings.server_auth_keys.iter().any(|key| !key.is_empty()) || settings.allow_anonymous_servers;
+        match is_guarded || self.addr.ip().to_canonical().is_loopback() {
+            true => Ok(self),
+            false => Err(StartError::OpenWithoutKey { addr: self.addr }),
+        }
     }
 }

@@ -70,7 +70,10 @@ fn version_goes_to_stdout() {
     for word in ["-version", "--version", "-Version"] {
         let output = fastway(&[word]);
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{word}");
-        assert_eq!(output.stdout, concat!("fastway ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, concat!("fastway ", env!("CARGO_PKG_VERSION"))), "{said}");
+        assert!(lines[1].starts_with("commit: ") && lines[2].starts_with("features: jemalloc, "), "{said}");
     }
 }
 

@@ -22,7 +22,7 @@ const CRATES: [&str; 9] = [
 ];
 
 /// The parts of the package, each above those that it may use. The library's root, which offers some of them, has no name.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "mux::routing",
     "mux::pool",
     "mux::config",
@@ -41,6 +41,7 @@ const LAYERS: [&str; 19] = [
     "config",
     "drain",
     "ctl",
+    "systemd",
     "app",
 ];
 

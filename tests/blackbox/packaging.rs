@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use fastway_testkit::Gateway;
+use fastway_testkit::process::gateway_binary;
 use serde_json::Value;
 
 const DASHBOARD: &str = "packaging/grafana/fastway.json";
+const UNITS: &str = "packaging/systemd";
 const UNIT: &str = "packaging/systemd/fastway.service";
 const RULES: &str = "packaging/prometheus/fastway.rules.yml";
 /// Before Linux 6.2 the kernel does not count them.
@@ -23,7 +25,7 @@ fn read(path: &str) -> String {
 }
 
 /// Has `promtool` do something with a file. It is not skipped where it is missing: an alert that nobody checked may never come.
-fn promtool(words: [&str; 2], path: &str) {
+fn promtool(words: &[&str], path: &str) {
     let mut promtool = Command::new("promtool");
     promtool.args(words).arg(path).current_dir(env!("CARGO_MANIFEST_DIR"));
     let output =
@@ -44,6 +46,59 @@ fn the_systemd_unit_scores_below_2_in_the_security_analysis() {
     let open: Vec<&str> = said.lines().filter(|line| !line.starts_with('✓')).collect();
     assert!(output.status.success(), "{}\n{}", open.join("\n"), String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Overall exposure level"), "{said}");
+}
+
+/// A setting of a unit.
+fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
+    let value = unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("no {name}= in:\n{unit}"))
+}
+
+/// Not skipped where the tool is missing, as [`promtool`].
+#[test]
+fn systemd_takes_the_units() {
+    let dir = tempfile::tempdir().unwrap();
+    for unit in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(UNITS)).unwrap() {
+        let unit = unit.unwrap().file_name().into_string().unwrap();
+        // Not installed here: the tool would miss it.
+        let text = read(&format!("{UNITS}/{unit}"));
+        let text = text.replace("ExecStart=fastway", &format!("ExecStart={}", gateway_binary().display()));
+        fs::write(dir.path().join(unit), text).unwrap();
+    }
+    let mut units: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|unit| unit.unwrap().path()).collect();
+    units.sort();
+    assert_eq!(units.len(), 4, "{units:?}");
+    let mut analyze = Command::new("systemd-analyze");
+    let output = analyze.args(["verify", "--man=no"]).args(units).output();
+    let output = output.expect("`systemd-analyze` is needed: install Debian's package `systemd`");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // What it complains of and takes all the same: unknown settings, for instance.
+    let of_ours: Vec<&str> = said.lines().filter(|line| line.contains("fastway")).collect();
+    assert!(output.status.success() && of_ours.is_empty(), "{said}");
+}
+
+#[test]
+fn each_socket_unit_has_the_port_and_the_name_that_the_service_expects() {
+    let service = read(UNIT);
+    let command: Vec<&str> = setting(&service, "ExecStart").split(' ').collect();
+    for name in ["client", "server", "admin"] {
+        let unit = read(&format!("{UNITS}/fastway-{name}.socket"));
+        assert_eq!(setting(&unit, "FileDescriptorName"), name);
+        assert_eq!(setting(&unit, "Service"), "fastway.service");
+        let flag = command.iter().position(|word| *word == format!("--{name}-addr")).unwrap();
+        assert_eq!(setting(&unit, "ListenStream"), command[flag + 1].trim_start_matches(':'));
+    }
+}
+
+#[test]
+fn the_unit_waits_for_longer_than_a_stop_takes() {
+    let (service, seconds) = (read(UNIT), |text: &str| text.trim_end_matches('s').parse::<u32>().unwrap());
+    let help = Command::new(gateway_binary()).arg("--help").output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let line = help.lines().find(|line| line.contains("--shutdown-grace")).unwrap();
+    let (_, grace) = line.trim_end_matches(')').rsplit_once("(default ").unwrap();
+    assert!(seconds(setting(&service, "TimeoutStopSec")) > seconds(grace));
+    assert_eq!(setting(&service, "Type"), "notify");
 }
 
 /// The metrics of a gateway that has just started: all series are there from the start on.
@@ -143,8 +198,9 @@ fn a_query_that_finds_nothing_would_be_told() {
 
 #[test]
 fn prometheus_takes_the_alerts_and_they_come_when_they_should() {
-    promtool(["check", "rules"], RULES);
-    promtool(["test", "rules"], "tests/packaging/alerts.yml");
+    promtool(&["check", "rules"], RULES);
+    promtool(&["check", "config", "--syntax-only"], "packaging/container/prometheus.yml");
+    promtool(&["test", "rules"], "tests/packaging/alerts.yml");
 }
 
 #[test]

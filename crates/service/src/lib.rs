@@ -16,9 +16,9 @@
 //! | the process and the machine | |
 //! |---|---|
 //! | [`clock`] | time in milliseconds, for what is looked at now and then |
-//! | [`listen`] | listening sockets and their options; the pause when accepting fails |
+//! | [`listen`] | listening sockets, bound or inherited; the pause when accepting fails |
 //! | [`logging`] | the log, which nobody waits for, and a limit for the lines that peers can cause |
-//! | [`process`] | pid file, file names, signals, descriptors, memory, what the process takes |
+//! | [`process`] | pid file, socket file, file names, signals, the service manager, descriptors, memory, what the process takes |
 //! | [`Secret`] | bytes that must not show in logs |
 //! | [`wake`] | waking a task after the next look at the sockets |
 

@@ -1,16 +1,19 @@
-//! Listening sockets, and what to do when accepting fails.
+//! Listening sockets, bound or inherited, and what to do when accepting fails.
+
+mod inherited;
+mod options;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub use self::inherited::{Inherited, InheritedError};
+use self::options::prepare;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// A peer that vanished is noticed even while the gateway does not read it, or has no idle timeout.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,10 +39,15 @@ pub fn plain(peer: SocketAddr) -> SocketAddr {
 }
 
 fn candidates(addr: &str) -> io::Result<Vec<SocketAddr>> {
-    let Some(port) = addr.strip_prefix(':') else { return Ok(ipv4_first(addr.to_socket_addrs()?)) };
+    let Some((host, port)) = addr.rsplit_once(':') else { return Ok(ipv4_first(addr.to_socket_addrs()?)) };
+    let ips: [IpAddr; 2] = match host {
+        "" => [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+        // It is this machine's in any case, also where there is no file that says so, as in a container.
+        _ if host.eq_ignore_ascii_case("localhost") => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        _ => return Ok(ipv4_first(addr.to_socket_addrs()?)),
+    };
     let port = port.parse().map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, format!("bad port: {bad}")))?;
-    let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    Ok(any.map(|ip| SocketAddr::new(ip, port)).into())
+    Ok(ips.map(|ip| SocketAddr::new(ip, port)).into())
 }
 
 /// Addresses in the order in which they are tried. A name that has both families is taken to mean IPv4, as in the
@@ -58,12 +66,9 @@ fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
-    // Accepted streams inherit these two.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))?;
+    prepare(&socket)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -99,6 +104,13 @@ mod tests {
         let listener = bind(":0", false).unwrap();
         let port = listener.local_addr().unwrap().port();
         std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn localhost_is_this_machine() {
+        for addr in ["localhost:0", "LocalHost:0"] {
+            assert!(bind(addr, false).unwrap().local_addr().unwrap().ip().is_loopback());
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ pub mod cpu_samples;
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Bytes that were written to a TCP socket and that the peer's machine has not acknowledged yet; the end of the stream
@@ -44,6 +45,46 @@ pub fn round_trip_time(socket: impl AsFd) -> io::Result<Duration> {
     // SAFETY: it holds integers only, and what the kernel did not write is zero.
     let info = unsafe { info.assume_init() };
     Ok(Duration::from_micros(info.tcpi_rtt.into()))
+}
+
+/// Takes over the first `count` descriptors behind stderr, which whoever started this process has passed on (socket
+/// activation, `sd_listen_fds(3)`). Programs that are started from here do not get them.
+///
+/// To be called before anything else opens descriptors, with the count that the environment states.
+///
+/// # Errors
+/// One of them is not open, or this was called before.
+pub fn inherited_descriptors(count: u16) -> io::Result<Vec<OwnedFd>> {
+    const FIRST: RawFd = libc::STDERR_FILENO + 1;
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(io::Error::other("the inherited descriptors were taken before"));
+    }
+    let take = |number: RawFd| {
+        // SAFETY: it sets a flag of a descriptor, and fails if that is not open.
+        if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it is open, and nothing of this process owns it: it was open at the start, as the environment states, and
+        // it is taken only once.
+        Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    };
+    (FIRST..FIRST.saturating_add(count.into())).map(take).collect()
+}
+
+/// Has host names looked up in `/etc/hosts` and by DNS alone, whatever `/etc/nsswitch.conf` says, if this program is linked
+/// statically: it would load the modules named there, which belong to whichever C library is installed. To be called before
+/// there are other threads.
+pub fn resolve_names_without_modules() {
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    {
+        // SAFETY: this is how glibc's nss.h declares it.
+        unsafe extern "C" {
+            fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+        }
+        // SAFETY: both are C strings, which it only reads. Its answer tells of malformed ones.
+        let _well_formed = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+    }
 }
 
 /// What jemalloc is told before `main`: it is able to take heap profiles, and does not until it is asked to. Once it

@@ -7,8 +7,8 @@ use fastway_service::Secret;
 /// The address of the admin listener, and its conditions for access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`.
-    pub addr: String,
+    /// Where to listen, in the form `host:port`, `[v6]:port` or `:port`; `None`: nowhere, unless a listener is inherited.
+    pub addr: Option<String>,
     /// The token that requests must have. If it is empty, none is needed, and the listener must be on a loopback
     /// address.
     pub token: Secret,

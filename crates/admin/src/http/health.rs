@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use super::app::{App, Phase};
 use super::reply::{Reply, json};
 use super::units::millis;
-use crate::observe::DrainPhase;
+use crate::observe::{DrainPhase, STUCK_AFTER};
 
-/// A worker that has not answered for so long makes the gateway unready: new players might come to it.
-const UNREADY_AFTER: Duration = Duration::from_secs(3);
 /// A worker that has not answered for so long will not recover: a restart is better for its players.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 
@@ -60,7 +58,7 @@ impl Health {
         match self.phase {
             Phase::Stopping | Phase::Ended => no("stopping"),
             Phase::Serving if self.is_draining => no("draining"),
-            Phase::Serving => match self.stuck(UNREADY_AFTER) {
+            Phase::Serving => match self.stuck(STUCK_AFTER) {
                 Some(stuck) => stuck,
                 None if self.lacks_server => no("no_server"),
                 None => (StatusCode::OK, json!({ "status": "ready" })),

@@ -73,13 +73,17 @@ pub enum HttpError {
 }
 
 impl HttpListener {
-    /// Binds the port.
+    /// Takes the inherited listener, or else binds the port; `None`: there is to be no admin listener.
     ///
     /// # Errors
     /// The port cannot be bound, or is open to others without a token.
-    pub fn bind(config: HttpConfig) -> Result<Self, HttpError> {
-        let failed = |error| HttpError::Bind { addr: config.addr.clone(), error };
-        let listener = listen::bind(&config.addr, false).map_err(failed)?;
+    pub fn open(config: HttpConfig, inherited: Option<TcpListener>) -> Result<Option<Self>, HttpError> {
+        let failed = |error| HttpError::Bind { addr: config.addr.clone().unwrap_or_default(), error };
+        let listener = match (inherited, &config.addr) {
+            (Some(listener), _) => listener,
+            (None, Some(addr)) => listen::bind(addr, false).map_err(failed)?,
+            (None, None) => return Ok(None),
+        };
         let addr = listener.local_addr().map_err(failed)?;
         if config.token.is_empty() && !addr.ip().to_canonical().is_loopback() {
             return Err(HttpError::Open { addr });
@@ -87,7 +91,7 @@ impl HttpListener {
 
         // Opens its file while there are descriptors. An error is reported when the usage is read.
         let _opened = Usage::now();
-        Ok(Self { listener, addr, spare: SpareDescriptor::open(), config })
+        Ok(Some(Self { listener, addr, spare: SpareDescriptor::open(), config }))
     }
 
     /// The bound address.
@@ -195,10 +199,22 @@ mod tests {
 
     #[test]
     fn an_address_that_others_can_reach_needs_a_token() {
-        let config = HttpConfig { addr: "0.0.0.0:0".to_owned(), ..HttpConfig::default() };
-        let error = HttpListener::bind(config.clone()).unwrap_err().to_string();
-        assert!(error.contains("0.0.0.0:") && error.contains("without a token"), "{error}");
+        let config = HttpConfig { addr: Some("0.0.0.0:0".to_owned()), ..HttpConfig::default() };
+        let inherited = || Some(TcpListener::bind("0.0.0.0:0").unwrap());
+        for listener in [None, inherited()] {
+            let error = HttpListener::open(config.clone(), listener).unwrap_err().to_string();
+            assert!(error.contains("0.0.0.0:") && error.contains("without a token"), "{error}");
+        }
         let token = Secret::new("0123456789abcdef");
-        HttpListener::bind(HttpConfig { token, ..config }).unwrap();
+        assert!(HttpListener::open(HttpConfig { token, ..config }, inherited()).unwrap().is_some());
+    }
+
+    #[test]
+    fn an_inherited_listener_wins_and_without_any_there_is_none() {
+        assert!(HttpListener::open(HttpConfig::default(), None).unwrap().is_none());
+        let inherited = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = inherited.local_addr().unwrap();
+        let config = HttpConfig { addr: Some("127.0.0.1:0".to_owned()), ..HttpConfig::default() };
+        assert_eq!(HttpListener::open(config, Some(inherited)).unwrap().unwrap().addr(), addr);
     }
 }

@@ -30,6 +30,9 @@ pub use side::{PerSide, Side};
 pub use wait::{Wait, WaitReason, WaitReport};
 pub use worker::{AcceptorInfo, HandshakeInfo, TasksInfo};
 
+/// A worker that has not answered for so long is stuck: new players might come to it.
+pub const STUCK_AFTER: Duration = Duration::from_secs(3);
+
 /// A view of a running gateway, usable from any thread. Questions block until its workers have answered.
 pub trait Observe: Send + Sync {
     /// The same view, with this time limit for the answer of each worker.

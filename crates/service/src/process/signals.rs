@@ -4,10 +4,12 @@ use std::fs;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::process;
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use rustix::process::{WaitOptions, wait};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Signals to stop that come within this time of the first one repeat it: `timeout` signals its child and the child's
 /// group, a terminal and a supervisor may both pass on a Ctrl-C. Nobody decides anew that quickly.
@@ -37,7 +39,7 @@ struct Stops {
 impl Signals {
     /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1 from their default, which is to end the process. So it belongs
     /// before the pid file, which invites others to send them. A SIGHUP that is ignored already stays so: `nohup` has
-    /// asked for that.
+    /// asked for that. As process 1, of a container, it also reaps the orphans that become its children.
     ///
     /// # Errors
     /// When the system has no descriptors left for it.
@@ -46,7 +48,8 @@ impl Signals {
     /// Outside a tokio runtime that has I/O enabled.
     pub fn listen() -> io::Result<Self> {
         let hangup = (!ignores_hangup()).then_some(SIGHUP);
-        let wanted = [SIGTERM, SIGINT, SIGUSR1].into_iter().chain(hangup);
+        let child = (process::id() == 1).then_some(SIGCHLD);
+        let wanted = [SIGTERM, SIGINT, SIGUSR1].into_iter().chain(hangup).chain(child);
         signal_hook_tokio::Signals::new(wanted).map(|arriving| Self { arriving, stops: Stops::default() })
     }
 
@@ -57,6 +60,7 @@ impl Signals {
             match number {
                 Some(SIGTERM | SIGINT | SIGHUP) if self.stops.is_new(Instant::now()) => return Signal::Stop,
                 Some(SIGUSR1) => return Signal::RunCommands,
+                Some(SIGCHLD) => reap(),
                 // A repetition: no other number is asked for.
                 Some(_) => {}
                 // Nothing else holds the handle that ends the stream.
@@ -91,6 +95,11 @@ impl Stops {
             }
         }
     }
+}
+
+/// Takes the exit codes of ended children, which nobody else wants: this process starts none.
+fn reap() {
+    while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
 }
 
 /// Whether whoever started this process has it ignore SIGHUP. Unknown counts as no.
