@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, ProxyProtocol, Secret, TrustedProxies};
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -47,6 +47,9 @@ pub(crate) struct GatewayFlags {
     /// share both ports (SO_REUSEPORT) with other gateway processes
     #[argh(switch)]
     pub reuse_port: bool,
+    /// networks whose PROXY headers are believed, a,b (default empty)
+    #[argh(option, arg_name = "NETWORKS", from_str_fn(values::trusted_proxies))]
+    pub proxy_trusted: Option<TrustedProxies>,
     /// longest message, counted from its ConnID on (default 512K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::max_packet))]
     pub max_packet: Option<u32>,
@@ -73,6 +76,9 @@ pub(crate) struct ClientFlags {
     /// where clients connect (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub client_addr: Option<ListenAddr>,
+    /// PROXY headers: off, optional, required (default off)
+    #[argh(option, arg_name = "MODE", from_str_fn(values::client_proxy_protocol))]
+    pub client_proxy_protocol: Option<ProxyProtocol>,
     /// connections a client may have open; 0: no limit (default 16)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub client_max_conn: Option<u32>,
@@ -99,6 +105,9 @@ pub(crate) struct ServerFlags {
     /// where game servers connect; loopback without a key (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub server_addr: Option<ListenAddr>,
+    /// PROXY headers: off, required (default off)
+    #[argh(option, arg_name = "MODE", from_str_fn(values::server_proxy_protocol))]
+    pub server_proxy_protocol: Option<ProxyProtocol>,
     /// what servers must know; seen in the process list (default empty)
     #[argh(option, arg_name = "KEY", from_str_fn(values::secret))]
     pub server_auth_key: Option<Secret>,

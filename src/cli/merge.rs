@@ -10,7 +10,7 @@ use super::invocation::Options;
 use super::normalize::CommandLine;
 use super::overlay::{limit, set, timeout};
 use super::values::show_size;
-use super::{admin, key, sessions};
+use super::{admin, key, proxies, sessions};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
 pub(super) fn options(
@@ -21,9 +21,10 @@ pub(super) fn options(
     let mut config = Config::default();
     config.settings.server_auth_key = key::find(&flags.server, line, env)?;
     set(&mut config.settings.shutdown_grace, flags.process.shutdown_grace);
-    startup(&mut config.startup, flags.gateway);
+    startup(&mut config.startup, &flags.gateway);
     client(&mut config.settings, &flags.client);
     server(&mut config.settings, &flags.server);
+    proxies::merge(&mut config.settings, &flags, line)?;
     set(&mut config.listen.client, flags.client.client_addr.map(|addr| addr.text().to_owned()));
     set(&mut config.listen.server, flags.server.server_addr.map(|addr| addr.text().to_owned()));
     limits(&mut config.settings.limits, &flags.limits);
@@ -39,7 +40,7 @@ pub(super) fn options(
     Ok(Options { config, admin, name, pid_file, log_level, log_format, notices })
 }
 
-fn startup(startup: &mut Startup, flags: GatewayFlags) {
+fn startup(startup: &mut Startup, flags: &GatewayFlags) {
     set(&mut startup.workers, flags.workers);
     startup.reuse_port = flags.reuse_port;
     set(&mut startup.max_packet, flags.max_packet);

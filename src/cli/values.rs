@@ -5,7 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, ProxyProtocol, Secret, TrustedProxies};
+use fastway_service::Cidr;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -90,6 +91,35 @@ pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
         }
     }
     Ok(kinds)
+}
+
+/// `--client-proxy-protocol`.
+pub(super) fn client_proxy_protocol(text: &str) -> Parsed<ProxyProtocol> {
+    match text {
+        "off" => Ok(ProxyProtocol::Off),
+        "optional" => Ok(ProxyProtocol::Optional),
+        "required" => Ok(ProxyProtocol::Required),
+        _ => Err("off, optional or required".to_owned()),
+    }
+}
+
+/// `--server-proxy-protocol`: the gateway speaks first there, so it cannot wait for what may come.
+pub(super) fn server_proxy_protocol(text: &str) -> Parsed<ProxyProtocol> {
+    match text {
+        "off" => Ok(ProxyProtocol::Off),
+        "required" => Ok(ProxyProtocol::Required),
+        _ => Err("off or required".to_owned()),
+    }
+}
+
+/// `--proxy-trusted`; nothing is nobody.
+pub(super) fn trusted_proxies(text: &str) -> Parsed<TrustedProxies> {
+    const FORM: &str = "addresses or networks with commas between them, such as 10.0.0.0/8,192.0.2.1,fd00::/8";
+    if text.is_empty() {
+        return Ok(TrustedProxies::default());
+    }
+    let network = |text: &str| text.parse::<Cidr>().map_err(|error| format!("{FORM}; '{text}' is {error}"));
+    text.split(',').map(network).collect()
 }
 
 /// `--max-packet`, in bytes.

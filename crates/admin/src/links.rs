@@ -146,6 +146,7 @@ fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "servers registered={} handshakes={server_handshakes}", report.servers)?;
     show_counts("handshakes failed", &report.total.server_handshakes_failed, out)?;
     show_counts("accept rejected", &report.total.links_rejected, out)?;
+    show_counts("proxy headers rejected", &report.total.proxy_headers_rejected, out)?;
     writeln!(out, "accept errors={accept_errors}")?;
     show_sessions(report, out)?;
     let waiting = report.total.waiting_bytes();

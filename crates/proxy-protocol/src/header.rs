@@ -1,8 +1,15 @@
-//! What both versions have in common.
+//! What both versions say, and what they may take.
 
 use std::net::{AddrParseError, SocketAddr};
 
-use crate::{v1, v2};
+/// The longest line of version 1, its end included.
+pub const MAX_LINE_BYTES: usize = 107;
+
+/// The length of the head of version 2.
+pub const HEAD_BYTES: usize = 16;
+
+/// The longest body of version 2 that is accepted.
+pub const MAX_BODY_BYTES: usize = 4096;
 
 /// What a stream begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,24 +40,11 @@ pub enum Origin {
     Peer(SocketAddr),
 }
 
-/// Whether a stream begins with one of the signatures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signature {
-    /// It does not, whatever follows.
-    Absent,
-    /// It may: all that has come is the beginning of a signature.
-    Part,
-    /// It does, with that of version 1.
-    V1,
-    /// It does, with that of version 2.
-    V2,
-}
-
 /// Why a header is refused. The sender is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// Version 1: a line without an end.
-    #[error("the line does not end with CR LF within {} bytes", v1::MAX_LINE_BYTES)]
+    #[error("the line does not end with CR LF within {} bytes", MAX_LINE_BYTES)]
     LongLine,
     /// Version 1: another protocol than those of the specification.
     #[error("the protocol is neither TCP4, TCP6 nor UNKNOWN")]
@@ -74,7 +68,7 @@ pub enum HeaderError {
     #[error("the address family and the transport, {0:#04x}, are unknown")]
     Family(u8),
     /// Version 2: more behind the head than is accepted.
-    #[error("{0} bytes behind the head are more than {max}", max = v2::MAX_BODY_BYTES)]
+    #[error("{0} bytes behind the head are more than {max}", max = MAX_BODY_BYTES)]
     LongBody(u16),
     /// Version 2: too little room for the addresses.
     #[error("{bytes} bytes behind the head are too few for the addresses, which take {need}")]
@@ -90,31 +84,4 @@ pub enum HeaderError {
     /// Version 2: the checksum is another.
     #[error("the checksum (CRC-32C) is wrong")]
     Checksum,
-}
-
-/// Reads a header at the beginning of `bytes`, which are all that has come so far. More than
-/// [`MAX_HEADER_BYTES`](crate::MAX_HEADER_BYTES) are never needed.
-///
-/// # Errors
-/// The bytes begin with a signature, and with no header, whatever follows.
-pub fn read(bytes: &[u8]) -> Result<Beginning, HeaderError> {
-    match signature(bytes) {
-        Signature::Absent => Ok(Beginning::Other),
-        Signature::Part => Ok(Beginning::Part),
-        Signature::V1 => v1::read(bytes),
-        Signature::V2 => v2::read(bytes),
-    }
-}
-
-/// Whether `bytes`, the first ones of a stream, are a signature. Nothing else that peers of a gateway say begins like one.
-pub fn signature(bytes: &[u8]) -> Signature {
-    if bytes.starts_with(v1::SIGNATURE) {
-        Signature::V1
-    } else if bytes.starts_with(v2::SIGNATURE) {
-        Signature::V2
-    } else if v1::SIGNATURE.starts_with(bytes) || v2::SIGNATURE.starts_with(bytes) {
-        Signature::Part
-    } else {
-        Signature::Absent
-    }
 }

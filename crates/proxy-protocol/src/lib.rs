@@ -10,12 +10,12 @@
 
 mod checksum;
 mod header;
+mod read;
 mod v1;
 mod v2;
 
-pub use header::{Beginning, Header, HeaderError, Origin, Signature, read, signature};
-pub use v1::MAX_LINE_BYTES;
-pub use v2::{HEAD_BYTES, MAX_BODY_BYTES};
+pub use header::{Beginning, HEAD_BYTES, Header, HeaderError, MAX_BODY_BYTES, MAX_LINE_BYTES, Origin};
+pub use read::{Signature, read, signature};
 
 /// The longest header that is accepted.
 pub const MAX_HEADER_BYTES: usize = HEAD_BYTES + MAX_BODY_BYTES;

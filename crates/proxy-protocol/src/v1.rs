@@ -9,13 +9,10 @@
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::header::{Beginning, Header, HeaderError, Origin};
+use crate::header::{Beginning, Header, HeaderError, MAX_LINE_BYTES, Origin};
 
 /// What the line begins with.
 pub(crate) const SIGNATURE: &[u8] = b"PROXY ";
-
-/// The longest line, its end included.
-pub const MAX_LINE_BYTES: usize = 107;
 
 const LINE_END: &[u8] = b"\r\n";
 

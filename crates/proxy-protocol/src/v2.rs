@@ -9,36 +9,26 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::checksum::crc32c;
-use crate::header::{Beginning, Header, HeaderError, Origin};
+use crate::header::{Beginning, HEAD_BYTES, Header, HeaderError, MAX_BODY_BYTES, Origin};
 
 /// What the head begins with.
 pub(crate) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The length of the head.
-pub const HEAD_BYTES: usize = 16;
-
-/// The longest body that is accepted.
-pub const MAX_BODY_BYTES: usize = 4096;
-
-/// Offsets in the head, behind the signature.
-mod offset {
-    pub(super) const VERSION_AND_COMMAND: usize = 12;
-    pub(super) const FAMILY_AND_TRANSPORT: usize = 13;
-    pub(super) const LENGTH: usize = 14;
-}
+// Offsets in the head, behind the signature.
+const VERSION_AND_COMMAND_AT: usize = 12;
+const FAMILY_AND_TRANSPORT_AT: usize = 13;
+const LENGTH_AT: usize = 14;
 
 const VERSION: u8 = 2;
 
-mod command {
-    pub(super) const LOCAL: u8 = 0;
-    pub(super) const PROXY: u8 = 1;
-}
+// Commands.
+const LOCAL: u8 = 0;
+const PROXY: u8 = 1;
 
-mod family {
-    pub(super) const INET: u8 = 1;
-    pub(super) const INET6: u8 = 2;
-    pub(super) const UNIX: u8 = 3;
-}
+// Address families. 0 is none of these.
+const INET: u8 = 1;
+const INET6: u8 = 2;
+const UNIX: u8 = 3;
 
 /// Unspecified, stream, datagram.
 const TRANSPORTS: std::ops::RangeInclusive<u8> = 0..=2;
@@ -53,8 +43,8 @@ const TYPE_CRC32C: u8 = 3;
 /// Reads a header from bytes that begin with the signature.
 pub(crate) fn read(bytes: &[u8]) -> Result<Beginning, HeaderError> {
     let Some(head) = bytes.first_chunk::<HEAD_BYTES>() else { return Ok(Beginning::Part) };
-    let length = u16::from_be_bytes([head[offset::LENGTH], head[offset::LENGTH + 1]]);
-    let (version, command) = nibbles(head[offset::VERSION_AND_COMMAND]);
+    let length = u16::from_be_bytes([head[LENGTH_AT], head[LENGTH_AT + 1]]);
+    let (version, command) = nibbles(head[VERSION_AND_COMMAND_AT]);
     if version != VERSION {
         return Err(HeaderError::Version(version));
     }
@@ -65,9 +55,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Beginning, HeaderError> {
     let total = HEAD_BYTES + usize::from(length);
     let origin = match command {
         // Whatever it says of addresses does not count.
-        command::LOCAL => bytes.get(..total).map(|_| Ok(Origin::Socket)),
-        command::PROXY => {
-            check_family(head[offset::FAMILY_AND_TRANSPORT])?;
+        LOCAL => bytes.get(..total).map(|_| Ok(Origin::Socket)),
+        PROXY => {
+            check_family(head[FAMILY_AND_TRANSPORT_AT])?;
             bytes.get(..total).map(origin)
         }
         _ => return Err(HeaderError::Command(command)),
@@ -80,18 +70,18 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Beginning, HeaderError> {
 
 fn check_family(byte: u8) -> Result<(), HeaderError> {
     let (family, transport) = nibbles(byte);
-    let is_known = family <= family::UNIX && TRANSPORTS.contains(&transport);
+    let is_known = family <= UNIX && TRANSPORTS.contains(&transport);
     if is_known { Ok(()) } else { Err(HeaderError::Family(byte)) }
 }
 
 /// The origin of a whole header with the command PROXY.
 fn origin(header: &[u8]) -> Result<Origin, HeaderError> {
     let (head, body) = header.split_at(HEAD_BYTES);
-    let (family, transport) = nibbles(head.get(offset::FAMILY_AND_TRANSPORT).copied().unwrap_or_default());
+    let (family, transport) = nibbles(head.get(FAMILY_AND_TRANSPORT_AT).copied().unwrap_or_default());
     let (origin, address_bytes) = match family {
-        family::INET => inet::<4>(body)?,
-        family::INET6 => inet::<16>(body)?,
-        family::UNIX => (Origin::Socket, UNIX_ADDRESS_BYTES),
+        INET => inet::<4>(body)?,
+        INET6 => inet::<16>(body)?,
+        UNIX => (Origin::Socket, UNIX_ADDRESS_BYTES),
         // The values may stand behind addresses of a family that has no number: they are not looked for.
         _ => return Ok(Origin::Socket),
     };

@@ -3,6 +3,7 @@
 //! | shares of bounded resources: no I/O, no waiting, no clock | |
 //! |---|---|
 //! | [`AddressPrefix`] | the unit of fairness: the addresses that one peer is taken to hold |
+//! | [`Cidr`] | networks, as operators write them |
 //! | [`Shares`] | how much of a bounded resource each prefix holds |
 //! | [`FairTable`] | the holders of a bounded resource, and which of them gives way first |
 //! | [`FairQueue`] | work that waits for its turn, taken in rotation by prefix |
@@ -24,6 +25,7 @@
 
 mod address_prefix;
 mod byte_account;
+mod cidr;
 pub mod clock;
 mod deadlines;
 mod fair_queue;
@@ -41,6 +43,7 @@ pub mod wake;
 
 pub use address_prefix::{AddressPrefix, Network};
 pub use byte_account::{ByteAccount, ByteHolder};
+pub use cidr::{Cidr, CidrError};
 pub use deadlines::{Deadlines, TICK};
 pub use fair_queue::FairQueue;
 pub use fair_table::FairTable;

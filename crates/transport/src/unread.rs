@@ -23,6 +23,10 @@ impl Unread {
         self.0.as_deref().and_then(|unread| unread.bytes.get(unread.taken..)).unwrap_or_default()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.0.get_or_insert_default().bytes.extend_from_slice(bytes);
@@ -37,12 +41,17 @@ impl Unread {
             to.copy_from_slice(from);
         }
 
+        self.skip(count);
+        count
+    }
+
+    /// Drops some of the bytes, which are there.
+    pub(crate) fn skip(&mut self, count: usize) {
         if let Some(unread) = &mut self.0 {
             unread.taken += count;
-            if unread.taken == unread.bytes.len() {
+            if unread.taken >= unread.bytes.len() {
                 self.0 = None;
             }
         }
-        count
     }
 }

@@ -81,6 +81,11 @@ impl Acceptance {
         self.pending[side].begin(number, task, no_turn, peer, now)
     }
 
+    /// The peer of a handshake has this address, by its PROXY header. Returns the one that has ended for it, if any.
+    pub(crate) fn relocate(&mut self, side: Side, number: u64, peer: SocketAddr) -> Option<EndedEarly> {
+        self.pending[side].relocate(number, peer)
+    }
+
     /// A handshake has come so far.
     pub(crate) fn advance(&mut self, side: Side, number: u64, progress: Progress, now: Instant) {
         self.pending[side].advance(number, progress, now);

@@ -6,6 +6,7 @@ pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod first_bytes;
 pub(crate) mod pending;
+pub(crate) mod proxy_header;
 pub(crate) mod refusal;
 pub(crate) mod rejection;
 pub(crate) mod rejection_counts;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastway_service::Secret;
 use fastway_session::KeyPair;
 
+use super::proxies::{ProxyProtocol, TrustedProxies};
 use crate::mux::routing::Side;
 
 /// Part of the memory for all links that may wait for one client at most.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub server_auth_key: Secret,
     /// Whether a reachable server port without a key is meant.
     pub allow_anonymous_servers: bool,
+    /// Peers whose PROXY headers are believed, on both ports.
+    pub trusted_proxies: TrustedProxies,
     /// Defences against floods.
     pub limits: Limits,
     /// What the sessions of both ports have in common.
@@ -41,6 +44,11 @@ impl Settings {
             Side::Server => &self.server,
         }
     }
+
+    /// The peers that may stand for others on a port, if it takes PROXY headers.
+    pub(crate) fn proxies(&self, side: Side) -> Option<&TrustedProxies> {
+        (self.side(side).proxy_protocol != ProxyProtocol::Off).then_some(&self.trusted_proxies)
+    }
 }
 
 /// What the links on one port have in common.
@@ -55,6 +63,8 @@ pub struct SideConfig {
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// What this port does about PROXY headers.
+    pub proxy_protocol: ProxyProtocol,
     /// The sessions of this port, where they are admitted.
     pub session: SessionConfig,
 }
@@ -181,6 +191,7 @@ impl Default for Settings {
                 send_queue_packets: 1000,
                 send_queue_bytes: 8 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                proxy_protocol: ProxyProtocol::Off,
                 session: SessionConfig::default(),
             },
             server: SideConfig {
@@ -188,12 +199,14 @@ impl Default for Settings {
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                proxy_protocol: ProxyProtocol::Off,
                 session: SessionConfig::default(),
             },
             client_max_conns: Some(16),
             client_slow_grace: Duration::from_secs(5),
             server_auth_key: Secret::default(),
             allow_anonymous_servers: false,
+            trusted_proxies: TrustedProxies::default(),
             limits: Limits::default(),
             sessions: SessionsConfig::default(),
             shutdown_grace: Duration::from_secs(3),

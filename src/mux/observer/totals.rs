@@ -57,6 +57,7 @@ impl From<WorkerReport> for observe::Totals {
             accept_errors,
             rejections: RejectionKind::ALL.into_iter().map(|kind| (kind.name(), rejections.of(kind))).collect(),
             links_rejected: rejections.no_place().into_iter().collect(),
+            proxy_headers_rejected: rejections.proxy_headers().into_iter().collect(),
             server_handshakes: total.server_handshakes,
             server_handshakes_failed: rejections.server_handshakes().into_iter().collect(),
             sessions: observe::SessionCounts {

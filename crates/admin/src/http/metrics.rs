@@ -162,6 +162,8 @@ impl Metrics {
         self.counter("fastway_dials_refused_total", "dials refused, by reason", dials);
         let no_place = by_label("reason", &total.links_rejected);
         self.counter("fastway_links_refused_total", "links refused when they were accepted, by reason", no_place);
+        let headers = by_label("reason", &total.proxy_headers_rejected);
+        self.counter("fastway_proxy_rejections_total", "streams that ended at their PROXY headers, by reason", headers);
         let in_progress = [plain(total.server_handshakes as u64)];
         self.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
         let failed = by_label("reason", &total.server_handshakes_failed);

@@ -142,6 +142,7 @@ struct HandshakesView {
 struct RefusedView {
     dials: ByName<u64>,
     links: ByName<u64>,
+    proxy: ByName<u64>,
 }
 
 /// Sessions, on both ports.
@@ -213,7 +214,11 @@ impl StatsView {
                 in_progress: total.server_handshakes,
                 failed: by_name(&total.server_handshakes_failed),
             },
-            refused: RefusedView { dials: by_name(&total.dials_refused), links: by_name(&total.links_rejected) },
+            refused: RefusedView {
+                dials: by_name(&total.dials_refused),
+                links: by_name(&total.links_rejected),
+                proxy: by_name(&total.proxy_headers_rejected),
+            },
             sessions: SessionsView::new(sample),
             unknown_connection_runs: total.unknown_connection,
             accept_errors: total.accept_errors,

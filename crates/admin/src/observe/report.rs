@@ -72,6 +72,8 @@ pub struct Totals {
     pub rejections: NamedCounts,
     /// Those of them for which there was no place.
     pub links_rejected: NamedCounts,
+    /// Those of them that did not get past their PROXY headers.
+    pub proxy_headers_rejected: NamedCounts,
     /// Server handshakes in progress, on a port without sessions.
     pub server_handshakes: usize,
     /// Server handshakes that failed on a port without sessions, by reason.

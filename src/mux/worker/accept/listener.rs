@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use super::dispatch::{admit_forwarded, dispatch};
 use crate::mux::accept::rejection::Rejection;
 use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::config::ProxyProtocol;
 use crate::mux::routing::{PerSide, Side, WorkerId};
 use crate::mux::worker::core::Core;
 use crate::mux::worker::mail::Message;
@@ -114,8 +115,8 @@ fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
-    // Where sessions are admitted it may be a resume, which is no further client.
-    if side == Side::Client && !core.borrow().has_sessions(side) {
+    // Where sessions are admitted it may be a resume, which is no further client; and behind a proxy it has another address.
+    if side == Side::Client && !core.borrow().has_sessions(side) && !core.borrow().takes_headers(side) {
         let counted = permit.count_client(peer.ip());
         if let Err(rejection) = counted {
             return core.borrow_mut().reject(side, peer, &rejection);
@@ -155,6 +156,11 @@ impl Core {
     /// Whether a port admits sessions.
     pub(in crate::mux::worker) fn has_sessions(&self, side: Side) -> bool {
         self.startup.kinds[side].with_sessions()
+    }
+
+    /// Whether streams on a port may begin with PROXY headers.
+    pub(super) fn takes_headers(&self, side: Side) -> bool {
+        self.settings.side(side).proxy_protocol != ProxyProtocol::Off
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, from now on.
