@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, ProxyProtocol, Secret, TrustedProxies};
+use fastway::config::{
+    LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, PrefixLength, ProxyProtocol, Secret, TrustedProxies,
+};
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -137,12 +139,18 @@ pub(crate) struct LimitFlags {
     /// handshakes at a time on each port, at least 1 (default 1024)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes: Option<usize>,
+    /// connections accepted from clients; further ones wait (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub max_accepts_per_second: Option<u32>,
     /// client links; auto leaves descriptors for others (default auto)
     #[argh(option, arg_name = "N", from_str_fn(values::link_limit))]
     pub max_links: Option<LinkLimit>,
     /// client links from one IP address (default 0)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_links_per_address: Option<u32>,
+    /// bits of an IPv6 address that count as one, 32 to 128 (default 64)
+    #[argh(option, arg_name = "N", from_str_fn(values::prefix_length))]
+    pub ipv6_prefix_length: Option<PrefixLength>,
     /// dials by one client; further ones are refused (default 0)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_dials_per_second: Option<u32>,

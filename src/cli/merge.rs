@@ -70,8 +70,10 @@ fn server(settings: &mut Settings, flags: &ServerFlags) {
 
 fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_handshakes, flags.max_handshakes);
+    set(&mut limits.max_accepts_per_second, flags.max_accepts_per_second.map(limit));
     set(&mut limits.max_links, flags.max_links);
     set(&mut limits.max_links_per_address, flags.max_links_per_address.map(|n| limit(n as usize)));
+    set(&mut limits.ipv6_prefix, flags.ipv6_prefix_length);
     set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
     set(&mut limits.max_buffered_bytes, flags.max_buffered_bytes);

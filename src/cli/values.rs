@@ -5,7 +5,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, ProxyProtocol, Secret, TrustedProxies};
+use fastway::config::{
+    LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, PrefixLength, ProxyProtocol, Secret, TrustedProxies,
+};
 use fastway_service::Cidr;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
@@ -76,6 +78,13 @@ pub(super) fn memory_limit(text: &str) -> Parsed<MemoryLimit> {
             Err(accepted) => Err(format!("auto, 0 (no limit), or {accepted}")),
         },
     }
+}
+
+/// `--ipv6-prefix-length`.
+pub(super) fn prefix_length(text: &str) -> Parsed<PrefixLength> {
+    const BITS: RangeInclusive<usize> = PrefixLength::MIN as usize..=PrefixLength::MAX as usize;
+    let bits = number_within(text, BITS).and_then(|bits| u8::try_from(bits).ok());
+    bits.and_then(PrefixLength::new).ok_or_else(|| span("a number", BITS))
 }
 
 /// `--client-link` and `--server-link`.

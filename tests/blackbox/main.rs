@@ -35,6 +35,7 @@ mod limits;
 mod links_shown;
 mod log_delivery;
 mod log_targets;
+mod login_herd;
 mod logs;
 mod manifests;
 mod memory;

@@ -250,6 +250,23 @@ fn limits_count_the_addresses_of_headers() {
 }
 
 #[test]
+fn ipv6_addresses_count_as_one_by_the_prefix_that_is_set() {
+    let cases = [
+        ("48", "2001:db8:0:ff::1", "2001:db8:1::1"),
+        ("64", "2001:db8::ff", "2001:db8:0:1::1"),
+        ("128", "2001:db8::1", "2001:db8::2"),
+    ];
+    for (bits, same, other) in cases {
+        let flags = ["--max-links-per-address", "1", "--ipv6-prefix-length", bits];
+        let mut gateway = gateway("required", &flags);
+        let _first = behind(&gateway, &v1("[2001:db8::1]:1"));
+        let _other = behind(&gateway, &v1(&format!("[{other}]:1")));
+        refused(&gateway, &[v1(&format!("[{same}]:1")), Command::Ping.encode().to_vec()].concat());
+        gateway.wait_log_with(&["WARN", &format!("/{bits} has 1 links already")]);
+    }
+}
+
+#[test]
 fn many_connections_of_one_proxy_may_wait_for_their_headers() {
     let flags = ["--client-link", "plain,secure", "--max-handshakes-per-address", "2"];
     let gateway = gateway("required", &flags);

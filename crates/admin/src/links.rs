@@ -136,7 +136,7 @@ impl fmt::Display for Shown<'_> {
 /// The counts of all workers together.
 fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     let Totals { connections, connections_opened, unknown_connection, sources_paused, .. } = &report.total;
-    let Totals { accept_errors, server_handshakes, .. } = &report.total;
+    let Totals { accept_errors, accept_pauses, server_handshakes, .. } = &report.total;
     show_side(Side::Client, &report.total.client, out)?;
     show_side(Side::Server, &report.total.server, out)?;
     writeln!(out, "connections open={connections} opened={connections_opened}")?;
@@ -147,7 +147,7 @@ fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     show_counts("handshakes failed", &report.total.server_handshakes_failed, out)?;
     show_counts("accept rejected", &report.total.links_rejected, out)?;
     show_counts("proxy headers rejected", &report.total.proxy_headers_rejected, out)?;
-    writeln!(out, "accept errors={accept_errors}")?;
+    writeln!(out, "accept errors={accept_errors} pauses={accept_pauses}")?;
     show_sessions(report, out)?;
     let waiting = report.total.waiting_bytes();
     writeln!(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
+use fastway_service::{HandshakeLimits, PendingHandshakes, PrefixLength, Progress};
 use fastway_session::MAX_CANDIDATES;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
@@ -24,6 +24,7 @@ pub(crate) struct PendingOnPort {
     has_sessions: bool,
     /// Peers that stand for others until their PROXY headers have come.
     proxies: Option<TrustedProxies>,
+    ipv6_prefix: PrefixLength,
     limits: PendingHandshakes<u64>,
     /// For how long one may take.
     time: Duration,
@@ -82,6 +83,7 @@ impl PendingOnPort {
             side,
             has_sessions,
             proxies: settings.proxies(side).cloned(),
+            ipv6_prefix: settings.limits.ipv6_prefix,
             limits: PendingHandshakes::new(limits(settings, side, has_sessions, workers)),
             time: time(settings, side, has_sessions),
             tasks: FxHashMap::default(),
@@ -93,6 +95,7 @@ impl PendingOnPort {
     /// many by now; but not those that are told, and answer for themselves.
     pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) -> Vec<EndedEarly> {
         self.proxies = settings.proxies(self.side).cloned();
+        self.ipv6_prefix = settings.limits.ipv6_prefix;
         self.limits.set_limits(limits(settings, self.side, self.has_sessions, workers));
         self.time = time(settings, self.side, self.has_sessions);
         let too_many: Vec<u64> = std::iter::from_fn(|| self.limits.one_too_many()).collect();
@@ -115,7 +118,7 @@ impl PendingOnPort {
         peer: SocketAddr,
         now: Instant,
     ) -> Option<EndedEarly> {
-        let prefix = AddressPrefix::from(peer.ip());
+        let prefix = self.ipv6_prefix.prefix_of(peer.ip());
         let stands_for_another = self.proxies.as_ref().is_some_and(|proxies| proxies.contains(peer.ip()));
         let dropped = if stands_for_another {
             self.limits.begin_for_another(number, prefix, now)
@@ -131,7 +134,7 @@ impl PendingOnPort {
     /// one that is told, and answers for itself.
     pub(crate) fn relocate(&mut self, number: u64, peer: SocketAddr) -> Option<EndedEarly> {
         self.tasks.get_mut(&number)?.peer = peer;
-        let dropped = self.limits.relocate(number, AddressPrefix::from(peer.ip()));
+        let dropped = self.limits.relocate(number, self.ipv6_prefix.prefix_of(peer.ip()));
         dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
     }
 

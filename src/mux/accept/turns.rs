@@ -6,25 +6,35 @@
 
 use std::time::{Duration, Instant};
 
-use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
+use fastway_service::{AddressPrefix, FairQueue, HandshakePace};
 use tokio::sync::oneshot;
 
+use super::rates::{RateShare, Rates};
 use crate::mux::routing::{LinkAddr, PerSide, Side};
 
 /// Before so many wait in a queue, it is not looked through for those who have gone.
 const CROWD: usize = 64;
 
+/// One of so many turns is for those who open sessions, the others for those who come back: a herd that logs in must not
+/// hold up those who play.
+const TURNS_OF_OPENS: usize = 4;
+
+/// Turns until each queue had its own.
+const ROUND_OF_QUEUES: usize = TURNS_OF_OPENS * 4;
+
 /// The handshakes of a worker that wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Turns {
     pace: HandshakePace,
-    /// The most that may be computed in a second to resume sessions, if that is bounded.
-    resume_budget: Option<HandshakeBudget>,
-    /// The same to open secure ones. Legacy opens cost next to nothing, so they have no budget.
-    open_budget: Option<HandshakeBudget>,
+    /// How many may be computed in a second to resume sessions.
+    resume_rate: RateShare,
+    /// The same to open secure ones. Legacy opens cost next to nothing, so they have no bound.
+    open_rate: RateShare,
     /// They do not wait for each other: anybody may open, and on either port.
-    queues: [Queue; 5],
-    /// The queue whose turn it is.
+    resumes: Queue,
+    /// The queues of those who open sessions.
+    opens: [Queue; 4],
+    /// The number of the next turn.
     next: usize,
 }
 
@@ -65,24 +75,25 @@ enum Peer {
 }
 
 impl Turns {
-    /// Nobody waits. At most so many handshakes are computed in a second, for opens, and as many for resumes.
-    pub(crate) fn new(per_second: Option<u32>, now: Instant) -> Self {
+    /// Nobody waits. The worker is one of `workers` that share the rates.
+    pub(crate) fn new(rates: &Rates, workers: usize, now: Instant) -> Self {
         use QueueKind::{LegacyOpens, Opens, Resumes};
         use Side::{Client, Server};
-        let kinds = [Resumes, Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
+        let opens = [Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
         Self {
             pace: HandshakePace::new(now),
-            resume_budget: budget(per_second, now),
-            open_budget: budget(per_second, now),
-            queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new(), crowd: CROWD }),
+            resume_rate: rates.share_of_resumes(workers),
+            open_rate: rates.share_of_opens(workers),
+            resumes: Queue::new(Resumes),
+            opens: opens.map(Queue::new),
             next: 0,
         }
     }
 
-    /// Changes the most that may be computed in a second.
-    pub(crate) fn set_budget(&mut self, per_second: Option<u32>, now: Instant) {
-        self.resume_budget = budget(per_second, now);
-        self.open_budget = budget(per_second, now);
+    /// The rates have changed.
+    pub(crate) fn set_rates(&mut self, rates: &Rates, workers: usize) {
+        self.resume_rate = rates.share_of_resumes(workers);
+        self.open_rate = rates.share_of_opens(workers);
     }
 
     /// Waits for a turn: what is returned is told when it has come, and fails when a newer resume has taken the place.
@@ -99,7 +110,7 @@ impl Turns {
             Purpose::LegacyOpen(side) => (QueueKind::LegacyOpens(side), Peer::Newcomer),
             Purpose::Resume(link) | Purpose::NewestResume(link) => (QueueKind::Resumes, Peer::Session(link)),
         };
-        match (self.queues.iter_mut().find(|queue| queue.kind == kind), purpose) {
+        match (self.queues_mut().find(|queue| queue.kind == kind), purpose) {
             (Some(queue), Purpose::NewestResume(_)) => queue.push_instead(prefix, peer, turn),
             (Some(queue), _) => queue.push(prefix, peer, turn),
             (None, _) => {}
@@ -113,7 +124,7 @@ impl Turns {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
-        while left > 0 && passed_over < self.queues.len() {
+        while left > 0 && passed_over < ROUND_OF_QUEUES {
             if self.give_next(now, &mut room) {
                 (left, passed_over) = (left - 1, 0);
             } else {
@@ -126,9 +137,10 @@ impl Turns {
     /// Gives a turn to the next queue, if somebody is there to take it, and room and budget allow it.
     fn give_next(&mut self, now: Instant, room: &mut PerSide<usize>) -> bool {
         let next = self.next;
-        self.next = (next + 1) % self.queues.len();
-        let Some(Queue { kind, waiting, .. }) = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty())
-        else {
+        self.next = (next + 1) % ROUND_OF_QUEUES;
+        let is_for_resumes = !next.is_multiple_of(TURNS_OF_OPENS);
+        let queue = if is_for_resumes { Some(&mut self.resumes) } else { self.opens.get_mut(next / TURNS_OF_OPENS) };
+        let Some(Queue { kind, waiting, .. }) = queue.filter(|queue| !queue.waiting.is_empty()) else {
             return false;
         };
         let room = match kind {
@@ -138,19 +150,22 @@ impl Turns {
         if room.as_deref() == Some(&0) {
             return false;
         }
-        let budget = match kind {
-            QueueKind::Resumes => &mut self.resume_budget,
-            QueueKind::Opens(_) => &mut self.open_budget,
-            QueueKind::LegacyOpens(_) => &mut None,
+        let rate = match kind {
+            QueueKind::Resumes => Some(&self.resume_rate),
+            QueueKind::Opens(_) => Some(&self.open_rate),
+            QueueKind::LegacyOpens(_) => None,
         };
-        if budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
+        let spent = rate.map(|rate| (rate, rate.afford(now)));
+        if matches!(spent, Some((_, None))) {
             return false;
         }
 
         // Whoever has gone meanwhile is passed over.
         let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| turn.send(()).is_ok());
         if !is_given {
-            budget.iter_mut().for_each(HandshakeBudget::give_back);
+            if let Some((rate, Some(spent))) = spent {
+                rate.give_back(spent);
+            }
         } else if let Some(room) = room {
             *room -= 1;
         }
@@ -164,15 +179,19 @@ impl Turns {
 
     /// Whether somebody waits for a turn.
     pub(crate) fn anybody_waits(&self) -> bool {
-        self.queues.iter().any(|queue| !queue.waiting.is_empty())
+        !self.resumes.waiting.is_empty() || self.opens.iter().any(|queue| !queue.waiting.is_empty())
+    }
+
+    fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        std::iter::once(&mut self.resumes).chain(&mut self.opens)
     }
 }
 
-fn budget(per_second: Option<u32>, now: Instant) -> Option<HandshakeBudget> {
-    per_second.map(|per_second| HandshakeBudget::new(per_second, now))
-}
-
 impl Queue {
+    fn new(kind: QueueKind) -> Self {
+        Self { kind, waiting: FairQueue::new(), crowd: CROWD }
+    }
+
     fn push(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
         self.bound_crowd();
         self.waiting.push(prefix, peer, turn);
@@ -197,6 +216,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::mux::config::Settings;
     use crate::mux::routing::{LinkId, Slot, WorkerId};
 
     fn prefix(last: u8) -> AddressPrefix {
@@ -216,6 +236,13 @@ mod tests {
             Purpose::Resume(link) => Purpose::NewestResume(link),
             other => other,
         }
+    }
+
+    /// Turns of the only worker.
+    fn turns(per_second: Option<u32>, now: Instant) -> Turns {
+        let mut settings = Settings::default();
+        settings.sessions.max_handshakes_per_second = per_second;
+        Turns::new(&Rates::new(&settings, now), 1, now)
     }
 
     /// Who has had a turn since the last call.
@@ -243,7 +270,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_address_costs_another_one_turn_of_waiting() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let flood = (0..50).map(|_| ("flood", turns.wait(prefix(1), OPEN, now))).collect::<Vec<_>>();
         let honest = ("honest", turns.wait(prefix(2), OPEN, now));
         let mut waiting: Vec<_> = flood.into_iter().chain([honest]).collect();
@@ -255,7 +282,7 @@ mod tests {
     #[test]
     fn one_session_that_resumes_over_and_over_has_the_turns_of_one() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let again = (0..50).map(|_| ("again", turns.wait(prefix(1), session(1), now))).collect::<Vec<_>>();
         let other = ("other", turns.wait(prefix(1), session(2), now));
         let mut waiting: Vec<_> = again.into_iter().chain([other]).collect();
@@ -266,7 +293,7 @@ mod tests {
     #[test]
     fn the_newest_resume_of_a_session_has_the_place_of_the_older_ones() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let Purpose::Resume(link) = session(1) else { return };
         let mut older = [session(1), session(1)].map(|purpose| turns.wait(prefix(1), purpose, now));
         let mut waiting = vec![("other", turns.wait(prefix(1), session(2), now))];
@@ -276,9 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn of_four_turns_those_who_come_back_have_three() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        let mut waiting: Vec<_> = (0..40).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
+        waiting.extend((0..30).map(|id| ("resume", turns.wait(prefix(1), session(id), now))));
+        let mut order = Vec::new();
+        while order.iter().filter(|name| **name == "resume").count() < 30 {
+            turns.give(now, ROOM);
+            order.extend(told(&mut waiting));
+        }
+        let opens = order.iter().filter(|name| **name == "open").count();
+        assert!((1..=10).contains(&opens), "{opens} before the last of 30 resumes");
+        assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 40 - opens);
+    }
+
+    #[test]
     fn strangers_who_open_spend_nothing_of_what_resumes_need() {
         let now = Instant::now();
-        let mut turns = Turns::new(Some(10), now);
+        let mut turns = turns(Some(10), now);
         let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         waiting.push(("resume", turns.wait(prefix(1), session(1), now)));
         waiting.push(("legacy", turns.wait(prefix(1), Purpose::LegacyOpen(Side::Client), now)));
@@ -299,7 +342,7 @@ mod tests {
             (PerSide { client: 1, server: 1 }, &["to client", "resume", "to server"]),
         ] {
             let now = Instant::now();
-            let mut turns = Turns::new(None, now);
+            let mut turns = turns(None, now);
             let mut waiting = [
                 ("to client", OPEN),
                 ("resume", session(1)),
@@ -317,7 +360,7 @@ mod tests {
     #[test]
     fn a_round_answers_no_more_opens_than_there_is_room_for() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let gone = turns.wait(prefix(1), OPEN, now);
         let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         drop(gone);
@@ -328,13 +371,13 @@ mod tests {
     #[test]
     fn those_who_have_gone_do_not_pile_up_while_nobody_gets_a_turn() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let mut waiting: Vec<_> = (0..100).map(|_| ("there", turns.wait(prefix(1), OPEN, now))).collect();
         for id in 0..10_000 {
             drop(turns.wait(prefix(2), OPEN, now));
             drop(turns.wait(prefix(2), newest(id), now));
         }
-        let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
+        let left: usize = turns.queues_mut().map(|queue| queue.waiting.len()).sum();
         assert!(left <= 200, "{left}");
         assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);
     }
@@ -342,7 +385,7 @@ mod tests {
     #[test]
     fn whoever_has_gone_spends_nothing_of_what_may_be_computed() {
         let now = Instant::now();
-        let mut turns = Turns::new(Some(1), now);
+        let mut turns = turns(Some(1), now);
         drop(turns.wait(prefix(1), session(1), now));
         assert!(!turns.give(now, ROOM));
         let mut waiting = [("there", turns.wait(prefix(1), session(2), now))];
@@ -352,7 +395,7 @@ mod tests {
     #[test]
     fn whoever_has_gone_is_passed_over() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         drop(turns.wait(prefix(1), OPEN, now));
         let mut waiting = [("there", turns.wait(prefix(1), OPEN, now))];
         assert_eq!(rounds(&mut turns, &mut waiting, now), ["there"]);

@@ -8,7 +8,7 @@ mod proxies;
 mod settings;
 mod startup;
 
-pub use fastway_service::Secret;
+pub use fastway_service::{Cidr, PrefixLength, Secret};
 pub use fastway_session::KeyPair;
 
 pub use self::kinds::LinkKinds;

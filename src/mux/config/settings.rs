@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fastway_service::Secret;
+use fastway_service::{PrefixLength, Secret};
 use fastway_session::KeyPair;
 
 use super::proxies::{ProxyProtocol, TrustedProxies};
@@ -98,8 +98,8 @@ pub struct SessionsConfig {
     pub key: Option<KeyPair>,
     /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
     pub max_handshakes_per_address: usize,
-    /// Handshakes computed in a second to open sessions, and as many to resume them; further ones wait. `None`: as many
-    /// as there is time for.
+    /// Handshakes that all workers compute in a second to open sessions, and as many to resume them; further ones wait.
+    /// `None`: as many as there is time for.
     pub max_handshakes_per_second: Option<u32>,
     /// Bounds on sessions that wait.
     pub waiting: WaitingLimits,
@@ -124,8 +124,12 @@ pub struct Limits {
     /// Handshakes in progress on each port, of game servers and of sessions; beyond it the oldest one is dropped. At
     /// least 1.
     pub max_handshakes: usize,
+    /// Connections that the client port accepts in a second; further ones wait in the system's queue.
+    pub max_accepts_per_second: Option<u32>,
     /// Client links.
     pub max_links: LinkLimit,
+    /// How much of an IPv6 address tells peers apart, wherever something is shared out by address.
+    pub ipv6_prefix: PrefixLength,
     /// Client links from one IP address.
     pub max_links_per_address: Option<usize>,
     /// Dials by one client link in a second; further ones are refused.
@@ -245,7 +249,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_handshakes: 1024,
+            max_accepts_per_second: None,
             max_links: LinkLimit::default(),
+            ipv6_prefix: PrefixLength::default(),
             max_links_per_address: None,
             max_dials_per_second: None,
             max_bytes_per_second: None,

@@ -170,6 +170,9 @@ impl Metrics {
         self.counter("fastway_handshakes_failed_total", "server handshakes that failed, by reason", failed);
         let errors = [plain(total.accept_errors)];
         self.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
+        let pauses = [plain(total.accept_pauses)];
+        let help = "times that accepting paused for --max-accepts-per-second";
+        self.counter("fastway_accept_pauses_total", help, pauses);
     }
 
     fn sessions(&mut self, sample: &Sample) {

@@ -68,6 +68,8 @@ pub struct Totals {
     pub sources_paused: u64,
     /// Times that accepting failed.
     pub accept_errors: u64,
+    /// Times that accepting paused, since as many were accepted as may be in a second.
+    pub accept_pauses: u64,
     /// Streams that did not become a link, by reason, on both ports.
     pub rejections: NamedCounts,
     /// Those of them for which there was no place.

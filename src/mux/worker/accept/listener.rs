@@ -77,6 +77,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                     core.borrow_mut().accepts(side, false);
                 }
                 on_accept(&core, side, stream.into(), plain(peer));
+                keep_pace(&core, side).await;
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -98,6 +99,16 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                 sleep(&core, pause).await;
             }
         }
+    }
+}
+
+/// Waits until the next stream may be accepted. Meanwhile streams wait in the system's queue.
+async fn keep_pace(core: &SharedCore, side: Side) {
+    let pause = core.borrow_mut().pause_after_accept(side);
+    if !pause.is_zero() {
+        core.borrow_mut().accepts(side, true);
+        sleep(core, pause).await;
+        core.borrow_mut().accepts(side, false);
     }
 }
 
@@ -166,6 +177,19 @@ impl Core {
     /// Notes whether the acceptor of a port accepts or pauses, from now on.
     fn accepts(&mut self, side: Side, pausing: bool) {
         self.acceptance.accepts(side, pausing, self.clock.millis());
+    }
+
+    /// How long to accept nothing after a stream was accepted. Game servers are few, and everybody waits for them.
+    fn pause_after_accept(&mut self, side: Side) -> Duration {
+        let rate = &self.shared.rates.accepts;
+        if side == Side::Server || !rate.is_bounded() {
+            return Duration::ZERO;
+        }
+        let pause = rate.spend(self.clock.read());
+        if !pause.is_zero() {
+            self.counters.accept_paused();
+        }
+        pause
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

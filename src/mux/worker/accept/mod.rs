@@ -14,7 +14,7 @@
 //!                                                                                   worker that lives
 //! ```
 //!
-//! Where a port takes PROXY headers, each stream is a handshake that begins with [`proxy`], and goes on as above.
+//! Where a port takes PROXY headers, each stream is a handshake that begins with [`proxy`] and goes on as above.
 //!
 //! All but the first of these ways are handshakes: each has a task ([`handshake`]), a place among a bounded number, and a
 //! deadline. Whatever goes wrong is one [`Rejection`](crate::mux::accept::Rejection), which [`reject`] alone counts and logs.
