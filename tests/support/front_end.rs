@@ -39,7 +39,7 @@ impl FrontEnd {
     /// # Panics
     /// nginx or its stream module is not installed.
     pub fn nginx(config: &str) -> Self {
-        // It takes no socket of others for long, so it gets an address where nobody else listens.
+        // It binds its socket itself, so it gets an address where nobody else listens meanwhile.
         let [.., third, fourth] = std::process::id().to_be_bytes();
         let listener = TcpListener::bind((Ipv4Addr::new(127, 1, third, fourth), 0)).expect("a free port");
         let front = Self::start("nginx", listener, |listener, file| {

@@ -61,7 +61,8 @@ impl Acceptance {
         }
     }
 
-    /// Has new settings hold from now on; the rates have changed before. Returns the handshakes that end since there are too many by now.
+    /// Has new settings hold from now on; the rates have changed before. Returns the handshakes that end since there are
+    /// too many by now.
     pub(crate) fn apply(&mut self, settings: &Settings) -> Vec<EndedEarly> {
         self.ipv6_prefix = settings.limits.ipv6_prefix;
         self.turns.set_rates(&self.rates, self.workers);

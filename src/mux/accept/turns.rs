@@ -30,9 +30,9 @@ pub(crate) struct Turns {
     resume_rate: RateShare,
     /// The same to open secure ones. Legacy opens cost next to nothing, so they have no bound.
     open_rate: RateShare,
-    /// They do not wait for each other: anybody may open, and on either port.
+    /// Those who resume sessions.
     resumes: Queue,
-    /// The queues of those who open sessions.
+    /// Those who open sessions. They do not wait for each other: anybody may open, and on either port.
     opens: [Queue; 4],
     /// The number of the next turn.
     next: usize,

@@ -46,7 +46,11 @@ pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
         return Handshake::start(core, side, peer, task);
     }
     match side {
-        Side::Client => admit_client(core, LinkStream::Plain(accepted.stream), peer, accepted.permit),
+        Side::Client => {
+            if let Err(rejection) = admit_plain_client(core, accepted) {
+                core.borrow_mut().reject(side, peer, &rejection);
+            }
+        }
         Side::Server => {
             let task =
                 async move |handshake: &mut Handshake, no_turn| take_in_server(handshake, accepted, no_turn).await;
@@ -68,6 +72,8 @@ async fn behind_header(
     };
     if let Origin::Peer(peer) = origin {
         accepted.peer = plain(peer);
+        // It may have been accepted when the port took no headers.
+        accepted.permit.uncount_client();
         handshake.comes_from(accepted.peer);
     }
 
