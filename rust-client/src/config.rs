@@ -1,4 +1,4 @@
-//! What an endpoint may be told. The defaults suit a game; each says its reason.
+//! Settings of endpoints. The defaults suit a game, and each gives its reason.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! From an address to a link.
+//! Connecting: from an address to a link that the gateway has confirmed.
 
 use std::io;
 
@@ -43,12 +43,12 @@ pub(crate) async fn server(
     }
 }
 
-/// A stream that was given, and so cannot be replaced by another one.
+/// A stream of the application. It cannot be replaced, so there is no session.
 pub(crate) fn plain<S>(stream: S, config: &LinkConfig) -> Result<Plain<S>, ConnectError> {
     if config.session.is_some() { Err(ConnectError::SessionNeedsAddress) } else { Ok(Plain(stream)) }
 }
 
-/// Proves to the gateway that we know the key, and starts the link when it is convinced.
+/// Answers the gateway's challenge (`docs/protocol.md`, "Server handshake"), and starts the link once it is confirmed.
 pub(crate) async fn register<S>(
     mut stream: S,
     key: &[u8],
@@ -69,9 +69,9 @@ where
     confirm_gateway(stream, config, port, limit).await.map_err(|error| judge_after_proof(server, error))
 }
 
-/// Why a server was not asked to prove itself.
+/// Why no challenge came.
 enum Unchallenged {
-    /// The gateway admits sessions alone on that port.
+    /// The gateway admits only sessions on that port.
     NotAdmitted,
     /// The stream ended or failed.
     Lost(io::Error),
@@ -98,12 +98,13 @@ async fn answer_challenge<S: AsyncRead + AsyncWrite + Unpin>(
             read => received += read,
         }
     }
+
     stream.write_all(&Challenge::new(challenge).respond(key, server)).await?;
     Ok(stream.flush().await?)
 }
 
-/// Starts the link and waits until the gateway has said something that only a gateway says. It says nothing by itself, not
-/// even "yes" to a server's proof, so a ping makes it.
+/// Starts the link, and waits for the first valid command of the gateway. A gateway sends nothing by itself, not even
+/// after a server's proof, so a ping asks for it.
 pub(crate) async fn confirm_gateway<S>(
     stream: S,
     config: LinkConfig,
@@ -116,6 +117,7 @@ where
     let (heard, first_command) = oneshot::channel();
     let endpoint = Endpoint::start(stream, config, Some(heard))?;
     endpoint.ping();
+
     match limit.wait(ConnectStep::Ping(port), first_command).await? {
         Ok(()) => Ok(endpoint),
         Err(_) => Err(match endpoint.closed().await {
@@ -133,7 +135,7 @@ fn ended(error: io::Error) -> LinkEnd {
     }
 }
 
-/// A gateway that is not convinced closes the link, and its session; with our ping unread, that is a reset.
+/// A gateway that rejects the proof closes the link or its session. That is a reset if it has not read the ping.
 fn judge_after_proof(server: ServerId, error: ConnectError) -> ConnectError {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     match error {

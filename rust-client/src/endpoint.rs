@@ -1,4 +1,4 @@
-//! What a client and a server have in common: one link, and the connections on it.
+//! The common part of clients and servers: one link, and the connections on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::link::{Answer, Carrier, Closing, Driver, Link};
 use crate::session::{SessionEvents, Shared};
 use crate::{ConnectError, DialError, LinkConfig, LinkEnd, LinkStats, Remote};
 
-/// A link with its owner: dropping it ends the link, its task and its connections.
+/// A link with its owner. Dropping it ends the link, its task and its connections.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     link: Arc<Link>,
@@ -30,6 +30,7 @@ impl Endpoint {
     {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+
         let link = Arc::new(Link::new(config));
         let session = stream.session();
         runtime.spawn(Driver::new(stream, Arc::clone(&link), first_command));
@@ -49,7 +50,7 @@ impl Endpoint {
         }
     }
 
-    /// Makes the gateway say something.
+    /// Asks the gateway for a sign of life.
     pub(crate) fn ping(&self) {
         self.link.ping();
     }

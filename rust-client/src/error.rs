@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! Errors, and what to do about them.
 
 use std::fmt;
 use std::io;
@@ -40,7 +40,7 @@ pub enum ConnectError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// Nobody listens there, or the network does not let us through.
+    /// The port is closed, or the network does not reach it.
     #[error("no connection to the gateway at {addr}: {source}")]
     Unreachable {
         /// The address as it was given.
@@ -48,43 +48,43 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
-    /// It took longer than `connect_timeout`; where it stopped says why.
+    /// Connecting took longer than `connect_timeout`. The step shows the cause.
     #[error("no link after {after:?}: {step}")]
     TimedOut {
         /// The time-out.
         after: Duration,
-        /// What was waited for.
+        /// The step that did not complete.
         step: ConnectStep,
     },
-    /// The gateway closed the link when it had seen our answer to its challenge.
+    /// The gateway closed the link after the answer to its challenge.
     #[error(
         "the gateway turned server {server} away: give both the same key (its ServerAuthKey); if they have, it is being \
          stopped or has too many handshakes, and its log says which"
     )]
     WrongKey {
-        /// Who we said we are.
+        /// The ID of this server.
         server: ServerId,
     },
-    /// The link ended before the gateway had said anything.
+    /// The link ended before the gateway had sent anything.
     #[error(
         "turned away before the gateway said anything: it is at its limit of links (its log says so), is being stopped, \
          or this is not its {port} ({end})"
     )]
     TurnedAway {
-        /// The port that was wanted.
+        /// The port that was dialed.
         port: GatewayPort,
         /// How the link ended.
         end: LinkEnd,
     },
-    /// The gateway admits sessions alone on that port.
+    /// The gateway admits only sessions on that port.
     #[error(
         "the gateway's {port} admits no plain links, but sessions (its --{}-link): set `session` in the link's config", link_flag(*port)
     )]
     SessionNeeded {
-        /// The port that was wanted.
+        /// The port that was dialed.
         port: GatewayPort,
     },
-    /// What answers does not have the private half of the key that is pinned, so it may be anybody. Nothing was sent to it.
+    /// The peer does not have the private half of the pinned key, so it may be an attacker. Nothing was sent to it.
     #[error(
         "what answers is not the gateway with the key {key}: if the gateway has a new key, take that one; if not, \
          somebody is in between"
@@ -93,32 +93,32 @@ pub enum ConnectError {
         /// The key that is pinned.
         key: PublicKey,
     },
-    /// The gateway opens no session.
+    /// The gateway refused to open a session.
     #[error("no session with what should be a gateway's {port}: {}", Refusal(*port, *fault))]
     NoSession {
-        /// The port that was wanted.
+        /// The port that was dialed.
         port: GatewayPort,
-        /// What it answered; nothing if it ended the connection.
+        /// Its answer; `None` if it closed the connection.
         fault: Option<SessionFault>,
-        /// When it may be asked again, if it is overloaded and has said so.
+        /// The time after which to retry, if it is overloaded and gave one.
         retry_after: Option<Duration>,
     },
-    /// A session was asked for over a stream that was handed in: it could never come back.
+    /// A session was configured over a stream of the application: it could never be resumed.
     #[error("a session needs an address to come back to: use `connect`, or take the session out of the config")]
     SessionNeedsAddress,
-    /// What listens there speaks, but not as a gateway does on that port.
+    /// The peer does not speak the protocol of that port.
     #[error("what listens there is not a gateway's {port}; check the address and its port ({fault})")]
     NotAGateway {
-        /// The port that was wanted.
+        /// The port that was dialed.
         port: GatewayPort,
-        /// What was wrong with its first words.
+        /// The fault in its first bytes.
         fault: ProtocolFault,
     },
 }
 
 impl ConnectError {
-    /// How long to wait before the next attempt, if the gateway is overloaded and has said so (at most 65 s). Wait a little
-    /// longer, and not always as much, so that those who were told the same do not come in one moment.
+    /// The time to wait before the next attempt, if the gateway is overloaded and gave one (at most 65 s). Add a random
+    /// part, so that clients with the same time do not return at once.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoSession { retry_after, .. } => *retry_after,
@@ -143,7 +143,7 @@ pub enum ConnectStep {
     Ping(GatewayPort),
 }
 
-/// A gateway has two ports, which speak differently.
+/// The two ports of a gateway, with different protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayPort {
     /// For a [`Client`](crate::Client).
@@ -152,7 +152,7 @@ pub enum GatewayPort {
     Server,
 }
 
-/// Why there is no session, and what to do.
+/// Shows why there is no session, and what to do.
 struct Refusal(GatewayPort, Option<SessionFault>);
 
 impl fmt::Display for Refusal {
@@ -217,16 +217,16 @@ impl fmt::Display for GatewayPort {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
-    /// The gateway said no.
+    /// The gateway refused the dial.
     #[error("the gateway refused the dial: {remote} is not there, or a limit of connections is reached")]
     Refused {
-        /// Who was dialed.
+        /// The dialed ID.
         remote: Remote,
     },
     /// The gateway did not answer in time. If it does later, that connection is closed at once.
     #[error("no answer to the dial of {remote} within {after:?}")]
     TimedOut {
-        /// Who was dialed.
+        /// The dialed ID.
         remote: Remote,
         /// The time-out.
         after: Duration,
@@ -236,14 +236,14 @@ pub enum DialError {
     LinkClosed(#[from] LinkEnd),
 }
 
-/// Why a message was not sent. Nothing of it is on its way.
+/// Why a message was not sent. No part of it was queued.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The connection has ended.
     #[error(transparent)]
     Closed(#[from] CloseReason),
-    /// The gateway would close the link for it.
+    /// The message exceeds `max_packet`, so the gateway would close the link.
     #[error("a message of {bytes} bytes is too long; at most {max} fit into max_packet")]
     TooLong {
         /// Length of the message.
@@ -253,14 +253,14 @@ pub enum SendError {
     },
 }
 
-/// Why a message was not sent at once, or not in time. Nothing of it is on its way.
+/// Why a message was not sent at once, or not in time. No part of it was queued.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// Too much waits for the socket already: our own link is held up.
+    /// More than `send_buffer_bytes` are queued for the socket. The message is returned.
     #[error("the link is held up: more than send_buffer_bytes wait for the socket")]
     HeldUp(Bytes),
-    /// It could not be sent later either.
+    /// It cannot be sent later either.
     #[error(transparent)]
     Failed(#[from] SendError),
 }

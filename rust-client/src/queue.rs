@@ -1,4 +1,4 @@
-//! What waits to be accepted.
+//! Connections that wait to be accepted.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use tokio::task::coop::consume_budget;
 
 use crate::lock::lock;
 
-/// A bounded queue from a task to whoever takes next. Taking is cancel-safe.
+/// A bounded queue for any number of consumers. Taking is cancel-safe.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -29,7 +29,7 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), changed: Notify::new(), capacity }
     }
 
-    /// Gives the item back when the queue is full or closed.
+    /// Adds an item; returns it if the queue is full or closed.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
         let mut state = lock(&self.state);
         if state.closed || state.items.len() >= self.capacity {
@@ -45,7 +45,7 @@ impl<T> Queue<T> {
     pub(crate) async fn pop(&self) -> Option<T> {
         consume_budget().await;
         loop {
-            // In line before the look at the queue: two items may come in between, and each has to wake somebody.
+            // Registered before the check: two items may come in between, and each must wake a consumer.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             if let Some(outcome) = self.try_pop() {
@@ -55,7 +55,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// `None`: nothing there yet. `Some(None)`: nothing any more.
+    /// `None`: empty so far. `Some(None)`: closed and empty.
     fn try_pop(&self) -> Option<Option<T>> {
         let mut state = lock(&self.state);
         match state.items.pop_front() {
@@ -64,13 +64,13 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes no more items; those that are there can still be taken.
+    /// Closes the queue to new items. Those in it can still be taken.
     pub(crate) fn finish(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_waiters();
     }
 
-    /// Ends the queue, and gives what nobody took.
+    /// Closes the queue, and returns the items that nobody took.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut state = lock(&self.state);
         state.closed = true;

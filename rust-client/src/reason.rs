@@ -1,4 +1,4 @@
-//! Why links and connections end.
+//! Reasons for the end of links and connections.
 
 use std::fmt;
 use std::io;
@@ -35,13 +35,13 @@ pub enum LinkEnd {
     /// The session under the link is over: it could not be resumed, waited too long, or was ended by the gateway.
     #[error("the session with the gateway is lost: {0}")]
     SessionLost(SessionEnd),
-    /// Not one byte came, though the gateway was pinged.
+    /// The gateway was pinged, and sent nothing.
     #[error("the gateway has not answered a ping for {silent_for:?}, so the link was given up")]
     Silent {
         /// The ping intervals without a byte, together.
         silent_for: Duration,
     },
-    /// The gateway sent what no gateway sends.
+    /// The gateway broke the protocol.
     #[error("the link was closed: {0}")]
     Protocol(#[from] ProtocolFault),
     /// The tokio runtime that the endpoint was made in has been shut down.
@@ -56,18 +56,18 @@ impl From<io::Error> for LinkEnd {
     }
 }
 
-/// What a gateway must not send (`docs/protocol.md` §1). Most often the other side is no gateway at all, or the other
-/// port of one, or has a larger MaxPacket.
+/// A violation of the protocol by the gateway (`docs/protocol.md` §1). Most often the peer is not a gateway, or is the
+/// other port of one, or has a larger MaxPacket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolFault {
-    /// A length that cannot be; for one that is too long, give this side the gateway's MaxPacket.
+    /// A frame with a length out of bounds. If it is too long, set this side's `max_packet` to the gateway's MaxPacket.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A command that cannot be read.
+    /// An invalid command.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// Not a frame, but the gateway's word for a link that its port does not admit.
+    /// The gateway's refusal of a link that its port does not admit.
     #[error("the gateway admits no plain links on this port, but sessions (its --client-link or --server-link)")]
     NotAdmitted,
     /// A command that only clients and servers send.
@@ -79,7 +79,7 @@ pub enum ProtocolFault {
         /// The remote ID in the answer.
         remote: u32,
     },
-    /// A new connection with an ID that is taken, or is none.
+    /// A new connection with an ID in use, or with the ID of commands.
     #[error("the gateway opened a connection with ID {conn}, which is in use or no connection's")]
     BadConnId {
         /// The ID.
@@ -97,7 +97,7 @@ pub enum CloseReason {
     /// The other end closed it or is gone, or the gateway closed it.
     #[error("the other end closed the connection")]
     Remote,
-    /// More waited to be read than [`ReceiveQueue`](crate::ReceiveQueue) allows, under
+    /// The receive queue reached a bound of [`ReceiveQueue`](crate::ReceiveQueue), under
     /// [`WhenFull::CloseConnection`](crate::WhenFull::CloseConnection).
     #[error("the connection was closed: its receive queue was full ({messages} messages, {bytes} bytes)")]
     QueueFull {
@@ -111,7 +111,7 @@ pub enum CloseReason {
     Link(#[from] LinkEnd),
 }
 
-/// Who is dialed: clients dial servers, servers dial clients.
+/// The dialed end: clients dial servers, servers dial clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Remote {
     /// A client, by the ID that the gateway gave its link.

@@ -184,8 +184,8 @@ impl Running {
     /// next turn.
     ///
     /// A limit of links below what is in use refuses newcomers and closes nobody; handshakes beyond theirs end. What waits
-    /// for links and what links hold is judged by the new bounds. A session keeps the times and the bounds with which it
-    /// was opened. Limits that are left to the machine are found again, as for [`Gateway::bind`].
+    /// for links and what links hold is judged by the new bounds. A session keeps the times with which it was opened.
+    /// Limits that are left to the machine are found again, as for [`Gateway::bind`].
     pub fn apply(&mut self, mut settings: Settings) {
         fit(&self.startup, &mut settings);
         self.shared.apply(&settings);

@@ -151,10 +151,12 @@ fn a_peer_that_reads_the_status_alone_is_refused_as_ever() {
         assert_eq!(status, [OVERLOADED]);
         drop(stream);
         watch::eventually("it is over for the gateway, too", || {
-            let handshakes = &sessions(&gateway)["handshakes"];
-            handshakes["failed"]["refused"] == json!(refused) && handshakes["in_progress"] == json!(0)
+            let stats = gateway.stats();
+            let (links, handshakes) = (&stats["refused"]["links"], &stats["sessions"]["handshakes"]);
+            links["max_links"] == json!(refused) && handshakes["in_progress"] == json!(0)
         });
     }
+    assert_eq!(sessions(&gateway)["handshakes"]["failed"]["refused"], json!(0), "each counts once, by the limit");
     player.cut(&gateway);
     assert_eq!(first_answer(&mut player.resume(&gateway)), [0], "and who is in is in");
 }

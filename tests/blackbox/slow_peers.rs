@@ -85,6 +85,28 @@ fn a_client_that_stays_above_its_bound_on_bytes_is_closed_after_the_grace_time()
 }
 
 #[test]
+fn a_pause_of_the_whole_process_is_no_part_of_the_grace_time() {
+    let grace = Duration::from_secs(4);
+    let flags = ["--client-send-bytes=512K", "--client-slow-grace=4s"];
+    on_every_server_link(&flags, |gateway| {
+        let (mut slow, mut server) = (gateway.narrow_client(), gateway.server(7));
+        let conn = slow.open(&mut server);
+        (0..100).for_each(|_| server.send(conn, &[b'm'; 64 * KIB]));
+        server.expect_silence();
+
+        gateway.pause();
+        let paused = Instant::now();
+        // It takes a little of what is in its socket: the gateway finds that it may send more, and little is not enough.
+        (0..2).for_each(|_| slow.expect_data(conn, &[b'm'; 64 * KIB]));
+        watch::eventually("the grace would be over", || paused.elapsed() > grace);
+        gateway.resume();
+
+        (2..100).for_each(|_| slow.expect_data(conn, &[b'm'; 64 * KIB]));
+        slow.exchange(&mut server, conn, b"caught up");
+    });
+}
+
+#[test]
 fn a_client_above_its_packet_bound_has_a_grace_time_to_catch_up() {
     on_every_server_link(&["-ClientSendChanSize=10", "--client-send-bytes=1G", "--client-slow-grace=60s"], |gateway| {
         let (mut slow, mut server) = (gateway.narrow_client(), gateway.server(7));

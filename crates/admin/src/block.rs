@@ -1,4 +1,4 @@
-//! `lookup block`: where, why and how long links were held up.
+//! The command `lookup block`: how long links were held up, by link and reason.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use super::output::{Counted, write_bytes};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, Role, Side, Wait, WaitReason};
+use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, Role, Side, Wait, WaitReason, WaitReport};
 
-/// Links that a profile tells apart; those that were held up for less time are one.
+/// Links that a profile shows one by one. Those that were held up for less time are one entry.
 const MOST_LINKS: usize = 10_000;
 
 /// Adds `lookup block`, which writes how often and how long links were held up, by link and reason, to `path`: for
@@ -47,6 +47,7 @@ struct Delay {
     side: Side,
     /// The link and its peer, or those that are closed by now.
     place: String,
+    reason: WaitReason,
     wait: Wait,
 }
 
@@ -65,7 +66,7 @@ fn delays(observer: &dyn Observe) -> Result<Vec<Delay>, AskError> {
     delays.extend(rest.into_values());
     for worker in observer.tasks()? {
         let place = format!("links of worker {} that are closed", worker.worker);
-        delays.extend(worker.past_waits.iter().flat_map(|(side, waits)| of(*side, &place, waits)));
+        delays.extend(worker.past_waits.into_iter().flat_map(|(side, waits)| of(side, &place, &waits)));
     }
     delays.sort_by_key(|delay| Reverse(delay.wait.total));
     Ok(delays)
@@ -75,8 +76,8 @@ fn delays(observer: &dyn Observe) -> Result<Vec<Delay>, AskError> {
 fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(Side, WaitReason), Delay>) {
     delays.sort_by_key(|delay| Reverse(delay.wait.total));
     for delay in delays.drain(MOST_LINKS.min(delays.len())..) {
-        match rest.entry((delay.side, delay.wait.reason)) {
-            Entry::Occupied(mut sum) => sum.get_mut().wait.add(&delay.wait),
+        match rest.entry((delay.side, delay.reason)) {
+            Entry::Occupied(mut sum) => sum.get_mut().wait.add(delay.wait),
             Entry::Vacant(sum) => {
                 let place = "links that were held up for less time".to_owned();
                 sum.insert(Delay { place, wait: Wait { lasting: None, ..delay.wait }, ..delay });
@@ -85,8 +86,10 @@ fn fold(delays: &mut Vec<Delay>, rest: &mut BTreeMap<(Side, WaitReason), Delay>)
     }
 }
 
-fn of(side: Side, place: &str, waits: &[Wait]) -> Vec<Delay> {
-    waits.iter().map(|wait| Delay { side, place: place.to_owned(), wait: *wait }).collect()
+/// What was ever held up at a place.
+fn of(side: Side, place: &str, waits: &WaitReport) -> Vec<Delay> {
+    let held_up = waits.iter().filter(|(_, wait)| wait.count > 0);
+    held_up.map(|(reason, wait)| Delay { side, place: place.to_owned(), reason, wait: *wait }).collect()
 }
 
 fn place(link: &LinkInfo) -> String {
@@ -99,9 +102,9 @@ fn place(link: &LinkInfo) -> String {
 /// Go's own block profiles have the same two values.
 fn profile(delays: &[Delay]) -> Vec<u8> {
     let mut profile = ProfileBuilder::new(&[("contentions", "count"), ("delay", "nanoseconds")]);
-    for Delay { side, place, wait } in delays {
+    for Delay { side, place, reason, wait } in delays {
         let nanos = i64::try_from(wait.total.as_nanos()).unwrap_or(i64::MAX);
-        let stack = [place.as_str(), &format!("{side}s"), wait.reason.name()].map(Frame::from);
+        let stack = [place.as_str(), &format!("{side}s"), reason.name()].map(Frame::from);
         profile.add(&stack, &[i64::try_from(wait.count).unwrap_or(i64::MAX), nanos]);
     }
     profile.encode()
@@ -109,8 +112,8 @@ fn profile(delays: &[Delay]) -> Vec<u8> {
 
 fn text(delays: &[Delay]) -> String {
     let mut text = format!("{}, the longest first\n", Counted(delays.len(), "delay"));
-    for Delay { side, place, wait } in delays {
-        let Wait { reason, count, total, lasting } = wait;
+    for Delay { side, place, reason, wait } in delays {
+        let Wait { count, total, lasting } = wait;
         let _ = write!(text, "total={total:.3?} count={count} reason={} side={side} at={place:?}", reason.name());
         if let Some(lasting) = lasting {
             let _ = write!(text, " lasting={lasting:.3?}");

@@ -1,4 +1,4 @@
-//! The file that an operator writes commands to before sending SIGUSR1.
+//! The command file, which an operator writes before sending SIGUSR1.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,51 +9,52 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// `NAME.cmd`: one command a line; blank lines and lines that begin with `#` are passed over.
+/// `NAME.cmd`: one command per line. Blank lines and lines that begin with `#` are skipped.
 #[derive(Clone, Debug)]
 pub struct CommandFile {
     path: PathBuf,
 }
 
-/// What a command file says.
+/// The content of a command file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// The first line that begins with `#`, without that: who asks. It comes back in the result file.
+    /// The first line that begins with `#`, without that. The result file repeats it, so that its writer finds the
+    /// answer.
     pub request: Option<String>,
-    /// The commands in their order.
+    /// The commands, in order.
     pub commands: Vec<String>,
 }
 
-/// Why a command file is not run. Nothing of such a file is run.
+/// Why a command file is not run. No command of such a file is run.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFileError {
-    /// There is no such file, or it may not be read.
+    /// The file is missing or unreadable.
     #[error("{path}: cannot read the command file: {source}")]
     Io {
         /// The command file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It is a directory, a pipe, a device.
+    /// It is a directory, a pipe or a device.
     #[error("{0}: the command file is not a regular file")]
     NotRegular(PathBuf),
-    /// It leads elsewhere: whoever planted it could have the gateway read other files.
+    /// It is a symbolic link: its creator could make the gateway read other files.
     #[error("{0}: the command file is a symbolic link, which is not followed")]
     SymbolicLink(PathBuf),
-    /// Others could have written it.
+    /// Other users could have written it.
     #[error(
         "{path}: the command file is not run, since {other}; it must belong to the gateway's user ({user}) or to root, and nobody else may write to it"
     )]
     Untrusted {
         /// The command file.
         path: PathBuf,
-        /// Who could have.
+        /// How others could have written it.
         other: OtherWriter,
         /// The gateway's user.
         user: u32,
     },
-    /// It holds more than commands can need.
+    /// It is larger than any list of commands.
     #[error("{path}: the command file is larger than {max} bytes", max = CommandFile::MAX_BYTES)]
     TooLarge {
         /// The command file.
@@ -64,18 +65,18 @@ pub enum CommandFileError {
     NotText {
         /// The command file.
         path: PathBuf,
-        /// Where the first fault is, from 0, in bytes.
+        /// Position of the first fault, from 0, in bytes.
         offset: usize,
-        /// What the fault is.
+        /// The fault.
         what: String,
     },
-    /// It holds no command.
+    /// It contains no command.
     #[error("{0}: the command file holds no command; write one a line, for example `help`")]
     Empty(PathBuf),
 }
 
 impl CommandFile {
-    /// Largest file that is read, in bytes. More than any list of commands needs, and nothing to the gateway's memory.
+    /// Largest file that is read, in bytes: more than any list of commands needs, and little memory.
     pub const MAX_BYTES: u64 = 64 << 10;
 
     /// The command file at `path`.
@@ -83,15 +84,16 @@ impl CommandFile {
         Self { path: path.into() }
     }
 
-    /// Reads the commands in their order. Never blocks on a pipe and never takes more than
-    /// [`MAX_BYTES`](Self::MAX_BYTES) and one byte into memory.
+    /// Reads the commands in their order. Never blocks on a pipe, and never reads more than
+    /// [`MAX_BYTES`](Self::MAX_BYTES) and one byte.
     ///
     /// # Errors
-    /// When it is missing, unreadable, no regular file, too large, no text or without a command.
+    /// It is missing, unreadable, not a regular file, too large, not text, or without a command.
     pub fn read(&self) -> Result<Script, CommandFileError> {
         let bytes = self.read_bytes(self.open()?)?;
         let text = str::from_utf8(&bytes).map_err(|error| self.not_text(error.valid_up_to(), "is no UTF-8"))?;
         self.refuse_control_bytes(text)?;
+
         let script = Script::parse(text);
         if script.commands.is_empty() {
             return Err(CommandFileError::Empty(self.path.clone()));
@@ -100,14 +102,16 @@ impl CommandFile {
     }
 
     fn open(&self) -> Result<File, CommandFileError> {
-        // Without NONBLOCK the opening of a pipe waits until somebody writes to it.
+        // Without NONBLOCK, opening a pipe waits for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let opened = rustix::fs::open(&self.path, flags, Mode::empty());
         let file = File::from(opened.map_err(|errno| match errno {
             Errno::LOOP => CommandFileError::SymbolicLink(self.path.clone()),
             errno => self.unreadable(errno.into()),
         })?);
+
         let metadata = file.metadata().map_err(|source| self.unreadable(source))?;
+
         match OtherWriter::of(&metadata) {
             _ if !metadata.is_file() => Err(CommandFileError::NotRegular(self.path.clone())),
             Some(other) => {

@@ -1,4 +1,4 @@
-//! `cpuprof start` and `cpuprof stop`: where the CPU time of the gateway goes.
+//! The commands `cpuprof start` and `cpuprof stop`: the CPU profile.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `lookup heap`, `heapprof start` and `heapprof stop`: who holds memory.
+//! The commands `lookup heap`, `heapprof start` and `heapprof stop`: the heap profile.
 
 use std::path::PathBuf;
 
@@ -32,11 +32,13 @@ pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), Regis
         }
         Ok(())
     })?;
+
     registry.register("heapprof start", "", "starts to sample allocations, for `lookup heap`", |args, answer| {
         args.none()?;
         sampler()?.activate().map_err(CommandError::failed)?;
         Ok(writeln!(answer, "allocations are sampled; `lookup heap` writes the profile")?)
     })?;
+
     registry.register("heapprof stop", "", "stops sampling allocations and forgets the samples", |args, answer| {
         args.none()?;
         sampler()?.deactivate().map_err(CommandError::failed)?;
@@ -44,16 +46,16 @@ pub fn register_heap(registry: &mut Registry, path: PathBuf) -> Result<(), Regis
     })
 }
 
-/// What to do about a heap profile while allocations are not sampled.
+/// What to do about a heap profile while sampling is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenOff {
-    /// Sample them from now on.
+    /// Start sampling.
     Start,
     /// Take no profile.
     Refuse,
 }
 
-/// The memory held by each call path, for `go tool pprof`, and whether it was sampled before. It is from now on.
+/// The memory held by each call path, for `go tool pprof`, and whether sampling was on before. It is on afterwards.
 ///
 /// # Errors
 /// The allocator takes no profiles, or takes one already; or sampling is off and not to be started.
@@ -63,6 +65,7 @@ pub(crate) fn heap_profile(when_off: WhenOff) -> Result<(Vec<u8>, bool), Command
     if !was_on && when_off == WhenOff::Refuse {
         return Err(CommandError::State("allocations are not sampled; the command `heapprof start` starts it"));
     }
+
     sampler.activate().map_err(CommandError::failed)?;
     let samples = sampler.dump_profile().map_err(|error| CommandError::failed(error.into_boxed_dyn_error()))?;
     Ok((profile(&samples), was_on))
@@ -82,6 +85,8 @@ fn profile(samples: &StackProfile) -> Vec<u8> {
     for (stack, _) in samples.iter() {
         let mut frames = Vec::new();
         stack.addrs.iter().rev().for_each(|address| frames.extend_from_slice(symbols.of_call(*address)));
+
+        // Frames of the allocator itself are left out, else it would hold all memory.
         let own = frames.iter().rposition(is_of_allocator).map_or(0, |last| last + 1);
         #[expect(clippy::cast_possible_truncation, reason = "bytes that fit into memory")]
         profile.add(frames.get(own..).unwrap_or_default(), &[stack.weight as i64]);
@@ -89,7 +94,7 @@ fn profile(samples: &StackProfile) -> Vec<u8> {
     profile.encode()
 }
 
-/// Whether a function only passes on what somebody else allocates. Otherwise the allocator would have all memory.
+/// Whether a function belongs to the allocator.
 fn is_of_allocator(frame: &Frame) -> bool {
     let path = frame.name.trim_start_matches('<');
     ["_rjem_", "tikv_jemallocator::", "alloc::alloc::", "alloc::raw_vec::"].iter().any(|own| path.starts_with(own))

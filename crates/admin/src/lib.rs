@@ -1,14 +1,14 @@
-//! How an operator watches and steers a fastway process: commands in a file, run on a signal, answered in the log
-//! (`docs/protocol.md`, process contract), profiles, and HTTP.
+//! Administration of a fastway process: commands in a file, run on a signal and answered in the log
+//! (`docs/protocol.md`, "Process contract"), profiles, and HTTP.
 //!
-//! A [`Registry`] knows the commands; an embedder adds its own to it. On a signal an [`AdminThread`] reads the
-//! [`CommandFile`] and runs its lines one after the other, away from the threads that serve links. [`register_all`] adds
-//! the commands that there are, and the profiles they write.
+//! A [`Registry`] holds the commands; an embedder adds its own to it. On a signal an [`AdminThread`] reads the
+//! [`CommandFile`] and runs its lines one after the other, on a thread that serves no links. [`register_all`] adds all
+//! commands of a gateway, with the profiles that they write.
 //!
 //! | | |
 //! |---|---|
 //! | [`http`] | the admin listener: JSON, metrics for Prometheus, profiles, commands, and the live page |
-//! | [`observe`] | what a gateway tells for all of this: the trait that it implements, and plain data |
+//! | [`observe`] | the trait that a gateway implements for all of this, and the plain data of its answers |
 
 mod block;
 mod command_file;
@@ -56,7 +56,7 @@ use fastway_service::process::Files;
 
 use crate::observe::Observe;
 
-/// Adds every command that asks or steers a running gateway, with files named as [`Files`] says. A program adds its own
+/// Adds all commands of a running gateway, which write their files to the paths of [`Files`]. A program may add its own
 /// before or after.
 ///
 /// # Errors

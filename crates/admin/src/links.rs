@@ -1,4 +1,4 @@
-//! `links`, `servers`, `conns`, `kick` and `stats`: who is there, and what they do.
+//! The commands `links`, `servers`, `conns`, `kick` and `stats`.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::observe::{
     SideCounts, Totals,
 };
 
-/// Lines of an answer, unless `limit=N` says otherwise.
+/// Lines of an answer, unless `limit=N` is given.
 const LINES: usize = 100;
-/// Lines that can be asked for.
+/// Largest limit.
 const MOST_LINES: usize = 10_000;
 
 /// Adds `links`, `servers`, `conns`, `kick` and `stats`.
@@ -27,20 +27,24 @@ pub fn register_links(registry: &mut Registry, observer: &Arc<dyn Observe>) -> R
         "shows links: `links client held-up limit=20`",
         move |args, answer| show_links(&*asked, args.words(), "", answer),
     )?;
+
     let asked = Arc::clone(observer);
     registry.register("servers", "[FILTER…]", "shows the links of game servers", move |args, answer| {
         show_links(&*asked, args.words(), "server", answer)
     })?;
+
     let asked = Arc::clone(observer);
     registry.register("conns", "LINK", "shows the virtual connections of a link", move |args, answer| {
         show_connections(&*asked, args, answer)
     })?;
+
     let asked = Arc::clone(observer);
     registry.register("kick", "LINK", "closes a link", move |args, answer| {
         let (link, _) = link_and_limit(args.words(), false)?;
         let kicked = asked.kick(link).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
         Ok(writeln!(answer, "kicked {}", Shown(&kicked))?)
     })?;
+
     let asked = Arc::clone(observer);
     registry.register("stats", "", "shows what was counted since the start", move |args, answer| {
         args.none()?;
@@ -62,10 +66,12 @@ fn show_links(
             None => filter.add(word).map_err(CommandError::failed)?,
         }
     }
+
     let page = observer.links(&filter, limit).map_err(CommandError::failed)?;
     for link in &page.links {
         writeln!(answer, "{}", Shown(link))?;
     }
+
     let more = if page.more { " (the first ones; limit=N shows more)" } else { "" };
     Ok(writeln!(answer, "{}{more}", Counted(page.links.len(), "link"))?)
 }
@@ -73,9 +79,11 @@ fn show_links(
 fn show_connections(observer: &dyn Observe, args: Args<'_>, answer: &mut dyn Write) -> Result<(), CommandError> {
     let (link, limit) = link_and_limit(args.words(), true)?;
     let page = observer.connections(link, None, limit).map_err(CommandError::failed)?.ok_or_else(|| no_link(link))?;
+
     for ConnectionInfo { conn, client, server_link, server } in &page.connections {
         writeln!(answer, "conn={conn} client_link={client} server={server} server_link={server_link}")?;
     }
+
     let more = if page.next.is_some() { " (the first ones; limit=N shows more)" } else { "" };
     Ok(writeln!(answer, "{}{more}", Counted(page.connections.len(), "connection"))?)
 }
@@ -84,6 +92,7 @@ fn link_and_limit(words: &[&str], with_limit: bool) -> Result<(LinkId, usize), C
     const WANTED: &str = "the number of a link, which `links` shows";
     let (link, rest) = words.split_first().ok_or(CommandError::Missing(WANTED))?;
     let link = link.parse().map(LinkId::new).map_err(|_| CommandError::argument(link, WANTED))?;
+
     match rest {
         [] => Ok((link, LINES)),
         [word] if with_limit && word.starts_with("limit=") => {
@@ -114,16 +123,19 @@ impl fmt::Display for Shown<'_> {
         if let Role::Server(server) = role {
             write!(out, " server={server}")?;
         }
+
         write!(out, " peer={peer} transport={transport} protocol={protocol} worker={worker}")?;
         write!(out, " age={age:.1?} silent={silent:.1?}")?;
         write!(out, " conns={connections} received_frames={}", traffic.received_frames)?;
         write!(out, " received_bytes={} sent_frames={}", traffic.received_bytes, traffic.sent_frames)?;
         write!(out, " sent_bytes={} waiting_packets={}", traffic.sent_bytes, waiting.packets)?;
         write!(out, " waiting_bytes={} partial_bytes={}", waiting.bytes, self.0.partial_bytes)?;
-        write!(out, " state={}", self.0.state.name())?;
+        write!(out, " state={}", self.0.state())?;
+
         for (reason, lasting) in self.0.held_up() {
             write!(out, " {}={lasting:.1?}", reason.name())?;
         }
+
         match self.0.paused_by {
             Some(PausedBy::Server(link)) => write!(out, " paused_by_link={link}"),
             Some(PausedBy::Worker(worker)) => write!(out, " paused_by_worker={worker}"),
@@ -133,27 +145,32 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The counts of all workers together.
+/// Shows the counts of all workers together.
 fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     let Totals { connections, connections_opened, unknown_connection, sources_paused, .. } = &report.total;
     let Totals { accept_errors, accept_pauses, server_handshakes, .. } = &report.total;
+
     show_side(Side::Client, &report.total.client, out)?;
     show_side(Side::Server, &report.total.server, out)?;
+
     writeln!(out, "connections open={connections} opened={connections_opened}")?;
     write!(out, "dials")?;
     report.total.dials_refused.iter().try_for_each(|(reason, count)| write!(out, " refused_{reason}={count}"))?;
     writeln!(out)?;
+
     writeln!(out, "servers registered={} handshakes={server_handshakes}", report.servers)?;
     show_counts("handshakes failed", &report.total.server_handshakes_failed, out)?;
     show_counts("accept rejected", &report.total.links_rejected, out)?;
     show_counts("proxy headers rejected", &report.total.proxy_headers_rejected, out)?;
     writeln!(out, "accept errors={accept_errors} pauses={accept_pauses}")?;
+
     show_sessions(report, out)?;
     let waiting = report.total.waiting_bytes();
     writeln!(
         out,
         "data unknown_connection={unknown_connection} sources_paused={sources_paused} waiting_bytes={waiting}"
     )?;
+
     write!(out, "workers count={}", report.workers.len())?;
     if let Some(bytes) = report.total.allocated_bytes {
         write!(out, " allocated_bytes={bytes}")?;
@@ -163,8 +180,10 @@ fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
 
 fn show_sessions(report: &Report, out: &mut dyn Write) -> fmt::Result {
     let SessionCounts { opened, interrupted, resumes, refused, handshakes_failed } = &report.total.sessions;
+
     let (waiting, bytes) = (report.waiting.holders, report.waiting.bytes);
     let in_progress = report.total.client.session_handshakes + report.total.server.session_handshakes;
+
     write!(out, "sessions open={} waiting={waiting} waiting_bytes={bytes}", report.sessions)?;
     opened.iter().try_for_each(|(protocol, count)| write!(out, " opened_{protocol}={count}"))?;
     writeln!(out, " interrupted={interrupted}")?;
@@ -174,7 +193,7 @@ fn show_sessions(report: &Report, out: &mut dyn Write) -> fmt::Result {
     show_counts("session resumes", resumes, out)
 }
 
-/// How often something happened, and for which reasons.
+/// Shows a count in total and by reason.
 fn show_counts(what: &str, counts: &NamedCounts, out: &mut dyn Write) -> fmt::Result {
     write!(out, "{what}={}", counts.total())?;
     counts.iter().try_for_each(|(name, count)| write!(out, " {name}={count}"))?;

@@ -1,4 +1,4 @@
-//! `lookup gc`: where the memory of the gateway is.
+//! The command `lookup gc`: a summary of the gateway's memory.
 
 use std::fmt::Write;
 use std::fs;
@@ -28,6 +28,7 @@ pub fn register_lookup_gc(
             Verbosity::try_from(args)?;
             Allocator::read().map_err(CommandError::failed)?.show(answer)?;
             writeln!(answer, "process resident={}", resident_bytes().map_err(CommandError::failed)?)?;
+
             let mut lines = String::new();
             details(&mut lines);
             Ok(answer.write_str(&lines)?)
@@ -35,7 +36,7 @@ pub fn register_lookup_gc(
     )
 }
 
-/// What jemalloc counts, in bytes. It sees nothing in a program that has another global allocator.
+/// The counts of jemalloc, in bytes. They are 0 in a program with another global allocator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allocator {
     pub(crate) allocated: usize,
@@ -47,8 +48,9 @@ pub(crate) struct Allocator {
 
 impl Allocator {
     pub(crate) fn read() -> Result<Self, tikv_jemalloc_ctl::Error> {
-        // The numbers are those of the last epoch.
+        // The numbers belong to the last epoch.
         epoch::advance()?;
+
         Ok(Self {
             allocated: stats::allocated::read()?,
             active: stats::active::read()?,

@@ -1,4 +1,4 @@
-//! Profiles in the format of `go tool pprof`.
+//! Builds profiles in the format of `go tool pprof`.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,26 +7,26 @@ use prost::Message;
 
 use super::profile_format::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 
-/// The one mapping of our profiles.
+/// The id of the only mapping.
 const MAPPING: u64 = 1;
 
-/// A profile in the making.
+/// A profile being built.
 #[derive(Debug)]
 pub(super) struct ProfileBuilder {
     profile: Profile,
-    /// Where a text stands in the table of texts.
+    /// The index of each text in the table of texts.
     texts: HashMap<String, i64>,
     locations: HashMap<Frame, u64>,
 }
 
-/// A place in the program, or in what it does.
+/// A place in the program, or a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
-    /// What is there.
+    /// Its name.
     pub(super) name: String,
-    /// Where it is written, or nothing.
+    /// Its source file, if there is one.
     pub(super) file: String,
-    /// The line there, from 1; 0: unknown.
+    /// Its line, from 1; 0 if unknown.
     pub(super) line: u32,
 }
 
@@ -37,14 +37,15 @@ impl From<&str> for Frame {
 }
 
 impl ProfileBuilder {
-    /// An empty profile whose samples have these values, each with its unit.
+    /// An empty profile whose samples have these values, each a name and a unit.
     pub(super) fn new(values: &[(&str, &str)]) -> Self {
         let mut new = Self { profile: Profile::default(), texts: HashMap::new(), locations: HashMap::new() };
-        // The first text has to be the empty one.
+        // The format requires that the first text is empty.
         new.text("");
+
         new.profile.sample_type = values.iter().map(|value| new.value_type(*value)).collect();
-        // Otherwise `go tool pprof` looks names up again when it is given the program as well, by addresses that the
-        // profile does not have.
+        // Without names in the mapping, `go tool pprof` looks them up by addresses when it is given the program as
+        // well, and the profile has no addresses.
         new.profile.mapping.push(Mapping {
             id: MAPPING,
             memory_limit: u64::MAX,
@@ -56,7 +57,7 @@ impl ProfileBuilder {
         new
     }
 
-    /// Says when the samples were taken, and after how much of what each.
+    /// Sets when the samples were taken, for how long, and at which period.
     pub(super) fn span(&mut self, started: SystemTime, span: Duration, period: ((&str, &str), Duration)) {
         let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
         self.profile.time_nanos = nanoseconds(started.duration_since(UNIX_EPOCH).unwrap_or_default());
@@ -92,10 +93,11 @@ impl ProfileBuilder {
         }
         let id = self.locations.len() as u64 + 1;
         let (name, filename) = (self.text(&frame.name), self.text(&frame.file));
-        // Without a system name: `pprof` takes one that equals the name for mangled and cuts what it thinks is C++.
+        // Without a system name: `pprof` takes one that equals the name for a mangled C++ name, and cuts it.
         self.profile.function.push(Function { id, name, filename });
         let line = vec![Line { function_id: id, line: frame.line.into() }];
         self.profile.location.push(Location { id, mapping_id: MAPPING, line });
+
         self.locations.insert(frame.clone(), id);
         id
     }

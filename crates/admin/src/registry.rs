@@ -1,4 +1,4 @@
-//! The commands that there are, and which of them a line calls.
+//! The registry of commands, and the parsing of a command line.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,13 +32,14 @@ pub struct Registry {
     commands: BTreeMap<String, Command>,
 }
 
+/// A registered command.
 struct Command {
     usage: String,
     help: String,
     handler: Box<Handler>,
 }
 
-/// What a registry tells of a command.
+/// The description of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CommandInfo {
     /// Its name, one word or several.
@@ -51,19 +52,19 @@ pub struct CommandInfo {
 
 type Handler = dyn FnMut(Args<'_>, &mut dyn Write) -> Result<(), CommandError> + Send;
 
-/// The words behind a command's name.
+/// The words behind the name of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
     words: &'a [&'a str],
 }
 
-/// Why a command had no effect, or not all of it.
+/// Why a command had no effect, or not its full effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The operator named a command that there is not.
+    /// The operator named an unknown command.
     #[error("there is no command {0}; `help` lists the commands")]
     Unknown(Excerpt),
-    /// The operator gave arguments that the command does not take.
+    /// The operator gave an argument that the command does not accept.
     #[error("{found} is not {wanted}")]
     Argument {
         /// What the operator gave.
@@ -74,25 +75,25 @@ pub enum CommandError {
     /// The operator left an argument out.
     #[error("an argument is missing: {0}")]
     Missing(&'static str),
-    /// The command cannot be carried out as things are, for example an end without a beginning.
+    /// The command does not fit the current state, for example a stop without a start.
     #[error("{0}")]
     State(&'static str),
-    /// Something below the command failed.
+    /// An operation of the command failed.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
 }
 
-/// The beginning of what an operator wrote. It is shown quoted, in a form that is safe in a log.
+/// The beginning of an operator's input, shown quoted in a form that is safe in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
     start: String,
     cut: bool,
 }
 
-/// A command cannot be added to a registry.
+/// Why a command cannot be registered.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// There is one of that name.
+    /// The name is taken.
     #[error("there is a command {0:?} already")]
     Taken(String),
     /// The name is not made of words with one space between them, or it is `help`'s own.
@@ -121,9 +122,11 @@ impl Registry {
         if words.first().is_none_or(|&first| first == "help") || words.join(" ") != name {
             return Err(RegisterError::BadName(name.to_owned()));
         }
+
         if self.commands.contains_key(name) {
             return Err(RegisterError::Taken(name.to_owned()));
         }
+
         let command = Command { usage: usage.to_owned(), help: help.to_owned(), handler: Box::new(handler) };
         self.commands.insert(name.to_owned(), command);
         Ok(())
@@ -138,6 +141,7 @@ impl Registry {
         if words.first() == Some(&"help") {
             return self.help(Args { words: words.get(1..).unwrap_or_default() }, answer);
         }
+        // A name can be the beginning of another one, so the longest is tried first.
         for (name, args) in splits(&words) {
             if let Some(command) = self.commands.get_mut(&name.join(" ")) {
                 return (command.handler)(Args { words: args }, answer);
@@ -155,7 +159,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The commands that there are, `help` first and the others by name.
+    /// All commands: `help` first, the others by name.
     pub fn list(&self) -> Vec<CommandInfo> {
         let info = |name: &str, usage: &str, help: &str| CommandInfo {
             name: name.to_owned(),
@@ -167,10 +171,10 @@ impl Registry {
     }
 }
 
-/// No name is longer, so that a long line costs no more to look up than a short one.
+/// Longest name, in words: a long line costs no more lookups than a short one.
 const MAX_NAME_WORDS: usize = 8;
 
-/// The ways to take a line as name and arguments, the longest name first.
+/// The ways to split a line into name and arguments, the longest name first.
 fn splits<'a, 'w>(words: &'w [&'a str]) -> impl Iterator<Item = (&'w [&'a str], &'w [&'a str])> {
     (1..=words.len().min(MAX_NAME_WORDS)).rev().filter_map(|count| words.split_at_checked(count))
 }
@@ -196,7 +200,7 @@ impl CommandError {
         Self::Argument { found: Excerpt::new(found), wanted }
     }
 
-    /// Something below the command failed.
+    /// An operation of the command failed.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
@@ -215,7 +219,7 @@ impl From<std::io::Error> for CommandError {
 }
 
 impl Excerpt {
-    /// Longest piece of input that an error repeats, in characters.
+    /// Longest excerpt, in characters.
     const MAX_CHARS: usize = 64;
 
     /// The beginning of `text`.
@@ -225,7 +229,7 @@ impl Excerpt {
         Self { start, cut }
     }
 
-    /// The text itself, for a field of a log line: the log quotes it where that is needed.
+    /// The text without quotes, for a field of a log line, which the log quotes where needed.
     pub(crate) fn plain(self) -> String {
         let cut = self.mark();
         self.start + cut

@@ -1,4 +1,4 @@
-//! The file that holds what the commands of the last run answered.
+//! The result file: the outcomes of the commands of the last run.
 //!
 //! ```text
 //! # pid 27257 run 3
@@ -21,10 +21,10 @@ use std::process;
 
 use fastway_service::process::create_anew;
 
-/// What the commands of one file answered.
+/// The outcomes of the commands of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
-    /// What the first comment of the command file said.
+    /// The first comment of the command file.
     pub request: Option<String>,
     /// The commands that were run, in order.
     pub outcomes: Vec<Outcome>,
@@ -32,14 +32,14 @@ pub struct Results {
     pub failure: Option<String>,
 }
 
-/// What came of one command.
+/// The outcome of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The command as it was given.
     pub command: String,
-    /// Its answer, of whole lines.
+    /// Its answer, in whole lines.
     pub answer: String,
-    /// Why it failed, if it did.
+    /// The error, if it failed.
     pub error: Option<String>,
 }
 
@@ -49,12 +49,13 @@ impl Outcome {
 }
 
 impl Results {
-    /// Reads what a result file holds; `None` if it is none.
+    /// Parses a result file; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         lines.next()?.strip_prefix("# pid ")?;
+
         let mut results = Self::default();
-        // Whether the last command still waits for its outcome.
+        // Whether the last command has no outcome so far.
         let mut is_open = false;
         for line in lines {
             match line.split_at_checked(2)? {
@@ -79,17 +80,17 @@ impl Results {
     }
 }
 
-/// A result file in the making; readers see it when it is complete.
+/// A result file being written. It replaces the old one when it is complete.
 #[derive(Debug)]
 pub(super) struct ResultFile {
     path: PathBuf,
     unfinished: OsString,
-    /// The file, or why there is none.
+    /// The file, or the error that ended it.
     out: io::Result<BufWriter<File>>,
 }
 
 impl ResultFile {
-    /// Begins a file that is to replace the one at `path`.
+    /// Begins a file that will replace the one at `path`.
     pub(super) fn begin(path: &Path, run: u64) -> Self {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
@@ -99,12 +100,12 @@ impl ResultFile {
         file
     }
 
-    /// Adds what the command file says about itself.
+    /// Adds the comment of the command file.
     pub(super) fn request(&mut self, request: &str) {
         self.write(format_args!("# {request}\n"));
     }
 
-    /// Adds what came of a command.
+    /// Adds the outcome of a command.
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
         self.write(format_args!("$ {}\n", outcome.command));
         outcome.answer.lines().for_each(|line| self.write(format_args!("  {line}\n")));
@@ -120,11 +121,11 @@ impl ResultFile {
         self.write(format_args!("error: {error}\n"));
     }
 
-    /// Puts the file in its place.
+    /// Replaces the old file.
     pub(super) fn finish(self) -> io::Result<()> {
         let written = self.out.and_then(|mut out| out.flush()).and_then(|()| fs::rename(&self.unfinished, &self.path));
         if written.is_err() {
-            // What is left of it is of no use, and the error that counts is the first one.
+            // The rest of it is useless, and the first error is the one to report.
             let _ = fs::remove_file(&self.unfinished);
         }
         written

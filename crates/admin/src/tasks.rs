@@ -1,4 +1,4 @@
-//! `lookup goroutine`: what every task of the gateway does, and since when.
+//! The command `lookup goroutine`: the state of every task of the gateway.
 //!
 //! The name is that of the original gateway, whose tasks were goroutines.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::output::{Counted, write_file};
 use super::profile::{Frame, ProfileBuilder};
 use super::{CommandError, RegisterError, Registry, Verbosity};
-use crate::observe::{AskError, LinkFilter, LinkInfo, LinkState, Observe, PausedBy, Role, TasksInfo, WaitReason};
+use crate::observe::{AskError, LinkFilter, LinkInfo, Observe, PausedBy, Role, TasksInfo, WaitReason};
 
 /// Adds `lookup goroutine`, which writes a line for each task to `path`, as text.
 ///
@@ -37,12 +37,13 @@ pub fn register_tasks(registry: &mut Registry, observer: Arc<dyn Observe>, path:
     })
 }
 
-/// What every task does: for `go tool pprof`, or as text.
+/// The state of every task, for `go tool pprof` or as text.
 ///
 /// # Errors
 /// A worker has not answered.
 pub(crate) fn task_profile(observer: &dyn Observe, as_text: bool) -> Result<Vec<u8>, AskError> {
     let (mut profile, mut text) = (ProfileBuilder::new(&[("goroutine", "count")]), String::new());
+
     visit_tasks(observer, |task| {
         if as_text {
             text.push_str(&format!("{task}\n"));
@@ -51,13 +52,14 @@ pub(crate) fn task_profile(observer: &dyn Observe, as_text: bool) -> Result<Vec<
         }
         ControlFlow::Continue(())
     })?;
+
     Ok(if as_text { text.into_bytes() } else { profile.encode() })
 }
 
 /// A task of a worker.
 struct Task {
     kind: &'static str,
-    /// Whose it is, in the form of further fields.
+    /// The link, peer or worker that the task belongs to, as fields of the line.
     place: String,
     state: String,
     lasting: Duration,
@@ -73,7 +75,7 @@ impl fmt::Display for Task {
     }
 }
 
-/// Shows every task to `visit`, until it breaks off.
+/// Calls `visit` for every task, until it breaks.
 fn visit_tasks(observer: &dyn Observe, mut visit: impl FnMut(Task) -> ControlFlow<()>) -> Result<(), AskError> {
     for worker in observer.tasks()? {
         if tasks_of(worker).into_iter().try_for_each(&mut visit).is_break() {
@@ -83,7 +85,7 @@ fn visit_tasks(observer: &dyn Observe, mut visit: impl FnMut(Task) -> ControlFlo
     observer.visit_links(&LinkFilter::default(), &mut |link| visit(Task::of_link(&link)))
 }
 
-/// What a worker does beside its links.
+/// The tasks of a worker, without those of its links.
 fn tasks_of(info: TasksInfo) -> Vec<Task> {
     let TasksInfo { worker, age, swept, acceptors, handshakes, past_waits: _ } = info;
     let task = |kind, further: String, state: &str, lasting| {
@@ -97,9 +99,11 @@ fn tasks_of(info: TasksInfo) -> Vec<Task> {
         let state = if acceptor.pausing { "pauses after an error" } else { "accepts" };
         task("acceptor", format!(" side={}", acceptor.side), state, acceptor.lasting)
     }));
+
     tasks.extend(handshakes.iter().map(|handshake| {
         task("handshake", format!(" peer={}", handshake.peer), "waits for the peer's proof", handshake.age)
     }));
+
     tasks
 }
 
@@ -110,6 +114,7 @@ impl Task {
             Role::Server(server) => format!(" server={server}"),
             Role::Client => String::new(),
         };
+
         let (worker, id, side, peer) = (link.worker, link.id, link.role.side(), link.peer);
         let place = format!("worker={worker} link={id} side={side}{server} peer={peer}");
         Self { kind: "link", place, state, lasting, age: Some(link.age) }
@@ -120,29 +125,28 @@ impl Task {
 fn state(link: &LinkInfo) -> (String, Duration) {
     let longest = link.held_up().max_by_key(|(_, lasting)| *lasting);
     match (longest, link.paused_by) {
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Server(by))) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Server(by))) => {
             (format!("not read: the outbox of server link {by} is full"), lasting)
         }
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Worker(by))) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Worker(by))) => {
             (format!("not read: the way to worker {by} is full"), lasting)
         }
-        (Some((WaitReason::PAUSED_SOURCE, lasting)), Some(PausedBy::Memory)) => {
+        (Some((WaitReason::PausedSource, lasting)), Some(PausedBy::Memory)) => {
             ("not read: too much is held for all links (--max-buffered-bytes)".to_owned(), lasting)
         }
         (Some((reason, lasting)), _) => (words(reason).to_owned(), lasting),
-        (None, _) if link.state == LinkState::Closing => ("closes: gets what waits for it".to_owned(), link.silent),
+        (None, _) if link.closing => ("closes: gets what waits for it".to_owned(), link.silent),
         (None, _) => ("waits for bytes".to_owned(), link.silent),
     }
 }
 
 fn words(reason: WaitReason) -> &'static str {
     match reason {
-        WaitReason::OUTBOX_FULL => "its outbox is full",
-        WaitReason::PAUSED_SOURCE => "not read: is resumed soon",
-        WaitReason::UNREAD_ANSWERS => "not read: the peer does not take its answers",
-        WaitReason::BYTE_RATE => "not read: it has sent what --max-bytes-per-second allows",
-        WaitReason::SLOW_WRITE => "waits until the system takes more",
-        WaitReason::NO_TRANSPORT => "its session waits for the peer to come back",
-        other => other.name(),
+        WaitReason::OutboxFull => "its outbox is full",
+        WaitReason::PausedSource => "not read: is resumed soon",
+        WaitReason::UnreadAnswers => "not read: the peer does not take its answers",
+        WaitReason::ByteRate => "not read: it has sent what --max-bytes-per-second allows",
+        WaitReason::SlowWrite => "waits until the system takes more",
+        WaitReason::NoTransport => "its session waits for the peer to come back",
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that runs commands, so that a slow one holds up neither signals nor links.
+//! The thread that runs commands, so that a slow command delays neither signals nor links.
 
 use std::fmt;
 use std::io;
@@ -16,23 +16,23 @@ use super::registry::Excerpt;
 use super::results::ResultFile;
 use super::{CommandFile, CommandInfo, Outcome, Registry};
 
-/// What the log calls this module.
+/// The target of log lines.
 const TARGET: &str = "fastway::admin::thread";
 
-/// How long the end of the gateway waits for a command that runs.
+/// How long the end of the gateway waits for a running command.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Calls that may wait for their turn.
+/// Calls that may be queued.
 const CALLS: usize = 16;
 
-/// Bytes that are kept of what the commands of a call answer together.
+/// Bytes kept of all answers of a call.
 const CALL_BYTES: usize = 4 * Outcome::MAX_ANSWER_BYTES;
 
-/// Owns the thread that runs commands: those of the command file, and those of a [`Caller`]. The thread ends when this
-/// is dropped: a command that runs is finished, those behind it are left out.
+/// Owns the thread that runs commands: those of the command file and those of a [`Caller`]. Dropping it ends the
+/// thread: a running command completes, queued ones are not run.
 #[derive(Debug)]
 pub struct AdminThread {
-    /// Holds one request: the file is read when its turn comes, so a second one that waits would find the same.
+    /// Holds one request. The file is read when its turn comes, so a second queued request would find the same.
     requests: Option<Sender<()>>,
     calls: Sender<Call>,
     commands: Arc<[CommandInfo]>,
@@ -40,25 +40,25 @@ pub struct AdminThread {
     ended: Receiver<()>,
 }
 
-/// Runs commands for a program, for instance for an HTTP request. It may outlive the [`AdminThread`].
+/// Runs commands for the program, for instance for an HTTP request. It may outlive the [`AdminThread`].
 #[derive(Clone, Debug)]
 pub struct Caller {
     calls: Sender<Call>,
     commands: Arc<[CommandInfo]>,
-    /// Tells that the thread has ended: a call that it left behind stays where it is.
+    /// Closed when the thread has ended: a call that it left behind gets no answer.
     ended: Receiver<()>,
 }
 
-/// Why commands of a [`Caller`] have no outcome.
+/// Why the commands of a [`Caller`] have no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// Others wait already.
+    /// The queue is full.
     #[error("too many commands wait for their turn ({CALLS}); none of these is run")]
     Busy,
     /// They were not done in time. One of them may still be running; those behind it are not run.
     #[error("the commands were not done within {0:?}; one may still be running, those behind it are not run")]
     Late(Duration),
-    /// There is nobody to run them, or there is no more.
+    /// The thread has ended, or never ran.
     #[error("the thread that runs commands has ended")]
     Ended,
 }
@@ -67,7 +67,7 @@ pub enum CallError {
 struct Call {
     commands: Vec<String>,
     reply: Sender<Vec<Outcome>>,
-    /// What the caller holds while it waits.
+    /// Held by the caller while it waits.
     caller: Weak<()>,
 }
 
@@ -88,14 +88,15 @@ impl AdminThread {
         let (calls, called) = bounded(CALLS);
         let (end, ended) = bounded(0);
         let stopping = Arc::new(AtomicBool::new(false));
+
         let commands = registry.list().into();
         let runner = Runner { registry, file, results, runs: 0, stopping: Arc::clone(&stopping), _end: end };
         thread::Builder::new().name("admin".to_owned()).spawn(move || runner.serve(&requested, &called))?;
         Ok(Self { requests: Some(requests), calls, commands, stopping, ended })
     }
 
-    /// Has the command file run, soon, on the thread. Never blocks. While one request waits for the commands of another
-    /// to finish, further ones are dropped: the waiting one will find whatever they would.
+    /// Requests a run of the command file on the thread. Never blocks. While one request is queued behind running
+    /// commands, further ones are dropped: the queued one finds the same file.
     pub fn run_commands(&self) {
         let sent = self.requests.as_ref().map(|requests| requests.try_send(()));
         match sent {
@@ -110,34 +111,36 @@ impl AdminThread {
         }
     }
 
-    /// Something that runs commands on the thread and waits for their answers.
+    /// A handle that runs commands on the thread and waits for their answers.
     pub fn caller(&self) -> Caller {
         Caller { calls: self.calls.clone(), commands: Arc::clone(&self.commands), ended: self.ended.clone() }
     }
 }
 
 impl Caller {
-    /// The commands that there are.
+    /// All commands.
     pub fn commands(&self) -> &[CommandInfo] {
         &self.commands
     }
 
-    /// Runs commands, in order and after those that wait already, and says what came of each.
+    /// Runs commands, in order and behind the queued ones. Returns the outcome of each.
     ///
     /// # Errors
     /// There is no answer, or none within `limit`.
     pub fn run(&self, commands: Vec<String>, limit: Duration) -> Result<Vec<Outcome>, CallError> {
         let (reply, answer) = bounded(1);
         let waiting = Arc::new(());
+
         self.calls.try_send(Call { commands, reply, caller: Arc::downgrade(&waiting) }).map_err(
             |error| match error {
                 TrySendError::Full(_) => CallError::Busy,
                 TrySendError::Disconnected(_) => CallError::Ended,
             },
         )?;
+
         select_biased! {
             recv(answer) -> outcomes => outcomes.map_err(|_| CallError::Ended),
-            // The answer may have been its last act.
+            // The answer may have been the thread's last act.
             recv(self.ended) -> _ => answer.try_recv().map_err(|_| CallError::Ended),
             default(limit) => Err(CallError::Late(limit)),
         }
@@ -154,15 +157,15 @@ impl Drop for AdminThread {
     }
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Runner {
     registry: Registry,
     file: CommandFile,
     results: PathBuf,
-    /// Times that the command file was run.
+    /// How often the command file was run.
     runs: u64,
     stopping: Arc<AtomicBool>,
-    /// Tells the owner by its drop that the thread has ended, even by a panic.
+    /// Its drop tells the owner that the thread has ended, even by a panic.
     _end: Sender<()>,
 }
 
@@ -188,6 +191,7 @@ impl Runner {
     fn run_file(&mut self) {
         self.runs += 1;
         let mut results = ResultFile::begin(&self.results, self.runs);
+
         match self.file.read() {
             Ok(script) => {
                 script.request.iter().for_each(|request| results.request(request));
@@ -198,6 +202,7 @@ impl Runner {
                 results.failure(&error.to_string());
             }
         }
+
         if let Err(error) = results.finish() {
             error!(target: TARGET, path = %self.results.display(), %error, "the results are only in the log: their file cannot be written");
         }
@@ -212,7 +217,7 @@ impl Runner {
         }
     }
 
-    /// Leaves out what nobody waits for any more.
+    /// Stops when the caller no longer waits.
     fn run_call(&mut self, call: &Call) -> Vec<Outcome> {
         let mut room = CALL_BYTES;
         let outcomes = call.commands.iter().take_while(|_| call.is_wanted()).map_while(|command| {
@@ -223,7 +228,7 @@ impl Runner {
         outcomes.collect()
     }
 
-    /// Runs a command, unless the gateway stops. Of its answer `room` bytes are kept.
+    /// Runs a command, unless the gateway is stopping. At most `room` bytes of its answer are kept.
     fn run_next(&mut self, command: &str, room: usize) -> Option<Outcome> {
         (!self.is_stopping()).then(|| self.run(command, room))
     }
@@ -231,22 +236,25 @@ impl Runner {
     fn run(&mut self, line: &str, room: usize) -> Outcome {
         let mut answer = Answer::new(room);
         let result = self.registry.run(line, &mut answer);
-        // Nobody waits for this thread: an answer of many lines is logged whole, as fast as the log is read.
+        // Nothing waits for this thread, so a long answer is logged in full, at the speed of the log's reader.
         let _patience = Patience::begin();
+
         let command = Excerpt::new(line).plain();
         for line in answer.text.lines() {
             info!(target: TARGET, command, "{line}");
         }
+
         match &result {
             Ok(()) => info!(target: TARGET, command, "command done"),
             Err(error) => error!(target: TARGET, command, %error, "command failed"),
         }
+
         let error = result.err().map(|error| error.to_string());
         Outcome { command: line.to_owned(), answer: answer.text, error }
     }
 }
 
-/// The answer of a command, up to the length that is kept.
+/// The answer of a command, up to a bound.
 struct Answer {
     text: String,
     room: usize,

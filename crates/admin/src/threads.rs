@@ -1,4 +1,4 @@
-//! `lookup threadcreate`: the threads that the system knows of.
+//! The command `lookup threadcreate`: the threads of the process.
 
 use std::fs;
 use std::io;
@@ -32,10 +32,11 @@ pub fn register_threads(registry: &mut Registry, path: PathBuf) -> Result<(), Re
 /// There is no `/proc`.
 pub(crate) fn thread_profile(as_text: bool) -> io::Result<Vec<u8>> {
     let threads = threads()?;
+
     if as_text {
         return Ok(text(&threads));
     }
-    // The last value is the one that is shown unless another is asked for.
+    // `go tool pprof` shows the last value by default.
     let mut profile = ProfileBuilder::new(&[("cpu", "nanoseconds"), ("threadcreate", "count")]);
     for thread in threads {
         let cpu = i64::try_from((thread.user + thread.system).as_nanos()).unwrap_or(i64::MAX);
@@ -61,9 +62,10 @@ struct Thread {
 fn threads() -> io::Result<Vec<Thread>> {
     let mut threads = Vec::new();
     for entry in fs::read_dir(THREADS)? {
-        // A thread may end while the others are looked at.
+        // A thread may end during the walk.
         threads.extend(read(&entry?.path()));
     }
+
     threads.sort_by_key(|thread| thread.id);
     Ok(threads)
 }

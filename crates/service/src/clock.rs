@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 pub struct Millis(u64);
 
 impl Millis {
+    /// Later than any other.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The time at `now` on the clock that began at `start`.
     #[inline]
     pub fn at(now: Instant, start: Instant) -> Self {

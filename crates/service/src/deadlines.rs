@@ -12,6 +12,8 @@ const WORDS: usize = 8;
 const WORD_BITS: usize = u64::BITS as usize;
 /// Entries for which an emptied slot keeps room.
 const KEPT_ENTRIES: usize = 16;
+/// Keys for which there is room kept once all that were due are reported: those of some ticks of a busy holder.
+const KEPT_DUE: usize = 256;
 
 /// A timing wheel: one slot per tick, used again every 512 ticks.
 ///
@@ -70,7 +72,12 @@ impl<K> Deadlines<K> {
                 None => self.next = last.saturating_add(1),
             }
         }
-        self.due.pop_front()
+        let due = self.due.pop_front();
+        if due.is_none() {
+            // A burst must not keep its memory for ever.
+            self.due.shrink_to(KEPT_DUE);
+        }
+        due
     }
 
     /// When to call [`pop`](Self::pop) next: at the earliest deadline or before it. `None` without deadlines.
@@ -183,6 +190,21 @@ mod tests {
             deadlines.set(start + millis(at), key);
         }
         assert_eq!(all_due(&mut deadlines, start + millis(50)), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_burst_leaves_little_memory_behind() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(start);
+        (0..100_000).for_each(|key| deadlines.set(start + millis(25), key));
+        assert_eq!(all_due(&mut deadlines, start + millis(30)).len(), 100_000);
+        let slots: usize = deadlines.slots.iter().map(Vec::capacity).sum();
+        assert!(slots <= KEPT_ENTRIES && deadlines.due.capacity() <= KEPT_DUE);
+
+        let few = deadlines.due.capacity();
+        deadlines.set(start + millis(45), 1);
+        assert_eq!(all_due(&mut deadlines, start + millis(50)), [1]);
+        assert_eq!(deadlines.due.capacity(), few, "what is used again and again stays");
     }
 
     proptest! {

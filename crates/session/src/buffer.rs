@@ -1,19 +1,19 @@
-//! What was not acknowledged yet, and so may have to be sent again.
+//! Bytes that were not acknowledged yet, and may have to be sent again.
 
 use std::collections::VecDeque;
 
-/// The stream's bytes from the first that is not acknowledged on, sent or not: it belongs to whoever writes them.
+/// The stream's bytes from the first unacknowledged one on, sent or not. The sender of the stream owns it.
 ///
-/// The owner appends at its end and bounds it; the session reads it and releases what the other end has. An outbox that
-/// keeps what was sent until it is acknowledged is one.
+/// The owner appends at its end and bounds it; the session reads it and releases what the other end has acknowledged.
+/// It can be an outbox that keeps sent bytes until they are acknowledged.
 pub trait ReplayBuffer {
     /// Bytes kept.
     fn len(&self) -> usize;
 
-    /// Copies the bytes from the `from`th on; `to` is never longer than what there is.
+    /// Copies bytes from index `from` on into `to`, which is never longer than what is kept from there on.
     fn copy(&self, from: usize, to: &mut [u8]);
 
-    /// Drops the `count` oldest bytes.
+    /// Drops the oldest `count` bytes.
     fn release(&mut self, count: usize);
 
     /// Whether nothing is kept.
@@ -22,28 +22,28 @@ pub trait ReplayBuffer {
     }
 }
 
-/// A [`ReplayBuffer`] with a bound, which takes memory as it fills and holds none while it is empty.
+/// A [`ReplayBuffer`] with a bound in bytes. It allocates as it fills, and frees its memory when it is empty.
 #[derive(Debug)]
 pub struct Backlog {
     bytes: VecDeque<u8>,
     bound: usize,
 }
 
-/// What the first byte takes, in bytes.
+/// The first allocation, in bytes.
 const FIRST_CAPACITY: usize = 1024;
 
 impl Backlog {
-    /// An empty one that takes up to `bound` bytes.
+    /// An empty backlog that keeps at most `bound` bytes.
     pub const fn new(bound: usize) -> Self {
         Self { bytes: VecDeque::new(), bound }
     }
 
-    /// Bytes that it takes now.
+    /// How many more bytes it accepts now.
     pub fn room(&self) -> usize {
         self.bound - self.bytes.len()
     }
 
-    /// Takes as much of `bytes` as there is room for, and says how much.
+    /// Appends as much of `bytes` as there is room for, and returns how many bytes that is.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.room());
         self.grow(taken);
@@ -51,12 +51,12 @@ impl Backlog {
         taken
     }
 
-    /// The most memory that it holds, in bytes.
+    /// Bytes allocated.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Doubles, but never beyond the bound.
+    /// Doubles the allocation, up to the bound.
     fn grow(&mut self, more: usize) {
         let needed = self.bytes.len() + more;
         if needed > self.bytes.capacity() {
@@ -66,17 +66,19 @@ impl Backlog {
     }
 }
 
-/// One without a bound of its own, which keeps its memory.
+/// A buffer without a bound of its own, which keeps its allocation.
 impl ReplayBuffer for VecDeque<u8> {
     fn len(&self) -> usize {
         self.len()
     }
 
     fn copy(&self, from: usize, to: &mut [u8]) {
+        // The bytes may wrap around: the front of `to` comes from the first slice, the rest from the second.
         let (first, second) = self.as_slices();
         let head = first.get(from..).unwrap_or_default();
         let (to_head, to_tail) = to.split_at_mut(head.len().min(to.len()));
         to_head.copy_from_slice(head.get(..to_head.len()).unwrap_or_default());
+
         let skipped = from.saturating_sub(first.len());
         if let Some(tail) = second.get(skipped..skipped + to_tail.len()) {
             to_tail.copy_from_slice(tail);

@@ -1,4 +1,4 @@
-//! What sessions are, and what an acceptor allows them.
+//! Protocols and patterns of sessions, and an acceptor's limits.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ impl Protocol {
     /// Every protocol, in the order of its index.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Secure];
 
-    /// Its place in [`Protocol::ALL`].
+    /// Its index in [`Protocol::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// The name under which it is shown.
+    /// The name in logs, metrics and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -34,7 +34,7 @@ impl Protocol {
         }
     }
 
-    /// What the first byte says.
+    /// The protocol of a link that begins with this byte.
     pub const fn of(first_byte: u8) -> Self {
         match first_byte {
             secure::OPEN | secure::RESUME => Self::Secure,
@@ -44,12 +44,12 @@ impl Protocol {
     }
 }
 
-/// Who proves what when a secure session is opened.
+/// The proof of identity in the handshake of a new secure session (`docs/protocol.md` §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
-    /// Nobody proves anything.
+    /// No proof.
     Nn,
-    /// The acceptor proves that it is the one whose public key the initiator knows.
+    /// The acceptor proves that it has the private key of the public key known to the initiator.
     Nk,
 }
 
@@ -70,22 +70,22 @@ impl Pattern {
     }
 }
 
-/// Times and bounds of an acceptor's sessions.
+/// An acceptor's limits on its sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Within which a transport must be proven, after its reply was made.
+    /// The time between a reply and the proof that the initiator has read it.
     pub handshake_time: Duration,
-    /// For how long a session waits without a transport.
+    /// How long a session lives without a transport.
     pub wait: Duration,
-    /// What legacy sessions are told.
+    /// The settings of legacy sessions.
     pub legacy: LegacyConfig,
 }
 
-/// How a legacy session is spoken: both ends have to be set alike.
+/// The settings of a legacy session. Both ends must have the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegacyConfig {
-    /// Whether the stream is encrypted, and not just the session's number.
+    /// Whether the stream is encrypted. The ConnID always is.
     pub encrypt: bool,
-    /// How many of the last bytes sent are kept to be sent again.
+    /// How many of the last bytes sent are kept for a reconnect.
     pub replay_bytes: usize,
 }

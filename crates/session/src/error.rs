@@ -1,6 +1,6 @@
-//! Faults of a peer that are not faults of the network: what carries them was authentic.
+//! Errors in the bytes of the other end.
 
-/// How an authentic message breaks the protocol.
+/// A violation of the protocol in an authentic message. It ends the session, since no attacker can have written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// The plaintext of a record is none of those in `docs/protocol.md` §3.2.
@@ -9,17 +9,17 @@ pub enum SessionError {
         /// Bytes of its plaintext.
         bytes: usize,
     },
-    /// A count is not within what was acknowledged and what was sent.
+    /// A count is below the acknowledged one, or above the sent one.
     #[error("it counts {count} bytes as received, of {acknowledged} acknowledged and {sent} sent")]
     BadCount {
         /// The count.
         count: u64,
-        /// What it had acknowledged before.
+        /// The count acknowledged before.
         acknowledged: u64,
-        /// What was sent to it.
+        /// The count sent to it.
         sent: u64,
     },
-    /// Something follows a close.
+    /// Something follows the close of the stream.
     #[error("something follows its close")]
     AfterClose,
     /// The payload of a handshake message is too short.
@@ -33,16 +33,16 @@ pub enum SessionError {
 /// What is wrong with the first bytes of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HelloError {
-    /// They begin no session.
+    /// The first byte begins no session.
     #[error("a session does not begin with the byte {0:#04x}")]
     NoSession(u8),
-    /// The first message claims a length that none has.
+    /// The first message has a length out of bounds.
     #[error("the first message claims {len} bytes")]
     BadLength {
         /// The length.
         len: u16,
     },
-    /// Something follows the first message, which nobody can send before the reply.
+    /// Something follows the first message, before the reply.
     #[error("{bytes} bytes follow the first message before its reply")]
     Early {
         /// How many bytes.

@@ -1,4 +1,4 @@
-//! Keys of the gateway, ids of sessions, and what an end is told at its start.
+//! Keys of gateways, ids and names of sessions.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -22,12 +22,12 @@ impl PublicKey {
     }
 }
 
-/// A text that is no key: a key is written as 64 hexadecimal digits.
+/// A text that is not a public key of 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key has {} hexadecimal digits, and nothing else", 2 * KEY_BYTES)]
 pub struct BadKey;
 
-/// Reads what its `Display` writes.
+/// Parses the text that `Display` writes.
 impl std::str::FromStr for PublicKey {
     type Err = BadKey;
 
@@ -59,7 +59,7 @@ impl std::fmt::Debug for PublicKey {
     }
 }
 
-/// The gateway's key pair. The private half is wiped when it is dropped, and never shown.
+/// A gateway's key pair. The private half is wiped on drop, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct KeyPair {
     private: Zeroizing<[u8; KEY_BYTES]>,
@@ -67,25 +67,25 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A new one.
+    /// Generates a new key pair.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut private = Zeroizing::new([0; KEY_BYTES]);
         rng.fill_bytes(&mut *private);
         Self::from_private(*private)
     }
 
-    /// The one with this private key: any 32 bytes are one.
+    /// The key pair of a private key: any 32 bytes are one.
     pub fn from_private(private: [u8; KEY_BYTES]) -> Self {
         let public = PublicKey(public_key(&private).unwrap_or_default());
         Self { private: Zeroizing::new(private), public }
     }
 
-    /// The half to give away.
+    /// The public half.
     pub const fn public(&self) -> PublicKey {
         self.public
     }
 
-    /// The half to keep.
+    /// The private half. Keep it secret.
     pub fn private_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.private
     }
@@ -97,16 +97,16 @@ impl std::fmt::Debug for KeyPair {
     }
 }
 
-/// What an initiator demands of the acceptor.
+/// The proof of identity that an initiator demands of the acceptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Nothing: whoever answers is believed. It helps against listeners only.
+    /// None: any acceptor is believed. This protects against passive listeners only.
     Anyone,
-    /// That it has the private key to this one.
+    /// The acceptor has the private key of this public key.
     Pinned(PublicKey),
 }
 
-/// The id of a secure session, for one resume.
+/// The id of a secure session, valid for one resume.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; SESSION_ID_BYTES]);
 
@@ -122,7 +122,7 @@ impl SessionId {
     }
 }
 
-/// The first four bytes: enough to find it in a log, too little to resume.
+/// Shows the first four bytes: enough to find the session in a log, too few to resume it.
 impl std::fmt::Debug for SessionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
@@ -130,29 +130,29 @@ impl std::fmt::Debug for SessionId {
     }
 }
 
-/// How a resume names a session.
+/// The name by which a resume refers to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionName {
-    /// By the id of a ticket.
+    /// The id of its ticket.
     Secure(SessionId),
-    /// By the number that it was given.
+    /// The ConnID of a legacy session.
     Legacy(u64),
 }
 
-/// The names by which a session can be resumed now. They change with each resume.
+/// The names by which a session can be resumed now. Each resume changes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names([Option<SessionName>; 2]);
 
 impl Names {
-    /// Those of a session that cannot be resumed from outside.
+    /// The names of a session that cannot be resumed.
     pub(crate) const NONE: Self = Self([None; 2]);
 
-    /// The name that counts now, and the one that the next resume makes valid.
+    /// The current name, and the one in the reply to the next resume.
     pub const fn new(current: SessionName, next: Option<SessionName>) -> Self {
         Self([Some(current), next])
     }
 
-    /// Each of them.
+    /// All names, at most two.
     pub fn iter(&self) -> impl Iterator<Item = SessionName> + '_ {
         self.0.iter().flatten().copied()
     }

@@ -1,5 +1,5 @@
-//! Byte streams that outlive their transports: encrypted, authenticated, resumed by transport after transport with
-//! nothing lost or doubled.
+//! Byte streams that outlive their transports: encrypted and authenticated, resumed on one transport after another
+//! without loss or duplication.
 //!
 //! [`Session`] is a state machine: bytes, time and randomness go in, bytes, times and [`Event`]s come out. Nothing here
 //! does I/O, waits, or reads a clock; the feature `tokio`, on by default, adds an adaptor that does.

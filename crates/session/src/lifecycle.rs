@@ -1,62 +1,62 @@
-//! What every session has, whatever its protocol: events for its owner, transports' names, an end.
+//! The state that sessions of both protocols share: events for the owner, ids of transports, the wait time, the end.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::{End, Fault, Status, TransportId};
 
-/// What happened to a session, for its owner to act on.
+/// An event of a session, for its owner to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The other end has proven itself: data may flow. Comes first, and once.
+    /// The other end has proven itself: data may flow. The first event, and only once.
     Established {
-        /// The session's first proven transport.
+        /// The first proven transport.
         transport: TransportId,
     },
-    /// The session goes on by another transport.
+    /// The session continues on another transport.
     Resumed {
-        /// The new one.
+        /// The new transport.
         transport: TransportId,
-        /// The older one, if there still was one. It is of no more use: close it.
+        /// The older transport, if there was one. Close it.
         replaced: Option<TransportId>,
     },
-    /// The other end has acknowledged something by the transport in use, so it goes on by that as well. Of a legacy session,
-    /// which knows no acknowledgements: it has sent something (initiator only).
+    /// The other end has acknowledged something on the live transport, so it uses the same one. In a legacy session,
+    /// which has no acknowledgements: it has sent something. Initiator only.
     Confirmed {
-        /// That one.
+        /// The live transport.
         transport: TransportId,
     },
-    /// The session has no transport.
+    /// The session has lost its transport.
     Interrupted {
-        /// The one that it had.
+        /// The lost transport.
         transport: TransportId,
     },
-    /// A transport that was never proven is given up: close it.
+    /// A transport ends without having been proven. Close it.
     GivenUp {
-        /// That one.
+        /// That transport.
         transport: TransportId,
     },
-    /// The acceptor refused (initiator only). Try again later, unless [`Event::Ended`] follows.
+    /// The acceptor refused an attempt (initiator only). Try again later, unless [`Event::Ended`] follows.
     Refused(Status),
-    /// The other end has closed its direction: no byte follows.
+    /// The other end has closed its direction: no more bytes come.
     PeerClosed,
-    /// The session is over. What [`crate::Session::send`] still gives is worth sending; then close the transport. Comes
-    /// last.
+    /// The session has ended, the last event. Send what [`crate::Session::send`] still returns, then close the
+    /// transport.
     Ended(End),
 }
 
-/// The life of a session, for its end and its owner.
+/// Events, wait time and end of a session.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     events: VecDeque<Event>,
     end: Option<End>,
     transports: u32,
-    /// For how long the session lives without a transport.
+    /// How long the session lives without a transport.
     pub(crate) wait: Duration,
     expires: Option<Instant>,
-    /// Without a transport, it does not expire before this.
+    /// Without a transport, the session does not expire before this.
     postponed: Option<Instant>,
-    /// The last answer to this end was that the other one is overloaded.
+    /// Whether the last refusal said that the acceptor is overloaded. Then this is the reason when the wait time ends.
     is_overloaded: bool,
 }
 
@@ -74,7 +74,8 @@ impl Lifecycle {
         }
     }
 
-    pub(crate) fn name_transport(&mut self) -> TransportId {
+    /// The id of the next transport.
+    pub(crate) fn next_transport_id(&mut self) -> TransportId {
         self.transports += 1;
         TransportId(self.transports)
     }
@@ -87,10 +88,12 @@ impl Lifecycle {
         let event = self.events.pop_front();
         if self.events.is_empty() {
             self.events = VecDeque::new();
+            // An idle session keeps no memory for events.
         }
         event
     }
 
+    /// Nothing follows the end.
     pub(crate) fn emit(&mut self, event: Event) {
         if self.end.is_none() {
             self.events.push_back(event);
@@ -115,12 +118,13 @@ impl Lifecycle {
         self.emit(Event::Refused(status));
     }
 
+    /// The live transport is lost: the wait time begins, unless it has begun.
     pub(crate) fn interrupted(&mut self, transport: TransportId, now: Instant) {
         self.expires.get_or_insert(now + self.wait);
         self.emit(Event::Interrupted { transport });
     }
 
-    /// The first end counts.
+    /// Ends the session. Only the first end counts.
     pub(crate) fn finish(&mut self, end: End) {
         if self.end.is_none() {
             self.emit(Event::Ended(end));
@@ -129,19 +133,19 @@ impl Lifecycle {
         }
     }
 
-    /// If a fault says that the session is over, it is.
+    /// Ends the session if the fault says that it has ended.
     pub(crate) fn finish_by(&mut self, fault: &Fault) {
         if let Fault::Over(end) = fault {
             self.finish(*end);
         }
     }
 
-    /// When the wait time is over, postponed or not.
+    /// The end of the wait time, postponed or not.
     pub(crate) fn expires(&self) -> Option<Instant> {
         self.expires.map(|at| self.postponed.map_or(at, |postponed| postponed.max(at)))
     }
 
-    /// When it would be over if nothing had postponed it.
+    /// The end of the wait time without postponement.
     pub(crate) fn expires_at_first(&self) -> Option<Instant> {
         self.expires
     }

@@ -1,21 +1,22 @@
-//! The first bytes of a transport, at the acceptor.
+//! The first message of a transport, received by an acceptor (`docs/protocol.md` §2, §3.1, §3.6).
 
 use crate::legacy::message as legacy;
 use crate::request::Request;
 use crate::secure::message as secure;
 use crate::{HelloError, Protocol};
 
-/// Collects the first message of a transport. It keeps as much as has come, and never more than the longest message.
+/// Collects the first message of a transport.
 #[derive(Debug, Default)]
 pub struct Reception {
     bytes: Vec<u8>,
 }
 
 impl Reception {
-    /// Takes what came, and says what it asks for when all of it is there. Nobody can send more before the reply.
+    /// Adds received bytes, and returns the request once the message is complete. Bytes behind it are an error: no
+    /// initiator sends more before the reply.
     ///
     /// # Errors
-    /// It asks for nothing: close the transport.
+    /// The bytes are no request: close the transport.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Request>, HelloError> {
         self.bytes.extend_from_slice(bytes);
         let Some(first) = self.bytes.first() else { return Ok(None) };
@@ -29,7 +30,7 @@ impl Reception {
         }
     }
 
-    /// Bytes that wait for the rest.
+    /// Bytes of the incomplete message.
     pub fn waiting_bytes(&self) -> usize {
         self.bytes.len()
     }

@@ -1,4 +1,5 @@
-//! What the first message of a transport asks for, and how it is refused.
+//! Requests: the first messages of transports, as an acceptor sees them, and their refusals (`docs/protocol.md` §2,
+//! §3.1).
 
 use std::time::Duration;
 
@@ -6,16 +7,16 @@ use crate::legacy::message as legacy;
 use crate::secure::message::{self as secure, SecureResume};
 use crate::{Pattern, Protocol, SessionName, Status};
 
-/// What the first message asks for.
+/// The request in the first message of a transport.
 #[derive(Debug)]
 pub enum Request {
-    /// A new session.
+    /// Open a new session.
     Open(Open),
-    /// To go on with one.
+    /// Resume a session.
     Resume(Resume),
 }
 
-/// A wish for a new session.
+/// A request to open a session.
 #[derive(Debug)]
 pub struct Open(pub(crate) OpenKind);
 
@@ -25,7 +26,7 @@ pub(crate) enum OpenKind {
     Legacy { public: u64 },
 }
 
-/// A wish to go on with a session.
+/// A request to resume a session.
 #[derive(Debug)]
 pub struct Resume(ResumeKind);
 
@@ -68,7 +69,7 @@ impl Open {
         }
     }
 
-    /// The pattern asked for; none for legacy sessions, and where it is unknown.
+    /// The requested pattern; `None` for legacy sessions and for unknown patterns.
     pub fn pattern(&self) -> Option<Pattern> {
         match &self.0 {
             OpenKind::Secure(hello) => hello.get(1).copied().and_then(Pattern::from_byte),
@@ -76,12 +77,12 @@ impl Open {
         }
     }
 
-    /// What to send before the transport is closed.
+    /// The bytes that refuse the request. Send them, then close the transport.
     pub fn refusal(&self, status: Status) -> Vec<u8> {
         refusal(self.protocol(), status, &[])
     }
 
-    /// The same for [`Status::Overloaded`]; whoever opened may come again after that time.
+    /// The refusal with [`Status::Overloaded`]. The initiator may retry after `retry_after`, 65 s at most.
     pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
         overloaded(self.protocol(), retry_after, &[])
     }
@@ -96,7 +97,7 @@ impl Resume {
         }
     }
 
-    /// Which session is meant.
+    /// The session that the request names.
     pub const fn name(&self) -> SessionName {
         match &self.0 {
             ResumeKind::Secure { id, .. } => SessionName::Secure(*id),
@@ -104,12 +105,12 @@ impl Resume {
         }
     }
 
-    /// What to send before the transport is closed.
+    /// The bytes that refuse the request. Send them, then close the transport.
     pub fn refusal(&self, status: Status) -> Vec<u8> {
         refusal(self.protocol(), status, &legacy::REFUSAL)
     }
 
-    /// The same for [`Status::Overloaded`]; the initiator may come again after that time.
+    /// The refusal with [`Status::Overloaded`]. The initiator may retry after `retry_after`, 65 s at most.
     pub fn overloaded(&self, retry_after: Duration) -> Vec<u8> {
         overloaded(self.protocol(), retry_after, &legacy::REFUSAL)
     }

@@ -1,4 +1,4 @@
-//! One interface for both protocols and both ends.
+//! [`Session`]: one interface for both protocols (`docs/protocol.md` §2 and §3) and both ends.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::{
     ReplayBuffer, Resume, Status, TransportId,
 };
 
-/// A byte stream in each direction that outlives its transports. It does no I/O: bytes, time and randomness go in,
-/// bytes, times and [`Event`]s come out.
+/// A byte stream in each direction that outlives its transports. It does no I/O and reads no clock: bytes, time and
+/// randomness are arguments; bytes, deadlines and [`Event`]s are results.
 ///
 /// ```text
 ///                ┌────── Established ─────┐              ┌──────── Resumed ────────┐
@@ -24,42 +24,43 @@ use crate::{
 ///                                         └──closed on both sides, aborted, fault of the peer──▶ Ended
 /// ```
 ///
-/// What the owner does:
-/// * it appends what it has to say to its [`ReplayBuffer`], never more than its bound, and calls [`Session::send`];
-/// * it reads a transport into the space that [`Session::read_into`] gives, and calls [`Session::receive_read`];
-/// * it acts on [`Session::poll_event`] after each call, and calls [`Session::tick`] at [`Session::timeout`].
+/// The owner
+/// * appends data to its [`ReplayBuffer`], up to its own bound, and calls [`Session::send`];
+/// * reads a transport into the space of [`Session::read_into`], and calls [`Session::receive_read`];
+/// * acts on [`Session::poll_event`] after each call, and calls [`Session::tick`] at [`Session::timeout`].
 pub struct Session(Machine);
 
-/// The state machine of one of the two protocols. Boxed, as an owner keeps many that differ in size.
+/// The state machine of one of the two protocols. Boxed, as an owner keeps many sessions and the two differ in size.
 enum Machine {
     Secure(Box<SecureSession>),
     Legacy(Box<LegacySession>),
 }
 
-/// Candidates of a legacy session, see [`Session::resume`], that its owner should keep at most. An initiator gets in if his
-/// proof comes before that many further resumes: at a round trip of 100 ms an attacker has to repeat one 160 times a second to
-/// keep him out.
+/// The number of candidates of a legacy session, see [`Session::resume`], that its owner should keep. The initiator's
+/// proof must arrive before so many further resumes: at a round trip of 100 ms, an attacker has to repeat a recorded
+/// one 160 times a second to keep the initiator out.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// The least that a buffer to read into must hold: a whole record.
+/// The smallest buffer to read into, in bytes: it must hold a whole record.
 pub const MIN_READ_BYTES: usize = MAX_RECORD_BYTES;
 
 impl Session {
-    /// A secure session, to be opened by [`Self::connect`] within `patience`.
+    /// An initiator's secure session. It ends unless [`Self::connect`] has opened it within `patience`.
     pub fn secure(identity: Identity, patience: Duration, now: Instant) -> Self {
         SecureSession::initiator(identity, patience, now).into()
     }
 
-    /// A legacy session, to be opened by [`Self::connect`] within `patience`, which is its wait time, too.
+    /// An initiator's legacy session. It ends unless [`Self::connect`] has opened it within `patience`, which is its
+    /// wait time as well.
     pub fn legacy(config: LegacyConfig, patience: Duration, now: Instant) -> Self {
         LegacySession::initiator(config, patience, now).into()
     }
 
-    /// Initiator: opens or resumes the session by a new transport, whose first bytes are returned. The older transport
-    /// is given up. Until [`Event::Established`] or [`Event::Resumed`] nothing else is sent.
+    /// Initiator: opens or resumes the session on a new transport, and returns its first bytes. The older transport is
+    /// given up. The initiator sends nothing else before [`Event::Established`] or [`Event::Resumed`].
     ///
     /// # Errors
-    /// The session is over, or not an initiator's.
+    /// The session has ended, or this is an acceptor.
     pub fn connect(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
         match &mut self.0 {
             Machine::Secure(session) => session.connect(now, rng),
@@ -67,13 +68,13 @@ impl Session {
         }
     }
 
-    /// Initiator: opens or resumes the session by one more transport, beside others whose first messages are not answered
-    /// yet. The first that is answered carries the session, and [`Event::GivenUp`] tells which ones are of no more use. Of
-    /// a secure session that is resumed, newer ones than the one that carries it stay until that is acknowledged: the
-    /// acceptor may go on by one of them, and then [`Event::Resumed`] follows once more.
+    /// Initiator: opens or resumes the session on one more transport, beside others without a reply. The first one with
+    /// a reply carries the session; [`Event::GivenUp`] names the others. When a secure session is resumed, attempts
+    /// newer than the answered one remain until the acceptor acknowledges something: it may have switched to one of
+    /// them, and then [`Event::Resumed`] follows once more (`docs/protocol.md` §3.4, 8).
     ///
     /// # Errors
-    /// The session is over, not an initiator's, or carried by a transport.
+    /// The session has ended or has a live transport, or this is an acceptor.
     pub fn connect_beside(&mut self, rng: &mut impl CryptoRng) -> Result<Dial, Fault> {
         match &mut self.0 {
             Machine::Secure(session) => session.connect_beside(rng),
@@ -81,23 +82,23 @@ impl Session {
         }
     }
 
-    /// Acceptor: replies to a resume that names this session. The older transport is not touched until the new one has
-    /// proven itself, which [`Event::Resumed`] tells; [`Self::names`] may have changed.
+    /// Acceptor: replies to a resume that names this session. The older transport stays live until the proof on the new
+    /// one, reported by [`Event::Resumed`]. [`Self::names`] may have changed.
     ///
-    /// A transport that waits for its proof is a candidate. In a secure session a newer candidate replaces the one before,
-    /// since only the initiator can make one. In a legacy session it does not, since an attacker can record a resume and
-    /// repeat it: each candidate has a challenge of its own, and the first proof ends all others. The owner bounds their
-    /// number, to [`MAX_CANDIDATES`] for instance, and gives candidates up by [`Self::transport_lost`].
+    /// A transport without its proof is a candidate. In a secure session a newer candidate replaces the one before,
+    /// since only the initiator can make one. In a legacy session it does not, since an attacker can repeat a recorded
+    /// resume: each candidate has a challenge of its own, and the first proof ends all others. The owner bounds their
+    /// number, to [`MAX_CANDIDATES`] for instance, and gives up candidates with [`Self::transport_lost`].
     ///
-    /// `afford` is asked once everything else is right, so after the resume was found authentic: `None` if there is no
-    /// time for a Diffie-Hellman, else the owner's buffer, of which the first bytes travel with the reply. A legacy
-    /// session asks nothing.
+    /// `afford` is called when all other checks have passed, so for authentic resumes only. It returns `None` if there
+    /// is no time for a Diffie-Hellman, else the owner's buffer, whose first bytes travel with the reply. A legacy
+    /// session does not call it.
     ///
-    /// A session that this end has aborted replies as well, and says so behind the reply: the other end may not have
-    /// heard of it.
+    /// A session that this end has aborted replies as well, with the abort behind the reply: the other end may have
+    /// missed it.
     ///
     /// # Errors
-    /// What to refuse it with ([`Resume::refusal`]). The session is as before.
+    /// The status of the refusal ([`Resume::refusal`]). The session is unchanged.
     pub fn resume<'b, B: ReplayBuffer + 'b>(
         &mut self,
         resume: &Resume,
@@ -113,10 +114,11 @@ impl Session {
         }
     }
 
-    /// Acceptor: a resume that names this session waits for its turn, or is to be refused as overloaded. If it is genuine,
-    /// and newer than any before, a session without a transport does not expire before `until`: its initiator is there.
-    /// That takes hashing alone. Says whether it is so, and those that wait are of no more use. In a legacy session a reconnect
-    /// has no number: the wait gets at most twice as long, and nothing is known of others.
+    /// Acceptor: a resume that names this session waits for its turn, or will be refused as overloaded. If it is
+    /// authentic and newer than any before, a session without a transport does not expire before `until`, as its
+    /// initiator is present. The check takes hashing alone. Returns whether that is so: then older resumes in the queue
+    /// are stale. A reconnect of a legacy session has no number: its wait time at most doubles, and the result is
+    /// false.
     pub fn postpone_expiry(&mut self, resume: &Resume, until: Instant, rng: &mut impl CryptoRng) -> bool {
         match &mut self.0 {
             Machine::Secure(session) => {
@@ -131,8 +133,8 @@ impl Session {
         }
     }
 
-    /// Where to read what comes next by a transport: the space of `room` behind what was received of a message in part,
-    /// which is copied to its front. There is some if `room` holds [`MIN_READ_BYTES`].
+    /// The space for the next read of a transport: `room` behind the bytes of an incomplete message, which are copied
+    /// to its front. It is never empty if `room` has [`MIN_READ_BYTES`].
     ///
     /// ```no_run
     /// # use std::{io::Read, net::TcpStream, time::Instant};
@@ -159,10 +161,10 @@ impl Session {
         }
     }
 
-    /// Receives `count` bytes that were read into the space that [`Self::read_into`] gave. The stream's new bytes are left
-    /// at the front of `room`. What the other end acknowledges is released from `buffer`.
+    /// Receives `count` bytes that were read into the space of [`Self::read_into`]. New bytes of the stream are moved
+    /// to the front of `room`. Bytes that the other end acknowledges are released from `buffer`.
     ///
-    /// After a fault the session does not know the transport any more: close it.
+    /// After a fault the session has forgotten the transport: close it.
     pub fn receive_read(
         &mut self,
         from: TransportId,
@@ -175,7 +177,7 @@ impl Session {
         self.receive(from, room.get_mut(..filled).unwrap_or_default(), now, buffer)
     }
 
-    /// What was received of a message in part. It stands in front of what is read next from that transport.
+    /// The bytes of an incomplete message. They precede the next bytes read from that transport.
     pub(crate) fn unfinished(&self, of: TransportId) -> &[u8] {
         match &self.0 {
             Machine::Secure(session) => session.unfinished(of),
@@ -183,7 +185,7 @@ impl Session {
         }
     }
 
-    /// The same, of bytes that begin with [`Self::unfinished`].
+    /// Receives `bytes`, which begin with [`Self::unfinished`].
     pub(crate) fn receive(
         &mut self,
         from: TransportId,
@@ -198,8 +200,9 @@ impl Session {
         }
     }
 
-    /// Appends to `out` what is to be sent by the live transport now: about `room` bytes at most, and one record more.
-    /// Sends nothing twice, so `out` must reach the transport, in order, or the transport be given up.
+    /// Appends to `out` the bytes to send on the live transport now, until it has `room` bytes more or nothing is left.
+    /// It may exceed that by one record. Each byte is returned once per transport: write all of `out`, in order, or
+    /// give up the transport.
     pub fn send(&mut self, now: Instant, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         match &mut self.0 {
             Machine::Secure(session) => session.send(now, buffer, out, room),
@@ -215,8 +218,8 @@ impl Session {
         }
     }
 
-    /// A transport has ended or failed. One that was replaced changes nothing. The fault, if there is one, is what the end
-    /// makes of the bytes before it: an acceptor of an older version that is overloaded sends one byte and closes.
+    /// A transport has ended or failed. A replaced one changes nothing. The end can complete a refusal, which is then
+    /// returned: an overloaded acceptor of an older version sends one byte and closes.
     pub fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
         match &mut self.0 {
             Machine::Secure(session) => session.transport_lost(id, now),
@@ -227,8 +230,8 @@ impl Session {
         }
     }
 
-    /// Initiator: how long the acceptor wants it to wait before it calls [`Self::connect`] again, if the last refusal was
-    /// [`Status::Overloaded`] and said that. It is not authenticated: bound it.
+    /// Initiator: the time that the acceptor asks to wait before the next [`Self::connect`], if the last refusal was
+    /// [`Status::Overloaded`] with such a time. It is not authenticated: bound it.
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.0 {
             Machine::Secure(session) => session.retry_after(),
@@ -236,13 +239,13 @@ impl Session {
         }
     }
 
-    /// Ends this direction behind what is in the buffer, to which nothing may be appended from now on. The session is
-    /// over when the other end has closed as well, and everything has arrived. A legacy session is over when all is
-    /// sent.
+    /// Closes this direction behind the bytes in the buffer. Append nothing from now on. The session ends when the
+    /// other end has closed as well and everything has arrived (`docs/protocol.md` §3.5), a legacy session when
+    /// everything is sent.
     ///
-    /// An acceptor should keep a session that has ended with [`End::Closed`] for the time of a handshake: an initiator
-    /// that has missed the last acknowledgement resumes once more to learn that all has arrived, and is told so. The same
-    /// goes for one that it has aborted, for as long as the initiator may come back.
+    /// An acceptor should keep a session that ended with [`End::Closed`] for the time of a handshake: an initiator that
+    /// missed the last acknowledgement resumes once more to get it. An aborted session should be kept for its wait
+    /// time, for the same reason.
     pub fn close(&mut self) {
         match &mut self.0 {
             Machine::Secure(session) => session.close(),
@@ -258,7 +261,7 @@ impl Session {
         }
     }
 
-    /// Ends the session at once. What [`Self::send`] gives once more tells the other end.
+    /// Ends the session at once. Call [`Self::send`] once more: it returns the abort for the other end.
     pub fn abort(&mut self, reason: AbortReason) {
         match &mut self.0 {
             Machine::Secure(session) => session.abort(reason),
@@ -266,7 +269,7 @@ impl Session {
         }
     }
 
-    /// What happened, oldest first.
+    /// The oldest event that was not returned yet.
     pub fn poll_event(&mut self) -> Option<Event> {
         match &mut self.0 {
             Machine::Secure(session) => session.lifecycle.poll_event(),
@@ -274,7 +277,7 @@ impl Session {
         }
     }
 
-    /// When [`Self::tick`] is to be called, and [`Self::send`] after it.
+    /// The time to call [`Self::tick`], and [`Self::send`] after it.
     pub fn timeout(&self) -> Option<Instant> {
         match &self.0 {
             Machine::Secure(session) => session.timeout(),
@@ -282,7 +285,7 @@ impl Session {
         }
     }
 
-    /// Time has passed. Early or late calls do no harm.
+    /// Acts on everything that is due. May be called early or late.
     pub fn tick(&mut self, now: Instant) {
         match &mut self.0 {
             Machine::Secure(session) => session.tick(now),
@@ -290,7 +293,7 @@ impl Session {
         }
     }
 
-    /// The names by which it can be resumed (acceptor). They change by [`Self::resume`] and with [`Event::Resumed`].
+    /// Acceptor: the names by which the session can be resumed. [`Self::resume`] and [`Event::Resumed`] change them.
     pub fn names(&self) -> Names {
         match &self.0 {
             Machine::Secure(session) => session.names(),
@@ -298,16 +301,16 @@ impl Session {
         }
     }
 
-    /// Has the last `bytes` received not be acknowledged until this is called again with less: so whoever reads ahead of
-    /// its user holds the other end back. What was acknowledged stays so, and a resume tells of all that was received.
-    /// Legacy sessions acknowledge nothing.
+    /// Excludes the last `bytes` received bytes from acknowledgements until this is called with less. An owner that
+    /// reads ahead of its user slows down the other end in this way. It does not undo acknowledgements, and a resume
+    /// reports all received bytes. Legacy sessions have no acknowledgements.
     pub fn withhold(&mut self, bytes: usize, now: Instant) {
         if let Machine::Secure(session) = &mut self.0 {
             session.withhold(bytes, now);
         }
     }
 
-    /// Count of what was received: bytes, and one for the close.
+    /// Count of received bytes, plus one for the close.
     pub fn received(&self) -> u64 {
         match &self.0 {
             Machine::Secure(session) => session.received(),
@@ -315,7 +318,7 @@ impl Session {
         }
     }
 
-    /// Bytes in the replay buffer that the session itself has, beside the owner's: none in a secure session.
+    /// Bytes in the session's own replay buffer, beside the owner's. A secure session has none.
     pub fn replay_bytes(&self) -> usize {
         match &self.0 {
             Machine::Secure(_) => 0,
@@ -330,7 +333,7 @@ impl Session {
         }
     }
 
-    /// Why it is over, if it is.
+    /// Why the session has ended; `None` while it lives.
     pub fn end(&self) -> Option<End> {
         match &self.0 {
             Machine::Secure(session) => session.lifecycle.end(),
@@ -340,12 +343,12 @@ impl Session {
 }
 
 impl Open {
-    /// Makes the session, at the cost of two or three Diffie-Hellmans, which an acceptor should bound. The session
-    /// exists for its user with [`crate::Event::Established`], when the initiator has proven to have read the reply;
-    /// until then it is a handshake.
+    /// Makes the session, at the cost of two or three Diffie-Hellmans, which an acceptor should bound. It is a
+    /// handshake until [`crate::Event::Established`] reports that the initiator has read the reply; only then the
+    /// session exists for its user.
     ///
     /// # Errors
-    /// What to refuse it with ([`Self::refusal`]).
+    /// The status of the refusal ([`Self::refusal`]).
     pub fn accept(
         &self,
         keys: Option<&KeyPair>,

@@ -1,4 +1,4 @@
-//! Why a session or a transport is refused, cut off or over.
+//! Reasons: of a refusal (`docs/protocol.md` §3.1), an abort (§3.2), the loss of a transport, the end of a session.
 
 use crate::SessionError;
 
@@ -18,13 +18,13 @@ pub enum Status {
     /// An attempt with this or a higher number came before.
     #[error("an attempt with this or a higher number came before")]
     StaleAttempt = 4,
-    /// A count lies outside of what the other end can continue from.
+    /// A count is outside of the range from which the other end can continue.
     #[error("the counts do not fit")]
     DataGap = 5,
     /// The gateway is about to stop.
     #[error("the gateway is about to stop")]
     Draining = 6,
-    /// A bound on links or handshakes is reached: come again after the time that is said behind it.
+    /// A bound on links or handshakes is reached. A retry-after time may follow.
     #[error("the gateway is overloaded")]
     Overloaded = 7,
     /// The policy of the port does not admit this kind of session, or its pattern is unknown.
@@ -35,7 +35,7 @@ pub enum Status {
 impl Status {
     pub(crate) const OK: u8 = 0;
 
-    /// What a byte on the wire says; `None` for 0 and for those of later versions.
+    /// The status of a byte on the wire; `None` for 0 and for statuses of later versions.
     pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Unknown,
@@ -50,7 +50,8 @@ impl Status {
         })
     }
 
-    /// Whether trying again cannot help, if the status is what the acceptor meant: an attacker may have written it.
+    /// Whether the acceptor refuses further attempts as well, if the status is genuine: an attacker may have written
+    /// it.
     pub const fn would_be_final(self) -> bool {
         !matches!(self, Self::StaleAttempt | Self::Overloaded)
     }
@@ -69,16 +70,16 @@ pub enum AbortReason {
     Overflow,
     /// An operator decided so.
     Operator,
-    /// The other end took too little of what waited for it.
+    /// The other end took too little of its pending data.
     TooSlow,
     /// A newer link registered the same server ID.
     Replaced,
-    /// One of a later version.
+    /// A reason of a later version.
     Other(u8),
 }
 
 impl AbortReason {
-    /// The byte on the wire.
+    /// The byte of the reason on the wire.
     pub const fn to_byte(self) -> u8 {
         match self {
             Self::Unspecified => 0,
@@ -92,7 +93,7 @@ impl AbortReason {
         }
     }
 
-    /// What a byte on the wire says.
+    /// The reason of a byte on the wire.
     pub const fn from_byte(byte: u8) -> Self {
         match byte {
             0 => Self::Unspecified,
@@ -122,39 +123,39 @@ impl std::fmt::Display for AbortReason {
     }
 }
 
-/// Why a transport is of no more use. The session goes on without it, unless it is over as well.
+/// Why a transport has failed. The session continues without it, unless the session has ended as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The session does not know the transport (any more): a newer one has taken its place, or the session is over.
+    /// The session does not know the transport: a newer one replaced it, or the session has ended.
     #[error("the transport was replaced, or its session is over")]
     Replaced,
-    /// A length lies outside of its bounds.
+    /// A length is out of bounds.
     #[error("a message claims {len} bytes")]
     BadLength {
         /// The length.
         len: u16,
     },
-    /// Something was altered on its way, or was not made with the right key.
+    /// A message was altered, or was not made with the right key.
     #[error("a message is not authentic")]
     NotAuthentic,
-    /// The acceptor refused.
+    /// The acceptor refused the attempt.
     #[error("refused: {0}")]
     Refused(Status),
-    /// The acceptor refused with a status that this version does not know.
+    /// The acceptor refused with a status unknown to this version.
     #[error("refused with status {0}")]
     RefusedOtherwise(u8),
-    /// The session is over.
+    /// The session has ended.
     #[error("the session is over: {0}")]
     Over(End),
-    /// All nonces of the transport are used.
+    /// All nonces of the transport's key are used.
     #[error("the keys of this transport are worn out")]
     WornOut,
 }
 
-/// Why a session is over.
+/// Why a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
-    /// Both ends have closed, and everything arrived.
+    /// Both ends have closed, and everything has arrived.
     #[error("both ends have closed")]
     Closed,
     /// The other end aborted it.
@@ -163,13 +164,13 @@ pub enum End {
     /// This end aborted it.
     #[error("this end aborted the session: {0}")]
     Aborted(AbortReason),
-    /// Resuming was refused too often.
+    /// The acceptor refused too many attempts to resume.
     #[error("the session cannot be resumed: {0}")]
     Refused(Status),
-    /// The wait time is over.
+    /// The session was without a transport for longer than its wait time.
     #[error("the session waited too long for a transport")]
     Expired,
-    /// What the other end sent is authentic and breaks the protocol.
+    /// The other end sent something authentic that breaks the protocol.
     #[error("the other end broke the protocol: {0}")]
     PeerFault(#[from] SessionError),
 }

@@ -1,4 +1,4 @@
-//! What sessions and the owners of their transports hand each other.
+//! Types that a session and the owner of its transports exchange.
 
 use crate::Fault;
 
@@ -12,21 +12,21 @@ impl std::fmt::Display for TransportId {
     }
 }
 
-/// A new transport of a session and the first bytes to send on it.
+/// A new transport of a session, with its first bytes.
 #[derive(Debug)]
 pub struct Dial {
-    /// Its name.
+    /// The id of the transport.
     pub transport: TransportId,
-    /// What to send first.
+    /// The first bytes to send on it.
     pub bytes: Vec<u8>,
 }
 
-/// What reading a transport has given.
+/// The result of reading from a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Received {
-    /// New bytes of the stream, at the front of what was handed in.
+    /// Number of new bytes of the stream, at the front of the buffer.
     pub bytes: usize,
-    /// Why the transport is of no more use, if it is. They come from before that.
+    /// The reason why the transport has failed, if it has. The new bytes came before that.
     pub fault: Option<Fault>,
 }

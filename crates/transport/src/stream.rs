@@ -78,7 +78,7 @@ impl Stream {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.unread.is_empty() {
-            return Poll::Ready(Ok(self.unread.take(space)));
+            return Poll::Ready(self.unread.take(space));
         }
         self.socket.poll_recv(cx, space)
     }
@@ -89,7 +89,7 @@ impl Stream {
     /// Nothing is there ([`io::ErrorKind::WouldBlock`]), or the stream was dropped.
     pub fn recv_now(&mut self, space: &mut [u8]) -> io::Result<usize> {
         if !self.unread.is_empty() {
-            return Ok(self.unread.take(space));
+            return self.unread.take(space);
         }
         match &mut self.socket {
             Socket::Tcp(socket) => tcp::recv_now(socket, space),
@@ -131,7 +131,7 @@ impl Stream {
         let mut space = [0; PEEKED_BYTES];
         let room = most.saturating_sub(self.unread.len()).min(PEEKED_BYTES);
         let room = space.get_mut(..room).unwrap_or_default();
-        if room.is_empty() {
+        if room.is_empty() || self.unread.failure().is_some() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let count = ready!(self.socket.poll_recv(cx, room))?;
@@ -144,18 +144,22 @@ impl Stream {
     }
 
     fn poll_fill_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let had_some = !self.unread.is_empty();
+        let shown = self.unread.as_slice().len();
         let mut space = [0; PEEKED_BYTES];
-        let room = space.get_mut(self.unread.as_slice().len()..).unwrap_or_default();
+        let room = space.get_mut(shown..).unwrap_or_default();
         if room.is_empty() {
             return Poll::Ready(Ok(()));
+        }
+        // Nothing comes behind an error, which is the answer once all that came before it was received.
+        if self.unread.failure().is_some() {
+            return Poll::Ready(if shown > 0 { Ok(()) } else { self.unread.take(&mut []).map(drop) });
         }
 
         match self.socket.poll_recv(cx, room) {
             Poll::Ready(Ok(count)) => self.unread.push(room.get(..count).unwrap_or_default()),
-            // The end of the stream and its errors come behind what is to be received before.
-            Poll::Ready(Err(_)) | Poll::Pending if had_some => {}
+            Poll::Ready(Err(error)) if shown > 0 => self.unread.fail(error),
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending if shown > 0 => {}
             Poll::Pending => return Poll::Pending,
         }
         Poll::Ready(Ok(()))
@@ -208,8 +212,12 @@ impl Stream {
         }
     }
 
-    /// What the system found wrong with the stream, if anything. It says so once.
+    /// What the system found wrong with the stream, if anything. It says so once, unless a look has met it: then until it is
+    /// received.
     pub fn take_error(&self) -> Option<io::Error> {
+        if let Some(met) = self.unread.failure() {
+            return Some(met.raw_os_error().map_or_else(|| met.kind().into(), io::Error::from_raw_os_error));
+        }
         match &self.socket {
             Socket::Tcp(socket) => socket.take_error().ok().flatten(),
             #[cfg(feature = "memory")]
@@ -303,6 +311,7 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -389,6 +398,47 @@ mod tests {
         let mut received = Vec::new();
         stream.read_to_end(&mut received).await.unwrap();
         assert_eq!((received.as_slice(), stream.peek().await.unwrap()), (&b"bye"[..], &b""[..]));
+    }
+
+    /// A stream of which "bye" was looked at, and whose peer has broken off since.
+    async fn broken_off_behind_what_was_looked_at() -> Stream {
+        let (mut stream, mut peer) = connected().await;
+        peer.write_all(b"bye").await.unwrap();
+        while stream.peek().await.unwrap().len() < 3 {}
+        SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        let Socket::Tcp(socket) = &stream.socket else { panic!("no socket") };
+        socket.readable().await.unwrap();
+        assert_eq!(stream.peek().await.unwrap(), b"bye");
+        stream
+    }
+
+    #[tokio::test]
+    async fn an_error_of_a_stream_comes_behind_what_was_looked_at() {
+        let mut stream = broken_off_behind_what_was_looked_at().await;
+        assert_eq!(stream.peek().await.unwrap(), b"bye", "however often one looks");
+
+        let mut received = [0; 3];
+        stream.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"bye");
+        let broken_off = stream.read(&mut received).await.unwrap_err();
+        assert_eq!(broken_off.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn an_error_behind_what_was_looked_at_is_known_though_nothing_is_received() {
+        let stream = broken_off_behind_what_was_looked_at().await;
+        let found = stream.take_error().unwrap();
+        assert_eq!(found.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn an_error_behind_what_was_looked_at_goes_with_the_stream_to_another_runtime() {
+        let stream = broken_off_behind_what_was_looked_at().await;
+        let mut stream = stream.detach().unwrap().attach().unwrap();
+        let mut received = [0; 3];
+        assert_eq!(stream.recv_now(&mut received).unwrap(), 3);
+        assert_eq!(stream.recv_now(&mut received).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

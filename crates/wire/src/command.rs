@@ -1,4 +1,4 @@
-//! Commands: the payload of frames with ConnID 0 (`docs/protocol.md` §1).
+//! Commands: the payload of frames with ConnID 0 (`docs/protocol.md` §1.2).
 //!
 //! ```text
 //! 0         1             5             9
@@ -13,7 +13,7 @@
 
 use std::ops::Deref;
 
-use crate::{CONN_ID_BYTES, ConnId, HEADER_BYTES, LEN_BYTES};
+use crate::{ConnId, HEADER_BYTES, LEN_BYTES};
 
 const KIND_BYTES: usize = 1;
 const ARG_BYTES: usize = 4;
@@ -22,52 +22,53 @@ const MAX_ARGS: usize = 2;
 /// One command. A `remote` is a server ID on a client's link and a client ID on a server's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Asks the gateway for a virtual connection.
+    /// Requests a virtual connection.
     Dial {
-        /// Who is to be reached.
+        /// The ID to connect to.
         remote: u32,
     },
-    /// The gateway's "yes" to the dialer.
+    /// The gateway has opened the connection that the receiver dialed.
     Accept {
         /// The new connection.
         conn: ConnId,
-        /// Who was reached.
+        /// The dialed ID.
         remote: u32,
     },
-    /// Tells the dialed side of a new connection.
+    /// The gateway has opened a connection to the receiver.
     Connect {
         /// The new connection.
         conn: ConnId,
-        /// Who dialed.
+        /// The ID of the dialer.
         remote: u32,
     },
-    /// The gateway's "no" to the dialer.
+    /// The gateway has refused a dial of the receiver.
     Refuse {
-        /// Who was not reached.
+        /// The dialed ID.
         remote: u32,
     },
-    /// Ends a connection, or says that it has ended.
+    /// Closes a connection, or reports that it has closed.
     Close {
         /// The connection.
         conn: ConnId,
     },
-    /// Keeps a link from being idle; the gateway sends it back.
+    /// Keeps a link from being idle. The gateway answers with another one.
     Ping,
 }
 
 impl Command {
-    /// Bytes of the longest frame that [`Command::encode`] makes.
+    /// Bytes of the longest frame of [`Command::encode`].
     pub const MAX_FRAME_BYTES: usize = HEADER_BYTES + KIND_BYTES + MAX_ARGS * ARG_BYTES;
 
     /// Reads the payload of a frame with ConnID 0. Bytes after the args are ignored.
     ///
-    /// Who may send which command is not judged here.
+    /// Whether the peer may send the command is for the caller to check.
     ///
     /// # Errors
-    /// The payload is empty, of an unknown type, or shorter than its type needs.
+    /// The payload is empty, has an unknown type, or is shorter than its type requires.
     pub fn decode(payload: &[u8]) -> Result<Self, CommandError> {
         let (&kind, args) = payload.split_first().ok_or(CommandError::Empty)?;
         let kind = CommandKind::try_from(kind)?;
+
         match kind {
             CommandKind::Dial => read_args(kind, args).map(|[remote]| Self::Dial { remote }),
             CommandKind::Accept => {
@@ -82,7 +83,7 @@ impl Command {
         }
     }
 
-    /// The whole frame, header included, ready to be sent.
+    /// The whole frame, with its header.
     pub fn encode(self) -> EncodedCommand {
         match self {
             Self::Dial { remote } => EncodedCommand::new(CommandKind::Dial, [remote]),
@@ -96,10 +97,11 @@ impl Command {
 }
 
 fn read_args<const N: usize>(kind: CommandKind, args: &[u8]) -> Result<[u32; N], CommandError> {
-    let (args_whole, _) = args.as_chunks::<ARG_BYTES>();
-    let wanted = args_whole.first_chunk::<N>();
-    let short = CommandError::ShortArgs { kind, need: N * ARG_BYTES, got: args.len() };
-    wanted.map(|args| args.map(u32::from_le_bytes)).ok_or(short)
+    let (fields, _) = args.as_chunks::<ARG_BYTES>();
+    match fields.first_chunk::<N>() {
+        Some(fields) => Ok(fields.map(u32::from_le_bytes)),
+        None => Err(CommandError::ShortArgs { kind, need: N * ARG_BYTES, got: args.len() }),
+    }
 }
 
 /// The type byte of a command.
@@ -131,19 +133,19 @@ impl TryFrom<u8> for CommandKind {
     }
 }
 
-/// A payload on ConnID 0 that is not a command. The link it came on is closed for it.
+/// A payload on ConnID 0 that is not a command. The receiver closes the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// There is no type byte.
     #[error("the peer sent a frame with ConnID 0 and no payload; a command starts with its type byte")]
     Empty,
-    /// The type byte means nothing.
+    /// The type byte is unknown.
     #[error("the peer sent a command of type {kind}; known types are 0 to 5")]
     Unknown {
         /// The type byte received.
         kind: u8,
     },
-    /// The payload ends before the args do.
+    /// The payload is shorter than the args.
     #[error("the peer sent a {kind:?} command with {got} bytes of args; it needs {need}")]
     ShortArgs {
         /// The type of the command.
@@ -168,11 +170,16 @@ impl EncodedCommand {
         let len = HEADER_BYTES + KIND_BYTES + N * ARG_BYTES;
         #[expect(clippy::cast_possible_truncation, reason = "MAX_ARGS keeps it below 17")]
         let packet_len = (len - LEN_BYTES) as u32;
-        let fields = packet_len.to_le_bytes().into_iter().chain([0; CONN_ID_BYTES]).chain([kind as u8]);
-        let fields = fields.chain(args.into_iter().flat_map(u32::to_le_bytes));
 
+        // The ConnID between len and kind stays 0: the frame is a command.
         let mut bytes = [0; Command::MAX_FRAME_BYTES];
-        bytes.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
+        let [l0, l1, l2, l3, _, _, _, _, kind_byte, arg_bytes @ ..] = &mut bytes;
+        [*l0, *l1, *l2, *l3] = packet_len.to_le_bytes();
+        *kind_byte = kind as u8;
+        for (field, arg) in arg_bytes.as_chunks_mut::<ARG_BYTES>().0.iter_mut().zip(args) {
+            *field = arg.to_le_bytes();
+        }
+
         Self { bytes, len }
     }
 }

@@ -1,4 +1,4 @@
-//! Frames: what every message on every link looks like, in both directions (`docs/protocol.md` §1).
+//! Frames: the layout of all messages on a link, in both directions (`docs/protocol.md` §1.1).
 //!
 //! ```text
 //! 0         4         8
@@ -51,7 +51,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// A `len` that no honest peer sends. The link it came on cannot be read any further.
+/// A `len` out of bounds. The receiver closes the link, as it cannot find the next frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// `len` leaves no room for the ConnID.
@@ -70,7 +70,7 @@ pub enum FrameError {
     },
 }
 
-/// Takes the first frame off `input`; gives it and the bytes after it, or `None` while it is incomplete.
+/// Splits `input` into its first frame and the bytes behind it; `None` while that frame is incomplete.
 ///
 /// `max_packet` is the largest `len` accepted, in bytes.
 ///

@@ -1,4 +1,4 @@
-//! The handshake on the server port, before the first frame (`docs/protocol.md` §1).
+//! The handshake on the server port, before the first frame (`docs/protocol.md`, "Server handshake").
 //!
 //! ```text
 //! gateway -> server   | challenge, 8 random bytes |
@@ -11,14 +11,14 @@ use subtle::ConstantTimeEq;
 
 use crate::ServerId;
 
-/// Bytes that the gateway sends first.
+/// Bytes of the challenge, which the gateway sends first.
 pub const CHALLENGE_BYTES: usize = 8;
-/// Bytes of the proof that a response starts with.
+/// Bytes of the proof at the front of a response.
 pub const DIGEST_BYTES: usize = 16;
-/// Bytes that the server answers: the proof and its ServerID.
+/// Bytes of a server's response: the proof and its ServerID.
 pub const RESPONSE_BYTES: usize = DIGEST_BYTES + 4;
 
-/// What the gateway asks of one link to its server port. Its bytes have to be random and never used twice.
+/// The gateway's challenge on one link of the server port. Its bytes must be random, and used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenge([u8; CHALLENGE_BYTES]);
 
@@ -33,7 +33,7 @@ impl Challenge {
         &self.0
     }
 
-    /// The server's answer: proves that it knows `key`, and says who it is.
+    /// The server's response: a proof that it knows `key`, and its ID.
     pub fn respond(&self, key: &[u8], server: ServerId) -> [u8; RESPONSE_BYTES] {
         let mut response = [0; RESPONSE_BYTES];
         let [digest @ .., s0, s1, s2, s3] = &mut response;
@@ -42,9 +42,9 @@ impl Challenge {
         response
     }
 
-    /// The gateway's check of an answer, in a time that does not depend on how much of it is right.
+    /// The gateway's check of a response. The comparison takes constant time.
     ///
-    /// The proof does not cover the ServerID: who knows the key may register as any server.
+    /// The proof does not cover the ServerID: a server with the key may register with any ID.
     ///
     /// # Errors
     /// The proof was made with another key or for another challenge.
@@ -62,15 +62,15 @@ impl Challenge {
     }
 }
 
-/// Why a server is not let in.
+/// The reason to refuse a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// The proof is not the one that the gateway's key gives.
+    /// The proof does not match the gateway's key.
     #[error(
         "the peer, which calls itself server {claimed}, has another server key; give it and the gateway the same one"
     )]
     WrongKey {
-        /// The ServerID in the answer; not to be trusted.
+        /// The ServerID in the response. It is not authenticated.
         claimed: ServerId,
     },
 }

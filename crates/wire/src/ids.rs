@@ -1,4 +1,4 @@
-//! The numbers that peers know each other by, one type each, so that they cannot be mixed up.
+//! IDs on the wire (`docs/protocol.md` §1.1, §1.2), a type for each, so that the compiler tells them apart.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ macro_rules! u32_id {
         pub struct $name(u32);
 
         impl $name {
-            /// Gives a number of the wire its meaning.
+            /// The ID with this number on the wire.
             pub const fn new(id: u32) -> Self {
                 Self(id)
             }
 
-            /// The number as the wire carries it.
+            /// Its number on the wire.
             pub const fn get(self) -> u32 {
                 self.0
             }
@@ -39,12 +39,12 @@ u32_id! {
 }
 
 u32_id! {
-    /// What a server registers as and clients dial. 0 is an ID like any other.
+    /// The ID with which a server registers, and which clients dial. 0 is a valid ID.
     ServerId
 }
 
 impl ConnId {
-    /// Not a connection: the payload of such a frame is a command.
+    /// The ConnID of commands. It is never a connection.
     pub const COMMAND: Self = Self(0);
 
     /// Whether a frame with this ConnID carries a command instead of data.

@@ -1,7 +1,7 @@
 //! The wire format of the mux protocol: ids, frames, commands and the server handshake.
 //!
-//! Nothing here does I/O, waits or reads a clock. The parsers are total: every input gives a value or a named
-//! error, so whoever reads from a peer decides once what a bad byte costs. All integers are little-endian.
+//! This crate does no I/O and reads no clock. The parsers are total: every input gives a value or a named error, and
+//! none panics. All integers are little-endian.
 //!
 //! `docs/protocol.md` §1 is the specification; `tests/vectors/*.json` holds examples that every language reads.
 //!

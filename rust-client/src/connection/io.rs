@@ -14,7 +14,7 @@ use super::recv::RecvHalf;
 use super::send::SendHalf;
 use crate::CloseReason;
 
-/// Longest message that a write makes, so that the other end gets its bytes while we write on.
+/// The longest message of one write. Shorter messages let the other end read while this one still writes.
 const WRITE_BYTES: usize = 16 << 10;
 
 /// A byte stream over a connection: what is written goes out in messages of up to 16 KiB, what is read are the payloads
@@ -76,10 +76,11 @@ impl<R> ConnectionIo<R> {
 
 impl<R: Unpin> AsyncRead for ConnectionIo<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Long messages can be read in many small pieces.
+        // A long message can be read in many small pieces, so each read counts.
         let turn = ready!(poll_proceed(cx));
         ready!(self.poll_fill(cx))?;
         turn.made_progress();
+
         let count = self.unread.len().min(buf.remaining());
         buf.put_slice(self.unread.get(..count).unwrap_or_default());
         self.unread.advance(count);

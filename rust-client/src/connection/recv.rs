@@ -24,14 +24,14 @@ use crate::link::ConnectionHandle;
 pub struct RecvHalf<R> {
     pub(super) handle: Arc<ConnectionHandle>,
     remote: R,
-    /// Whole frames; the batch that was taken from the link last.
+    /// Whole frames: the rest of the batch that was taken from the link last.
     batch: VecDeque<BytesMut>,
     current: BytesMut,
-    /// Bytes of the frames at the front of `current` that were given out in place.
+    /// Bytes at the front of `current` that were lent to the application.
     lent_bytes: usize,
     taken_messages: usize,
     taken_bytes: usize,
-    /// What the link was last told of these two.
+    /// These two counts at the last report to the link.
     reported_messages: usize,
     reported_bytes: usize,
 }
@@ -77,7 +77,7 @@ impl<R> RecvHalf<R> {
         self.handle.inbox.id
     }
 
-    /// Who is at the other end.
+    /// The ID of the other end.
     pub fn remote_id(&self) -> R
     where
         R: Copy,
@@ -92,7 +92,7 @@ impl<R> RecvHalf<R> {
     /// that is dropped has taken nothing.
     #[inline]
     pub async fn recv(&mut self) -> Option<Bytes> {
-        // The common case has nothing to wait for.
+        // In the common case there is a message, and nothing to poll.
         if !self.owes_turn()
             && let Some(message) = self.next_taken()
         {
@@ -117,16 +117,18 @@ impl<R> RecvHalf<R> {
     /// [`RecvHalf::recv`].
     pub async fn recv_batch(&mut self) -> Option<Batch<'_>> {
         poll_fn(|cx| self.poll_next_taken(cx)).await;
+
         let (messages, bytes) = (Batch::new(&self.current).count(), self.current.len());
         if messages == 0 {
             return None;
         }
+
         self.lent_bytes = bytes;
         self.count_taken(messages, bytes);
         Some(Batch::new(&self.current))
     }
 
-    /// Whether it is time to see if other tasks of the runtime should have their turn.
+    /// Whether it is time to let other tasks of the runtime run.
     #[inline]
     fn owes_turn(&self) -> bool {
         self.taken_messages.is_multiple_of(MESSAGES_PER_UNIT)
@@ -148,6 +150,7 @@ impl<R> RecvHalf<R> {
         if let Some(message) = self.next_taken() {
             return Ok(message);
         }
+
         match self.poll_batch(None) {
             Poll::Pending => Err(TryRecv::Empty),
             Poll::Ready(()) => self.next_taken().ok_or_else(|| self.why_closed()),
@@ -179,8 +182,7 @@ impl<R> RecvHalf<R> {
         Poll::Ready(self.next_taken())
     }
 
-    /// Ready when the next message has been taken from the link, or none will come; in between, other tasks have their
-    /// turn.
+    /// Ready when the next message has been taken from the link, or none will come.
     fn poll_next_taken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let turn = ready!(poll_proceed(cx));
         if !self.has_next() {
@@ -191,7 +193,7 @@ impl<R> RecvHalf<R> {
         Poll::Ready(())
     }
 
-    /// Takes all that waits, with one lock for all of it. Ready with an empty batch: the end.
+    /// Takes all queued messages under one lock. Ready with an empty batch means the end.
     fn poll_batch(&mut self, cx: Option<&mut Context<'_>>) -> Poll<()> {
         let (taken, freed) = self.handle.inbox.poll_take(&mut self.batch, cx);
         self.handle.link.release(freed);
@@ -213,9 +215,11 @@ impl<R> RecvHalf<R> {
         if !self.has_next() {
             return None;
         }
+
         let bytes = first_frame_bytes(&self.current)?;
         let mut message = self.current.split_to(bytes).freeze();
         message.advance(HEADER_BYTES);
+
         self.count_taken(1, bytes);
         Some(message)
     }
@@ -224,8 +228,10 @@ impl<R> RecvHalf<R> {
     fn count_taken(&mut self, messages: usize, bytes: usize) {
         self.taken_messages = self.taken_messages.wrapping_add(messages);
         self.taken_bytes = self.taken_bytes.wrapping_add(bytes);
+
         let ConnectionHandle { inbox, link } = &*self.handle;
         inbox.consumed(self.taken_messages, self.taken_bytes);
+
         let messages = self.taken_messages.wrapping_sub(self.reported_messages);
         let bytes = self.taken_bytes.wrapping_sub(self.reported_bytes);
         if self.is_last_taken() || inbox.may_release(messages, bytes) || link.unread.seems_held() {
@@ -234,8 +240,8 @@ impl<R> RecvHalf<R> {
         }
     }
 
-    /// Whether what is given out now, of which `lent_bytes` are still in `current`, is the last one taken:
-    /// nobody may ask for a next message for long, so what was taken counts now.
+    /// Whether the application has the last message taken. It may not ask for another one for a long time, so the
+    /// progress is reported now.
     #[inline]
     fn is_last_taken(&self) -> bool {
         self.current.len() == self.lent_bytes && self.batch.is_empty()

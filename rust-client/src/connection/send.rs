@@ -16,8 +16,8 @@ use tokio::task::coop::{consume_budget, poll_proceed};
 use crate::link::{ConnectionHandle, Pushed};
 use crate::{CloseReason, SendError, TrySendError};
 
-/// Messages for one unit of the budget that tokio gives a task for a turn, which is 128 units: to look at the budget
-/// for each message would cost a good part of the message.
+/// Messages for one unit of tokio's task budget, which is 128 units per poll. To check the budget for each message
+/// would cost a good part of the message.
 pub(super) const MESSAGES_PER_UNIT: usize = 8;
 /// Messages of a batch that are queued under one lock.
 const MESSAGES_AT_ONCE: usize = 32;
@@ -28,20 +28,20 @@ const MESSAGES_AT_ONCE: usize = 32;
 pub struct SendHalf<R> {
     pub(super) handle: Arc<ConnectionHandle>,
     pub(super) remote: R,
-    /// Messages offered; a rough count will do.
+    /// Messages offered so far. A rough count is enough.
     offered: AtomicUsize,
-    /// What a `poll_ready` or `poll_flush` waits for.
+    /// The notification that a `poll_ready` or `poll_flush` waits for.
     change: Option<Pin<Box<OwnedNotified>>>,
-    /// Where the link's stream was behind the last message that the [`Sink`] took.
+    /// The position in the link's stream behind the last message that the [`Sink`] took.
     sent_position: u64,
 }
 
 /// Whether a `send` had to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// It had not.
+    /// It did not wait.
     Free,
-    /// It waited this long, because more than `send_buffer_bytes` waited for the socket: the link is held up.
+    /// It waited this long: more than `send_buffer_bytes` were queued for the socket.
     HeldUp(Duration),
 }
 
@@ -64,7 +64,7 @@ impl<R> SendHalf<R> {
         self.handle.inbox.id
     }
 
-    /// Who is at the other end.
+    /// The ID of the other end.
     pub fn remote_id(&self) -> R
     where
         R: Copy,
@@ -72,7 +72,7 @@ impl<R> SendHalf<R> {
         self.remote
     }
 
-    /// Queues a message for the socket; waits while the link is held up, and says so.
+    /// Queues a message for the socket. Waits while the link is held up, and reports how long.
     ///
     /// Payloads of up to 4 KiB are copied, larger ones are written from where they are. Cancel-safe: a `send` that is
     /// dropped before it is complete has sent nothing.
@@ -120,14 +120,18 @@ impl<R> SendHalf<R> {
         let mut messages = messages.into_iter();
         let mut pace = Pace::Free;
         loop {
-            // Taken before the link is locked: how the next message is made is not our business.
+            // Taken before the link is locked: the iterator is the caller's code.
             let mut some = [&[][..]; MESSAGES_AT_ONCE];
+
             let count = some.iter_mut().zip(&mut messages).map(|(place, message)| *place = message).count();
+
             let mut rest = some.get(..count).unwrap_or_default();
             if rest.is_empty() {
                 return Ok(pace);
             }
+
             consume_budget().await;
+            // The link may be held up in the middle. Then the next message waits for room, and the rest tries again.
             while let [first, behind @ ..] = rest {
                 rest = match self.push_copies(rest)? {
                     0 => {
@@ -203,7 +207,7 @@ impl<R> SendHalf<R> {
         self.handle.closed().await
     }
 
-    /// Lets other tasks of the runtime have their turn now and then, although there is always room.
+    /// Yields to other tasks now and then, even if there is always room.
     #[inline]
     async fn take_turns(&self) {
         if self.owes_turn() {
@@ -222,7 +226,7 @@ impl<R> SendHalf<R> {
         let since = Instant::now();
         self.handle.link.counters.sends_held_up.add(1);
         loop {
-            // Made before the next try, so that no change is missed in between.
+            // Registered before the next attempt, so that no change is missed in between.
             let changed = self.handle.inbox.waiter.changed.notified();
             if push()? {
                 return Ok(Pace::HeldUp(since.elapsed()));
@@ -298,11 +302,12 @@ impl<R> SendHalf<R> {
                 self.change = None;
                 return Poll::Ready(Ok(()));
             }
+
             if let Some(change) = &mut self.change {
                 ready!(change.as_mut().poll(cx));
                 self.change = None;
             } else {
-                // Made before the second look, so that no change is missed in between.
+                // Registered before the second check, so that no change is missed in between.
                 self.change = Some(Box::pin(Arc::clone(&self.handle.inbox.waiter.changed).notified_owned()));
             }
         }
@@ -363,6 +368,7 @@ impl<R: Unpin> Sink<Bytes> for SendHalf<R> {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_written(cx))?;
+
         self.close();
         Poll::Ready(Ok(()))
     }

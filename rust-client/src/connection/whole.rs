@@ -44,7 +44,7 @@ impl<R: Copy> Connection<R> {
         self.sending.conn_id()
     }
 
-    /// Who is at the other end.
+    /// The ID of the other end.
     pub fn remote_id(&self) -> R {
         self.sending.remote_id()
     }

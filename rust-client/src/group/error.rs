@@ -1,4 +1,4 @@
-//! What a group cannot do, and why.
+//! Errors of a group.
 
 use crate::{ConfigError, DialError};
 

@@ -1,4 +1,4 @@
-//! How the gateways of a group are doing.
+//! State and events of the gateways of a group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{ConnectError, LinkEnd, LinkStats};
 
-/// How one gateway of a group is doing.
+/// The state of one gateway of a group.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GatewayHealth {
     /// Its address, as it was added.
     pub gateway: Arc<str>,
-    /// Where its link is.
+    /// The state of its link.
     pub state: GatewayState,
     /// How often the link came up.
     pub connects: u64,
@@ -25,13 +25,13 @@ pub struct GatewayHealth {
     pub stats: Option<LinkStats>,
 }
 
-/// Where the link to a gateway is.
+/// The state of the link to a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GatewayState {
-    /// An attempt is under way.
+    /// An attempt is in progress.
     Connecting,
-    /// It is there.
+    /// The link is up.
     Up,
     /// The next attempt comes this long after the last one failed.
     Waiting {
@@ -42,7 +42,7 @@ pub enum GatewayState {
     Closed,
 }
 
-/// Something happened to the link of a gateway.
+/// An event of the link of a gateway.
 #[derive(Clone, Debug)]
 pub struct GroupEvent {
     /// The gateway, as it was added.
@@ -55,7 +55,7 @@ pub struct GroupEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum GroupEventKind {
-    /// It is there: clients of that gateway can dial this server.
+    /// The link is up: clients of that gateway can dial this server.
     Up,
     /// It has ended, and its connections with it.
     Down {
@@ -87,8 +87,8 @@ impl GroupEvents {
         Self { events }
     }
 
-    /// The next event; `None` once the group is gone. Who is more than 1,024 events behind misses the oldest.
-    /// Cancel-safe.
+    /// The next event; `None` once the group is dropped. A subscriber that is more than 1,024 events behind misses the
+    /// oldest. Cancel-safe.
     pub async fn next(&mut self) -> Option<GroupEvent> {
         loop {
             match self.events.recv().await {

@@ -1,4 +1,4 @@
-//! One gateway of a group: a task that keeps the link to it alive.
+//! One gateway of a group: the task that keeps the link to it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use crate::link::RawConnection;
 use crate::lock::lock;
 use crate::{Backoff, ConnectError, LinkEnd, Server};
 
-/// A gateway of a group, and the task that belongs to it. Dropping it ends both.
+/// A gateway of a group with its task. Dropping it ends both.
 #[derive(Debug)]
 pub(super) struct Member {
     status: Arc<Mutex<Status>>,
     stop: watch::Sender<bool>,
-    /// Its sender is gone when the task is.
+    /// Closed when the task has ended.
     ended: watch::Receiver<()>,
     task: JoinHandle<()>,
 }
@@ -30,7 +30,7 @@ struct Status {
     connects: u64,
     failures: u64,
     accepts_overflowed: u64,
-    /// How the link ended that was there when the gateway was left.
+    /// The end of the link that existed when the gateway was removed.
     end: Option<LinkEnd>,
 }
 
@@ -38,18 +38,20 @@ impl Member {
     pub(super) fn start(runtime: &Handle, group: Arc<Group>, gateway: Arc<str>) -> Self {
         let status = Arc::new(Mutex::new(Status::new()));
         let (stop, stopped) = watch::channel(false);
+
         let (alive, ended) = watch::channel(());
         let backoff = group.config.backoff.clone();
+
         let keeper = Keeper { group, gateway, status: Arc::clone(&status), backoff, stopped, _alive: alive };
         Self { status, stop, ended, task: runtime.spawn(keeper.run()) }
     }
 
-    /// Tells the task to close the link, at once; what is given waits until it has, and says how the link ended.
+    /// Tells the task to close the link. The result waits until it has, and returns the end of the link.
     pub(super) fn leave(&self) -> impl Future<Output = Option<LinkEnd>> + use<> {
         self.stop.send_replace(true);
         let (status, mut ended) = (Arc::clone(&self.status), self.ended.clone());
         async move {
-            // Nothing is ever sent: this is the end of the task, however it came.
+            // Nothing is ever sent: the channel closes when the task has ended, for whatever reason.
             let _ = ended.changed().await;
             lock(&status).end.clone()
         }
@@ -85,7 +87,7 @@ impl Drop for Member {
     }
 }
 
-/// What the task of a gateway works with.
+/// The state of the task of a gateway.
 struct Keeper {
     group: Arc<Group>,
     gateway: Arc<str>,
@@ -105,7 +107,8 @@ impl Keeper {
         lock(&self.status).state = GatewayState::Closed;
     }
 
-    /// From an attempt to its failure or the end of its link; `None` when the gateway was left meanwhile.
+    /// Makes an attempt, and serves the link until its end. Returns the time to wait; `None` if the gateway was
+    /// removed.
     async fn attempt(&mut self) -> Option<Duration> {
         match self.connect().await? {
             Ok(server) => self.serve(server).await,
@@ -113,7 +116,7 @@ impl Keeper {
         }
     }
 
-    /// `None` when the gateway was left meanwhile.
+    /// `None` if the gateway was removed.
     async fn connect(&mut self) -> Option<Result<Server, ConnectError>> {
         lock(&self.status).state = GatewayState::Connecting;
         let Group { key, id, config, .. } = &*self.group;
@@ -124,21 +127,24 @@ impl Keeper {
         }
     }
 
-    /// Hands on what the link brings until it ends; gives the time to wait then, unless the gateway was left.
+    /// Passes on accepted connections until the link ends. Returns the time to wait; `None` if the gateway was removed.
     async fn serve(&mut self, server: Server) -> Option<Duration> {
         let (server, since) = (Arc::new(server), Instant::now());
         self.up(&server);
+
         while let Some(connection) = self.next_accepted(&server).await {
             self.hand_on(connection);
         }
+
         let (end, lived) = (server.closed().await, since.elapsed());
         self.backoff.after_link(lived);
         let retry_in = (!*self.stopped.borrow()).then(|| self.backoff.next_delay());
+
         self.down(end, lived, retry_in);
         retry_in
     }
 
-    /// `None` when the link has ended, or the gateway was left, which closes it.
+    /// `None` if the link has ended, or the gateway was removed, which closes the link.
     async fn next_accepted(&mut self, server: &Server) -> Option<RawConnection> {
         tokio::select! {
             accepted = server.accept_raw() => accepted,
@@ -181,6 +187,7 @@ impl Keeper {
             Some(retry_after) => self.backoff.after_overload(retry_after),
             None => self.backoff.next_delay(),
         };
+
         lock(&self.status).failures += 1;
         tracing::warn!(gateway = %self.gateway, %error, ?retry_in, "the gateway cannot be reached");
         self.tell(GroupEventKind::Failed { error: Arc::new(error), retry_in });
@@ -188,11 +195,11 @@ impl Keeper {
     }
 
     fn tell(&self, kind: GroupEventKind) {
-        // Nobody has to listen.
+        // There may be no subscriber.
         let _ = self.group.events.send(GroupEvent { gateway: Arc::clone(&self.gateway), kind });
     }
 
-    /// `None` when the gateway was left meanwhile.
+    /// `None` if the gateway was removed.
     async fn wait(&mut self, retry_in: Duration) -> Option<()> {
         lock(&self.status).state = GatewayState::Waiting { retry_in };
         tokio::select! {
@@ -202,7 +209,7 @@ impl Keeper {
     }
 }
 
-/// Ends when the gateway is left. An error is the group's own end, which comes to the same.
+/// Completes when the gateway is removed. An error means the end of the group, with the same effect.
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|&stop| stop).await;
 }

@@ -21,7 +21,7 @@ use crate::lock::lock;
 use crate::queue::Queue;
 use crate::{Connection, GroupConfig, LinkEnd};
 
-/// Events that a subscriber may be behind.
+/// How many events a subscriber may be behind.
 const EVENTS: usize = 1024;
 
 /// A game server that stays connected to a list of gateways: each is reconnected with a jittered back-off, and what
@@ -100,6 +100,7 @@ impl ServerGroup {
         self.group.config.server.link.check()?;
         let runtime = Handle::try_current().map_err(|_| AddError::NoRuntime)?;
         let gateway: Arc<str> = gateway.to_string().into();
+
         let mut members = lock(&self.members);
         if members.closed {
             return Err(AddError::Closed);
@@ -107,6 +108,7 @@ impl ServerGroup {
         if members.by_gateway.contains_key(&gateway) {
             return Ok(false);
         }
+
         let member = Member::start(&runtime, Arc::clone(&self.group), Arc::clone(&gateway));
         members.by_gateway.insert(gateway, member);
         Ok(true)
@@ -162,7 +164,7 @@ impl ServerGroup {
     }
 
     fn start_closing(&self) -> Vec<(Arc<str>, impl Future<Output = Option<LinkEnd>> + use<>)> {
-        // Nothing comes any more, from here on: who waits is told without the lock.
+        // No connection comes from here on. Waiting tasks are woken without the lock.
         self.group.accepts.finish();
         let mut members = lock(&self.members);
         members.closed = true;

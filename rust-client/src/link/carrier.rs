@@ -1,4 +1,4 @@
-//! What carries a link's bytes: a plain stream, or a session.
+//! The stream under a link: a plain one, or a session.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,42 +10,41 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::LinkEnd;
 use crate::session::Shared;
 
-/// What a link asks of the stream under it, besides reading and writing.
+/// The stream under a link, with what sessions do differently.
 pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
-    /// What the endpoint shares with a session.
+    /// The state that a session shares with the endpoint.
     fn session(&self) -> Option<Arc<Shared>> {
         None
     }
 
-    /// Whether it can end in one direction and go on in the other.
+    /// Whether it can close one direction and continue in the other.
     fn half_closes(&self) -> bool {
         true
     }
 
-    /// Does what has to be done while the link is not read.
+    /// Makes progress that is due while the link is not read.
     fn poll_background(&mut self, _: &mut Context<'_>) {}
 
-    /// Whether the stream goes on by another transport than it did when this was asked last. The gateway's answer to a ping
-    /// shows that it does, too.
+    /// Whether the stream has switched to another transport since the last call. The answer to a ping confirms it.
     fn has_new_transport(&mut self) -> bool {
         false
     }
 
-    /// The gateway has been silent for too long. Says whether the stream sees to that, so that the link can live on.
-    fn revive(&mut self) -> bool {
+    /// The gateway has been silent for too long. Returns whether the stream handles that, so that the link continues.
+    fn replace_transport(&mut self) -> bool {
         false
     }
 
-    /// Both sides have closed: waits until the gateway can know that this side knows.
-    fn poll_farewell(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    /// Both sides have closed: waits until everything for the gateway is written, so that it can end as well.
+    fn poll_final_flush(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
-    /// The link has ended; the gateway is told what can be told without waiting.
+    /// The link has ended: sends the gateway what can be sent without waiting.
     fn ended(&mut self, _: &LinkEnd, _: &mut Context<'_>) {}
 }
 
-/// A stream whose end is the link's end.
+/// A stream whose end is the end of the link.
 #[derive(Debug, Default)]
 pub(crate) struct Plain<S>(pub(crate) S);
 

@@ -1,4 +1,4 @@
-//! What the gateway sent, and whom it concerns.
+//! Acts on received frames: data to its connection, commands to the link (`docs/protocol.md` §1.2).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,36 +16,38 @@ use crate::lock::lock;
 use crate::{CloseReason, LinkEnd, ProtocolFault};
 
 impl<S> Driver<S> {
-    /// Hands out what a read of `bytes` has completed.
+    /// Handles everything that a read of `bytes` bytes has completed.
     pub(super) fn received(&mut self, bytes: usize) -> Result<(), LinkEnd> {
         self.keepalive.heard();
         self.link.counters.received_bytes.add(bytes);
+
         while let Some(received) = self.receiver.next()? {
             match received {
                 Received::Run(run) => self.deliver(run),
                 Received::Command(command) => {
                     self.command(command)?;
-                    self.tell_of_first_command();
+                    self.report_first_command();
                 }
             }
         }
         Ok(())
     }
 
-    fn tell_of_first_command(&mut self) {
+    fn report_first_command(&mut self) {
         if let Some(waiting) = self.first_command.take() {
-            // Whoever waited may have given up.
+            // The receiver may have given up.
             let _ = waiting.send(());
         }
     }
 
-    /// Data of a connection that has ended on this side is late, and dropped.
+    /// Delivers data. Data of a connection that this side has closed is late, and dropped.
     fn deliver(&mut self, run: Run) {
         self.link.counters.received_messages.add(run.messages);
         let (conn, bytes) = (run.conn, run.frames.len());
         let Some(inbox) = self.conns.get(&conn) else { return };
-        // Counted before the reader can count it off.
+        // Counted before the reader can count it as freed.
         let too_much = self.link.unread.add(bytes);
+
         match inbox.deliver(run) {
             Delivered::Queued => {}
             Delivered::HoldLink => self.hold(),
@@ -55,21 +57,25 @@ impl<S> Driver<S> {
                 return self.close_full(conn, messages, waiting);
             }
         }
+
         if too_much && !self.link.unread.seems_held() {
             self.enforce_total();
         }
     }
 
+    /// A receive queue stops the reading of the link.
     pub(super) fn hold(&mut self) {
         self.link.holds.fetch_add(1, Ordering::AcqRel);
         self.ask_readers = true;
         self.link.counters.reads_held.add(1);
     }
 
+    /// Closes a connection whose receive queue is full.
     pub(super) fn close_full(&mut self, conn: ConnId, messages: usize, bytes: usize) {
         let Some(inbox) = self.conns.remove(&conn) else { return };
         tracing::debug!(%conn, messages, bytes, "closing a connection whose receive queue is full");
         let (first, _) = inbox.finish(CloseReason::QueueFull { messages, bytes });
+
         if first {
             self.link.counters.closed_queue_full.add(1);
             let task = lock(&self.link.out).close(conn, false);
@@ -93,28 +99,30 @@ impl<S> Driver<S> {
     }
 
     fn accepted(&mut self, conn: ConnId, remote: u32) -> Result<(), LinkEnd> {
-        let asking = self.answered(remote)?;
+        let dialer = self.answered_dial(remote)?;
+
         if !self.is_open() {
             return Ok(());
         }
         let connection = self.open(conn, remote)?;
-        // A dial that was given up takes nothing: the connection comes back, and dropping it closes it.
-        if asking.send(Answer::Accepted(connection)).is_err() {
+        // If the dial was given up, the connection is returned, and dropping it closes it.
+        if dialer.send(Answer::Accepted(connection)).is_err() {
             self.link.counters.late_accepts.add(1);
         }
         Ok(())
     }
 
     fn refused(&mut self, remote: u32) -> Result<(), LinkEnd> {
-        // Whoever gave the dial up needs no answer.
-        let _ = self.answered(remote)?.send(Answer::Refused);
+        // The dial may have been given up.
+        let _ = self.answered_dial(remote)?.send(Answer::Refused);
         Ok(())
     }
 
-    fn answered(&mut self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
-        let asking = lock(&self.link.out).answered(remote, &mut self.told);
-        self.tell();
-        asking.ok_or_else(|| ProtocolFault::UnexpectedAnswer { remote }.into())
+    /// The dial that the gateway has answered.
+    fn answered_dial(&mut self, remote: u32) -> Result<oneshot::Sender<Answer>, LinkEnd> {
+        let dialer = lock(&self.link.out).answered(remote, &mut self.to_notify);
+        self.notify_waiters();
+        dialer.ok_or_else(|| ProtocolFault::UnexpectedAnswer { remote }.into())
     }
 
     fn connected(&mut self, conn: ConnId, remote: u32) -> Result<(), LinkEnd> {
@@ -132,6 +140,7 @@ impl<S> Driver<S> {
         if conn.is_command() || self.conns.get(&conn).is_some_and(|known| known.end().is_none()) {
             return Err(ProtocolFault::BadConnId { conn }.into());
         }
+
         let inbox = Arc::new(Inbox::new(conn, self.link.config.receive_queue));
         if let Some(ended) = self.conns.insert(conn, Arc::clone(&inbox)) {
             self.retire(ended);

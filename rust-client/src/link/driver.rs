@@ -1,12 +1,12 @@
-//! The task of a link: it owns the stream, writes what the handles queued, and hands out what comes.
+//! The task of a link: writes what the handles queued, reads frames and hands them to connections, pings, and closes
+//! (`docs/protocol.md` §1).
 
 use std::collections::hash_map::Entry;
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
@@ -18,36 +18,37 @@ use super::carrier::Carrier;
 use super::ended::Ended;
 use super::inbox::Inbox;
 use super::keepalive::{Keepalive, Tick};
-use super::outbox::{MAX_SLICES, Outbox};
 use super::outgoing::Closing;
 use super::receive::Receiver;
 use super::shared::Link;
 use super::waiter::Waiter;
+use super::writer::Writer;
 use crate::lock::lock;
 use crate::{LinkEnd, ProtocolFault};
 
-/// Reads, and writes, in one go; then the other tasks have their turn.
+/// Reads and writes in one poll; then the task yields to others.
 const TURNS: usize = 4;
 
-/// A link's task. It ends with the link: when the endpoint is dropped or closed, or the gateway is gone.
+/// A link's task. It ends with the link: when the endpoint is dropped or closed, or the gateway has closed or is gone.
 pub(crate) struct Driver<S> {
     stream: S,
     pub(super) link: Arc<Link>,
     pub(super) conns: FxHashMap<ConnId, Arc<Inbox>>,
-    /// Connections that are not in `conns` any more, and not read to the end.
+    /// Connections that are no longer in `conns`, but not read to the end.
     pub(super) ended: Ended,
     pub(super) receiver: Receiver,
-    writing: Outbox,
-    needs_flush: bool,
-    pub(super) told: Vec<Arc<Waiter>>,
-    /// A hold has begun in the last turn: a reader that paused in that moment has not seen it, and may have read enough.
+    writer: Writer,
+    /// Waiters collected under the lock, to be notified without it. Kept, so that collecting does not allocate.
+    pub(super) to_notify: Vec<Arc<Waiter>>,
+    /// A hold began in the last turn. A reader that paused at that moment did not see it, so its progress is asked for
+    /// in the next turn.
     pub(super) ask_readers: bool,
     pub(super) keepalive: Keepalive,
     pub(super) answered_pings: u64,
-    /// Told when the gateway has said something that makes sense.
+    /// Notified when the gateway has sent its first valid command.
     pub(super) first_command: Option<oneshot::Sender<()>>,
     phase: Phase,
-    /// Runs while this side closes.
+    /// Runs while this side closes the link.
     grace: Option<Pin<Box<Sleep>>>,
 }
 
@@ -63,18 +64,18 @@ enum Phase {
 }
 
 impl<S: Carrier> Driver<S> {
-    /// Has to be made in a tokio runtime, which the clock belongs to.
+    /// Must be called in a tokio runtime, which has the clock.
     pub(crate) fn new(stream: S, link: Arc<Link>, first_command: Option<oneshot::Sender<()>>) -> Self {
         let config = &link.config;
         let keepalive = Keepalive::new(config.keepalive());
+
         Self {
             stream,
             conns: FxHashMap::default(),
             ended: Ended::default(),
             receiver: Receiver::new(config.read_block_bytes, config.max_packet),
-            writing: Outbox::default(),
-            needs_flush: false,
-            told: Vec::new(),
+            writer: Writer::default(),
+            to_notify: Vec::new(),
             ask_readers: false,
             keepalive,
             answered_pings: 0,
@@ -85,11 +86,12 @@ impl<S: Carrier> Driver<S> {
         }
     }
 
-    /// One turn; an error is the end of the link.
+    /// One turn. An error ends the link.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         if std::mem::take(&mut self.ask_readers) {
             self.recount();
         }
+
         self.take_requests(cx)?;
         self.tick(cx)?;
         self.write(cx)?;
@@ -100,12 +102,13 @@ impl<S: Carrier> Driver<S> {
     }
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        let requests = lock(&self.link.out).look(cx.waker(), &mut self.writing);
+        let requests = lock(&self.link.out).take_requests(cx.waker(), &mut self.writer.outbox);
         requests.closed.into_iter().for_each(|conn| self.forget(conn));
+
         match (requests.closing, self.phase) {
             (Some(Closing::AtOnce), _) => {
-                // One try, so that a last message is not lost for want of a moment; what does not fit is dropped.
-                let _ = self.poll_write_once(cx);
+                // One attempt, so that a last message is not lost for want of a poll. The rest is dropped.
+                let _ = self.writer.poll_write(&mut self.stream, cx);
                 Err(LinkEnd::Dropped)
             }
             (Some(Closing::Gently), Phase::Open) => {
@@ -116,7 +119,7 @@ impl<S: Carrier> Driver<S> {
         }
     }
 
-    /// Forgets a connection that ended on this side; by now its ID may be that of a new one.
+    /// Forgets a connection that ended on this side. Its ID may belong to a new one by now.
     fn forget(&mut self, conn: ConnId) {
         if let Entry::Occupied(known) = self.conns.entry(conn)
             && known.get().end().is_some()
@@ -129,25 +132,30 @@ impl<S: Carrier> Driver<S> {
     fn start_closing(&mut self) {
         self.grace = Some(Box::pin(tokio::time::sleep(self.link.config.close_grace)));
         self.phase = Phase::Flushing;
+        // Over such a stream the gateway does not see the end of this direction, so each connection is closed.
         if !self.stream.half_closes() {
             self.close_all();
         }
+
         self.end_all(&LinkEnd::Closed);
         drop(self.link.accepts.close());
+
+        // The ping's answer proves that the gateway has read everything before it.
         let given_up = {
             let mut out = lock(&self.link.out);
             out.ping_behind_all();
-            out.take(&mut self.writing);
+            out.take(&mut self.writer.outbox);
             out.give_up_dials()
         };
+        // Dropping them wakes tasks, so it happens without the lock.
         drop(given_up);
         self.link.dialers.changed.notify_waiters();
     }
 
-    /// Whoever cannot see the end of the link is told of its connections' ends.
+    /// Closes each connection with a command.
     fn close_all(&self) {
         let mut out = lock(&self.link.out);
-        // The task runs already.
+        // Nobody to wake: this is the task.
         self.conns.keys().for_each(|conn| drop(out.close(*conn, false)));
     }
 
@@ -163,7 +171,7 @@ impl<S: Carrier> Driver<S> {
         }
         while let Poll::Ready(tick) = self.keepalive.poll_tick(cx) {
             match tick {
-                Tick::Dead { .. } if self.stream.revive() => self.keepalive.heard(),
+                Tick::Dead { .. } if self.stream.replace_transport() => self.keepalive.heard(),
                 Tick::Dead { silent_for } => return Err(LinkEnd::Silent { silent_for }),
                 Tick::Ping => self.ping(),
             }
@@ -171,8 +179,8 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
-    /// Pings by a transport that the stream has got in this turn. On an idle link nothing else wakes the task before the next
-    /// look at the gateway, which is too late to confirm the transport.
+    /// Pings on a transport that the stream got in this turn. Nothing else would wake the task of an idle link before
+    /// the next look at the gateway, which is too late to confirm the transport.
     fn ping_new_transport(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         if self.is_open() && self.stream.has_new_transport() && self.keepalive.is_on() {
             self.ping();
@@ -181,28 +189,30 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
-    /// Asks the gateway for a sign of life.
+    /// Queues a ping, and uses the quiet moment to free memory.
     fn ping(&mut self) {
         self.keepalive.pinged();
         self.receiver.shrink();
-        self.writing.shrink();
+        self.writer.outbox.shrink();
+
         let mut out = lock(&self.link.out);
         out.shrink();
         out.ping();
-        out.take(&mut self.writing);
+        out.take(&mut self.writer.outbox);
     }
 
-    /// Writes until nothing waits, or the stream takes no more. Once the sending side has ended, nothing is written: the
-    /// error would end the link before the gateway has read all.
+    /// Writes until nothing is queued, or the stream takes no more. Nothing is written after the end of the sending
+    /// side: the error would end the link before the gateway has read everything.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         if self.phase == Phase::Lingering {
             return Ok(());
         }
+
         for _ in 0..TURNS {
-            if self.writing.is_empty() {
-                return self.flush(cx);
+            if self.writer.outbox.is_empty() {
+                return Ok(self.writer.flush(&mut self.stream, cx)?);
             }
-            match self.poll_write_once(cx) {
+            match self.writer.poll_write(&mut self.stream, cx) {
                 Poll::Ready(written) => self.written(written?),
                 Poll::Pending => return Ok(()),
             }
@@ -211,50 +221,29 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
-    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = self.writing.slices(&mut slices);
-        let slices = slices.get(..filled).unwrap_or_default();
-        let stream = Pin::new(&mut self.stream);
-        let written = match slices {
-            [] => return Poll::Ready(Ok(0)),
-            [only] => ready!(stream.poll_write(cx, only)),
-            several => ready!(stream.poll_write_vectored(cx, several)),
-        };
-        Poll::Ready(written.and_then(|count| if count == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }))
-    }
-
     fn written(&mut self, count: usize) {
-        self.writing.consume(count);
-        self.needs_flush = true;
-        if !self.writing.is_empty() {
-            // The socket was full, so somebody has made room: a gateway that holds this link back lives.
+        if self.writer.written(count) {
+            // The stream took only a part, so it had been full: the gateway has read something, and is alive.
             self.keepalive.heard();
         }
-        lock(&self.link.out).written(count, &mut self.writing, &mut self.told);
-        self.tell();
+
+        lock(&self.link.out).written(count, &mut self.writer.outbox, &mut self.to_notify);
+        self.notify_waiters();
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
-        if self.needs_flush
-            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
-        {
-            self.needs_flush = false;
-            flushed?;
-        }
-        Ok(())
-    }
-
-    /// Ends the sending side when all is written, and the link when its grace is over.
+    /// Closes the sending side once everything is written, and ends the link when the grace time is over.
     fn linger(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         let Some(grace) = &mut self.grace else { return Ok(()) };
+
         if grace.as_mut().poll(cx).is_ready() {
             let (_, unsent_bytes) = lock(&self.link.out).sent_and_waiting();
             return Err(LinkEnd::Unconfirmed { unsent_bytes });
         }
-        if self.phase != Phase::Flushing || !self.is_written() || !self.stream.half_closes() {
+
+        if self.phase != Phase::Flushing || !self.writer.is_done() || !self.stream.half_closes() {
             return Ok(());
         }
+
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
             shut?;
             self.phase = Phase::Lingering;
@@ -263,20 +252,16 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
-    fn is_written(&self) -> bool {
-        self.writing.is_empty() && !self.needs_flush
-    }
-
-    /// A stream whose directions end together is left when the gateway has agreed.
+    /// Ends a stream without half-close, once the gateway has answered the last ping.
     fn finish_shared_close(&self) -> Result<(), LinkEnd> {
         let parts = self.phase == Phase::Flushing && !self.stream.half_closes();
-        if parts && self.is_written() && self.is_answered() { Err(LinkEnd::Closed) } else { Ok(()) }
+        if parts && self.writer.is_done() && self.is_answered() { Err(LinkEnd::Closed) } else { Ok(()) }
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         for _ in 0..TURNS {
             if self.is_open() && self.link.holds.load(Ordering::Acquire) > 0 {
-                // Nobody listens, so the gateway's silence means nothing.
+                // Nothing is read, so the gateway's silence means nothing.
                 self.keepalive.heard();
                 self.stream.poll_background(cx);
                 if self.ask_readers {
@@ -284,6 +269,7 @@ impl<S: Carrier> Driver<S> {
                 }
                 return Ok(());
             }
+
             let Poll::Ready(read) = self.receiver.poll_read(&mut self.stream, cx) else { return Ok(()) };
             match read {
                 Ok(0) => return self.gateway_ended(cx),
@@ -295,16 +281,18 @@ impl<S: Carrier> Driver<S> {
         Ok(())
     }
 
-    /// A gateway that has answered the last ping has read all that came before it; one that has not may have ended the
-    /// stream for reasons of its own in the same moment.
+    /// The gateway has closed its direction. If it has answered the last ping, it has read everything before it. If
+    /// not, it may have closed for a reason of its own at the same moment.
     fn gateway_ended(&mut self, cx: &mut Context<'_>) -> Result<(), LinkEnd> {
         if self.first_command.is_some() && self.receiver.holds_refusal() {
             return Err(ProtocolFault::NotAdmitted.into());
         }
+
         if self.phase != Phase::Lingering || !self.is_answered() {
             return Err(LinkEnd::Gateway);
         }
-        match self.stream.poll_farewell(cx) {
+
+        match self.stream.poll_final_flush(cx) {
             Poll::Ready(()) => Err(LinkEnd::Closed),
             Poll::Pending => Ok(()),
         }
@@ -315,28 +303,29 @@ impl<S: Carrier> Driver<S> {
     }
 }
 
-/// Has the task polled again after the runtime has looked for new events: a busy link must not starve timers and other
+/// Schedules the task again, after the runtime has polled for events: a busy link must not starve timers and other
 /// links.
 fn run_again(cx: &mut Context<'_>) {
     let _first_poll_only_arms_it = pin!(yield_now()).poll(cx);
 }
 
 impl<S> Driver<S> {
-    /// Tells who was collected in `told`, without the lock.
-    pub(super) fn tell(&mut self) {
-        self.told.drain(..).for_each(|waiter| waiter.changed.notify_waiters());
+    /// Notifies the collected waiters, without the lock.
+    pub(super) fn notify_waiters(&mut self) {
+        self.to_notify.drain(..).for_each(|waiter| waiter.changed.notify_waiters());
     }
 
-    /// Whether connections are still handed out.
+    /// Whether connections are still opened.
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
     fn finish(&mut self, end: &LinkEnd) {
-        // First: whoever learns from a connection that the link has ended finds that it has.
+        // First, as a task that sees the end of a connection looks for the end of the link.
         if !self.link.publish_end(end) {
             return;
         }
+
         for inbox in std::mem::take(&mut self.conns).into_values() {
             inbox.finish(end.clone().into());
         }
@@ -360,7 +349,7 @@ impl<S: Carrier> Future for Driver<S> {
 }
 
 impl<S> Drop for Driver<S> {
-    /// The runtime drops the tasks it has left: nobody shall wait for this one.
+    /// A runtime that shuts down drops its tasks: nobody may wait for this one.
     fn drop(&mut self) {
         self.finish(&LinkEnd::RuntimeStopped);
     }
@@ -372,6 +361,7 @@ mod tests {
     use super::*;
     use crate::ClientConfig;
     use fastway_wire::{Command, encode_data};
+    use std::io;
     use std::sync::atomic::AtomicUsize;
     use std::task::{Wake, Waker};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex};

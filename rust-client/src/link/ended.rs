@@ -1,19 +1,19 @@
-//! Connections that have ended and were not read to the end.
+//! Ended connections that were not read to the end.
 
 use std::sync::Arc;
 
 use super::inbox::Inbox;
 
-/// Connections that have ended and left messages.
+/// Ended connections with unread messages.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     pub(super) inboxes: Vec<Arc<Inbox>>,
-    /// How many there may be before a look at which have been read.
+    /// The length of the list at which read ones are removed.
     most: usize,
 }
 
 impl Ended {
-    /// Looks rarely enough that it costs little for each.
+    /// Removes read ones when the list has doubled, so that each push costs little.
     pub(super) fn push(&mut self, inbox: Arc<Inbox>) {
         if self.inboxes.len() >= self.most {
             self.inboxes.retain(|inbox| inbox.has_unread());

@@ -1,11 +1,11 @@
-//! One connection between the link's task and the handles of the application.
+//! The receive queue of one connection, between the link's task and the reader.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-// The tests run every interleaving of the link's task and the reader, which takes locks and atomics that can be stopped.
+// The tests run all interleavings of the task and the reader with loom's locks and atomics.
 #[cfg(test)]
 use loom::sync::{
     Mutex, MutexGuard,
@@ -26,20 +26,20 @@ use super::waiter::Waiter;
 use crate::CloseReason;
 use crate::config::{ReceiveQueue, WhenFull};
 
-/// State of a connection that the link's task and the handles share.
+/// The part of a connection that the link's task and the handles share.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(crate) id: ConnId,
     bounds: ReceiveQueue,
     queue: Mutex<InboxQueue>,
-    /// What the reader has given to the application, since the start; only the reader writes it.
+    /// What the reader has passed to the application since the start. Only the reader writes it.
     consumed: Amount,
     end: OnceLock<CloseReason>,
-    /// Whether the link is not read because of this queue; written under the queue's lock only.
+    /// Whether this queue prevents reading of the link; written under the queue's lock only.
     holds_link: AtomicBool,
-    /// Whether somebody can read it: until then it must not hold the link.
+    /// Whether a reader exists. Before that, the queue must not hold the link.
     handed_out: AtomicBool,
-    /// Those who send on the connection, or wait for its end.
+    /// Notifies senders on the connection, and tasks that wait for its end.
     pub(crate) waiter: Arc<Waiter>,
 }
 
@@ -52,30 +52,30 @@ struct Amount {
 #[derive(Debug, Default)]
 struct InboxQueue {
     runs: VecDeque<BytesMut>,
-    /// The last of `runs` is no part of a block, and can be added to.
+    /// The last run is a copy, not a slice of a block, and can be extended.
     ends_with_copy: bool,
-    /// What came from the link, since the start. All counts wrap.
+    /// Received since the start. All counts wrap.
     pushed_messages: usize,
     pushed_bytes: usize,
-    /// Of those, what the reader has taken.
+    /// How many of these the reader has taken.
     taken_bytes: usize,
-    /// Of those, what the link knows to be consumed.
+    /// How many of these are reported to the link as consumed.
     freed_bytes: usize,
     reader: Option<Waker>,
-    /// Nobody will read any more.
+    /// The reader was dropped.
     abandoned: bool,
 }
 
-/// What became of a run of messages.
+/// The outcome of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
-    /// It waits for the reader.
+    /// The run is queued.
     Queued,
-    /// It does, and now the link has to wait for the reader.
+    /// The run is queued, and the link must not be read until the reader has caught up.
     HoldLink,
-    /// Nobody reads any more.
+    /// There is no reader any more.
     Dropped,
-    /// There was too much already; nothing was added.
+    /// The queue was full before; nothing was added.
     Overflow { messages: usize, bytes: usize },
 }
 
@@ -107,17 +107,21 @@ impl Inbox {
     /// Adds consecutive whole frames of this connection and wakes the reader.
     pub(super) fn deliver(&self, run: Run) -> Delivered {
         let hold = self.can_hold();
+
         let mut queue = self.queue();
         if queue.abandoned || self.end.get().is_some() {
             return Delivered::Dropped;
         }
+
         let (waiting_messages, waiting_bytes) = self.waiting(&queue);
         let full = self.is_full(waiting_messages, waiting_bytes);
         if full && !hold {
             return Delivered::Overflow { messages: waiting_messages, bytes: waiting_bytes };
         }
+
         let now_full = self.is_full(waiting_messages + run.messages, waiting_bytes + run.frames.len());
         let starts_hold = hold && now_full && !self.holds_link.swap(now_full, Ordering::Relaxed);
+
         queue.push(run);
         let reader = queue.reader.take();
         drop(queue);
@@ -135,11 +139,10 @@ impl Inbox {
         messages >= self.bounds.max_messages || bytes >= self.bounds.max_bytes
     }
 
-    /// Ends the connection; `false` when it had ended before.
-    ///
-    /// The second value says whether the link may be read again.
+    /// Ends the connection. Returns whether this is its first end, and whether it held the link until now.
     pub(super) fn finish(&self, reason: CloseReason) -> (bool, bool) {
         let first = self.end.set(reason).is_ok();
+
         let mut queue = self.queue();
         let released = self.holds_link.swap(false, Ordering::Relaxed);
         let reader = queue.reader.take();
@@ -149,31 +152,33 @@ impl Inbox {
         (first, released)
     }
 
-    /// Says how much was given to the application, since the start.
+    /// Sets what was passed to the application since the start.
     #[inline]
     pub(crate) fn consumed(&self, messages: usize, bytes: usize) {
         self.consumed.messages.store(messages, Ordering::Relaxed);
         self.consumed.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Moves all that waits to the reader's own `batch`, which is empty. Ready without anything there: the end.
+    /// Moves all runs to the reader's `batch`, which must be empty. Ready with an empty batch means the end.
     pub(crate) fn poll_take(&self, batch: &mut VecDeque<BytesMut>, cx: Option<&mut Context<'_>>) -> (Poll<()>, Freed) {
         let mut queue = self.queue();
         let freed = self.freed_by(&mut queue);
+
         if !queue.runs.is_empty() {
             std::mem::swap(&mut queue.runs, batch);
             queue.taken_bytes = queue.pushed_bytes;
         } else if self.end.get().is_none() {
             let former = cx.and_then(|cx| queue.reader.replace(cx.waker().clone()));
             drop(queue);
-            // Whatever its task still owns goes with it, perhaps this connection.
+            // The former waker may own the last handle of its task, perhaps of this connection: it is dropped without
+            // the lock.
             drop(former);
             return (Poll::Pending, freed);
         }
         (Poll::Ready(()), freed)
     }
 
-    /// What the reader has freed since the last look.
+    /// What the reader has consumed since the last call.
     pub(crate) fn freed(&self) -> Freed {
         self.freed_by(&mut self.queue())
     }
@@ -181,17 +186,18 @@ impl Inbox {
     fn freed_by(&self, queue: &mut InboxQueue) -> Freed {
         let (messages, waiting) = self.waiting(queue);
         let low = messages <= self.bounds.max_messages / 2 && waiting <= self.bounds.max_bytes / 2;
+
         let hold = low && self.holds_link.swap(false, Ordering::Relaxed);
         let known = std::mem::replace(&mut queue.freed_bytes, queue.pushed_bytes.wrapping_sub(waiting));
         Freed { bytes: queue.freed_bytes.wrapping_sub(known), hold }
     }
 
-    /// Messages and bytes that wait, those that the reader has taken and not consumed included.
+    /// Messages and bytes not consumed yet, including those that the reader has taken.
     pub(super) fn unread(&self) -> (usize, usize) {
         self.waiting(&self.queue())
     }
 
-    /// Whether the reader has not come to the end of what was delivered.
+    /// Whether anything delivered is not consumed yet.
     pub(super) fn has_unread(&self) -> bool {
         self.unread().1 > 0
     }
@@ -201,20 +207,21 @@ impl Inbox {
         self.queue().queued_bytes()
     }
 
-    /// Drops what the reader of an ended connection has not taken yet.
+    /// Drops what the reader of an ended connection has not taken.
     pub(super) fn throw_away(&self) -> Freed {
         let mut queue = self.queue();
         let Freed { bytes, hold } = self.freed_by(&mut queue);
         let thrown_away = queue.queued_bytes();
         queue.pushed_bytes = queue.taken_bytes;
         let left = std::mem::take(&mut queue.runs);
+
         drop(queue);
         drop(left);
         Freed { bytes: bytes + thrown_away, hold }
     }
 
-    /// Whether [`Inbox::freed`] is worth a look: the link is held, as far as this thread knows, and so much was consumed
-    /// since the last look that it may make a difference. A lock for each message would cost as much as the message.
+    /// Whether to call [`Inbox::freed`]: the link is held, as far as this thread knows, and enough was consumed since
+    /// the last call to make a difference. Taking the lock for each message would cost as much as the message.
     #[inline]
     pub(crate) fn may_release(&self, messages: usize, bytes: usize) -> bool {
         let held = self.holds_link.load(Ordering::Relaxed);
@@ -227,12 +234,12 @@ impl Inbox {
         self.bounds.when_full == WhenFull::Hold && self.handed_out.load(Ordering::Relaxed)
     }
 
-    /// The application has it, and can read what waits.
+    /// The application has got the connection, and can read it.
     pub(crate) fn hand_out(&self) {
         self.handed_out.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody will read any more.
+    /// The reader was dropped: frees everything.
     pub(crate) fn abandon(&self) -> Freed {
         let mut queue = self.queue();
         queue.abandoned = true;

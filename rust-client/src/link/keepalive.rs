@@ -1,23 +1,23 @@
-//! Pings, and the detection of a gateway that is gone without a word.
+//! Pings, and the detection of a silent gateway (`docs/protocol.md` §1.6).
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-/// How often a link is pinged, and when the gateway counts as gone.
+/// The interval of pings, and the silence after which the gateway counts as dead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepaliveConfig {
     /// Longest time between two pings.
     pub(crate) ping_interval: Duration,
-    /// How often it is looked whether something has come; at most as long as the ping interval. A gateway that has said
-    /// nothing from one look to the next is pinged.
+    /// How often the received bytes are checked, at most the ping interval. If nothing came since the last check, the
+    /// gateway is pinged.
     pub(crate) look_interval: Duration,
-    /// How long the gateway may be silent; `None`: for ever.
+    /// The silence after which the gateway counts as dead; `None`: never.
     pub(crate) dead_after: Option<Duration>,
 }
 
-/// The clock of a link.
+/// The clock of a link. It counts in whole looks, so reading needs no clock.
 #[derive(Debug)]
 pub(super) struct Keepalive {
     looks: Option<Interval>,
@@ -25,29 +25,31 @@ pub(super) struct Keepalive {
     dead_after: Option<Duration>,
     /// In whole looks.
     silent_for: Duration,
-    /// The same since the last ping.
+    /// Time since the last ping, in whole looks.
     unpinged_for: Duration,
 }
 
-/// What the clock asks for.
+/// What is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tick {
     /// Send a ping.
     Ping,
-    /// Give the link up.
+    /// End the link.
     Dead { silent_for: Duration },
 }
 
 impl Keepalive {
     pub(super) fn new(config: Option<KeepaliveConfig>) -> Self {
         let looks = config.and_then(|KeepaliveConfig { look_interval, .. }| {
-            // A first look beyond the end of time is none.
+            // A first look beyond the end of time never comes.
             let first = Instant::now().checked_add(look_interval)?;
             let mut looks = tokio::time::interval_at(first, look_interval);
-            // After a stall, one ping is enough; and looks in a row would count a stall of ours as the gateway's.
+            // After a stall of this process one ping is enough, and looks in quick succession would count the stall as
+            // the gateway's.
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             Some(looks)
         });
+
         let ping_interval = config.map_or(Duration::MAX, |config| config.ping_interval);
         let dead_after = config.and_then(|config| config.dead_after);
         Self { looks, ping_interval, dead_after, silent_for: Duration::ZERO, unpinged_for: Duration::ZERO }
@@ -58,7 +60,7 @@ impl Keepalive {
         self.looks.is_some()
     }
 
-    /// The gateway has sent something, or nobody listened.
+    /// The gateway has sent something, or the link was not read.
     pub(super) fn heard(&mut self) {
         self.silent_for = Duration::ZERO;
     }
@@ -72,6 +74,7 @@ impl Keepalive {
         let Some(looks) = &mut self.looks else { return Poll::Pending };
         loop {
             ready!(looks.poll_tick(cx));
+
             let silent_for = self.silent_for;
             if self.dead_after.is_some_and(|limit| silent_for >= limit) {
                 return Poll::Ready(Tick::Dead { silent_for });

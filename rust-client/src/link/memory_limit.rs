@@ -1,4 +1,4 @@
-//! What happens when too much waits unread on all connections of a link together.
+//! The bound on unread bytes of all connections of a link together.
 
 use std::sync::Arc;
 
@@ -6,14 +6,15 @@ use super::driver::Driver;
 use super::inbox::Inbox;
 
 impl<S> Driver<S> {
-    /// Forgets a connection that has ended, but for what it left to be read: that counts as before.
+    /// Forgets an ended connection. If it left unread messages, they still count.
     pub(super) fn retire(&mut self, inbox: Arc<Inbox>) {
         if inbox.has_unread() {
             self.ended.push(inbox);
         }
     }
 
-    /// Whoever must not hold the link loses its messages, the largest first. When that is not enough, the link is held.
+    /// Drops the messages of connections that must not hold the link, the largest first. If that is not enough, holds
+    /// the link.
     pub(super) fn enforce_total(&mut self) {
         self.recount();
         while self.link.unread.is_full() {
@@ -27,7 +28,7 @@ impl<S> Driver<S> {
         }
     }
 
-    /// Readers report in batches; this asks them all.
+    /// Collects what all readers have freed: they report in batches.
     pub(super) fn recount(&self) {
         self.readable().for_each(|inbox| self.link.release(inbox.freed()));
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod carrier;
+mod dials;
 mod dispatch;
 mod driver;
 mod ended;
@@ -18,6 +19,7 @@ mod receive;
 mod shared;
 mod unread;
 mod waiter;
+mod writer;
 
 pub(crate) use carrier::{Carrier, Plain};
 pub(crate) use driver::Driver;

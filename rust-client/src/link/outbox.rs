@@ -1,4 +1,4 @@
-//! The frames that wait for the socket.
+//! The queue of frames to be written.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -6,14 +6,14 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use fastway_wire::{ConnId, EncodedCommand, PayloadTooLong, data_header};
 
-/// Payloads above this size are written from where they are; below it, a copy costs less than a segment of its own.
+/// Larger payloads are written from where they are. For smaller ones a copy costs less than a segment of its own.
 const COPY_BYTES: usize = 4 << 10;
 /// Segments in one vectored write.
 pub(super) const MAX_SLICES: usize = 64;
-/// What an idle outbox may keep.
+/// Capacity that an idle outbox may keep.
 const IDLE_BYTES: usize = 4 << 10;
 
-/// Frames in the order in which they are sent: small ones in one buffer, large payloads as they came.
+/// Frames in sending order: small ones in one buffer, large payloads as they came.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     copied: Vec<u8>,
@@ -44,14 +44,14 @@ impl Outbox {
         self.waiting_bytes += command.len();
     }
 
-    /// Takes a copy of the payload.
+    /// Appends a copy of the payload.
     pub(super) fn push_copy(&mut self, conn: ConnId, payload: &[u8]) -> Result<(), PayloadTooLong> {
         self.push_header(conn, payload.len())?;
         self.copied.extend_from_slice(payload);
         Ok(())
     }
 
-    /// Shares the payload itself when it is large.
+    /// Appends the payload, shared if it is large.
     pub(super) fn push(&mut self, conn: ConnId, payload: &Bytes) -> Result<(), PayloadTooLong> {
         if payload.len() <= COPY_BYTES {
             return self.push_copy(conn, payload);
@@ -69,14 +69,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// Fills `slices` from the front; gives how many there are.
+    /// Fills `slices` from the front, and returns how many it has filled.
     pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut parts = self.parts().filter(|part| !part.is_empty());
         let filled = slices.iter_mut().zip(parts.by_ref()).map(|(slice, part)| *slice = IoSlice::new(part));
         filled.count()
     }
 
-    /// What waits, in the order of sending; some parts may be empty.
+    /// The queued bytes in sending order. Some parts may be empty.
     fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(self.written).chain(self.large.iter().map(|large| large.at));
         let ends = self.large.iter().map(|large| large.at).chain(std::iter::once(self.copied.len()));
@@ -85,7 +85,7 @@ impl Outbox {
         copied.zip(large).flat_map(|(copied, large)| [copied, large])
     }
 
-    /// Forgets `count` bytes that have been written.
+    /// Removes `count` written bytes.
     pub(super) fn consume(&mut self, count: usize) {
         self.waiting_bytes = self.waiting_bytes.saturating_sub(count);
         if self.waiting_bytes == 0 {
@@ -112,7 +112,7 @@ impl Outbox {
         self.large.clear();
     }
 
-    /// Gives back the memory of a burst that is over.
+    /// Frees the memory of a burst.
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {
             self.copied.shrink_to(IDLE_BYTES);

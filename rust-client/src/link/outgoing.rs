@@ -1,4 +1,4 @@
-//! What the handles want from the link's task, behind the link's one lock.
+//! Requests of the handles to the link's task, behind the link's one lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,27 +8,26 @@ use std::task::Waker;
 use fastway_wire::{Command, ConnId, PayloadTooLong};
 use tokio::sync::oneshot;
 
+use super::dials::Dials;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::waiter::Waiter;
 
-/// Dials that the gateway owes an answer; more wait, so that this list is bounded whatever the gateway does.
-const UNANSWERED_DIALS: usize = 16 << 10;
-
-/// How an endpoint wants its link to end.
+/// How an endpoint closes its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// With all that was sent.
+    /// After everything queued is sent.
     Gently,
-    /// Now.
+    /// At once.
     AtOnce,
 }
 
-/// What waits for the link's task; `A` is the answer to a dial. Methods that give a [`Waker`] want it woken after the lock is released.
+/// The send queue of a link, and the requests to its task. `A` is the answer to a dial. A returned [`Waker`] must be
+/// woken after the lock is released.
 #[derive(Debug)]
 pub(super) struct Outgoing<A> {
     ready: Outbox,
-    /// Bytes that the task has taken from here and not written yet.
+    /// Bytes that the task has taken and not written yet.
     in_flight_bytes: usize,
     bound_bytes: usize,
     queued_bytes: u64,
@@ -36,48 +35,42 @@ pub(super) struct Outgoing<A> {
     /// Position behind the last ping.
     ping_end: u64,
     pings: u64,
-    dials: VecDeque<PendingDial<A>>,
-    /// Connections that ended on this side since the task looked.
+    dials: Dials<A>,
+    /// Connections closed by this side since the task last asked.
     closed: Vec<ConnId>,
     closing: Option<Closing>,
     wanting_room: Vec<Arc<Waiter>>,
-    /// Where the stream has to be written to before each is told, in rising order.
+    /// Positions of the stream up to which flushes wait, in rising order.
     flushing: VecDeque<(u64, Arc<Waiter>)>,
     task: Option<Waker>,
-    /// The task was woken, or will look by itself.
+    /// Whether the task was woken, or will look again by itself.
     task_knows: bool,
     ended: bool,
 }
 
-#[derive(Debug)]
-struct PendingDial<A> {
-    remote: u32,
-    asking: oneshot::Sender<A>,
-}
-
-/// What became of a message.
+/// The outcome of queuing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It is on its way.
+    /// It is queued.
     Queued,
-    /// The link is held up; the connection is told when to try again.
+    /// The queue is full. The connection is notified when there is room.
     HeldUp,
-    /// It fits no frame.
+    /// It does not fit into a frame.
     TooLong,
 }
 
-/// What became of a dial.
+/// The outcome of queuing a dial.
 #[derive(Debug)]
 pub(super) enum Dialed<A> {
-    /// It is on its way, and answered here; dropped without an answer when the link ends first.
+    /// It is queued. The sender is dropped if the link ends before the answer.
     Queued(oneshot::Receiver<A>),
-    /// There is no room; those who dial are told when to try again.
+    /// There is no room. The dialing handles are notified when there is.
     HeldUp,
-    /// The link has ended, or is being closed.
+    /// The link has ended, or is closing.
     Ended,
 }
 
-/// What the task is asked to do, besides writing.
+/// Requests to the task, besides writing.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pub(super) closed: Vec<ConnId>,
@@ -94,7 +87,7 @@ impl<A> Outgoing<A> {
             written_bytes: 0,
             ping_end: 0,
             pings: 0,
-            dials: VecDeque::new(),
+            dials: Dials::default(),
             closed: Vec::new(),
             closing: None,
             wanting_room: Vec::new(),
@@ -105,6 +98,7 @@ impl<A> Outgoing<A> {
         }
     }
 
+    /// Queues the message that `push` appends, unless the link is held up.
     #[inline]
     pub(super) fn push_with(
         &mut self,
@@ -117,7 +111,7 @@ impl<A> Outgoing<A> {
         }
     }
 
-    /// Takes copies of the first of `messages`, until the link is held up; says how many.
+    /// Queues copies of the first messages, until the link is held up. Returns how many.
     pub(super) fn push_copies(&mut self, conn: &Inbox, messages: &[&[u8]]) -> (usize, Option<Waker>) {
         let mut task = None;
         for (count, message) in messages.iter().enumerate() {
@@ -130,13 +124,14 @@ impl<A> Outgoing<A> {
         (messages.len(), task)
     }
 
-    /// Takes a message that was promised its room.
+    /// Queues a message whose room was granted before.
     #[inline]
     pub(super) fn push_anyway(
         &mut self,
         push: impl FnOnce(&mut Outbox) -> Result<(), PayloadTooLong>,
     ) -> (Pushed, Option<Waker>) {
         let before = self.ready.waiting_bytes();
+
         if push(&mut self.ready).is_err() {
             return (Pushed::TooLong, None);
         }
@@ -144,13 +139,14 @@ impl<A> Outgoing<A> {
         (Pushed::Queued, self.wake_once())
     }
 
-    /// Messages that this side makes itself are not bounded: each answers for one call.
+    /// Queues a command. The bound does not apply: each command is the result of one call or one received frame.
     fn push_command(&mut self, command: Command) {
         let frame = command.encode();
         self.ready.push_command(&frame);
         self.queued_bytes += frame.len() as u64;
     }
 
+    /// Whether there is room. If not, `waiter` is notified when there is.
     #[inline]
     pub(super) fn has_room_for(&mut self, waiter: &Arc<Waiter>) -> bool {
         let room = !self.is_held_up();
@@ -183,54 +179,56 @@ impl<A> Outgoing<A> {
         self.queued_bytes
     }
 
+    /// Whether everything before `position` is written. If not, `waiter` is notified when it is.
     pub(super) fn has_written(&mut self, position: u64, waiter: &Arc<Waiter>) -> bool {
         let written = self.written_bytes >= position;
+
         if !written && !self.ended && !waiter.wants_flush.swap(true, Ordering::Relaxed) {
-            // In line behind the last one, so that the order holds. Who is told and wants more looks again.
+            // Behind the last one, so that the order holds. A waiter that is notified too late checks again.
             let at = self.flushing.back().map_or(position, |(last, _)| position.max(*last));
             self.flushing.push_back((at, Arc::clone(waiter)));
         }
         written
     }
 
-    /// Queues a dial, unless there is no room for one; then `dialers` are told when to ask again.
+    /// Queues a dial, unless there is no room: then `dialers` are notified when there is.
     pub(super) fn dial(&mut self, remote: u32, dialers: &Arc<Waiter>) -> (Dialed<A>, Option<Waker>) {
         if self.ended || self.closing.is_some() {
             return (Dialed::Ended, None);
         }
-        if self.is_held_up() || self.dials.len() >= UNANSWERED_DIALS {
+
+        if self.is_held_up() || self.dials.is_full() {
             self.want_room(dialers);
             return (Dialed::HeldUp, None);
         }
-        let (asking, answer) = oneshot::channel();
-        self.dials.push_back(PendingDial { remote, asking });
+
+        let answer = self.dials.push(remote);
         self.push_command(Command::Dial { remote });
         (Dialed::Queued(answer), self.wake_once())
     }
 
-    /// Whether this side ends the link.
+    /// Whether this side is closing the link.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Gives all dials up; their answers may still come, and are expected. Who waits for one is told when what is given
-    /// back is dropped, without the lock.
+    /// Gives up all dials. Their answers may still come, and are expected. Drop the result without the lock: that wakes
+    /// the tasks that wait for these dials.
     pub(super) fn give_up_dials(&mut self) -> Vec<oneshot::Sender<A>> {
-        let nobody = || oneshot::channel().0;
-        self.dials.iter_mut().map(|dial| std::mem::replace(&mut dial.asking, nobody())).collect()
+        self.dials.give_up()
     }
 
-    /// The oldest dial that waits, if it was for `remote`: answers come in the order of the dials. Collects in `told`
-    /// who waited for there being fewer of them.
-    pub(super) fn answered(&mut self, remote: u32, told: &mut Vec<Arc<Waiter>>) -> Option<oneshot::Sender<A>> {
-        let answered = self.dials.pop_front_if(|dial| dial.remote == remote);
-        if self.dials.len() == UNANSWERED_DIALS / 2 {
-            self.tell_of_room(told);
+    /// Takes the oldest dial, if it was for `remote`: answers come in the order of the dials. Collects the handles that
+    /// waited for fewer dials in `to_notify`.
+    pub(super) fn answered(&mut self, remote: u32, to_notify: &mut Vec<Arc<Waiter>>) -> Option<oneshot::Sender<A>> {
+        let dialer = self.dials.take(remote);
+        if self.dials.is_at_half() {
+            self.collect_waiting_for_room(to_notify);
         }
-        answered.map(|dial| dial.asking)
+        dialer
     }
 
-    /// Tells the other end that a connection has ended, and the task that it is to be forgotten.
+    /// Queues a close of a connection, and lets the task forget it if `forget`.
     pub(super) fn close(&mut self, conn: ConnId, forget: bool) -> Option<Waker> {
         if self.ended {
             return None;
@@ -240,51 +238,55 @@ impl<A> Outgoing<A> {
         self.wake()
     }
 
-    /// Queues a ping, unless an earlier one is not written yet.
+    /// Queues a ping, unless the last one is not written yet.
     pub(super) fn ping(&mut self) {
         if self.ping_end <= self.written_bytes {
             self.ping_behind_all();
         }
     }
 
-    /// Queues a ping, whose answer says that the gateway has read all before it.
+    /// Queues a ping behind everything. Its answer proves that the gateway has read all before it.
     pub(super) fn ping_behind_all(&mut self) {
         self.push_command(Command::Ping);
         self.ping_end = self.queued_bytes;
         self.pings += 1;
     }
 
-    /// How many pings the gateway has to answer.
+    /// How many pings the gateway must have answered so far.
     pub(super) fn pings(&self) -> u64 {
         self.pings
     }
 
+    /// Asks the task to close the link.
     pub(super) fn shut_down(&mut self, closing: Closing) -> Option<Waker> {
         self.closing = Some(closing);
         self.wake()
     }
 
-    /// The waker of the task, when it has to be woken for the first message after it looked.
+    /// The waker of the task for the first message after its last turn; later ones find it awake.
     #[inline]
     fn wake_once(&mut self) -> Option<Waker> {
         if std::mem::replace(&mut self.task_knows, true) { None } else { self.task.clone() }
     }
 
+    /// The waker of the task, for a request that it may not have seen.
     pub(super) fn wake(&mut self) -> Option<Waker> {
         self.task_knows = true;
         self.task.clone()
     }
 
-    /// The task looks: gives what else is asked, and swaps what waits with `empty` unless that is still being written.
-    pub(super) fn look(&mut self, task: &Waker, empty: &mut Outbox) -> Requests {
+    /// Called by the task: returns the requests, and swaps the queue with `empty` unless that is still being written.
+    pub(super) fn take_requests(&mut self, task: &Waker, empty: &mut Outbox) -> Requests {
         if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             self.task = Some(task.clone());
         }
+
         self.take(empty);
         Requests { closed: std::mem::take(&mut self.closed), closing: self.closing }
     }
 
-    /// Swaps what waits with `empty`, unless that is still being written.
+    /// Swaps the queue with `empty`, unless that is still being written. Both buffers are reused, so a batch costs no
+    /// allocation.
     pub(super) fn take(&mut self, empty: &mut Outbox) {
         if empty.is_empty() {
             std::mem::swap(&mut self.ready, empty);
@@ -293,45 +295,50 @@ impl<A> Outgoing<A> {
         }
     }
 
-    /// The task has written `count` bytes; collects in `told` who waited for that, and takes what waits next.
-    pub(super) fn written(&mut self, count: usize, writing: &mut Outbox, told: &mut Vec<Arc<Waiter>>) {
+    /// The task has written `count` bytes. Collects waiters that this affects in `to_notify`, and takes the next batch.
+    pub(super) fn written(&mut self, count: usize, writing: &mut Outbox, to_notify: &mut Vec<Arc<Waiter>>) {
         self.written_bytes += count as u64;
         self.in_flight_bytes = writing.waiting_bytes();
+
         if self.waiting_bytes() <= self.bound_bytes / 2 {
-            self.tell_of_room(told);
+            self.collect_waiting_for_room(to_notify);
         }
+
         let written = self.written_bytes;
         while let Some((_, waiter)) = self.flushing.pop_front_if(|(position, _)| *position <= written) {
             waiter.wants_flush.store(false, Ordering::Relaxed);
-            told.push(waiter);
+            to_notify.push(waiter);
         }
+
         self.take(writing);
     }
 
-    fn tell_of_room(&mut self, told: &mut Vec<Arc<Waiter>>) {
+    /// Collects everyone who waits for room. They queue up again if there is too little.
+    fn collect_waiting_for_room(&mut self, to_notify: &mut Vec<Arc<Waiter>>) {
         self.wanting_room.iter().for_each(|waiter| waiter.wants_room.store(false, Ordering::Relaxed));
-        told.append(&mut self.wanting_room);
+        to_notify.append(&mut self.wanting_room);
     }
 
     pub(super) fn shrink(&mut self) {
         self.ready.shrink();
     }
 
-    /// Nothing will be sent any more. What is given back is to be dropped, and its wakers told, without the lock.
+    /// Ends the queue. Drop the result without the lock: that wakes all who wait.
     pub(super) fn finish(&mut self) -> impl Drop + use<A> {
         self.ended = true;
         self.task = None;
         self.in_flight_bytes = 0;
+
         let mut waiting = std::mem::take(&mut self.wanting_room);
         waiting.extend(self.flushing.drain(..).map(|(_, waiter)| waiter));
         Abandoned { waiting, _dials: std::mem::take(&mut self.dials), _unsent: std::mem::take(&mut self.ready) }
     }
 }
 
-/// Who waited for a link that has ended.
+/// What is left of the queue of a link that has ended.
 struct Abandoned<A> {
     waiting: Vec<Arc<Waiter>>,
-    _dials: VecDeque<PendingDial<A>>,
+    _dials: Dials<A>,
     _unsent: Outbox,
 }
 
@@ -343,6 +350,7 @@ impl<A> Drop for Abandoned<A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dials::UNANSWERED_DIALS;
     use super::*;
 
     const PING_BYTES: usize = 9;
@@ -356,13 +364,13 @@ mod tests {
         assert_eq!(pushed, Pushed::Queued);
     }
 
-    /// Writes `count` bytes; gives who is told.
+    /// Writes `count` bytes; gives who is to_notify.
     fn write(out: &mut Outgoing<()>, writing: &mut Outbox, count: usize) -> Vec<Arc<Waiter>> {
         out.take(writing);
         writing.consume(count);
-        let mut told = Vec::new();
-        out.written(count, writing, &mut told);
-        told
+        let mut to_notify = Vec::new();
+        out.written(count, writing, &mut to_notify);
+        to_notify
     }
 
     #[test]
@@ -392,8 +400,8 @@ mod tests {
             assert!(!out.has_written(out.queued_position(), &waiter));
         }
         assert_eq!(out.flushing.len(), 1);
-        let told = write(&mut out, &mut writing, 10);
-        assert!(told.iter().any(|told| Arc::ptr_eq(told, &waiter)));
+        let to_notify = write(&mut out, &mut writing, 10);
+        assert!(to_notify.iter().any(|to_notify| Arc::ptr_eq(to_notify, &waiter)));
         assert!(out.flushing.is_empty());
     }
 
@@ -404,7 +412,7 @@ mod tests {
         drop(out.finish());
         assert!(!out.has_written(100, &waiter));
         assert!(out.has_written(0, &waiter));
-        assert!(out.flushing.is_empty(), "nobody would be told any more");
+        assert!(out.flushing.is_empty(), "nobody would be to_notify any more");
     }
 
     #[test]
@@ -417,8 +425,8 @@ mod tests {
         }
         assert!(write(&mut out, &mut writing, 99).is_empty());
         for (waiter, position) in waiters.iter().zip([100, 200, 300]) {
-            let told = write(&mut out, &mut writing, if position == 100 { 1 } else { 100 });
-            assert!(matches!(&told[..], [told] if Arc::ptr_eq(told, waiter)), "{position}");
+            let to_notify = write(&mut out, &mut writing, if position == 100 { 1 } else { 100 });
+            assert!(matches!(&to_notify[..], [to_notify] if Arc::ptr_eq(to_notify, waiter)), "{position}");
             assert!(out.has_written(position, waiter));
         }
     }
@@ -426,17 +434,17 @@ mod tests {
     #[test]
     fn dials_that_the_gateway_does_not_answer_are_bounded() {
         let mut out = Outgoing::<()>::new(usize::MAX);
-        let (dialers, mut told) = (Arc::default(), Vec::new());
+        let (dialers, mut to_notify) = (Arc::default(), Vec::new());
         for _ in 0..UNANSWERED_DIALS {
             // Nobody waits for the answer, which is expected all the same.
             assert!(matches!(out.dial(7, &dialers).0, Dialed::Queued(_)));
         }
         assert!(matches!(out.dial(7, &dialers).0, Dialed::HeldUp));
         for _ in 0..UNANSWERED_DIALS / 2 {
-            assert!(told.is_empty());
-            assert!(out.answered(7, &mut told).is_some());
+            assert!(to_notify.is_empty());
+            assert!(out.answered(7, &mut to_notify).is_some());
         }
-        assert!(matches!(&told[..], [told] if Arc::ptr_eq(told, &dialers)));
+        assert!(matches!(&to_notify[..], [to_notify] if Arc::ptr_eq(to_notify, &dialers)));
         assert!(matches!(out.dial(7, &dialers).0, Dialed::Queued(_)));
     }
 }

@@ -1,4 +1,5 @@
-//! From the stream to runs of whole frames, without a copy and, once warm, without an allocation.
+//! Splits the received stream into runs of whole frames (`docs/protocol.md` §1.1), without copies and, once warm,
+//! without allocations.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,26 +13,26 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::ProtocolFault;
 
-/// Blocks that wait for the application to drop its messages, so that they can be used again. While none of them comes
-/// back, small runs are to be copied: so no more blocks than these are kept by runs that fill only a small part of them.
+/// Blocks that are kept for reuse, until the application has dropped all of their messages. While none of them is free,
+/// small runs are copied: so a small run does not keep a whole block for itself.
 const RETIRED_BLOCKS: usize = 8;
-/// A read takes at least this part of a block.
+/// A read has at least this fraction of a block as its space.
 const LEAST_READ_FRACTION: usize = 4;
 
-/// The block that is read into, and those that the application still uses.
+/// The block that is read into, and the ones that the application still uses.
 #[derive(Debug)]
 pub(super) struct Receiver {
     block: BytesMut,
-    /// Bytes of the whole of `block`.
+    /// Bytes of the whole block.
     capacity: usize,
     retired: VecDeque<Retired>,
-    /// No retired block has come back.
+    /// No retired block is free.
     scarce: bool,
     block_bytes: usize,
     max_packet: u32,
 }
 
-/// A block that was read into.
+/// A full block.
 #[derive(Debug)]
 struct Retired {
     space: BytesMut,
@@ -39,13 +40,13 @@ struct Retired {
 }
 
 impl Retired {
-    /// Whether the application has dropped all messages of it.
+    /// Whether the application has dropped all of its messages.
     fn is_unused(&mut self) -> bool {
         self.space.try_reclaim(self.capacity)
     }
 }
 
-/// What the gateway sent.
+/// A unit of what the gateway sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Received {
     Command(Command),
@@ -56,10 +57,10 @@ pub(super) enum Received {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) conn: ConnId,
-    /// A part of the block that was read into.
+    /// A slice of the block.
     pub(super) frames: BytesMut,
     pub(super) messages: usize,
-    /// It is to be copied if it has to wait: the block is worth much more than the run.
+    /// Whether to copy the run if it has to wait: the block is much larger than the run.
     pub(super) copy: bool,
 }
 
@@ -69,7 +70,7 @@ impl Receiver {
         Self { block, capacity: block_bytes, retired: VecDeque::new(), scarce: false, block_bytes, max_packet }
     }
 
-    /// Reads once; gives the count of bytes, 0 at the end of the stream.
+    /// Reads once. Returns the number of bytes, 0 at the end of the stream.
     pub(super) fn poll_read(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -80,27 +81,30 @@ impl Receiver {
         pin!(stream.read_buf(&mut self.block)).poll(cx)
     }
 
-    /// The next thing that was received as a whole.
+    /// The next complete unit in the block.
     pub(super) fn next(&mut self) -> Result<Option<Received>, ProtocolFault> {
         let Some((first, _)) = split_frame(&self.block, self.max_packet)? else { return Ok(None) };
         let (conn, bytes) = (first.conn(), first.as_bytes().len());
+
         if conn.is_command() {
             let command = Command::decode(first.payload())?;
             self.block.advance(bytes);
             return Ok(Some(Received::Command(command)));
         }
+
         let (bytes, messages) = self.run_of(conn, bytes);
         let copy = self.scarce && bytes < self.capacity / 2;
         Ok(Some(Received::Run(Run { conn, frames: self.block.split_to(bytes), messages, copy })))
     }
 
-    /// Whether nothing is left but the status byte with which a port for sessions answers a plain link.
+    /// Whether the block holds only the status byte with which a port for sessions refuses a plain link
+    /// (`docs/protocol.md` §3.6).
     pub(super) fn holds_refusal(&self) -> bool {
         self.block.as_ref() == [Status::NotAdmitted as u8]
     }
 
-    /// Bytes and count of the whole frames of `conn` at the front, of which the first has `first_bytes`. A bad length
-    /// behind them is found by the next look.
+    /// Bytes and number of the frames of `conn` at the front, of which the first has `first_bytes`. A bad length behind
+    /// them is left for the next call.
     fn run_of(&self, conn: ConnId, first_bytes: usize) -> (usize, usize) {
         let (mut rest, mut messages) = (self.block.get(first_bytes..).unwrap_or_default(), 1);
         while let Ok(Some((frame, after))) = split_frame(rest, self.max_packet)
@@ -112,25 +116,30 @@ impl Receiver {
         (self.block.len() - rest.len(), messages)
     }
 
-    /// Memory follows the bytes received, never the length announced: a block at most doubles what has come.
+    /// Makes space for the next read. Memory follows the bytes received, not the length announced: a block at most
+    /// doubles what has come.
     fn make_room(&mut self) {
         let received = self.block.len();
         let announced = frame_bytes(&self.block, self.max_packet).ok().flatten().unwrap_or_default();
         let target = announced.clamp(self.block_bytes, self.block_bytes.max(2 * received));
         let missing = announced.min(target).saturating_sub(received);
+
         let least = missing.max(self.block_bytes / LEAST_READ_FRACTION);
         if self.block.capacity() - received < least && !self.block.try_reclaim(least) {
             self.replace_block(target.max(received + least));
         }
     }
 
+    /// Moves the unread bytes into another block, a reused one if possible.
     fn replace_block(&mut self, capacity: usize) {
         let unused = self.position_unused(capacity);
         let mut fresh = match unused.and_then(|index| self.retired.remove(index)) {
             Some(block) => block,
             None => Retired { space: BytesMut::with_capacity(capacity), capacity },
         };
+
         fresh.space.extend_from_slice(&self.block);
+
         let mut full = std::mem::replace(&mut self.block, fresh.space);
         full.clear();
         let capacity = std::mem::replace(&mut self.capacity, fresh.capacity);
@@ -141,7 +150,7 @@ impl Receiver {
         self.retired.iter_mut().position(|block| block.capacity >= least && block.is_unused())
     }
 
-    /// Those that somebody uses stay in the list: it is what says that blocks are scarce.
+    /// Used blocks stay in the list, since they show that blocks are scarce.
     fn retire(&mut self, block: Retired) {
         if self.retired.len() == RETIRED_BLOCKS {
             let Some(unused) = self.position_unused(0) else { return };
@@ -150,7 +159,7 @@ impl Receiver {
         self.retired.push_front(block);
     }
 
-    /// Gives back the memory of a burst that is over.
+    /// Frees the memory of a burst.
     pub(super) fn shrink(&mut self) {
         self.retired.retain_mut(|block| !block.is_unused());
         if self.block.is_empty() && self.capacity > self.block_bytes && self.block.try_reclaim(self.capacity) {

@@ -1,4 +1,4 @@
-//! What the task of a link shares with the handles of the application.
+//! The part of a link that its task and the handles of the application share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -20,21 +20,21 @@ use crate::queue::Queue;
 use crate::stats::Counters;
 use crate::{CloseReason, LinkEnd, LinkStats, Remote};
 
-/// The part of a link that its task shares with the handles.
+/// A link, as its task and the handles share it.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) config: LinkConfig,
     pub(crate) counters: Counters,
-    /// Connections that others opened.
+    /// Connections that the other side opened.
     pub(crate) accepts: Queue<RawConnection>,
     pub(super) out: Mutex<Outgoing<Answer>>,
-    /// Those whose dial waits for room.
+    /// The handles whose dial waits for room.
     pub(super) dialers: Arc<Waiter>,
-    /// What waits on all connections together.
+    /// Received bytes that were not read yet, on all connections together.
     pub(crate) unread: Unread,
-    /// Receive queues that keep the link from being read; all of them together are one more.
+    /// How many receive queues prevent reading of the link. The total of all of them counts as one more.
     pub(super) holds: AtomicUsize,
-    /// Where the link's task and all timers run.
+    /// The runtime of the link's task and of all timers.
     runtime: Option<Handle>,
     end: OnceLock<LinkEnd>,
     ended: Notify,
@@ -63,19 +63,20 @@ impl Link {
         }
     }
 
-    /// Bounds the time of `work`, which may be polled outside of any runtime.
+    /// Bounds the time of `work`, which may be polled outside of the runtime.
     pub(crate) fn within<F: Future>(&self, limit: Duration, work: F) -> Timeout<F> {
         let _runtime = self.runtime.as_ref().map(Handle::enter);
         timeout(limit, work)
     }
 
-    /// Queues a dial when there is room, and waits for its answer.
+    /// Queues a dial once there is room, and waits for its answer.
     pub(crate) async fn dial(&self, remote: Remote) -> Result<Answer, LinkEnd> {
         loop {
-            // Made before the try, so that no change is missed in between.
+            // Registered before the attempt, so that no change is missed in between.
             let changed = self.dialers.changed.notified();
             let (dialed, task) = lock(&self.out).dial(remote.get(), &self.dialers);
             task.into_iter().for_each(Waker::wake);
+
             match dialed {
                 Dialed::Queued(answer) => return answer.await.map_err(|_| self.end_or_stopped()),
                 Dialed::HeldUp => changed.await,
@@ -92,7 +93,7 @@ impl Link {
         pushed
     }
 
-    /// Queues copies of the first of `messages`, until the link is held up; says how many.
+    /// Queues copies of the first messages, until the link is held up. Returns how many.
     pub(crate) fn push_copies(&self, conn: &Inbox, messages: &[&[u8]]) -> usize {
         let (pushed, task) = lock(&self.out).push_copies(conn, messages);
         task.into_iter().for_each(Waker::wake);
@@ -107,14 +108,14 @@ impl Link {
         pushed
     }
 
-    /// Queues a message that was promised its room.
+    /// Queues a message whose room was granted before.
     pub(crate) fn push_anyway(&self, conn: &Inbox, payload: &Bytes) -> Pushed {
         let (pushed, task) = lock(&self.out).push_anyway(|outbox| outbox.push(conn.id, payload));
         task.into_iter().for_each(Waker::wake);
         pushed
     }
 
-    /// Whether a message would be queued now; if not, `conn` is told when to ask again.
+    /// Whether a message would be queued now. If not, `conn` is notified when to ask again.
     pub(crate) fn has_room_for(&self, conn: &Inbox) -> bool {
         lock(&self.out).has_room_for(&conn.waiter)
     }
@@ -123,29 +124,30 @@ impl Link {
         lock(&self.out).is_held_up()
     }
 
-    /// The position in the stream behind all that was queued so far.
+    /// The position in the stream behind everything queued so far.
     pub(crate) fn queued_position(&self) -> u64 {
         lock(&self.out).queued_position()
     }
 
-    /// Whether the socket has taken all before `position`; if not, `conn` is told when it has.
+    /// Whether everything before `position` is written to the stream. If not, `conn` is notified when it is.
     pub(crate) fn has_written(&self, position: u64, conn: &Inbox) -> bool {
         lock(&self.out).has_written(position, &conn.waiter)
     }
 
-    /// This side ends a connection, which the other end is told, once.
+    /// Closes a connection, with one command to the other end.
     pub(crate) fn close(&self, conn: &Inbox) {
         let (first, released) = conn.finish(CloseReason::Local);
         if released {
             self.release_hold();
         }
+
         if first {
             let task = lock(&self.out).close(conn.id, true);
             task.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Counts what a reader has given back.
+    /// Takes back what a reader has freed.
     pub(crate) fn release(&self, freed: Freed) {
         if freed.hold {
             self.release_hold();
@@ -155,14 +157,14 @@ impl Link {
         }
     }
 
-    /// A receive queue, or all of them together, held the link and does no more.
+    /// A receive queue, or the total of all, no longer prevents reading.
     fn release_hold(&self) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.wake_task();
         }
     }
 
-    /// Queues a ping, unless something else is on its way to the gateway.
+    /// Queues a ping, and wakes the task.
     pub(crate) fn ping(&self) {
         let task = {
             let mut out = lock(&self.out);
@@ -172,10 +174,11 @@ impl Link {
         task.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks the link to end. What was left to accept by a link that has ended goes, too.
+    /// Asks the task to close the link. If the link has ended already, connections that were not accepted are dropped.
     pub(crate) fn shut_down(&self, closing: Closing) {
         let task = lock(&self.out).shut_down(closing);
         task.into_iter().for_each(Waker::wake);
+
         if self.end.get().is_some() {
             drop(self.accepts.close());
         }
@@ -202,7 +205,7 @@ impl Link {
         }
     }
 
-    /// A dial's answer when nobody gave one.
+    /// The end of the link, for a dial that got no answer.
     pub(crate) fn end_or_stopped(&self) -> LinkEnd {
         let unfinished = if lock(&self.out).is_closing() { LinkEnd::Closed } else { LinkEnd::RuntimeStopped };
         self.end.get().cloned().unwrap_or(unfinished)
@@ -225,21 +228,22 @@ impl Link {
         }
     }
 
-    /// The link has ended; says whether that is new. Comes before everything that tells somebody of it: whoever finds
-    /// its dial dropped or its connection gone looks here.
+    /// Sets the end of the link; false if it was set before. It comes before every notification: a task that finds its
+    /// dial or its connection gone looks here.
     pub(super) fn publish_end(&self, end: &LinkEnd) -> bool {
         tracing::debug!(%end, "the link has ended");
         self.end.set(end.clone()).is_ok()
     }
 
-    /// The task's last act: nobody waits for this link any more.
+    /// The last act of the task: wakes everyone who waits for this link.
     pub(super) fn finish(&self) {
         let (left, asked_for) = {
             let mut out = lock(&self.out);
             (out.finish(), out.is_closing())
         };
+
         drop(left);
-        // What came before an end that this side did not ask for can still be accepted.
+        // Connections that were opened before an end that this side did not ask for can still be accepted.
         if asked_for {
             drop(self.accepts.close());
         } else {
@@ -250,7 +254,7 @@ impl Link {
     }
 }
 
-/// A connection whose other end has no type yet.
+/// A connection before its remote ID has a type.
 #[derive(Debug)]
 pub(crate) struct RawConnection {
     pub(crate) handle: Arc<ConnectionHandle>,
@@ -263,7 +267,7 @@ impl RawConnection {
     }
 }
 
-/// What the halves of a connection own together: the last one to go closes it.
+/// The part of a connection that its halves share. Dropping the last half closes it.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
     pub(crate) inbox: Arc<Inbox>,
@@ -275,7 +279,7 @@ impl ConnectionHandle {
         self.link.close(&self.inbox);
     }
 
-    /// What waits will not be read, nor what still comes.
+    /// Drops received messages, and all that still come.
     pub(crate) fn abandon(&self) {
         self.link.release(self.inbox.abandon());
     }

@@ -1,11 +1,11 @@
-//! How much waits to be read on all connections of a link together.
+//! Unread bytes on all connections of a link together.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::lock::lock;
 
-/// The link's own bound, besides those of its connections.
+/// The bound of the link, besides those of its connections.
 #[derive(Debug)]
 pub(crate) struct Unread {
     bound_bytes: usize,
@@ -14,12 +14,12 @@ pub(crate) struct Unread {
     holds_link: AtomicBool,
 }
 
-/// What a reader's progress gives back to its link.
+/// What a reader has freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Freed {
-    /// Bytes that wait no more.
+    /// Bytes that were consumed.
     pub(crate) bytes: usize,
-    /// The queue held the link, and does no more.
+    /// Whether the queue held the link until now.
     pub(crate) hold: bool,
 }
 
@@ -36,21 +36,21 @@ impl Unread {
         self.bytes() >= self.bound_bytes
     }
 
-    /// Counts what has come; says whether it is too much.
+    /// Counts received bytes. Returns whether the bound is reached.
     pub(super) fn add(&self, more: usize) -> bool {
         let mut bytes = lock(&self.bytes);
         *bytes += more;
         *bytes >= self.bound_bytes
     }
 
-    /// Counts what has gone; says whether the link may be read again.
+    /// Counts freed bytes. Returns whether the link may be read again.
     pub(super) fn remove(&self, freed: usize) -> bool {
         let mut bytes = lock(&self.bytes);
         *bytes = bytes.saturating_sub(freed);
         *bytes <= self.bound_bytes / 2 && self.holds_link.swap(false, Ordering::Relaxed)
     }
 
-    /// Holds the link until half of the bound is free; says whether that is new.
+    /// Holds the link until half of the bound is free. Returns whether that is new.
     pub(super) fn hold(&self) -> bool {
         let bytes = lock(&self.bytes);
         *bytes >= self.bound_bytes && !self.holds_link.swap(true, Ordering::Relaxed)

@@ -1,11 +1,11 @@
-//! Attempts to give a session a transport.
+//! Attempts to give a session a transport, side by side (`docs/protocol.md` §3.4, 8 and 9).
 //!
-//! A network that drops packets without a word answers an attempt with nothing. So an attempt that has no answer after a while
-//! gets another one beside it, as connections to several addresses do (RFC 8305), and the first that is answered wins.
+//! A network that drops packets answers nothing. So an attempt without an answer gets another one beside it, like
+//! connections to several addresses (RFC 8305), and the first answered one carries the session.
 //!
-//! A gateway that is slow to answer must not be asked again and again by everybody. So the [`Delays`](super::delays::Delays)
-//! depend on how long it took to answer before, there are no more than a few attempts at a time, and those that have no TCP
-//! connection are given up for the first that gets one: the network is there.
+//! All clients of a slow gateway must not repeat their attempts at once. So the [`Delays`](super::delays::Delays)
+//! depend on the time of its last answers, there are at most three attempts at a time, and attempts without a TCP
+//! connection are given up when the first one gets it: the network works.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -24,31 +24,31 @@ use crate::tcp::{TimeLimit, tcp};
 use crate::{ConnectError, ConnectStep};
 
 /// Attempts at a time.
-const MOST: usize = 3;
-/// Where connecting took longer than the last delay, the next attempt waits for so many times as long behind it.
+const MAX_ATTEMPTS: usize = 3;
+/// If connecting took longer than the last delay, the next attempt waits for this many times as long.
 const CONNECTS_AGAIN: u32 = 2;
-/// Least time for which attempts stay beside one that was answered; else two round trips, as connecting and the reply take one.
+/// Attempts beside the answered one are kept for at least this long, else for two round trips: connecting takes one,
+/// the reply another.
 const LEAST_TRIAL: Duration = Duration::from_millis(50);
-/// Before an attempt was answered there is none beside it.
+/// The end of the trial while no attempt was answered.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Those that are under way. Dropping it gives them up.
+/// The attempts in progress. Dropping it ends them.
 pub(super) struct Attempts {
     dialer: Dialer<TcpStream>,
     running: JoinSet<Attempted>,
-    /// The same in the order in which they began, without those that were given up.
+    /// The running ones in the order in which they began.
     begun: VecDeque<Begun>,
-    /// One of them has got its TCP connection.
+    /// Notified when one of them has got its TCP connection.
     connected: Arc<Notify>,
     times: AnswerTimes,
-    /// The address of the one that was answered last: behind a name there may be several gateways, and only one knows the
-    /// session.
+    /// The address of the one that was answered last. A name can have several gateways, and only one has the session.
     gateway: Option<SocketAddr>,
-    /// Until then a newer attempt may turn out to have taken the place of the answered one at the gateway, which closes that.
+    /// Until then the gateway may have replaced the answered attempt by a newer one, whose reply follows.
     trial_ends: Instant,
 }
 
-/// An attempt whose outcome was not taken yet.
+/// An attempt in progress.
 struct Begun {
     at: Instant,
     task: AbortHandle,
@@ -64,37 +64,37 @@ struct Connection {
     after: Duration,
 }
 
-/// An attempt that is over.
+/// An ended attempt.
 pub(super) struct Attempted {
     pub(super) outcome: Outcome,
     connection: Option<Connection>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Its transport carries the session.
     Carries,
-    /// Another one's transport carries the session.
+    /// Another transport carries the session.
     NotNeeded,
     /// There was no connection, or no answer in time.
     Unanswered(ConnectError),
     /// The transport was refused or lost.
     Lost(Wanted),
-    /// The session is over.
+    /// The session has ended.
     Over,
 }
 
-/// What happens next.
+/// The next event.
 pub(super) enum Next {
     /// Another attempt is due.
     Due,
-    /// An attempt is over.
+    /// An attempt has ended.
     Over(Attempted),
 }
 
 impl Attempted {
-    /// Where its TCP connection went to, if it got one.
+    /// The address of its TCP connection, if it got one.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.connection.map(|connection| connection.peer)
     }
@@ -113,17 +113,17 @@ impl Attempts {
         }
     }
 
-    /// Where the session is.
+    /// The address of the gateway that has the session.
     pub(super) fn gateway(&self) -> Option<SocketAddr> {
         self.gateway
     }
 
-    /// Whether there may be another one.
+    /// Whether there may be another attempt.
     pub(super) fn has_room(&self) -> bool {
-        self.begun.len() < MOST
+        self.begun.len() < MAX_ATTEMPTS
     }
 
-    /// Whether one that is under way has a TCP connection.
+    /// Whether one of them has a TCP connection.
     pub(super) fn has_connection(&self) -> bool {
         self.newest_connection().is_some()
     }
@@ -133,26 +133,27 @@ impl Attempts {
         connections.max_by_key(|connection| connection.since)
     }
 
-    /// Whether none is under way.
+    /// Whether no attempt is in progress.
     pub(super) fn is_empty(&self) -> bool {
         self.begun.is_empty()
     }
 
-    /// The delays before attempts beside others, for a session that has none so far.
+    /// Delays for a session without attempts so far.
     pub(super) fn delays(&self, longest: Duration) -> Delays {
         Delays::after(self.times, longest)
     }
 
-    /// Begins one to `addr`.
+    /// Begins an attempt to `addr`.
     pub(super) fn begin(&mut self, addr: String, limit: TimeLimit, instead_of: InsteadOf) {
         self.trial_ends = Instant::now() + FAR;
+
         let connection = Arc::default();
         let route = Route { addr, connection: Arc::clone(&connection), connected: Arc::clone(&self.connected) };
         let task = self.running.spawn(attempt(self.dialer.clone(), route, limit, instead_of));
         self.begun.push_back(Begun { at: Instant::now(), task, connection });
     }
 
-    /// Gives the oldest up if there may not be another one beside it.
+    /// Ends the oldest attempts until there may be another one.
     pub(super) fn make_room(&mut self) {
         while !self.has_room()
             && let Some(oldest) = self.begun.pop_front()
@@ -161,13 +162,13 @@ impl Attempts {
         }
     }
 
-    /// Waits until one is over, or another one is `due`, if any is.
+    /// Waits until an attempt has ended, or until another one is `due`.
     pub(super) async fn next(&mut self, due: Option<Due>) -> Next {
         loop {
             let due = due.map(|due| self.due_at(due));
             tokio::select! {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Next::Due,
-                // It changes when the next one is due.
+                // A TCP connection changes the time at which the next attempt is due.
                 () = self.connected.notified() => self.give_up_unconnected(),
                 over = next_over(&mut self.running, &mut self.begun) => {
                     self.learn(&over);
@@ -181,22 +182,22 @@ impl Attempts {
         match (due, self.newest_connection()) {
             (Due::At(time), _) => time,
             (Due::Beside { began, unconnected, .. }, None) => began + unconnected,
-            // What it took to connect says how long a reply takes at least.
+            // A reply takes at least as long as connecting did.
             (Due::Beside { began, connected, .. }, Some(Connection { since, after, .. })) => {
                 began.max(since) + connected.max(after.saturating_mul(CONNECTS_AGAIN))
             }
         }
     }
 
-    /// Whoever connects late would take the place of the one that is connected. But that one may have been led to another
-    /// gateway than the one that has the session.
+    /// Ends attempts without a TCP connection: a late connect would replace the connected attempt. They stay if that
+    /// one may have reached another gateway than the session's.
     fn give_up_unconnected(&mut self) {
         let Some(newest) = self.newest_connection() else { return };
         if self.gateway.is_some_and(|gateway| gateway != newest.peer) {
             return;
         }
         self.begun.retain(|begun| {
-            // One that began since has had no time to connect.
+            // An attempt that began since has had no time to connect.
             let stays = begun.connection.get().is_some() || begun.at > newest.since;
             if !stays {
                 begun.task.abort();
@@ -211,12 +212,12 @@ impl Attempts {
             let reply = since.elapsed();
             self.gateway = Some(peer);
             self.times.learn(after, reply);
-            // A proxy nearby connects at once, whatever the way behind it takes.
+            // A nearby proxy connects at once, however long the rest of the way takes.
             self.trial_ends = Instant::now() + LEAST_TRIAL.max(after.max(reply).saturating_mul(2));
         }
     }
 
-    /// When attempts beside the one that was answered are of no use any more.
+    /// When attempts beside the answered one are no longer needed.
     pub(super) fn trial_ends(&self) -> Instant {
         self.trial_ends
     }
@@ -225,14 +226,14 @@ impl Attempts {
         self.trial_ends <= Instant::now()
     }
 
-    /// None is under way any more, and there is room at once.
+    /// Ends all attempts.
     pub(super) fn give_up_all(&mut self) {
         self.running = JoinSet::new();
         self.begun.clear();
     }
 }
 
-/// The next that is over; waits for ever while there is none.
+/// The next ended attempt; pending while there is none.
 async fn next_over(running: &mut JoinSet<Attempted>, begun: &mut VecDeque<Begun>) -> Attempted {
     loop {
         let (id, attempted) = match running.join_next_with_id().await {
@@ -249,7 +250,7 @@ async fn next_over(running: &mut JoinSet<Attempted>, begun: &mut VecDeque<Begun>
     }
 }
 
-/// Where an attempt goes, and whom it tells that it has got there.
+/// The target of an attempt, and where it reports its TCP connection.
 struct Route {
     addr: String,
     connection: Arc<OnceLock<Connection>>,

@@ -6,11 +6,11 @@ use fastway_session::{Identity, LegacyConfig, PublicKey, Session};
 
 use crate::Backoff;
 
-/// How long a session may go without a transport, until the gateway has said it; the gateway's own default.
+/// How long a session may be without a transport, until the gateway has sent its own value. The gateway's default.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Makes a link outlive its TCP connections: it is resumed when the network changes, and nothing is lost or doubled.
-/// The connections on it do not notice.
+/// Lets a link outlive its TCP connections: it is resumed when the network changes, without loss or duplication, and
+/// its connections continue.
 ///
 /// ```no_run
 /// use fastway_client::{Client, ClientConfig, PublicKey, SessionConfig};
@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// Which kind of session, and whom it trusts.
+    /// The kind of session, and the key that it trusts.
     pub protocol: SessionProtocol,
     /// How long to wait before each attempt to come back. The first delay has to pass as well, so that players who lost
     /// a router together do not come back in the same moment. While nobody listens at the gateway's address, delays stay
@@ -56,25 +56,24 @@ pub struct SessionConfig {
 /// The two kinds of sessions (`docs/protocol.md` §2 and §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionProtocol {
-    /// Encrypted and authenticated; nothing of it can be read, altered or replayed on the way.
+    /// Encrypted and authenticated. Nothing of it can be read, altered or replayed on the network.
     Secure {
-        /// The gateway's public key: nobody without the private one is believed. Without it whoever answers is: that
-        /// helps against those who listen, and not against those who interfere.
+        /// The gateway's public key: only a gateway with the private one is believed. With `None` any gateway is, which
+        /// protects against passive listeners and not against active attackers.
         gateway_key: Option<PublicKey>,
     },
-    /// As programs of the original have it (snet), for gateways that know no other. It protects against nobody in
-    /// earnest.
+    /// Compatible with the original (snet), for gateways without secure sessions. RC4 gives no real protection.
     Legacy {
-        /// The gateway's `SnetEncrypt`; both have to be set alike.
+        /// The gateway's `SnetEncrypt`. Both sides must have the same value.
         encrypt: bool,
     },
 }
 
 impl SessionConfig {
-    /// The least that has to be kept (`docs/protocol.md` §3.2).
+    /// The smallest replay buffer (`docs/protocol.md` §3.2).
     pub(crate) const LEAST_REPLAY_BYTES: usize = 64 << 10;
 
-    /// A secure session, with the gateway that has this key, or with anyone.
+    /// A secure session with the gateway of this key, or with any gateway.
     pub fn secure(gateway_key: Option<PublicKey>) -> Self {
         Self::new(SessionProtocol::Secure { gateway_key })
     }

@@ -1,4 +1,4 @@
-//! How long an attempt to give a session a transport is alone before it gets another one beside it.
+//! Delays before an attempt gets another one beside it (`docs/protocol.md` §3.4, 9).
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ const FIRST_CONNECTED: Duration = Duration::from_secs(1);
 const FIRST_CONNECTED_AGAIN: Duration = Duration::from_millis(500);
 const REPLIES: u32 = 2;
 
-/// How long it took to reach the gateway and to be answered.
+/// The last times of connecting and of the gateway's reply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AnswerTimes {
     connect: Option<Duration>,
     reply: Option<Duration>,
 }
 
-/// The delays, each twice as long as the one before.
+/// The delays; each is twice as long as the one before.
 pub(super) struct Delays {
     unconnected: Backoff,
     connected: Duration,
@@ -35,15 +35,15 @@ pub(super) struct Delays {
 /// When the next attempt is due.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
-    /// Then, whatever is under way.
+    /// At this time, whatever is in progress.
     At(Instant),
-    /// Beside those that have no answer.
+    /// Beside the unanswered attempts.
     Beside {
         /// When the newest of them began.
         began: Instant,
-        /// How long after that, while none of them has a TCP connection.
+        /// The delay while none of them has a TCP connection.
         unconnected: Duration,
-        /// How long after that, or after the newest TCP connection, where there is one.
+        /// The delay if one of them has: from its connection or from the beginning of the newest, whichever is later.
         connected: Duration,
     },
 }
@@ -51,7 +51,7 @@ pub(super) enum Due {
 impl AnswerTimes {
     /// An attempt was answered: connecting took so long, and the reply so much more.
     ///
-    /// A network or a gateway that has become slower is known at once; a packet that was lost is forgotten soon.
+    /// A slower network or gateway has its effect at once; a lost packet is forgotten soon.
     pub(super) fn learn(&mut self, connect: Duration, reply: Duration) {
         for (known, new) in [(&mut self.connect, connect), (&mut self.reply, reply)] {
             *known = Some(known.map_or(new, |known| new.max((known + new) / 2)));
@@ -60,7 +60,7 @@ impl AnswerTimes {
 }
 
 impl Delays {
-    /// The first ones, where it took so long before. None is above `longest`.
+    /// The first delays after these times. None is above `longest`.
     pub(super) fn after(times: AnswerTimes, longest: Duration) -> Self {
         let least = if times.reply.is_some() { FIRST_CONNECTED_AGAIN } else { FIRST_CONNECTED };
         let connected = least.max(times.reply.unwrap_or_default().saturating_mul(REPLIES)).min(longest);
@@ -68,17 +68,17 @@ impl Delays {
         Self { unconnected: Backoff::new(unconnected, longest), connected, longest }
     }
 
-    /// As long as they get.
+    /// The longest delays.
     pub(super) fn slowest(longest: Duration) -> Self {
         Self { unconnected: Backoff::new(longest, longest), connected: longest, longest }
     }
 
-    /// How long one with a TCP connection is alone at least.
+    /// The shortest delay for an attempt with a TCP connection.
     pub(super) fn connected(&self) -> Duration {
         self.connected
     }
 
-    /// When an attempt that begins now gets the next one beside it.
+    /// When the next attempt is due beside one that begins now.
     pub(super) fn next_due(&mut self) -> Due {
         let (unconnected, connected) = (self.unconnected.next_delay(), up_to_half_longer(self.connected));
         self.connected = self.connected.saturating_mul(2).min(self.longest);

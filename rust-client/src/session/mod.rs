@@ -1,4 +1,4 @@
-//! A link that outlives its transports.
+//! A link over a session: it continues on one TCP connection after another (`docs/protocol.md` §3).
 //!
 //! ```text
 //! Driver ──▶ SessionLink ──▶ SessionStream ──▶ TCP, and TCP again      one task reads, writes and seals
@@ -45,20 +45,20 @@ use crate::link::Carrier;
 use crate::tcp::TimeLimit;
 use crate::{ConnectError, ConnectStep, GatewayPort, LinkEnd};
 
-/// A session under a link. Dropping it ends the task that brings its transports.
+/// The session under a link. Dropping it ends the task that brings its transports.
 pub(crate) struct SessionLink {
     stream: SessionStream<TcpStream>,
     ahead: ReadAhead,
     shared: Arc<Shared>,
     silent_after: Duration,
-    /// What carried the session when it was asked last.
+    /// The transport at the last call of `has_new_transport`.
     transport: Option<TransportId>,
     is_legacy: bool,
     _redialer: JoinSet<()>,
 }
 
-/// Opens a session with the gateway at `addr`. What fails is not tried again: that is for sessions that exist, and for attempts
-/// that nothing answers. If the link is `pinged`, the gateway has to confirm its transports.
+/// Opens a session with the gateway at `addr`. A failed attempt is not repeated: only existing sessions retry, and
+/// attempts without any answer get others beside them. If the link is `pinged`, the gateway must confirm transports.
 pub(crate) async fn open(
     addr: String,
     config: &SessionConfig,
@@ -67,6 +67,7 @@ pub(crate) async fn open(
     limit: &TimeLimit,
 ) -> Result<SessionLink, ConnectError> {
     let (mut stream, supplier) = SessionStream::initiator(config.session(), config.replay_bytes);
+
     let mut attempts = Attempts::new(supplier.dialer());
     let opened = tokio::select! {
         flushed = poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx)) => {
@@ -74,21 +75,25 @@ pub(crate) async fn open(
         }
         Err(error) = first_answer(&mut attempts, &addr, config, port, limit) => Err(error),
     };
+
     opened?;
+
     let shared = Arc::new(Shared::new());
     let (pauses, attempt_timeout) = (Pauses::new(config.backoff.clone()), config.attempt_timeout);
     let confirmation = Confirmation::within(pinged.then_some(config.silent_after));
     let redialer =
         Redialer { addr, supplier, attempts, shared: Arc::clone(&shared), pauses, confirmation, attempt_timeout };
+
     let mut tasks = JoinSet::new();
     tasks.spawn(redialer.run());
+
     let is_legacy = matches!(config.protocol, SessionProtocol::Legacy { .. });
     let (ahead, transport, silent_after) = (ReadAhead::default(), stream.live_transport(), config.silent_after);
     Ok(SessionLink { stream, ahead, shared, silent_after, transport, is_legacy, _redialer: tasks })
 }
 
-/// Tries to reach the gateway, until an attempt is answered or all have failed. Once one has failed no further one begins; those
-/// that are under way may still be answered, but only for as long as an attempt may take.
+/// Makes attempts until one is answered or all have failed. No attempt begins after the first failure. Those in
+/// progress may still be answered, within the time of one attempt.
 async fn first_answer(
     attempts: &mut Attempts,
     addr: &str,
@@ -115,7 +120,7 @@ async fn first_answer(
     }
 }
 
-/// Begins attempts beside each other, until one is over.
+/// Begins attempts beside each other, until one has ended.
 async fn first_over(attempts: &mut Attempts, addr: &str, config: &SessionConfig, limit: &TimeLimit) -> Outcome {
     let mut delays = attempts.delays(config.attempt_timeout);
     let mut due = Due::At(Instant::now());
@@ -130,12 +135,13 @@ async fn first_over(attempts: &mut Attempts, addr: &str, config: &SessionConfig,
     }
 }
 
-/// A transport carries the session, and what is left is to send the proof; or the session is over, and the stream says why.
+/// A transport carries the session, and the proof is being sent; or the session has ended, and the stream reports it.
+/// The caller waits for the stream.
 async fn carried(limit: &TimeLimit) -> Result<Infallible, ConnectError> {
     limit.wait(ConnectStep::Session, pending()).await
 }
 
-/// What an attempt has failed with, if it has.
+/// The error of a failed attempt.
 fn failure(outcome: Outcome, config: &SessionConfig, port: GatewayPort) -> Option<ConnectError> {
     match outcome {
         Outcome::Carries | Outcome::NotNeeded | Outcome::Over => None,
@@ -158,14 +164,14 @@ impl Carrier for SessionLink {
         Some(Arc::clone(&self.shared))
     }
 
-    /// A legacy session knows no close.
+    /// The legacy session has no close.
     fn half_closes(&self) -> bool {
         !self.is_legacy
     }
 
-    /// Acknowledgements and resumes go on.
+    /// Sends acknowledgements, and answers resumes.
     fn poll_background(&mut self, cx: &mut Context<'_>) {
-        // An end shows when the link is read again.
+        // An end is reported when the link is read again.
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
         self.shared.set_listening(false);
         let waits_for_acks = !self.is_legacy;
@@ -179,8 +185,8 @@ impl Carrier for SessionLink {
         live.is_some() && std::mem::replace(&mut self.transport, live) != live
     }
 
-    /// A young transport has not had its time, and one that is lost is being replaced already.
-    fn revive(&mut self) -> bool {
+    /// A young transport still has its time, and a lost one is being replaced already.
+    fn replace_transport(&mut self) -> bool {
         if self.shared.live_for().is_some_and(|lived| lived >= self.silent_after) {
             tracing::debug!("the gateway is silent, so the session asks for another transport");
             self.shared.silent.notify_one();
@@ -188,7 +194,7 @@ impl Carrier for SessionLink {
         true
     }
 
-    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_final_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.stream).poll_flush(cx).map(|_| ())
     }
 

@@ -1,4 +1,4 @@
-//! How long a session waits before its next attempt to come back.
+//! Pauses before attempts to resume a session (`docs/protocol.md` §3.4).
 
 use std::io;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use fastway_session::Status;
 
 use crate::{Backoff, ConnectError};
 
-/// Longest pause while nobody listens: whoever restarts a gateway wants its players back at once, and an attempt costs
-/// its machine next to nothing.
+/// Longest pause while the port is closed. After a restart of the gateway its players should be back at once, and a
+/// refused connect costs its machine next to nothing.
 const LONGEST_WHILE_ABSENT: Duration = Duration::from_millis(400);
-/// The pause after a refusal that would be final. Several in a row are believed, so the end of a session is soon known.
+/// The pause after a refusal that would be final. Several in a row end the session, so its end is soon known.
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// Why an attempt failed, as far as the next pause depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Nobody listens at the address.
+    /// The port is closed.
     Absent,
-    /// The gateway refused, and trying again cannot help if it was the gateway that said so.
+    /// The gateway refused for good, if the refusal is genuine.
     Refused,
-    /// Another gateway refused, which is no reason to wait for the right one.
-    Elsewhere,
-    /// The gateway has no room, and says when to come again.
+    /// Another gateway refused. This is no reason to wait for the right one.
+    OtherGateway,
+    /// The gateway is overloaded, and gave a time.
     Overloaded {
         /// How long to wait at least.
         retry_after: Duration,
@@ -31,7 +31,8 @@ pub(super) enum Failure {
     Other,
 }
 
-/// The pauses before attempts, each drawn from its upper half; after an overload, from what the gateway says up to half more.
+/// The pauses before attempts. Each is drawn from its upper half; after an overload, from the gateway's time up to 1.5
+/// times that.
 #[derive(Debug)]
 pub(super) struct Pauses {
     backoff: Backoff,
@@ -41,7 +42,7 @@ pub(super) struct Pauses {
 }
 
 impl Failure {
-    /// What a connect failed with.
+    /// The failure of a connect.
     pub(super) fn of_connect(error: &ConnectError) -> Self {
         match error {
             ConnectError::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
@@ -51,12 +52,12 @@ impl Failure {
         }
     }
 
-    /// Whether it is the gateway's word, which says when to come again.
+    /// Whether the gateway itself has refused.
     pub(super) fn is_refusal(self) -> bool {
         matches!(self, Self::Refused | Self::Overloaded { .. })
     }
 
-    /// What the gateway has refused a resume with, and when it wants to be asked again, if it has said that.
+    /// The failure of a resume that the gateway has refused.
     pub(super) fn of_refusal(status: Status, retry_after: Option<Duration>) -> Self {
         match retry_after {
             Some(retry_after) => Self::Overloaded { retry_after },
@@ -67,7 +68,7 @@ impl Failure {
 }
 
 impl Pauses {
-    /// Pauses that grow as `backoff` does, but for those whose length the kind of failure bounds.
+    /// Pauses that grow like `backoff`, except for kinds of failure with a bound of their own.
     pub(super) fn new(backoff: Backoff) -> Self {
         let absent = backoff.capped(LONGEST_WHILE_ABSENT);
         Self { backoff, absent, refused: Backoff::new(AFTER_REFUSAL, AFTER_REFUSAL), last: Failure::Other }
@@ -82,13 +83,13 @@ impl Pauses {
     pub(super) fn next(&mut self) -> Duration {
         match self.last {
             Failure::Absent => self.absent.next_delay(),
-            Failure::Refused | Failure::Elsewhere => self.refused.next_delay(),
+            Failure::Refused | Failure::OtherGateway => self.refused.next_delay(),
             Failure::Overloaded { retry_after } => self.backoff.after_overload(retry_after),
             Failure::Other => self.backoff.next_delay(),
         }
     }
 
-    /// A transport has lived for `lived`, and is gone.
+    /// A transport was lost after `lived`.
     pub(super) fn after_link(&mut self, lived: Duration) {
         self.backoff.after_link(lived);
         self.absent.after_link(lived);

@@ -1,4 +1,4 @@
-//! Gives a session new transports for as long as it lives.
+//! The task that brings a session back to the gateway on new transports (`docs/protocol.md` §3.4).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::pauses::{Failure, Pauses};
 use crate::ConnectError;
 use crate::tcp::TimeLimit;
 
-/// How long the name is left alone after a gateway at another address has refused the session. Four refusals are believed, so a
-/// gateway that is silent has three times this before the others speak for it.
+/// How long the name is not dialed after a gateway at another address has refused the session. Four refusals end a
+/// session, so a silent gateway has three times this long before refusals of others do.
 const NAME_PAUSE: Duration = Duration::from_secs(5);
 
-/// The task that comes back to the gateway.
+/// The task that gives a session its transports.
 pub(super) struct Redialer {
-    /// As it was given.
+    /// The address as the application gave it.
     pub(super) addr: String,
     pub(super) supplier: Supplier<TcpStream>,
     pub(super) attempts: Attempts,
@@ -32,43 +32,43 @@ pub(super) struct Redialer {
     pub(super) attempt_timeout: Duration,
 }
 
-/// Why a new transport is needed.
+/// The reason for a new transport.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
-    /// There is none.
+    /// There is no transport.
     Lost,
-    /// The application thinks that the present one is of no use.
+    /// The application asked for another one.
     Asked,
-    /// The gateway has been silent on the present one for too long.
+    /// The gateway has been silent on the live one for too long.
     Silent,
-    /// The gateway has not confirmed the present one in time.
+    /// The gateway has not confirmed the live one in time.
     Unconfirmed(TransportId),
 }
 
-/// A way back to the gateway, from the need to a transport.
-struct Way {
+/// A recovery: the state from the need to a live transport.
+struct Recovery {
     /// When the next attempt is due.
     due: Due,
-    /// Until an attempt gets another one beside it.
+    /// How long an attempt runs before another one begins beside it.
     delays: Delays,
-    /// The gateway has refused one, and is not to be asked before.
+    /// The gateway has refused an attempt: no other one before this.
     not_before: Instant,
     /// The newest attempt went to the gateway's address, and none has got a TCP connection since.
     is_unconnected: bool,
-    /// Another gateway has refused one, and the name is not to be asked before.
+    /// Another gateway has refused an attempt: the name is not dialed before this.
     name_not_before: Instant,
-    /// The transport that is thought to be of no use.
+    /// The transport to replace.
     instead_of: InsteadOf,
 }
 
-/// The session is over.
+/// The session has ended.
 struct Over;
 
 impl Redialer {
-    /// Runs until the session is over.
+    /// Runs until the session has ended.
     pub(super) async fn run(mut self) {
-        while let Ok(need) = self.needed().await
-            && self.come_back(need).await.is_ok()
+        while let Ok(need) = self.wait_for_need().await
+            && self.recover(need).await.is_ok()
         {
             self.shared.resumed();
             if let Some(live) = self.supplier.live_transport() {
@@ -80,16 +80,18 @@ impl Redialer {
     fn expect_confirmation(&mut self, live: TransportId) {
         let delays = self.attempts.delays(self.attempt_timeout);
         self.confirmation.expect(live, delays.connected());
-        // That was until now.
+        // Bytes from before count for the older transport.
         self.shared.take_heard();
     }
 
-    async fn needed(&mut self) -> Result<Need, Over> {
+    /// Waits until the session needs a transport.
+    async fn wait_for_need(&mut self) -> Result<Need, Over> {
         loop {
-            // Those that were begun beside the one that was answered first.
+            // Attempts that began beside the answered one are no longer needed.
             if self.attempts.is_trial_over() {
                 self.attempts.give_up_all();
             }
+
             tokio::select! {
                 is_lost = self.supplier.lost() => return if is_lost { Ok(Need::Lost) } else { Err(Over) },
                 () = self.shared.asked.notified() => return Ok(Need::Asked),
@@ -99,7 +101,7 @@ impl Redialer {
                         if !self.shared.take_heard() {
                             return Ok(Need::Unconfirmed(live));
                         }
-                        // What confirms it stands behind all that has waited for this link.
+                        // The confirmation is behind the data that is arriving.
                         self.expect_confirmation(live);
                     }
                 }
@@ -108,76 +110,78 @@ impl Redialer {
         }
     }
 
-    /// Tries until the session goes on, or is over.
-    async fn come_back(&mut self, need: Need) -> Result<(), Over> {
-        let mut way = self.set_out(need);
+    /// Makes attempts until a transport carries the session, or the session has ended.
+    async fn recover(&mut self, need: Need) -> Result<(), Over> {
+        let mut recovery = self.begin(need);
         loop {
             tokio::select! {
-                next = self.attempts.next(Some(way.due)) => match next {
-                    Next::Due if self.is_back(&way) => {
-                        self.is_carried(&way);
+                next = self.attempts.next(Some(recovery.due)) => match next {
+                    Next::Due if self.is_recovered(&recovery) => {
+                        self.finish(&recovery);
                         return Ok(());
                     }
-                    Next::Due => self.attempt(&mut way),
+                    Next::Due => self.attempt(&mut recovery),
                     Next::Over(attempted) => {
-                        if self.has_brought_back(&attempted, &mut way)? {
+                        if self.ended(&attempted, &mut recovery)? {
                             return Ok(());
                         }
                     }
                 },
-                is_lost = self.supplier.lost(), if way.instead_of != InsteadOf::Nothing => {
+                is_lost = self.supplier.lost(), if recovery.instead_of != InsteadOf::Nothing => {
                     if !is_lost {
                         return Err(Over);
                     }
-                    way.instead_of = InsteadOf::Nothing;
+                    recovery.instead_of = InsteadOf::Nothing;
                     self.interrupted();
                 }
-                () = self.shared.asked.notified() => way = self.set_out(Need::Asked),
-                () = self.shared.silent.notified() => way = self.set_out(Need::Silent),
+                () = self.shared.asked.notified() => recovery = self.begin(Need::Asked),
+                () = self.shared.silent.notified() => recovery = self.begin(Need::Silent),
             }
         }
     }
 
-    /// Whether an attempt that is over has brought the session back, or another one has meanwhile.
-    fn has_brought_back(&mut self, attempted: &Attempted, way: &mut Way) -> Result<bool, Over> {
+    /// Handles the end of an attempt. Returns whether a transport carries the session.
+    fn ended(&mut self, attempted: &Attempted, recovery: &mut Recovery) -> Result<bool, Over> {
         match attempted.outcome {
-            Outcome::Carries | Outcome::NotNeeded if self.is_back(way) => {
-                self.is_carried(way);
+            Outcome::Carries | Outcome::NotNeeded if self.is_recovered(recovery) => {
+                self.finish(recovery);
                 return Ok(true);
             }
-            // The one that carried the session meanwhile is lost as well.
+            // Another attempt was better, but its transport is lost as well.
             Outcome::NotNeeded if self.attempts.is_empty() => {
                 self.interrupted();
-                way.due = Due::At(Instant::now() + self.pauses.next());
+                recovery.due = Due::At(Instant::now() + self.pauses.next());
             }
             Outcome::NotNeeded => {}
             Outcome::Over => return Err(Over),
-            Outcome::Carries | Outcome::Unanswered(_) | Outcome::Lost(_) => self.failed(attempted, way),
+            Outcome::Carries | Outcome::Unanswered(_) | Outcome::Lost(_) => self.failed(attempted, recovery),
         }
         Ok(false)
     }
 
     /// Whether a transport carries the session that need not be replaced.
-    fn is_back(&self, way: &Way) -> bool {
+    fn is_recovered(&self, recovery: &Recovery) -> bool {
         let Some(live) = self.supplier.live_transport() else { return false };
-        match way.instead_of {
+        match recovery.instead_of {
             InsteadOf::Nothing => true,
             InsteadOf::Transport(older) => live != older,
             InsteadOf::Unconfirmed(older) => live != older || self.supplier.is_confirmed(older),
         }
     }
 
-    /// A transport carries the session. Where it was to take the place of an older one, that was given up for it, unless it is
-    /// the older one, which the gateway has confirmed meanwhile.
-    fn is_carried(&mut self, way: &Way) {
+    /// A transport carries the session. It has replaced an older one, unless it is the older one, confirmed in the
+    /// meantime.
+    fn finish(&mut self, recovery: &Recovery) {
         let live = self.supplier.live_transport();
-        if !matches!(way.instead_of, InsteadOf::Unconfirmed(older) if live == Some(older)) {
+        if !matches!(recovery.instead_of, InsteadOf::Unconfirmed(older) if live == Some(older)) {
             self.interrupted();
         }
     }
 
-    fn set_out(&mut self, need: Need) -> Way {
+    /// Begins a recovery.
+    fn begin(&mut self, need: Need) -> Recovery {
         let now = Instant::now();
+
         let (pause, instead_of) = match need {
             Need::Lost => {
                 self.interrupted();
@@ -186,99 +190,112 @@ impl Redialer {
             Need::Asked => {
                 self.pauses.reset();
                 self.confirmation.reset();
-                (Duration::ZERO, self.give_up_present())
+                (Duration::ZERO, self.give_up_all())
             }
-            // This is no reason to ask more often a gateway that has no time to confirm transports.
+            // A gateway that has no time to confirm transports must not be asked more often, so the delays go on
+            // growing.
             Need::Silent => {
-                self.begin_anew_if_confirmed();
-                (Duration::ZERO, self.give_up_present())
+                self.reset_if_confirmed();
+                (Duration::ZERO, self.give_up_all())
             }
             Need::Unconfirmed(live) => (Duration::ZERO, InsteadOf::Unconfirmed(live)),
         };
+
         let mut delays = self.attempts.delays(self.attempt_timeout);
         let due = match need {
-            // One that is newer than the lost one may have taken its place at the gateway. Another one would take that place
-            // again, just before the answer comes, and so on without an end where the way is long.
+            // An attempt newer than the lost one may have replaced it at the gateway. Another attempt would replace
+            // that one just before its reply, and so on without end on a slow network.
             Need::Lost if !self.attempts.is_empty() => delays.next_due(),
             _ => Due::At(now + pause),
         };
-        Way { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
+
+        Recovery { due, delays, not_before: now, is_unconnected: false, name_not_before: now, instead_of }
     }
 
-    /// What is under way and what is in use are to be replaced.
-    fn give_up_present(&mut self) -> InsteadOf {
-        // What attempts come to says nothing of the network as it is now.
+    /// Gives up attempts and the live transport.
+    fn give_up_all(&mut self) -> InsteadOf {
+        // Their outcome says nothing about the network as it is now.
         self.attempts.give_up_all();
         self.supplier.live_transport().map_or(InsteadOf::Nothing, InsteadOf::Transport)
     }
 
-    /// Goes to the address where the session is, or to the name.
-    fn attempt(&mut self, way: &mut Way) {
-        let gateway = self.attempts.gateway().filter(|_| !self.may_have_moved(way));
+    /// Makes an attempt, to the address of the session's gateway or to the name.
+    fn attempt(&mut self, recovery: &mut Recovery) {
+        let gateway = self.attempts.gateway().filter(|_| !self.uses_name(recovery));
         let addr = gateway.map_or_else(|| self.addr.clone(), |gateway| gateway.to_string());
+        // The newest resume replaces the oldest one at the gateway, too.
+
         // The newest resume has the place of the oldest at the gateway, too.
         self.attempts.make_room();
-        self.attempts.begin(addr, TimeLimit::begin(self.attempt_timeout), way.instead_of);
-        way.is_unconnected = gateway.is_some();
-        way.due = way.delays.next_due();
+        self.attempts.begin(addr, TimeLimit::begin(self.attempt_timeout), recovery.instead_of);
+
+        recovery.is_unconnected = gateway.is_some();
+        recovery.due = recovery.delays.next_due();
     }
 
-    /// Whether the name is to be asked, since it may have other addresses in this network. Behind it there may be other
-    /// gateways as well, whose refusals would end the session. So it has its turn only where there is no TCP connection.
-    fn may_have_moved(&self, way: &Way) -> bool {
-        way.is_unconnected && !self.attempts.has_connection() && way.name_not_before <= Instant::now()
+    /// Whether to dial the name, which may have other addresses in this network. Other gateways behind it would refuse
+    /// the session, so the name is used only after an attempt without a TCP connection.
+    fn uses_name(&self, recovery: &Recovery) -> bool {
+        recovery.is_unconnected && !self.attempts.has_connection() && recovery.name_not_before <= Instant::now()
     }
 
-    /// Sees to the pause after an attempt that came to nothing.
-    fn failed(&mut self, attempted: &Attempted, way: &mut Way) {
+    /// Sets the pause after a failed attempt.
+    fn failed(&mut self, attempted: &Attempted, recovery: &mut Recovery) {
         tracing::debug!(outcome = ?attempted.outcome, "no transport for the session");
-        way.is_unconnected &= attempted.peer().is_none();
-        let failure = match &attempted.outcome {
-            Outcome::Unanswered(error) => Failure::of_connect(error),
-            Outcome::Lost(Wanted { fault: Some(Fault::Refused(Status::StaleAttempt)), .. })
-                if !self.attempts.is_empty() =>
-            {
-                // A newer one has overtaken it.
-                return;
-            }
-            Outcome::Lost(Wanted { fault: Some(Fault::Refused(_)), .. }) if self.is_elsewhere(attempted.peer()) => {
-                // Whatever it says, it does not say it of the gateway that has the session.
-                way.name_not_before = Instant::now() + NAME_PAUSE;
-                Failure::Elsewhere
-            }
-            Outcome::Lost(Wanted { fault: Some(Fault::Refused(status)), retry_after }) => {
-                Failure::of_refusal(*status, *retry_after)
-            }
-            _ => Failure::Other,
-        };
+        recovery.is_unconnected &= attempted.peer().is_none();
+        let Some(failure) = self.failure_of(attempted) else { return };
+        if failure == Failure::OtherGateway {
+            recovery.name_not_before = Instant::now() + NAME_PAUSE;
+        }
+
         self.pauses.failed(failure);
         let after_pause = Instant::now() + self.pauses.next();
         if failure.is_refusal() {
-            way.not_before = after_pause;
+            recovery.not_before = after_pause;
         }
+
         match (&attempted.outcome, failure) {
-            // It is there, and slow.
-            (_, Failure::Overloaded { .. }) => way.delays = Delays::slowest(self.attempt_timeout),
+            // The gateway is present but slow.
+            (_, Failure::Overloaded { .. }) => recovery.delays = Delays::slowest(self.attempt_timeout),
             (Outcome::Unanswered(ConnectError::TimedOut { .. }), _) => {}
-            // The delays grow while nothing is answered. This was no silence.
-            _ => way.delays = self.attempts.delays(self.attempt_timeout),
+            // The delays grow while the gateway is silent, and this was no silence.
+            _ => recovery.delays = self.attempts.delays(self.attempt_timeout),
         }
-        way.due = Due::At(after_pause.max(way.not_before));
+
+        recovery.due = Due::At(after_pause.max(recovery.not_before));
     }
 
-    fn is_elsewhere(&self, peer: Option<SocketAddr>) -> bool {
+    /// The kind of a failure; `None` if a newer attempt has overtaken this one, which is no failure.
+    fn failure_of(&self, attempted: &Attempted) -> Option<Failure> {
+        let refusal = match &attempted.outcome {
+            Outcome::Unanswered(error) => return Some(Failure::of_connect(error)),
+            Outcome::Lost(Wanted { fault: Some(Fault::Refused(status)), retry_after }) => (*status, *retry_after),
+            _ => return Some(Failure::Other),
+        };
+
+        match refusal {
+            (Status::StaleAttempt, _) if !self.attempts.is_empty() => None,
+            // This refusal says nothing about the gateway that has the session.
+            _ if self.is_other_gateway(attempted.peer()) => Some(Failure::OtherGateway),
+            (status, retry_after) => Some(Failure::of_refusal(status, retry_after)),
+        }
+    }
+
+    fn is_other_gateway(&self, peer: Option<SocketAddr>) -> bool {
         self.attempts.gateway().is_some_and(|gateway| peer.is_some_and(|peer| peer != gateway))
     }
 
-    /// The transport is gone.
+    /// The live transport is lost.
     fn interrupted(&mut self) {
         let Some(lived) = self.shared.interrupted() else { return };
+
         self.pauses.after_link(lived);
-        self.begin_anew_if_confirmed();
+        self.reset_if_confirmed();
     }
 
-    /// If the gateway has confirmed the last transport, nothing says that the next one fails.
-    fn begin_anew_if_confirmed(&mut self) {
+    /// Starts pauses and confirmation times again if the gateway has confirmed the last transport: the next one is not
+    /// expected to fail.
+    fn reset_if_confirmed(&mut self) {
         let last = self.confirmation.transport();
         if last.is_some_and(|last| self.supplier.is_confirmed(last)) {
             self.confirmation.reset();
@@ -347,14 +364,14 @@ mod tests {
         let live = redialer.supplier.live_transport().unwrap();
         let short = Duration::from_millis(10);
         (0..6).for_each(|_| redialer.confirmation.expect(live, short));
-        redialer.set_out(Need::Silent);
+        redialer.begin(Need::Silent);
         let before = Instant::now();
         redialer.confirmation.expect(live, short);
         redialer.confirmation.late().await;
         assert!(before.elapsed() >= 64 * short);
 
         confirm(&mut transport, &redialer.supplier, live).await;
-        redialer.set_out(Need::Silent);
+        redialer.begin(Need::Silent);
         assert_eq!(redialer.confirmation.transport(), None);
     }
 
@@ -367,7 +384,7 @@ mod tests {
         redialer.shared.set_heard();
         let least = redialer.attempts.delays(redialer.attempt_timeout).connected();
         let before = Instant::now();
-        assert!(matches!(redialer.needed().await, Ok(Need::Unconfirmed(unconfirmed)) if unconfirmed == live));
+        assert!(matches!(redialer.wait_for_need().await, Ok(Need::Unconfirmed(unconfirmed)) if unconfirmed == live));
         assert!(before.elapsed() >= least);
     }
 
@@ -378,7 +395,7 @@ mod tests {
         let live = redialer.supplier.live_transport().unwrap();
         let mut events = redialer.shared.subscribe();
         confirm(&mut transport, &redialer.supplier, live).await;
-        assert!(redialer.come_back(Need::Unconfirmed(live)).await.is_ok());
+        assert!(redialer.recover(Need::Unconfirmed(live)).await.is_ok());
         redialer.shared.over(None);
         assert!(events.next().await.is_none());
         assert_eq!(redialer.supplier.live_transport(), Some(live));
@@ -399,7 +416,7 @@ mod tests {
         redialer.shared.reconnect_now();
         let next = timeout(LONG, gateway.accept());
         tokio::select! {
-            _ = redialer.come_back(Need::Lost) => panic!("nobody has answered"),
+            _ = redialer.recover(Need::Lost) => panic!("nobody has answered"),
             next = next => drop(next.unwrap().unwrap()),
         }
     }
@@ -411,7 +428,7 @@ mod tests {
         // One is left over from the last time; where the session is carried it is not needed.
         redialer.attempts.begin(other_addr.to_string(), TimeLimit::begin(LONG), InsteadOf::Nothing);
         redialer.attempt_timeout = LONG;
-        let back = timeout(Duration::from_millis(300), redialer.come_back(Need::Asked)).await;
+        let back = timeout(Duration::from_millis(300), redialer.recover(Need::Asked)).await;
         assert!(back.is_err(), "{:?}", redialer.supplier.live_transport());
     }
 
@@ -429,7 +446,7 @@ mod tests {
             }
         };
         tokio::select! {
-            _ = redialer.come_back(Need::Lost) => panic!("{:?}", redialer.supplier.end()),
+            _ = redialer.recover(Need::Lost) => panic!("{:?}", redialer.supplier.end()),
             came = timeout(LONG, silent) => came.unwrap(),
         }
     }
@@ -450,7 +467,7 @@ mod tests {
         }
         drop(transport);
         assert!(redialer.supplier.lost().await);
-        let back = timeout(MANY_ATTEMPTS, redialer.come_back(Need::Lost)).await;
+        let back = timeout(MANY_ATTEMPTS, redialer.recover(Need::Lost)).await;
         assert!(back.is_err(), "{:?}", redialer.supplier.end());
     }
 }

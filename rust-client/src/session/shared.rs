@@ -1,4 +1,4 @@
-//! What a session shares with its endpoint, and what it tells the application.
+//! The state of a session that its endpoint shares, and its events for the application.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,21 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::LinkEnd;
 use crate::lock::lock;
 
-/// Events that may wait for who reads them.
+/// How many events a subscriber may be behind.
 const EVENTS: usize = 16;
 
-/// Something happened to the session of a link.
+/// An event of a link's session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// The link has no transport. It tries to come back; until then what is sent waits.
+    /// The link has lost its transport, and tries to resume. Until then, sent messages wait.
     Interrupted,
-    /// The link goes on by a new transport; nothing was lost.
+    /// The link continues on a new transport, without loss.
     Resumed {
-        /// How long it had none.
+        /// The time without a transport.
         after: Duration,
     },
-    /// The link has ended, and its connections with it; this side did not ask for it. Comes last.
+    /// The link and its connections have ended, not by this side. The last event.
     Lost(LinkEnd),
 }
 
@@ -48,18 +48,18 @@ pub enum SessionEvent {
 /// ```
 #[derive(Debug)]
 pub struct SessionEvents {
-    /// None, if the link has ended or never had a session.
+    /// `None` if the link has ended or has no session.
     events: Option<broadcast::Receiver<SessionEvent>>,
 }
 
 impl SessionEvents {
-    /// Of a link without a session.
+    /// No events, for a link without a session.
     pub(crate) fn none() -> Self {
         Self { events: None }
     }
 
-    /// The next event; `None` once the link has ended. Who is more than 16 events behind misses the oldest.
-    /// Cancel-safe.
+    /// The next event; `None` once the link has ended. A subscriber that is more than 16 events behind misses the
+    /// oldest. Cancel-safe.
     pub async fn next(&mut self) -> Option<SessionEvent> {
         let events = self.events.as_mut()?;
         loop {
@@ -72,23 +72,23 @@ impl SessionEvents {
     }
 }
 
-/// How a session stands.
+/// The state of a session, for its link, its redialer and its endpoint.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// The application wants a new transport, whatever the present one looks like.
+    /// Notified when the application wants a new transport.
     pub(super) asked: Notify,
-    /// The link wants one, since the gateway is silent on the present one.
+    /// Notified when the link wants a new transport, as the gateway is silent.
     pub(super) silent: Notify,
-    /// Whether the link was read when it had its last turn. Of one that was not, nothing says that the gateway is silent.
+    /// Whether the link was read in its last turn. If not, silence says nothing about the gateway.
     is_listening: AtomicBool,
-    /// Whether the gateway has sent something since this was asked last.
+    /// Whether the gateway has sent something since the last [`Shared::take_heard`].
     has_heard: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Gone with the link.
+    /// `None` once the link has ended.
     events: Option<broadcast::Sender<SessionEvent>>,
     since: Instant,
     is_live: bool,
@@ -97,7 +97,7 @@ struct State {
 }
 
 impl Shared {
-    /// Of a session that has just been opened.
+    /// The state of a session that was just opened.
     pub(super) fn new() -> Self {
         let events = Some(broadcast::Sender::new(EVENTS));
         let state = State { events, since: Instant::now(), is_live: true, interruptions: 0, resumes: 0 };
@@ -118,19 +118,19 @@ impl Shared {
         SessionEvents { events: lock(&self.state).events.as_ref().map(broadcast::Sender::subscribe) }
     }
 
-    /// How often the transport was lost, and how often the session went on.
+    /// How often a transport was lost, and how often the session was resumed.
     pub(crate) fn interruptions_and_resumes(&self) -> (u64, u64) {
         let state = lock(&self.state);
         (state.interruptions, state.resumes)
     }
 
-    /// For how long the present transport has carried the session.
+    /// The age of the live transport.
     pub(super) fn live_for(&self) -> Option<Duration> {
         let state = lock(&self.state);
         state.is_live.then(|| state.since.elapsed())
     }
 
-    /// The link is read, or not.
+    /// Sets whether the link is read.
     pub(super) fn set_listening(&self, is_listening: bool) {
         self.is_listening.store(is_listening, Ordering::Relaxed);
     }
@@ -145,12 +145,12 @@ impl Shared {
         self.has_heard.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has, since this was asked last.
+    /// Whether the gateway has sent something since the last call.
     pub(super) fn take_heard(&self) -> bool {
         self.has_heard.swap(false, Ordering::Relaxed)
     }
 
-    /// The transport is lost; gives how long it had lived, the first time.
+    /// The transport is lost. Returns its age, unless that is known already.
     pub(super) fn interrupted(&self) -> Option<Duration> {
         let mut state = lock(&self.state);
         if !state.is_live {
@@ -172,7 +172,7 @@ impl Shared {
         }
     }
 
-    /// Nothing follows.
+    /// Ends the events, with [`SessionEvent::Lost`] if the link was lost.
     pub(super) fn over(&self, lost: Option<LinkEnd>) {
         let mut state = lock(&self.state);
         if let Some(end) = lost {
@@ -183,7 +183,7 @@ impl Shared {
 }
 
 impl State {
-    /// Gives how long it was the other way.
+    /// Returns how long the state before has lasted.
     fn turn(&mut self, is_live: bool) -> Duration {
         self.is_live = is_live;
         std::mem::replace(&mut self.since, Instant::now()).elapsed()
@@ -191,7 +191,7 @@ impl State {
 
     fn tell(&self, event: SessionEvent) {
         if let Some(events) = &self.events {
-            // Nobody has to listen.
+            // There may be no subscriber.
             let _ = events.send(event);
         }
     }

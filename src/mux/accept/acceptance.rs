@@ -8,14 +8,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::{AcceptorInfo, HandshakeInfo};
 use fastway_service::clock::Millis;
 use fastway_service::{PrefixLength, Progress};
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::acceptor::{Acceptor, AcceptorInfo};
-use super::pending::{EndedEarly, HandshakeInfo, NoTurn, PendingOnPort};
+use super::acceptor::Acceptor;
+use super::pending::{EndedEarly, NoTurn, PendingOnPort};
 use super::rates::Rates;
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
@@ -109,10 +110,12 @@ impl Acceptance {
         now: Instant,
     ) -> AwaitedTurn {
         let no_turn = self.pending[side].wait(number, now);
+
         // Time in which nobody waited says nothing of the pace.
         if !self.turns.anybody_waits() {
             self.retry_times.restart(now);
         }
+
         let given = self.turns.wait(self.ipv6_prefix.prefix_of(peer), purpose, now);
         self.turns_due.notify_one();
         AwaitedTurn { given, no_turn }

@@ -135,10 +135,13 @@ fn recognize(first: &[u8]) -> Option<(Spoken, Vec<u8>)> {
         };
         return Some((spoken, answer.to_vec()));
     }
+
     // As short as the shortest first message; what is shorter is a length, or a part of one.
     if first.len() < SHORTEST_SESSION_BYTES {
         return None;
     }
+
+    // A session is refused by the status that its own protocol has for this.
     let (protocol, refusal) = match Reception::default().receive(first).ok()?? {
         Request::Open(open) => (open.protocol(), open.refusal(Status::NotAdmitted)),
         Request::Resume(resume) => (resume.protocol(), resume.refusal(Status::NotAdmitted)),

@@ -5,6 +5,7 @@ pub(crate) mod acceptance;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod first_bytes;
+mod newest_resumes;
 pub(crate) mod pending;
 pub(crate) mod proxy_header;
 pub(crate) mod rates;
@@ -17,9 +18,7 @@ pub(crate) mod server_handshake;
 pub(crate) mod stream;
 pub(crate) mod turns;
 
-pub use acceptor::AcceptorInfo;
 pub(crate) use admission::Admission;
-pub use pending::HandshakeInfo;
 pub(crate) use rates::Rates;
 pub use refusal::RefusalKind;
 pub use rejection::RejectionKind;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::HandshakeInfo;
 use fastway_service::{HandshakeLimits, PendingHandshakes, PrefixLength, Progress};
 use fastway_session::MAX_CANDIDATES;
 use rustc_hash::FxHashMap;
@@ -64,15 +65,6 @@ pub(crate) struct EndedEarly {
     pub(crate) side: Side,
     pub(crate) peer: SocketAddr,
     pub(crate) why: NoTurn,
-}
-
-/// A peer that has not proved yet who it is.
-#[derive(Clone, Copy, Debug)]
-pub struct HandshakeInfo {
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// Time since it was accepted.
-    pub age: Duration,
 }
 
 impl PendingOnPort {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fastway_service::{AddressPrefix, FairQueue, HandshakePace};
 use tokio::sync::oneshot;
 
+use super::newest_resumes::{NewestResumes, Turn};
 use super::rates::{RateShare, Rates};
 use crate::mux::routing::{LinkAddr, PerSide, Side};
 
@@ -32,6 +33,8 @@ pub(crate) struct Turns {
     open_rate: RateShare,
     /// Those who resume sessions.
     resumes: Queue,
+    /// Those that may have several places in the queue of resumes.
+    newest: NewestResumes,
     /// Those who open sessions. They do not wait for each other: anybody may open, and on either port.
     opens: [Queue; 4],
     /// The number of the next turn.
@@ -55,7 +58,7 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 struct Queue {
     kind: QueueKind,
-    waiting: FairQueue<Peer, oneshot::Sender<()>>,
+    waiting: FairQueue<Peer, Turn>,
     /// When so many wait, those who have gone are looked for: they must not become many while nobody gets a turn.
     crowd: usize,
 }
@@ -85,6 +88,7 @@ impl Turns {
             resume_rate: rates.share_of_resumes(workers),
             open_rate: rates.share_of_opens(workers),
             resumes: Queue::new(Resumes),
+            newest: NewestResumes::default(),
             opens: opens.map(Queue::new),
             next: 0,
         }
@@ -104,18 +108,41 @@ impl Turns {
         if !self.anybody_waits() {
             self.pace.restart(now);
         }
-        let (turn, told) = oneshot::channel();
-        let (kind, peer) = match purpose {
-            Purpose::Open(side) => (QueueKind::Opens(side), Peer::Newcomer),
-            Purpose::LegacyOpen(side) => (QueueKind::LegacyOpens(side), Peer::Newcomer),
-            Purpose::Resume(link) | Purpose::NewestResume(link) => (QueueKind::Resumes, Peer::Session(link)),
-        };
-        match (self.queues_mut().find(|queue| queue.kind == kind), purpose) {
-            (Some(queue), Purpose::NewestResume(_)) => queue.push_instead(prefix, peer, turn),
-            (Some(queue), _) => queue.push(prefix, peer, turn),
-            (None, _) => {}
+        let (tell, told) = oneshot::channel();
+        match purpose {
+            Purpose::Open(side) => self.push(QueueKind::Opens(side), prefix, Peer::Newcomer, tell),
+            Purpose::LegacyOpen(side) => self.push(QueueKind::LegacyOpens(side), prefix, Peer::Newcomer, tell),
+            Purpose::Resume(link) => self.push(QueueKind::Resumes, prefix, Peer::Session(link), tell),
+            Purpose::NewestResume(link) => self.push_newest(prefix, link, tell),
         }
         told
+    }
+
+    fn push(&mut self, kind: QueueKind, prefix: AddressPrefix, peer: Peer, tell: oneshot::Sender<()>) {
+        if let Some(queue) = self.queue_with_room(kind) {
+            queue.waiting.push(prefix, peer, Turn::new(tell));
+        }
+    }
+
+    fn push_newest(&mut self, prefix: AddressPrefix, link: LinkAddr, tell: oneshot::Sender<()>) {
+        let Some(turn) = self.newest.wait(link, prefix, tell) else { return };
+        if let Some(queue) = self.queue_with_room(QueueKind::Resumes) {
+            queue.waiting.push_instead(prefix, Peer::Session(link), turn);
+        }
+    }
+
+    /// A queue. Those who have gone are forgotten before, if so many wait that it is time to look for them.
+    fn queue_with_room(&mut self, kind: QueueKind) -> Option<&mut Queue> {
+        let mut queues = std::iter::once(&mut self.resumes).chain(&mut self.opens);
+        let queue = queues.find(|queue| queue.kind == kind)?;
+        if queue.waiting.len() >= queue.crowd {
+            queue.waiting.retain(Turn::is_awaited);
+            queue.crowd = CROWD.max(2 * queue.waiting.len());
+            if kind == QueueKind::Resumes {
+                self.newest.forget_gone();
+            }
+        }
+        Some(queue)
     }
 
     /// Gives the turns of a round, to opens on each port as far as there is `room` for them. False if none may be given:
@@ -140,28 +167,30 @@ impl Turns {
         self.next = (next + 1) % ROUND_OF_QUEUES;
         let is_for_resumes = !next.is_multiple_of(TURNS_OF_OPENS);
         let queue = if is_for_resumes { Some(&mut self.resumes) } else { self.opens.get_mut(next / TURNS_OF_OPENS) };
-        let Some(Queue { kind, waiting, .. }) = queue.filter(|queue| !queue.waiting.is_empty()) else {
-            return false;
-        };
-        let room = match kind {
-            QueueKind::Resumes => None,
-            QueueKind::Opens(side) | QueueKind::LegacyOpens(side) => Some(&mut room[*side]),
+        let queue = queue.filter(|queue| !queue.waiting.is_empty());
+        let Some(Queue { kind, waiting, .. }) = queue else { return false };
+
+        // A resume takes no room: its session has had it since it was opened.
+        let (room, rate) = match kind {
+            QueueKind::Resumes => (None, Some(&self.resume_rate)),
+            QueueKind::Opens(side) => (Some(&mut room[*side]), Some(&self.open_rate)),
+            QueueKind::LegacyOpens(side) => (Some(&mut room[*side]), None),
         };
         if room.as_deref() == Some(&0) {
             return false;
         }
-        let rate = match kind {
-            QueueKind::Resumes => Some(&self.resume_rate),
-            QueueKind::Opens(_) => Some(&self.open_rate),
-            QueueKind::LegacyOpens(_) => None,
-        };
         let spent = rate.map(|rate| (rate, rate.afford(now)));
         if matches!(spent, Some((_, None))) {
             return false;
         }
 
         // Whoever has gone meanwhile is passed over.
-        let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| turn.send(()).is_ok());
+        let is_given = std::iter::from_fn(|| waiting.pop()).any(|turn| {
+            let is_given = turn.give();
+            turn.of_newest().into_iter().for_each(|link| self.newest.turn_has_come(link));
+            is_given
+        });
+
         if !is_given {
             if let Some((rate, Some(spent))) = spent {
                 rate.give_back(spent);
@@ -182,32 +211,16 @@ impl Turns {
         !self.resumes.waiting.is_empty() || self.opens.iter().any(|queue| !queue.waiting.is_empty())
     }
 
-    fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
-        std::iter::once(&mut self.resumes).chain(&mut self.opens)
+    /// Handshakes that wait, with those that have gone and are not forgotten yet.
+    #[cfg(test)]
+    fn places(&self) -> usize {
+        std::iter::once(&self.resumes).chain(&self.opens).map(|queue| queue.waiting.len()).sum()
     }
 }
 
 impl Queue {
     fn new(kind: QueueKind) -> Self {
         Self { kind, waiting: FairQueue::new(), crowd: CROWD }
-    }
-
-    fn push(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
-        self.bound_crowd();
-        self.waiting.push(prefix, peer, turn);
-    }
-
-    fn push_instead(&mut self, prefix: AddressPrefix, peer: Peer, turn: oneshot::Sender<()>) {
-        self.bound_crowd();
-        self.waiting.push_instead(prefix, peer, turn);
-    }
-
-    /// Forgets those who have gone, if so many wait that it is time to look for them.
-    fn bound_crowd(&mut self) {
-        if self.waiting.len() >= self.crowd {
-            self.waiting.retain(|turn| !turn.is_closed());
-            self.crowd = CROWD.max(2 * self.waiting.len());
-        }
     }
 }
 
@@ -319,6 +332,72 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_resume_keeps_the_place_of_the_older_ones_when_it_comes_from_another_network() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        let mut older = turns.wait(prefix(1), newest(1), now);
+        let mut waiting: Vec<_> = (2..=9).map(|id| ("other", turns.wait(prefix(id), newest(id.into()), now))).collect();
+        waiting.push(("moved", turns.wait(prefix(20), newest(1), now)));
+        assert_eq!(older.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        let order = rounds(&mut turns, &mut waiting, now);
+        assert_eq!((order.len(), order.iter().position(|name| *name == "moved")), (9, Some(0)));
+        assert!(!turns.anybody_waits());
+        assert_eq!(turns.newest.len(), 0);
+    }
+
+    #[test]
+    fn a_resume_from_another_network_waits_no_longer_than_others_from_there() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        // Its first network is crowded.
+        let mut waiting: Vec<_> = (10..60).map(|id| ("crowd", turns.wait(prefix(1), newest(id), now))).collect();
+        let _older = turns.wait(prefix(1), newest(1), now);
+        waiting.push(("moved", turns.wait(prefix(2), newest(1), now)));
+        let order = rounds(&mut turns, &mut waiting, now);
+        assert_eq!((order.len(), order.iter().position(|name| *name == "moved")), (51, Some(1)));
+    }
+
+    #[test]
+    fn a_resume_that_is_not_known_to_be_genuine_and_newest_takes_no_place() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        let mut waiting = vec![("genuine", turns.wait(prefix(1), newest(1), now))];
+        waiting.push(("other", turns.wait(prefix(2), newest(2), now)));
+        waiting.push(("forged", turns.wait(prefix(3), session(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["genuine", "other", "forged"]);
+        // Nor does the owner inherit the place of a forger, who may have chosen a crowded one.
+        let forged = turns.wait(prefix(1), session(1), now);
+        let mut waiting = vec![("other", turns.wait(prefix(2), newest(2), now)), ("forged", forged)];
+        waiting.push(("genuine", turns.wait(prefix(3), newest(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["forged", "other", "genuine"]);
+    }
+
+    #[test]
+    fn a_session_has_one_turn_and_two_places_however_often_its_peer_moves() {
+        let now = Instant::now();
+        let mut turns = turns(Some(1), now);
+        let mut waiting: Vec<_> = (1..=200).map(|id| ("moved", turns.wait(prefix(id), newest(1), now))).collect();
+        waiting.push(("other", turns.wait(prefix(201), newest(2), now)));
+        let left = turns.places();
+        assert_eq!(left, 3);
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["moved"]);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(rounds(&mut turns, &mut waiting, later), ["other"], "the second place costs nobody a turn");
+    }
+
+    #[test]
+    fn a_resume_after_the_turn_of_an_older_one_waits_anew() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        let mut first = [("first", turns.wait(prefix(1), newest(1), now))];
+        let _gone = turns.wait(prefix(2), newest(2), now);
+        assert_eq!(rounds(&mut turns, &mut first, now), ["first"]);
+        let mut waiting = vec![("other", turns.wait(prefix(3), newest(3), now))];
+        waiting.push(("again", turns.wait(prefix(1), newest(1), now)));
+        assert_eq!(rounds(&mut turns, &mut waiting, now), ["other", "again"]);
+    }
+
+    #[test]
     fn strangers_who_open_spend_nothing_of_what_resumes_need() {
         let now = Instant::now();
         let mut turns = turns(Some(10), now);
@@ -377,7 +456,7 @@ mod tests {
             drop(turns.wait(prefix(2), OPEN, now));
             drop(turns.wait(prefix(2), newest(id), now));
         }
-        let left: usize = turns.queues_mut().map(|queue| queue.waiting.len()).sum();
+        let left = turns.places();
         assert!(left <= 200, "{left}");
         assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);
     }

@@ -19,7 +19,7 @@ pub use self::settings::{
 };
 pub use self::startup::Startup;
 pub use crate::mux::pool::{PoolConfig, PoolStrategy};
-pub use crate::mux::routing::PerSide;
+pub use fastway_admin::observe::PerSide;
 
 /// Everything that a gateway needs to know before it starts.
 #[derive(Clone, Debug)]

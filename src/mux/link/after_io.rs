@@ -10,24 +10,25 @@ use crate::mux::routing::Side;
 
 impl Link {
     /// What happened to the link since the last call, and what follows for others. What follows for the link itself is done.
+    /// `session` is what [`Link::session_events`] has said just before.
     ///
     /// How much waits is not judged while the link is on the list of those to be flushed: it is flushed before the turn ends,
     /// and judged then.
     #[inline]
-    pub(crate) fn after_io(&mut self, bounds: &Bounds, clock: &TurnClock) -> LinkEvents {
-        let session = match self.stream {
-            LinkStream::Plain(_) => None,
-            LinkStream::Session(_) => self.session_events(clock),
-        };
-        let held_change = self.held_change();
-        let mut events = LinkEvents { held_change, session, ..LinkEvents::default() };
-        if self.dirty || session.is_some_and(|events| events.wants_flush) {
+    pub(crate) fn after_io(
+        &mut self,
+        bounds: &Bounds,
+        session: Option<&SessionEvents>,
+        clock: &TurnClock,
+    ) -> LinkEvents {
+        let mut events = LinkEvents { held_change: self.held_change(), ..LinkEvents::default() };
+        if self.dirty || session.is_some_and(|session| session.wants_flush) {
             return events;
         }
 
         match self.state {
             // Whatever waits for it waits no more.
-            State::Open if session.is_some_and(|events| events.close_link()) => {}
+            State::Open if session.is_some_and(SessionEvents::close_link) => {}
             State::Open => events.pressure = self.pressure_change(bounds, clock),
             State::Closing { .. } => events.is_done = self.is_done(),
         }
@@ -59,7 +60,7 @@ impl Link {
             over_since: self.watch.over_since,
             too_slow: false,
         };
-        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), || clock.millis());
+        let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), || clock.counted());
         if pressure == before {
             return None;
         }
@@ -79,8 +80,16 @@ impl Link {
         Some(if pressure.congested { PressureChange::Congested } else { PressureChange::Uncongested })
     }
 
-    /// What happened to the link's session, and what it needs; `None`: nothing.
-    fn session_events(&mut self, clock: &TurnClock) -> Option<SessionEvents> {
+    /// What happened to the link's session since the last call, and what it needs; `None`: nothing, or it has none.
+    #[inline]
+    pub(crate) fn session_events(&mut self, clock: &TurnClock) -> Option<SessionEvents> {
+        match self.stream {
+            LinkStream::Plain(_) => None,
+            LinkStream::Session(_) => self.take_session_events(clock),
+        }
+    }
+
+    fn take_session_events(&mut self, clock: &TurnClock) -> Option<SessionEvents> {
         let mut events = SessionEvents::default();
         while let Some(event) = self.stream.next_event() {
             match event {

@@ -11,8 +11,6 @@ pub(crate) struct LinkEvents {
     pub held_change: isize,
     /// What has changed about how much waits for it.
     pub pressure: Option<PressureChange>,
-    /// What happened to its session, if it has one and there is something.
-    pub session: Option<SessionEvents>,
     /// It closes, and its peer has all that waited for it.
     pub is_done: bool,
 }
@@ -28,7 +26,8 @@ pub(crate) enum PressureChange {
     TooSlow,
 }
 
-/// What happened to a session, and what it needs.
+/// What happened to a session, and what it needs: [`Link::session_events`](super::Link::session_events). It is large, and
+/// nothing for plain links, so it is no part of [`LinkEvents`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SessionEvents {
     /// Times that it has lost its stream.
@@ -53,7 +52,7 @@ impl LinkEvents {
     /// Whether nothing follows.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
-        self.held_change == 0 && self.pressure.is_none() && self.session.is_none() && !self.is_done
+        self.held_change == 0 && self.pressure.is_none() && !self.is_done
     }
 }
 

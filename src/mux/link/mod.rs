@@ -26,9 +26,11 @@ use fastway_service::clock::Millis;
 use fastway_service::wake::wake_after_look;
 use fastway_session::{Names, Protocol, Resume};
 use fastway_transport::Stream;
+// What the answers of `Observe` name as well.
+pub(crate) use fastway_admin::observe::{Traffic, WaitReason, WaitReport, Waiting};
 pub use fastway_transport::TransportKind;
 pub use inbox::{Inbox, Progress, Sizes};
-pub use outbox::{Outbox, Waiting};
+pub use outbox::Outbox;
 pub(crate) use pressure::{Bounds, ReadPause};
 use rand::CryptoRng;
 pub(crate) use read_limit::ReadLimit;
@@ -38,7 +40,6 @@ pub(crate) use session::{HandshakeGuard, LinkSession, RefusedStream};
 pub(crate) use stream::{LinkStream, Remains};
 pub(crate) use turn_clock::TurnClock;
 pub(crate) use waits::Waits;
-pub use waits::{Wait, WaitReason, WaitReport};
 use watch::Watch;
 
 use crate::mux::accept::admission::Permit;
@@ -102,19 +103,6 @@ pub(crate) enum State {
         /// Whether the peer may still send; that is read and dropped.
         peer_sends: bool,
     },
-}
-
-/// What went over a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Whole frames received, commands among them.
-    pub received_frames: u64,
-    /// Frames sent, commands among them; one that was sent in part counts later.
-    pub sent_frames: u64,
 }
 
 impl Link {
@@ -234,8 +222,19 @@ impl Link {
     }
 
     /// Sends the acknowledgements of its session that are due by that time.
-    pub(crate) fn send_acks(&mut self, by: Instant, sealed: &mut Vec<u8>) {
-        self.stream.send_acks(by, &mut Context::from_waker(&self.waker), sealed);
+    pub(crate) fn send_acks(&mut self, by: Instant, sealed: &mut Vec<u8>, clock: &TurnClock) {
+        let polled = self.stream.send_acks(by, &mut Context::from_waker(&self.waker), sealed);
+        if polled.is_pending() {
+            // The task is woken when the stream takes more, and then sends the rest.
+            self.block(true, clock);
+        }
+    }
+
+    /// Bounds the bytes that its session keeps to send them again. A link that closes has taken all that waits for it.
+    pub(crate) fn set_most_unacked(&mut self, bytes: usize) {
+        if self.state == State::Open {
+            self.stream.set_most_unacked(bytes);
+        }
     }
 
     /// Stops reading the link until there is room behind what it feeds.

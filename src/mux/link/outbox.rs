@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use fastway_admin::observe::Waiting;
+
 use crate::mux::pool::{Chunk, LocalPool};
 use crate::mux::routing::Origin;
 
@@ -19,17 +21,6 @@ pub struct Outbox {
     waiting: Waiting,
     /// Size of all chunks.
     chunk_bytes: usize,
-}
-
-/// How much waits in an outbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Bytes not yet accepted by the transport.
-    pub bytes: usize,
-    /// Packets; one that was sent in part counts until its chunk is sent.
-    pub packets: usize,
-    /// Those of the packets that answer requests of the link itself.
-    pub answers: usize,
 }
 
 #[derive(Debug)]

@@ -10,9 +10,9 @@
 
 use std::time::Duration;
 
+use fastway_admin::observe::Waiting;
 use fastway_service::clock::Millis;
 
-use super::Waiting;
 use crate::mux::config::{CLIENT_SHARE, Settings, SideConfig};
 use crate::mux::routing::Side;
 

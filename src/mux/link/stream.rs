@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::Waiting;
 use fastway_session::{Names, Protocol, Resume, Session, Status};
 use fastway_transport::{Stream, TransportKind};
 use rand::CryptoRng;
 
 use super::session::{HandshakeGuard, LinkSession, RefusedStream, SessionEvent};
 use super::turn_clock::TurnClock;
-use super::{CloseReason, Outbox, Waiting};
+use super::{CloseReason, Outbox};
 use crate::mux::pool::LocalPool;
 
 /// Segments of an outbox that one vectored write takes.
@@ -118,11 +119,20 @@ impl LinkStream {
         }
     }
 
-    /// Sends the acknowledgements that are due by that time.
-    pub(crate) fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
+    /// Sends the acknowledgements that are due by that time. Pending: the stream has not taken all, and the task of `cx` is
+    /// woken when it takes more.
+    pub(crate) fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) -> Poll<()> {
+        match self {
+            Self::Plain(_) => Poll::Ready(()),
+            Self::Session(session) => session.send_acks(by, cx, sealed),
+        }
+    }
+
+    /// Bounds the bytes that a session keeps to send them again.
+    pub(crate) fn set_most_unacked(&mut self, bytes: usize) {
         match self {
             Self::Plain(_) => {}
-            Self::Session(session) => session.send_acks(by, cx, sealed),
+            Self::Session(session) => session.set_most_unacked(bytes),
         }
     }
 

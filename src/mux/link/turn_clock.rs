@@ -11,12 +11,14 @@ use fastway_service::clock::Millis;
 pub(crate) struct TurnClock {
     started: Instant,
     now: Cell<Option<Instant>>,
+    /// How far time counts: see [`TurnClock::counted`].
+    counts_until: Cell<Millis>,
 }
 
 impl TurnClock {
     /// The clock of a worker that started at that time.
     pub(crate) const fn new(started: Instant) -> Self {
-        Self { started, now: Cell::new(None) }
+        Self { started, now: Cell::new(None), counts_until: Cell::new(Millis::MAX) }
     }
 
     /// A turn begins, or a task that may have waited for long: the time is another one.
@@ -46,6 +48,20 @@ impl TurnClock {
     /// The same, since the worker started.
     pub(crate) fn millis(&self) -> Millis {
         self.at(self.now())
+    }
+
+    /// The time of the turn as far as it counts against a peer.
+    ///
+    /// The worker may have stood still, maybe with the whole process. What came meanwhile is not read yet, and only the next
+    /// sweep tells by how much the times that were noted have to be moved. So until then no more time is past than two sweeps
+    /// may be apart, and a time that is noted late is moved like those before it.
+    pub(crate) fn counted(&self) -> Millis {
+        self.millis().min(self.counts_until.get())
+    }
+
+    /// Has time count until then.
+    pub(crate) fn count_until(&self, at: Millis) {
+        self.counts_until.set(at);
     }
 
     /// A point in time, since the worker started.
@@ -80,6 +96,18 @@ mod tests {
         assert!(clock.now() > first);
         clock.set(Duration::from_secs(7));
         assert_eq!(clock.millis(), Millis::default() + Duration::from_secs(7));
+    }
+
+    #[test]
+    fn time_counts_as_far_as_a_sweep_allows() {
+        let clock = TurnClock::new(Instant::now());
+        let at = |seconds| Millis::default() + Duration::from_secs(seconds);
+        clock.set(Duration::from_secs(7));
+        assert_eq!(clock.counted(), at(7), "no sweep was due yet");
+        for (until, counted) in [(9, 7), (7, 7), (6, 6)] {
+            clock.count_until(at(until));
+            assert_eq!((clock.counted(), clock.millis()), (at(counted), at(7)));
+        }
     }
 
     #[test]

@@ -2,41 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use fastway_service::{PerKind, kinds};
+use fastway_admin::observe::{Wait, WaitReason, WaitReport};
+use fastway_service::PerKind;
 
 use super::turn_clock::TurnClock;
-
-kinds! {
-    /// What can hold a link up.
-    pub enum WaitReason {
-        /// More waits in the link's outbox than its bounds allow: the peer takes too little.
-        OutboxFull = "outbox_full",
-        /// The link is not read until there is room behind what it feeds.
-        PausedSource = "paused_source",
-        /// The link is not read until its peer takes the answers to its own requests.
-        UnreadAnswers = "unread_answers",
-        /// The link is not read until the next sweep: it has sent what `--max-bytes-per-second` allows.
-        ByteRate = "byte_rate",
-        /// The system took less than there was to send.
-        SlowWrite = "slow_write",
-        /// Its session has lost its transport, and waits for another one.
-        NoTransport = "no_transport",
-    }
-}
-
-/// How often and for how long something was held up for one reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wait {
-    /// Times that it began.
-    pub count: u64,
-    /// Time in all, the one that lasts included.
-    pub total: Duration,
-    /// How long it has lasted, if it has not ended.
-    pub lasting: Option<Duration>,
-}
-
-/// The waits of a link by [`WaitReason`].
-pub type WaitReport = PerKind<WaitReason, Wait>;
 
 /// Stopwatches for all reasons. One that never ran costs a link a pointer.
 #[derive(Debug, Default)]
@@ -93,14 +62,6 @@ impl Stopwatch {
     }
 }
 
-impl Wait {
-    /// Adds what another one has, except that it lasts.
-    pub fn add(&mut self, other: Self) {
-        self.count += other.count;
-        self.total += other.total;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +93,7 @@ mod tests {
         let others = WaitReason::ALL.iter().filter(|reason| **reason != REASON);
         assert!(others.map(|reason| waits.report(start)[*reason]).all(|wait| wait == Wait::default()));
     }
+
     #[test]
     fn a_link_that_never_waited_reads_no_clock() {
         let (mut waits, clock) = (Waits::default(), TurnClock::new(Instant::now()));

@@ -1,9 +1,6 @@
 //! Whether a link is meant by a filter. Workers look at each of their links for it, so it reads what they have as it is.
 
-use fastway_admin::observe::{LinkCondition, LinkFilter};
-
-use super::ids::{link_id, side};
-use crate::mux::worker::LinkInfo;
+use fastway_admin::observe::{LinkCondition, LinkFilter, LinkInfo};
 
 /// Whether all conditions hold for a link.
 pub(super) fn takes(filter: &LinkFilter, link: &LinkInfo) -> bool {
@@ -13,8 +10,8 @@ pub(super) fn takes(filter: &LinkFilter, link: &LinkInfo) -> bool {
 fn holds(condition: LinkCondition, link: &LinkInfo) -> bool {
     let peer = || (link.peer.ip().to_canonical(), link.peer.port());
     match condition {
-        LinkCondition::Side(wanted) => side(link.role.side()) == wanted,
-        LinkCondition::Link(id) => link_id(link.id) == id,
+        LinkCondition::Side(wanted) => link.role.side() == wanted,
+        LinkCondition::Link(id) => link.id == id,
         LinkCondition::Server(id) => link.role.server() == Some(id),
         LinkCondition::Address(ip) => peer().0 == ip,
         LinkCondition::Peer(wanted) => peer() == (wanted.ip(), wanted.port()),
@@ -29,11 +26,10 @@ fn holds(condition: LinkCondition, link: &LinkInfo) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use fastway_admin::observe::{LinkId, Role, Traffic, WaitReason, WaitReport, Waiting};
     use fastway_wire::ServerId;
 
     use super::*;
-    use crate::mux::link::{Traffic, WaitReason, WaitReport, Waiting};
-    use crate::mux::routing::{LinkId, Role};
 
     fn link(role: Role, peer: &str) -> LinkInfo {
         LinkInfo {

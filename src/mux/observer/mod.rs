@@ -7,7 +7,6 @@
 
 mod admin;
 mod filter;
-mod ids;
 mod report;
 mod totals;
 
@@ -18,22 +17,24 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use fastway_admin::observe::{LinkFilter, LinkFilterError};
+// What commands and the admin listener are told as well.
+pub use fastway_admin::observe::{
+    AcceptorInfo, AskError, ConnectionInfo, ConnectionPage, HandshakeInfo, LinkFilter, LinkFilterError, LinkId,
+    LinkInfo, LinkState, MemoryReport, PausedBy, PerSide, PoolClass as ClassReport, Role, Side, TasksInfo, Traffic,
+    Wait, WaitReason, WaitReport, Waiting,
+};
 pub use fastway_service::{Counts, Kind, PerKind, Share};
 pub use fastway_session::Protocol;
 pub use fastway_wire::{ConnId, ServerId};
 pub use report::Report;
 
 use self::filter::takes;
-use self::ids::side;
-pub use crate::mux::accept::{AcceptorInfo, HandshakeInfo, RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
-pub use crate::mux::link::{CloseKind, Traffic, TransportKind, Wait, WaitReason, WaitReport, Waiting};
-pub use crate::mux::pool::ClassReport;
-pub use crate::mux::routing::{LinkId, PerSide, Role, RouterStats, Side};
+pub use crate::mux::accept::{RefusalKind, RejectionCounts, RejectionKind, ResumeEnd};
+pub use crate::mux::link::{CloseKind, TransportKind};
+pub use crate::mux::routing::RouterStats;
 pub use crate::mux::worker::{
-    AskError, BatchSizes, Batches, Bounds, ConnectionInfo, HeldUp, Histogram, LinkCounts, LinkInfo, MemoryReport,
-    PausedBy, RoundTripTimes, RoundTrips, SessionStats, SideReport, SideStats, Stats, TasksInfo, Undelivered,
-    WorkerReport,
+    BatchSizes, Batches, Bounds, HeldUp, Histogram, LinkCounts, RoundTripTimes, RoundTrips, SessionStats, SideReport,
+    SideStats, Stats, Undelivered, WorkerReport,
 };
 
 use crate::mux::routing::{LinkAddr, WorkerId};
@@ -91,15 +92,6 @@ pub struct LinkCursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a place among links is written as two numbers, for example 0.1000")]
 pub struct LinkCursorError;
-
-/// Some of the virtual connections of a link.
-#[derive(Clone, Debug)]
-pub struct ConnectionPage {
-    /// The connections in the order of their numbers.
-    pub connections: Vec<ConnectionInfo>,
-    /// The number after which the next page begins; `None`: there is none.
-    pub next: Option<ConnId>,
-}
 
 impl Observer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -180,7 +172,7 @@ impl Observer {
     /// # Errors
     /// A worker has not answered.
     pub fn servers(&self) -> Result<Vec<LinkInfo>, AskError> {
-        Ok(self.links(&LinkFilter::of_side(side(Side::Server)), None, usize::MAX)?.links)
+        Ok(self.links(&LinkFilter::of_side(Side::Server), None, usize::MAX)?.links)
     }
 
     /// At most `limit` connections of a link, those with numbers above `after`; `None`: there is no such link.

@@ -1,9 +1,9 @@
 //! How a gateway stands, in numbers.
 
+use fastway_admin::observe::{MemoryReport, PoolClass};
 use fastway_service::Share;
 
-use crate::mux::pool::ClassReport;
-use crate::mux::worker::{MemoryReport, WorkerReport};
+use crate::mux::worker::WorkerReport;
 
 /// How a gateway stands.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Report {
     /// Memory that is held for all clients' links.
     pub memory: MemoryReport,
     /// The buffer pool, by size class.
-    pub pool: Vec<ClassReport>,
+    pub pool: Vec<PoolClass>,
 }
 
 impl Report {

@@ -1,26 +1,17 @@
 //! How a gateway stands, as commands and the admin listener see it: counts by the labels under which they are shown.
 
-use fastway_admin::observe::{self, HeldUp, LinkCount, NamedCounts, WaitReason};
+use fastway_admin::observe::{self, HeldUp, LinkCount, NamedCounts};
 
 use super::report::Report;
 use crate::mux::accept::RejectionKind;
-use crate::mux::pool::ClassReport;
 use crate::mux::routing::{RouterStats, Side};
-use crate::mux::worker::{Bounds, Histogram, MemoryReport, SessionStats, SideReport, SideStats, Stats, WorkerReport};
+use crate::mux::worker::{Bounds, Histogram, SessionStats, SideReport, SideStats, Stats, WorkerReport};
 
 impl From<Report> for observe::Report {
     fn from(report: Report) -> Self {
         let total = report.total().into();
         let Report { workers, servers, sessions, waiting, memory, pool } = report;
-        Self {
-            workers: workers.iter().map(Into::into).collect(),
-            total,
-            servers,
-            sessions,
-            waiting,
-            memory: memory.into(),
-            pool: pool.into_iter().map(Into::into).collect(),
-        }
+        Self { workers: workers.iter().map(Into::into).collect(), total, servers, sessions, waiting, memory, pool }
     }
 }
 
@@ -86,7 +77,7 @@ impl From<SessionStats> for observe::SessionCounts {
 
 fn side(stats: &SideStats, report: &SideReport, session_handshakes: usize) -> observe::SideCounts {
     let held_up = report.held_up.iter().map(|(reason, held_up)| HeldUp {
-        reason: WaitReason::new(reason.name()),
+        reason,
         now: held_up.now,
         count: held_up.count,
         total: held_up.total,
@@ -119,18 +110,6 @@ fn histogram<B: Bounds>(counted: &Histogram<B>) -> observe::Histogram {
     observe::Histogram { cumulative: counted.cumulative().collect(), count: counted.count(), sum: counted.sum() }
 }
 
-impl From<MemoryReport> for observe::MemoryReport {
-    fn from(MemoryReport { held_bytes, most_bytes, readers_paused }: MemoryReport) -> Self {
-        Self { held_bytes, most_bytes, readers_paused }
-    }
-}
-
-impl From<ClassReport> for observe::PoolClass {
-    fn from(ClassReport { chunk_bytes, in_use, free }: ClassReport) -> Self {
-        Self { chunk_bytes, in_use, free }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use fastway_admin::observe::{Totals, labels};
@@ -153,7 +132,5 @@ mod tests {
             let counted = names(counted);
             assert!(looked_for.iter().all(|label| counted.contains(label)), "{looked_for:?} in {counted:?}");
         }
-        let reasons: Vec<_> = total.client.held_up.iter().map(|held_up| held_up.reason).collect();
-        assert_eq!(reasons, WaitReason::KNOWN, "crates/admin says what each of these means");
     }
 }

@@ -14,6 +14,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::BytesMut;
+use fastway_admin::observe::PoolClass;
 
 pub use config::{PoolConfig, PoolStrategy};
 use store::Store;
@@ -74,17 +75,6 @@ struct Class {
     in_use: AtomicUsize,
 }
 
-/// How one size class stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassReport {
-    /// Size of a chunk in bytes.
-    pub chunk_bytes: usize,
-    /// Chunks that hold waiting data.
-    pub in_use: usize,
-    /// Chunks ready in the shared pool (those in the workers' caches are not counted).
-    pub free: usize,
-}
-
 impl Pool {
     /// Makes a pool with a page for each class.
     pub fn new(config: &PoolConfig) -> Arc<Self> {
@@ -98,8 +88,8 @@ impl Pool {
     }
 
     /// One line per size class, smallest first.
-    pub fn report(&self) -> Vec<ClassReport> {
-        let report = |class: &Class| ClassReport {
+    pub fn report(&self) -> Vec<PoolClass> {
+        let report = |class: &Class| PoolClass {
             chunk_bytes: class.chunk_bytes,
             in_use: class.in_use.load(Relaxed),
             free: class.free.len(),
@@ -307,7 +297,7 @@ mod tests {
             assert_eq!(shared.report()[1].in_use, 50);
             chunks.into_iter().for_each(|chunk| local.give(chunk));
             drop(local);
-            assert_eq!(shared.report()[1], ClassReport { chunk_bytes: 128, in_use: 0, free: 4 }, "{strategy:?}");
+            assert_eq!(shared.report()[1], PoolClass { chunk_bytes: 128, in_use: 0, free: 4 }, "{strategy:?}");
         }
     }
 

@@ -1,10 +1,7 @@
-//! Names of workers and links, and the sequences that IDs are drawn from.
+//! Where links are found, and the sequences that IDs are drawn from.
 
-use std::fmt;
-
+use fastway_admin::observe::{LinkId, Side};
 use fastway_wire::ServerId;
-
-use super::side::Side;
 
 /// One of the threads that own links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,28 +35,6 @@ impl Slot {
     }
 }
 
-/// The gateway's number for a physical link, never 0. A client's is its client ID on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(u32);
-
-impl LinkId {
-    /// The link with this number.
-    pub const fn new(id: u32) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for LinkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Where a link is found. The number tells it from the slot's earlier and later tenants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkAddr {
@@ -69,33 +44,6 @@ pub struct LinkAddr {
     pub slot: Slot,
     /// Its number.
     pub id: LinkId,
-}
-
-/// What a link is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A player's link.
-    Client,
-    /// The link of the game server with this ID.
-    Server(ServerId),
-}
-
-impl Role {
-    /// The port that the link came in by.
-    pub const fn side(self) -> Side {
-        match self {
-            Self::Client => Side::Client,
-            Self::Server(_) => Side::Server,
-        }
-    }
-
-    /// The game server's ID; `None` for a player.
-    pub const fn server(self) -> Option<ServerId> {
-        match self {
-            Self::Client => None,
-            Self::Server(id) => Some(id),
-        }
-    }
 }
 
 /// The two ends of a virtual connection.

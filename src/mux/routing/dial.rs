@@ -1,11 +1,11 @@
 //! Dials: who may open a connection to whom.
 
+use fastway_admin::observe::{LinkId, Role, Side};
 use fastway_wire::{Command, ConnId, ServerId};
 
-use super::address::{Ends, LinkId, Role, Slot};
+use super::address::{Ends, Slot};
 use super::effect::{Effect, Origin, RouterSync, answer};
 use super::router::Router;
-use super::side::Side;
 
 impl Router {
     /// Answers a dial, and tells the other end of the new connection.

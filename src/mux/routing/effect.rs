@@ -1,9 +1,9 @@
 //! What a router answers: things for the worker to do, and words for the routers of other workers.
 
+use fastway_admin::observe::Side;
 use fastway_wire::{Command, ConnId};
 
 use super::address::{Ends, Slot, WorkerId};
-use super::side::Side;
 
 /// What the worker has to do after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

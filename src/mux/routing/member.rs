@@ -1,9 +1,10 @@
 //! What the router knows of one link.
 
+use fastway_admin::observe::Role;
 use fastway_wire::ConnId;
 use rustc_hash::FxHashSet;
 
-use super::address::{LinkAddr, Role};
+use super::address::LinkAddr;
 
 /// A link that takes part in routing.
 #[derive(Debug)]

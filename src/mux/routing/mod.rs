@@ -21,15 +21,17 @@ mod effect;
 mod member;
 mod registry;
 mod router;
-mod side;
+
+// What the answers of `Observe` name as well.
+pub(crate) use fastway_admin::observe::{LinkId, PerSide};
+pub use fastway_admin::observe::{Role, Side};
 
 pub(crate) use address::Ends;
-pub use address::{LinkAddr, LinkId, Role, Slot, WorkerId};
+pub use address::{LinkAddr, Slot, WorkerId};
 pub use effect::{Effect, Origin};
 pub(crate) use effect::{RouterSync, Violation};
 pub use registry::Registry;
 pub use router::{Router, RouterLimits, RouterStats};
-pub use side::{PerSide, Side};
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use fastway_admin::observe::LinkId;
 use fastway_wire::ServerId;
 use rustc_hash::FxBuildHasher;
 
-use super::address::{LinkAddr, LinkId};
+use super::address::LinkAddr;
 
 /// The directory of servers and clients that all workers share. It is asked at a dial, never for data.
 #[derive(Debug, Default)]

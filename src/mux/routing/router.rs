@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use fastway_admin::observe::{LinkId, Role, Side};
 use fastway_wire::{Command, ConnId};
 use rustc_hash::FxHashMap;
 
-use super::address::{Ends, IdSequence, LinkAddr, LinkId, Role, Slot, WorkerId};
+use super::address::{Ends, IdSequence, LinkAddr, Slot, WorkerId};
 use super::effect::{Effect, Origin, RouterSync, Violation, answer};
 use super::member::Member;
 use super::registry::Registry;
-use super::side::Side;
 
 /// What a router is told at start.
 #[derive(Clone, Copy, Debug)]

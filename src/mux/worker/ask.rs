@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use fastway_admin::observe::{ConnectionInfo, LinkInfo, TasksInfo};
 use fastway_wire::ConnId;
 
-use super::info::{ConnectionInfo, LinkInfo, LinksAt, TasksInfo};
 use super::mail::Message;
-use super::question::{Answers, Pending, Question};
+use super::question::{Answers, LinksAt, Pending, Question};
 use super::report::WorkerReport;
 use super::shared::Shared;
 use crate::mux::routing::{LinkAddr, LinkId, WorkerId};

@@ -24,8 +24,8 @@ use super::upkeep::Upkeep;
 use crate::mux::accept::acceptance::Acceptance;
 use crate::mux::accept::admission::Permit;
 use crate::mux::config::{Settings, Startup};
-use crate::mux::link::{Link, LinkStream, TurnClock};
-use crate::mux::routing::{LinkAddr, Role, Slot, WorkerId};
+use crate::mux::link::{Bounds, Link, LinkStream, TurnClock};
+use crate::mux::routing::{LinkAddr, PerSide, Role, Side, Slot, WorkerId};
 
 /// Bytes that one read takes at most. It exceeds the largest common frame.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -73,6 +73,8 @@ impl Core {
         rng: ThreadRng,
     ) -> Self {
         let workers = shared.mailboxes.workers().count();
+        let (clock, upkeep) = (TurnClock::new(started), Upkeep::new(&startup, &settings));
+        clock.count_until(upkeep.counted_until());
         Self {
             me,
             links: Links::new(&settings, Arc::clone(&shared.pool)),
@@ -90,9 +92,9 @@ impl Core {
             stop: Stop::new(workers - 1),
             counters: Counters::default(),
             link_log: LinkLog::default(),
-            clock: TurnClock::new(started),
+            clock,
             rng,
-            upkeep: Upkeep::new(&startup, &settings),
+            upkeep,
             memory: LocalAccount::default(),
             shared,
             startup,
@@ -100,7 +102,7 @@ impl Core {
         }
     }
 
-    /// Has new settings hold from now on. A session keeps the times and the bounds with which it was opened.
+    /// Has new settings hold from now on. A session keeps the times with which it was opened.
     pub(super) fn apply(&mut self, settings: Arc<Settings>) {
         self.links.set_bounds(&settings);
         self.forwarding.apply(&settings);
@@ -108,11 +110,20 @@ impl Core {
             self.ended_early(&ended);
         }
         self.upkeep.apply(&self.startup, &settings);
+        self.clock.count_until(self.upkeep.counted_until());
         let byte_rate = settings.limits.max_bytes_per_second;
         if byte_rate != self.settings.limits.max_bytes_per_second {
             self.links.iter_mut().for_each(|link| link.restart_budget(byte_rate, &self.clock));
         }
         self.settings = settings;
+        let most_unacked = PerSide::new(|side| self.most_unacked(side));
+        self.links.iter_mut().for_each(|link| link.set_most_unacked(most_unacked[link.role.side()]));
+    }
+
+    /// Bytes that the session of a link on this port keeps to send them again: as many as may wait for the link, since both are
+    /// judged together.
+    pub(super) fn most_unacked(&self, side: Side) -> usize {
+        Bounds::of(&self.settings, side).bytes
     }
 
     /// Admits a link. Its task must poll it from now on.
@@ -123,6 +134,8 @@ impl Core {
         link.watch.heard = true;
         link.watch.last_heard = self.clock.millis();
         link.watch.allowance = self.settings.limits.max_bytes_per_second.unwrap_or_default();
+        // The settings may have changed since its session was opened.
+        link.set_most_unacked(self.most_unacked(role.side()));
         self.links.insert(link);
         self.counters.link_opened(role.side());
         self.link_log.opened(role, addr.id, peer);

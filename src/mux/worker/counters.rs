@@ -132,9 +132,11 @@ impl Counters {
 
 #[cfg(test)]
 mod tests {
+    use fastway_admin::observe::Wait;
+
     use super::*;
     use crate::mux::accept::refusal::RefusalKind;
-    use crate::mux::link::{Wait, WaitReason};
+    use crate::mux::link::WaitReason;
 
     #[test]
     fn reads_and_flushes_count_on_their_side_alone() {

@@ -21,7 +21,8 @@ struct Ended {
     until: Instant,
 }
 
-/// The ended sessions of a worker. Many that end in good order do not push out those that were aborted.
+/// The ended sessions of a worker, those first that are forgotten first. Many that end in good order do not push out those that
+/// were aborted.
 #[derive(Debug, Default)]
 pub(super) struct EndedSessions {
     /// In good order: the peer may have missed the last acknowledgement.
@@ -32,7 +33,7 @@ pub(super) struct EndedSessions {
 
 impl EndedSessions {
     /// Keeps a session: one that ended in good order for the time of a handshake, any other one for as long as it may wait.
-    /// Returns the one that is forgotten for it, if there are too many.
+    /// Returns the one that is forgotten for it, if there are too many: the one that would be forgotten next.
     pub(super) fn keep(
         &mut self,
         addr: LinkAddr,
@@ -45,9 +46,13 @@ impl EndedSessions {
             Some(End::Closed) => (&mut self.closed, handshake_time.unwrap_or(wait)),
             _ => (&mut self.aborted, wait),
         };
-        queue.push_back(Ended { addr, session, until: now + time });
-        let oldest = if queue.len() > MOST_KEPT { queue.pop_front() } else { None };
-        oldest.map(|ended| ended.addr)
+        // Most go last: only a session of the other port, or one from before a change of the settings, has another time.
+        let until = now + time;
+        let place = queue.partition_point(|other| other.until <= until);
+        queue.insert(place, Ended { addr, session, until });
+
+        let next = if queue.len() > MOST_KEPT { queue.pop_front() } else { None };
+        next.map(|ended| ended.addr)
     }
 
     /// The session of a link that is gone.
@@ -58,7 +63,7 @@ impl EndedSessions {
 
     /// Forgets a session whose time is over, and says which.
     pub(super) fn forget_late(&mut self, now: Instant) -> Option<LinkAddr> {
-        let is_late = |oldest: &mut Ended| oldest.until <= now;
+        let is_late = |next: &mut Ended| next.until <= now;
         let late = self.closed.pop_front_if(is_late).or_else(|| self.aborted.pop_front_if(is_late));
         late.map(|ended| ended.addr)
     }
@@ -100,6 +105,19 @@ mod tests {
         assert!(ended.find(link(1)).is_some() && ended.find(link(2)).is_none());
         assert_eq!(ended.forget_late(start + SECOND * 60), Some(link(1)));
         assert!(ended.find(link(1)).is_none());
+    }
+
+    #[test]
+    fn each_ended_session_is_forgotten_at_its_own_time() {
+        let (mut ended, start) = (EndedSessions::default(), Instant::now());
+        for (id, seconds) in [(1, 60), (2, 5), (3, 30), (4, 5)] {
+            let times = SessionConfig { wait: SECOND * seconds, ..TIMES };
+            assert_eq!(ended.keep(link(id), aborted(start), times, start), None);
+        }
+        for (seconds, forgotten) in [(4, &[][..]), (5, &[2, 4]), (29, &[]), (30, &[3]), (60, &[1])] {
+            let late: Vec<_> = std::iter::from_fn(|| ended.forget_late(start + SECOND * seconds)).collect();
+            assert_eq!(late, forgotten.iter().map(|id| link(*id)).collect::<Vec<_>>(), "after {seconds} s");
+        }
     }
 
     #[test]

@@ -21,11 +21,11 @@ impl Heartbeats {
         Self { started, asked: (0..workers).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// A worker is asked to sweep.
-    pub(super) fn asked(&self, worker: WorkerId, now: Instant) {
-        if let Some(asked) = self.asked.get(worker.index()) {
-            let _asked_before = asked.compare_exchange(0, self.millis(now).saturating_add(1), Relaxed, Relaxed);
-        }
+    /// A worker is to be asked to sweep. False if it was asked before, and has not begun to: nobody need ask it again.
+    #[must_use]
+    pub(super) fn ask(&self, worker: WorkerId, now: Instant) -> bool {
+        let Some(asked) = self.asked.get(worker.index()) else { return false };
+        asked.compare_exchange(0, self.millis(now).saturating_add(1), Relaxed, Relaxed).is_ok()
     }
 
     /// A worker sweeps.
@@ -59,14 +59,14 @@ mod tests {
         let heartbeats = Heartbeats::new(2, start);
         assert_eq!(heartbeats.silence(one, at(100)), Duration::ZERO, "nothing was asked");
         for second in [0, 1, 2] {
-            heartbeats.asked(one, at(second));
-            heartbeats.asked(two, at(second));
+            assert_eq!(heartbeats.ask(one, at(second)), second == 0);
+            assert!(heartbeats.ask(two, at(second)));
             heartbeats.answered(two);
         }
         assert_eq!(heartbeats.silence(one, at(20)), Duration::from_secs(20));
         assert_eq!(heartbeats.silence(two, at(20)), Duration::ZERO);
         heartbeats.answered(one);
-        heartbeats.asked(one, at(21));
+        assert!(heartbeats.ask(one, at(21)));
         assert_eq!(heartbeats.silence(one, at(23)), Duration::from_secs(2));
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::{ConnectionInfo, LinkInfo, PausedBy, TasksInfo};
 use fastway_service::clock::Millis;
 use fastway_wire::ConnId;
 use rustc_hash::FxHashMap;
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
-use super::info::{ConnectionInfo, LinkInfo, LinksAt, PausedBy, TasksInfo};
-use super::question::Answers;
+use super::question::{Answers, LinksAt};
 use super::report::WorkerReport;
 use crate::mux::link::{CloseReason, Link, State};
-use crate::mux::routing::{LinkAddr, LinkId, Slot};
+use crate::mux::routing::{Ends, LinkAddr, LinkId, Slot};
 
 /// Places that a worker looks at for one question about links. Between two such questions it serves its links.
 pub(crate) const SLOTS_PER_QUESTION: usize = 1000;
@@ -47,7 +47,7 @@ impl Answers for Core {
             }
         }
         let known = lowest.into_sorted_vec().into_iter();
-        known.filter_map(|conn| Some(ConnectionInfo::new(conn, self.forwarding.router().ends(conn)?))).collect()
+        known.filter_map(|conn| Some(connection(conn, self.forwarding.router().ends(conn)?))).collect()
     }
 
     fn round_trips(&self, links: &[LinkAddr]) -> Vec<(LinkId, Duration)> {
@@ -113,4 +113,8 @@ impl Core {
         };
         self.forwarding.waiting().map(|(link, key)| (link, by(key))).collect()
     }
+}
+
+fn connection(conn: ConnId, ends: Ends) -> ConnectionInfo {
+    ConnectionInfo { conn, client: ends.client.id, server_link: ends.server.id, server: ends.server_id }
 }

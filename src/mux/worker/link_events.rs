@@ -18,17 +18,18 @@ impl Core {
     #[inline]
     pub(super) fn after_io(&mut self, slot: Slot) {
         let Some((link, bounds)) = self.links.with_bounds(slot) else { return };
-        let events = link.after_io(bounds, &self.clock);
-        if !events.is_empty() {
-            self.act_on(slot, &events);
+        let session = link.session_events(&self.clock);
+        let events = link.after_io(bounds, session.as_ref(), &self.clock);
+        if !events.is_empty() || session.is_some() {
+            self.act_on(slot, events, session.as_ref());
         }
     }
 
-    fn act_on(&mut self, slot: Slot, events: &LinkEvents) {
+    fn act_on(&mut self, slot: Slot, events: LinkEvents, session: Option<&SessionEvents>) {
         if events.held_change != 0 {
             self.account(events.held_change);
         }
-        if let Some(session) = &events.session {
+        if let Some(session) = session {
             self.act_on_session(slot, session);
         }
         match events.pressure {

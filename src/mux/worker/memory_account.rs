@@ -2,21 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fastway_admin::observe::MemoryReport;
 use fastway_service::{ByteAccount, ByteHolder};
 use rustc_hash::FxHashSet;
 
 use crate::mux::routing::{LinkAddr, WorkerId};
-
-/// How the memory that is held for all clients' links stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryReport {
-    /// Bytes held, to within 64 KiB for each worker.
-    pub held_bytes: usize,
-    /// The most that may be; `None`: no limit.
-    pub most_bytes: Option<usize>,
-    /// Whether it is so much that game servers, and clients that hold much, are not read.
-    pub readers_paused: bool,
-}
 
 /// Bytes by which a worker's own count may differ from what it has told the others.
 const UNTOLD_BYTES: isize = 64 << 10;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::{AskError, ConnectionInfo, LinkInfo, TasksInfo};
 use fastway_wire::ConnId;
 
-use super::info::{ConnectionInfo, LinkInfo, LinksAt, TasksInfo};
 use super::report::WorkerReport;
 use crate::mux::routing::{LinkAddr, LinkId, WorkerId};
 
@@ -37,31 +37,21 @@ pub(super) trait Answers {
     fn kick(&mut self, link: LinkAddr) -> Option<LinkInfo>;
 }
 
+/// Links of one worker, from one slot on.
+#[derive(Debug)]
+pub(crate) struct LinksAt {
+    /// Those that were wanted, in the order of their slots.
+    pub(crate) links: Vec<LinkInfo>,
+    /// Where to go on; `None`: these were the last.
+    pub(crate) next: Option<usize>,
+}
+
 /// An answer that is on its way.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     worker: WorkerId,
     asked: Instant,
     answer: Receiver<T>,
-}
-
-/// Why a worker has not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// It is busy or stuck.
-    #[error("worker {worker} did not answer within {limit:?}")]
-    Late {
-        /// Which worker, from 0.
-        worker: usize,
-        /// How long it had.
-        limit: Duration,
-    },
-    /// It has ended, or ends before the question's turn.
-    #[error("worker {worker} has ended")]
-    Ended {
-        /// Which worker, from 0.
-        worker: usize,
-    },
 }
 
 impl Question {

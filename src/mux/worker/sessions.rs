@@ -44,7 +44,7 @@ impl Core {
     /// Sends the acknowledgement that a session owes; it is due by `until`.
     pub(super) fn send_ack(&mut self, addr: LinkAddr, until: Instant) {
         if let Some(link) = self.links.at_mut(addr) {
-            link.send_acks(until, &mut self.buffers.sealed);
+            link.send_acks(until, &mut self.buffers.sealed, &self.clock);
             self.after_io(addr.slot);
         }
     }

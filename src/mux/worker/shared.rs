@@ -73,10 +73,15 @@ impl Shared {
         }
     }
 
-    /// Has a worker look at every link.
+    /// Has a worker look at every link. There is one such message on its way to it at most: after a long stall one sweep does
+    /// what many would.
+    ///
+    /// No sweep is lost: the record of its heartbeat is set for each message that is sent, and cleared when the worker takes
+    /// that message out and begins to sweep. So where the record is set, a sweep is still to begin.
     pub(super) fn sweep(&self, worker: WorkerId, now: Instant) {
-        self.heartbeats.asked(worker, now);
-        self.mailboxes.send(worker, Message::Sweep);
+        if self.heartbeats.ask(worker, now) {
+            self.mailboxes.send(worker, Message::Sweep);
+        }
     }
 
     /// The worker that has not answered for longest, and for how long. One that has ended is none.
@@ -94,4 +99,36 @@ impl Shared {
 /// A panic of another thread cannot leave a report half written.
 fn lock(report: &Mutex<WorkerReport>) -> MutexGuard<'_, WorkerReport> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::pool::PoolConfig;
+
+    #[test]
+    fn one_sweep_at_most_waits_for_a_worker_and_none_is_lost() {
+        loom::model(|| {
+            let (mailboxes, mut mail) = Mailboxes::new(1);
+            let (settings, now, worker) = (Settings::default(), Instant::now(), WorkerId::new(0));
+            let admission = Admission::new(&settings.limits, 1);
+            let pool = Pool::new(&PoolConfig::default());
+            let shared = Shared::new(
+                admission,
+                Rates::new(&settings, now),
+                pool,
+                mailboxes,
+                settings.sessions.waiting,
+                None,
+                now,
+            );
+
+            for round in 0..3 {
+                (0..100).for_each(|_| shared.sweep(worker, now));
+                assert!(matches!(mail[0].try_recv(), Ok(Message::Sweep)), "round {round}");
+                assert!(mail[0].try_recv().is_err(), "round {round}: one is enough");
+                shared.heartbeats.answered(worker);
+            }
+        });
+    }
 }

@@ -20,6 +20,7 @@ impl Core {
         self.shared.heartbeats.answered(self.me);
         self.clock.restart();
         let sweep = self.upkeep.begin(self.clock.millis(), thread_cpu());
+        self.clock.count_until(self.upkeep.counted_until());
         for slot in self.links.slots() {
             self.sweep_link(slot, &sweep);
         }

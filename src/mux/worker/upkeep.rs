@@ -71,11 +71,15 @@ impl Upkeep {
 
     /// A sweep begins, with this much CPU time used by the thread so far.
     pub(super) fn begin(&mut self, now: Millis, cpu: Duration) -> Sweep {
-        let elapsed = now.since(std::mem::replace(&mut self.swept, now));
+        let (elapsed, lost) = (now.since(self.swept), now.since(self.counted_until()));
+        self.swept = now;
         self.load.measure(elapsed, cpu);
-
-        let lost = elapsed.saturating_sub(2 * self.interval);
         Sweep { now, elapsed, lost, budget: self.next_budget(elapsed) }
+    }
+
+    /// Until when time counts, unless there is a sweep before: what is beyond that will be time in which the worker was stalled.
+    pub(super) fn counted_until(&self) -> Millis {
+        self.swept + 2 * self.interval
     }
 
     fn next_budget(&mut self, elapsed: Duration) -> Option<ByteBudget> {
@@ -149,6 +153,14 @@ mod tests {
         assert_eq!(interval(&Startup::default(), &settings), millis(100));
         let times = sweeps(&settings, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.lost));
         assert_eq!(times, [(100, 0), (200, 0), (500, 300)].map(|(elapsed, lost)| (millis(elapsed), millis(lost))));
+    }
+
+    #[test]
+    fn time_counts_until_two_intervals_after_a_sweep() {
+        let mut upkeep = Upkeep::new(&Startup::default(), &with_byte_rate(1));
+        assert_eq!(upkeep.counted_until(), at(200));
+        upkeep.begin(at(1000), Duration::ZERO);
+        assert_eq!(upkeep.counted_until(), at(1200));
     }
 
     #[test]

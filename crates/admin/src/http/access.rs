@@ -1,9 +1,9 @@
-//! Who may see and steer the gateway.
+//! Access to the admin listener.
 //!
-//! With a token: whoever sends it. Without one the listener is on a loopback address, so whoever can open a socket on this
-//! machine may; what has to be kept out is the web page that somebody on this machine looks at. It can have the browser send
-//! requests, but not under a name of ours (`Host`: a name of its own that it makes resolve to 127.0.0.1 is refused), not
-//! without saying so (`Origin`, `Sec-Fetch-Site`), and not with a header of its own (`X-Fastway-Admin`).
+//! With a token, every request must have it. Without one the listener is on a loopback address, so any program on this
+//! machine may use it. A web page in a browser on this machine may not. It can have the browser send requests, but not
+//! under a known name (`Host`: the page's own name that resolves to 127.0.0.1 is refused), not without its origin
+//! (`Origin`, `Sec-Fetch-Site`), and not with a custom header (`X-Fastway-Admin`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use super::reply::Failure;
 use crate::Excerpt;
 use fastway_service::Secret;
 
-/// Stands in requests that change something, if there is no token.
+/// The header that a request without a token needs to change something.
 const CUSTOM: HeaderName = HeaderName::from_static("x-fastway-admin");
-/// What a browser says of who had it send the request.
+/// The origin of a request, as the browser reports it.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether these bytes can be a token: long enough not to be guessed, and fit for a header.
+/// Whether these bytes can be a token: long enough not to be guessed, and valid in a header.
 pub fn is_token(bytes: &[u8]) -> bool {
     (16..=4096).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// Whether a connection has had a request that only an operator may make.
+/// Whether a connection has had a request with access.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClientTrust(Arc<AtomicBool>);
 
-/// What requests have to have.
+/// The conditions for access.
 #[derive(Debug)]
 pub(super) struct Access {
     token: Secret,
@@ -42,12 +42,12 @@ pub(super) struct Access {
 }
 
 impl ClientTrust {
-    /// Keeps the connection from making room for others.
+    /// Exempts the connection from being closed to make room for others.
     pub(super) fn set_trusted(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was kept.
+    /// Whether the connection is exempt.
     pub(super) fn is_trusted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -58,13 +58,15 @@ impl Access {
         Self { token: config.token.clone(), hosts: config.hosts.clone() }
     }
 
-    /// Whether a request may have what only an operator may.
+    /// Checks whether a request has access.
     pub(super) fn check(&self, request: &Parts) -> Result<(), Failure> {
         if !self.token.is_empty() {
             return self.check_token(&request.headers);
         }
+
         self.check_host(request)?;
         check_site(request)?;
+
         let is_safe = [Method::GET, Method::HEAD].contains(&request.method);
         if is_safe || self.may_change(request) {
             return Ok(());
@@ -74,12 +76,12 @@ impl Access {
         Err(Failure::new(StatusCode::FORBIDDEN, error))
     }
 
-    /// Whether a request that has been checked may change something, whatever its method.
+    /// Whether a request with access may change something, whatever its method.
     pub(super) fn may_change(&self, request: &Parts) -> bool {
         !self.token.is_empty() || request.headers.contains_key(CUSTOM)
     }
 
-    /// Whether a request may have the page, which holds no data.
+    /// Checks whether a request may have the page, which contains no data.
     pub(super) fn check_page(&self, request: &Parts) -> Result<(), Failure> {
         if self.token.is_empty() { self.check_host(request) } else { Ok(()) }
     }
@@ -94,16 +96,19 @@ impl Access {
         Err(Failure::unauthorized(error))
     }
 
-    /// Every name under which the gateway is called counts: that of the header and that of an absolute address.
+    /// Checks every name of the gateway in the request: that of the header, and that of an absolute address.
     fn check_host(&self, request: &Parts) -> Result<(), Failure> {
         let given: Vec<&HeaderValue> = request.headers.get_all(HOST).iter().collect();
+        // HTTP/1.0 has no Host header.
         let is_old = request.version < Version::HTTP_11;
         if given.len() != 1 && !(given.is_empty() && is_old) {
             return Err(Failure::new(StatusCode::BAD_REQUEST, "one Host header is needed"));
         }
+
         let named = given.iter().map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
         let target = request.uri.authority().map(ToString::to_string);
-        let unknown = named.chain(target).find(|name| !self.knows(name));
+        let unknown = named.chain(target).find(|name| !self.is_known_host(name));
+
         unknown.map_or(Ok(()), |name| {
             let error = format!(
                 "Host {} is not known here: use an IP address or localhost, or start the gateway with --admin-host",
@@ -113,9 +118,11 @@ impl Access {
         })
     }
 
-    /// Any address will do but 0.0.0.0: it reaches this machine, too, but a browser sends no `Sec-Fetch-Site` there.
-    fn knows(&self, name: &str) -> bool {
+    /// Whether a name is known. Any address is, except 0.0.0.0: it reaches this machine as well, and browsers send no
+    /// `Sec-Fetch-Site` to it.
+    fn is_known_host(&self, name: &str) -> bool {
         let Ok(authority) = name.parse::<Authority>() else { return false };
+
         let host = authority.host().to_ascii_lowercase();
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
         let is_addr = bare.parse::<IpAddr>().is_ok_and(|ip| !ip.to_canonical().is_unspecified());
@@ -129,16 +136,18 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// Whether the request is not one that another site's page had a browser make.
+/// Refuses requests that a page of another site had a browser make.
 fn check_site(request: &Parts) -> Result<(), Failure> {
     let site = request.headers.get(FETCH_SITE);
     let own_site = site.is_none_or(|site| site == "same-origin" || site == "none");
+
     let origin = request.headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
     let host = request.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     let own_origin = origin.is_none_or(|origin| {
         let name = origin.split_once("://").map(|(_, name)| name);
         name.is_some() && name == host.as_deref()
     });
+
     if own_site && own_origin {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Answers a request: finds its route, checks access, and calls the handler.
 
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
@@ -35,15 +35,8 @@ impl App {
             let error = format!("{} is not allowed here; allowed: {}", head.method, route.allowed());
             return Err(Failure::method(error, route.allowed()));
         }
-        match route {
-            // They tell nothing but that there is a gateway.
-            Route::Live | Route::Ready => {}
-            Route::Page(_) => self.access.check_page(head)?,
-            _ => {
-                self.access.check(head)?;
-                from.set_trusted();
-            }
-        }
+        self.authorize(&route, head, from)?;
+
         match route {
             Route::Page(page) => Ok(page.reply()),
             Route::Live => Ok(self.live()),
@@ -61,12 +54,27 @@ impl App {
         }
     }
 
-    /// Logs who was kept out: it may be an attack, or an operator who wonders.
+    /// Checks whether a request may have what is at this route.
+    fn authorize(&self, route: &Route, head: &Parts, from: &ClientTrust) -> Result<(), Failure> {
+        match route {
+            // They show only that there is a gateway.
+            Route::Live | Route::Ready => Ok(()),
+            Route::Page(_) => self.access.check_page(head),
+            _ => {
+                self.access.check(head)?;
+                from.set_trusted();
+                Ok(())
+            }
+        }
+    }
+
+    /// Logs refused requests: an attack, or an operator with a wrong setting.
     fn log(&self, head: &Parts, failure: &Failure) {
         let kept_out = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST];
         if !kept_out.contains(&failure.status()) {
             return;
         }
+
         let mut limit = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, reason) = (Excerpt::new(head.uri.path()), failure.error());
         limited!(target: "fastway::http::answer", limit, WARN, [path = path.plain(), reason], "admin request refused");

@@ -1,4 +1,4 @@
-//! What all requests are answered with.
+//! The state that all requests share.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -15,38 +15,38 @@ use super::subscribers::Subscribers;
 use crate::Caller;
 use crate::observe::Observe;
 
-/// Lines a second that refused requests can cause.
+/// Log lines per second that refused requests can cause.
 const LINES_PER_SECOND: u32 = 10;
 
-/// Questions to workers that are under way or wait for their turn.
+/// Questions to workers, in progress or queued.
 const QUESTIONS: usize = 16;
-/// Profiles that are started, or are given their names, at a time. With [`COMMANDS`] these are fewer than there are threads,
-/// so that questions find one.
+/// Profiles being started or given their names. With [`COMMANDS`] they are fewer than the helper threads, so that
+/// questions find a thread.
 const PROFILES: usize = 1;
-/// Requests with commands that are under way.
+/// Requests with commands in progress.
 const COMMANDS: usize = 2;
 
-/// Where the gateway is in its life, as far as HTTP is concerned.
+/// The phase of the gateway, for its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It works.
     Serving,
-    /// It stops.
+    /// It is stopping.
     Stopping,
     /// Nothing is answered any more.
     Ended,
 }
 
-/// What tells this gateway from others.
+/// What distinguishes this gateway from others.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// The first part of its files' names.
+    /// The first part of its file names.
     pub(super) name: String,
-    /// The name of its machine, as far as the system knows it.
+    /// The host name, if the system knows it.
     pub(super) host: String,
 }
 
-/// What all requests are answered with.
+/// The state that all requests share.
 pub(super) struct App {
     pub(super) identity: Arc<Identity>,
     pub(super) observer: Arc<dyn Observe>,
@@ -54,16 +54,16 @@ pub(super) struct App {
     pub(super) started: Started,
     pub(super) ready_needs_server: bool,
     pub(super) samples: Samples,
-    /// Questions to workers that are under way.
+    /// Bounds questions to workers.
     pub(super) questions: JobLimiter,
-    /// Profiles that are started, or are given their names.
+    /// Bounds profiles.
     pub(super) profiling: JobLimiter,
-    /// Commands that are under way.
+    /// Bounds requests with commands.
     pub(super) commands: JobLimiter,
     pub(super) subscribers: Subscribers,
     pub(super) access: Access,
     phase: watch::Receiver<Phase>,
-    /// Limits the lines about refused requests.
+    /// Bounds the log lines about refused requests.
     pub(super) refused: Mutex<RateLimit>,
 }
 
@@ -99,14 +99,14 @@ impl App {
         }
     }
 
-    /// Where the gateway is in its life.
+    /// The phase of the gateway.
     pub(super) fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    /// Waits until nothing is to be answered any more.
+    /// Waits until nothing is answered any more.
     pub(super) async fn ended(&self) {
-        // Whoever would say so is gone, which says the same.
+        // A dropped sender means the same.
         let _ = self.phase.clone().wait_for(|phase| *phase == Phase::Ended).await;
     }
 }

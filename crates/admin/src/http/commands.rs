@@ -15,56 +15,57 @@ use super::app::App;
 use super::reply::{Failure, Reply, json};
 use crate::{CallError, Outcome};
 
-/// Largest body of a request.
+/// Largest body of a request, in bytes.
 const BODY_BYTES: usize = 64 << 10;
-/// Time in which it has to be there.
+/// The time for the body of a request.
 const BODY_TIME: Duration = Duration::from_secs(5);
 /// Time for all commands of a request.
 const COMMANDS_TIME: Duration = Duration::from_secs(30);
 
-/// What to do, in this order.
+/// The body of a request: commands, in order.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct CommandList {
     commands: Vec<String>,
 }
 
-/// What came of an order.
+/// The body of an answer.
 #[derive(Debug, Serialize)]
-struct Results {
-    results: Vec<Done>,
+struct OutcomesView {
+    results: Vec<OutcomeView>,
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Debug, Serialize)]
-struct Done {
+struct OutcomeView {
     command: String,
-    /// What it said, also before it failed.
+    /// Its output, also if it failed later.
     answer: String,
-    /// Why it failed, if it did.
+    /// The error, if it failed.
     error: Option<String>,
 }
 
 impl App {
-    /// The commands that there are.
+    /// The list of commands.
     pub(super) fn commands(&self) -> Reply {
         json(StatusCode::OK, &json!({ "commands": self.caller.commands() }))
     }
 
-    /// Runs commands, and says what came of each. The status is that of success only if none failed.
+    /// Runs commands, and returns the outcome of each. The status is that of success only if none failed.
     pub(super) async fn run_commands(&self, head: &Parts, body: Incoming) -> Result<Reply, Failure> {
         let commands = read(head, body).await?;
         let caller = self.caller.clone();
         let outcomes = self.commands.run(move || caller.run(commands, COMMANDS_TIME)).await??;
+
         let status = match outcomes.iter().any(|outcome| outcome.error.is_some()) {
             true => StatusCode::UNPROCESSABLE_ENTITY,
             false => StatusCode::OK,
         };
-        Ok(json(status, &Results { results: outcomes.into_iter().map(Done::from).collect() }))
+        Ok(json(status, &OutcomesView { results: outcomes.into_iter().map(OutcomeView::from).collect() }))
     }
 }
 
-impl From<Outcome> for Done {
+impl From<Outcome> for OutcomeView {
     fn from(Outcome { command, answer, error }: Outcome) -> Self {
         Self { command, answer, error }
     }
@@ -86,7 +87,7 @@ async fn read(head: &Parts, body: Incoming) -> Result<Vec<String>, Failure> {
         let error = "commands are taken as JSON only: send `Content-Type: application/json`";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
     }
-    understand(&collect(body).await?).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, error))
+    parse(&collect(body).await?).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, error))
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, Failure> {
@@ -95,6 +96,7 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
     if body.size_hint().lower() > BODY_BYTES as u64 {
         return Err(too_long());
     }
+
     let late = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, format!("the body was not there within {BODY_TIME:?}"));
     let collected = timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect()).await.map_err(late)?;
     collected.map(|body| body.to_bytes()).map_err(|error| match error.is::<LengthLimitError>() {
@@ -103,9 +105,10 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
     })
 }
 
-fn understand(body: &[u8]) -> Result<Vec<String>, String> {
-    let Order { commands } = serde_json::from_slice(body)
+fn parse(body: &[u8]) -> Result<Vec<String>, String> {
+    let CommandList { commands } = serde_json::from_slice(body)
         .map_err(|error| format!("{error}; expected JSON such as {{\"commands\": [\"stats\", \"links client\"]}}"))?;
+
     if commands.is_empty() {
         return Err("`commands` is empty; `help` is one".to_owned());
     }
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn commands_are_lines_in_json() {
-        assert_eq!(understand(br#"{"commands": ["stats", " links client "]}"#).unwrap(), ["stats", " links client "]);
+        assert_eq!(parse(br#"{"commands": ["stats", " links client "]}"#).unwrap(), ["stats", " links client "]);
         for (body, part) in [
             ("", "EOF while parsing"),
             ("stats", "expected value"),
@@ -133,7 +136,7 @@ mod tests {
             ("{\"commands\": [\"stats\", \" \"]}", "command 1 (from 0) is empty"),
             ("{\"commands\": [\"stats\\nkick 1\"]}", "more than one line"),
         ] {
-            let error = understand(body.as_bytes()).unwrap_err();
+            let error = parse(body.as_bytes()).unwrap_err();
             assert!(error.contains(part), "{body}: {error}");
         }
     }

@@ -1,4 +1,4 @@
-//! One connection: how much it may send, and how long it may take.
+//! One connection: the bounds on its requests and its time.
 
 use std::future::Future;
 use std::io;
@@ -17,27 +17,29 @@ use tokio::time::{Sleep, sleep};
 use super::access::ClientTrust;
 use super::app::App;
 
-/// Time in which the head of a request has to be there, from the connection or the answer before on.
+/// The time for the head of a request, from the connection or the answer before it.
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// Largest head of a request.
+/// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 << 10;
-/// Headers of a request.
+/// Most headers of a request.
 const HEADERS: usize = 64;
-/// Time in which a peer has to take some of what is sent to it.
+/// The time in which a peer must read something of an answer.
 const STALL_TIME: Duration = Duration::from_secs(10);
 
-/// Answers the requests of a connection until it ends, or the gateway does.
+/// Answers the requests of a connection until it ends or the listener does.
 pub(super) async fn serve(stream: TcpStream, app: Arc<App>, trust: ClientTrust) {
     let answering = Arc::clone(&app);
     let service = service_fn(move |request| Arc::clone(&answering).answer(request, trust.clone()));
+
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(Patient { stream, stalled: None }), service);
+        .serve_connection(TokioIo::new(TimedStream { stream, stalled: None }), service);
+
     let mut connection = std::pin::pin!(connection);
-    // What ends a connection early is its peer's doing, and the peer was told if there was a way.
+    // An early end is the peer's doing, and has been answered if that was possible.
     let _ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = app.ended() => {
@@ -47,31 +49,32 @@ pub(super) async fn serve(stream: TcpStream, app: Arc<App>, trust: ClientTrust) 
     };
 }
 
-/// A stream that fails when its peer takes nothing for too long.
-struct Patient {
+/// A stream that fails when its peer reads nothing for too long.
+struct TimedStream {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
+impl TimedStream {
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stalled = None;
             return polled;
         }
+
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_TIME)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, polled)
@@ -98,7 +101,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _far = listener.accept().await.unwrap();
-        let mut patient = Patient { stream: near, stalled: None };
+        let mut patient = TimedStream { stream: near, stalled: None };
         let block = vec![0; 1 << 20];
         let error = loop {
             if let Err(error) = patient.write_all(&block).await {

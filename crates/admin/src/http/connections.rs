@@ -1,4 +1,4 @@
-//! The connections that are served, a bounded number of them.
+//! The connections of the admin listener, a bounded number.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::connection::serve;
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
 
-/// The connections that are served. Where there is no room, the oldest that has not shown yet that it may see the gateway
-/// makes some for a newcomer: those must not keep out those who ask whether the gateway is live.
+/// The connections being served. If there is no room, the oldest one without access so far is closed for a new one:
+/// such connections must not keep out health checks.
 #[derive(Default)]
 pub(super) struct Connections {
     serving: JoinSet<()>,
-    /// In the order in which they came.
+    /// In the order of their arrival.
     unauthenticated: VecDeque<Unauthenticated>,
 }
 
@@ -28,22 +28,23 @@ struct Unauthenticated {
 }
 
 impl Connections {
-    /// Serves a connection, if there is room for it or some can be made.
+    /// Serves a connection, if there is room or room can be made.
     ///
     /// # Errors
-    /// There is none: the connection is given back.
+    /// There is no room: the connection is given back.
     pub(super) async fn add(&mut self, stream: TcpStream, app: &Arc<App>) -> Result<(), TcpStream> {
         self.unauthenticated.retain(Unauthenticated::is_there);
         if self.serving.len() >= CONNECTIONS && !self.make_room().await {
             return Err(stream);
         }
+
         let trust = ClientTrust::default();
         let task = self.serving.spawn(serve(stream, Arc::clone(app), trust.clone()));
         self.unauthenticated.push_back(Unauthenticated { trust, task });
         Ok(())
     }
 
-    /// Waits for the end of a connection; `None`: there is none.
+    /// Waits for the end of a connection; `None` if there is none.
     pub(super) async fn next_end(&mut self) -> Option<()> {
         self.serving.join_next().await.map(drop)
     }

@@ -1,7 +1,7 @@
-//! `/api/events`: a stream of server-sent events for a live page, once a second.
+//! `/api/events`: server-sent events for a live page, one per second.
 //!
-//! One task looks at the gateway for all who listen. While nobody does, it asks no worker: it only adds to the history what
-//! they have published anyway. Who does not read what comes misses events; nothing piles up.
+//! One task samples the gateway for all subscribers. Without subscribers it asks no worker, and only adds their
+//! published reports to the history. A slow subscriber misses events; none are queued for it without bound.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::app::{App, Identity, Phase};
 use super::links::LinkView;
 use super::query::Query;
-use super::ranking::{Order, Place, TopN};
+use super::ranking::{Order, SortKey, TopN};
 use super::reply::{Failure, Reply};
 use super::sample::{Sample, Started};
 use super::stats::StatsView;
@@ -28,91 +28,94 @@ use super::trouble::{Collector, HeldUpLinks, Refusals, RefusalsLog, Situation, T
 use super::units::unix_millis;
 use crate::observe::{AskError, LinkFilter, LinkId, LinkInfo, Observe, Side, Traffic, WaitReason};
 
-/// Time between events.
+/// The time between events.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long workers have for the links that tables show.
+/// The time that workers have to list their links.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
-/// A link that was held up for less than this is not slow.
+/// A link held up for less than this is not slow.
 const SLOW: Duration = Duration::from_secs(1);
 /// Links in a table.
 const TABLE: usize = 10;
-/// Servers in a table: more are few gateways' case, and then `/api/servers` has them.
+/// Servers in a table. Few gateways have more; `/api/servers` lists all.
 const SERVERS: usize = 100;
 
 impl App {
-    /// The stream.
+    /// Subscribes to the stream.
     pub(super) fn event_stream(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
         let mut reply = Response::new(Either::Right(self.subscribers.join()?));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        // A proxy that waits for more would hold the events back.
+        // A buffering proxy would delay the events.
         reply.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
         Ok(reply)
     }
 
-    /// Keeps the history, and sends events while anybody listens, until the end.
+    /// Keeps the history, and sends events while there are subscribers, until the end.
     pub(super) async fn broadcast(self: Arc<Self>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut memory = Memory::default();
+        let mut state = EventState::default();
+
         loop {
             tokio::select! {
                 () = self.ended() => return self.subscribers.end(),
                 _ = ticks.tick() => {}
-                // Somebody has nothing to show yet.
+                // A new subscriber has nothing to show yet.
                 () = self.subscribers.joined() => ticks.reset(),
             }
+
             if self.subscribers.is_wanted() {
-                memory = self.look_closely(memory).await;
+                state = self.sample_and_send(state).await;
             } else {
-                memory.last = Last::default();
-                self.look_from_afar(&mut memory);
+                state.last = LastTraffic::default();
+                self.record_published(&mut state);
             }
         }
     }
 
-    /// Asks the workers, and tells those who listen.
-    async fn look_closely(&self, memory: Memory) -> Memory {
+    /// Asks the workers, and sends an event.
+    async fn sample_and_send(&self, state: EventState) -> EventState {
         let (observer, started, stopping) = (Arc::clone(&self.observer), self.started, self.phase() != Phase::Serving);
         let identity = Arc::clone(&self.identity);
-        let looked = self.questions.run(move || look(&*observer, &identity, started, stopping, memory)).await;
-        // Too many others ask: this second has no event.
-        let Ok(Look { sample, event, memory }) = looked else { return Memory::default() };
+        let taken = self.questions.run(move || take_event(&*observer, &identity, started, stopping, state)).await;
+        // Too many other questions are in progress: there is no event in this second.
+        let Ok(TakenEvent { sample, event, state }) = taken else { return EventState::default() };
+
         self.subscribers.record(&sample);
         self.subscribers.send(&event);
-        memory
+        state
     }
 
-    /// Takes what the workers have published.
-    fn look_from_afar(&self, memory: &mut Memory) {
+    /// Adds the published reports to the history.
+    fn record_published(&self, state: &mut EventState) {
         let sample = Sample::take_published(&*self.observer, self.started, self.phase() != Phase::Serving);
-        memory.refusals.add(sample.uptime, Refusals::until(&sample));
+        state.refusals.add(sample.uptime, Refusals::until(&sample));
         self.subscribers.record(&sample);
     }
 }
 
-/// What is remembered from one look to the next.
+/// The state from one event to the next.
 #[derive(Debug, Default)]
-struct Memory {
-    last: Last,
+struct EventState {
+    last: LastTraffic,
     refusals: RefusalsLog,
 }
 
-/// What came of a look.
-struct Look {
+/// The result of taking an event.
+struct TakenEvent {
     sample: Sample,
     event: Bytes,
-    memory: Memory,
+    state: EventState,
 }
 
-/// What links had done at the last event.
+/// The traffic of links at the last event.
 #[derive(Debug, Default)]
-struct Last {
+struct LastTraffic {
     at: Option<Instant>,
     traffic: FxHashMap<LinkId, Traffic>,
 }
 
-/// What tables show: servers, the links that moved the most bytes since the last event, and those that are held up.
+/// The tables: servers, the links with the most bytes since the last event, and those that are held up.
 #[derive(Debug, Serialize)]
 struct Tables {
     time_ms: u64,
@@ -121,7 +124,7 @@ struct Tables {
     slowest: Vec<RatedLink>,
 }
 
-/// A link, and what it did since the last event; `None`: it was not there.
+/// A link with its rates since the last event; `None` if it is new.
 #[derive(Debug, Serialize)]
 struct RatedLink {
     #[serde(flatten)]
@@ -137,20 +140,26 @@ struct Rates {
     sent_bytes_per_second: u64,
 }
 
-/// What is wrong, at a time.
+/// The troubles at a time.
 #[derive(Debug, Serialize)]
 struct TroublesView {
     time_ms: u64,
     trouble: Vec<Trouble>,
 }
 
-/// One look at everything that an event shows.
-fn look(observer: &dyn Observe, identity: &Identity, started: Started, stopping: bool, memory: Memory) -> Look {
-    let Memory { last, mut refusals } = memory;
+/// Takes everything that an event shows.
+fn take_event(
+    observer: &dyn Observe,
+    identity: &Identity,
+    started: Started,
+    stopping: bool,
+    state: EventState,
+) -> TakenEvent {
+    let EventState { last, mut refusals } = state;
     let sample = Sample::take(observer, started, stopping);
     let recent = refusals.add(sample.uptime, Refusals::until(&sample));
 
-    // If a worker does not answer there are no tables, which would only wait for it as well.
+    // If a worker does not answer there are no tables: they would only wait for it as well.
     let observer = observer.with_time_limit(TIME_LIMIT);
     let time_ms = unix_millis(sample.time);
     let tables = if sample.fresh { tables(&*observer, time_ms, &last).ok() } else { None };
@@ -162,43 +171,50 @@ fn look(observer: &dyn Observe, identity: &Identity, started: Started, stopping:
     let trouble = troubles(&Situation { sample: &sample, links: &links, recent: &recent });
     let stats = event("stats", &StatsView::new(&sample, identity));
     let trouble = event("trouble", &TroublesView { time_ms, trouble });
-    Look { event: Bytes::from(stats + &trouble + &shown), sample, memory: Memory { last, refusals } }
+    TakenEvent { event: Bytes::from(stats + &trouble + &shown), sample, state: EventState { last, refusals } }
 }
 
-fn tables(observer: &dyn Observe, time_ms: u64, last: &Last) -> Result<(Tables, HeldUpLinks, Last), AskError> {
+fn tables(
+    observer: &dyn Observe,
+    time_ms: u64,
+    last: &LastTraffic,
+) -> Result<(Tables, HeldUpLinks, LastTraffic), AskError> {
     let now = Instant::now();
-    let mut seen = Last { at: Some(now), traffic: FxHashMap::default() };
+    let mut seen = LastTraffic { at: Some(now), traffic: FxHashMap::default() };
+
     let elapsed = last.at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
     let (mut servers, mut busiest, mut slowest) = (TopN::new(SERVERS), TopN::new(TABLE), TopN::new(TABLE));
     let mut held_up = Collector::default();
+
     observer.visit_links(&LinkFilter::default(), &mut |link| {
         seen.traffic.insert(link.id, link.traffic);
         let moved = last.traffic.get(&link.id).map_or(0, |before| moved(before, &link.traffic));
-        busiest.add(Place::new(moved, bytes(&link.traffic), link.id), link.clone());
+        busiest.add(SortKey::new(moved, bytes(&link.traffic), link.id), link.clone());
         held_up.add(&link);
         if is_slow(&link) {
-            slowest.add(Order::Slowest.place(&link), link.clone());
+            slowest.add(Order::Slowest.sort_key(&link), link.clone());
         }
         if link.role.side() == Side::Server {
-            servers.add(Order::Id.place(&link), link);
+            servers.add(Order::Id.sort_key(&link), link);
         }
         ControlFlow::Continue(())
     })?;
+
     let rated = |links: Vec<LinkInfo>| rated(observer, &links, last, elapsed);
     let [servers, busiest, slowest] = [servers, busiest, slowest].map(|top| rated(top.page().links));
     let tables = Tables { time_ms, servers: servers?, busiest: busiest?, slowest: slowest? };
     Ok((tables, held_up.finish(), seen))
 }
 
-/// Whether a link is held up for longer than a healthy one is. One that waits for its peer to come back is not slow.
+/// Whether a link is held up for longer than a healthy one. A session that waits for its peer is not slow.
 fn is_slow(link: &LinkInfo) -> bool {
-    link.held_up().any(|(reason, lasting)| reason != WaitReason::NO_TRANSPORT && lasting >= SLOW)
+    link.held_up().any(|(reason, lasting)| reason != WaitReason::NoTransport && lasting >= SLOW)
 }
 
 fn rated(
     observer: &dyn Observe,
     links: &[LinkInfo],
-    last: &Last,
+    last: &LastTraffic,
     elapsed: Duration,
 ) -> Result<Vec<RatedLink>, AskError> {
     let views = LinkView::of_all(observer, links)?.into_iter();
@@ -214,6 +230,7 @@ impl Rates {
         let millis = u64::try_from(elapsed.as_millis()).ok().filter(|millis| *millis > 0)?;
         let rate =
             |count: fn(&Traffic) -> u64| (count(after).saturating_sub(count(before))).saturating_mul(1000) / millis;
+
         Some(Self {
             received_frames_per_second: rate(|traffic| traffic.received_frames),
             received_bytes_per_second: rate(|traffic| traffic.received_bytes),

@@ -11,7 +11,7 @@ use super::units::millis;
 
 /// A worker that has not answered for so long makes the gateway unready: new players might come to it.
 const UNREADY_AFTER: Duration = Duration::from_secs(3);
-/// A worker that has not answered for so long does not come back: its players are better off with a new gateway.
+/// A worker that has not answered for so long will not recover: a restart is better for its players.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 
 /// What the answers depend on.

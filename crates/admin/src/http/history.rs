@@ -1,8 +1,7 @@
-//! The last quarter of an hour in numbers, a row for each second, so that a page that somebody opens shows what was before.
+//! The last quarter of an hour as numbers, a row per second, so that a page just opened shows the time before.
 //!
-//! Nobody is asked for it: a row is what the workers published at their last sweeps, which they do in any case. It costs
-//! the thread of the admin listener a few reads of `/proc` and of the allocator's counts in a second, and less than
-//! half a megabyte in all.
+//! No worker is asked for it: a row is what the workers published at their last sweeps. It costs the admin thread a few
+//! reads of `/proc` and of the allocator's counts per second, and less than half a megabyte in all.
 
 use std::collections::VecDeque;
 
@@ -13,27 +12,28 @@ use super::units::millis;
 use super::units::unix_millis;
 use crate::observe::{Side, WaitReason};
 
-/// Rows that are kept: as many as seconds.
+/// Rows kept, one per second.
 const ROWS: usize = 900;
 
 /// Rows of numbers, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct History(VecDeque<Row>);
 
-/// The numbers of one time, in the order of [`FIELDS`]. `None`: it is not known.
+/// The numbers of one time, in the order of [`FIELDS`]. `None`: unknown.
 type Row = [Option<u64>; FIELDS.len()];
 
-/// A number of a row: where `/api/stats` has it, and what it is. `all` is the sum of what stands there by reason.
+/// A number of a row: its path in `/api/stats`, and its value. `all` is the sum over the reasons there.
 type Field = (&'static str, fn(&Sample) -> Option<u64>);
 
 impl History {
-    /// Adds how things stood, unless nobody has published anything since the last row.
+    /// Adds a row, unless no worker has published anything since the last one.
     pub(super) fn add(&mut self, sample: &Sample) {
         let row = FIELDS.map(|(_, read)| read(sample));
         let uptime = |row: &Row| row.first().copied().flatten();
         if self.0.back().is_some_and(|last| uptime(last) >= uptime(&row)) {
             return;
         }
+
         if self.0.len() >= ROWS {
             self.0.pop_front();
         }
@@ -46,7 +46,7 @@ impl Serialize for History {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut object = to.serialize_struct("History", 2)?;
         object.serialize_field("fields", &FIELDS.map(|(name, _)| name)[..])?;
-        // serde knows arrays of up to 32.
+        // serde supports arrays of up to 32 elements.
         object.serialize_field("rows", &self.0.iter().map(|row| &row[..]).collect::<Vec<_>>())?;
         object.end()
     }
@@ -69,10 +69,10 @@ const FIELDS: [Field; 34] = [
     ("server.received_bytes", |sample| Some(sample.report.total.server.received_bytes)),
     ("client.waiting_bytes", |sample| Some(sample.report.total.client.waiting_bytes)),
     ("server.waiting_bytes", |sample| Some(sample.report.total.server.waiting_bytes)),
-    ("client.held_up.paused_source.now", |sample| held_up(sample, Side::Client, WaitReason::PAUSED_SOURCE)),
-    ("server.held_up.paused_source.now", |sample| held_up(sample, Side::Server, WaitReason::PAUSED_SOURCE)),
-    ("client.held_up.unread_answers.now", |sample| held_up(sample, Side::Client, WaitReason::UNREAD_ANSWERS)),
-    ("server.held_up.unread_answers.now", |sample| held_up(sample, Side::Server, WaitReason::UNREAD_ANSWERS)),
+    ("client.held_up.paused_source.now", |sample| held_up(sample, Side::Client, WaitReason::PausedSource)),
+    ("server.held_up.paused_source.now", |sample| held_up(sample, Side::Server, WaitReason::PausedSource)),
+    ("client.held_up.unread_answers.now", |sample| held_up(sample, Side::Client, WaitReason::UnreadAnswers)),
+    ("server.held_up.unread_answers.now", |sample| held_up(sample, Side::Server, WaitReason::UnreadAnswers)),
     ("client.round_trips.count", |sample| Some(sample.report.total.client.round_trips.count)),
     ("server.round_trips.count", |sample| Some(sample.report.total.server.round_trips.count)),
     ("client.round_trips.total_us", |sample| Some(sample.report.total.client.round_trips.sum)),

@@ -1,4 +1,4 @@
-//! Jobs that have to wait for a worker, or take their time: run on helper threads, a bounded number at a time.
+//! Jobs that wait for a worker or take long: run on helper threads, a bounded number at a time.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::reply::Failure;
 use crate::observe::AskError;
 
-/// Runs so many jobs at a time; further ones are refused.
+/// Bounds the number of jobs at a time. Further ones are refused.
 #[derive(Debug)]
 pub(super) struct JobLimiter {
     places: Arc<Semaphore>,
@@ -21,14 +21,14 @@ impl JobLimiter {
         Self { places: Arc::new(Semaphore::new(most)), most }
     }
 
-    /// Runs a job on a helper thread. When nobody waits for it any more, it is finished all the same, and keeps its place.
+    /// Runs a job on a helper thread. A job that is no longer awaited still runs to its end, and counts until then.
     pub(super) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
         let busy =
             || Failure::busy(format!("too much like this is under way already, {} at a time; try again", self.most));
         run_at(Arc::clone(&self.places).try_acquire_owned().map_err(|_full| busy())?, job).await
     }
 
-    /// [`JobLimiter::run`] that waits for a place: for the end of something, which must not be lost.
+    /// Like [`JobLimiter::run`], but waits for a place: for the end of something, which must not be lost.
     pub(super) async fn run_in_turn<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -37,7 +37,7 @@ impl JobLimiter {
         run_at(Arc::clone(&self.places).acquire_owned().await.map_err(closed)?, job).await
     }
 
-    /// [`JobLimiter::run`] for a question to workers.
+    /// Like [`JobLimiter::run`], for a question to workers.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce() -> Result<T, AskError> + Send + 'static,

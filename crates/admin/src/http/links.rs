@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::app::App;
 use super::query::{Query, bad};
-use super::ranking::{Order, Page, Place};
+use super::ranking::{Order, Page, SortKey};
 use super::reply::{Failure, Reply, json};
 use super::units::{micros, millis};
 use crate::observe::{AskError, ConnectionInfo, LinkFilter, LinkId, LinkInfo, Observe, PausedBy};
 
-/// What fits on a page, unless the request says otherwise.
+/// Links on a page by default.
 const PAGE: usize = 100;
-/// What a request may have on a page.
+/// Links that a request may have on a page.
 const PAGE_RANGE: (usize, usize) = (1, 1000);
 
 impl App {
@@ -39,8 +39,9 @@ impl App {
         let words = format!("{filter} {}", query.get("filter").unwrap_or_default());
         let filter: LinkFilter = words.parse().map_err(|error| bad(format!("`filter`: {error}")))?;
         let order: Order = query.value("sort", Order::WORDS)?.unwrap_or_default();
-        let after: Option<Place> = query.value("page", "what `next` of the page before says")?;
+        let after: Option<SortKey> = query.value("page", "what `next` of the page before says")?;
         let limit = query.number("limit", PAGE_RANGE, PAGE)?;
+
         let observer = Arc::clone(&self.observer);
         let page = move || {
             let Page { links, next } = order.page(&*observer, &filter, after, limit)?;
@@ -56,10 +57,12 @@ impl App {
         let link: u32 = query.value("link", LINK)?.ok_or_else(|| bad(format!("`link` is missing: {LINK}")))?;
         let after: Option<u32> = query.value("page", "what `next` of the page before says")?;
         let limit = query.number("limit", PAGE_RANGE, PAGE)?;
+
         let observer = Arc::clone(&self.observer);
         let page = move || observer.connections(LinkId::new(link), after.map(ConnId::new), limit);
         let missing = || Failure::new(StatusCode::NOT_FOUND, format!("there is no link {link}"));
         let page = self.questions.ask(page).await?.ok_or_else(missing)?;
+
         let conns = page.connections.iter().map(ConnectionView::from).collect();
         let next = page.next.map(|next| next.to_string());
         Ok(json(StatusCode::OK, &ConnectionsPage { link, conns, next }))
@@ -120,7 +123,7 @@ pub(super) struct LinkView {
 }
 
 impl LinkView {
-    /// Links as they are shown, with their round-trip times.
+    /// Views of links, with their round-trip times.
     ///
     /// # Errors
     /// A worker has not answered.
@@ -130,13 +133,14 @@ impl LinkView {
         Ok(links.iter().map(|link| Self::new(link, &round_trips)).collect())
     }
 
-    /// A link as it is shown.
+    /// The view of a link.
     pub(super) fn new(link: &LinkInfo, round_trips: &HashMap<LinkId, Duration>) -> Self {
         let (paused_by_link, paused_by_worker) = match link.paused_by {
             Some(PausedBy::Server(link)) => (Some(link.get()), None),
             Some(PausedBy::Worker(worker)) => (None, Some(worker)),
             Some(PausedBy::Memory) | None => (None, None),
         };
+
         Self {
             link: link.id.get(),
             side: link.role.side().to_string(),
@@ -145,7 +149,7 @@ impl LinkView {
             transport: link.transport,
             protocol: link.protocol,
             worker: link.worker,
-            state: link.state.name(),
+            state: link.state().name(),
             age_ms: millis(link.age),
             silent_ms: millis(link.silent),
             round_trip_us: round_trips.get(&link.id).map(|time| micros(*time)),

@@ -1,4 +1,4 @@
-//! The listener's socket, its thread, and its end.
+//! The socket and the thread of the admin listener.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,19 +21,19 @@ use super::connections::Connections;
 use crate::Caller;
 use crate::observe::Observe;
 
-/// What the log calls this module.
+/// The target of log lines.
 const TARGET: &str = "fastway::http::listener";
-/// Threads for what waits for workers, or takes its time.
+/// Threads for jobs that wait for workers or take long.
 const HELPERS: usize = 4;
-/// How long the end waits for answers that are on their way.
+/// How long the end waits for answers in progress.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a connection for which there is no room is told.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+/// The answer to a connection above the limit.
+const REJECTION: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
     content-length: 67\r\nconnection: close\r\n\r\n\
     {\"error\":\"too many connections to the admin listener; close some\"}\n";
 
-/// The admin listener, bound to its port. It does not answer yet.
+/// The admin listener, bound to its port. It answers once started.
 #[derive(Debug)]
 pub struct HttpListener {
     listener: TcpListener,
@@ -42,27 +42,27 @@ pub struct HttpListener {
     config: HttpConfig,
 }
 
-/// The admin listener that answers. It ends when this is dropped, with its streams.
+/// The running admin listener. Dropping it ends the listener and its streams.
 #[derive(Debug)]
 pub struct HttpAdmin {
     phase: watch::Sender<Phase>,
     ended: Receiver<()>,
 }
 
-/// Why there is no admin listener.
+/// Why the admin listener cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The port is not to be had.
+    /// The port cannot be bound.
     #[error(
         "cannot listen on {addr:?} (--admin-addr): {error}; choose another address, or stop the program that uses it"
     )]
     Bind {
         /// The address.
         addr: String,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// Anybody could steer the gateway.
+    /// The address is not loopback and there is no token, so anybody could control the gateway.
     #[error(
         "the admin listener would answer on {addr}, which others can reach, without a token; give one, or a loopback address"
     )]
@@ -76,7 +76,7 @@ impl HttpListener {
     /// Binds the port.
     ///
     /// # Errors
-    /// It is not to be had, or others can reach it and there is no token.
+    /// The port cannot be bound, or is open to others without a token.
     pub fn bind(config: HttpConfig) -> Result<Self, HttpError> {
         let failed = |error| HttpError::Bind { addr: config.addr.clone(), error };
         let listener = listen::bind(&config.addr, false).map_err(failed)?;
@@ -85,29 +85,31 @@ impl HttpListener {
             return Err(HttpError::Open { addr });
         }
 
-        // Has it open its file while there are descriptors; whether there is one is told when somebody looks.
+        // Opens its file while there are descriptors. An error is reported when the usage is read.
         let _opened = Usage::now();
         Ok(Self { listener, addr, spare: SpareDescriptor::open(), config })
     }
 
-    /// Where it listens.
+    /// The bound address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Answers from now on, on a thread of its own.
+    /// Answers requests from now on, on a thread of its own.
     ///
     /// # Errors
-    /// The system has no thread left for it, or not what its runtime needs.
+    /// The system has no thread left, or no resources for the runtime.
     pub fn start(self, observer: Arc<dyn Observe>, caller: Caller) -> io::Result<HttpAdmin> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(HELPERS)
             .thread_name("admin-http-ask")
             .build()?;
+
         let (phase, watched) = watch::channel(Phase::Serving);
         let app = Arc::new(App::new(&self.config, observer, caller, watched));
         let (end, ended) = channel();
+
         let Self { listener, spare, .. } = self;
         thread::Builder::new().name("admin-http".to_owned()).spawn(move || {
             let _told_even_after_a_panic = end;
@@ -118,7 +120,7 @@ impl HttpListener {
 }
 
 impl HttpAdmin {
-    /// Tells everybody who asks that the gateway stops.
+    /// Makes `/readyz` report that the gateway is stopping.
     pub fn announce_end(&self) {
         self.phase.send_replace(Phase::Stopping);
     }
@@ -127,7 +129,7 @@ impl HttpAdmin {
 impl Drop for HttpAdmin {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Ended);
-        // More than what the thread itself waits for.
+        // Longer than the thread itself waits.
         if self.ended.recv_timeout(3 * GRACE) == Err(RecvTimeoutError::Timeout) {
             warn!(target: TARGET, "the admin listener still answers something; the gateway does not wait for it");
         }
@@ -143,7 +145,7 @@ fn run(runtime: Runtime, listener: TcpListener, spare: SpareDescriptor, app: Arc
     if let Err(error) = served {
         error!(target: TARGET, %error, "the admin listener does not answer");
     }
-    // A question that a worker does not answer must not hold up the end.
+    // A question that no worker answers must not delay the end.
     runtime.shutdown_timeout(GRACE);
 }
 
@@ -158,23 +160,24 @@ async fn accept(listener: tokio::net::TcpListener, mut spare: SpareDescriptor, a
                 Ok((stream, _)) => {
                     backoff.reset();
                     if let Err(stream) = connections.add(stream, &app).await {
-                        turn_away(&stream);
+                        reject(&stream);
                     }
                     spare.keep();
                 }
-                // Who asks whether the gateway is live gets an answer even now: the next one has the descriptor.
+                // A health check is answered even now: the next accept gets the spare descriptor.
                 Err(error) if spare.release_after(&error) => {}
                 Err(error) => sleep(backoff.after(&error)).await,
             }
         }
     }
+
     drop(listener);
-    // Those that are not done by then are dropped with the set.
+    // Connections that are not done in time are dropped with the set.
     let _done = timeout(GRACE, async { while connections.next_end().await.is_some() {} }).await;
 }
 
-fn turn_away(stream: &TcpStream) {
-    let _told_if_there_is_room = stream.try_write(TURNED_AWAY);
+fn reject(stream: &TcpStream) {
+    let _told_if_there_is_room = stream.try_write(REJECTION);
 }
 
 #[cfg(test)]
@@ -184,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_turned_away_is_told_the_right_length() {
-        let text = std::str::from_utf8(TURNED_AWAY).unwrap();
+        let text = std::str::from_utf8(REJECTION).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
         serde_json::from_str::<serde_json::Value>(body).unwrap();

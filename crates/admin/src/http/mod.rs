@@ -1,10 +1,11 @@
-//! The admin listener: HTTP for whoever watches and steers a gateway, people and programs (`docs/operations.md`).
+//! The admin listener: HTTP for operators and their programs (`docs/operations.md`).
 //!
 //! It has a thread of its own with a runtime of its own, so that it can neither starve the workers nor be starved by them.
 //! What it tells of them it asks through [`Observe`], a bounded number of questions at a time; what it has them do, it
 //! hands to the thread that runs commands.
 //!
-//! Without a token it answers this machine only, and only requests that no web page can have a browser make: see `access`.
+//! Without a token it answers only this machine, and only requests that no web page can have a browser make: see
+//! `access`.
 
 mod access;
 mod answer;

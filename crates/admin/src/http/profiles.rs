@@ -57,12 +57,12 @@ impl Profile {
 }
 
 impl App {
-    /// What profiles there are.
+    /// The list of profiles.
     pub(super) fn profiles(&self) -> Reply {
         content("text/plain; charset=utf-8", INDEX)
     }
 
-    /// A profile for `go tool pprof`, or as text.
+    /// A profile, for `go tool pprof` or as text.
     pub(super) async fn profile(&self, profile: Profile, head: &Parts) -> Result<Reply, Failure> {
         match profile {
             Profile::Cpu => {
@@ -79,27 +79,31 @@ impl App {
         }
     }
 
-    /// One at a time in the whole process. It ends when nobody waits for it any more.
+    /// Takes a CPU profile, one at a time in the process. It ends early if the request does.
     async fn cpu_profile(&self, time: Duration) -> Result<Vec<u8>, Failure> {
         let sampling = self.profiling.run(CpuSampling::start).await??;
         info!(target: "fastway::http::profiles", seconds = time.as_secs_f64(), "a CPU profile is taken over HTTP");
+
         tokio::select! {
             () = sleep(time) => {}
             () = self.ended() => return Err(Failure::busy("the gateway stops")),
         }
+
         let (profile, _samples) = self.profiling.run_in_turn(|| sampling.finish()).await??;
         Ok(profile)
     }
 
-    /// What is there now, as a profile or as text.
+    /// The current state, as a profile or as text.
     async fn listing(&self, profile: Profile, head: &Parts) -> Result<Reply, Failure> {
         let as_text = Query::read(head, &["debug"])?.number("debug", DEBUG, 0)? > 0;
         let observer = Arc::clone(&self.observer);
+
         let bytes = match profile {
             Profile::Block => self.questions.ask(move || block_profile(&*observer, as_text)).await?,
             Profile::Threads => self.questions.run(move || thread_profile(as_text)).await?.map_err(failed)?,
             _ => self.questions.ask(move || task_profile(&*observer, as_text)).await?,
         };
+
         Ok(if as_text { content("text/plain; charset=utf-8", bytes) } else { binary(bytes) })
     }
 }

@@ -1,4 +1,4 @@
-//! What stands behind the `?` of a path.
+//! The query of a request.
 
 use std::str::FromStr;
 
@@ -49,12 +49,12 @@ impl Query {
     }
 }
 
-/// A parameter has a value that it does not take.
+/// The value of a parameter is invalid.
 pub(super) fn refused(name: &str, text: &str, wanted: &str) -> Failure {
     bad(format!("`{name}`: {} is not {wanted}", Excerpt::new(text)))
 }
 
-/// The request is at fault.
+/// The request is invalid.
 pub(super) fn bad(error: impl Into<String>) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, error)
 }

@@ -1,7 +1,7 @@
-//! Links in order, a page at a time.
+//! Sorted links, in pages.
 //!
-//! A page begins behind a place in the order, not behind a number of links: links that come and go meanwhile shift nothing.
-//! The workers are asked for all links, and only those of the page are kept.
+//! A page begins behind a key of the order, not behind a number of links: links that come and go in the meantime shift
+//! nothing. The workers are asked for all links, and only those of the page are kept.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -11,45 +11,45 @@ use std::str::FromStr;
 
 use crate::observe::{AskError, LinkFilter, LinkId, LinkInfo, Observe};
 
-/// In which order links come.
+/// The order of links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Order {
-    /// By their numbers.
+    /// By number.
     #[default]
     Id,
-    /// Those with the most bytes in both directions since they were opened first.
+    /// Most bytes in both directions first.
     Busiest,
-    /// Those that have been held up for longest first, then those for which the most bytes wait.
+    /// Longest held up first, then most waiting bytes.
     Slowest,
 }
 
-/// A place in an order: what counts most first, at last the number of the link.
+/// The sort key of a link: what counts most first, its number last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SortKey {
     first: Reverse<u64>,
     second: Reverse<u64>,
     link: u32,
 }
 
-/// Some of the links in an order.
+/// A page of sorted links.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) links: Vec<LinkInfo>,
-    /// The place behind which the next page begins; `None`: there is none.
-    pub(super) next: Option<Place>,
+    /// The key behind which the next page begins; `None` on the last page.
+    pub(super) next: Option<SortKey>,
 }
 
-/// A link at its place.
+/// A link with its key.
 struct Ranked {
-    place: Place,
+    key: SortKey,
     link: LinkInfo,
 }
 
 impl Order {
-    /// What it is called in a request.
+    /// The values of the parameter `sort`.
     pub(super) const WORDS: &str = "id, busiest or slowest";
 
-    pub(super) fn place(self, link: &LinkInfo) -> Place {
+    pub(super) fn sort_key(self, link: &LinkInfo) -> SortKey {
         let (first, second) = match self {
             Self::Id => (0, 0),
             Self::Busiest => (link.traffic.received_bytes + link.traffic.sent_bytes, 0),
@@ -58,10 +58,10 @@ impl Order {
                 (u64::try_from(longest).unwrap_or(u64::MAX), link.waiting.bytes as u64)
             }
         };
-        Place::new(first, second, link.id)
+        SortKey::new(first, second, link.id)
     }
 
-    /// At most `limit` links that the filter takes, those behind `after`.
+    /// At most `limit` links of the filter, behind the key `after`.
     ///
     /// # Errors
     /// A worker has not answered.
@@ -69,14 +69,14 @@ impl Order {
         self,
         observer: &dyn Observe,
         filter: &LinkFilter,
-        after: Option<Place>,
+        after: Option<SortKey>,
         limit: usize,
     ) -> Result<Page, AskError> {
         let mut first = TopN::new(limit);
         observer.visit_links(filter, &mut |link| {
-            let place = self.place(&link);
-            if after.is_none_or(|after| place > after) {
-                first.add(place, link);
+            let key = self.sort_key(&link);
+            if after.is_none_or(|after| key > after) {
+                first.add(key, link);
             }
             ControlFlow::Continue(())
         })?;
@@ -84,17 +84,17 @@ impl Order {
     }
 }
 
-impl Place {
-    /// Before all places where less counts first.
+impl SortKey {
+    /// A key that comes before all keys with a smaller `first`.
     pub(super) fn new(first: u64, second: u64, link: LinkId) -> Self {
         Self { first: Reverse(first), second: Reverse(second), link: link.get() }
     }
 }
 
-/// The first of all that are added, up to a number of them.
+/// The first `limit` of all added links.
 pub(super) struct TopN {
     limit: usize,
-    /// One more than wanted, which tells that there are more.
+    /// One more than `limit`, which shows whether there are more.
     kept: BinaryHeap<Ranked>,
 }
 
@@ -103,8 +103,8 @@ impl TopN {
         Self { limit, kept: BinaryHeap::new() }
     }
 
-    pub(super) fn add(&mut self, place: Place, link: LinkInfo) {
-        self.kept.push(Ranked { place, link });
+    pub(super) fn add(&mut self, key: SortKey, link: LinkInfo) {
+        self.kept.push(Ranked { key, link });
         if self.kept.len() > self.limit + 1 {
             self.kept.pop();
         }
@@ -114,14 +114,14 @@ impl TopN {
         let mut ranked = self.kept.into_sorted_vec();
         let more = ranked.len() > self.limit;
         ranked.truncate(self.limit);
-        let next = ranked.last().map(|last| last.place).filter(|_| more);
+        let next = ranked.last().map(|last| last.key).filter(|_| more);
         Page { links: ranked.into_iter().map(|ranked| ranked.link).collect(), next }
     }
 }
 
 impl PartialEq for Ranked {
     fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
+        self.key == other.key
     }
 }
 
@@ -135,7 +135,7 @@ impl PartialOrd for Ranked {
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.place.cmp(&other.place)
+        self.key.cmp(&other.key)
     }
 }
 
@@ -152,13 +152,13 @@ impl FromStr for Order {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.first.0, self.second.0, self.link)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for SortKey {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -193,8 +193,8 @@ mod tests {
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
             let mut top = TopN::new(limit);
-            let behind = links.iter().filter(|link| after.is_none_or(|after| order.place(link) > after));
-            behind.for_each(|link| top.add(order.place(link), link.clone()));
+            let behind = links.iter().filter(|link| after.is_none_or(|after| order.sort_key(link) > after));
+            behind.for_each(|link| top.add(order.sort_key(link), link.clone()));
             let page = top.page();
             pages.push(page.links.iter().map(|link| link.id.get()).collect());
             after = page.next.map(|next| next.to_string().parse().unwrap());
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn pages_follow_each_other_in_every_order() {
         let mut held = link(5, 1, 0);
-        held.waits = LinkInfo::held_up_for(&[(WaitReason::OUTBOX_FULL, Duration::from_secs(9))]);
+        held.waits = LinkInfo::held_up_for(&[(WaitReason::OutboxFull, Duration::from_secs(9))]);
         let links = [link(3, 10, 7), link(1, 30, 7), link(4, 10, 9), held, link(2, 20, 0)];
         assert_eq!(pages(Order::Id, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);
         assert_eq!(pages(Order::Busiest, &links, 2), [&[1, 2][..], &[3, 4], &[5]]);
@@ -218,11 +218,11 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_it_is_written() {
-        let place = Order::Busiest.place(&link(7, 123, 0));
-        assert_eq!(place.to_string(), "123.0.7");
-        assert_eq!("123.0.7".parse(), Ok(place));
+        let key = Order::Busiest.sort_key(&link(7, 123, 0));
+        assert_eq!(key.to_string(), "123.0.7");
+        assert_eq!("123.0.7".parse(), Ok(key));
         for text in ["", "1", "1.2", "1.2.3.4", "a.2.3", "1.2.-3", "1.2.4294967296", "18446744073709551616.0.1"] {
-            assert_eq!(text.parse::<Place>(), Err(()), "{text}");
+            assert_eq!(text.parse::<SortKey>(), Err(()), "{text}");
         }
     }
 }

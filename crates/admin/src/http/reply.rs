@@ -1,4 +1,4 @@
-//! Answers: JSON, errors, and the headers that all of them have.
+//! Replies: JSON, errors, and the headers on all of them.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-/// The body of an answer.
+/// The body of a reply.
 pub(super) type Body = Either<Full<Bytes>, EventStream>;
 pub(super) type Reply = Response<Body>;
 
-/// The body of an answer that goes on.
+/// The body of a reply that is a stream.
 #[derive(Debug)]
 pub(super) struct EventStream(pub(super) mpsc::Receiver<Bytes>);
 
@@ -32,7 +32,7 @@ impl hyper::body::Body for EventStream {
     }
 }
 
-/// On every answer. A page has its own scripts, styles and data, and nothing from anywhere else.
+/// Headers of every reply. The page may load its own scripts, styles and data, and nothing from elsewhere.
 const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
@@ -49,20 +49,20 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
-/// Puts the headers on an answer that all have.
+/// Adds the headers of every reply.
 pub(super) fn protected(mut reply: Reply) -> Reply {
     reply.headers_mut().extend(HEADERS.map(|(name, value)| (Some(name), value)));
     reply
 }
 
-/// An answer with a body of this type.
+/// A reply with a body of this type.
 pub(super) fn content(kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Either::Left(Full::new(body.into())));
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
 }
 
-/// An answer in JSON, which ends with a line.
+/// A reply in JSON, with a line end.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     match serde_json::to_vec(value) {
         Ok(mut text) => {
@@ -75,7 +75,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     }
 }
 
-/// Why there is no answer: `{"error": "what was wrong and what to do"}`.
+/// An error reply: `{"error": "what was wrong and what to do"}`.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
@@ -83,14 +83,14 @@ pub(super) struct Failure {
     hint: Option<Hint>,
 }
 
-/// What a header says about a failure.
+/// A header for a failure.
 #[derive(Clone, Copy, Debug)]
 enum Hint {
-    /// The methods that there are.
+    /// The allowed methods.
     Allowed(&'static str),
-    /// How to prove who one is.
+    /// The way to authenticate.
     Token,
-    /// It may be different in a second.
+    /// A retry may work in a second.
     Later,
 }
 
@@ -99,17 +99,17 @@ impl Failure {
         Self { status, error: error.into(), hint: None }
     }
 
-    /// Too much is under way already.
+    /// Too many similar requests are in progress.
     pub(super) fn busy(error: impl Into<String>) -> Self {
         Self { hint: Some(Hint::Later), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, error) }
     }
 
-    /// The method is none of these, which are written as in the header `Allow`.
+    /// The method is not one of `allowed`, which has the form of the header `Allow`.
     pub(super) fn method(error: impl Into<String>, allowed: &'static str) -> Self {
         Self { hint: Some(Hint::Allowed(allowed)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, error) }
     }
 
-    /// It is not known who asks.
+    /// The request has no valid token.
     pub(super) fn unauthorized(error: impl Into<String>) -> Self {
         Self { hint: Some(Hint::Token), ..Self::new(StatusCode::UNAUTHORIZED, error) }
     }
@@ -125,6 +125,7 @@ impl Failure {
     pub(super) fn into_reply(self) -> Reply {
         let mut text = json!({ "error": self.error }).to_string();
         text.push('\n');
+
         let mut reply = content("application/json", text);
         *reply.status_mut() = self.status;
         reply.headers_mut().extend(self.hint.map(Hint::header));

@@ -1,11 +1,11 @@
-//! Which path is what, and what may be done there.
+//! Routes: paths, and the methods that they allow.
 
 use hyper::Method;
 
 use super::pages::Page;
 use super::profiles::Profile;
 
-/// What there is.
+/// The target of a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Route {
     /// A file for browsers.
@@ -14,7 +14,7 @@ pub(super) enum Route {
     Live,
     /// Whether players should be sent here.
     Ready,
-    /// What was counted, and how the gateway stands.
+    /// Counts and state of the gateway.
     Stats,
     /// Links.
     Links,
@@ -24,18 +24,18 @@ pub(super) enum Route {
     Connections,
     /// A stream of events.
     Events,
-    /// Numbers for Prometheus.
+    /// Metrics for Prometheus.
     Metrics,
-    /// What profiles there are.
+    /// The list of profiles.
     Profiles,
     /// A profile.
     Profile(Profile),
-    /// What commands there are, and running them.
+    /// The list of commands, and their execution.
     Commands,
 }
 
 impl Route {
-    /// What is at a path.
+    /// The route of a path.
     pub(super) fn at(path: &str) -> Option<Self> {
         match path {
             "/live" => Some(Self::Live),
@@ -55,7 +55,7 @@ impl Route {
         }
     }
 
-    /// What may be done there, as the header `Allow` says it.
+    /// The allowed methods, in the form of the header `Allow`.
     pub(super) fn allowed(self) -> &'static str {
         match self {
             // There is no saying how long they are without making them.
@@ -65,7 +65,7 @@ impl Route {
         }
     }
 
-    /// Whether that may be done there.
+    /// Whether the method is allowed.
     pub(super) fn allows(self, method: &Method) -> bool {
         self.allowed().split(", ").any(|allowed| allowed == method.as_str())
     }

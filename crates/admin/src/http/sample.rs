@@ -1,4 +1,4 @@
-//! One look at the whole gateway, for whoever shows numbers.
+//! A sample of the whole gateway, for everything that shows numbers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,63 +12,63 @@ use tracing::debug;
 use crate::Allocator;
 use crate::observe::{Observe, Report, WorkerLoad};
 
-/// How long workers have to say how they stand.
+/// The time that workers have to answer.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 
-/// Time from one shared look to the next: each worker walks over all of its links for it.
+/// The time from one shared sample to the next: each worker walks over all of its links for it.
 const GAP: Duration = Duration::from_millis(100);
 
-/// The looks at the gateway that all who ask share, so that many who ask cost no more than a few.
+/// The samples that all requests share, so that many requests cost no more than a few.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     latest: Arc<Mutex<Option<Shared>>>,
 }
 
-/// A look, and when it began.
+/// A sample, and when it began.
 #[derive(Clone, Debug)]
 struct Shared {
     began: Instant,
     sample: Arc<Sample>,
 }
 
-/// The right to take the next look. Nobody else takes one before this is dropped.
+/// The right to take the next sample, exclusive until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn(OwnedMutexGuard<Option<Shared>>);
 
-/// When the listener started, which is when the gateway did.
+/// The start of the listener, which is that of the gateway.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Started {
-    /// On the clock that never steps back.
+    /// On the monotonic clock.
     pub(super) at: Instant,
-    /// On the clock of the world.
+    /// On the wall clock.
     pub(super) time: SystemTime,
 }
 
-/// How the gateway and its process stood at one time.
+/// The state of the gateway and its process at one time.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) time: SystemTime,
     pub(super) started: SystemTime,
-    /// Time from the start to the last report of a worker in it.
+    /// Time from the start to the last report of a worker.
     pub(super) uptime: Duration,
     /// Time from the start to when it was taken, with what the process takes and what the allocator counts.
     pub(super) measured: Duration,
-    /// Whether all workers have answered; otherwise what they published last is shown.
+    /// Whether all workers have answered. Otherwise their last published reports are used.
     pub(super) fresh: bool,
     pub(super) stopping: bool,
     pub(super) report: Report,
-    /// Time since each worker published how it stands.
+    /// Time since each worker published a report.
     pub(super) silent: Vec<Duration>,
     /// Lines of the log that were dropped so far.
     pub(super) dropped_lines: u64,
     pub(super) usage: Usage,
-    /// `None`: the program has another allocator.
+    /// `None` if the program has another allocator.
     pub(super) allocator: Option<Allocator>,
 }
 
 impl Samples {
-    /// Waits for a look that somebody else began after this was called, which shows all that was so before; or for the
-    /// turn to take one, which comes a while after the last.
+    /// Waits for a sample that another request began after this call, which is as fresh as a new one; or for the turn
+    /// to take one, which comes some time after the last.
     pub(super) async fn next(&self) -> Result<Arc<Sample>, Turn> {
         let asked = Instant::now();
         let latest = Arc::clone(&self.latest).lock_owned().await;
@@ -82,7 +82,7 @@ impl Samples {
 }
 
 impl Turn {
-    /// Takes a look.
+    /// Takes a sample.
     pub(super) fn take(mut self, look: impl FnOnce() -> Sample) -> Arc<Sample> {
         let began = Instant::now();
         let sample = Arc::new(look());
@@ -98,7 +98,7 @@ impl Started {
 }
 
 impl Sample {
-    /// Asks the workers how they stand; if one does not answer, all are taken as they stood when they last did, or at their last sweeps.
+    /// Asks the workers for reports. If one does not answer in time, the last published reports of all are used.
     pub(super) fn take(observer: &dyn Observe, started: Started, stopping: bool) -> Self {
         let asked = observer.with_time_limit(TIME_LIMIT).report_now();
         let fresh = asked.is_ok();
@@ -106,11 +106,12 @@ impl Sample {
         Self { fresh, ..Self::of(report, started, stopping) }
     }
 
-    /// What the workers published last, at most a sweep ago. Asks nobody, so no worker has any work by it.
+    /// Takes the reports that workers have published, at most a sweep ago. It asks no worker, so it costs them nothing.
     pub(super) fn take_published(observer: &dyn Observe, started: Started, stopping: bool) -> Self {
         let sample = Self::of(observer.report(), started, stopping);
         let published = sample.report.total.published.unwrap_or(started.at);
         let uptime = published.saturating_duration_since(started.at);
+
         let age = sample.measured.saturating_sub(uptime);
         Self { time: sample.time - age, uptime, ..sample }
     }

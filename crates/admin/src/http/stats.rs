@@ -1,28 +1,32 @@
-//! `/api/stats`: what was counted since the start and how the gateway stands, in one object. Rates follow from two of them.
+//! `/api/stats`: the counts since the start and the current state, in one object. Two of them give rates.
 
-use std::collections::BTreeMap;
+mod process;
+mod side;
+
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
+use self::process::{AllocatorView, MemoryView, PoolView, ProcessView};
+use self::side::{ByName, SideView, by_name};
 use super::app::{App, Identity, Phase};
 use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::Sample;
 use super::units::{millis, unix_millis};
-use crate::observe::{HeldUp, Histogram, MemoryReport, NamedCounts, SessionCounts, Side};
+use crate::observe::{SessionCounts, Side};
 
 impl App {
-    /// What was counted, and how the gateway stands.
+    /// Counts and current state.
     pub(super) async fn stats(&self, head: &Parts) -> Result<Reply, Failure> {
         Query::read(head, &[])?;
         let sample = self.sample().await?;
         Ok(json(StatusCode::OK, &StatsView::new(&sample, &self.identity)))
     }
 
-    /// One look at the whole gateway, shared with others who ask.
+    /// A sample of the whole gateway, shared with other requests.
     pub(super) async fn sample(&self) -> Result<Arc<Sample>, Failure> {
         let turn = match self.samples.next().await {
             Ok(sample) => return Ok(sample),
@@ -33,9 +37,6 @@ impl App {
         self.questions.run(move || turn.take(|| Sample::take(&*observer, started, stopping))).await
     }
 }
-
-/// NamedCounts or gauges by the name of what they count.
-type ByName<T> = BTreeMap<&'static str, T>;
 
 /// The object of `/api/stats` (`docs/operations.md`).
 #[derive(Debug, Serialize)]
@@ -70,14 +71,6 @@ pub(super) struct StatsView {
     allocator: Option<AllocatorView>,
 }
 
-/// The memory that is held for clients' links.
-#[derive(Debug, Serialize)]
-struct MemoryView {
-    held_bytes: usize,
-    most_bytes: Option<usize>,
-    readers_paused: bool,
-}
-
 /// A worker.
 #[derive(Debug, Serialize)]
 struct WorkerView {
@@ -89,42 +82,6 @@ struct WorkerView {
     connections: usize,
     waiting_bytes: u64,
     silent_ms: u64,
-}
-
-/// The links of one port.
-#[derive(Debug, Serialize)]
-struct SideView {
-    links: u64,
-    links_by_transport: ByName<u64>,
-    links_by_protocol: ByName<u64>,
-    opened: u64,
-    closed: ByName<u64>,
-    received_bytes: u64,
-    sent_bytes: u64,
-    received_frames: u64,
-    sent_frames: u64,
-    forwarded_frames: u64,
-    reads: u64,
-    writes: u64,
-    waiting_packets: u64,
-    waiting_bytes: u64,
-    partial_bytes: u64,
-    held_bytes: u64,
-    held_up: ByName<HeldUpView>,
-    round_trips: RoundTripsView,
-}
-
-#[derive(Debug, Serialize)]
-struct HeldUpView {
-    now: u64,
-    count: u64,
-    total_ms: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RoundTripsView {
-    count: u64,
-    total_us: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,33 +119,6 @@ struct SessionsView {
 #[derive(Debug, Serialize)]
 struct LogView {
     dropped_lines: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct PoolView {
-    chunk_bytes: usize,
-    in_use: usize,
-    free: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct ProcessView {
-    user_cpu_ms: u64,
-    system_cpu_ms: u64,
-    resident_bytes: u64,
-    virtual_bytes: u64,
-    threads: u64,
-    open_files: Option<u64>,
-    max_files: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct AllocatorView {
-    allocated_bytes: usize,
-    active_bytes: usize,
-    resident_bytes: usize,
-    mapped_bytes: usize,
-    retained_bytes: usize,
 }
 
 impl StatsView {
@@ -253,32 +183,6 @@ impl SessionsView {
     }
 }
 
-impl SideView {
-    fn new(sample: &Sample, side: Side) -> Self {
-        let counts = sample.report.total.of(side);
-        Self {
-            links: counts.links(),
-            links_by_transport: sums(counts.links_by_kind.iter().map(|links| (links.transport, links.count))),
-            links_by_protocol: sums(counts.links_by_kind.iter().map(|links| (links.protocol, links.count))),
-            opened: counts.opened,
-            closed: by_name(&counts.closed),
-            received_bytes: counts.received_bytes,
-            sent_bytes: counts.sent_bytes,
-            received_frames: counts.reads.sum,
-            sent_frames: counts.writes.sum,
-            forwarded_frames: counts.forwarded,
-            reads: counts.reads.count,
-            writes: counts.writes.count,
-            waiting_packets: counts.waiting_packets,
-            waiting_bytes: counts.waiting_bytes,
-            partial_bytes: counts.partial_bytes,
-            held_bytes: counts.held_bytes,
-            held_up: counts.held_up.iter().map(|held_up| (held_up.reason.name(), held_up.into())).collect(),
-            round_trips: RoundTripsView::from(&counts.round_trips),
-        }
-    }
-}
-
 impl Sample {
     fn load(&self) -> Vec<WorkerView> {
         let workers = self.report.workers.iter().zip(&self.silent).enumerate();
@@ -293,62 +197,4 @@ impl Sample {
         });
         view.collect()
     }
-
-    fn pool(&self) -> Vec<PoolView> {
-        let classes = self.report.pool.iter();
-        let view =
-            classes.map(|class| PoolView { chunk_bytes: class.chunk_bytes, in_use: class.in_use, free: class.free });
-        view.collect()
-    }
-
-    fn process(&self) -> ProcessView {
-        ProcessView {
-            user_cpu_ms: millis(self.usage.user),
-            system_cpu_ms: millis(self.usage.system),
-            resident_bytes: self.usage.resident_bytes,
-            virtual_bytes: self.usage.virtual_bytes,
-            threads: self.usage.threads,
-            open_files: self.usage.open_files,
-            max_files: self.usage.max_files,
-        }
-    }
-
-    fn allocator(&self) -> Option<AllocatorView> {
-        self.allocator.map(|allocator| AllocatorView {
-            allocated_bytes: allocator.allocated,
-            active_bytes: allocator.active,
-            resident_bytes: allocator.resident,
-            mapped_bytes: allocator.mapped,
-            retained_bytes: allocator.retained,
-        })
-    }
-}
-
-impl From<MemoryReport> for MemoryView {
-    fn from(MemoryReport { held_bytes, most_bytes, readers_paused }: MemoryReport) -> Self {
-        Self { held_bytes, most_bytes, readers_paused }
-    }
-}
-
-impl From<&HeldUp> for HeldUpView {
-    fn from(HeldUp { reason: _, now, count, total }: &HeldUp) -> Self {
-        Self { now: *now, count: *count, total_ms: millis(*total) }
-    }
-}
-
-impl From<&Histogram> for RoundTripsView {
-    fn from(times: &Histogram) -> Self {
-        Self { count: times.count, total_us: times.sum }
-    }
-}
-
-/// NamedCounts of which several have the same name.
-fn sums(counts: impl Iterator<Item = (&'static str, u64)>) -> ByName<u64> {
-    let mut sums = ByName::new();
-    counts.for_each(|(name, count)| *sums.entry(name).or_default() += count);
-    sums
-}
-
-fn by_name(counts: &NamedCounts) -> ByName<u64> {
-    counts.iter().collect()
 }

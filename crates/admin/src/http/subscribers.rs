@@ -1,4 +1,4 @@
-//! Those who listen to `/api/events`, and what they get.
+//! The subscribers of `/api/events`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,10 +12,10 @@ use super::sample::Sample;
 
 /// Streams at a time.
 const STREAMS: usize = 16;
-/// Events that may wait for one that listens; further ones are left out.
+/// Events that may wait for a subscriber. It misses further ones.
 const WAITING: usize = 4;
 
-/// Those who listen.
+/// The subscribers, and what a new one gets first.
 #[derive(Debug)]
 pub(super) struct Subscribers {
     state: Mutex<State>,
@@ -24,9 +24,9 @@ pub(super) struct Subscribers {
 
 #[derive(Debug)]
 struct State {
-    /// `None`: there are no more events.
+    /// `None` once there are no more events.
     listeners: Option<Vec<mpsc::Sender<Bytes>>>,
-    /// What a newcomer gets at once, behind the history.
+    /// The latest event, for new subscribers, behind the history.
     latest: Option<Bytes>,
     history: History,
 }
@@ -39,40 +39,45 @@ impl Default for Subscribers {
 }
 
 impl Subscribers {
-    /// Lets one more listen.
+    /// Adds a subscriber.
     pub(super) fn join(&self) -> Result<EventStream, Failure> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let mut state = self.lock();
         let latest = state.latest.clone();
         let history = Bytes::from(event("history", &state.history));
         let listeners = state.listeners.as_mut().ok_or_else(|| Failure::busy("the gateway stops"))?;
+
         listeners.retain(|listener| !listener.is_closed());
         if listeners.len() >= STREAMS {
             return Err(Failure::busy(format!("there are {STREAMS} streams of events already; close one")));
         }
+
         if latest.is_none() {
             self.joined.notify_one();
         }
+
         let first = ["retry: 3000\n\n".into(), history].into_iter().chain(latest);
         first.for_each(|event: Bytes| drop(sender.try_send(event)));
         listeners.push(sender);
         Ok(EventStream(receiver))
     }
 
-    /// Waits until somebody begins to listen who has got nothing yet.
+    /// Waits for a new subscriber that got no event yet.
     pub(super) async fn joined(&self) {
         self.joined.notified().await;
     }
 
-    /// Adds how things stood to what those get who listen later.
+    /// Adds a sample to the history for later subscribers.
     pub(super) fn record(&self, sample: &Sample) {
         self.lock().history.add(sample);
     }
 
+    /// Whether there are subscribers. Closed ones are removed.
     pub(super) fn is_wanted(&self) -> bool {
         let mut state = self.lock();
         let State { listeners, latest, .. } = &mut *state;
         let Some(listeners) = listeners else { return false };
+
         listeners.retain(|listener| !listener.is_closed());
         if listeners.is_empty() {
             *latest = None;
@@ -80,10 +85,10 @@ impl Subscribers {
         !listeners.is_empty()
     }
 
-    /// Gives an event to all who listen.
+    /// Sends an event to all subscribers.
     pub(super) fn send(&self, event: &Bytes) {
         let mut state = self.lock();
-        // One that does not read misses it.
+        // A slow subscriber misses it.
         state.listeners.iter().flatten().for_each(|listener| drop(listener.try_send(event.clone())));
         state.latest = Some(event.clone());
     }
@@ -94,13 +99,13 @@ impl Subscribers {
         self.lock().listeners = None;
     }
 
-    /// A panic of another thread cannot leave a list half changed.
+    /// A panic of another thread cannot leave the list in a wrong state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An event, as it is sent.
+/// Formats an event.
 pub(super) fn event(name: &str, data: &impl Serialize) -> String {
     let data = serde_json::to_string(data).unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
     format!("event: {name}\ndata: {data}\n\n")

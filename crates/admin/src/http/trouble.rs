@@ -1,7 +1,7 @@
-//! What is wrong with the gateway now: who is concerned, since when, and what to do about it.
+//! Troubles: what is wrong with the gateway now, for how long, and what to do about it.
 //!
-//! This is the only place that decides what counts as trouble. [`troubles`] is a pure function over what was seen, so
-//! whoever warns of trouble warns of the same.
+//! This is the only place that decides what counts as trouble. [`troubles`] is a pure function of a [`Situation`], so
+//! every warning agrees with every other.
 
 mod held_up;
 mod recent;
@@ -17,7 +17,7 @@ use super::sample::Sample;
 use super::units::millis;
 use crate::observe::{LinkInfo, MemoryReport, PausedBy, Side, WaitReason};
 
-/// Share of the descriptors in use above which it is time to act.
+/// The share of descriptors in use that counts as trouble.
 const DESCRIPTORS_PERCENT: u64 = 90;
 
 /// How bad a trouble is.
@@ -30,35 +30,35 @@ pub(super) enum Severity {
     Warning,
 }
 
-/// One thing that is wrong.
+/// One trouble.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Trouble {
     severity: Severity,
-    /// What it is, in one word (`docs/operations.md`).
+    /// Its kind in one word (`docs/operations.md`).
     kind: &'static str,
-    /// Who is concerned, and how.
+    /// Which link or server is affected, and how.
     summary: String,
     /// What to do.
     advice: String,
-    /// For how long it has lasted, if that is known.
+    /// How long it has lasted, if known.
     lasting_ms: Option<u64>,
-    /// The link that is concerned, if it is one.
+    /// The affected link, if there is one.
     link: Option<u32>,
-    /// The server that is concerned, if it is one.
+    /// The affected server, if there is one.
     server: Option<u32>,
 }
 
-/// What was seen of the gateway.
+/// What the troubles are derived from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
     pub(super) sample: &'a Sample,
-    /// Links that something holds up; empty if no worker was asked.
+    /// Links that are held up; empty if no worker was asked.
     pub(super) links: &'a HeldUpLinks,
     /// What was refused lately.
     pub(super) recent: &'a Recent,
 }
 
-/// All that is wrong, the worst first. A gateway that stops is not in trouble.
+/// All troubles, the worst first. A gateway that is stopping has none.
 pub(super) fn troubles(now: &Situation<'_>) -> Vec<Trouble> {
     if now.sample.stopping {
         return Vec::new();
@@ -74,6 +74,7 @@ pub(super) fn troubles(now: &Situation<'_>) -> Vec<Trouble> {
     all.extend(limits(now.recent));
     all.extend(paused_clients(now.links));
     all.extend(slow_clients(now.links));
+
     // The sort is stable: within a severity workers and servers stay first.
     all.sort_by_key(|trouble| trouble.severity);
     all
@@ -97,7 +98,7 @@ impl Trouble {
     }
 }
 
-/// Workers that have not published how they stand, which each does at least once a second.
+/// Workers that have not published a report, which each does at least once a second.
 fn silent_workers(sample: &Sample) -> Vec<Trouble> {
     let silent = sample.silent.iter().enumerate().filter(|(_, silent)| **silent >= TOLERATED);
     let trouble = |(worker, silent): (usize, &Duration)| {
@@ -108,52 +109,67 @@ fn silent_workers(sample: &Sample) -> Vec<Trouble> {
     silent.map(trouble).collect()
 }
 
+/// The trouble of a server link that is held up, if it has lasted for long enough.
 fn stuck_server(link: &LinkInfo, links: &HeldUpLinks) -> Option<Trouble> {
     let (reason, lasting) = held_up::longest(link)?;
-    let (who, number) = (who(link), link.id);
-    let paused = links.paused_by(link.id);
-    let waiting = size(link.waiting.bytes as u64);
-    let behind = match paused {
-        0 => String::new(),
-        1 => ", and 1 client is paused for it".to_owned(),
-        _ => format!(", and {paused} clients are paused for it"),
-    };
-
     let trouble = match reason {
-        WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE if lasting >= TOLERATED => Trouble::new(
-            Severity::Critical,
-            "server_stuck",
-            format!("{who} takes too little: {waiting} wait for it{behind}."),
-            format!("Look at that server's process and network, or close its link: kick {number}."),
-        ),
-        WaitReason::OUTBOX_FULL if lasting >= OUTBOX_FULL => Trouble::warning(
-            "server_outbox_full",
-            format!("{who} is behind: {waiting} wait for it, which is above --server-send-bytes{behind}."),
-            "The server is slower than its clients; if this lasts, look at its process.",
-        ),
-        WaitReason::UNREAD_ANSWERS if lasting >= TOLERATED => Trouble::new(
-            Severity::Critical,
-            "server_stuck",
-            format!("{who} does not read the answers to its own requests, so it is not read."),
-            format!("Look at that server's process, or close its link: kick {number}."),
-        ),
+        WaitReason::OutboxFull | WaitReason::SlowWrite if lasting >= TOLERATED => takes_too_little(link, links),
+        WaitReason::OutboxFull if lasting >= OUTBOX_FULL => is_behind(link, links),
+        WaitReason::UnreadAnswers if lasting >= TOLERATED => reads_no_answers(link),
         // For memory all servers are paused, which is a trouble of its own.
-        WaitReason::PAUSED_SOURCE if link.paused_by == Some(PausedBy::Memory) => return None,
-        WaitReason::PAUSED_SOURCE if lasting >= TOLERATED => Trouble::new(
-            Severity::Critical,
-            "server_paused",
-            format!("{who} is not read: the way to another worker is full."),
-            "That worker is busy or stuck: take a CPU profile.",
-        ),
-        WaitReason::NO_TRANSPORT if lasting >= TOLERATED => Trouble::new(
-            Severity::Critical,
-            "server_interrupted",
-            format!("{who} has lost its connection and has not come back; {waiting} wait for it."),
-            "Look at that server's process and network. Its session ends after --server-snet-wait-timeout.",
-        ),
+        WaitReason::PausedSource if link.paused_by == Some(PausedBy::Memory) => return None,
+        WaitReason::PausedSource if lasting >= TOLERATED => paused_for_worker(link),
+        WaitReason::NoTransport if lasting >= TOLERATED => interrupted(link),
         _ => return None,
     };
     Some(trouble.lasting(lasting).of(link))
+}
+
+fn takes_too_little(link: &LinkInfo, links: &HeldUpLinks) -> Trouble {
+    let (who, waiting, paused) = (who(link), waiting(link), paused_clients_of(link, links));
+    let summary = format!("{who} takes too little: {waiting} wait for it{paused}.");
+    let advice = format!("Look at that server's process and network, or close its link: kick {}.", link.id);
+    Trouble::new(Severity::Critical, "server_stuck", summary, advice)
+}
+
+fn is_behind(link: &LinkInfo, links: &HeldUpLinks) -> Trouble {
+    let (who, waiting, paused) = (who(link), waiting(link), paused_clients_of(link, links));
+    let summary = format!("{who} is behind: {waiting} wait for it, which is above --server-send-bytes{paused}.");
+    let advice = "The server is slower than its clients; if this lasts, look at its process.";
+    Trouble::warning("server_outbox_full", summary, advice)
+}
+
+fn reads_no_answers(link: &LinkInfo) -> Trouble {
+    let summary = format!("{} does not read the answers to its own requests, so it is not read.", who(link));
+    let advice = format!("Look at that server's process, or close its link: kick {}.", link.id);
+    Trouble::new(Severity::Critical, "server_stuck", summary, advice)
+}
+
+fn paused_for_worker(link: &LinkInfo) -> Trouble {
+    let summary = format!("{} is not read: the way to another worker is full.", who(link));
+    let advice = "That worker is busy or stuck: take a CPU profile.";
+    Trouble::new(Severity::Critical, "server_paused", summary, advice)
+}
+
+fn interrupted(link: &LinkInfo) -> Trouble {
+    let (who, waiting) = (who(link), waiting(link));
+    let summary = format!("{who} has lost its connection and has not come back; {waiting} wait for it.");
+    let advice = "Look at that server's process and network. Its session ends after --server-snet-wait-timeout.";
+    Trouble::new(Severity::Critical, "server_interrupted", summary, advice)
+}
+
+/// How many clients are paused for a server, as the end of a sentence.
+fn paused_clients_of(link: &LinkInfo, links: &HeldUpLinks) -> String {
+    match links.paused_by(link.id) {
+        0 => String::new(),
+        1 => ", and 1 client is paused for it".to_owned(),
+        paused => format!(", and {paused} clients are paused for it"),
+    }
+}
+
+/// The bytes that wait for a link.
+fn waiting(link: &LinkInfo) -> String {
+    size(link.waiting.bytes as u64)
 }
 
 fn further_servers(links: &HeldUpLinks) -> Option<Trouble> {
@@ -170,7 +186,7 @@ fn no_server(sample: &Sample) -> Option<Trouble> {
     (sample.report.servers == 0 && clients > 0).then(|| Trouble::new(Severity::Critical, "no_server", summary, advice))
 }
 
-/// Accepting pauses after each failure, for 10 ms at first and 1 s at most, so it fails every second while it cannot work.
+/// Accepting pauses for 10 ms to 1 s after each failure, so it fails at least once a second while it cannot work.
 fn accept_fails(now: &Situation<'_>) -> Option<Trouble> {
     let Recent { span, refusals } = now.recent;
     let usage = &now.sample.usage;
@@ -178,11 +194,13 @@ fn accept_fails(now: &Situation<'_>) -> Option<Trouble> {
         (Some(open), Some(most)) => format!(" ({open} of {most} descriptors are open)"),
         _ => String::new(),
     };
+
     let summary = format!(
         "Accepting is paused: it failed {} times in the last {}{used}. Nobody can connect.",
         refusals.accept,
         words(*span)
     );
+
     let advice = "Raise the limit of open files (LimitNOFILE=, ulimit -Hn), or lower --max-links.";
     (refusals.accept > 0).then(|| Trouble::new(Severity::Critical, "accept_paused", summary, advice))
 }
@@ -204,7 +222,7 @@ fn memory(sample: &Sample) -> Option<Trouble> {
     readers_paused.then(|| Trouble::new(Severity::Critical, "memory_short", summary, advice))
 }
 
-/// What was refused lately because of a limit.
+/// What limits have refused lately.
 fn limits(recent: &Recent) -> Vec<Trouble> {
     let span = words(recent.span);
     let counts = recent.refusals.limits().into_iter().filter(|(_, count)| *count > 0);
@@ -235,7 +253,7 @@ fn clients(count: u64) -> String {
     if count == 1 { "1 client is".to_owned() } else { format!("{count} clients are") }
 }
 
-/// Names a link, at the beginning of a sentence as well.
+/// Names a link, also at the beginning of a sentence.
 fn who(link: &LinkInfo) -> String {
     let (id, peer) = (link.id, link.peer);
     match (link.role.server(), link.role.side()) {
@@ -245,12 +263,13 @@ fn who(link: &LinkInfo) -> String {
     }
 }
 
-/// Bytes in a unit that people read.
+/// Bytes in a unit for people.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");
     }
+
     let mut value = bytes as f64 / 1024.0;
     let mut units = UNITS.into_iter();
     let mut unit = units.next().unwrap_or_default();

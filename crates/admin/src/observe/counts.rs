@@ -1,17 +1,17 @@
-//! Counts with the labels under which they are shown.
+//! Counts with their labels, and distributions.
 
-/// How often something happened, by a label, in the order in which it is shown.
+/// Counts by label, in the order of their display.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedCounts(Vec<(&'static str, u64)>);
 
-/// A distribution: how often something had which size.
+/// A distribution of sizes, as cumulative counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// For each bound how many were not above it.
+    /// Each bound, with the number of sizes up to it.
     pub cumulative: Vec<(u64, u64)>,
-    /// How many were counted.
+    /// Number of sizes.
     pub count: u64,
-    /// All sizes together.
+    /// Sum of all sizes.
     pub sum: u64,
 }
 
@@ -26,12 +26,12 @@ impl NamedCounts {
         self.iter().find(|(known, _)| *known == label).map_or(0, |(_, count)| count)
     }
 
-    /// All together.
+    /// The sum of all counts.
     pub fn total(&self) -> u64 {
         self.iter().map(|(_, count)| count).sum()
     }
 
-    /// NamedCounts `times` more under a label.
+    /// Adds `times` to the count of a label.
     pub fn add(&mut self, label: &'static str, times: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == label) {
             Some((_, count)) => *count += times,

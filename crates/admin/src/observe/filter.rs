@@ -1,13 +1,14 @@
-//! Which links are meant.
+//! Filters of links.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use fastway_wire::ServerId;
 
-use super::link::{LinkId, Side};
+use super::link::LinkId;
+use super::side::Side;
 
-/// Which links are meant: those for which all conditions hold; without any, all links.
+/// Selects the links for which all conditions hold; without conditions, all links.
 ///
 /// As text: words with spaces between them, each [as listed](LinkFilter::WORDS).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,18 +16,18 @@ pub struct LinkFilter {
     conditions: Vec<LinkCondition>,
 }
 
-/// What has to be so for a link to be meant.
+/// A condition of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkCondition {
-    /// It is of this side.
+    /// It is on this port.
     Side(Side),
     /// It has this number.
     Link(LinkId),
-    /// It is of the game server with this ID.
+    /// It belongs to the game server with this ID.
     Server(ServerId),
-    /// Its peer has this address, which is canonical: no IPv4 address as IPv6.
+    /// Its peer has this address, in canonical form: never an IPv4 address as IPv6.
     Address(IpAddr),
-    /// Its peer has this address, which is canonical, and port.
+    /// Its peer has this address, in canonical form, and this port.
     Peer(SocketAddr),
     /// Something holds it up.
     HeldUp,
@@ -38,13 +39,13 @@ pub enum LinkCondition {
     Interrupted,
 }
 
-/// A word that names no condition.
+/// A word that is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no filter for links; accepted: {words}", words = LinkFilter::WORDS)]
 pub struct LinkFilterError(String);
 
 impl LinkFilter {
-    /// The words that there are.
+    /// All words for conditions.
     pub const WORDS: &str = "client, server, link=NUMBER, server=ID, peer=ADDRESS, peer=ADDRESS:PORT, held-up, waiting, closing, interrupted";
 
     /// All links of one side.
@@ -55,7 +56,7 @@ impl LinkFilter {
     /// Adds the condition that a word names.
     ///
     /// # Errors
-    /// The word names none.
+    /// The word is not a condition.
     pub fn add(&mut self, word: &str) -> Result<(), LinkFilterError> {
         let condition = LinkCondition::read(word).ok_or_else(|| LinkFilterError(word.chars().take(64).collect()))?;
         // Workers look at each condition for each link.

@@ -1,4 +1,4 @@
-//! Links and connections, as a gateway describes them.
+//! Descriptions of links and connections.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,22 +6,16 @@ use std::time::Duration;
 
 use fastway_wire::{ConnId, ServerId};
 
-use super::wait::{Wait, WaitReason};
+use super::side::Side;
+#[cfg(test)]
+use super::wait::Wait;
+use super::wait::{WaitReason, WaitReport};
 
-/// The number of a link, as logs and answers show it.
+/// The gateway's number for a physical link, never 0. A client's is its client ID on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(u32);
 
-/// One of a gateway's two ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// Where players connect.
-    Client,
-    /// Where game servers connect.
-    Server,
-}
-
-/// What a link is.
+/// The kind of a link's peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A player's link.
@@ -30,80 +24,84 @@ pub enum Role {
     Server(ServerId),
 }
 
-/// A link as its worker saw it when it was asked.
+/// The state of a link when its worker was asked.
 #[derive(Clone, Debug)]
 pub struct LinkInfo {
     /// Its number.
     pub id: LinkId,
-    /// Whose link it is.
+    /// The kind of its peer.
     pub role: Role,
     /// The peer's address.
     pub peer: SocketAddr,
-    /// What carries its bytes, for instance `tcp`.
+    /// Its transport, for instance `tcp`.
     pub transport: &'static str,
-    /// What these bytes are, for instance `plain`.
+    /// Its protocol, for instance `plain`.
     pub protocol: &'static str,
     /// The worker that owns it, from 0.
     pub worker: usize,
-    /// Where it is in its life.
-    pub state: LinkState,
+    /// Whether it is being closed: it only gets its backlog.
+    pub closing: bool,
+    /// Whether its session has lost its transport and waits for the peer to resume it.
+    pub interrupted: bool,
     /// Time since it was admitted.
     pub age: Duration,
-    /// Time since something was last received, as far as the worker has looked.
+    /// Time since bytes were received, or since reading was last paused on purpose, as of the worker's last check.
     pub silent: Duration,
-    /// Its virtual connections.
+    /// Number of its virtual connections.
     pub connections: usize,
-    /// What went over it.
+    /// Its traffic so far.
     pub traffic: Traffic,
-    /// What waits to be sent on it.
+    /// Its backlog.
     pub waiting: Waiting,
-    /// Bytes of a frame that it has received in part.
+    /// Bytes of a partially received frame.
     pub partial_bytes: usize,
-    /// How often and how long it was held up, by reason, without those that never held it up.
-    pub waits: Vec<Wait>,
+    /// How often and how long it was held up, by [`WaitReason`].
+    pub waits: WaitReport,
     /// What is congested, if the link is a paused source.
     pub paused_by: Option<PausedBy>,
 }
 
-/// Where a link is in its life.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It works.
+    /// Open.
     Open,
-    /// Its session has lost its transport and waits for the peer to come back.
+    /// Its session has lost its transport and waits for a resume.
     Interrupted,
-    /// It only gets what waits for it.
+    /// Closing: its backlog is still sent.
     Closing,
 }
 
-/// What went over a link.
+/// The traffic of a link since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
-    /// Whole frames received, commands among them.
+    /// Whole frames received, including commands.
     pub received_frames: u64,
-    /// Frames sent, commands among them.
+    /// Frames sent, including commands; a partially sent frame counts later.
     pub sent_frames: u64,
 }
 
-/// What waits to be sent on a link.
+/// The backlog of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Bytes not yet accepted by the transport.
     pub bytes: usize,
-    /// Packets.
+    /// Packets; one that was sent in part counts until its chunk is sent.
     pub packets: usize,
+    /// Those of the packets that answer requests of the link itself.
+    pub answers: usize,
 }
 
-/// What a paused source waits for.
+/// The bottleneck for which a link is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
     /// Room in the outbox of this server's link.
     Server(LinkId),
-    /// Room on the way to this worker.
+    /// Room in the queue to this worker.
     Worker(usize),
     /// Memory: too much is held for the links of all clients (`--max-buffered-bytes`).
     Memory,
@@ -127,7 +125,7 @@ pub struct ConnectionInfo {
     pub client: LinkId,
     /// The server's link.
     pub server_link: LinkId,
-    /// What the server is registered as.
+    /// The ID of the server.
     pub server: ServerId,
 }
 
@@ -136,17 +134,19 @@ pub struct ConnectionInfo {
 pub struct ConnectionPage {
     /// The connections in the order of their numbers.
     pub connections: Vec<ConnectionInfo>,
-    /// The number after which the next page begins; `None`: there is none.
+    /// The number after which the next page begins; `None` on the last page.
     pub next: Option<ConnId>,
 }
 
 impl LinkId {
     /// The link with this number.
+    #[inline]
     pub const fn new(id: u32) -> Self {
         Self(id)
     }
 
     /// The number.
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -158,24 +158,9 @@ impl fmt::Display for LinkId {
     }
 }
 
-impl Side {
-    /// The name under which it is shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl Role {
     /// The port that the link came in by.
+    #[inline]
     pub const fn side(self) -> Side {
         match self {
             Self::Client => Side::Client,
@@ -184,6 +169,7 @@ impl Role {
     }
 
     /// The game server's ID; `None` for a player.
+    #[inline]
     pub const fn server(self) -> Option<ServerId> {
         match self {
             Self::Client => None,
@@ -192,8 +178,14 @@ impl Role {
     }
 }
 
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl LinkState {
-    /// The name under which it is shown.
+    /// The name in answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -204,9 +196,18 @@ impl LinkState {
 }
 
 impl LinkInfo {
+    /// Where it is in its life.
+    pub const fn state(&self) -> LinkState {
+        match (self.closing, self.interrupted) {
+            (true, _) => LinkState::Closing,
+            (false, true) => LinkState::Interrupted,
+            (false, false) => LinkState::Open,
+        }
+    }
+
     /// The reasons for which it is held up now, and for how long it has been.
     pub fn held_up(&self) -> impl Iterator<Item = (WaitReason, Duration)> + '_ {
-        self.waits.iter().filter_map(|wait| Some((wait.reason, wait.lasting?)))
+        self.waits.iter().filter_map(|(reason, wait)| Some((reason, wait.lasting?)))
     }
 }
 
@@ -221,14 +222,15 @@ impl Default for LinkInfo {
             transport: "tcp",
             protocol: "plain",
             worker: 0,
-            state: LinkState::Open,
+            closing: false,
+            interrupted: false,
             age: Duration::ZERO,
             silent: Duration::ZERO,
             connections: 0,
             traffic: Traffic::default(),
             waiting: Waiting::default(),
             partial_bytes: 0,
-            waits: Vec::new(),
+            waits: WaitReport::default(),
             paused_by: None,
         }
     }
@@ -237,13 +239,11 @@ impl Default for LinkInfo {
 /// A link that is held up for reasons, for tests.
 #[cfg(test)]
 impl LinkInfo {
-    pub(crate) fn held_up_for(held_up: &[(WaitReason, Duration)]) -> Vec<Wait> {
-        let wait = |(reason, lasting): &(WaitReason, Duration)| Wait {
-            reason: *reason,
-            count: 1,
-            total: *lasting,
-            lasting: Some(*lasting),
-        };
-        held_up.iter().map(wait).collect()
+    pub(crate) fn held_up_for(held_up: &[(WaitReason, Duration)]) -> WaitReport {
+        let mut waits = WaitReport::default();
+        for (reason, lasting) in held_up {
+            waits[*reason] = Wait { count: 1, total: *lasting, lasting: Some(*lasting) };
+        }
+        waits
     }
 }

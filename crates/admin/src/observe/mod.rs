@@ -1,13 +1,14 @@
-//! What the admin crate asks of a gateway, and what it is told.
+//! The questions of the admin crate to a gateway, and the data of the answers.
 //!
-//! A gateway implements [`Observe`]. Everything that it tells is plain data: ids, numbers, and counts with the labels under
-//! which they are shown, so that a gateway that counts something more needs no change here.
+//! A gateway implements [`Observe`]. All answers are plain data. Ids, ports and the reasons for which a link is held up are
+//! types, which the gateway uses itself; counts have labels, so that a further count of a gateway needs no change here.
 
 mod counts;
 mod filter;
 pub mod labels;
 mod link;
 mod report;
+mod side;
 mod wait;
 mod worker;
 
@@ -20,36 +21,37 @@ pub use counts::{Histogram, NamedCounts};
 use fastway_wire::ConnId;
 pub use filter::{LinkCondition, LinkFilter, LinkFilterError};
 pub use link::{
-    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Side, Traffic, Waiting,
+    ConnectionInfo, ConnectionPage, LinkId, LinkInfo, LinkPage, LinkState, PausedBy, Role, Traffic, Waiting,
 };
 pub use report::{HeldUp, LinkCount, MemoryReport, PoolClass, Report, SessionCounts, SideCounts, Totals, WorkerLoad};
-pub use wait::{Wait, WaitReason};
+pub use side::{PerSide, Side};
+pub use wait::{Wait, WaitReason, WaitReport};
 pub use worker::{AcceptorInfo, HandshakeInfo, TasksInfo};
 
-/// A view of a running gateway, for any thread. Those who ask wait for its workers.
+/// A view of a running gateway, usable from any thread. Questions block until its workers have answered.
 pub trait Observe: Send + Sync {
-    /// The same view, with this long for each worker to answer.
+    /// The same view, with this time limit for the answer of each worker.
     fn with_time_limit(&self, limit: Duration) -> Arc<dyn Observe>;
 
-    /// How the gateway stood when its workers last said so. Asks nobody.
+    /// The last published reports of all workers. Asks no worker.
     fn report(&self) -> Report;
 
-    /// How the gateway stands now.
+    /// New reports of all workers.
     ///
     /// # Errors
     /// A worker has not answered.
     fn report_now(&self) -> Result<Report, AskError>;
 
-    /// The worker that has not answered for longest, by its number from 0, and for how long. Asks nobody.
+    /// The worker that has not answered for longest: its number from 0, and the time. Asks no worker.
     fn longest_silence(&self) -> Option<(usize, Duration)>;
 
-    /// The first links, at most `limit`, that the filter takes.
+    /// The first links of the filter, at most `limit`.
     ///
     /// # Errors
     /// A worker has not answered.
     fn links(&self, filter: &LinkFilter, limit: usize) -> Result<LinkPage, AskError>;
 
-    /// Shows all links that the filter takes to `visit`, until it breaks off.
+    /// Calls `visit` for all links of the filter, until it breaks.
     ///
     /// # Errors
     /// A worker has not answered.
@@ -59,7 +61,7 @@ pub trait Observe: Send + Sync {
         visit: &mut dyn FnMut(LinkInfo) -> ControlFlow<()>,
     ) -> Result<(), AskError>;
 
-    /// At most `limit` connections of a link, those with numbers above `after`; `None`: there is no such link.
+    /// At most `limit` connections of a link, with numbers above `after`; `None` if the link is unknown.
     ///
     /// # Errors
     /// Its worker has not answered.
@@ -76,13 +78,13 @@ pub trait Observe: Send + Sync {
     /// A worker has not answered.
     fn round_trips(&self, links: &[LinkId]) -> Result<HashMap<LinkId, Duration>, AskError>;
 
-    /// What each worker does beside its links.
+    /// The tasks of each worker, without those of its links.
     ///
     /// # Errors
     /// A worker has not answered.
     fn tasks(&self) -> Result<Vec<TasksInfo>, AskError>;
 
-    /// Closes a link at once. Says how it stood; `None`: there is no such link.
+    /// Closes a link at once. Returns its last state; `None` if the link is unknown.
     ///
     /// # Errors
     /// Its worker has not answered; the link may be closed later.
@@ -97,7 +99,7 @@ pub enum AskError {
     Late {
         /// Which worker, from 0.
         worker: usize,
-        /// How long it had.
+        /// The time limit.
         limit: Duration,
     },
     /// It has ended, or ends before the question's turn.

@@ -1,4 +1,4 @@
-//! How a gateway stands, in numbers.
+//! Reports: the counts and the state of a gateway.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 use fastway_service::Share;
 
 use super::counts::{Histogram, NamedCounts};
-use super::link::Side;
+use super::side::Side;
 use super::wait::WaitReason;
 
-/// How a gateway stands.
+/// The report of a gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Each worker.
+    /// The load of each worker.
     pub workers: Vec<WorkerLoad>,
     /// What all workers have counted.
     pub total: Totals,
     /// Registered servers.
     pub servers: usize,
-    /// Sessions, those that wait among them.
+    /// Sessions, including waiting ones.
     pub sessions: usize,
     /// Sessions that wait for a transport.
     pub waiting: Share,
-    /// Memory that is held for all clients' links.
+    /// Memory held for the links of all clients.
     pub memory: MemoryReport,
     /// The buffer pool, by size class.
     pub pool: Vec<PoolClass>,
 }
 
-/// What one worker has to do.
+/// The load of one worker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WorkerLoad {
-    /// When it said so; `None`: it has not begun.
+    /// When it published this; `None` before its first report.
     pub published: Option<Instant>,
     /// CPU time that its thread has used.
     pub cpu: Duration,
@@ -48,7 +48,7 @@ pub struct WorkerLoad {
 /// What all workers have counted.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    /// The latest time at which a worker said so.
+    /// When the last worker published its counts.
     pub published: Option<Instant>,
     /// The busiest worker's share.
     pub busy_permille: u32,
@@ -56,15 +56,15 @@ pub struct Totals {
     pub client: SideCounts,
     /// The links of the server port.
     pub server: SideCounts,
-    /// Virtual connections that are there.
+    /// Open virtual connections.
     pub connections: usize,
     /// Virtual connections opened.
     pub connections_opened: u64,
-    /// Runs of data for connections that the sender is no end of.
+    /// Runs of data for connections that the sender does not have.
     pub unknown_connection: u64,
     /// Dials refused, by reason: the ID is unknown, the client has too many connections, or dials too often.
     pub dials_refused: NamedCounts,
-    /// Times that a link was paused because what it feeds was congested.
+    /// How often a link was paused because its destination was congested.
     pub sources_paused: u64,
     /// Times that accepting failed.
     pub accept_errors: u64,
@@ -72,7 +72,7 @@ pub struct Totals {
     pub accept_pauses: u64,
     /// Streams that did not become a link, by reason, on both ports.
     pub rejections: NamedCounts,
-    /// Those of them for which there was no place.
+    /// Those that were rejected because of a limit.
     pub links_rejected: NamedCounts,
     /// Those of them that did not get past their PROXY headers.
     pub proxy_headers_rejected: NamedCounts,
@@ -86,12 +86,12 @@ pub struct Totals {
     pub allocated_bytes: Option<u64>,
 }
 
-/// What was counted of sessions.
+/// Counts of sessions.
 #[derive(Clone, Debug, Default)]
 pub struct SessionCounts {
     /// Sessions opened, by protocol.
     pub opened: NamedCounts,
-    /// Times that one lost its transport.
+    /// How often one lost its transport.
     pub interrupted: u64,
     /// Resumes, by outcome.
     pub resumes: NamedCounts,
@@ -101,7 +101,7 @@ pub struct SessionCounts {
     pub handshakes_failed: NamedCounts,
 }
 
-/// The links of one port: what was counted, and how they stand.
+/// Counts and state of the links of one port.
 #[derive(Clone, Debug, Default)]
 pub struct SideCounts {
     /// Links opened.
@@ -120,7 +120,7 @@ pub struct SideCounts {
     pub writes: Histogram,
     /// Round-trip times in microseconds, a few links sampled at each sweep.
     pub round_trips: Histogram,
-    /// Links that are there, closing ones among them, by transport and protocol.
+    /// Links by transport and protocol, including closing ones.
     pub links_by_kind: Vec<LinkCount>,
     /// Packets that wait for peers.
     pub waiting_packets: u64,
@@ -130,13 +130,13 @@ pub struct SideCounts {
     pub partial_bytes: u64,
     /// Memory that the links hold, in bytes, but for sessions that wait.
     pub held_bytes: u64,
-    /// What is, and what was held up, by reason.
+    /// Links held up, now and so far, by reason.
     pub held_up: Vec<HeldUp>,
     /// Handshakes in progress, on a port with sessions.
     pub session_handshakes: usize,
 }
 
-/// How many links have a transport and a protocol.
+/// The number of links of one transport and protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkCount {
     /// What carries their bytes.
@@ -160,10 +160,10 @@ pub struct HeldUp {
     pub total: Duration,
 }
 
-/// How the memory that is held for all clients' links stands.
+/// The memory held for the links of all clients, against its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
-    /// Bytes held.
+    /// Bytes held, to within 64 KiB for each worker.
     pub held_bytes: usize,
     /// The most that may be; `None`: no limit.
     pub most_bytes: Option<usize>,
@@ -178,7 +178,7 @@ pub struct PoolClass {
     pub chunk_bytes: usize,
     /// Chunks that hold waiting data.
     pub in_use: usize,
-    /// Chunks ready in the shared pool.
+    /// Chunks ready in the shared pool (those in the workers' caches are not counted).
     pub free: usize,
 }
 

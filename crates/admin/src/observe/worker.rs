@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::link::Side;
-use super::wait::Wait;
+use super::side::{PerSide, Side};
+use super::wait::WaitReport;
 
 /// What a worker does beside its links.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct TasksInfo {
     pub acceptors: Vec<AcceptorInfo>,
     /// The handshakes in progress.
     pub handshakes: Vec<HandshakeInfo>,
-    /// How often and how long links that are closed by now were held up, by side.
-    pub past_waits: Vec<(Side, Vec<Wait>)>,
+    /// How often and how long links that are closed by now were held up, on each port.
+    pub past_waits: PerSide<WaitReport>,
 }
 
 /// A task that accepts links.

@@ -1,11 +1,11 @@
-//! Diffie-Hellman over 64 bits: no obstacle to anybody who wants in, but what old clients speak.
+//! The Diffie-Hellman of the original, over 64 bits (`docs/protocol.md` §2). It is far too short to be secure.
 
 use rand_core::CryptoRng;
 
 const PRIME: u64 = 0xffff_ffff_ffff_ffc5;
 const GENERATOR: u64 = 5;
 
-/// A secret number and what is sent of it.
+/// A key pair.
 pub(super) struct Pair {
     private: u64,
     pub(super) public: u64,
@@ -22,7 +22,7 @@ impl Pair {
         Self { private, public: power(GENERATOR, private) }
     }
 
-    /// The shared secret; `None` for a number that nobody can have sent in earnest.
+    /// The shared secret; `None` for a public key out of range.
     pub(super) fn agree(&self, public: u64) -> Option<u64> {
         (1..PRIME).contains(&public).then(|| power(public, self.private))
     }

@@ -1,4 +1,4 @@
-//! How legacy transports come to be: a new session, and a reconnect, at both ends.
+//! Handshakes of legacy sessions: new session and reconnect, at both ends (`docs/protocol.md` §2).
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 
 use super::dh64::Pair;
-use super::message::{self, DIGEST_BYTES, REFUSAL, REPLY_BYTES, Reconnect, numbers, proof, three};
+use super::message::{self, DIGEST_BYTES, REFUSAL, REPLY_BYTES, Reconnect, decode_numbers, encode_numbers, proof};
 use super::rc4::Rc4;
 use super::{Candidate, LegacySession, Pending, REFUSALS_BELIEVED, Role, Shared, Transport};
 use crate::lifecycle::Lifecycle;
@@ -22,7 +22,9 @@ impl LegacySession {
     ) -> Result<(Self, Dial), Status> {
         let pair = Pair::new(rng);
         let secret = pair.agree(public).ok_or(Status::NotAuthentic)?;
-        let (id, challenge) = (not_zero(rng), not_zero(rng));
+        let (id, challenge) = (random_nonzero(rng), random_nonzero(rng));
+
+        // The number travels encrypted, as the first bytes of the acceptor's cipher stream.
         let mut shared = Shared::new(id, secret);
         let mut sealed_id = id.to_le_bytes();
         shared.writing.apply(&mut sealed_id);
@@ -32,7 +34,8 @@ impl LegacySession {
         let mut session = Self::new(role, limits.legacy, Lifecycle::new(now, limits.handshake_time, limits.wait));
         session.shared = Some(shared);
         let transport = session.try_transport(0, proof(challenge, key), now);
-        let bytes = three(pair.public, u64::from_le_bytes(sealed_id), challenge).to_vec();
+
+        let bytes = encode_numbers(pair.public, u64::from_le_bytes(sealed_id), challenge).to_vec();
         Ok((session, Dial { transport, bytes }))
     }
 
@@ -46,6 +49,7 @@ impl LegacySession {
         if self.lifecycle.end().is_some() {
             return Err(Status::Expired);
         }
+
         let shared = self.shared.as_ref().filter(|shared| shared.id == reconnect.session).ok_or(Status::Unknown)?;
         if !reconnect.is_made_with(shared.key) {
             return Err(Status::NotAuthentic);
@@ -53,14 +57,15 @@ impl LegacySession {
         if reconnect.written < self.read || !self.can_continue_from(reconnect.read) {
             return Err(Status::DataGap);
         }
-        let challenge = not_zero(rng);
+
+        let challenge = random_nonzero(rng);
         let proof = proof(challenge, shared.key);
         let transport = self.try_transport(reconnect.read, proof, now);
-        Ok(Dial { transport, bytes: three(self.written, self.read, challenge).to_vec() })
+        Ok(Dial { transport, bytes: encode_numbers(self.written, self.read, challenge).to_vec() })
     }
 
-    /// See [`crate::Session::postpone_expiry`]. A reconnect can be recorded and sent again, so the wait gets no longer than
-    /// twice as long.
+    /// See [`crate::Session::postpone_expiry`]. An attacker can repeat a recorded reconnect, so the wait time at most
+    /// doubles.
     pub(crate) fn postpone_expiry(&mut self, reconnect: &Reconnect, until: Instant) {
         let is_genuine = self.shared.as_ref().is_some_and(|shared| reconnect.is_made_with(shared.key));
         if let Some(expires) = self.lifecycle.expires_at_first().filter(|_| is_genuine) {
@@ -69,7 +74,7 @@ impl LegacySession {
     }
 
     fn try_transport(&mut self, cursor: u64, proof: [u8; DIGEST_BYTES], now: Instant) -> TransportId {
-        let id = self.lifecycle.name_transport();
+        let id = self.lifecycle.next_transport_id();
         if let Role::Acceptor { candidates, handshake_time } = &mut self.role {
             let transport = Transport { id, cursor, position: self.read, proof: None, confirmed: true };
             candidates.push(Candidate { transport, proof, expires: now + *handshake_time, unfinished: Vec::new() });
@@ -82,9 +87,11 @@ impl LegacySession {
         if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
+
         if let Some(live) = self.live.take() {
             self.lifecycle.interrupted(live.id, now);
         }
+
         if let Role::Initiator { pending, .. } = &mut self.role {
             pending.clear();
         }
@@ -96,11 +103,13 @@ impl LegacySession {
         if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
-        let transport = self.lifecycle.name_transport();
+
+        let transport = self.lifecycle.next_transport_id();
         let Role::Initiator { pending, .. } = &mut self.role else { return Err(Fault::Replaced) };
         if self.live.is_some() {
             return Err(Fault::Replaced);
         }
+
         let (pair, bytes) = match &self.shared {
             Some(shared) => (None, Reconnect::new(shared.id, self.written, self.read, shared.key).encode()),
             None => {
@@ -109,15 +118,17 @@ impl LegacySession {
                 (Some(pair), bytes)
             }
         };
+
         pending.push(Pending { id: transport, pair, unfinished: Vec::new() });
         Ok(Dial { transport, bytes })
     }
 
-    /// Reads what precedes the stream, and says how many bytes that took; `None` while some of it is missing.
+    /// Reads the handshake in front of the stream. Returns how many bytes it took; `None` while some are missing.
     pub(super) fn prepare(&mut self, from: TransportId, bytes: &[u8], now: Instant) -> Result<Option<usize>, Fault> {
         if self.live.as_ref().is_some_and(|live| live.id == from) {
             return Ok(Some(0));
         }
+
         match &mut self.role {
             Role::Initiator { pending, .. } => {
                 let tried = pending.extract_if(.., |pending| pending.id == from).next();
@@ -131,15 +142,16 @@ impl LegacySession {
                     tried.unfinished = bytes.to_vec();
                     return Ok(None);
                 };
+
                 let is_proven = tried.proof.ct_eq(proof).into();
-                self.conclude(from, is_proven, now).map(|()| Some(DIGEST_BYTES))
+                self.check_proof(from, is_proven, now).map(|()| Some(DIGEST_BYTES))
             }
         }
     }
 
-    /// Acceptor: the proof of a candidate has come. If it is right, the session goes on by that transport, and all others
-    /// are given up; if it is not, that one is.
-    fn conclude(&mut self, from: TransportId, is_proven: bool, now: Instant) -> Result<(), Fault> {
+    /// Acceptor: ends the handshake of a candidate. A right proof makes its transport live and gives up all other
+    /// candidates; a wrong one gives up this candidate.
+    fn check_proof(&mut self, from: TransportId, is_proven: bool, now: Instant) -> Result<(), Fault> {
         let Role::Acceptor { candidates, .. } = &mut self.role else { return Err(Fault::Replaced) };
         let tried = candidates.extract_if(.., |candidate| candidate.transport.id == from).next();
         let Candidate { transport, .. } = tried.filter(|_| is_proven).ok_or(Fault::NotAuthentic)?;
@@ -151,10 +163,12 @@ impl LegacySession {
             self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
-        self.carry_by(transport);
+
+        self.make_live(transport);
         for Candidate { transport, .. } in others {
             self.lifecycle.emit(Event::GivenUp { transport: transport.id });
         }
+
         Ok(())
     }
 
@@ -167,30 +181,35 @@ impl LegacySession {
             }
             return Ok(None);
         };
+
         let transport = match &pending.pair {
-            Some(pair) => self.agree(pending.id, pair, numbers(*reply))?,
+            Some(pair) => self.agree(pending.id, pair, decode_numbers(*reply))?,
             None if *reply == REFUSAL => return Err(self.refused(Status::Unknown)),
-            None => self.go_on(pending.id, numbers(*reply))?,
+            None => self.continue_from(pending.id, decode_numbers(*reply))?,
         };
-        self.carry_by(transport);
+
+        self.make_live(transport);
         Ok(Some(REPLY_BYTES))
     }
 
     fn agree(&mut self, id: TransportId, pair: &Pair, reply: [u64; 3]) -> Result<Transport, Fault> {
         let [public, sealed_id, challenge] = reply;
         let secret = pair.agree(public).ok_or(Fault::NotAuthentic)?;
+
         let mut shared = Shared::new(0, secret);
         let mut session = sealed_id.to_le_bytes();
         shared.reading.apply(&mut session);
         shared.id = u64::from_le_bytes(session);
+
         let proof = Some(proof(challenge, shared.key));
         self.shared = Some(shared);
         Ok(Transport { id, cursor: 0, position: 0, proof, confirmed: false })
     }
 
-    fn go_on(&mut self, id: TransportId, reply: [u64; 3]) -> Result<Transport, Fault> {
+    fn continue_from(&mut self, id: TransportId, reply: [u64; 3]) -> Result<Transport, Fault> {
         let [written, read, challenge] = reply;
         let key = self.shared.as_ref().map(|shared| shared.key).ok_or(Fault::Replaced)?;
+
         if written < self.read || !self.can_continue_from(read) {
             self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
@@ -217,6 +236,6 @@ impl Shared {
     }
 }
 
-fn not_zero(rng: &mut impl CryptoRng) -> u64 {
+fn random_nonzero(rng: &mut impl CryptoRng) -> u64 {
     rng.next_u64().max(1)
 }

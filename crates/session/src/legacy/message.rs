@@ -8,7 +8,7 @@ use crate::HelloError;
 
 /// First byte of a transport that opens a session.
 pub(crate) const NEW: u8 = 0x00;
-/// First byte of a transport that goes on with one.
+/// First byte of a transport that resumes a session.
 pub(crate) const RECONNECT: u8 = 0xff;
 /// `0x00 | public key`
 const NEW_BYTES: usize = 1 + 8;
@@ -20,7 +20,7 @@ pub(crate) const DIGEST_BYTES: usize = 16;
 const RECONNECT_BYTES: usize = 1 + COUNTS_BYTES + DIGEST_BYTES;
 /// Bytes of either reply: three numbers.
 pub(crate) const REPLY_BYTES: usize = 24;
-/// A reconnect is refused with zeros.
+/// The refusal of a reconnect.
 pub(crate) const REFUSAL: [u8; REPLY_BYTES] = [0; REPLY_BYTES];
 
 /// The first message of a transport.
@@ -30,7 +30,7 @@ pub(crate) enum Hello {
     Reconnect(Reconnect),
 }
 
-/// Who wants to go on, and where.
+/// A request to resume a session, with the counts of the initiator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reconnect {
     pub(crate) session: u64,
@@ -57,7 +57,7 @@ impl Hello {
     fn of(fields: &[u8]) -> Option<Self> {
         match fields.split_first_chunk() {
             Some((counts, digest)) => {
-                let [session, written, read] = numbers(*counts);
+                let [session, written, read] = decode_numbers(*counts);
                 let digest = digest.try_into().ok()?;
                 Some(Self::Reconnect(Reconnect { session, written, read, digest }))
             }
@@ -68,16 +68,16 @@ impl Hello {
 
 impl Reconnect {
     pub(crate) fn new(session: u64, written: u64, read: u64, key: [u8; KEY_BYTES]) -> Self {
-        Self { session, written, read, digest: digest(&three(session, written, read), key) }
+        Self { session, written, read, digest: digest(&encode_numbers(session, written, read), key) }
     }
 
-    /// Whether it was made with the session's key; in constant time.
+    /// Whether the digest was made with the session's key. The comparison takes constant time.
     pub(crate) fn is_made_with(&self, key: [u8; KEY_BYTES]) -> bool {
         Self::new(self.session, self.written, self.read, key).digest.ct_eq(&self.digest).into()
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        [&[RECONNECT][..], &three(self.session, self.written, self.read), &self.digest].concat()
+        [&[RECONNECT][..], &encode_numbers(self.session, self.written, self.read), &self.digest].concat()
     }
 }
 
@@ -94,15 +94,17 @@ fn digest(message: &[u8], key: [u8; KEY_BYTES]) -> [u8; DIGEST_BYTES] {
     Md5::new().chain_update(message).chain_update(key).finalize().into()
 }
 
-/// Three numbers, as either reply carries them.
-pub(crate) fn three(first: u64, second: u64, third: u64) -> [u8; REPLY_BYTES] {
+/// Three numbers, the layout of both replies.
+pub(crate) fn encode_numbers(first: u64, second: u64, third: u64) -> [u8; REPLY_BYTES] {
     let mut bytes = [0; REPLY_BYTES];
-    let numbers = [first, second, third].into_iter().flat_map(u64::to_le_bytes);
-    bytes.iter_mut().zip(numbers).for_each(|(to, from)| *to = from);
+    let (fields, _) = bytes.as_chunks_mut::<8>();
+    for (field, number) in fields.iter_mut().zip([first, second, third]) {
+        *field = number.to_le_bytes();
+    }
     bytes
 }
 
-pub(crate) fn numbers(bytes: [u8; REPLY_BYTES]) -> [u64; 3] {
+pub(crate) fn decode_numbers(bytes: [u8; REPLY_BYTES]) -> [u64; 3] {
     let (numbers, _) = bytes.as_chunks::<8>();
     std::array::from_fn(|at| numbers.get(at).map_or(0, |number| u64::from_le_bytes(*number)))
 }

@@ -1,4 +1,5 @@
-//! The legacy session, snet (`docs/protocol.md` §2): for programs that exist, against nobody in earnest.
+//! The legacy session, snet (`docs/protocol.md` §2): compatible with the original's clients and servers. It is
+//! obfuscation: RC4 and a 64-bit key give no real protection.
 
 mod dh64;
 mod handshake;
@@ -16,7 +17,7 @@ use crate::{
     AbortReason, Backlog, End, Event, Fault, LegacyConfig, Names, Received, ReplayBuffer, SessionName, TransportId,
 };
 
-/// Refusals in a row after which the acceptor is believed.
+/// Refusals in a row after which an initiator believes them. A refusal is not authenticated.
 const REFUSALS_BELIEVED: u8 = 4;
 
 /// Either end of a legacy session.
@@ -24,10 +25,10 @@ pub(crate) struct LegacySession {
     role: Role,
     config: LegacyConfig,
     shared: Option<Shared>,
-    /// Bytes of the stream that were sent, and received.
+    /// Bytes of the stream that were sent and received.
     written: u64,
     read: u64,
-    /// The last bytes that were sent, as they were on the wire.
+    /// The last bytes sent, encrypted: the original sends the same bytes again after a reconnect.
     sent: Backlog,
     live: Option<Transport>,
     pub(crate) lifecycle: Lifecycle,
@@ -35,7 +36,7 @@ pub(crate) struct LegacySession {
     closing: bool,
 }
 
-/// What the ends agreed on.
+/// The keys and the number of the session, agreed on by its first handshake.
 struct Shared {
     id: u64,
     key: [u8; KEY_BYTES],
@@ -44,22 +45,22 @@ struct Shared {
 }
 
 enum Role {
-    /// The attempts that are not answered yet, the oldest first.
+    /// Attempts without an answer, the oldest first.
     Initiator { pending: Vec<Pending>, refusals: u8 },
     /// The oldest candidate comes first. A newer one replaces none: an attacker who repeats a recorded reconnect would keep
     /// the initiator out.
     Acceptor { candidates: Vec<Candidate>, handshake_time: Duration },
 }
 
-/// An initiator's transport that waits for the reply.
+/// An initiator's transport without a reply.
 struct Pending {
     id: TransportId,
-    /// The numbers of a new session; none if it goes on with one.
+    /// The key pair of a new session; none for a reconnect.
     pair: Option<Pair>,
     unfinished: Vec<u8>,
 }
 
-/// An acceptor's transport that waits for the proof, which answers a challenge of its own.
+/// An acceptor's transport without its proof. Each answers a challenge of its own.
 struct Candidate {
     transport: Transport,
     proof: [u8; DIGEST_BYTES],
@@ -69,13 +70,13 @@ struct Candidate {
 
 struct Transport {
     id: TransportId,
-    /// Count before which the other end was given everything.
+    /// Count of the stream's bytes sent or skipped so far.
     cursor: u64,
-    /// Count at which the next byte received stands.
+    /// Count at which the next received byte stands.
     position: u64,
-    /// What goes before the stream.
+    /// Initiator: the answer to the challenge, to be sent before any data.
     proof: Option<[u8; DIGEST_BYTES]>,
-    /// Whether the other end has sent something by it, or nobody asks whether it has.
+    /// Whether the other end has sent something on this transport. Always true at an acceptor, which does not ask.
     confirmed: bool,
 }
 
@@ -123,15 +124,18 @@ impl LegacySession {
         }
     }
 
-    fn carry_by(&mut self, transport: Transport) {
+    /// Makes a proven transport the live one, and gives up all pending ones.
+    fn make_live(&mut self, transport: Transport) {
         let id = transport.id;
         let replaced = self.live.replace(transport).map(|older| older.id);
+
         self.lifecycle.connected();
         self.lifecycle.emit(match self.established {
             true => Event::Resumed { transport: id, replaced },
             false => Event::Established { transport: id },
         });
         self.established = true;
+
         if let Role::Initiator { refusals, pending } = &mut self.role {
             *refusals = 0;
             for other in std::mem::take(pending) {
@@ -140,21 +144,27 @@ impl LegacySession {
         }
     }
 
-    /// Decrypts the stream's new bytes behind the first `taken`, moves them to the front, and returns their number.
+    /// Decrypts the new bytes behind the first `taken`, moves them to the front, and returns their number.
     fn read_stream(&mut self, bytes: &mut [u8], taken: usize) -> usize {
         let (Some(live), Some(shared)) = (&mut self.live, &mut self.shared) else { return 0 };
+
+        // The other end sends again everything behind the count of its reconnect, of which `known` bytes came before.
         let stream = bytes.len() - taken;
         let known = usize::try_from(self.read - live.position).unwrap_or(usize::MAX).min(stream);
         live.position += stream as u64;
+
         if stream > 0 && !std::mem::replace(&mut live.confirmed, true) {
             self.lifecycle.emit(Event::Confirmed { transport: live.id });
         }
+
         self.read = self.read.max(live.position);
         bytes.copy_within(taken + known.., 0);
+
         let fresh = stream - known;
         if self.config.encrypt {
             shared.reading.apply(bytes.get_mut(..fresh).unwrap_or_default());
         }
+
         fresh
     }
 
@@ -163,37 +173,46 @@ impl LegacySession {
         if self.live.take_if(|live| live.id == id).is_some() {
             self.lifecycle.interrupted(id, now);
         }
+
         match &mut self.role {
             Role::Initiator { pending, .. } => pending.retain(|pending| pending.id != id),
             Role::Acceptor { candidates, .. } => candidates.retain(|candidate| candidate.transport.id != id),
         }
     }
 
-    /// See [`crate::Session::send`]. What is sent leaves the owner's buffer: nobody acknowledges, so what may have to
-    /// be sent again is kept here, as it was on the wire.
+    /// See [`crate::Session::send`]. Sent bytes leave the owner's buffer at once: there are no acknowledgements, so the
+    /// session keeps the last ones itself.
     pub(crate) fn send(&mut self, buffer: &mut impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         let limit = out.len().saturating_add(room);
         let (Some(live), Some(shared), None) = (&mut self.live, &mut self.shared, self.lifecycle.end()) else { return };
+
         if let Some(proof) = live.proof.take() {
             out.extend_from_slice(&proof);
         }
+
+        // Repeats, encrypted as before, what the other end has not received.
         let again = usize::try_from(self.written - live.cursor).unwrap_or(usize::MAX);
         let again_now = again.min(limit.saturating_sub(out.len()));
         append(out, again_now, |to| self.sent.copy(self.sent.len().saturating_sub(again), to));
         live.cursor += again_now as u64;
+
         if again_now < again {
             return;
         }
+
         let bytes = buffer.len().min(limit.saturating_sub(out.len()));
         let start = append(out, bytes, |to| buffer.copy(0, to));
         buffer.release(bytes);
+
         let fresh = out.get_mut(start..).unwrap_or_default();
         if self.config.encrypt {
             shared.writing.apply(fresh);
         }
+
         live.cursor += bytes as u64;
         self.written += bytes as u64;
-        remember(&mut self.sent, self.config.replay_bytes, fresh);
+        keep_last(&mut self.sent, self.config.replay_bytes, fresh);
+
         if self.closing && buffer.is_empty() {
             self.lifecycle.finish(End::Closed);
         }
@@ -255,7 +274,7 @@ impl LegacySession {
     }
 }
 
-/// Appends `bytes` bytes, which `fill` writes, and returns where they begin.
+/// Appends `bytes` bytes, written by `fill`, and returns where they begin.
 fn append(out: &mut Vec<u8>, bytes: usize, fill: impl FnOnce(&mut [u8])) -> usize {
     let start = out.len();
     out.resize(start + bytes, 0);
@@ -263,8 +282,8 @@ fn append(out: &mut Vec<u8>, bytes: usize, fill: impl FnOnce(&mut [u8])) -> usiz
     start
 }
 
-/// Keeps the last `limit` bytes of what was sent.
-fn remember(sent: &mut Backlog, limit: usize, fresh: &[u8]) {
+/// Keeps the last `limit` bytes sent.
+fn keep_last(sent: &mut Backlog, limit: usize, fresh: &[u8]) {
     let fresh = fresh.get(fresh.len().saturating_sub(limit)..).unwrap_or_default();
     sent.release(fresh.len().saturating_sub(sent.room()));
     sent.push(fresh);

@@ -1,4 +1,4 @@
-//! The RC4 stream cipher.
+//! The RC4 stream cipher, as the original uses it: obfuscation only.
 
 /// Bytes of a session's key.
 pub(super) const KEY_BYTES: usize = 8;
@@ -22,7 +22,7 @@ impl Rc4 {
         Self { table, i: 0, j: 0 }
     }
 
-    /// Encrypts, or decrypts, what comes next.
+    /// Encrypts or decrypts the next bytes of the stream.
     pub(super) fn apply(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             self.i = self.i.wrapping_add(1);
@@ -35,7 +35,7 @@ impl Rc4 {
     }
 }
 
-/// The table has a place for each byte.
+/// The table has an entry for each byte, so no index can be out of bounds.
 #[expect(clippy::indexing_slicing, reason = "256 places, and the index is a byte")]
 fn at(table: &[u8; 256], place: u8) -> u8 {
     table[usize::from(place)]

@@ -1,4 +1,5 @@
-//! The acceptor: replies to opens and resumes, and believes a transport only when its first record has come.
+//! The acceptor of a secure session: replies to opens and resumes, and uses a transport once its first record has come
+//! (`docs/protocol.md` §3.1).
 //!
 //! ```text
 //!              open, or an authentic message 1 with a higher attempt
@@ -25,7 +26,7 @@ use crate::{
     TransportId,
 };
 
-/// Most bytes of the stream's records that an initiator is sent before it has proven itself.
+/// Most bytes of records that an initiator is sent before its first record proves that it has read the reply.
 const FIRST_FLIGHT_BYTES: usize = 64 << 10;
 
 impl SecureSession {
@@ -44,10 +45,13 @@ impl SecureSession {
             (PatternCode::Nk, Some(keys)) => Pattern::NkResponder { private: keys.private_bytes() },
             (PatternCode::Nk, None) => return Err(Status::NotAdmitted),
         };
+
         let mut handshake = start(&pattern, head, rng)?;
         handshake.read(message).map_err(|Failed| Status::NotAuthentic)?;
+
         let ticket = new_ticket(rng);
         let wait_seconds = u32::try_from(limits.wait.as_secs()).unwrap_or(u32::MAX);
+
         let opened = Opened { ticket: ticket.clone(), wait_seconds };
         let (keys, bytes) = finish(handshake, &opened.encode())?;
 
@@ -61,12 +65,15 @@ impl SecureSession {
             handshake_time: limits.handshake_time,
         };
         let mut session = Self::new(Role::Acceptor(role), Lifecycle::new(now, limits.handshake_time, limits.wait));
-        let transport = session.lifecycle.name_transport();
+
+        let transport = session.lifecycle.next_transport_id();
         session.try_transport(Box::new(Transport::new(Path::accepted(transport, 0, 0, 0), keys)), now);
+
         Ok((session, Dial { transport, bytes }))
     }
 
-    /// See [`crate::Session::resume`]. What comes first costs the least and shows the most.
+    /// See [`crate::Session::resume`]. The cheap checks come first: hashing, then counts, then the owner's budget, and
+    /// the Diffie-Hellman last.
     pub(crate) fn resume<'b, B: ReplayBuffer + 'b>(
         &mut self,
         resume: &SecureResume<'_>,
@@ -75,35 +82,42 @@ impl SecureSession {
         rng: &mut impl CryptoRng,
     ) -> Result<Dial, Status> {
         let aborted = match self.lifecycle.end() {
-            // The initiator may have missed the last acknowledgement, and the reply tells it.
+            // The initiator may have missed the last acknowledgement, which the reply repeats.
             None | Some(End::Closed) => None,
-            // It may not have heard of that, and is told behind the reply.
+            // The initiator may have missed the abort, which follows the reply.
             Some(End::Aborted(reason)) => Some(reason),
             Some(_) => return Err(Status::Expired),
         };
+
         let Role::Acceptor(acceptor) = &mut self.role else { return Err(Status::Unknown) };
         let (handshake, count) = acceptor.authenticate(resume, rng)?;
+
         if resume.attempt <= acceptor.attempt {
             return Err(Status::StaleAttempt);
         }
         if !self.outgoing.can_continue_from(count) {
             return Err(Status::DataGap);
         }
+
         let buffer = afford().ok_or(Status::Overloaded)?;
+        // The resume is authentic and affordable: from here on a repetition of it is stale.
         acceptor.attempt = resume.attempt;
         acceptor.has_ticket(resume.id);
+
         let received = self.incoming.received();
         let ticket = acceptor.next.get_or_insert_with(|| new_ticket(rng)).clone();
         let (keys, mut bytes) = finish(handshake, &Resumed { ticket, received }.encode())?;
 
-        let id = self.lifecycle.name_transport();
+        let id = self.lifecycle.next_transport_id();
         let mut transport = Box::new(Transport::new(Path::accepted(id, resume.attempt, count, received), keys));
+
         let limit = bytes.len() + FIRST_FLIGHT_BYTES;
         let filled = match aborted {
             Some(reason) => transport.abort(reason, &mut bytes),
             None => transport.fill(&mut self.outgoing, &mut self.incoming, buffer, now, &mut bytes, limit),
         };
         filled.map_err(|_| Status::NotAuthentic)?;
+
         self.try_transport(transport, now);
         Ok(Dial { transport: id, bytes })
     }
@@ -116,13 +130,15 @@ impl SecureSession {
         rng: &mut impl CryptoRng,
     ) -> bool {
         let Role::Acceptor(acceptor) = &mut self.role else { return false };
-        // One that was seen before may be somebody's who recorded it.
+        // An attacker can repeat a recorded resume, so each attempt postpones the end once.
         let is_new = resume.attempt > acceptor.attempt.max(acceptor.postponed_for);
         let is_genuine = is_new && acceptor.authenticate(resume, rng).is_ok();
+
         if is_genuine {
             acceptor.postponed_for = resume.attempt;
             self.lifecycle.postpone(until);
         }
+
         is_genuine
     }
 
@@ -148,11 +164,14 @@ impl SecureSession {
 
 impl Acceptor {
     fn ticket(&self, id: SessionId) -> Option<&Ticket> {
-        [Some(&self.current), self.next.as_ref()].into_iter().flatten().find(|ticket| ticket.id == id)
+        if self.current.id == id {
+            return Some(&self.current);
+        }
+        self.next.as_ref().filter(|next| next.id == id)
     }
 
-    /// Checks that a resume was made with the secret of its ticket, which takes hashing alone. Returns what to go on with,
-    /// and how much the initiator has received.
+    /// Checks that a resume was made with the secret of its ticket, which takes hashing alone. Returns the handshake, and
+    /// the count of what the initiator has received.
     fn authenticate(&self, resume: &SecureResume<'_>, rng: &mut impl CryptoRng) -> Result<(Handshake, u64), Status> {
         let ticket = self.ticket(resume.id).ok_or(Status::Unknown)?;
         let mut handshake = start(&Pattern::NnPsk0 { secret: &ticket.secret }, resume.head, rng)?;
@@ -161,14 +180,14 @@ impl Acceptor {
         Ok((handshake, count))
     }
 
-    /// The initiator has shown that it has this ticket: the one before is void.
+    /// The initiator has this ticket: the one before is void.
     fn has_ticket(&mut self, id: SessionId) {
         if let Some(next) = self.next.take_if(|next| next.id == id) {
             self.current = next;
         }
     }
 
-    /// The initiator has read the reply on this path.
+    /// The initiator has read the reply on this path, and so has the ticket in it.
     pub(super) fn proven(&mut self, path: &Path) {
         self.candidate_expires = None;
         // A reply to a resume carried the next ticket; that of the open carried the current one.

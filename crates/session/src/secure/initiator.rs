@@ -1,4 +1,14 @@
-//! The initiator: opens a session, and resumes it by transport after transport.
+//! The initiator of a secure session: opens it, and resumes it on one transport after another (`docs/protocol.md`
+//! §3.1).
+//!
+//! ```text
+//!              connect            authentic reply
+//!  (nothing) ───────────▶ pending ─────────────────▶ live
+//!      ▲                     │                         │
+//!      ├─ cut, refusal, or ──┘                         │
+//!      │  another is live                              │
+//!      └──────── cut, fault, or the next is live ──────┘
+//! ```
 
 use std::time::{Duration, Instant};
 
@@ -12,19 +22,21 @@ use super::transport::{Path, Transport};
 use crate::lifecycle::Lifecycle;
 use crate::{Dial, End, Event, Fault, Identity, Pattern as PatternCode, ReplayBuffer, SessionId, Status, TransportId};
 
-/// Refusals in a row after which the acceptor is believed.
+/// Refusals in a row after which the initiator believes them. A refusal is not authenticated, so one that an attacker
+/// wrote must not end a session.
 const REFUSALS_BELIEVED: u8 = 4;
 
-/// Bytes of noise message 1 of each pattern, as its length precedes it and is hashed before it is made.
+/// Bytes of noise message 1 of each pattern. The length precedes the message and is part of its prologue, so it is
+/// known before the message is made.
 const NN_MESSAGE_BYTES: u16 = 32;
 const NK_MESSAGE_BYTES: u16 = 32 + 16;
 const RESUME_MESSAGE_BYTES: u16 = 32 + 8 + 16;
 
-/// What a reply says.
+/// The content of an authentic reply.
 struct Agreed {
     keys: TransportKeys,
     ticket: Ticket,
-    /// Count of what the acceptor has.
+    /// Count of the stream's bytes that the acceptor has received.
     cursor: u64,
     wait: Option<Duration>,
 }
@@ -42,12 +54,15 @@ impl SecureSession {
         if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
+
         if let Some(live) = self.live.take() {
             self.dropped(&live.path, now);
         }
+
         while let Some(oldest) = self.oldest_pending() {
             let _older = self.give_up_pending(oldest);
         }
+
         self.connect_beside(rng)
     }
 
@@ -56,18 +71,22 @@ impl SecureSession {
         if let Some(end) = self.lifecycle.end() {
             return Err(Fault::Over(end));
         }
+
         let acked_to_peer = self.incoming.received();
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
         if self.live.is_some() {
             return Err(Fault::Replaced);
         }
-        let transport = self.lifecycle.name_transport();
+
+        let transport = self.lifecycle.next_transport_id();
         let ticket = initiator.ticket_id();
         let (handshake, bytes) = initiator.first_message(acked_to_peer, rng).map_err(|Failed| Fault::NotAuthentic)?;
+
         initiator.retry_after = None;
         let attempt = initiator.attempt;
         let unfinished = Vec::new();
         initiator.pending.push(Pending { id: transport, attempt, ticket, acked_to_peer, handshake, unfinished });
+
         Ok(Dial { transport, bytes })
     }
 
@@ -87,40 +106,56 @@ impl SecureSession {
         now: Instant,
         buffer: &mut impl ReplayBuffer,
     ) -> Result<Option<(Box<Transport>, usize)>, Fault> {
-        let (message, taken) = match Reply::decode(bytes).map_err(|len| Fault::BadLength { len })? {
+        match Reply::decode(bytes).map_err(|len| Fault::BadLength { len })? {
             None => {
                 pending.unfinished = bytes.to_vec();
                 self.wait_for_reply(pending);
-                return Ok(None);
+                Ok(None)
             }
-            Some(Reply::Refused(status)) => return Err(self.read_refusal(pending.ticket, status)),
-            Some(Reply::Overloaded { retry_after }) => {
-                return Err(self.read_overload(pending.ticket, retry_after, now));
+            Some(Reply::Refused(status)) => Err(self.read_refusal(pending.ticket, status)),
+            Some(Reply::Overloaded { retry_after }) => Err(self.read_overload(pending.ticket, retry_after, now)),
+            Some(Reply::Message { message, taken }) => {
+                let transport = self.finish_handshake(pending, message, buffer)?;
+                Ok(Some((transport, taken)))
             }
-            Some(Reply::Message { message, taken }) => (message, taken),
-        };
+        }
+    }
+
+    /// Reads noise message 2, and makes the pending transport the live one.
+    fn finish_handshake(
+        &mut self,
+        pending: Pending,
+        message: &[u8],
+        buffer: &mut impl ReplayBuffer,
+    ) -> Result<Box<Transport>, Fault> {
         let Role::Initiator(initiator) = &mut self.role else { return Err(Fault::Replaced) };
         let Pending { id, attempt, acked_to_peer, .. } = pending;
         let agreed = initiator.agree(pending, message);
         let Agreed { keys, ticket, cursor, wait } = agreed.inspect_err(|fault| self.lifecycle.finish_by(fault))?;
+
+        // Bytes behind the count were released, or it exceeds what was sent: nothing can resume this session.
         if !self.outgoing.can_continue_from(cursor) {
             self.lifecycle.finish(End::Refused(Status::DataGap));
             return Err(Fault::Over(End::Refused(Status::DataGap)));
         }
+
         initiator.ticket = Some(ticket);
         initiator.refusals = 0;
         self.lifecycle.wait = wait.unwrap_or(self.lifecycle.wait);
         self.incoming.begin(acked_to_peer);
+
         let path = Path::initiated(id, attempt, cursor, acked_to_peer);
         let acknowledged = self.outgoing.acknowledge(cursor, cursor, buffer);
         debug_assert_eq!(acknowledged, Ok(()), "the count was tested");
+
         let replaced = self.live.take().map(|older| older.path.id);
-        self.carry_by(id, replaced);
-        // A newer resume may have taken the place of this one at the acceptor already: then it is the one that goes on. A
-        // newer open is another session.
+        self.make_live(id, replaced);
+        // The acceptor may have replaced this resume by a newer one already: then it uses the newer one. A newer open,
+        // however, is another session.
         self.end_attempts(|pending| attempt == 0 || pending.attempt < attempt);
         self.finish_if_done();
-        Ok(Some((Box::new(Transport::new(path, keys)), taken)))
+
+        Ok(Box::new(Transport::new(path, keys)))
     }
 
     fn wait_for_reply(&mut self, pending: Pending) {
@@ -135,6 +170,7 @@ impl SecureSession {
             // The acceptor keeps the session for an initiator that it had no room for.
             self.lifecycle.postpone(now + retry_after + self.lifecycle.wait);
         }
+
         self.refused(ticket, Status::Overloaded, Some(retry_after))
     }
 
@@ -142,17 +178,19 @@ impl SecureSession {
         Status::from_byte(status).map_or(Fault::RefusedOtherwise(status), |status| self.refused(ticket, status, None))
     }
 
-    /// Forgets the transport whose reply is not there yet. The fault is the refusal of an acceptor of an older version,
-    /// which says no more than that it is overloaded.
+    /// Forgets the transport whose reply is missing. The fault is the refusal of an acceptor of an older version, which
+    /// sends the status of an overload without a time.
     pub(super) fn give_up_pending(&mut self, id: TransportId) -> Option<Fault> {
         let Role::Initiator(initiator) = &mut self.role else { return None };
         let pending = initiator.take_pending(id)?;
+
         Reply::is_overloaded(&pending.unfinished).then(|| self.refused(pending.ticket, Status::Overloaded, None))
     }
 
-    /// Gives up attempts that are of no more use: another one carries the session.
+    /// Gives up attempts that are no longer needed, as another one carries the session.
     pub(super) fn end_attempts(&mut self, are_over: impl Fn(&Pending) -> bool) {
         let Role::Initiator(initiator) = &mut self.role else { return };
+
         for pending in initiator.pending.extract_if(.., |pending| are_over(pending)) {
             self.lifecycle.emit(Event::GivenUp { transport: pending.id });
         }
@@ -184,6 +222,7 @@ impl Initiator {
                 (PatternCode::Nk, Pattern::NkInitiator { public: key.as_bytes() }, NK_MESSAGE_BYTES)
             }
         };
+
         let head = open_head(code.to_byte(), message_bytes);
         begin(&pattern, &head, &[], message_bytes, rng)
     }
@@ -205,16 +244,20 @@ impl Initiator {
         let payload = handshake.read(message).map_err(|Failed| Fault::NotAuthentic)?;
         let keys = handshake.split().map_err(|Failed| Fault::NotAuthentic)?;
         let fault = |error| Fault::Over(End::PeerFault(error));
+
+        // The handshake proves only that the acceptor has the key. A payload that is too short is its fault, so it ends
+        // the session.
         if self.ticket.is_some() {
             let Resumed { ticket, received } = Resumed::decode(&payload).map_err(fault)?;
             return Ok(Agreed { keys, ticket, cursor: received, wait: None });
         }
+
         let Opened { ticket, wait_seconds } = Opened::decode(&payload).map_err(fault)?;
         Ok(Agreed { keys, ticket, cursor: 0, wait: Some(Duration::from_secs(wait_seconds.into())) })
     }
 
-    /// Counts a refusal, and says whether there were enough in a row to be believed.
-    pub(super) fn believes(&mut self, status: Status) -> bool {
+    /// Counts a refusal. Returns whether enough came in a row to believe it.
+    pub(super) fn count_refusal(&mut self, status: Status) -> bool {
         if status.would_be_final() {
             self.refusals += 1;
         }
@@ -230,7 +273,9 @@ fn begin(
     rng: &mut impl CryptoRng,
 ) -> Result<(Handshake, Vec<u8>), Failed> {
     let mut handshake = Handshake::initiator(pattern, &prologue(head), rng)?;
+
     let message = handshake.write(payload)?;
     debug_assert_eq!(message.len(), usize::from(message_bytes), "the length was hashed before");
+
     Ok((handshake, [head, &message].concat()))
 }

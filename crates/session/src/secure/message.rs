@@ -1,4 +1,4 @@
-//! Layout of the handshake messages (`docs/protocol.md` §3.1).
+//! Layout of the handshake messages of secure sessions (`docs/protocol.md` §3.1).
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const REPLY_HEAD_BYTES: usize = 1 + LEN_BYTES;
 /// `status | retry-after`
 const OVERLOADED_BYTES: usize = 1 + 2;
 
-/// What it takes to resume a session.
+/// The credentials for one resume.
 #[derive(Clone)]
 pub(crate) struct Ticket {
     pub(crate) id: SessionId,
@@ -47,7 +47,7 @@ impl Ticket {
     }
 }
 
-/// A resume's first message.
+/// The first message of a resume.
 #[derive(Debug)]
 pub(crate) struct SecureResume<'a> {
     pub(crate) id: SessionId,
@@ -56,23 +56,20 @@ pub(crate) struct SecureResume<'a> {
     pub(crate) message: &'a [u8],
 }
 
-/// What precedes noise message 1 of an open.
+/// The bytes before noise message 1 of an open.
 pub(crate) fn open_head(pattern: u8, message_bytes: u16) -> [u8; OPEN_HEAD_BYTES] {
     let [l0, l1] = message_bytes.to_le_bytes();
     [OPEN, pattern, l0, l1]
 }
 
-/// What precedes noise message 1 of a resume.
-pub(crate) fn resume_head(id: SessionId, attempt: u32, message_bytes: u16) -> [u8; RESUME_HEAD_BYTES] {
-    let mut head = [RESUME; RESUME_HEAD_BYTES];
-    let [_, fields @ ..] = &mut head;
-    let numbers = attempt.to_le_bytes().into_iter().chain(message_bytes.to_le_bytes());
-    let parts = id.as_bytes().iter().copied().chain(numbers);
-    fields.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+/// The bytes before noise message 1 of a resume.
+pub(crate) fn resume_head(id: SessionId, attempt: u32, message_bytes: u16) -> Vec<u8> {
+    let head = [&[RESUME][..], id.as_bytes(), &attempt.to_le_bytes(), &message_bytes.to_le_bytes()].concat();
+    debug_assert_eq!(head.len(), RESUME_HEAD_BYTES, "the layout has a fixed length");
     head
 }
 
-/// What is hashed into a handshake before its first message.
+/// The prologue of a handshake.
 pub(crate) fn prologue(head: &[u8]) -> Vec<u8> {
     [LABEL, head].concat()
 }
@@ -85,7 +82,7 @@ pub(crate) enum Hello<'a> {
 }
 
 impl<'a> Hello<'a> {
-    /// Takes the first message apart, if all of it is there.
+    /// Decodes the first message; `None` while it is incomplete.
     pub(crate) fn decode(input: &'a [u8]) -> Result<Option<Self>, HelloError> {
         let Some(kind) = input.first() else { return Ok(None) };
         let head_bytes = match *kind {
@@ -93,12 +90,14 @@ impl<'a> Hello<'a> {
             RESUME => RESUME_HEAD_BYTES,
             other => return Err(HelloError::NoSession(other)),
         };
+
         let Some((head, rest)) = input.split_at_checked(head_bytes) else { return Ok(None) };
         let [.., l0, l1] = *head else { return Ok(None) };
         let len = u16::from_le_bytes([l0, l1]);
         if usize::from(len) > MAX_MESSAGE_BYTES {
             return Err(HelloError::BadLength { len });
         }
+
         match rest.split_at_checked(usize::from(len)) {
             None => Ok(None),
             Some((message, [])) => Ok(Self::of(head, message)),
@@ -148,22 +147,26 @@ pub(crate) enum Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// Takes the reply at the front of `input` apart, if all of it is there; else the length that it claims in vain.
+    /// Decodes the reply at the front of `input`; `None` while it is incomplete. The error is a length out of bounds.
     pub(crate) fn decode(input: &'a [u8]) -> Result<Option<Self>, u16> {
         let Some(status) = input.first() else { return Ok(None) };
+
         if Self::is_overloaded(input) {
             let Some(([_, m0, m1], _)) = input.split_first_chunk::<OVERLOADED_BYTES>() else { return Ok(None) };
             let retry_after = Duration::from_millis(u16::from_le_bytes([*m0, *m1]).into());
             return Ok(Some(Self::Overloaded { retry_after }));
         }
+
         if *status != Status::OK {
             return Ok(Some(Self::Refused(*status)));
         }
+
         let Some(([_, l0, l1], rest)) = input.split_first_chunk::<REPLY_HEAD_BYTES>() else { return Ok(None) };
         let len = u16::from_le_bytes([*l0, *l1]);
         if usize::from(len) > MAX_MESSAGE_BYTES {
             return Err(len);
         }
+
         let message = rest.get(..usize::from(len));
         Ok(message.map(|message| Self::Message { message, taken: REPLY_HEAD_BYTES + message.len() }))
     }

@@ -1,4 +1,13 @@
-//! The secure session (`docs/protocol.md` §3).
+//! The secure session (`docs/protocol.md` §3): opening, resuming and records, over one transport after another.
+//!
+//! | module | content |
+//! |---|---|
+//! | `message` | §3.1: layout of handshake messages |
+//! | `noise` | §3.1: the Noise handshakes |
+//! | `record` | §3.2: layout and encryption of records |
+//! | `stream` | §3.2, §3.4: counts of both directions, acknowledgements |
+//! | `transport` | keys and positions of one transport |
+//! | `role`, `initiator`, `acceptor` | §3.3, §3.4: the state of each end, its handshakes, proofs and resumes |
 
 mod acceptor;
 mod initiator;
@@ -28,11 +37,12 @@ pub(crate) struct SecureSession {
     live: Option<Box<Transport>>,
     pub(crate) lifecycle: Lifecycle,
     established: bool,
-    /// What the other end is to be told before its transport ends.
+    /// The abort that is sent before the live transport ends.
     abort: Option<AbortReason>,
 }
 
-/// A transport that is being read.
+/// A transport that is being read. It is out of its place meanwhile: its first record may turn a candidate into the
+/// live transport, and a fault in it drops it.
 enum Reading {
     Pending(Pending),
     Transport(Box<Transport>),
@@ -55,6 +65,8 @@ impl SecureSession {
                 None
             }
         };
+
+        // A session has a candidate beside its live transport while a resume is not proven.
         let transport =
             [self.live.as_deref(), candidate].into_iter().flatten().find(|transport| transport.path.id == of);
         transport.map_or(&[], |transport| &transport.unfinished)
@@ -71,6 +83,7 @@ impl SecureSession {
         if let Some(end) = self.lifecycle.end() {
             return Received { bytes: 0, fault: Some(Fault::Over(end)) };
         }
+
         match self.take(from) {
             None => Received { bytes: 0, fault: Some(Fault::Replaced) },
             Some(Reading::Transport(transport)) => self.read_records(transport, bytes, 0, now, buffer),
@@ -82,11 +95,12 @@ impl SecureSession {
         }
     }
 
-    /// Takes a transport out to read from it; who goes on with it puts it back.
+    /// Takes a transport out to read from it. The caller puts it back, unless it drops it.
     fn take(&mut self, id: TransportId) -> Option<Reading> {
         if let Some(live) = self.live.take_if(|live| live.path.id == id) {
             return Some(Reading::Transport(live));
         }
+
         match &mut self.role {
             Role::Acceptor(acceptor) => {
                 acceptor.candidate.take_if(|candidate| candidate.path.id == id).map(Reading::Transport)
@@ -105,6 +119,7 @@ impl SecureSession {
     ) -> Received {
         let mut cursor = ParseCursor { plain: 0, rest: taken..bytes.len() };
         let stop = self.read_whole_records(&mut transport, bytes, &mut cursor, now, buffer);
+
         let fault = match stop {
             Ok(()) => {
                 transport.keep(bytes.get(cursor.rest).unwrap_or_default());
@@ -115,6 +130,7 @@ impl SecureSession {
                 self.dropped(&transport.path, now);
                 Some(fault)
             }
+            // The transport stays: the abort is sent on it.
             Err(Stop::Session(end)) => {
                 self.abort = matches!(end, End::PeerFault(_)).then_some(AbortReason::PeerFault);
                 self.put_back(transport);
@@ -122,6 +138,7 @@ impl SecureSession {
                 Some(Fault::Over(end))
             }
         };
+
         Received { bytes: cursor.plain, fault }
     }
 
@@ -142,6 +159,7 @@ impl SecureSession {
         buffer: &mut impl ReplayBuffer,
     ) -> Result<(), Stop> {
         let Transport { path, opening, .. } = transport;
+
         let mut batch = opening.batch().ok_or(Stop::Transport(Fault::WornOut))?;
         while self.lifecycle.end().is_none()
             && let Some(record) = cursor.next_record(bytes)?
@@ -149,13 +167,16 @@ impl SecureSession {
             let place = bytes.get_mut(cursor.plain..record.end).unwrap_or_default();
             let opened = batch.open(place, record.start + LEN_BYTES - cursor.plain)?;
             cursor.rest.start = record.end;
+            // The first authentic record proves that the initiator has read the reply.
             if !path.proven {
                 self.prove(path)?;
             }
+
             let plaintext = place.get_mut(..opened).unwrap_or_default();
             cursor.plain += self.read_plaintext(path, plaintext, now, buffer)?;
             self.finish_if_done();
         }
+
         Ok(())
     }
 
@@ -168,11 +189,13 @@ impl SecureSession {
         buffer: &mut impl ReplayBuffer,
     ) -> Result<usize, Stop> {
         let (trailer, bytes) = Trailer::decode(plaintext)?;
+
         match trailer {
             Trailer::Data => {}
             Trailer::Ack { received } => {
                 self.outgoing.acknowledge(received, path.cursor, buffer)?;
-                // Only who has the proof acknowledges, so the acceptor goes on by this transport.
+                // An end acknowledges only what came on the transport that it uses, so the other end has switched to
+                // this one.
                 if !std::mem::replace(&mut path.confirmed, true) {
                     self.end_attempts(|_| true);
                     self.lifecycle.emit(Event::Confirmed { transport: path.id });
@@ -186,28 +209,35 @@ impl SecureSession {
             }
             Trailer::Abort(reason) => return Err(Stop::Session(End::AbortedByPeer(reason))),
         }
+
         let fresh = self.incoming.take(path.position, bytes, now)?;
         path.position += bytes as u64;
+        // The first bytes of the record came on an earlier transport.
         if fresh < bytes {
             plaintext.copy_within(bytes - fresh..bytes, 0);
         }
+
         Ok(fresh)
     }
 
-    /// The first authentic record of a transport: it takes the place of the older one.
+    /// Makes a transport live by its first authentic record. It replaces the older one.
     fn prove(&mut self, path: &mut Path) -> Result<(), Stop> {
         path.proven = true;
         let replaced = self.live.take().map(|older| older.path.id);
+
         if let Role::Acceptor(acceptor) = &mut self.role {
             acceptor.proven(path);
         }
+
         self.incoming.begin(path.acked_to_peer);
-        self.carry_by(path.id, replaced);
+        self.make_live(path.id, replaced);
+        // The older transport may have brought a higher count since the reply was made: then bytes are released that
+        // this transport would have to send.
         self.outgoing.check_start(path.cursor)?;
         Ok(())
     }
 
-    fn carry_by(&mut self, transport: TransportId, replaced: Option<TransportId>) {
+    fn make_live(&mut self, transport: TransportId, replaced: Option<TransportId>) {
         self.lifecycle.connected();
         self.lifecycle.emit(match self.established {
             true => Event::Resumed { transport, replaced },
@@ -216,7 +246,7 @@ impl SecureSession {
         self.established = true;
     }
 
-    /// A transport is gone.
+    /// A transport has ended. A candidate that ends does not interrupt the session.
     fn dropped(&mut self, path: &Path, now: Instant) {
         if path.proven {
             self.lifecycle.interrupted(path.id, now);
@@ -226,15 +256,18 @@ impl SecureSession {
     /// See [`crate::Session::transport_lost`].
     pub(crate) fn transport_lost(&mut self, id: TransportId, now: Instant) -> Option<Fault> {
         let refused = self.give_up_pending(id);
+
         if let Some(Reading::Transport(transport)) = self.take(id) {
             self.dropped(&transport.path, now);
         }
+
         refused
     }
 
     /// See [`crate::Session::send`].
     pub(crate) fn send(&mut self, now: Instant, buffer: &impl ReplayBuffer, out: &mut Vec<u8>, room: usize) {
         let Some(live) = &mut self.live else { return };
+
         let sealed = match self.abort.take() {
             Some(reason) => live.abort(reason, out),
             None if self.lifecycle.end().is_some() => Ok(()),
@@ -244,6 +277,7 @@ impl SecureSession {
                 live.fill(&mut self.outgoing, &mut self.incoming, buffer, now, out, limit)
             }
         };
+
         let path = live.path;
         if sealed.is_err() {
             self.live = None;
@@ -255,7 +289,7 @@ impl SecureSession {
         }
     }
 
-    /// Both closes are through, and each end knows it of the other.
+    /// Ends the session once both directions are closed and each end has everything acknowledged.
     fn finish_if_done(&mut self) {
         if self.outgoing.is_done() && self.incoming.is_closed() && self.incoming.is_all_acked() {
             self.lifecycle.finish(End::Closed);
@@ -294,6 +328,7 @@ impl SecureSession {
             Role::Acceptor(acceptor) => acceptor.candidate_expires(),
             Role::Initiator(_) => None,
         };
+
         [ack, candidate, self.lifecycle.expires()].into_iter().flatten().min()
     }
 
@@ -304,14 +339,16 @@ impl SecureSession {
         {
             self.lifecycle.emit(Event::GivenUp { transport });
         }
+
         self.lifecycle.tick(now);
     }
 
-    /// Bytes received, the close included.
+    /// See [`crate::Session::withhold`].
     pub(crate) fn withhold(&mut self, bytes: usize, now: Instant) {
         self.incoming.withhold(bytes, now);
     }
 
+    /// Bytes received, the close included.
     pub(crate) fn received(&self) -> u64 {
         self.incoming.received()
     }
@@ -335,21 +372,23 @@ impl SecureSession {
         let Role::Initiator(initiator) = &mut self.role else { return fault };
         initiator.retry_after = retry_after;
 
-        // A transport that carries the session, or did, has brought a newer ticket. That makes the older one void, so such a
-        // refusal says nothing of the session.
+        // A transport that carries the session, or did, has brought a newer ticket, which makes the older one void. So
+        // a refusal of the older one says nothing about the session.
         if self.live.is_some() || ticket != initiator.ticket_id() {
             return fault;
         }
-        let is_believed = initiator.believes(status);
+
+        let is_believed = initiator.count_refusal(status);
         self.lifecycle.refused(status);
         if is_believed {
             self.lifecycle.finish(End::Refused(status));
         }
+
         fault
     }
 }
 
-/// How far a batch of bytes is read: plaintext at the front, what is left behind it.
+/// Progress within the bytes of one read: plaintext at the front, unread records behind it.
 struct ParseCursor {
     plain: usize,
     rest: Range<usize>,
@@ -360,6 +399,7 @@ impl ParseCursor {
     fn next_record(&self, bytes: &[u8]) -> Result<Option<Range<usize>>, BadLength> {
         let rest = bytes.get(self.rest.clone()).unwrap_or_default();
         let Some(ciphertext) = ciphertext_bytes(rest)? else { return Ok(None) };
+
         let record = LEN_BYTES + ciphertext;
         Ok((record <= rest.len()).then(|| self.rest.start..self.rest.start + record))
     }

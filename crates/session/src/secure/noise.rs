@@ -1,4 +1,4 @@
-//! The Noise handshakes, by `snow`; its ciphers and hashes are ring's.
+//! The Noise handshakes of `docs/protocol.md` §3.1, by `snow`; their ciphers and hashes are ring's.
 
 use rand_core::CryptoRng;
 use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 use super::record::CipherKey;
 use crate::sizes::KEY_BYTES;
 
-/// Most bytes of a noise message.
+/// Most bytes of a noise message in either direction.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
 
-/// A handshake could not go on: the other end's message is not authentic, or too short to be one.
+/// A handshake failed: a message of the other end is not authentic, or too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failed;
 
@@ -23,7 +23,7 @@ impl From<snow::Error> for Failed {
     }
 }
 
-/// Who proves what: pattern and keys of one side.
+/// The pattern of a handshake, with the keys of one side.
 pub(crate) enum Pattern<'a> {
     /// Nobody proves anything.
     Nn,
@@ -55,7 +55,7 @@ impl Handshake {
         Ok(Self(Box::new(builder(pattern, rng)?.prologue(prologue)?.build_responder()?)))
     }
 
-    /// The next message.
+    /// Writes the next message.
     pub(crate) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failed> {
         let mut message = vec![0; MAX_MESSAGE_BYTES];
         let written = self.0.write_message(payload, &mut message)?;
@@ -63,7 +63,7 @@ impl Handshake {
         Ok(message)
     }
 
-    /// The payload of the other end's message.
+    /// Reads the other end's message, and returns its payload.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
         let mut payload = Zeroizing::new(vec![0; message.len()]);
         let read = self.0.read_message(message, &mut payload)?;
@@ -71,16 +71,18 @@ impl Handshake {
         Ok(payload)
     }
 
-    /// The keys, when both messages are through.
+    /// The keys, once both messages are read.
     pub(crate) fn split(mut self) -> Result<TransportKeys, Failed> {
         if !self.0.is_handshake_finished() {
             return Err(Failed);
         }
+
         let (initiators, responders) = self.0.dangerously_get_raw_split();
         let [sealing, opening] = match self.0.is_initiator() {
             true => [initiators, responders],
             false => [responders, initiators],
         };
+
         Ok(TransportKeys { sealing: CipherKey::new(sealing), opening: CipherKey::new(opening) })
     }
 }
@@ -91,10 +93,13 @@ fn builder<'a>(pattern: &Pattern<'a>, rng: &mut impl CryptoRng) -> Result<Builde
         Pattern::NkInitiator { .. } | Pattern::NkResponder { .. } => "Noise_NK_25519_ChaChaPoly_SHA256",
         Pattern::NnPsk0 { .. } => "Noise_NNpsk0_25519_ChaChaPoly_SHA256",
     };
+
     let params: NoiseParams = name.parse()?;
+
     let mut ephemeral = Zeroizing::new([0; KEY_BYTES]);
     rng.fill_bytes(&mut *ephemeral);
     let builder = Builder::with_resolver(params, Box::new(Resolver { ephemeral }));
+
     Ok(match *pattern {
         Pattern::Nn => builder,
         Pattern::NkInitiator { public } => builder.remote_public_key(public)?,

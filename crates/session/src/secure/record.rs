@@ -1,7 +1,7 @@
-//! Records: `len u16 | ciphertext of: bytes | trailer` (`docs/protocol.md` §3.2).
+//! Layout and encryption of records (`docs/protocol.md` §3.2).
 //!
-//! What a plaintext is stands in its last byte, not in its first, so that the streams' bytes of consecutive records lie
-//! one behind the other when each is opened in place at the end of the one before.
+//! The kind of a record is its last byte, not its first. So records can be opened in place, each at the end of the one
+//! before, and the bytes of the stream end up side by side.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
@@ -13,11 +13,12 @@ use crate::{AbortReason, SessionError};
 pub(crate) const LEN_BYTES: usize = 2;
 /// Bytes of the authentication tag, at the end of a ciphertext.
 pub(crate) const TAG_BYTES: usize = 16;
-/// Most bytes of a ciphertext: a receiver can open nothing of a record before all of it is there, and must keep it.
+/// Most bytes of a ciphertext. A receiver must keep a record until all of it is there, as nothing can be decrypted
+/// before.
 pub const MAX_CIPHERTEXT_BYTES: usize = 16_384;
-/// Fewest bytes of a ciphertext: tag and kind.
+/// Fewest bytes of a ciphertext: the tag and the kind.
 pub const MIN_CIPHERTEXT_BYTES: usize = TAG_BYTES + 1;
-/// Most bytes that a record takes on the wire.
+/// Most bytes of a record on the wire.
 pub const MAX_RECORD_BYTES: usize = LEN_BYTES + MAX_CIPHERTEXT_BYTES;
 
 const NONCE_BYTES: usize = 12;
@@ -28,11 +29,11 @@ const ACK: u8 = 1;
 const CLOSE: u8 = 2;
 const ABORT: u8 = 3;
 
-/// The key of one direction of one transport. ring's expanded form of it is 17 times as large, and made in the time
-/// of a fifth of a small record: it is made anew for each batch, so that idle sessions do not carry it.
+/// The key of one direction of one transport. ring's expanded key is 17 times as large, and takes a fifth of the time
+/// of a small record to make. So it is made for each batch of records, and idle sessions do not keep it.
 pub(crate) struct CipherKey {
     key: Zeroizing<[u8; KEY_BYTES]>,
-    /// Nonces used so far, which is the next one.
+    /// Nonces used so far; the next nonce.
     used: u64,
 }
 
@@ -44,7 +45,8 @@ impl CipherKey {
         Self { key: Zeroizing::new(key), used: 0 }
     }
 
-    /// Ready to seal or open several records. `None` would mean that ring refuses the key's length.
+    /// Expands the key to seal or open several records. `None` means that ring refuses the key's length, which cannot
+    /// happen.
     pub(crate) fn batch(&mut self) -> Option<Batch<'_>> {
         let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &*self.key).ok()?);
         #[cfg(test)]
@@ -58,7 +60,7 @@ impl CipherKey {
     }
 }
 
-/// A key in use. A nonce is taken for good before it is used, so none is used twice.
+/// A key in use. A nonce is counted before it is used, so none is used twice.
 pub(crate) struct Batch<'a> {
     key: LessSafeKey,
     used: &'a mut u64,
@@ -69,9 +71,9 @@ pub(crate) struct Batch<'a> {
 /// A record could not be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RecordFault {
-    /// It was altered, or comes at another place than it was sent at.
+    /// It was altered, or is out of order.
     NotAuthentic,
-    /// No nonce is left.
+    /// All nonces are used, or the plaintext is too long.
     WornOut,
 }
 
@@ -81,15 +83,17 @@ impl Batch<'_> {
         if number == NONCES {
             return Err(RecordFault::WornOut);
         }
+
         *self.used = number + 1;
         let mut bytes = [0; NONCE_BYTES];
         if let Some(counter) = bytes.last_chunk_mut() {
             *counter = number.to_le_bytes();
         }
+
         Ok(Nonce::assume_unique_for_key(bytes))
     }
 
-    /// Appends a record with `bytes` of the stream, which `fill` writes, to `out`.
+    /// Appends a record to `out`: `bytes` bytes of the stream, written by `fill`, and a trailer.
     pub(crate) fn seal(
         &mut self,
         out: &mut Vec<u8>,
@@ -99,9 +103,11 @@ impl Batch<'_> {
     ) -> Result<(), RecordFault> {
         let (trailer, trailer_bytes) = trailer.encode();
         let start = begin(out, bytes + trailer_bytes)?;
+
         out.resize(start + bytes, 0);
         fill(out.get_mut(start..).unwrap_or_default());
         out.extend_from_slice(trailer.get(..trailer_bytes).unwrap_or_default());
+
         self.finish(out, start)
     }
 
@@ -128,8 +134,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Opens the ciphertext that is `place` from its `start`th byte on, to the front of `place`, and returns the number
-    /// of the plaintext's bytes.
+    /// Decrypts `place[start..]` to the front of `place`. Returns the length of the plaintext.
     pub(crate) fn open(&mut self, place: &mut [u8], start: usize) -> Result<usize, RecordFault> {
         let nonce = self.nonce()?;
         let opened = self.key.open_within(nonce, Aad::empty(), place, start..);
@@ -137,7 +142,7 @@ impl Batch<'_> {
     }
 }
 
-/// Appends the length of a record, and returns where its plaintext begins.
+/// Appends the length of a record. Returns where its plaintext begins.
 fn begin(out: &mut Vec<u8>, plaintext_bytes: usize) -> Result<usize, RecordFault> {
     let ciphertext_bytes = plaintext_bytes + TAG_BYTES;
     let len = u16::try_from(ciphertext_bytes).map_err(|_| RecordFault::WornOut)?;
@@ -146,12 +151,12 @@ fn begin(out: &mut Vec<u8>, plaintext_bytes: usize) -> Result<usize, RecordFault
     Ok(out.len())
 }
 
-/// What stands at the end of a plaintext.
+/// The end of a plaintext: what the record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trailer {
-    /// Bytes of the stream.
+    /// The bytes before it belong to the stream.
     Data,
-    /// How much was received; bytes of the stream may stand before it.
+    /// Count of received bytes. Bytes of the stream may precede it.
     Ack { received: u64 },
     /// The stream of this direction ends.
     Close,
@@ -174,10 +179,11 @@ impl Trailer {
         }
     }
 
-    /// The trailer of a plaintext, and how many bytes of the stream stand before it.
+    /// The trailer of a plaintext, and the number of the stream's bytes before it.
     pub(crate) fn decode(plaintext: &[u8]) -> Result<(Self, usize), SessionError> {
         let bad = SessionError::BadRecord { bytes: plaintext.len() };
         let (kind, body) = plaintext.split_last().ok_or(bad)?;
+        // An empty data record has no purpose and could be sent without end, so it is an error.
         match (*kind, body) {
             (DATA, [_, ..]) => Ok((Self::Data, body.len())),
             (ACK, _) => {
@@ -191,16 +197,16 @@ impl Trailer {
     }
 }
 
-/// Most bytes of the stream in one record with this trailer.
+/// Most bytes of the stream in one record.
 pub(crate) const fn most_stream_bytes(with_ack: bool) -> usize {
     MAX_CIPHERTEXT_BYTES - TAG_BYTES - if with_ack { MAX_TRAILER_BYTES } else { 1 }
 }
 
-/// A length in front of a ciphertext that none can have.
+/// A length in front of a ciphertext that is out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadLength(pub(crate) u16);
 
-/// Bytes of the ciphertext whose record starts here, if its length is there.
+/// Bytes of the ciphertext at the front of `input`; `None` until its length is there.
 pub(crate) fn ciphertext_bytes(input: &[u8]) -> Result<Option<usize>, BadLength> {
     let Some(len) = input.first_chunk() else { return Ok(None) };
     let len = u16::from_le_bytes(*len);

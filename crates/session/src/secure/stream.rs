@@ -1,19 +1,20 @@
-//! Counts of both directions of a stream: what was sent, received and acknowledged.
+//! Counts of both directions of a stream: sent, received, acknowledged (`docs/protocol.md` §3.2, §3.4).
 
 use std::time::{Duration, Instant};
 
 use crate::{ReplayBuffer, SessionError};
 
-/// Bytes received and not acknowledged that are acknowledged without waiting for more.
+/// So many received bytes are acknowledged at once; fewer wait for more.
 const ACK_AT_ONCE_BYTES: u64 = 16 << 10;
-/// Longest that an acknowledgement waits for something to travel with.
+/// An acknowledgement waits at most this long for data to travel with.
 const ACK_DELAY: Duration = Duration::from_millis(100);
 
-/// What this end sends. The close counts as one byte behind the last.
+/// The direction that this end sends. The close counts as one byte behind the last.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
+    /// Count that the other end has received.
     acknowledged: u64,
-    /// The furthest that any transport was given.
+    /// The highest count sent on any transport.
     sent: u64,
     close: Close,
 }
@@ -26,7 +27,7 @@ enum Close {
     Acknowledged,
 }
 
-/// What a transport is to be given next.
+/// What a transport has to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// So many bytes, from this place in the replay buffer on.
@@ -51,7 +52,7 @@ impl Outgoing {
         self.close != Close::None
     }
 
-    /// Whether the other end has all, the close included.
+    /// Whether the other end has acknowledged everything, the close included.
     pub(super) fn is_done(&self) -> bool {
         self.close == Close::Acknowledged
     }
@@ -61,7 +62,8 @@ impl Outgoing {
         (self.acknowledged..=self.sent).contains(&count)
     }
 
-    /// Takes the other end's count, which is `sent` at most on the transport that it came by.
+    /// Takes a count that the other end acknowledges. It is an error above `sent`, what this transport has sent, or
+    /// below what was acknowledged before.
     pub(super) fn acknowledge(
         &mut self,
         count: u64,
@@ -72,19 +74,22 @@ impl Outgoing {
         if count < acknowledged || count > sent {
             return Err(SessionError::BadCount { count, acknowledged, sent });
         }
+
         let newly = usize::try_from(count - acknowledged).unwrap_or(usize::MAX);
         let bytes = newly.min(buffer.len());
         if bytes > 0 {
             buffer.release(bytes);
         }
+        // The close is the byte behind the buffer's last one.
         if newly > bytes {
             self.close = Close::Acknowledged;
         }
+
         self.acknowledged = count;
         Ok(())
     }
 
-    /// What a transport that was given everything before `cursor` needs next, of the `unacked` bytes in the buffer.
+    /// What a transport at `cursor` has to send next, of the `unacked` bytes in the buffer.
     pub(super) fn next(&self, cursor: u64, unacked: usize) -> Next {
         let from = usize::try_from(cursor.saturating_sub(self.acknowledged)).unwrap_or(usize::MAX);
         match unacked.checked_sub(from) {
@@ -94,25 +99,25 @@ impl Outgoing {
         }
     }
 
-    /// A transport was given everything before `cursor`.
-    pub(super) fn gave(&mut self, cursor: u64) {
+    /// A transport has sent everything before `cursor`.
+    pub(super) fn advance(&mut self, cursor: u64) {
         self.sent = self.sent.max(cursor);
     }
 
-    /// Whether a transport that begins at `count` can still be given everything: the other end acknowledged no more
-    /// before.
+    /// Whether a transport that begins at `count` can still send everything from there on: nothing behind it was
+    /// released.
     pub(super) fn check_start(&self, count: u64) -> Result<(), SessionError> {
         let (acknowledged, sent) = (self.acknowledged, self.sent);
         if count < acknowledged { Err(SessionError::BadCount { count, acknowledged, sent }) } else { Ok(()) }
     }
 }
 
-/// What this end receives.
+/// The direction that this end receives.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     received: u64,
-    /// What came by the live transport, again or for the first time. Only that is acknowledged: the other end may not
-    /// have sent more by it, and keeps what it has to send again.
+    /// What the live transport brought, repeated or new. An acknowledgement may not exceed it: the other end checks it
+    /// against what it has sent on this transport.
     given: u64,
     /// How many of the last bytes received are not acknowledged for now.
     withheld: u64,
@@ -131,14 +136,15 @@ impl Incoming {
         self.closed
     }
 
-    /// Takes `bytes` that begin at `position` of the stream, and says how many of them are new: the last ones. The
-    /// others came by another transport before.
+    /// Takes `bytes` bytes at `position` of the stream. Returns how many are new, the last ones: the others came on an
+    /// earlier transport.
     pub(super) fn take(&mut self, position: u64, bytes: usize, now: Instant) -> Result<usize, SessionError> {
         let end = position.saturating_add(bytes as u64);
         let fresh = end.saturating_sub(self.received);
         if fresh > 0 && self.closed {
             return Err(SessionError::AfterClose);
         }
+
         self.reach(end, now);
         Ok(usize::try_from(fresh).map_or(bytes, |fresh| fresh.min(bytes)))
     }
@@ -150,6 +156,7 @@ impl Incoming {
         if is_new && self.closed {
             return Err(SessionError::AfterClose);
         }
+
         self.closed |= is_new;
         self.reach(end, now);
         Ok(is_new)
@@ -160,13 +167,15 @@ impl Incoming {
         if end > self.received {
             self.owe(now + ACK_DELAY);
         } else if end > self.given {
-            // It was sent again for nothing.
+            // The other end repeats what has arrived: it missed the acknowledgement.
             self.owe(now);
         }
+
         self.received = self.received.max(end);
         self.given = self.given.max(end);
     }
 
+    /// An acknowledgement is due at `due` at the latest.
     fn owe(&mut self, due: Instant) {
         self.ack_due = Some(self.ack_due.map_or(due, |before| before.min(due)));
     }
@@ -179,22 +188,22 @@ impl Incoming {
         }
     }
 
-    /// The count that can be acknowledged. It never falls.
+    /// The highest count that may be acknowledged. It never falls.
     fn acknowledgeable(&self) -> u64 {
         self.given.min(self.received.saturating_sub(self.withheld)).max(self.acked_to_peer)
     }
 
-    /// Whether something that can be acknowledged was not yet.
+    /// Whether something new may be acknowledged.
     pub(super) fn owes_ack(&self) -> bool {
         self.acked_to_peer < self.acknowledgeable()
     }
 
-    /// Whether all that was received is acknowledged.
+    /// Whether everything received is acknowledged.
     pub(super) fn is_all_acked(&self) -> bool {
         self.acked_to_peer == self.received
     }
 
-    /// Whether an acknowledgement must be sent even when there is nothing else to send.
+    /// Whether an acknowledgement must be sent now, even without data.
     pub(super) fn is_ack_due(&self, now: Instant) -> bool {
         self.owes_ack()
             && (self.closed
@@ -202,7 +211,7 @@ impl Incoming {
                 || self.ack_due.is_some_and(|due| due <= now))
     }
 
-    /// When that becomes so.
+    /// The time at which an acknowledgement becomes due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.ack_due.filter(|_| self.owes_ack())
     }
@@ -220,7 +229,7 @@ impl Incoming {
         self.given += more;
     }
 
-    /// A transport begins, and the other end knows of this much.
+    /// A transport begins. The other end knows that this much has arrived.
     pub(super) fn begin(&mut self, acked_to_peer: u64) {
         self.acked_to_peer = acked_to_peer;
         self.given = acked_to_peer;

@@ -1,4 +1,5 @@
-//! One transport of a secure session.
+//! One transport of a secure session: its keys, and its positions in both directions of the stream (`docs/protocol.md`
+//! §3.2, §3.3).
 
 use std::time::Instant;
 
@@ -7,43 +8,45 @@ use super::record::{Batch, CipherKey, RecordFault, Trailer, most_stream_bytes};
 use super::stream::{Incoming, Next, Outgoing};
 use crate::{AbortReason, ReplayBuffer, TransportId};
 
-/// Keys and places in the stream. Dropping it is the end of its keys.
+/// A transport with its keys, which are wiped when it is dropped.
 pub(super) struct Transport {
     pub(super) path: Path,
     sealing: CipherKey,
     pub(super) opening: CipherKey,
-    /// The record that was received in part.
+    /// A record that was received in part.
     pub(super) unfinished: Vec<u8>,
 }
 
-/// Where a transport is in both directions.
+/// The positions of a transport, and what each end has proven on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
     pub(super) id: TransportId,
-    /// The attempt that made it; 0 for the one that opened the session.
+    /// The number of the attempt; 0 for the transport that opened the session.
     pub(super) attempt: u32,
-    /// Whether the other end is known to have the same keys.
+    /// Whether the other end has proven that it has the same keys.
     pub(super) proven: bool,
-    /// Whether this end has to show that it lives.
+    /// Whether this end still has to send a first record as its proof.
     proof_owed: bool,
-    /// Whether the other end has acknowledged something by it, or nobody asks whether it has.
+    /// Whether the other end has acknowledged something on this transport. Always true at an acceptor, which does not
+    /// ask.
     pub(super) confirmed: bool,
-    /// Count before which the other end was given everything.
+    /// Count of the stream's bytes sent or skipped so far: the next record starts here.
     pub(super) cursor: u64,
-    /// Count at which the next byte received stands.
+    /// Count at which the next received byte stands.
     pub(super) position: u64,
-    /// Count that was acknowledged when the transport began.
+    /// Count that this end had acknowledged when the transport began.
     pub(super) acked_to_peer: u64,
 }
 
 impl Path {
-    /// The acceptor's: unproven. The other end has `cursor` bytes and knows that this one has `acked_to_peer`.
+    /// An acceptor's path: unproven. The other end has received `cursor` bytes, and knows that this end has received
+    /// `acked_to_peer`.
     pub(super) const fn accepted(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
         let (proven, proof_owed, confirmed) = (false, false, true);
         Self { id, attempt, proven, proof_owed, confirmed, cursor, position: acked_to_peer, acked_to_peer }
     }
 
-    /// The initiator's: the acceptor's reply has proven it.
+    /// An initiator's path: proven by the acceptor's reply.
     pub(super) const fn initiated(id: TransportId, attempt: u32, cursor: u64, acked_to_peer: u64) -> Self {
         let (proven, proof_owed, confirmed) = (true, true, false);
         Self { id, attempt, proven, proof_owed, confirmed, cursor, position: acked_to_peer, acked_to_peer }
@@ -60,8 +63,8 @@ impl Transport {
         self.path.proof_owed || incoming.is_ack_due(now) || outgoing.next(self.path.cursor, unacked) != Next::Nothing
     }
 
-    /// Seals what waits, in records as large as there is data for, until `out` has `limit` bytes or more. A transport
-    /// that is not proven is told nothing but the stream.
+    /// Seals data, acknowledgements and the close, in records as large as possible, until `out` has `limit` bytes or
+    /// more. Before the other end has proven itself, records carry data and the close, but no acknowledgements.
     pub(super) fn fill(
         &mut self,
         outgoing: &mut Outgoing,
@@ -73,15 +76,18 @@ impl Transport {
     ) -> Result<(), RecordFault> {
         let Self { path, sealing, .. } = self;
         let mut batch = sealing.batch().ok_or(RecordFault::WornOut)?;
+
         while out.len() < limit {
             let next = outgoing.next(path.cursor, buffer.len());
             let must_ack = path.proof_owed || path.proven && incoming.is_ack_due(now);
             let may_ack = path.proof_owed || path.proven && incoming.owes_ack();
+
             match next {
                 Next::Bytes { from, bytes } => {
                     path.cursor +=
                         stream_record(&mut batch, out, buffer, from, bytes, may_ack.then(|| incoming.take_ack()))?;
                 }
+                // No data carries the acknowledgement, so it gets a record of its own.
                 _ if must_ack => batch.seal(out, 0, |_| (), Trailer::Ack { received: incoming.take_ack() })?,
                 Next::Close => {
                     batch.seal(out, 0, |_| (), Trailer::Close)?;
@@ -89,13 +95,16 @@ impl Transport {
                 }
                 Next::Nothing => break,
             }
+
             path.proof_owed = false;
-            outgoing.gave(path.cursor);
+            outgoing.advance(path.cursor);
         }
+
         Ok(())
     }
 
-    /// Keeps what was received of a record in part; nothing takes no memory.
+    /// Keeps a record that was received in part. An empty rest frees the memory: most transports have none most of the
+    /// time.
     pub(super) fn keep(&mut self, rest: &[u8]) {
         if rest.is_empty() {
             self.unfinished = Vec::new();
@@ -111,7 +120,7 @@ impl Transport {
     }
 }
 
-/// One record of the stream; returns how many of the `bytes` it took.
+/// Seals one record of the stream. Returns how many of the `bytes` it carries.
 fn stream_record(
     batch: &mut Batch<'_>,
     out: &mut Vec<u8>,

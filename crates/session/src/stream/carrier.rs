@@ -1,4 +1,4 @@
-//! One transport under a stream, and what is to be written to it.
+//! One transport of a stream, with the sealed bytes that it has not taken yet.
 
 use std::io;
 use std::pin::Pin;
@@ -12,24 +12,24 @@ use super::clock::now;
 use super::supply::Settled;
 use crate::{Dial, TransportId};
 
-/// A transport that takes nothing more is read for so long at most: its user may not read, or its end may never show.
+/// How long a transport is still read after a write has failed: its user may not read, or its end may never be seen.
 const LAST_READS: Duration = Duration::from_secs(1);
 
 /// A transport and the sealed bytes that it has not taken.
 #[derive(Debug)]
 pub(super) struct Carrier<T> {
     transport: T,
-    /// None: it was refused, and ends when that is said.
+    /// None: a refused transport, which ends once the refusal is written.
     pub(super) id: Option<TransportId>,
     pub(super) out: Vec<u8>,
     written: usize,
-    /// Writing has failed. It is read to its end, until then at most.
+    /// Set when writing has failed: until then the transport is read to its end.
     read_until: Option<Instant>,
-    /// It carries the session.
+    /// Whether it carries the session.
     pub(super) is_live: bool,
-    /// The session is over; it ends when what waits is written.
+    /// Whether it ends once all waiting bytes are written.
     pub(super) is_ending: bool,
-    /// Who waits for what comes of it.
+    /// Where the outcome of a [`super::Dialer::attempt`] is reported.
     attempt: Option<oneshot::Sender<Settled>>,
 }
 
@@ -39,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         Self { transport, id, out, written: 0, read_until: None, is_live: false, is_ending: false, attempt: None }
     }
 
-    /// The same, for somebody who waits for what comes of it.
+    /// Reports the outcome of this transport to `attempt`.
     pub(super) fn awaited(self, attempt: oneshot::Sender<Settled>) -> Self {
         Self { attempt: Some(attempt), ..self }
     }
@@ -48,26 +48,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         Self { transport, id: None, out, written: 0, read_until: None, is_live: false, is_ending: true, attempt: None }
     }
 
-    /// Tells who waits what came of it.
+    /// Reports the outcome, once.
     pub(super) fn settle(&mut self, settled: Settled) {
         if let Some(attempt) = self.attempt.take() {
-            // Nobody has to wait any more.
+            // The receiver may have been dropped.
             let _ = attempt.send(settled);
         }
     }
 
-    /// Whether nobody waits any more for what comes of it, or it has had its time to be read to its end.
+    /// Whether the receiver of the outcome was dropped, or the time of the last reads is over.
     pub(super) fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
         let nobody_waits = self.attempt.as_mut().is_some_and(|attempt| attempt.poll_closed(cx).is_ready());
         nobody_waits || self.read_until.is_some_and(|until| until <= now())
     }
 
-    /// Bytes that it has not taken.
+    /// Sealed bytes that the transport has not taken.
     pub(super) fn waiting(&self) -> usize {
         self.out.len() - self.written
     }
 
-    /// Whether it has taken all that was sealed for it, and would take more.
+    /// Whether everything sealed is written, and more can be.
     pub(super) fn takes_more(&self) -> bool {
         self.waiting() == 0 && !self.has_write_failed()
     }
@@ -77,13 +77,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         self.read_until.is_some()
     }
 
-    /// Writes what waits, once, and says whether anything has changed by that. A failure is no loss of the transport yet:
-    /// the bytes that have arrived, such as the reason for which the other end has left, can still be read.
+    /// Writes the waiting bytes once, and returns whether that changed anything. A failed write does not end the
+    /// transport: bytes that have arrived, such as the other end's reason to close, can still be read.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let waiting = self.out.get(self.written..).unwrap_or_default();
         if waiting.is_empty() {
             return false;
         }
+
         match Pin::new(&mut self.transport).poll_write(cx, waiting) {
             Poll::Pending => return false,
             Poll::Ready(Ok(written @ 1..)) => self.written += written,
@@ -92,6 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
                 self.written = self.out.len();
             }
         }
+
         if self.waiting() == 0 {
             self.out.clear();
             self.written = 0;
@@ -99,7 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Carrier<T> {
         true
     }
 
-    /// When it is given up though its end has not come.
+    /// The end of the last reads, after a failed write.
     pub(super) fn read_until(&self) -> Option<Instant> {
         self.read_until
     }

@@ -1,4 +1,4 @@
-//! The time by which a stream goes.
+//! The clock of a stream: tokio's, which a test can pause.
 
 use std::time::Instant;
 

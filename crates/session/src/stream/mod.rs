@@ -1,4 +1,7 @@
 //! A session as one byte stream for tokio, over any number of successive transports.
+//!
+//! The session itself is the state machine of [`Session`]; this adaptor does its I/O. A [`Supplier`] hands transports
+//! in, each becomes a `Carrier`, and every poll of a half drives all of them: see `SessionStream::drive`.
 
 mod carrier;
 mod clock;
@@ -26,50 +29,50 @@ use wakers::{Half, Wakers};
 use crate::session::{MAX_CANDIDATES, MIN_READ_BYTES};
 use crate::{AbortReason, Backlog, Dial, End, Event, Fault, Session, TransportId};
 
-/// Bytes that a transport is read into.
+/// Size of the buffer that a transport is read into.
 const READ_BYTES: usize = 2 * MIN_READ_BYTES;
-/// Sealed bytes that wait for a transport; the others wait to be sealed.
+/// Sealed bytes kept for a transport at most. More is sealed once it has taken them.
 const SEALED_BYTES: usize = 64 << 10;
-/// Reads and writes in one go; then other tasks have their turn.
+/// Rounds of writes and reads in one poll; then the task yields to others.
 const TURNS: usize = 4;
-/// Looks at times again while a transport takes nothing.
+/// The pause before times are looked at again while a transport takes nothing.
 const BLOCKED: Duration = Duration::from_millis(100);
-/// A timer that is not set.
+/// The deadline of a timer that is not set: tokio's timers must have one.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `AsyncRead + AsyncWrite` over transports of type `T`, which a [`Supplier`] hands in. Its halves may be polled by
 /// different tasks; nothing happens while neither is.
 ///
-/// Reading gives 0 bytes when the other end has closed, and never for a cut. Writing waits while the bound of what is not
-/// acknowledged is reached. An error of either says how the session ended: it wraps an [`End`].
+/// Reads return 0 bytes once the other end has closed, never because a transport was cut. Writes wait while the backlog
+/// is full. An error wraps the [`End`] of the session.
+///
+/// Implements the owner of a session as `docs/protocol.md` §2 and §3 require it.
 #[derive(Debug)]
 pub struct SessionStream<T> {
     session: Session,
     backlog: Backlog,
-    /// Transports in use or on trial, at most a few; the oldest first.
+    /// Transports in use or in their handshake, a few at most; the oldest first.
     carriers: VecDeque<Carrier<T>>,
     supplies: Supplies<T>,
     scratch: Box<[u8]>,
-    /// What of it was received and not read.
+    /// The plaintext in `scratch` that was not read yet.
     plain: Range<usize>,
     peer_closed: bool,
     ending: bool,
-    /// What was wrong with the transport that was lost last.
-    fault: Option<Fault>,
     timer: Pin<Box<Sleep>>,
     wakers: Arc<Wakers>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
-    /// An initiator's stream, which keeps up to `bound` bytes until they are acknowledged. It waits for its first
-    /// transport. To be called within a tokio runtime.
+    /// An initiator's stream, which keeps up to `bound` unacknowledged bytes. It waits for its first transport. Must be
+    /// called within a tokio runtime.
     pub fn initiator(session: Session, bound: usize) -> (Self, Supplier<T>) {
         let (stream, supplier) = Self::new(session, bound);
         stream.supplies.want(Wanted { fault: None, retry_after: None });
         (stream, supplier)
     }
 
-    /// An acceptor's stream, of a session that was made of the first message on `transport`; `reply` is what to answer.
+    /// An acceptor's stream, of a session that the first message on `transport` opened; `reply` goes out first.
     pub fn acceptor(session: Session, reply: Dial, transport: T, bound: usize) -> (Self, Supplier<T>) {
         let (mut stream, supplier) = Self::new(session, bound);
         stream.carriers.push_back(Carrier::new(transport, reply));
@@ -87,26 +90,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             plain: 0..0,
             peer_closed: false,
             ending: false,
-            fault: None,
             timer: Box::pin(tokio::time::sleep(FAR)),
             wakers: Arc::new(Wakers::default()),
         };
         (stream, supplier)
     }
 
-    /// Ends the session at once; a flush, or reading on, tells the other end.
+    /// Ends the session at once. The next flush or read tells the other end.
     pub fn abort(&mut self, reason: AbortReason) {
         self.session.abort(reason);
-        self.act();
+        self.handle_events();
         self.wakers.wake_by_ref();
     }
 
-    /// Whether a write would take something now.
+    /// Whether a write would take at least one byte now.
     pub fn has_room(&self) -> bool {
         self.backlog.room() > 0
     }
 
-    /// Has the last bytes that were read not be acknowledged for now, as [`Session::withhold`] does.
+    /// Delays the acknowledgement of the last `bytes` bytes read, see [`Session::withhold`].
     pub fn withhold(&mut self, bytes: usize) {
         self.session.withhold(bytes, now());
     }
@@ -116,16 +118,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         self.carriers.iter().find(|carrier| carrier.is_live).and_then(|carrier| carrier.id)
     }
 
-    /// The session, to look at.
+    /// The session, for its counts and its end.
     pub const fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Does what can be done without waiting; whichever half can go on later has its task woken.
+    /// Makes all progress that is possible without waiting. Both halves are registered with everything that is polled,
+    /// as one half's progress may be what the other one waits for.
     fn drive(&mut self, cx: &Context<'_>, half: Half) {
         self.wakers.set(half, cx.waker());
         let waker = Waker::from(Arc::clone(&self.wakers));
         let mut both = Context::from_waker(&waker);
+
         for _ in 0..TURNS {
             self.take_supplies(&mut both);
             self.watch_time(&mut both);
@@ -133,6 +137,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 return;
             }
         }
+        // Progress is still being made: the task yields, and is polled again.
         waker.wake();
     }
 
@@ -149,15 +154,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     })
                 }
             };
+
             self.carriers.extend(carrier);
             self.bound_candidates();
         }
     }
 
-    /// Gives the oldest candidate up when there is one too many.
+    /// Gives up the oldest candidate when there are more than [`MAX_CANDIDATES`].
     fn bound_candidates(&mut self) {
         let mut candidates = self.carriers.iter().filter_map(|carrier| carrier.id.filter(|_| !carrier.is_live));
         let Some(oldest) = candidates.next() else { return };
+
         if candidates.count() >= MAX_CANDIDATES {
             self.session.transport_lost(oldest, now());
             self.carriers.retain(|carrier| carrier.id != Some(oldest));
@@ -167,13 +174,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     fn dial(&mut self, transport: T) -> Option<Carrier<T>> {
         // The initiator has one transport at a time.
         self.carriers.clear();
+
         let dial = self.session.connect(now(), &mut rand::rng());
-        self.act();
+        self.handle_events();
         self.supplies.dialed();
+
         dial.ok().map(|dial| Carrier::new(transport, dial))
     }
 
-    /// One more transport beside those that are tried, if one is needed.
+    /// Tries one more transport beside those that are being tried, unless the session needs none.
     fn attempt(
         &mut self,
         transport: T,
@@ -184,64 +193,74 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
             // It was given up while it waited to be taken, so it may not cost the session a transport that works.
             return None;
         }
+
         match self.supplies.live_transport() {
             None => {}
             Some(live) if self.supplies.may_replace(live, instead_of) => {
                 self.carriers.retain(|carrier| carrier.id != Some(live));
                 self.session.transport_lost(live, now());
-                self.act();
+                self.handle_events();
             }
             Some(_) => {
                 let _ = settled.send(Settled::NotNeeded);
                 return None;
             }
         }
+
         let dial = self.session.connect_beside(&mut rand::rng());
-        self.act();
+        self.handle_events();
         dial.ok().map(|dial| Carrier::new(transport, dial).awaited(settled))
     }
 
+    /// Calls [`Session::tick`] when it is due, and sets the timer for the next time.
     fn watch_time(&mut self, cx: &mut Context<'_>) {
         let due = |session: &Session| session.timeout().filter(|at| *at <= now());
         if due(&self.session).is_some() {
             self.session.tick(now());
-            self.act();
+            self.handle_events();
         }
+
         let next = match (due(&self.session), self.session.timeout()) {
-            // Something is to be sent, and the transport takes nothing.
+            // An acknowledgement is due that the transport does not take. The time stays in the past, so it is looked
+            // at later.
             (Some(_), _) => now() + BLOCKED,
             (None, next) => next.unwrap_or_else(|| now() + FAR),
         };
+
         let next = self.carriers.iter().filter_map(Carrier::read_until).fold(next, Instant::min);
         if self.timer.deadline().into_std() != next {
             self.timer.as_mut().reset(next.into());
         }
+
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
 
-    /// Writes and reads each transport once; says whether anything moved.
+    /// Writes and reads each transport once. Returns whether anything changed.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         for _ in 0..self.carriers.len() {
-            // What one of them brings may end others.
+            // The carrier is taken out, as what it brings may end others in the list.
             let Some(mut carrier) = self.carriers.pop_front() else { break };
             if carrier.is_given_up(cx) {
-                self.lost(&mut carrier);
+                self.lost(&mut carrier, None);
                 continue;
             }
+
             self.seal(&mut carrier);
             let written = carrier.write(cx);
             let carried = self.read(cx, &mut carrier);
             moved |= written || carried.unwrap_or(true);
+
             match carried {
                 Ok(_) => self.carriers.push_back(carrier),
-                Err(Lost) => self.lost(&mut carrier),
+                Err(Lost { fault }) => self.lost(&mut carrier, fault),
             }
-            self.act();
+            self.handle_events();
         }
-        self.act();
+
+        self.handle_events();
         moved
     }
 
@@ -251,53 +270,58 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         }
     }
 
-    /// Reads a transport when what came before is read; says whether something came.
+    /// Reads a transport, unless plaintext of an earlier read waits. Returns whether something came.
     fn read(&mut self, cx: &mut Context<'_>, carrier: &mut Carrier<T>) -> Result<bool, Lost> {
+        // A transport that ends is only written to.
         let Some(id) = carrier.id.filter(|_| !carrier.is_ending) else {
-            return if carrier.waiting() == 0 { Err(Lost) } else { Ok(false) };
+            return if carrier.waiting() == 0 { Err(Lost::CUT) } else { Ok(false) };
         };
+
         if !self.plain.is_empty() {
             return Ok(false);
         }
+
         let space = self.session.read_into(id, &mut self.scratch);
         let Poll::Ready(read) = carrier.poll_read(cx, space) else {
             return Ok(false);
         };
-        let count = read.ok().filter(|bytes| *bytes > 0).ok_or(Lost)?;
+        let count = read.ok().filter(|bytes| *bytes > 0).ok_or(Lost::CUT)?;
+
         let received = self.session.receive_read(id, &mut self.scratch, count, now(), &mut self.backlog);
         self.plain = 0..received.bytes;
         match received.fault {
             None => Ok(true),
             Some(Fault::Over(_)) => {
-                // What this end still has to say goes out before the transport ends.
+                // The session's last record, such as an abort, goes out before the transport ends.
                 carrier.is_ending = true;
-                self.act();
+                self.handle_events();
                 self.seal(carrier);
                 Ok(true)
             }
-            Some(fault) => {
-                self.fault = Some(fault);
-                Err(Lost)
-            }
+            Some(fault) => Err(Lost { fault: Some(fault) }),
         }
     }
 
-    fn lost(&mut self, carrier: &mut Carrier<T>) {
+    /// A transport has ended: asks for another one if the session has none now.
+    fn lost(&mut self, carrier: &mut Carrier<T>, fault: Option<Fault>) {
         if let Some(id) = carrier.id {
             let refused = self.session.transport_lost(id, now());
-            let fault = self.fault.take().or(refused);
-            // A transport that was cut has been told nothing, whatever others were told before.
+            let fault = fault.or(refused);
+            // The session's time belongs to its last refusal. A transport that was cut was not refused.
             let retry_after = fault.and_then(|_| self.session.retry_after());
             let wanted = Wanted { fault, retry_after };
-            self.act();
+
+            self.handle_events();
             if self.supplies.live_transport().is_none() {
                 self.supplies.want(wanted);
             }
+
             carrier.settle(if self.ending { Settled::Over } else { Settled::Lost(wanted) });
         }
     }
 
-    fn act(&mut self) {
+    /// Acts on all events of the session, and marks the transport that carries it from now on.
+    fn handle_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Established { transport } => self.supplies.live(transport),
@@ -306,15 +330,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                     self.supplies.live(transport);
                 }
                 Event::Confirmed { transport } => self.supplies.confirmed(transport),
-                Event::GivenUp { transport } => {
-                    self.carriers.retain_mut(|carrier| {
-                        let is_given_up = carrier.id == Some(transport);
-                        if is_given_up {
-                            carrier.settle(Settled::NotNeeded);
-                        }
-                        !is_given_up
-                    });
-                }
+                Event::GivenUp { transport } => self.give_up(transport),
                 Event::Refused(_) => {}
                 Event::Interrupted { .. } => self.supplies.interrupted(),
                 Event::PeerClosed => self.peer_closed = true,
@@ -324,6 +340,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 }
             }
         }
+
         let live = self.supplies.live_transport();
         for carrier in &mut self.carriers {
             carrier.is_live = live.is_some() && carrier.id == live;
@@ -332,6 +349,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
                 carrier.settle(Settled::Carries);
             }
         }
+    }
+
+    fn give_up(&mut self, transport: TransportId) {
+        self.carriers.retain_mut(|carrier| {
+            let is_given_up = carrier.id == Some(transport);
+            if is_given_up {
+                carrier.settle(Settled::NotNeeded);
+            }
+            !is_given_up
+        });
     }
 
     fn error(end: End) -> io::Error {
@@ -345,16 +372,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
         io::Error::new(kind, end)
     }
 
-    /// Whether all that was written is with a transport.
+    /// Whether the live transport has taken everything that was written.
     fn is_flushed(&self) -> bool {
         let carried = self.carriers.iter().any(|carrier| carrier.is_live && carrier.takes_more());
         carried && !self.session.has_output(now(), &self.backlog)
     }
 }
 
-/// A transport is of no more use.
+/// A transport has ended or failed.
 #[derive(Clone, Copy, Debug)]
-struct Lost;
+struct Lost {
+    /// What was wrong with its bytes; none if it was cut.
+    fault: Option<Fault>,
+}
+
+impl Lost {
+    const CUT: Self = Self { fault: None };
+}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SessionStream<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -362,6 +396,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SessionStream<T> {
         if this.plain.is_empty() {
             this.drive(cx, Half::Reading);
         }
+
         let plain = this.scratch.get(this.plain.clone()).unwrap_or_default();
         if !plain.is_empty() {
             let taken = plain.len().min(to.remaining());
@@ -369,6 +404,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SessionStream<T> {
             this.plain.start += taken;
             return Poll::Ready(Ok(()));
         }
+
         match this.session.end() {
             _ if this.peer_closed => Poll::Ready(Ok(())),
             None => Poll::Pending,
@@ -383,11 +419,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SessionStream<T> {
         if self.session.is_closed() {
             return Poll::Ready(Err(Self::error(End::Closed)));
         }
+
         let mut taken = self.backlog.push(bytes);
         self.drive(cx, Half::Writing);
+
         if let Some(end) = self.session.end() {
             return Poll::Ready(Err(Self::error(end)));
         }
+        // The buffer was full. Progress may have released some of it.
         if taken == 0 && !bytes.is_empty() {
             taken = self.backlog.push(bytes);
             if taken == 0 {
@@ -398,7 +437,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SessionStream<T> {
         Poll::Ready(Ok(taken))
     }
 
-    /// Until a transport has taken everything; not until it is acknowledged.
+    /// Completes when a transport has taken everything, which may not be acknowledged yet.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.drive(cx, Half::Writing);
         match self.session.end() {
@@ -409,7 +448,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SessionStream<T> {
         }
     }
 
-    /// Ends this direction, and waits as a flush does. The session is over when the other end has closed, too.
+    /// Closes this direction, and waits like a flush. The session ends when the other end has closed as well.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.session.close();
         self.poll_flush(cx)
@@ -419,7 +458,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SessionStream<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> SessionStream<T> {
     fn poll_flush_transports(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         for carrier in &mut self.carriers {
-            // A failure shows when it is read or written next.
+            // An error shows again at the next read or write of this transport.
             let _ = ready!(carrier.poll_flush(cx));
         }
         Poll::Ready(Ok(()))

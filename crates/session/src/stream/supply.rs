@@ -1,4 +1,4 @@
-//! How a stream gets its transports, and tells when it needs one.
+//! The channel between a stream and the code that dials or accepts its transports.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,41 +7,41 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{End, Fault, Resume, TransportId};
 
-/// A stream needs a transport.
+/// A stream's request for a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// What was wrong with the last one; nothing if there was none, or if it was cut. After a refusal it is worth waiting
-    /// a little.
+    /// The fault of the last transport; none if there was none, or if it was cut. After a refusal, wait before dialing
+    /// again.
     pub fault: Option<Fault>,
-    /// When the acceptor wants the next one, if it has refused and said so ([`crate::Session::retry_after`]).
+    /// The time that the acceptor asks to wait, if it refused and gave one ([`crate::Session::retry_after`]).
     pub retry_after: Option<Duration>,
 }
 
-/// The transport in use that an attempt takes the place of.
+/// The live transport that an attempt may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsteadOf {
-    /// None: where a transport carries the session, another one is not needed.
+    /// None: while a transport carries the session, the attempt is not needed.
     Nothing,
-    /// This one, however it does.
+    /// This one, in any state.
     Transport(TransportId),
-    /// This one, unless the other end has confirmed it by then ([`crate::Event::Confirmed`]).
+    /// This one, unless the other end has confirmed it in the meantime ([`crate::Event::Confirmed`]).
     Unconfirmed(TransportId),
 }
 
-/// What became of a transport that was dialed.
+/// The outcome of a transport that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It carries the session.
     Carries,
-    /// Another transport carries the session, so this one was dropped. It says nothing of the other end.
+    /// Another transport carries the session, so this one was dropped. This is no statement about the other end.
     NotNeeded,
-    /// It is of no more use, and the stream needs another one.
+    /// It has ended or failed, and the stream needs another one.
     Lost(Wanted),
-    /// The session is over, or its stream is gone.
+    /// The session has ended, or its stream was dropped.
     Over,
 }
 
-/// Hands transports to a stream. Waiting between attempts is the business of whoever holds it.
+/// Hands transports to a stream. Its owner decides how long to wait between attempts.
 #[derive(Debug)]
 pub struct Supplier<T> {
     transports: mpsc::Sender<Supply<T>>,
@@ -77,14 +77,14 @@ pub(super) enum Supply<T> {
     Resume(Resume, T),
 }
 
-/// What a stream says of itself.
+/// The state that a stream publishes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Needs {
     /// Grows each time that a transport is needed.
     wanted: u64,
     fault: Option<Fault>,
     retry_after: Option<Duration>,
-    /// Transports that were dialed and taken, and which of them was lost last.
+    /// Transports that were dialed and taken; the number of the last of them that was lost.
     dialed: u64,
     lost: u64,
     live: Option<TransportId>,
@@ -94,33 +94,35 @@ struct Needs {
 }
 
 impl<T> Supplier<T> {
-    /// Waits until the stream needs a transport; `None` when it needs none any more.
+    /// Waits until the stream needs a transport; `None` once the session has ended.
     pub async fn wanted(&mut self) -> Option<Wanted> {
         let seen = self.seen;
         let changed = self.needs.wait_for(|needs| needs.wanted > seen || needs.end.is_some()).await;
+
         let needs = *changed.ok()?;
         self.seen = needs.wanted;
         needs.end.is_none().then(|| needs.want())
     }
 
-    /// Initiator: has the stream open or resume its session by this transport. It may come at any time: an older one is
+    /// Initiator: opens or resumes the session on this transport. May be called at any time; an older transport is
     /// given up.
     ///
     /// # Errors
-    /// The stream is gone: the transport is given back.
+    /// The stream was dropped: the transport is given back.
     pub async fn dial(&mut self, transport: T) -> Result<(), T> {
         self.hand_in(Supply::Dial(transport)).await?;
         self.dialed += 1;
         Ok(())
     }
 
-    /// Initiator: waits until the transport that was dialed last carries the session, or is lost. What
-    /// [`Self::wanted`] would have said until then is said by this.
+    /// Initiator: waits until the transport that was dialed last carries the session, or is lost. [`Self::wanted`] does
+    /// not report again what this returns.
     pub async fn settled(&mut self) -> Settled {
         let dialed = self.dialed;
         let changed = self.needs.wait_for(|needs| needs.has_settled(dialed) || needs.end.is_some()).await;
         let Ok(needs) = changed.map(|needs| *needs) else { return Settled::Over };
         self.seen = needs.wanted;
+
         match (needs.end, needs.live) {
             (Some(_), _) => Settled::Over,
             (None, Some(_)) => Settled::Carries,
@@ -128,21 +130,21 @@ impl<T> Supplier<T> {
         }
     }
 
-    /// Initiator: for attempts that do not wait for each other.
+    /// Initiator: a handle for attempts that run side by side.
     pub fn dialer(&self) -> Dialer<T> {
         Dialer { transports: self.transports.clone(), needs: self.needs.clone() }
     }
 
-    /// Waits until no transport carries the session; false when it is over.
+    /// Waits until no transport carries the session; false if the session has ended.
     pub async fn lost(&mut self) -> bool {
         let changed = self.needs.wait_for(|needs| needs.live.is_none() || needs.end.is_some()).await;
         changed.is_ok_and(|needs| needs.end.is_none())
     }
 
-    /// Acceptor: has the stream answer a resume that names its session, by this transport.
+    /// Acceptor: answers a resume that names this session, on this transport.
     ///
     /// # Errors
-    /// The stream is gone: the transport is given back.
+    /// The stream was dropped: the transport is given back.
     pub async fn resume(&self, resume: Resume, transport: T) -> Result<(), T> {
         self.hand_in(Supply::Resume(resume, transport)).await
     }
@@ -163,13 +165,13 @@ impl<T> Supplier<T> {
         self.needs.borrow().live
     }
 
-    /// Initiator: whether the other end has shown that it goes on by this transport ([`crate::Event::Confirmed`]), or did
-    /// until it was lost. Only the newest that was confirmed is known.
+    /// Initiator: whether the other end has shown that it uses this transport ([`crate::Event::Confirmed`]). Remains
+    /// true after the transport is lost, until another one is confirmed.
     pub fn is_confirmed(&self, transport: TransportId) -> bool {
         self.needs.borrow().confirmed == Some(transport)
     }
 
-    /// Waits until a transport carries the session; false when it is over.
+    /// Waits until a transport carries the session; false if the session has ended.
     pub async fn live(&mut self) -> bool {
         let changed = self.needs.wait_for(|needs| needs.live.is_some() || needs.end.is_some()).await;
         changed.is_ok_and(|needs| needs.end.is_none())
@@ -182,11 +184,11 @@ impl<T> Supplier<T> {
 }
 
 impl<T> Dialer<T> {
-    /// Has the stream open or resume its session by this transport, beside others that are tried. Where one carries the
-    /// session already this one is not needed, and dropped; unless that one is `instead_of`, which is given up.
+    /// Opens or resumes the session on this transport, beside others that are tried. If a transport carries the session
+    /// already, this one is dropped as not needed, unless that one is `instead_of`, which is given up.
     pub async fn attempt(&self, transport: T, instead_of: InsteadOf) -> Attempt {
         let (settled, told) = oneshot::channel();
-        // Where the stream is gone, that is what came of the attempt.
+        // If the stream was dropped, `Attempt::settled` says so.
         let _ = self.transports.send(Supply::Attempt { transport, instead_of, settled }).await;
         Attempt { settled: told, needs: self.needs.clone() }
     }
@@ -204,7 +206,7 @@ impl Attempt {
         let Self { settled, needs } = self;
         match settled.await {
             Ok(settled) => settled,
-            // It was given up with its session, or for a newer candidate.
+            // The stream dropped the sender: with its session, or to make room for a newer candidate.
             Err(_) if needs.has_changed().is_err() || needs.borrow().end.is_some() => Settled::Over,
             Err(_) => Settled::Lost(Wanted { fault: None, retry_after: None }),
         }
@@ -221,7 +223,7 @@ impl Needs {
     }
 }
 
-/// A stream's end of the channel.
+/// The stream's end of the channel.
 #[derive(Debug)]
 pub(super) struct Supplies<T> {
     transports: mpsc::Receiver<Supply<T>>,

@@ -1,4 +1,4 @@
-//! Whoever polls one half of a stream moves both, so both are woken.
+//! The wakers of both halves of a stream. Polling one half drives both, so both are woken.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
@@ -15,8 +15,10 @@ pub(super) enum Half {
 pub(super) struct Wakers(Mutex<[Option<Waker>; 2]>);
 
 impl Wakers {
+    /// Keeps the waker of the task that polls this half.
     pub(super) fn set(&self, half: Half, waker: &Waker) {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+
         let [reading, writing] = &mut *wakers;
         let slot = match half {
             Half::Reading => reading,

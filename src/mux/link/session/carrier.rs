@@ -47,6 +47,11 @@ impl Carrier {
         self.sealed.is_empty() && !self.write_failed
     }
 
+    /// Whether it has not taken all that was sealed.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
     /// Whether sending has failed.
     pub(super) fn has_write_failed(&self) -> bool {
         self.write_failed

@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fastway_admin::observe::Waiting;
 use fastway_session::{
     AbortReason, Dial, End, Event, Names, Protocol, ReplayBuffer, Resume, Session, Status, TransportId,
 };
@@ -33,7 +34,7 @@ use self::carrier::Carrier;
 pub(crate) use self::carrier::HandshakeGuard;
 use self::read_ahead::ReadAhead;
 use self::unacked::Unacked;
-use super::{Outbox, Waiting};
+use super::Outbox;
 use crate::mux::pool::LocalPool;
 use crate::mux::routing::Side;
 

@@ -19,6 +19,7 @@ const PROBE_BYTES: usize = 8 * READ_AHEAD_BYTES;
 /// Bytes of the stream that were read before there was a link, or while it was not read.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
+    side: Side,
     bytes: VecDeque<u8>,
     /// How many there may be while answers wait for acknowledgements.
     most_for_acks: usize,
@@ -46,11 +47,18 @@ impl Next {
 impl ReadAhead {
     /// For a session of which up to `most_unacked` bytes are kept to be sent again.
     pub(super) fn new(side: Side, most_unacked: usize) -> Self {
-        let most_for_acks = match side {
+        let mut read_ahead = Self { side, bytes: VecDeque::new(), most_for_acks: 0, most_if_pressed: 0 };
+        read_ahead.set_most_unacked(most_unacked);
+        read_ahead
+    }
+
+    /// From now on up to `most_unacked` bytes are kept to be sent again.
+    pub(super) fn set_most_unacked(&mut self, most_unacked: usize) {
+        self.most_if_pressed = most_unacked;
+        self.most_for_acks = match self.side {
             Side::Client => READ_AHEAD_FOR_ACKS_BYTES,
             Side::Server => most_unacked.max(READ_AHEAD_FOR_ACKS_BYTES),
         };
-        Self { bytes: VecDeque::new(), most_for_acks, most_if_pressed: most_unacked }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -54,10 +54,19 @@ impl LinkSession {
         self.settle();
     }
 
-    /// Sends the acknowledgements that are due by that time. The worker has no note of further ones.
-    pub(crate) fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) {
+    /// Sends the acknowledgements that are due by that time. The worker has no note of further ones. Pending: the stream has not
+    /// taken all that was sealed, and the task of `cx` is woken when it takes more.
+    pub(crate) fn send_acks(&mut self, by: Instant, cx: &mut Context<'_>, sealed: &mut Vec<u8>) -> Poll<()> {
         self.ack_scheduled = false;
         self.send_due(by, cx, sealed);
+        if self.live.as_ref().is_some_and(Carrier::has_unsent) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Bounds the bytes that are kept to be sent again. What is kept beyond that was sent before, and leaves as it is
+    /// acknowledged. Where there may be more, that comes with the next acknowledgement: it was the bound that held up the rest.
+    pub(crate) fn set_most_unacked(&mut self, bytes: usize) {
+        self.most_unacked = bytes;
+        self.read_ahead.set_most_unacked(bytes);
     }
 
     /// Adds bytes of the gateway's own to the stream, before there is an outbox.

@@ -90,9 +90,14 @@ impl Bench {
 
     /// The link of a client with a session, of which nothing is to be said yet.
     fn session() -> (Self, Peer) {
+        Self::session_with_room(1 << 20)
+    }
+
+    /// The same, over a stream that takes up to `room` bytes.
+    fn session_with_room(room: usize) -> (Self, Peer) {
         let (clock, mut rng) = (TurnClock::new(Instant::now()), StdRng::seed_from_u64(1));
         clock.set(Duration::ZERO);
-        let (session, peer) = Peer::open(address(1), MOST_UNACKED, WAIT, clock.now(), &mut rng);
+        let (session, peer) = Peer::open((address(1), room), MOST_UNACKED, WAIT, clock.now(), &mut rng);
         let mut bench = Self::new(Role::Client, LinkStream::Session(Box::new(session)), clock, rng);
         bench.after_io();
         (bench, peer)
@@ -103,12 +108,17 @@ impl Bench {
     }
 
     fn after_io(&mut self) -> LinkEvents {
-        self.link.after_io(&self.bounds, &self.clock)
+        self.all_events().0
     }
 
     /// What happened to the session since the last question.
     fn session_events(&mut self) -> SessionEvents {
-        self.after_io().session.unwrap_or_default()
+        self.all_events().1.unwrap_or_default()
+    }
+
+    fn all_events(&mut self) -> (LinkEvents, Option<SessionEvents>) {
+        let session = self.link.session_events(&self.clock);
+        (self.link.after_io(&self.bounds, session.as_ref(), &self.clock), session)
     }
 
     fn feed(&mut self, packets: usize, bytes: usize, origin: Origin) {
@@ -236,6 +246,28 @@ fn a_client_is_too_slow_after_the_grace_and_at_once_far_above_its_bound() {
     assert!(!bench.is_held_up(WaitReason::OutboxFull));
     bench.feed(1, 5001, Origin::Others);
     assert_eq!(bench.after_io().pressure, Some(PressureChange::TooSlow));
+}
+
+#[test]
+fn time_that_does_not_count_makes_no_client_slow() {
+    let (mut bench, _peer) = Bench::plain(Role::Client, 1);
+    let at = |seconds| Millis::default() + secs(seconds);
+    bench.feed(11, 100, Origin::Others);
+    bench.flush();
+    assert_eq!(bench.after_io().pressure, None);
+
+    // The process stood still, and the link's task runs before the sweep that notices it.
+    bench.clock.count_until(at(1));
+    bench.at(100);
+    bench.flush();
+    assert_eq!(bench.after_io().pressure, None);
+    let sweep = Sweep { now: at(100), elapsed: secs(100), lost: secs(99), budget: None };
+    bench.link.swept(&sweep, None, &bench.clock);
+    for (seconds, expected) in [(100, None), (104, None), (105, Some(PressureChange::TooSlow))] {
+        bench.clock.count_until(at(seconds));
+        bench.at(seconds);
+        assert_eq!(bench.after_io().pressure, expected, "1 s before, and the others since 100 s: {seconds} s");
+    }
 }
 
 #[test]
@@ -395,14 +427,13 @@ fn a_session_that_loses_its_stream_waits_and_is_not_too_slow_for_that() {
     peer.leave();
     bench.recv();
 
-    let events = bench.after_io();
-    let session = events.session.unwrap();
+    let session = bench.session_events();
     assert_eq!((session.interrupted, session.resumed, session.ended), (1, 0, None));
     assert_eq!(session.waiting_bytes, Some(100));
     assert!(bench.link.is_interrupted() && bench.is_held_up(WaitReason::NoTransport));
     assert_eq!((bench.link.held_bytes(), bench.link.accounted_bytes), (0, 0), "it is bounded with those that wait");
     assert_eq!(bench.link.watch.over_since, None, "packets cannot leave, and these are not many bytes");
-    assert_eq!(bench.after_io(), LinkEvents::default(), "it is said once");
+    assert_eq!(bench.all_events(), (LinkEvents::default(), None), "it is said once");
 
     bench.at(50);
     bench.feed(1, 50, Origin::Others);
@@ -505,9 +536,9 @@ fn the_end_of_a_session_is_the_end_of_its_link() {
     bench.feed(20, 5001, Origin::Others);
     peer.abort(AbortReason::Operator, bench.clock.now());
     bench.recv();
-    let events = bench.after_io();
+    let (events, session) = bench.all_events();
     let expected = SessionEvents { ended: Some(End::AbortedByPeer(AbortReason::Operator)), ..SessionEvents::default() };
-    assert_eq!((events.session, events.pressure), (Some(expected), None), "what waits for it waits no more");
+    assert_eq!((session, events.pressure), (Some(expected), None), "what waits for it waits no more");
 }
 
 #[test]
@@ -543,9 +574,56 @@ fn an_acknowledgement_is_due_once_until_it_is_sent() {
         assert_eq!(bench.session_events().ack_due, None, "the worker has a note of it");
 
         assert_eq!(peer.unacked(), 5);
-        bench.link.send_acks(due, &mut bench.sealed);
+        bench.link.send_acks(due, &mut bench.sealed, &bench.clock);
         peer.pump(bench.clock.now());
         assert_eq!(peer.unacked(), 0);
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_the_stream_does_not_take_is_sent_when_it_takes_more() {
+    let (mut bench, mut peer) = Bench::session_with_room(4096);
+    bench.link.set_most_unacked(1 << 20);
+    // Fills the stream to its last byte.
+    bench.feed(1, 8000, Origin::Others);
+    bench.flush();
+    while bench.link.blocked {
+        peer.discard(1);
+        bench.flush();
+    }
+    bench.wakes();
+
+    peer.send_unread(b"hello", bench.clock.now());
+    assert_eq!(bench.recv(), b"hello");
+    let due = bench.session_events().ack_due.unwrap();
+    bench.link.send_acks(due, &mut bench.sealed, &bench.clock);
+    assert_eq!(bench.session_events(), SessionEvents::default());
+    assert!(bench.link.blocked && bench.is_held_up(WaitReason::SlowWrite));
+
+    peer.discard(1);
+    assert!(bench.wakes() > 0, "the stream takes a byte more");
+    bench.flush();
+    while peer.discard(1) {}
+    bench.flush();
+    assert!(!bench.link.blocked && peer.discard(1), "the rest of the acknowledgement");
+}
+
+#[test]
+fn a_session_keeps_no_more_to_be_sent_again_than_a_bound_that_was_lowered() {
+    let (mut bench, mut peer) = Bench::session();
+    bench.feed(1, 3000, Origin::Others);
+    bench.flush();
+    let unacked = |bench: &Bench| bench.link.stream.unacked().bytes;
+    assert_eq!((unacked(&bench), bench.link.waiting().bytes), (MOST_UNACKED, 3000));
+
+    for (most, expected) in [(500, 500), (2000, 500)] {
+        bench.link.set_most_unacked(most);
+        peer.pump(bench.clock.now());
+        peer.acknowledge(bench.clock.now());
+        bench.recv();
+        assert!(bench.session_events().wants_flush);
+        bench.flush();
+        assert_eq!(unacked(&bench), expected, "at most {most}");
     }
 }
 
@@ -570,10 +648,10 @@ fn a_session_that_has_something_to_send_is_flushed_and_judged_then() {
     let (mut bench, _peer) = Bench::session();
     bench.feed(1, 5001, Origin::Others);
     bench.link.blocked = true;
-    let events = bench.after_io();
-    assert_eq!(events.session, Some(SessionEvents { wants_flush: true, ..SessionEvents::default() }));
+    let (events, session) = bench.all_events();
+    assert_eq!(session, Some(SessionEvents { wants_flush: true, ..SessionEvents::default() }));
     assert_eq!((events.pressure, bench.link.blocked), (None, false), "its stream takes more");
     bench.flush();
-    let events = bench.after_io();
-    assert_eq!((events.session, events.pressure), (None, Some(PressureChange::TooSlow)));
+    let (events, session) = bench.all_events();
+    assert_eq!((session, events.pressure), (None, Some(PressureChange::TooSlow)));
 }

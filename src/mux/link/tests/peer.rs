@@ -24,9 +24,9 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Opens a session from this address; the gateway's end of it.
+    /// Opens a session from this address, over a stream with so much room; the gateway's end of it.
     pub(super) fn open(
-        from: SocketAddr,
+        (from, room): (SocketAddr, usize),
         most_unacked: usize,
         wait: Duration,
         now: Instant,
@@ -38,7 +38,7 @@ impl Peer {
         let legacy = LegacyConfig { encrypt: false, replay_bytes: 1000 };
         let (accepted, reply) = open.accept(None, &Limits { handshake_time: wait, wait, legacy }, now, rng).unwrap();
 
-        let [ours, theirs] = Stream::pair_in_memory(1 << 20);
+        let [ours, theirs] = Stream::pair_in_memory(room);
         let mut peer = Self { session, streams: vec![(dial.transport, theirs)], unacked: Backlog::new(1 << 20) };
         let stream = (ours, from);
         let mut link = LinkSession::new(Side::Client, accepted, open.protocol(), reply, stream, most_unacked);
@@ -61,6 +61,11 @@ impl Peer {
 
     /// Reads and sends what there is.
     pub(super) fn pump(&mut self, now: Instant) {
+        self.read(now);
+        self.write(now);
+    }
+
+    fn read(&mut self, now: Instant) {
         let Some((id, stream)) = self.streams.last_mut() else { return };
         let mut cx = Context::from_waker(Waker::noop());
         let mut room = vec![0; 64 << 10];
@@ -73,6 +78,10 @@ impl Peer {
                 _ => break,
             }
         }
+    }
+
+    fn write(&mut self, now: Instant) {
+        let Some((_, stream)) = self.streams.last_mut() else { return };
         let mut sealed = Vec::new();
         self.session.send(now, &mut self.unacked, &mut sealed, 64 << 10);
         let _nothing_to_send = stream.send_now(&sealed);
@@ -81,6 +90,18 @@ impl Peer {
     pub(super) fn send(&mut self, bytes: &[u8], now: Instant) {
         assert_eq!(self.unacked.push(bytes), bytes.len());
         self.pump(now);
+    }
+
+    /// Sends without reading before.
+    pub(super) fn send_unread(&mut self, bytes: &[u8], now: Instant) {
+        assert_eq!(self.unacked.push(bytes), bytes.len());
+        self.write(now);
+    }
+
+    /// Takes bytes off the stream which the session never sees; whether there were any.
+    pub(super) fn discard(&mut self, bytes: usize) -> bool {
+        let Some((_, stream)) = self.streams.last_mut() else { return false };
+        stream.recv_now(&mut vec![0; bytes]).is_ok_and(|count| count > 0)
     }
 
     pub(super) fn close(&mut self, now: Instant) {

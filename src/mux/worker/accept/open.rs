@@ -44,16 +44,40 @@ pub(super) async fn open_session(
         return Err(handshake.refuse_turn(&mut stream, &Request::Open(open), no_turn));
     }
 
-    let (session, dial) = match compute(handshake, &open, &mut permit) {
+    if let Err(no_room) = find_room(side, &mut permit, peer) {
+        // What is reported is the limit, whether the peer hears of it or not.
+        let _ = refuse(handshake, stream, &Request::Open(open), Status::Overloaded).await;
+        return Err(no_room);
+    }
+    let opened = core.borrow_mut().open(side, &open);
+    let (session, dial) = match opened {
         Ok(opened) => opened,
         Err(status) => return refuse(handshake, stream, &Request::Open(open), status).await,
     };
     handshake.advance(Progress::Answered);
 
-    let most_unacked = core.borrow().settings.side(side).send_queue_bytes;
+    let most_unacked = core.borrow().most_unacked(side);
     let mut session = Box::new(LinkSession::new(side, session, open.protocol(), dial, (stream, peer), most_unacked));
     poll_fn(|cx| core.borrow_mut().poll_proof(&mut session, cx)).await?;
+    admit_opened(handshake, session, permit).await
+}
 
+/// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
+fn find_room(side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Rejection> {
+    if side == Side::Client {
+        permit.count_client(peer.ip())?;
+        permit.uncount_client();
+    }
+    Ok(())
+}
+
+/// Makes a link of a session whose peer is there: of a client's at once, of a game server's when it has proven who it is.
+async fn admit_opened(
+    handshake: &Handshake,
+    mut session: Box<LinkSession>,
+    mut permit: Permit,
+) -> Result<(), Rejection> {
+    let Handshake { core, side, peer, .. } = handshake;
     let server = match side {
         Side::Client => None,
         Side::Server => Some(authenticate_in_session(core, &mut session).await?),
@@ -64,39 +88,21 @@ pub(super) async fn open_session(
         core.borrow_mut().abort_pre_link(&mut session, AbortReason::Shutdown);
         return Err(Rejection::Refused(Status::Draining));
     }
+
     let Some(id) = server else {
-        if let Err(rejection) = permit.count_client(peer.ip()) {
+        // Others may have taken the last place meanwhile.
+        if let Err(no_room) = permit.count_client(peer.ip()) {
             core.borrow_mut().abort_pre_link(&mut session, AbortReason::Overflow);
-            return Err(rejection);
+            return Err(no_room);
         }
-        admit_client(core, LinkStream::Session(session), peer, permit);
+        admit_client(core, LinkStream::Session(session), *peer, permit);
         return Ok(());
     };
-    admit_server(core, id, LinkStream::Session(session), peer, permit);
+    admit_server(core, id, LinkStream::Session(session), *peer, permit);
     Ok(())
 }
 
-/// Makes the session that a stream asks for, if there is room for it.
-fn compute(handshake: &Handshake, open: &Open, permit: &mut Permit) -> Result<(Session, Dial), Status> {
-    let Handshake { core, side, peer, .. } = handshake;
-    let mut core = core.borrow_mut();
-    core.find_room(*side, permit, *peer)?;
-    core.open(*side, open)
-}
-
 impl Core {
-    /// Looks whether there is room for one client more. Until it has proven itself, it takes no place.
-    fn find_room(&mut self, side: Side, permit: &mut Permit, peer: SocketAddr) -> Result<(), Status> {
-        if side == Side::Client {
-            permit.count_client(peer.ip()).map_err(|rejection| {
-                self.reject(side, peer, &rejection);
-                Status::Overloaded
-            })?;
-            permit.uncount_client();
-        }
-        Ok(())
-    }
-
     /// Makes the session that a stream asks for, and accounts for the time that this takes.
     fn open(&mut self, side: Side, open: &Open) -> Result<(Session, Dial), Status> {
         let config = &self.settings.side(side).session;

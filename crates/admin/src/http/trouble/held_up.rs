@@ -1,4 +1,4 @@
-//! The links that something holds up, as far as it is worth telling.
+//! Links that are held up, reduced to what a trouble reports.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use rustc_hash::FxHashMap;
 use crate::http::ranking::{Order, TopN};
 use crate::observe::{LinkId, LinkInfo, PausedBy, Side, WaitReason};
 
-/// What is held up for less than this is the ordinary work of back-pressure.
+/// Links held up for less than this are the ordinary work of back-pressure.
 pub(super) const TOLERATED: Duration = Duration::from_secs(3);
-/// A server whose outbox was above its bound for this long is named.
+/// A server whose outbox was above its bound for this long is reported.
 pub(super) const OUTBOX_FULL: Duration = Duration::from_secs(1);
-/// Servers that are named one by one.
+/// Servers that are reported one by one.
 const SERVERS: usize = 5;
 
-/// Collects links, one at a time; what it keeps is bounded by the number of servers.
+/// Collects links one at a time. Its memory is bounded by the number of servers.
 pub(in crate::http) struct Collector {
     servers: TopN,
     stuck_servers: usize,
     paused_by: FxHashMap<LinkId, u64>,
-    /// Clients that wait for another worker.
+    /// Clients paused for another worker.
     paused_by_worker: Option<Group>,
-    /// Of each server, the clients that have waited for it for long.
+    /// For each server, the clients that were paused for it for long.
     paused_by_server: FxHashMap<LinkId, Group>,
     slow_clients: Option<Group>,
 }
 
-/// The links that something holds up.
+/// The links that are held up.
 #[derive(Debug, Default)]
 pub(in crate::http) struct HeldUpLinks {
     servers: Vec<LinkInfo>,
@@ -36,18 +36,18 @@ pub(in crate::http) struct HeldUpLinks {
     slow_clients: Option<Group>,
 }
 
-/// Several links with the same fault.
+/// Several links with the same trouble.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) count: u64,
     /// Bytes that wait for all of them.
     pub(super) waiting_bytes: u64,
-    /// The one that has it for longest, and for how long.
+    /// The link that is held up for longest, and for how long.
     pub(super) longest: LinkInfo,
     pub(super) lasting: Duration,
 }
 
-/// What holds a link up for longest.
+/// The reason that holds up a link for longest.
 pub(super) fn longest(link: &LinkInfo) -> Option<(WaitReason, Duration)> {
     link.held_up().max_by_key(|(_, lasting)| *lasting)
 }
@@ -75,13 +75,16 @@ impl Collector {
 
     fn add_server(&mut self, link: &LinkInfo) {
         let stuck = link.held_up().any(|(reason, lasting)| match reason {
-            WaitReason::OUTBOX_FULL => lasting >= OUTBOX_FULL,
-            WaitReason::BYTE_RATE => false,
-            _ => lasting >= TOLERATED,
+            WaitReason::OutboxFull => lasting >= OUTBOX_FULL,
+            WaitReason::ByteRate => false,
+            WaitReason::PausedSource | WaitReason::UnreadAnswers | WaitReason::SlowWrite | WaitReason::NoTransport => {
+                lasting >= TOLERATED
+            }
         });
+
         if stuck {
             self.stuck_servers += 1;
-            self.servers.add(Order::Slowest.place(link), link.clone());
+            self.servers.add(Order::Slowest.sort_key(link), link.clone());
         }
     }
 
@@ -89,23 +92,24 @@ impl Collector {
         if let Some(PausedBy::Server(server)) = link.paused_by {
             *self.paused_by.entry(server).or_insert(0) += 1;
         }
+
         for (reason, lasting) in link.held_up().filter(|(_, lasting)| *lasting >= TOLERATED) {
             match (reason, link.paused_by) {
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Server(server))) => {
+                (WaitReason::PausedSource, Some(PausedBy::Server(server))) => {
                     let group = self.paused_by_server.remove(&server);
                     self.paused_by_server.insert(server, Group::with(group, link, lasting));
                 }
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Worker(_))) => {
+                (WaitReason::PausedSource, Some(PausedBy::Worker(_))) => {
                     self.paused_by_worker = Some(Group::with(self.paused_by_worker.take(), link, lasting));
                 }
-                // All of them wait for memory, which is a trouble of its own.
-                (WaitReason::PAUSED_SOURCE, Some(PausedBy::Memory)) => {}
-                (WaitReason::OUTBOX_FULL | WaitReason::SLOW_WRITE | WaitReason::UNREAD_ANSWERS, _) => {
+                // All clients wait for memory, which is a trouble of its own.
+                (WaitReason::PausedSource, Some(PausedBy::Memory)) => {}
+                (WaitReason::OutboxFull | WaitReason::SlowWrite | WaitReason::UnreadAnswers, _) => {
                     self.slow_clients = Some(Group::with(self.slow_clients.take(), link, lasting));
                     // A link counts once, whatever else holds it up.
                     return;
                 }
-                _ => {}
+                (WaitReason::PausedSource, None) | (WaitReason::ByteRate | WaitReason::NoTransport, _) => {}
             }
         }
     }
@@ -113,8 +117,10 @@ impl Collector {
     pub(in crate::http) fn finish(self) -> HeldUpLinks {
         let servers = self.servers.page().links;
         let named = |server: &LinkId| servers.iter().any(|link| link.id == *server);
+        // Servers that are reported one by one have their clients in their own trouble.
         let elsewhere = self.paused_by_server.into_iter().filter(|(server, _)| !named(server));
         let paused_elsewhere = elsewhere.map(|(_, group)| group).chain(self.paused_by_worker).reduce(Group::merge);
+
         HeldUpLinks {
             further_servers: self.stuck_servers.saturating_sub(servers.len()),
             servers,
@@ -131,17 +137,17 @@ impl HeldUpLinks {
         &self.servers
     }
 
-    /// How many more there are.
+    /// How many more servers are stuck.
     pub(super) fn further_servers(&self) -> usize {
         self.further_servers
     }
 
-    /// How many clients wait for a server now.
+    /// How many clients are paused for a server now.
     pub(super) fn paused_by(&self, server: LinkId) -> u64 {
         self.paused_by.get(&server).copied().unwrap_or(0)
     }
 
-    /// The clients that wait for something else than the servers above.
+    /// The clients that are paused for something other than the servers above.
     pub(super) fn paused_elsewhere(&self) -> Option<&Group> {
         self.paused_elsewhere.as_ref()
     }

@@ -6,32 +6,32 @@ use std::time::Duration;
 use crate::http::sample::Sample;
 use crate::observe::{SideCounts, labels};
 
-/// How far back what was refused still counts as now.
+/// How long a refusal counts as recent.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// How often something was refused, by what refused it.
+/// Counts of refusals, by limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::http) struct Refusals {
     pub(super) accept: u64,
     limits: [u64; KINDS],
 }
 
-/// What was refused within a time.
+/// The refusals of a time span.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::http) struct Recent {
     pub(super) span: Duration,
     pub(super) refusals: Refusals,
 }
 
-/// What had been refused until each of the last seconds, the earliest first.
+/// The counts at each of the last seconds, the earliest first.
 #[derive(Debug, Default)]
 pub(in crate::http) struct RefusalsLog(VecDeque<(Duration, Refusals)>);
 
-/// Something that refuses.
+/// A limit that refuses.
 #[derive(Debug)]
 pub(super) struct Limit {
     pub(super) kind: &'static str,
-    /// What was refused, behind how often.
+    /// What was refused, behind its count.
     pub(super) what: &'static str,
     pub(super) advice: &'static str,
     count: fn(&Sample) -> u64,

@@ -24,7 +24,7 @@ fn client(id: u32, held_up: &[(WaitReason, Duration)]) -> LinkInfo {
 }
 
 fn paused(id: u32, by: PausedBy, lasting: Duration) -> LinkInfo {
-    LinkInfo { paused_by: Some(by), ..client(id, &[(WaitReason::PAUSED_SOURCE, lasting)]) }
+    LinkInfo { paused_by: Some(by), ..client(id, &[(WaitReason::PausedSource, lasting)]) }
 }
 
 fn seen(links: &[LinkInfo]) -> HeldUpLinks {
@@ -73,12 +73,12 @@ fn a_healthy_gateway_has_no_trouble() {
         client(1, &[]),
         server(2, &[]),
         // What back-pressure does all day.
-        server(3, &[(WaitReason::OUTBOX_FULL, Duration::from_millis(900)), (WaitReason::SLOW_WRITE, seconds(2))]),
+        server(3, &[(WaitReason::OutboxFull, Duration::from_millis(900)), (WaitReason::SlowWrite, seconds(2))]),
         paused(4, PausedBy::Server(LinkId::new(3)), seconds(2)),
-        client(5, &[(WaitReason::SLOW_WRITE, seconds(2))]),
+        client(5, &[(WaitReason::SlowWrite, seconds(2))]),
         // A flood that a limit holds back, and a player in a tunnel.
-        client(6, &[(WaitReason::BYTE_RATE, seconds(60))]),
-        client(7, &[(WaitReason::NO_TRANSPORT, seconds(50))]),
+        client(6, &[(WaitReason::ByteRate, seconds(60))]),
+        client(7, &[(WaitReason::NoTransport, seconds(50))]),
     ];
     assert_eq!(of_links(&links), []);
 }
@@ -86,15 +86,15 @@ fn a_healthy_gateway_has_no_trouble() {
 #[test]
 fn a_link_that_is_held_up_for_three_seconds_is_trouble() {
     for (link, severity, kind) in [
-        (server(1, &[(WaitReason::OUTBOX_FULL, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(WaitReason::SLOW_WRITE, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(WaitReason::UNREAD_ANSWERS, seconds(3))]), "critical", "server_stuck"),
-        (server(1, &[(WaitReason::OUTBOX_FULL, seconds(1))]), "warning", "server_outbox_full"),
-        (server(1, &[(WaitReason::PAUSED_SOURCE, seconds(3))]), "critical", "server_paused"),
-        (server(1, &[(WaitReason::NO_TRANSPORT, seconds(3))]), "critical", "server_interrupted"),
-        (client(1, &[(WaitReason::OUTBOX_FULL, seconds(3))]), "warning", "clients_slow"),
-        (client(1, &[(WaitReason::SLOW_WRITE, seconds(3))]), "warning", "clients_slow"),
-        (client(1, &[(WaitReason::UNREAD_ANSWERS, seconds(3))]), "warning", "clients_slow"),
+        (server(1, &[(WaitReason::OutboxFull, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::SlowWrite, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::UnreadAnswers, seconds(3))]), "critical", "server_stuck"),
+        (server(1, &[(WaitReason::OutboxFull, seconds(1))]), "warning", "server_outbox_full"),
+        (server(1, &[(WaitReason::PausedSource, seconds(3))]), "critical", "server_paused"),
+        (server(1, &[(WaitReason::NoTransport, seconds(3))]), "critical", "server_interrupted"),
+        (client(1, &[(WaitReason::OutboxFull, seconds(3))]), "warning", "clients_slow"),
+        (client(1, &[(WaitReason::SlowWrite, seconds(3))]), "warning", "clients_slow"),
+        (client(1, &[(WaitReason::UnreadAnswers, seconds(3))]), "warning", "clients_slow"),
         (paused(1, PausedBy::Worker(1), seconds(3)), "warning", "clients_paused"),
         (paused(1, PausedBy::Server(LinkId::new(9)), seconds(3)), "warning", "clients_paused"),
     ] {
@@ -104,10 +104,10 @@ fn a_link_that_is_held_up_for_three_seconds_is_trouble() {
 
 #[test]
 fn a_stuck_server_comes_first_with_those_who_wait_for_it() {
-    let mut stuck = server(7, &[(WaitReason::SLOW_WRITE, seconds(17)), (WaitReason::OUTBOX_FULL, seconds(16))]);
+    let mut stuck = server(7, &[(WaitReason::SlowWrite, seconds(17)), (WaitReason::OutboxFull, seconds(16))]);
     stuck.waiting.bytes = 16 << 20;
     let waits = |id| paused(id, PausedBy::Server(LinkId::new(7)), seconds(16));
-    let slow = client(3, &[(WaitReason::SLOW_WRITE, seconds(20))]);
+    let slow = client(3, &[(WaitReason::SlowWrite, seconds(20))]);
     let troubles = judge(&sample(3), &[slow, waits(1), stuck, waits(2)], |_| {});
     assert_eq!(
         troubles[0],
@@ -126,8 +126,8 @@ fn a_stuck_server_comes_first_with_those_who_wait_for_it() {
 
 #[test]
 fn many_stuck_links_are_few_lines() {
-    let servers = (1..=20).map(|id| server(id, &[(WaitReason::SLOW_WRITE, seconds(u64::from(id) + 3))]));
-    let clients = (100..300).map(|id| client(id, &[(WaitReason::OUTBOX_FULL, seconds(u64::from(id)))]));
+    let servers = (1..=20).map(|id| server(id, &[(WaitReason::SlowWrite, seconds(u64::from(id) + 3))]));
+    let clients = (100..300).map(|id| client(id, &[(WaitReason::OutboxFull, seconds(u64::from(id)))]));
     let troubles = judge(&sample(200), &servers.chain(clients).collect::<Vec<_>>(), |_| {});
     assert_eq!(troubles.len(), 7, "{troubles:#?}");
     assert_eq!((&troubles[0]["link"], &troubles[0]["lasting_ms"]), (&json!(20), &json!(23000)));
@@ -171,7 +171,7 @@ fn what_is_refused_now_is_trouble() {
 fn readers_that_are_paused_for_memory_are_critical_once_for_all() {
     let mut now = sample(1);
     now.report.memory = MemoryReport { held_bytes: 5 << 20, most_bytes: Some(8 << 20), readers_paused: true };
-    let mut waits = server(7, &[(WaitReason::PAUSED_SOURCE, seconds(9))]);
+    let mut waits = server(7, &[(WaitReason::PausedSource, seconds(9))]);
     waits.paused_by = Some(PausedBy::Memory);
     let troubles = judge(&now, &[waits, paused(1, PausedBy::Memory, seconds(9))], |_| {});
     assert_eq!(kinds(&troubles), [("critical".to_owned(), "memory_short".to_owned())]);
@@ -200,7 +200,7 @@ fn accepting_that_fails_is_critical() {
 fn a_worker_that_does_not_answer_is_named() {
     let mut now = sample(1);
     now.silent = vec![Duration::from_millis(2900), seconds(4)];
-    let troubles = judge(&now, &[server(1, &[(WaitReason::SLOW_WRITE, seconds(9))])], |_| {});
+    let troubles = judge(&now, &[server(1, &[(WaitReason::SlowWrite, seconds(9))])], |_| {});
     assert_eq!(troubles[0]["summary"], "Worker 1 does not answer. Its links stand still.");
     assert_eq!((&troubles[0]["lasting_ms"], troubles.len()), (&json!(4000), 2));
 }
@@ -220,7 +220,7 @@ fn a_gateway_that_stops_is_not_in_trouble() {
     let mut now = sample(1);
     now.stopping = true;
     now.silent = vec![seconds(60)];
-    assert_eq!(kinds(&judge(&now, &[server(1, &[(WaitReason::SLOW_WRITE, seconds(9))])], |_| {})), []);
+    assert_eq!(kinds(&judge(&now, &[server(1, &[(WaitReason::SlowWrite, seconds(9))])], |_| {})), []);
 }
 
 #[test]
