@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds fastway and runs all of its tests: ./test.sh
 #
-# Installs what is missing where it may, and says what before it does (rustup components; a browser, Mono and systemd, as root; cargo-deny
-# and promtool into the target directory); otherwise it says what to install. Stops at the first step that fails, with all that the
+# Installs what is missing where it may, and says what before it does (rustup components; a browser, Mono and systemd, as root; cargo-deny,
+# promtool, HAProxy and nginx into the target directory); otherwise it says what to install. Stops at the first step that fails, with all that the
 # step had to say. Tests that failed are run once more by themselves at the end: those that pass then are listed as flaky, in the last
 # lines and in target/testrun/flaky, and do not fail the run; see scripts/testrun. FLAKY=fail allows none. The last line names what was
 # not run or not checked.
@@ -39,7 +39,7 @@ source scripts/steps.sh
 source scripts/toolchain.sh
 
 main() {
-    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, Mono, promtool, a browser, a C compiler" check_toolchain
+    step "toolchain: Rust >= $msrv with rustfmt and clippy, Go, Mono, promtool, HAProxy, nginx, a browser, a C compiler" check_toolchain
     step "manifests: both Cargo.lock are up to date" check_locks
     step "format" check_format
     step "what runs the tests finds what fails once, twice, or crashes" build_testrun

@@ -10,6 +10,7 @@ check_toolchain() {
     need curl "curl, which the README's commands use (Debian: apt-get install curl)"
     need make "make, which jemalloc is built with (Debian: apt-get install build-essential)"
     need_promtool
+    need_front_ends
     need_systemd_analyze
     need_browser
     need_mono
@@ -29,20 +30,44 @@ need() {
     command -v "$1" || { echo "\`$1\` is missing; install $2" && return 1; }
 }
 
-# Taken out of Debian's package: installing that would start a Prometheus.
+# Taken out of Debian's packages: installing those would start a Prometheus, a HAProxy and an nginx.
 need_promtool() {
     command -v promtool && return 0
-    command -v apt-get && command -v dpkg-deb && fetch_promtool || true
+    may_fetch && fetch promtool prometheus || true
     need promtool "promtool, which checks the metrics (Debian: apt-get install prometheus)"
 }
 
-fetch_promtool() {
-    local dir
-    say "fetching Debian's package prometheus, for its promtool alone, into $target/tools"
-    dir=$(mktemp -d "$target/promtool.XXXXXX")
-    (cd "$dir" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
-        && dpkg-deb -x prometheus_*.deb "$target/tools")
+need_front_ends() {
+    local haproxy=(haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1) nginx=(nginx libnginx-mod-stream)
+    command -v haproxy || { may_fetch && fetch haproxy "${haproxy[@]}" && make_runner haproxy || true; }
+    need haproxy "HAProxy, which stands in front of the gateway in tests (Debian: apt-get install haproxy)"
+    haproxy -v || { echo "\`haproxy\` does not run; install HAProxy (Debian: apt-get install haproxy)" && return 1; }
+    command -v nginx || { may_fetch && fetch nginx "${nginx[@]}" && make_runner nginx || true; }
+    need nginx "nginx and its stream module, for the same (Debian: apt-get install nginx libnginx-mod-stream)"
+    nginx -v || { echo "\`nginx\` does not run; install nginx (Debian: apt-get install nginx libnginx-mod-stream)" && return 1; }
+}
+
+may_fetch() {
+    command -v apt-get && command -v dpkg-deb
+}
+
+# Unpacks packages of Debian's for a program of theirs: fetch PROGRAM PACKAGE…
+fetch() {
+    local program=$1 dir package
+    shift
+    say "fetching Debian's packages $*, for their $program alone, into $target/tools"
+    dir=$(mktemp -d "$target/fetch.XXXXXX")
+    (cd "$dir" && { apt-get download "$@" || { apt-get update && apt-get download "$@"; }; } \
+        && for package in *.deb; do dpkg-deb -x "$package" "$target/tools"; done)
     rm -rf "$dir"
+}
+
+# A program that was fetched runs with the libraries that were fetched with it: make_runner PROGRAM
+make_runner() {
+    local libraries
+    libraries=$(echo "$target"/tools/usr/lib/*-linux-*)
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$libraries" "$target/tools/usr/sbin/$1" >"$target/tools/usr/bin/$1"
+    chmod +x "$target/tools/usr/bin/$1"
 }
 
 need_systemd_analyze() {

@@ -10,6 +10,7 @@ _fastway() {
     fi
     case $previous in
     --workers) return ;;
+    --proxy-trusted) return ;;
     --max-packet) return ;;
     --mem-pool-type) mapfile -t COMPREPLY < <(compgen -W 'sync atom chan' -- "$word"); return ;;
     --mem-pool-factor) return ;;
@@ -17,6 +18,7 @@ _fastway() {
     --mem-pool-max-chunk) return ;;
     --mem-pool-page-size) return ;;
     --client-addr) return ;;
+    --client-proxy-protocol) return ;;
     --client-max-conn) return ;;
     --client-buffer-size) return ;;
     --client-send-chan-size) return ;;
@@ -24,6 +26,7 @@ _fastway() {
     --client-slow-grace) return ;;
     --client-idle-timeout) return ;;
     --server-addr) return ;;
+    --server-proxy-protocol) return ;;
     --server-auth-key) return ;;
     --server-auth-key-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --server-buffer-size) return ;;
@@ -31,8 +34,10 @@ _fastway() {
     --server-send-bytes) return ;;
     --server-idle-timeout) return ;;
     --max-handshakes) return ;;
+    --max-accepts-per-second) return ;;
     --max-links) mapfile -t COMPREPLY < <(compgen -W 'auto' -- "$word"); return ;;
     --max-links-per-address) return ;;
+    --ipv6-prefix-length) return ;;
     --max-dials-per-second) return ;;
     --max-bytes-per-second) return ;;
     --max-buffered-bytes) return ;;
@@ -55,10 +60,14 @@ _fastway() {
     --admin-token) return ;;
     --admin-token-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --admin-host) return ;;
+    --config) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --name) return ;;
     --pid-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word"); return ;;
     --log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$word"); return ;;
+    --drain-delay) return ;;
+    --drain-timeout) return ;;
+    --drain-spread) return ;;
     --shutdown-grace) return ;;
     --dir) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
     --pid) return ;;
@@ -72,14 +81,24 @@ _fastway() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         words='--public'
         ;;
+    1:check)
+        words=''
+        ;;
+    1:init)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        words='--public'
+        ;;
+    1:schema)
+        words=''
+        ;;
     1:completion)
         words='bash zsh fish'
         ;;
     1:man)
         words=''
         ;;
-    0:*) words='ctl keygen completion man --workers --reuse-port --max-packet --mem-pool-type --mem-pool-factor --mem-pool-min-chunk --mem-pool-max-chunk --mem-pool-page-size --client-addr --client-max-conn --client-buffer-size --client-send-chan-size --client-send-bytes --client-slow-grace --client-idle-timeout --server-addr --server-auth-key --server-auth-key-file --allow-anonymous-servers --server-buffer-size --server-send-chan-size --server-send-bytes --server-idle-timeout --max-handshakes --max-links --max-links-per-address --max-dials-per-second --max-bytes-per-second --max-buffered-bytes --client-link --server-link --session-key --max-waiting --max-waiting-bytes --max-waiting-per-address --max-waiting-bytes-per-address --max-handshakes-per-address --max-handshakes-per-second --client-snet-enable --client-snet-encrypt --client-snet-buffer --client-snet-init-timeout --client-snet-wait-timeout --server-snet-enable --server-snet-encrypt --server-snet-buffer --server-snet-init-timeout --server-snet-wait-timeout --admin-addr --admin-token --admin-token-file --admin-host --admin-ready-needs-server --help --name --pid-file --log-level --log-format --shutdown-grace --version' ;;
-    *) words='--workers --reuse-port --max-packet --mem-pool-type --mem-pool-factor --mem-pool-min-chunk --mem-pool-max-chunk --mem-pool-page-size --client-addr --client-max-conn --client-buffer-size --client-send-chan-size --client-send-bytes --client-slow-grace --client-idle-timeout --server-addr --server-auth-key --server-auth-key-file --allow-anonymous-servers --server-buffer-size --server-send-chan-size --server-send-bytes --server-idle-timeout --max-handshakes --max-links --max-links-per-address --max-dials-per-second --max-bytes-per-second --max-buffered-bytes --client-link --server-link --session-key --max-waiting --max-waiting-bytes --max-waiting-per-address --max-waiting-bytes-per-address --max-handshakes-per-address --max-handshakes-per-second --client-snet-enable --client-snet-encrypt --client-snet-buffer --client-snet-init-timeout --client-snet-wait-timeout --server-snet-enable --server-snet-encrypt --server-snet-buffer --server-snet-init-timeout --server-snet-wait-timeout --admin-addr --admin-token --admin-token-file --admin-host --admin-ready-needs-server --help --name --pid-file --log-level --log-format --shutdown-grace --version' ;;
+    0:*) words='ctl keygen check init schema completion man --workers --reuse-port --proxy-trusted --max-packet --mem-pool-type --mem-pool-factor --mem-pool-min-chunk --mem-pool-max-chunk --mem-pool-page-size --client-addr --client-proxy-protocol --client-max-conn --client-buffer-size --client-send-chan-size --client-send-bytes --client-slow-grace --client-idle-timeout --server-addr --server-proxy-protocol --server-auth-key --server-auth-key-file --allow-anonymous-servers --server-buffer-size --server-send-chan-size --server-send-bytes --server-idle-timeout --max-handshakes --max-accepts-per-second --max-links --max-links-per-address --ipv6-prefix-length --max-dials-per-second --max-bytes-per-second --max-buffered-bytes --client-link --server-link --session-key --max-waiting --max-waiting-bytes --max-waiting-per-address --max-waiting-bytes-per-address --max-handshakes-per-address --max-handshakes-per-second --client-snet-enable --client-snet-encrypt --client-snet-buffer --client-snet-init-timeout --client-snet-wait-timeout --server-snet-enable --server-snet-encrypt --server-snet-buffer --server-snet-init-timeout --server-snet-wait-timeout --admin-addr --admin-token --admin-token-file --admin-host --admin-ready-needs-server --help --config --name --pid-file --log-level --log-format --drain-delay --drain-timeout --drain-spread --shutdown-grace --version' ;;
+    *) words='--workers --reuse-port --proxy-trusted --max-packet --mem-pool-type --mem-pool-factor --mem-pool-min-chunk --mem-pool-max-chunk --mem-pool-page-size --client-addr --client-proxy-protocol --client-max-conn --client-buffer-size --client-send-chan-size --client-send-bytes --client-slow-grace --client-idle-timeout --server-addr --server-proxy-protocol --server-auth-key --server-auth-key-file --allow-anonymous-servers --server-buffer-size --server-send-chan-size --server-send-bytes --server-idle-timeout --max-handshakes --max-accepts-per-second --max-links --max-links-per-address --ipv6-prefix-length --max-dials-per-second --max-bytes-per-second --max-buffered-bytes --client-link --server-link --session-key --max-waiting --max-waiting-bytes --max-waiting-per-address --max-waiting-bytes-per-address --max-handshakes-per-address --max-handshakes-per-second --client-snet-enable --client-snet-encrypt --client-snet-buffer --client-snet-init-timeout --client-snet-wait-timeout --server-snet-enable --server-snet-encrypt --server-snet-buffer --server-snet-init-timeout --server-snet-wait-timeout --admin-addr --admin-token --admin-token-file --admin-host --admin-ready-needs-server --help --config --name --pid-file --log-level --log-format --drain-delay --drain-timeout --drain-spread --shutdown-grace --version' ;;
     esac
     local found
     mapfile -t found < <(compgen -W "$words" -- "$word")

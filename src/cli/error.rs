@@ -142,6 +142,24 @@ pub(crate) enum UsageError {
         /// The flag as written.
         flag: OneLine,
     },
+    /// PROXY headers of nobody would be believed.
+    #[error(
+        "{flag} needs the addresses of the load balancers, since headers of others are not believed: \
+         expected --proxy-trusted with them, as in --proxy-trusted 10.0.0.0/8, or {flag} off"
+    )]
+    NobodyTrusted {
+        /// The flag as written.
+        flag: OneLine,
+    },
+    /// Peers are trusted with something that no port takes.
+    #[error(
+        "{flag} has no effect, since no port takes PROXY headers: \
+         expected --client-proxy-protocol or --server-proxy-protocol beside it"
+    )]
+    TrustedForNothing {
+        /// The flag as written.
+        flag: OneLine,
+    },
     /// `fastway keygen` without the name of a file.
     #[error("keygen needs the name of a file for the private key, as in: fastway keygen gateway.key")]
     NoKeyFile,

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::config::{
+    LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, PrefixLength, ProxyProtocol, Secret, TrustedProxies,
+};
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -47,6 +49,9 @@ pub(crate) struct GatewayFlags {
     /// share both ports (SO_REUSEPORT) with other gateway processes
     #[argh(switch)]
     pub reuse_port: bool,
+    /// networks whose PROXY headers are believed, a,b (default empty)
+    #[argh(option, arg_name = "NETWORKS", from_str_fn(values::trusted_proxies))]
+    pub proxy_trusted: Option<TrustedProxies>,
     /// longest message, counted from its ConnID on (default 512K)
     #[argh(option, arg_name = "SIZE", from_str_fn(values::max_packet))]
     pub max_packet: Option<u32>,
@@ -73,6 +78,9 @@ pub(crate) struct ClientFlags {
     /// where clients connect (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub client_addr: Option<ListenAddr>,
+    /// PROXY headers: off, optional, required (default off)
+    #[argh(option, arg_name = "MODE", from_str_fn(values::client_proxy_protocol))]
+    pub client_proxy_protocol: Option<ProxyProtocol>,
     /// connections a client may have open; 0: no limit (default 16)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub client_max_conn: Option<u32>,
@@ -99,6 +107,9 @@ pub(crate) struct ServerFlags {
     /// where game servers connect; loopback without a key (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
     pub server_addr: Option<ListenAddr>,
+    /// PROXY headers: off, required (default off)
+    #[argh(option, arg_name = "MODE", from_str_fn(values::server_proxy_protocol))]
+    pub server_proxy_protocol: Option<ProxyProtocol>,
     /// what servers must know; a flag shows it in ps (default empty)
     #[argh(option, arg_name = "KEY", from_str_fn(values::secret))]
     pub server_auth_key: Option<Secret>,
@@ -128,12 +139,18 @@ pub(crate) struct LimitFlags {
     /// handshakes at a time on each port, at least 1 (default 1024)
     #[argh(option, arg_name = "N", from_str_fn(values::queue))]
     pub max_handshakes: Option<usize>,
+    /// connections accepted from clients; further ones wait (default 0)
+    #[argh(option, arg_name = "N", from_str_fn(values::limit))]
+    pub max_accepts_per_second: Option<u32>,
     /// client links; auto leaves descriptors for others (default auto)
     #[argh(option, arg_name = "N", from_str_fn(values::link_limit))]
     pub max_links: Option<LinkLimit>,
     /// client links from one IP address (default 0)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_links_per_address: Option<u32>,
+    /// bits of an IPv6 address that count as one, 32 to 128 (default 64)
+    #[argh(option, arg_name = "N", from_str_fn(values::prefix_length))]
+    pub ipv6_prefix_length: Option<PrefixLength>,
     /// dials by one client; further ones are refused (default 0)
     #[argh(option, arg_name = "N", from_str_fn(values::limit))]
     pub max_dials_per_second: Option<u32>,

@@ -11,7 +11,7 @@ use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ProcessFlags, S
 use super::invocation::Options;
 use super::overlay::{limit, set, timeout};
 use super::values::show_size;
-use super::{admin, key, sessions};
+use super::{admin, key, proxies, sessions};
 
 /// Lays the flags over the defaults and checks what depends on more than one of them.
 ///
@@ -24,10 +24,10 @@ pub(super) fn options(
 ) -> Result<Options, Faults> {
     let mut config = Config::default();
     set(&mut config.settings.shutdown_grace, flags.process.shutdown_grace);
-    startup(&mut config.startup, flags.gateway);
+    startup(&mut config.startup, &flags.gateway);
     client(&mut config.settings, &flags.client);
     server(&mut config.settings, &flags.server);
-    set(&mut config.listen.client, flags.client.client_addr.map(|addr| addr.text().to_owned()));
+    set(&mut config.listen.client, flags.client.client_addr.as_ref().map(|addr| addr.text().to_owned()));
     set(&mut config.listen.server, flags.server.server_addr.as_ref().map(|addr| addr.text().to_owned()));
     limits(&mut config.settings.limits, &flags.limits);
     raise_defaults(&mut config, line);
@@ -37,6 +37,7 @@ pub(super) fn options(
     let is_unguarded = server_keys.is_none();
     config.settings.server_auth_keys = server_keys.unwrap_or_default();
     faults.extend(check_order(&config, line));
+    proxies::merge(&mut config.settings, &flags, line, &mut faults);
     let session_notices = sessions::merge(&mut config, &flags.sessions, line, &mut faults);
     let name = flags.process.name.clone().unwrap_or_default();
     let pid_file = flags.process.pid_file.clone().unwrap_or_default();
@@ -54,7 +55,7 @@ pub(super) fn options(
     faults.or(Options { config, admin, addr_flags, name, pid_file, drain, log_level, log_format, notices })
 }
 
-fn startup(startup: &mut Startup, flags: GatewayFlags) {
+fn startup(startup: &mut Startup, flags: &GatewayFlags) {
     set(&mut startup.workers, flags.workers);
     startup.reuse_port = flags.reuse_port;
     set(&mut startup.max_packet, flags.max_packet);
@@ -84,8 +85,10 @@ fn server(settings: &mut Settings, flags: &ServerFlags) {
 
 fn limits(limits: &mut Limits, flags: &LimitFlags) {
     set(&mut limits.max_handshakes, flags.max_handshakes);
+    set(&mut limits.max_accepts_per_second, flags.max_accepts_per_second.map(limit));
     set(&mut limits.max_links, flags.max_links);
     set(&mut limits.max_links_per_address, flags.max_links_per_address.map(|n| limit(n as usize)));
+    set(&mut limits.ipv6_prefix, flags.ipv6_prefix_length);
     set(&mut limits.max_dials_per_second, flags.max_dials_per_second.map(limit));
     set(&mut limits.max_bytes_per_second, flags.max_bytes_per_second.map(|bytes| limit(bytes as u64)));
     set(&mut limits.max_buffered_bytes, flags.max_buffered_bytes);

@@ -26,6 +26,7 @@ mod merge;
 mod normalize;
 mod original;
 mod overlay;
+mod proxies;
 mod sessions;
 mod suggest;
 mod table;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use argh::FlagInfoKind;
-use fastway::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::config::{Config, LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, ProxyProtocol, Secret};
 use fastway_admin::http::HttpConfig;
 use fastway_service::process::Name;
 use proptest::prelude::*;
@@ -121,7 +121,8 @@ fn every_flag_lands_where_it_belongs() {
          -ClientSendChanSize=5 --client-send-bytes=6M --client-slow-grace=7s -ClientIdleTimeout=1m30s \
          -ServerAddr=[::]:2 -ServerAuthKey=k -ServerBufferSize=65K -ServerSendChanSize=8 --server-send-bytes=9M \
          -ServerIdleTimeout=500ms --max-handshakes=10 --max-links=11 --max-links-per-address=12 \
-         --max-dials-per-second=13 --max-bytes-per-second=14K --max-buffered-bytes=16M --shutdown-grace=15s --allow-anonymous-servers",
+         --max-dials-per-second=13 --max-bytes-per-second=14K --max-buffered-bytes=16M --shutdown-grace=15s --allow-anonymous-servers \
+         --client-proxy-protocol=optional --max-accepts-per-second=18 --ipv6-prefix-length=56 --server-proxy-protocol=required --proxy-trusted=10.0.0.0/8,::1",
     );
     assert_eq!((config.startup.workers, config.startup.reuse_port, config.startup.max_packet), (3, true, 1 << 20));
     let pool = &config.startup.pool;
@@ -147,6 +148,11 @@ fn every_flag_lands_where_it_belongs() {
     );
     assert_eq!((limits.max_dials_per_second, limits.max_bytes_per_second), (Some(13), Some(14 << 10)));
     assert_eq!(limits.max_buffered_bytes, MemoryLimit::Bytes(16 << 20));
+    assert_eq!((limits.max_accepts_per_second, limits.ipv6_prefix.bits()), (Some(18), 56));
+    assert_eq!((client.proxy_protocol, server.proxy_protocol), (ProxyProtocol::Optional, ProxyProtocol::Required));
+    let trusted =
+        ["10.1.2.3", "::1", "11.1.2.3"].map(|peer| config.settings.trusted_proxies.contains(peer.parse().unwrap()));
+    assert_eq!(trusted, [true, true, false]);
     assert_eq!(
         (config.settings.shutdown_grace, config.settings.allow_anonymous_servers),
         (Duration::from_secs(15), true)

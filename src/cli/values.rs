@@ -5,7 +5,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fastway::config::{LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, Secret};
+use fastway::config::{
+    LinkKinds, LinkLimit, MemoryLimit, PoolStrategy, PrefixLength, ProxyProtocol, Secret, TrustedProxies,
+};
+use fastway_service::Cidr;
 use fastway_service::logging::LogFormat;
 use fastway_service::process::{Name, PidFilePlace};
 use tracing::Level;
@@ -77,6 +80,13 @@ pub(super) fn memory_limit(text: &str) -> Parsed<MemoryLimit> {
     }
 }
 
+/// `--ipv6-prefix-length`.
+pub(super) fn prefix_length(text: &str) -> Parsed<PrefixLength> {
+    const BITS: RangeInclusive<usize> = PrefixLength::MIN as usize..=PrefixLength::MAX as usize;
+    let bits = number_within(text, BITS).and_then(|bits| u8::try_from(bits).ok());
+    bits.and_then(PrefixLength::new).ok_or_else(|| span("a number", BITS))
+}
+
 /// `--client-link` and `--server-link`.
 pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
     let mut kinds = LinkKinds { plain: false, secure: false, unpinned: false, legacy: false };
@@ -90,6 +100,35 @@ pub(super) fn link_kinds(text: &str) -> Parsed<LinkKinds> {
         }
     }
     Ok(kinds)
+}
+
+/// `--client-proxy-protocol`.
+pub(super) fn client_proxy_protocol(text: &str) -> Parsed<ProxyProtocol> {
+    match text {
+        "off" => Ok(ProxyProtocol::Off),
+        "optional" => Ok(ProxyProtocol::Optional),
+        "required" => Ok(ProxyProtocol::Required),
+        _ => Err("off, optional or required".to_owned()),
+    }
+}
+
+/// `--server-proxy-protocol`: the gateway speaks first there, so it cannot wait for what may come.
+pub(super) fn server_proxy_protocol(text: &str) -> Parsed<ProxyProtocol> {
+    match text {
+        "off" => Ok(ProxyProtocol::Off),
+        "required" => Ok(ProxyProtocol::Required),
+        _ => Err("off or required".to_owned()),
+    }
+}
+
+/// `--proxy-trusted`; nothing is nobody.
+pub(super) fn trusted_proxies(text: &str) -> Parsed<TrustedProxies> {
+    const FORM: &str = "addresses or networks with commas between them, such as 10.0.0.0/8,192.0.2.1,fd00::/8";
+    if text.is_empty() {
+        return Ok(TrustedProxies::default());
+    }
+    let network = |text: &str| text.parse::<Cidr>().map_err(|error| format!("{FORM}; '{text}' is {error}"));
+    text.split(',').map(network).collect()
 }
 
 /// `--max-packet`, in bytes.
@@ -217,6 +256,8 @@ pub(crate) fn words(long: &str) -> &'static [&'static str] {
         "--log-format" => &["text", "json"],
         "--max-links" | "--max-buffered-bytes" => &["auto"],
         "--admin-addr" => &["off"],
+        "--client-proxy-protocol" => &["off", "optional", "required"],
+        "--server-proxy-protocol" => &["off", "required"],
         "--pid-file" => &["none"],
         _ => &[],
     }

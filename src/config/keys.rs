@@ -152,7 +152,7 @@ impl Kind {
                 "TIME" => Self::Time,
                 "ADDR" => Self::Address,
                 "FILE" => Self::Path,
-                "LIST" => Self::List,
+                "LIST" | "NETWORKS" => Self::List,
                 "NAMES" => Self::Names,
                 "KEY" | "TOKEN" => Self::Secret,
                 _ => Self::Text,

@@ -4,6 +4,7 @@
 use fastway_service::process::{available_memory, descriptor_limit};
 
 use crate::mux::config::{LinkLimit, MemoryLimit, Settings, Startup};
+use crate::mux::routing::Side;
 
 /// Descriptors for listeners, epoll, pipes and files, without the workers' own.
 const FILES: usize = 32;
@@ -61,7 +62,8 @@ impl DescriptorShare {
         let in_progress = settings.limits.max_handshakes.min(handshakes);
         let servers = SERVERS.min(handshakes);
         let with_sessions = startup.kinds.client.with_sessions();
-        let ports_with_handshakes = if with_sessions { 2 } else { 1 };
+        let clients_have_handshakes = with_sessions || settings.proxies(Side::Client).is_some();
+        let ports_with_handshakes = if clients_have_handshakes { 2 } else { 1 };
         let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
         // A session that is resumed has its old stream and its new one.
         let per_link = if with_sessions { 2 } else { 1 };
@@ -73,7 +75,7 @@ impl DescriptorShare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mux::config::LinkKinds;
+    use crate::mux::config::{LinkKinds, ProxyProtocol};
 
     fn shares(descriptors: usize, startup: &Startup) -> (usize, usize) {
         let share = DescriptorShare::of(descriptors, startup, &Settings::default());
@@ -89,6 +91,11 @@ mod tests {
         startup.kinds.client = LinkKinds::SESSIONS;
         assert_eq!(shares(20_000, &startup), (8_796, 1024), "two for each session");
         assert_eq!(shares(0, &startup), (1, 1));
+
+        let mut settings = Settings::default();
+        settings.client.proxy_protocol = ProxyProtocol::Required;
+        let behind_proxies = DescriptorShare::of(20_000, &Startup::default(), &settings);
+        assert_eq!(behind_proxies.client_links, 18_616 - 1024, "those whose PROXY headers have not come");
     }
 
     #[test]

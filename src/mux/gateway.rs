@@ -11,8 +11,8 @@ use fastway_service::listen;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
-use crate::mux::accept::Admission;
 use crate::mux::accept::stream::Listeners;
+use crate::mux::accept::{Admission, Rates};
 use crate::mux::auto_limits::fit;
 use crate::mux::config::{Config, Settings, Startup};
 use crate::mux::drain::{DrainTimes, UndrainError};
@@ -149,13 +149,15 @@ impl Gateway {
     pub fn start(self) -> Result<Running, StartError> {
         let Config { startup, settings, .. } = self.config;
         let (mailboxes, receivers) = Mailboxes::new(startup.workers);
+        let now = Instant::now();
         let shared = Shared::new(
             Admission::new(&settings.limits, startup.workers),
+            Rates::new(&settings, now),
             Pool::new(&startup.pool),
             mailboxes.clone(),
             settings.sessions.waiting,
             settings.limits.max_buffered_bytes.most(),
-            Instant::now(),
+            now,
         );
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();

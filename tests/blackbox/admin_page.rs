@@ -196,6 +196,7 @@ fn refusals(now: &Value) -> HashMap<String, f64> {
     let kinds = [
         ("refused.dial: ", &now["refused"]["dials"]),
         ("refused.link: ", &now["refused"]["links"]),
+        ("refused.proxy: ", &now["refused"]["proxy"]),
         ("refused.handshake: ", &now["handshakes"]["failed"]),
         ("sessions.", &now["sessions"]["refused"]),
         ("sessions.handshake: ", &now["sessions"]["handshakes"]["failed"]),

@@ -9,10 +9,11 @@ use std::path::Path;
 use self::graph::Module;
 pub(crate) use self::graph::{Graph, module};
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "src",
     "crates/admin/src",
     "crates/bench/src",
+    "crates/proxy-protocol/src",
     "crates/service/src",
     "crates/session/src",
     "crates/sys/src",

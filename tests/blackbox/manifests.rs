@@ -10,9 +10,10 @@ use serde_json::Value;
 /// For each crate of ours, by folder, those that its code may know of, and those that only its tests may know of.
 /// Nothing below knows of what is above: wire <- session <- gateway; service <- admin <- gateway;
 /// wire <- session <- rust-client.
-const MAY_USE: [(&str, &[&str], &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str], &[&str]); 13] = [
     ("crates/wire", &[], &[]),
     ("crates/session", &["crates/wire"], &[]),
+    ("crates/proxy-protocol", &[], &[]),
     ("crates/sys", &[], &[]),
     ("crates/service", &[], &[]),
     // It watches and steers any gateway that implements its trait.
@@ -20,7 +21,15 @@ const MAY_USE: [(&str, &[&str], &[&str]); 12] = [
     ("crates/transport", &["crates/sys"], &[]),
     (
         "",
-        &["crates/admin", "crates/service", "crates/session", "crates/sys", "crates/transport", "crates/wire"],
+        &[
+            "crates/admin",
+            "crates/proxy-protocol",
+            "crates/service",
+            "crates/session",
+            "crates/sys",
+            "crates/transport",
+            "crates/wire",
+        ],
         &["tests/support", "rust-client"],
     ),
     ("rust-client", &["crates/wire", "crates/session"], &["tests/support"]),
@@ -28,7 +37,7 @@ const MAY_USE: [(&str, &[&str], &[&str]); 12] = [
     ("crates/bench", &["crates/wire", "crates/session"], &[]),
     ("tests/interop/rust", &["rust-client"], &[]),
     ("tests/support", &["crates/wire", "crates/session"], &[]),
-    ("fuzz", &["crates/wire", "crates/session"], &[]),
+    ("fuzz", &["crates/wire", "crates/session", "crates/proxy-protocol"], &[]),
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fastway::config::{LinkLimit, MemoryLimit, Secret, Settings};
+use fastway::config::{LinkLimit, MemoryLimit, ProxyProtocol, Secret, Settings, TrustedProxies};
 use fastway::observer::{CloseKind, WaitReason};
 use fastway_testkit::{Client, Server, watch};
 
@@ -45,6 +45,27 @@ fn a_lower_limit_of_links_refuses_newcomers_and_closes_nobody() {
     fourth.ping();
     fourth.expect_pong();
     assert!(!gets_a_link(&gateway), "the links that were there before the limit count");
+    gateway.stop();
+}
+
+#[test]
+fn proxy_headers_are_taken_from_the_change_on() {
+    let mut gateway = Embedded::start(1);
+    let mut direct = gateway.client();
+    direct.expect_silence();
+    let trusted: TrustedProxies = [("127.0.0.1".parse().unwrap())].into_iter().collect();
+    apply(&mut gateway, |settings| {
+        settings.client.proxy_protocol = ProxyProtocol::Required;
+        settings.trusted_proxies = trusted;
+    });
+    assert!(!gets_a_link(&gateway), "without a header");
+    let mut proxied = gateway.client();
+    proxied.send_raw(b"PROXY TCP4 203.0.113.7 203.0.113.1 1 2\r\n");
+    proxied.expect_silence();
+    direct.expect_silence();
+
+    apply(&mut gateway, |_| ());
+    assert!(gets_a_link(&gateway), "headers are off again");
     gateway.stop();
 }
 

@@ -24,6 +24,7 @@ pub mod browser;
 pub mod cancel;
 pub mod chaos;
 pub mod examples;
+mod front_end;
 mod gateway;
 pub mod http;
 mod link;
@@ -36,6 +37,7 @@ pub mod sessions;
 mod tunnel;
 pub mod watch;
 
+pub use front_end::FrontEnd;
 pub use gateway::{ALL_CLIENT_LINKS, Gateway, KEY, on_every_server_link, on_every_setup};
 pub use link::{Link, Message, Sender, connect_from, connect_narrow, data};
 pub use peers::{Client, Server, challenge_of};

@@ -148,7 +148,7 @@ impl fmt::Display for Shown<'_> {
 /// Shows the counts of all workers together.
 fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     let Totals { connections, connections_opened, unknown_connection, sources_paused, .. } = &report.total;
-    let Totals { accept_errors, server_handshakes, .. } = &report.total;
+    let Totals { accept_errors, accept_pauses, server_handshakes, .. } = &report.total;
 
     show_side(Side::Client, &report.total.client, out)?;
     show_side(Side::Server, &report.total.server, out)?;
@@ -161,7 +161,8 @@ fn show_report(report: &Report, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "servers registered={} handshakes={server_handshakes}", report.servers)?;
     show_counts("handshakes failed", &report.total.server_handshakes_failed, out)?;
     show_counts("accept rejected", &report.total.links_rejected, out)?;
-    writeln!(out, "accept errors={accept_errors}")?;
+    show_counts("proxy headers rejected", &report.total.proxy_headers_rejected, out)?;
+    writeln!(out, "accept errors={accept_errors} pauses={accept_pauses}")?;
 
     show_sessions(report, out)?;
     let waiting = report.total.waiting_bytes();

@@ -255,12 +255,12 @@ mod tests {
                     }
                     // It takes the place of its group's others.
                     Some((place, 2)) => {
-                        queue.push_instead(AddressPrefix::V6(place << 15), 2, (place, 2, number));
+                        queue.push_instead(AddressPrefix::of_upper(place << 15), 2, (place, 2, number));
                         pushed.retain(|work: &(u64, u8, usize)| (work.0, work.1) != (place, 2) || popped.contains(work));
                         pushed.push((place, 2, number));
                     }
                     Some((place, group)) => {
-                        queue.push(AddressPrefix::V6(place << 15), group, (place, group, number));
+                        queue.push(AddressPrefix::of_upper(place << 15), group, (place, group, number));
                         pushed.push((place, group, number));
                     }
                     None => popped.extend(queue.pop()),

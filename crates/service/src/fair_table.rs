@@ -239,8 +239,8 @@ mod tests {
                 // Two IPv4 addresses, and three /64s in each of two /48s.
                 let prefix = match place {
                     0..2 => AddressPrefix::V4(Ipv4Addr::from_bits(place)),
-                    2..5 => AddressPrefix::V6(place.into()),
-                    _ => AddressPrefix::V6(1 << 16 | u64::from(place)),
+                    2..5 => AddressPrefix::of_upper(place.into()),
+                    _ => AddressPrefix::of_upper(1 << 16 | u64::from(place)),
                 };
                 match insert {
                     true => table.insert(key, prefix, order, bytes),

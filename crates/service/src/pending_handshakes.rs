@@ -92,13 +92,45 @@ impl<K: Copy + Ord + Hash> PendingHandshakes<K> {
 
     /// A handshake begins. Returns the one that has to end for it, if any.
     pub fn begin(&mut self, key: K, prefix: AddressPrefix, now: Instant) -> Option<K> {
-        let dropped = if self.table.share(prefix).holders >= self.limits.per_address {
+        let dropped = if self.has_enough(prefix) {
             self.table.first_to_yield_for(prefix)
         } else if self.len() >= self.limits.at_once {
             self.table.first_to_yield()
         } else {
             None
         };
+        self.replace(dropped, key, prefix, now)
+    }
+
+    /// The same for a peer that stands for many, as a load balancer does: the bound of an address does not hold for its own.
+    /// See [`PendingHandshakes::relocate`].
+    pub fn begin_for_another(&mut self, key: K, prefix: AddressPrefix, now: Instant) -> Option<K> {
+        let dropped = if self.len() >= self.limits.at_once { self.table.first_to_yield() } else { None };
+        self.replace(dropped, key, prefix, now)
+    }
+
+    /// The peer of a handshake, who has sent nothing else as yet, has another address than it seemed. Returns the handshake
+    /// of that address that has to end for it, if any.
+    pub fn relocate(&mut self, key: K, prefix: AddressPrefix) -> Option<K> {
+        let number = self.pending.get(&key)?.number;
+        self.table.remove(key);
+        let dropped = if self.has_enough(prefix) { self.table.first_to_yield_for(prefix) } else { None };
+        dropped.inspect(|dropped| self.end(*dropped));
+
+        if let Some(pending) = self.pending.get_mut(&key) {
+            pending.prefix = prefix;
+        }
+        self.table.insert(key, prefix, priority(Progress::Silent, number), 0);
+        dropped
+    }
+
+    /// Whether as many come from an address as may.
+    fn has_enough(&self, prefix: AddressPrefix) -> bool {
+        self.table.share(prefix).holders >= self.limits.per_address
+    }
+
+    /// Ends one handshake, if any, and begins another.
+    fn replace(&mut self, dropped: Option<K>, key: K, prefix: AddressPrefix, now: Instant) -> Option<K> {
         dropped.inspect(|dropped| self.end(*dropped));
 
         self.begun += 1;
@@ -209,6 +241,24 @@ mod tests {
         let mut handshakes = handshakes(&["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"]);
         assert_eq!(next(&mut handshakes, "192.0.2.4"), Some(1), "and not 0, which is older");
         assert_eq!(handshakes.len(), 4);
+    }
+
+    #[test]
+    fn a_peer_that_stands_for_many_has_no_bound_of_its_own_and_those_behind_it_have() {
+        let (mut handshakes, now) = (PendingHandshakes::new(HandshakeLimits { at_once: 5, ..LIMITS }), Instant::now());
+        let (proxy, player) = (prefix("192.0.2.1"), prefix("198.51.100.1"));
+        for number in 0..5 {
+            assert_eq!(handshakes.begin_for_another(number, proxy, now), None, "{number}, and 3 of one address may");
+        }
+        assert_eq!(handshakes.begin_for_another(5, proxy, now), Some(0), "the bound on all of them holds");
+
+        for number in 1..4 {
+            assert_eq!(handshakes.relocate(number, player), None);
+        }
+        assert_eq!(handshakes.relocate(4, player), Some(1), "the oldest of the real address");
+        assert_eq!((handshakes.relocate(1, player), handshakes.len()), (None, 4));
+        handshakes.end(5);
+        assert_eq!(handshakes.begin(6, player, now), Some(2));
     }
 
     #[test]

@@ -108,6 +108,41 @@ impl Stream {
         Ok(self.unread.as_slice())
     }
 
+    /// What looks have shown and nobody has received.
+    pub fn peeked(&self) -> &[u8] {
+        self.unread.as_slice()
+    }
+
+    /// Waits until more has come than [`Stream::peeked`] shows, and shows that as well, up to `most` bytes in all.
+    ///
+    /// # Errors
+    /// Nothing more comes: the stream has ended, or was dropped, or has shown as much as it may.
+    pub async fn peek_more(&mut self, most: usize) -> io::Result<&[u8]> {
+        poll_fn(|cx| self.poll_peek_more(cx, most)).await?;
+        Ok(self.peeked())
+    }
+
+    /// Drops bytes that looks have shown.
+    pub fn skip_peeked(&mut self, count: usize) {
+        self.unread.skip(count);
+    }
+
+    fn poll_peek_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        let mut space = [0; PEEKED_BYTES];
+        let room = most.saturating_sub(self.unread.len()).min(PEEKED_BYTES);
+        let room = space.get_mut(..room).unwrap_or_default();
+        if room.is_empty() || self.unread.failure().is_some() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let count = ready!(self.socket.poll_recv(cx, room))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+
+        self.unread.push(room.get(..count).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_fill_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shown = self.unread.as_slice().len();
         let mut space = [0; PEEKED_BYTES];
@@ -332,6 +367,25 @@ mod tests {
         assert_eq!(stream.peek().await.unwrap().len(), PEEKED_BYTES);
         let mut received = [0; 2 * PEEKED_BYTES];
         stream.read_exact(&mut received).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_look_for_more_waits_for_it_and_what_is_skipped_is_not_received() {
+        let (mut stream, mut peer) = connected().await;
+        for (sent, shown) in [(&b"ab"[..], &b"ab"[..]), (b"cd", b"abcd")] {
+            peer.write_all(sent).await.unwrap();
+            while stream.peek_more(100).await.unwrap() != shown {}
+        }
+        assert_eq!(stream.peek_more(4).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "no more than this");
+        stream.skip_peeked(3);
+        assert_eq!(stream.peeked(), b"d");
+
+        peer.write_all(&[7; 2 * PEEKED_BYTES]).await.unwrap();
+        while stream.peek_more(2 * PEEKED_BYTES).await.unwrap().len() < 2 * PEEKED_BYTES {}
+        drop(peer);
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        assert_eq!((received.len(), stream.peek_more(100).await.is_err()), (1 + 2 * PEEKED_BYTES, true));
     }
 
     #[tokio::test]

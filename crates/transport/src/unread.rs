@@ -35,6 +35,10 @@ impl Unread {
         self.0.as_deref()?.failure.as_ref()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.0.get_or_insert_default().bytes.extend_from_slice(bytes);
@@ -61,10 +65,15 @@ impl Unread {
         if let (Some(to), Some(from)) = (space.get_mut(..count), unread.get(..count)) {
             to.copy_from_slice(from);
         }
+        self.skip(count);
+        Ok(count)
+    }
+
+    /// Drops some of the bytes, which are there.
+    pub(crate) fn skip(&mut self, count: usize) {
         if let Some(looked) = &mut self.0 {
             looked.taken += count;
         }
-        self.0.take_if(|looked| looked.taken == looked.bytes.len() && looked.failure.is_none());
-        Ok(count)
+        self.0.take_if(|looked| looked.taken >= looked.bytes.len() && looked.failure.is_none());
     }
 }

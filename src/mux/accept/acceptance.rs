@@ -5,17 +5,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastway_admin::observe::{AcceptorInfo, HandshakeInfo};
 use fastway_service::clock::Millis;
-use fastway_service::{AddressPrefix, Progress};
+use fastway_service::{PrefixLength, Progress};
 use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::acceptor::Acceptor;
 use super::pending::{EndedEarly, NoTurn, PendingOnPort};
+use super::rates::Rates;
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
 use crate::mux::config::{Settings, Startup};
@@ -26,6 +28,8 @@ use crate::mux::routing::{PerSide, Side};
 pub(crate) struct Acceptance {
     pending: PerSide<PendingOnPort>,
     turns: Turns,
+    rates: Arc<Rates>,
+    ipv6_prefix: PrefixLength,
     retry_times: RetryTimes,
     /// Wakes the task that gives turns: somebody new waits for one, or there may be room for more.
     turns_due: Rc<Notify>,
@@ -45,10 +49,12 @@ pub(crate) struct AwaitedTurn {
 
 impl Acceptance {
     /// The part of one of `workers`.
-    pub(crate) fn new(startup: &Startup, settings: &Settings, workers: usize, now: Instant) -> Self {
+    pub(crate) fn new(startup: &Startup, settings: &Settings, rates: Arc<Rates>, workers: usize, now: Instant) -> Self {
         Self {
             pending: PerSide::new(|side| PendingOnPort::new(startup, settings, side, workers)),
-            turns: Turns::new(share_per_second(settings, workers), now),
+            turns: Turns::new(&rates, workers, now),
+            rates,
+            ipv6_prefix: settings.limits.ipv6_prefix,
             retry_times: RetryTimes::new(now),
             turns_due: Rc::default(),
             workers,
@@ -56,9 +62,11 @@ impl Acceptance {
         }
     }
 
-    /// Has new settings hold from now on. Returns the handshakes that end since there are too many by now.
-    pub(crate) fn apply(&mut self, settings: &Settings, now: Instant) -> Vec<EndedEarly> {
-        self.turns.set_budget(share_per_second(settings, self.workers), now);
+    /// Has new settings hold from now on; the rates have changed before. Returns the handshakes that end since there are
+    /// too many by now.
+    pub(crate) fn apply(&mut self, settings: &Settings) -> Vec<EndedEarly> {
+        self.ipv6_prefix = settings.limits.ipv6_prefix;
+        self.turns.set_rates(&self.rates, self.workers);
         self.turns_due.notify_one();
         Side::ALL.into_iter().flat_map(|side| self.pending[side].apply(settings, self.workers)).collect()
     }
@@ -82,6 +90,11 @@ impl Acceptance {
         self.pending[side].begin(number, task, no_turn, peer, now)
     }
 
+    /// The peer of a handshake has this address, by its PROXY header. Returns the one that has ended for it, if any.
+    pub(crate) fn relocate(&mut self, side: Side, number: u64, peer: SocketAddr) -> Option<EndedEarly> {
+        self.pending[side].relocate(number, peer)
+    }
+
     /// A handshake has come so far.
     pub(crate) fn advance(&mut self, side: Side, number: u64, progress: Progress, now: Instant) {
         self.pending[side].advance(number, progress, now);
@@ -103,7 +116,7 @@ impl Acceptance {
             self.retry_times.restart(now);
         }
 
-        let given = self.turns.wait(AddressPrefix::from(peer), purpose, now);
+        let given = self.turns.wait(self.ipv6_prefix.prefix_of(peer), purpose, now);
         self.turns_due.notify_one();
         AwaitedTurn { given, no_turn }
     }
@@ -213,12 +226,6 @@ impl Acceptance {
     }
 }
 
-/// The most handshakes of sessions that one of `workers` may compute in a second.
-fn share_per_second(settings: &Settings, workers: usize) -> Option<u32> {
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    settings.sessions.max_handshakes_per_second.map(|per_second| per_second.div_ceil(workers))
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
@@ -251,7 +258,8 @@ mod tests {
             settings.limits.max_handshakes = max_handshakes;
             let start = Instant::now();
             let runtime = Builder::new_current_thread().build().unwrap();
-            Self { runtime, acceptance: Acceptance::new(&startup, &settings, 1, start), start }
+            let rates = Rates::new(&settings, start);
+            Self { runtime, acceptance: Acceptance::new(&startup, &settings, rates, 1, start), start }
         }
 
         fn at(&self, seconds: u32) -> Instant {

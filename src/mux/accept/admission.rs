@@ -1,10 +1,10 @@
 //! Who is let in, and where: limits and loads, shared by the acceptors of all workers.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fastway_service::{AddressPrefix, Shares};
+use fastway_service::{AddressPrefix, PrefixLength, Shares};
 
 use super::rejection::Rejection;
 use crate::mux::config::Limits;
@@ -18,6 +18,8 @@ const NO_LIMIT: usize = usize::MAX;
 pub(crate) struct Admission {
     max_links: AtomicUsize,
     max_links_per_address: AtomicUsize,
+    /// Bits of an IPv6 address that tell clients apart.
+    ipv6_prefix: AtomicU8,
     clients: AtomicUsize,
     /// Client links by address; without a limit as well, since one may be set while they are there.
     by_address: Mutex<Shares>,
@@ -39,6 +41,7 @@ impl Admission {
         let admission = Self {
             max_links: AtomicUsize::new(NO_LIMIT),
             max_links_per_address: AtomicUsize::new(NO_LIMIT),
+            ipv6_prefix: AtomicU8::new(limits.ipv6_prefix.bits()),
             clients: AtomicUsize::new(0),
             by_address: Mutex::default(),
             links_by_worker: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
@@ -49,6 +52,7 @@ impl Admission {
 
     /// Changes the limits: whoever is in stays.
     pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.ipv6_prefix.store(limits.ipv6_prefix.bits(), Relaxed);
         self.max_links.store(limits.max_links.most().unwrap_or(NO_LIMIT), Relaxed);
         self.max_links_per_address.store(limits.max_links_per_address.unwrap_or(NO_LIMIT), Relaxed);
     }
@@ -69,7 +73,7 @@ impl Admission {
     }
 
     fn count_client(&self, address: IpAddr) -> Result<AddressPrefix, Rejection> {
-        let prefix = AddressPrefix::from(address);
+        let prefix = self.prefix_of(address);
         let limit = self.max_links_per_address.load(Relaxed);
         let mut by_address = self.by_address();
         if by_address.of(prefix).holders >= limit {
@@ -83,6 +87,10 @@ impl Admission {
         }
         by_address.add(prefix, 0);
         Ok(prefix)
+    }
+
+    fn prefix_of(&self, address: IpAddr) -> AddressPrefix {
+        PrefixLength::new(self.ipv6_prefix.load(Relaxed)).unwrap_or_default().prefix_of(address)
     }
 
     fn leave(&self, counted: AddressPrefix) {
@@ -139,7 +147,7 @@ impl Permit {
     /// goes on to be counted for the address that it had.
     pub(crate) fn move_to(&mut self, address: IpAddr) {
         if let Some(counted) = &mut self.client {
-            self.admission.move_to(counted, AddressPrefix::from(address));
+            self.admission.move_to(counted, self.admission.prefix_of(address));
         }
     }
 }
@@ -213,6 +221,25 @@ mod tests {
         assert_eq!([1, 2].map(|last| counted(&admission, last)), [1, 0]);
         drop(permit);
         assert_eq!((admission.clients(), counted(&admission, 1)), (0, 0));
+    }
+
+    #[test]
+    fn ipv6_addresses_are_counted_by_as_many_bits_as_the_limits_say() {
+        for (bits, expected) in [(32, 1), (64, 2), (128, 4)] {
+            let ipv6_prefix = PrefixLength::new(bits).unwrap();
+            let limits = Limits { max_links_per_address: Some(1), ipv6_prefix, ..Limits::default() };
+            let admission = Admission::new(&limits, 1);
+            let addresses = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:0:1::2"];
+            let mut permits: Vec<Permit> = addresses.map(|_| admission.reserve(None)).into();
+            let admitted = permits.iter_mut().zip(addresses);
+            let admitted = admitted.filter_map(|(permit, from)| permit.count_client(from.parse().unwrap()).ok());
+            assert_eq!(admitted.count(), expected, "/{bits}");
+
+            // Whoever is in leaves from where it was counted.
+            admission.set_limits(&Limits::default());
+            drop(permits);
+            assert_eq!((admission.clients(), admission.by_address().total().holders), (0, 0));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use fastway_proxy_protocol::{Signature, signature};
 use fastway_session::{Protocol, Reception, Request, Status};
 
 use crate::mux::config::LinkKinds;
@@ -72,7 +73,8 @@ impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { admitted, side, spoken, .. } = self;
         let also = if *spoken == Spoken::Secure && admitted.secure { " without the gateway's key" } else { "" };
-        write!(out, "this port admits {admitted} (--{side}-link), and the peer came with {spoken}{also}")
+        let hint = spoken.hint(*side);
+        write!(out, "this port admits {admitted} (--{side}-link), and the peer came with {spoken}{also}{hint}")
     }
 }
 
@@ -84,6 +86,15 @@ impl Spoken {
         // The beginning of a secure session: a known pattern, and the length of its message.
         let is_secure = matches!(answer, [1, 0..=1, 32 | 48, 0, ..]);
         if is_secure { Some(Self::Secure) } else { of_others(answer) }
+    }
+
+    /// What helps a peer that came with this to a port, if anything does.
+    pub(crate) const fn hint(self, side: Side) -> &'static str {
+        match (self, side) {
+            (Self::Proxy, Side::Client) => " (one is admitted by --client-proxy-protocol)",
+            (Self::Proxy, Side::Server) => " (one is admitted by --server-proxy-protocol)",
+            _ => "",
+        }
     }
 
     /// Whether this is all of the first message of a new legacy session. Part of an answer to the challenge may look alike.
@@ -141,7 +152,7 @@ fn recognize(first: &[u8]) -> Option<(Spoken, Vec<u8>)> {
 /// What is neither a link nor a session.
 fn of_others(first: &[u8]) -> Option<Spoken> {
     let is_http = METHODS.iter().any(|method| first.starts_with(method));
-    if first.starts_with(PROXY_V1) || first.starts_with(PROXY_V2) {
+    if matches!(signature(first), Signature::V1 | Signature::V2) {
         Some(Spoken::Proxy)
     } else if matches!(first, [0x16, 0x03, 0..=4, _, _, 0x01, ..]) {
         Some(Spoken::Tls)
@@ -152,9 +163,6 @@ fn of_others(first: &[u8]) -> Option<Spoken> {
 
 /// The open of a legacy session.
 const SHORTEST_SESSION_BYTES: usize = 9;
-
-const PROXY_V1: &[u8] = b"PROXY ";
-const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// As lengths of frames they are above any MaxPacket.
 const METHODS: [&[u8]; 9] =

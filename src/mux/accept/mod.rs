@@ -7,6 +7,8 @@ pub(crate) mod admission;
 pub(crate) mod first_bytes;
 mod newest_resumes;
 pub(crate) mod pending;
+pub(crate) mod proxy_header;
+pub(crate) mod rates;
 pub(crate) mod refusal;
 pub(crate) mod rejection;
 pub(crate) mod rejection_counts;
@@ -17,6 +19,7 @@ pub(crate) mod stream;
 pub(crate) mod turns;
 
 pub(crate) use admission::Admission;
+pub(crate) use rates::Rates;
 pub use refusal::RefusalKind;
 pub use rejection::RejectionKind;
 pub use rejection_counts::RejectionCounts;

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastway_admin::observe::HandshakeInfo;
-use fastway_service::{AddressPrefix, HandshakeLimits, PendingHandshakes, Progress};
+use fastway_service::{HandshakeLimits, PendingHandshakes, PrefixLength, Progress};
 use fastway_session::MAX_CANDIDATES;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::server_handshake::DEADLINE;
-use crate::mux::config::{Settings, Startup};
+use crate::mux::config::{Settings, Startup, TrustedProxies};
 use crate::mux::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -23,6 +23,9 @@ const CANDIDATES_PART: usize = 4;
 pub(crate) struct PendingOnPort {
     side: Side,
     has_sessions: bool,
+    /// Peers that stand for others until their PROXY headers have come.
+    proxies: Option<TrustedProxies>,
+    ipv6_prefix: PrefixLength,
     limits: PendingHandshakes<u64>,
     /// For how long one may take.
     time: Duration,
@@ -71,6 +74,8 @@ impl PendingOnPort {
         Self {
             side,
             has_sessions,
+            proxies: settings.proxies(side).cloned(),
+            ipv6_prefix: settings.limits.ipv6_prefix,
             limits: PendingHandshakes::new(limits(settings, side, has_sessions, workers)),
             time: time(settings, side, has_sessions),
             tasks: FxHashMap::default(),
@@ -81,6 +86,8 @@ impl PendingOnPort {
     /// Has new settings hold from now on, for handshakes in progress as well. Returns those that end since there are too
     /// many by now; but not those that are told, and answer for themselves.
     pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) -> Vec<EndedEarly> {
+        self.proxies = settings.proxies(self.side).cloned();
+        self.ipv6_prefix = settings.limits.ipv6_prefix;
         self.limits.set_limits(limits(settings, self.side, self.has_sessions, workers));
         self.time = time(settings, self.side, self.has_sessions);
         let too_many: Vec<u64> = std::iter::from_fn(|| self.limits.one_too_many()).collect();
@@ -103,9 +110,23 @@ impl PendingOnPort {
         peer: SocketAddr,
         now: Instant,
     ) -> Option<EndedEarly> {
-        let dropped = self.limits.begin(number, AddressPrefix::from(peer.ip()), now);
+        let prefix = self.ipv6_prefix.prefix_of(peer.ip());
+        let stands_for_another = self.proxies.as_ref().is_some_and(|proxies| proxies.contains(peer.ip()));
+        let dropped = if stands_for_another {
+            self.limits.begin_for_another(number, prefix, now)
+        } else {
+            self.limits.begin(number, prefix, now)
+        };
 
         self.tasks.insert(number, PendingHandshake { task, peer, began: now, no_turn });
+        dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
+    }
+
+    /// The peer of a handshake has this address, by its PROXY header. Returns the one that has ended for it, if any; but not
+    /// one that is told, and answers for itself.
+    pub(crate) fn relocate(&mut self, number: u64, peer: SocketAddr) -> Option<EndedEarly> {
+        self.tasks.get_mut(&number)?.peer = peer;
+        let dropped = self.limits.relocate(number, self.ipv6_prefix.prefix_of(peer.ip()));
         dropped.and_then(|dropped| self.end_early(dropped, NoTurn::Dropped))
     }
 

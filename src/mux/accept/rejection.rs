@@ -8,6 +8,7 @@ use fastway_session::{HelloError, Status};
 
 use super::first_bytes::Mistake;
 use super::pending::NoTurn;
+use super::proxy_header::ProxyFault;
 use super::server_handshake::ServerHandshakeError;
 
 /// Why a stream did not become a link, nor went on with a session.
@@ -36,6 +37,12 @@ pub(crate) enum Rejection {
     /// The network dropped the stream, or the peer closed it.
     #[error("the peer left during the handshake: {0}")]
     Lost(#[from] io::Error),
+    /// The same, before the peer had sent a byte.
+    #[error("the peer left during the handshake: {0}")]
+    Silent(io::Error),
+    /// The stream did not get past its PROXY header.
+    #[error(transparent)]
+    Proxy(#[from] ProxyFault),
     /// The peer took too long.
     #[error("the peer did not finish the handshake within {within:?}")]
     TooSlow {
@@ -76,7 +83,7 @@ kinds! {
         Handover = "handover",
         /// [`Rejection::NoDescriptor`]
         Descriptors = "descriptors",
-        /// [`Rejection::Lost`]
+        /// [`Rejection::Lost`], [`Rejection::Silent`]
         Lost = "lost",
         /// [`Rejection::TooSlow`]
         TooSlow = "too_slow",
@@ -94,6 +101,18 @@ kinds! {
         NotProven = "not_proven",
         /// [`Rejection::NoServer`]
         NoServer = "no_server",
+        /// [`ProxyFault::Spoofed`], [`ProxyFault::Stranger`]
+        Untrusted = "untrusted",
+        /// [`ProxyFault::Missing`]
+        NoHeader = "no_header",
+        /// [`ProxyFault::Bad`], [`ProxyFault::Second`]
+        BadHeader = "bad_header",
+        /// [`ProxyFault::Late`]
+        LateHeader = "late_header",
+        /// [`ProxyFault::Dropped`]
+        HeaderDropped = "header_dropped",
+        /// [`ProxyFault::Unused`]
+        Unused = "unused",
     }
 }
 
@@ -102,6 +121,7 @@ impl Rejection {
     pub(crate) fn of_plain_server(error: ServerHandshakeError) -> Self {
         match error {
             ServerHandshakeError::Lost(error) => Self::Lost(error),
+            ServerHandshakeError::Silent(error) => Self::Silent(error),
             ServerHandshakeError::Denied(_) | ServerHandshakeError::Mistaken(_) => Self::WrongKey(error),
         }
     }
@@ -113,7 +133,8 @@ impl Rejection {
             Self::TooManyFromAddress { .. } => RejectionKind::MaxLinksPerAddress,
             Self::Handover(_) => RejectionKind::Handover,
             Self::NoDescriptor(_) => RejectionKind::Descriptors,
-            Self::Lost(_) => RejectionKind::Lost,
+            Self::Lost(_) | Self::Silent(_) => RejectionKind::Lost,
+            Self::Proxy(fault) => of_header(fault),
             Self::TooSlow { .. } => RejectionKind::TooSlow,
             Self::Dropped => RejectionKind::Dropped,
             Self::WrongKey(_) => RejectionKind::WrongKey,
@@ -123,6 +144,17 @@ impl Rejection {
             Self::NotProven => RejectionKind::NotProven,
             Self::NoServer(_) => RejectionKind::NoServer,
         }
+    }
+}
+
+const fn of_header(fault: &ProxyFault) -> RejectionKind {
+    match fault {
+        ProxyFault::Spoofed | ProxyFault::Stranger => RejectionKind::Untrusted,
+        ProxyFault::Missing => RejectionKind::NoHeader,
+        ProxyFault::Bad(_) | ProxyFault::Second => RejectionKind::BadHeader,
+        ProxyFault::Late { .. } => RejectionKind::LateHeader,
+        ProxyFault::Dropped => RejectionKind::HeaderDropped,
+        ProxyFault::Unused => RejectionKind::Unused,
     }
 }
 

@@ -6,8 +6,8 @@ use super::rejection::RejectionKind;
 
 /// How often streams were rejected, by [`RejectionKind`], on ports without sessions and on ports with them.
 ///
-/// What is exported are three parts of it: those for which there was no place, failed server handshakes, and failed
-/// handshakes on ports with sessions.
+/// What is exported are four parts of it: those for which there was no place, failed server handshakes, failed handshakes
+/// on ports with sessions, and streams that did not get past their PROXY headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RejectionCounts {
     without_sessions: Counts<RejectionKind>,
@@ -39,6 +39,16 @@ impl RejectionCounts {
         RejectionKind::NoServer,
     ];
 
+    /// What ends a stream at its PROXY header, on whichever port.
+    const PROXY_HEADER: [RejectionKind; 6] = [
+        RejectionKind::Untrusted,
+        RejectionKind::NoHeader,
+        RejectionKind::BadHeader,
+        RejectionKind::LateHeader,
+        RejectionKind::HeaderDropped,
+        RejectionKind::Unused,
+    ];
+
     /// Counts a rejection on a port with sessions, or without.
     pub(crate) fn count(&mut self, kind: RejectionKind, with_sessions: bool) {
         let counts = if with_sessions { &mut self.with_sessions } else { &mut self.without_sessions };
@@ -60,6 +70,11 @@ impl RejectionCounts {
     /// Streams that had no place, by reason.
     pub fn no_place(&self) -> [(&'static str, u64); 4] {
         Self::NO_PLACE.map(|kind| (kind.name(), self.of(kind)))
+    }
+
+    /// Streams that did not get past their PROXY headers, by reason.
+    pub fn proxy_headers(&self) -> [(&'static str, u64); 6] {
+        Self::PROXY_HEADER.map(|kind| (kind.name(), self.of(kind)))
     }
 
     /// Server handshakes that failed on a port without sessions, by reason.
@@ -95,7 +110,7 @@ mod tests {
                 let session = counted(&counts.session_handshakes());
                 assert!(server.is_empty() || !with_sessions, "{kind:?}");
                 assert!(session.is_empty() || with_sessions, "{kind:?}");
-                let all = [counted(&counts.no_place()), server, session].concat();
+                let all = [counted(&counts.no_place()), counted(&counts.proxy_headers()), server, session].concat();
                 let is_impossible = match kind {
                     RejectionKind::WrongKey => with_sessions,
                     RejectionKind::Malformed

@@ -9,6 +9,7 @@ use tokio::select;
 
 use super::first_bytes::Spoken;
 use crate::mux::config::Secret;
+use crate::mux::routing::Side;
 
 /// Time that a server with a plain link has for its answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -22,12 +23,16 @@ pub(crate) enum ServerHandshakeError {
     /// The network dropped the link, or the peer closed it, before it had answered.
     #[error("the peer left during the handshake: {0}")]
     Lost(#[from] io::Error),
+    /// The same, before it had sent a byte.
+    #[error("the peer left during the handshake: {0}")]
+    Silent(io::Error),
     /// The peer does not know the key.
     #[error(transparent)]
     Denied(#[from] HandshakeError),
     /// The peer is no game server.
     #[error(
-        "the peer came with {0} where a game server answers the challenge: this port admits plain links (--server-link)"
+        "the peer came with {0} where a game server answers the challenge: this port admits plain links (--server-link){hint}",
+        hint = .0.hint(Side::Server)
     )]
     Mistaken(Spoken),
 }
@@ -43,7 +48,7 @@ pub(crate) async fn authenticate_server(
     pause: impl AsyncFn(),
 ) -> Result<ServerId, ServerHandshakeError> {
     let challenge = Challenge::new(challenge);
-    stream.write_all(challenge.as_bytes()).await?;
+    stream.write_all(challenge.as_bytes()).await.map_err(ServerHandshakeError::Silent)?;
 
     let mut response = [0; RESPONSE_BYTES];
     let mut received = 0;
@@ -51,9 +56,10 @@ pub(crate) async fn authenticate_server(
         let (so_far, rest) = response.split_at_mut(received);
         select! {
             biased;
-            read = stream.read(rest) => match read? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                read => received += read,
+            read = stream.read(rest) => match ended_as_error(read) {
+                Ok(read) => received += read,
+                Err(error) if received == 0 => return Err(ServerHandshakeError::Silent(error)),
+                Err(error) => return Err(error.into()),
             },
             // Its initiator waits for a reply that is longer than a challenge, and would wait for as long as we do.
             () = pause(), if Spoken::is_legacy_open(so_far) => {
@@ -71,4 +77,12 @@ fn verify(challenge: Challenge, keys: &[Secret], response: &[u8; RESPONSE_BYTES]
     let Some((first, others)) = keys.split_first() else { return challenge.verify(b"", response) };
     let verified = challenge.verify(first.expose(), response);
     others.iter().fold(verified, |verified, key| verified.or(challenge.verify(key.expose(), response)))
+}
+
+/// The end of a stream is an error, too, before all has come.
+fn ended_as_error(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        other => other,
+    }
 }

@@ -6,28 +6,38 @@
 
 use std::time::{Duration, Instant};
 
-use fastway_service::{AddressPrefix, FairQueue, HandshakeBudget, HandshakePace};
+use fastway_service::{AddressPrefix, FairQueue, HandshakePace};
 use tokio::sync::oneshot;
 
 use super::newest_resumes::{NewestResumes, Turn};
+use super::rates::{RateShare, Rates};
 use crate::mux::routing::{LinkAddr, PerSide, Side};
 
 /// Before so many wait in a queue, it is not looked through for those who have gone.
 const CROWD: usize = 64;
 
+/// One of so many turns is for those who open sessions, the others for those who come back: a herd that logs in must not
+/// hold up those who play.
+const TURNS_OF_OPENS: usize = 4;
+
+/// Turns until each queue had its own.
+const ROUND_OF_QUEUES: usize = TURNS_OF_OPENS * 4;
+
 /// The handshakes of a worker that wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Turns {
     pace: HandshakePace,
-    /// The most that may be computed in a second to resume sessions, if that is bounded.
-    resume_budget: Option<HandshakeBudget>,
-    /// The same to open secure ones. Legacy opens cost next to nothing, so they have no budget.
-    open_budget: Option<HandshakeBudget>,
-    /// They do not wait for each other: anybody may open, and on either port.
-    queues: [Queue; 5],
+    /// How many may be computed in a second to resume sessions.
+    resume_rate: RateShare,
+    /// The same to open secure ones. Legacy opens cost next to nothing, so they have no bound.
+    open_rate: RateShare,
+    /// Those who resume sessions.
+    resumes: Queue,
     /// Those that may have several places in the queue of resumes.
     newest: NewestResumes,
-    /// The queue whose turn it is.
+    /// Those who open sessions. They do not wait for each other: anybody may open, and on either port.
+    opens: [Queue; 4],
+    /// The number of the next turn.
     next: usize,
 }
 
@@ -68,25 +78,26 @@ enum Peer {
 }
 
 impl Turns {
-    /// Nobody waits. At most so many handshakes are computed in a second, for opens, and as many for resumes.
-    pub(crate) fn new(per_second: Option<u32>, now: Instant) -> Self {
+    /// Nobody waits. The worker is one of `workers` that share the rates.
+    pub(crate) fn new(rates: &Rates, workers: usize, now: Instant) -> Self {
         use QueueKind::{LegacyOpens, Opens, Resumes};
         use Side::{Client, Server};
-        let kinds = [Resumes, Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
+        let opens = [Opens(Client), Opens(Server), LegacyOpens(Client), LegacyOpens(Server)];
         Self {
             pace: HandshakePace::new(now),
-            resume_budget: budget(per_second, now),
-            open_budget: budget(per_second, now),
-            queues: kinds.map(|kind| Queue { kind, waiting: FairQueue::new(), crowd: CROWD }),
+            resume_rate: rates.share_of_resumes(workers),
+            open_rate: rates.share_of_opens(workers),
+            resumes: Queue::new(Resumes),
             newest: NewestResumes::default(),
+            opens: opens.map(Queue::new),
             next: 0,
         }
     }
 
-    /// Changes the most that may be computed in a second.
-    pub(crate) fn set_budget(&mut self, per_second: Option<u32>, now: Instant) {
-        self.resume_budget = budget(per_second, now);
-        self.open_budget = budget(per_second, now);
+    /// The rates have changed.
+    pub(crate) fn set_rates(&mut self, rates: &Rates, workers: usize) {
+        self.resume_rate = rates.share_of_resumes(workers);
+        self.open_rate = rates.share_of_opens(workers);
     }
 
     /// Waits for a turn: what is returned is told when it has come, and fails when a newer resume has taken the place.
@@ -122,7 +133,8 @@ impl Turns {
 
     /// A queue. Those who have gone are forgotten before, if so many wait that it is time to look for them.
     fn queue_with_room(&mut self, kind: QueueKind) -> Option<&mut Queue> {
-        let queue = self.queues.iter_mut().find(|queue| queue.kind == kind)?;
+        let mut queues = std::iter::once(&mut self.resumes).chain(&mut self.opens);
+        let queue = queues.find(|queue| queue.kind == kind)?;
         if queue.waiting.len() >= queue.crowd {
             queue.waiting.retain(Turn::is_awaited);
             queue.crowd = CROWD.max(2 * queue.waiting.len());
@@ -139,7 +151,7 @@ impl Turns {
         let turns = self.pace.next_round(now);
         let mut left = turns;
         let mut passed_over = 0;
-        while left > 0 && passed_over < self.queues.len() {
+        while left > 0 && passed_over < ROUND_OF_QUEUES {
             if self.give_next(now, &mut room) {
                 (left, passed_over) = (left - 1, 0);
             } else {
@@ -152,17 +164,23 @@ impl Turns {
     /// Gives a turn to the next queue, if somebody is there to take it, and room and budget allow it.
     fn give_next(&mut self, now: Instant, room: &mut PerSide<usize>) -> bool {
         let next = self.next;
-        self.next = (next + 1) % self.queues.len();
-        let queue = self.queues.get_mut(next).filter(|queue| !queue.waiting.is_empty());
+        self.next = (next + 1) % ROUND_OF_QUEUES;
+        let is_for_resumes = !next.is_multiple_of(TURNS_OF_OPENS);
+        let queue = if is_for_resumes { Some(&mut self.resumes) } else { self.opens.get_mut(next / TURNS_OF_OPENS) };
+        let queue = queue.filter(|queue| !queue.waiting.is_empty());
         let Some(Queue { kind, waiting, .. }) = queue else { return false };
 
         // A resume takes no room: its session has had it since it was opened.
-        let (room, budget) = match kind {
-            QueueKind::Resumes => (None, &mut self.resume_budget),
-            QueueKind::Opens(side) => (Some(&mut room[*side]), &mut self.open_budget),
-            QueueKind::LegacyOpens(side) => (Some(&mut room[*side]), &mut None),
+        let (room, rate) = match kind {
+            QueueKind::Resumes => (None, Some(&self.resume_rate)),
+            QueueKind::Opens(side) => (Some(&mut room[*side]), Some(&self.open_rate)),
+            QueueKind::LegacyOpens(side) => (Some(&mut room[*side]), None),
         };
-        if room.as_deref() == Some(&0) || budget.as_mut().is_some_and(|budget| !budget.afford(now)) {
+        if room.as_deref() == Some(&0) {
+            return false;
+        }
+        let spent = rate.map(|rate| (rate, rate.afford(now)));
+        if matches!(spent, Some((_, None))) {
             return false;
         }
 
@@ -174,7 +192,9 @@ impl Turns {
         });
 
         if !is_given {
-            budget.iter_mut().for_each(HandshakeBudget::give_back);
+            if let Some((rate, Some(spent))) = spent {
+                rate.give_back(spent);
+            }
         } else if let Some(room) = room {
             *room -= 1;
         }
@@ -188,12 +208,20 @@ impl Turns {
 
     /// Whether somebody waits for a turn.
     pub(crate) fn anybody_waits(&self) -> bool {
-        self.queues.iter().any(|queue| !queue.waiting.is_empty())
+        !self.resumes.waiting.is_empty() || self.opens.iter().any(|queue| !queue.waiting.is_empty())
+    }
+
+    /// Handshakes that wait, with those that have gone and are not forgotten yet.
+    #[cfg(test)]
+    fn places(&self) -> usize {
+        std::iter::once(&self.resumes).chain(&self.opens).map(|queue| queue.waiting.len()).sum()
     }
 }
 
-fn budget(per_second: Option<u32>, now: Instant) -> Option<HandshakeBudget> {
-    per_second.map(|per_second| HandshakeBudget::new(per_second, now))
+impl Queue {
+    fn new(kind: QueueKind) -> Self {
+        Self { kind, waiting: FairQueue::new(), crowd: CROWD }
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +229,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::mux::config::Settings;
     use crate::mux::routing::{LinkId, Slot, WorkerId};
 
     fn prefix(last: u8) -> AddressPrefix {
@@ -220,6 +249,13 @@ mod tests {
             Purpose::Resume(link) => Purpose::NewestResume(link),
             other => other,
         }
+    }
+
+    /// Turns of the only worker.
+    fn turns(per_second: Option<u32>, now: Instant) -> Turns {
+        let mut settings = Settings::default();
+        settings.sessions.max_handshakes_per_second = per_second;
+        Turns::new(&Rates::new(&settings, now), 1, now)
     }
 
     /// Who has had a turn since the last call.
@@ -247,7 +283,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_address_costs_another_one_turn_of_waiting() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let flood = (0..50).map(|_| ("flood", turns.wait(prefix(1), OPEN, now))).collect::<Vec<_>>();
         let honest = ("honest", turns.wait(prefix(2), OPEN, now));
         let mut waiting: Vec<_> = flood.into_iter().chain([honest]).collect();
@@ -259,7 +295,7 @@ mod tests {
     #[test]
     fn one_session_that_resumes_over_and_over_has_the_turns_of_one() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let again = (0..50).map(|_| ("again", turns.wait(prefix(1), session(1), now))).collect::<Vec<_>>();
         let other = ("other", turns.wait(prefix(1), session(2), now));
         let mut waiting: Vec<_> = again.into_iter().chain([other]).collect();
@@ -270,7 +306,7 @@ mod tests {
     #[test]
     fn the_newest_resume_of_a_session_has_the_place_of_the_older_ones() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let Purpose::Resume(link) = session(1) else { return };
         let mut older = [session(1), session(1)].map(|purpose| turns.wait(prefix(1), purpose, now));
         let mut waiting = vec![("other", turns.wait(prefix(1), session(2), now))];
@@ -280,9 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn of_four_turns_those_who_come_back_have_three() {
+        let now = Instant::now();
+        let mut turns = turns(None, now);
+        let mut waiting: Vec<_> = (0..40).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
+        waiting.extend((0..30).map(|id| ("resume", turns.wait(prefix(1), session(id), now))));
+        let mut order = Vec::new();
+        while order.iter().filter(|name| **name == "resume").count() < 30 {
+            turns.give(now, ROOM);
+            order.extend(told(&mut waiting));
+        }
+        let opens = order.iter().filter(|name| **name == "open").count();
+        assert!((1..=10).contains(&opens), "{opens} before the last of 30 resumes");
+        assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 40 - opens);
+    }
+
+    #[test]
     fn the_newest_resume_keeps_the_place_of_the_older_ones_when_it_comes_from_another_network() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let mut older = turns.wait(prefix(1), newest(1), now);
         let mut waiting: Vec<_> = (2..=9).map(|id| ("other", turns.wait(prefix(id), newest(id.into()), now))).collect();
         waiting.push(("moved", turns.wait(prefix(20), newest(1), now)));
@@ -296,7 +348,7 @@ mod tests {
     #[test]
     fn a_resume_from_another_network_waits_no_longer_than_others_from_there() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         // Its first network is crowded.
         let mut waiting: Vec<_> = (10..60).map(|id| ("crowd", turns.wait(prefix(1), newest(id), now))).collect();
         let _older = turns.wait(prefix(1), newest(1), now);
@@ -308,7 +360,7 @@ mod tests {
     #[test]
     fn a_resume_that_is_not_known_to_be_genuine_and_newest_takes_no_place() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let mut waiting = vec![("genuine", turns.wait(prefix(1), newest(1), now))];
         waiting.push(("other", turns.wait(prefix(2), newest(2), now)));
         waiting.push(("forged", turns.wait(prefix(3), session(1), now)));
@@ -323,10 +375,10 @@ mod tests {
     #[test]
     fn a_session_has_one_turn_and_two_places_however_often_its_peer_moves() {
         let now = Instant::now();
-        let mut turns = Turns::new(Some(1), now);
+        let mut turns = turns(Some(1), now);
         let mut waiting: Vec<_> = (1..=200).map(|id| ("moved", turns.wait(prefix(id), newest(1), now))).collect();
         waiting.push(("other", turns.wait(prefix(201), newest(2), now)));
-        let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
+        let left = turns.places();
         assert_eq!(left, 3);
         assert_eq!(rounds(&mut turns, &mut waiting, now), ["moved"]);
         let later = now + Duration::from_secs(1);
@@ -336,7 +388,7 @@ mod tests {
     #[test]
     fn a_resume_after_the_turn_of_an_older_one_waits_anew() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let mut first = [("first", turns.wait(prefix(1), newest(1), now))];
         let _gone = turns.wait(prefix(2), newest(2), now);
         assert_eq!(rounds(&mut turns, &mut first, now), ["first"]);
@@ -348,7 +400,7 @@ mod tests {
     #[test]
     fn strangers_who_open_spend_nothing_of_what_resumes_need() {
         let now = Instant::now();
-        let mut turns = Turns::new(Some(10), now);
+        let mut turns = turns(Some(10), now);
         let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         waiting.push(("resume", turns.wait(prefix(1), session(1), now)));
         waiting.push(("legacy", turns.wait(prefix(1), Purpose::LegacyOpen(Side::Client), now)));
@@ -369,7 +421,7 @@ mod tests {
             (PerSide { client: 1, server: 1 }, &["to client", "resume", "to server"]),
         ] {
             let now = Instant::now();
-            let mut turns = Turns::new(None, now);
+            let mut turns = turns(None, now);
             let mut waiting = [
                 ("to client", OPEN),
                 ("resume", session(1)),
@@ -387,7 +439,7 @@ mod tests {
     #[test]
     fn a_round_answers_no_more_opens_than_there_is_room_for() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let gone = turns.wait(prefix(1), OPEN, now);
         let mut waiting: Vec<_> = (0..50).map(|_| ("open", turns.wait(prefix(1), OPEN, now))).collect();
         drop(gone);
@@ -398,13 +450,13 @@ mod tests {
     #[test]
     fn those_who_have_gone_do_not_pile_up_while_nobody_gets_a_turn() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         let mut waiting: Vec<_> = (0..100).map(|_| ("there", turns.wait(prefix(1), OPEN, now))).collect();
         for id in 0..10_000 {
             drop(turns.wait(prefix(2), OPEN, now));
             drop(turns.wait(prefix(2), newest(id), now));
         }
-        let left: usize = turns.queues.iter().map(|queue| queue.waiting.len()).sum();
+        let left = turns.places();
         assert!(left <= 200, "{left}");
         assert_eq!(rounds(&mut turns, &mut waiting, now).len(), 100);
     }
@@ -412,7 +464,7 @@ mod tests {
     #[test]
     fn whoever_has_gone_spends_nothing_of_what_may_be_computed() {
         let now = Instant::now();
-        let mut turns = Turns::new(Some(1), now);
+        let mut turns = turns(Some(1), now);
         drop(turns.wait(prefix(1), session(1), now));
         assert!(!turns.give(now, ROOM));
         let mut waiting = [("there", turns.wait(prefix(1), session(2), now))];
@@ -422,7 +474,7 @@ mod tests {
     #[test]
     fn whoever_has_gone_is_passed_over() {
         let now = Instant::now();
-        let mut turns = Turns::new(None, now);
+        let mut turns = turns(None, now);
         drop(turns.wait(prefix(1), OPEN, now));
         let mut waiting = [("there", turns.wait(prefix(1), OPEN, now))];
         assert_eq!(rounds(&mut turns, &mut waiting, now), ["there"]);

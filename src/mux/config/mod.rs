@@ -4,13 +4,15 @@
 //! says when it can change.
 
 mod kinds;
+mod proxies;
 mod settings;
 mod startup;
 
-pub use fastway_service::Secret;
+pub use fastway_service::{Cidr, PrefixLength, Secret};
 pub use fastway_session::KeyPair;
 
 pub use self::kinds::LinkKinds;
+pub use self::proxies::{ProxyProtocol, TrustedProxies};
 pub(crate) use self::settings::CLIENT_SHARE;
 pub use self::settings::{
     Limits, LinkLimit, MemoryLimit, SessionConfig, SessionsConfig, Settings, SideConfig, WaitingLimits,

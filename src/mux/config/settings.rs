@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use fastway_service::Secret;
+use fastway_service::{PrefixLength, Secret};
 use fastway_session::KeyPair;
 
+use super::proxies::{ProxyProtocol, TrustedProxies};
 use crate::mux::routing::Side;
 
 /// Part of the memory for all links that may wait for one client at most.
@@ -26,6 +27,8 @@ pub struct Settings {
     pub server_auth_keys: Vec<Secret>,
     /// Whether a reachable server port without a key is meant.
     pub allow_anonymous_servers: bool,
+    /// Peers whose PROXY headers are believed, on both ports.
+    pub trusted_proxies: TrustedProxies,
     /// Defences against floods.
     pub limits: Limits,
     /// What the sessions of both ports have in common.
@@ -42,6 +45,11 @@ impl Settings {
             Side::Server => &self.server,
         }
     }
+
+    /// The peers that may stand for others on a port, if it takes PROXY headers.
+    pub(crate) fn proxies(&self, side: Side) -> Option<&TrustedProxies> {
+        (self.side(side).proxy_protocol != ProxyProtocol::Off).then_some(&self.trusted_proxies)
+    }
 }
 
 /// What the links on one port have in common.
@@ -56,6 +64,8 @@ pub struct SideConfig {
     /// A link is closed after this long without one byte received, or without one byte that it
     /// accepted while some waited; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// What this port does about PROXY headers.
+    pub proxy_protocol: ProxyProtocol,
     /// The sessions of this port, where they are admitted.
     pub session: SessionConfig,
 }
@@ -90,8 +100,8 @@ pub struct SessionsConfig {
     pub keys: Vec<KeyPair>,
     /// Handshakes in progress from one address, on each port; beyond it the oldest of that address is dropped. At least 1.
     pub max_handshakes_per_address: usize,
-    /// Handshakes computed in a second to open sessions, and as many to resume them; further ones wait. `None`: as many
-    /// as there is time for.
+    /// Handshakes that all workers compute in a second to open sessions, and as many to resume them; further ones wait.
+    /// `None`: as many as there is time for.
     pub max_handshakes_per_second: Option<u32>,
     /// Bounds on sessions that wait.
     pub waiting: WaitingLimits,
@@ -116,8 +126,12 @@ pub struct Limits {
     /// Handshakes in progress on each port, of game servers and of sessions; beyond it the oldest one is dropped. At
     /// least 1.
     pub max_handshakes: usize,
+    /// Connections that the client port accepts in a second; further ones wait in the system's queue.
+    pub max_accepts_per_second: Option<u32>,
     /// Client links.
     pub max_links: LinkLimit,
+    /// How much of an IPv6 address tells peers apart, wherever something is shared out by address.
+    pub ipv6_prefix: PrefixLength,
     /// Client links from one IP address.
     pub max_links_per_address: Option<usize>,
     /// Dials by one client link in a second; further ones are refused.
@@ -183,6 +197,7 @@ impl Default for Settings {
                 send_queue_packets: 1000,
                 send_queue_bytes: 8 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                proxy_protocol: ProxyProtocol::Off,
                 session: SessionConfig::default(),
             },
             server: SideConfig {
@@ -190,12 +205,14 @@ impl Default for Settings {
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,
                 idle_timeout: Some(Duration::from_secs(30)),
+                proxy_protocol: ProxyProtocol::Off,
                 session: SessionConfig::default(),
             },
             client_max_conns: Some(16),
             client_slow_grace: Duration::from_secs(5),
             server_auth_keys: Vec::new(),
             allow_anonymous_servers: false,
+            trusted_proxies: TrustedProxies::default(),
             limits: Limits::default(),
             sessions: SessionsConfig::default(),
             shutdown_grace: Duration::from_secs(3),
@@ -234,7 +251,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_handshakes: 1024,
+            max_accepts_per_second: None,
             max_links: LinkLimit::default(),
+            ipv6_prefix: PrefixLength::default(),
             max_links_per_address: None,
             max_dials_per_second: None,
             max_bytes_per_second: None,

@@ -39,7 +39,8 @@ impl From<&WorkerReport> for observe::WorkerLoad {
 
 impl From<WorkerReport> for observe::Totals {
     fn from(total: WorkerReport) -> Self {
-        let Stats { sides, sources_paused, rejections, accept_errors, sessions, undelivered: _ } = total.stats;
+        let Stats { sides, sources_paused, rejections, accept_errors, accept_pauses, sessions, undelivered: _ } =
+            total.stats;
         let RouterStats { opened, refused_unknown, refused_max_conns, refused_dial_rate, unknown_connection } =
             total.routing;
         let side = |of: Side| side(&sides[of], &total.sides[of], total.session_handshakes[of]);
@@ -55,8 +56,10 @@ impl From<WorkerReport> for observe::Totals {
             dials_refused: dials.into_iter().collect(),
             sources_paused,
             accept_errors,
+            accept_pauses,
             rejections: RejectionKind::ALL.into_iter().map(|kind| (kind.name(), rejections.of(kind))).collect(),
             links_rejected: rejections.no_place().into_iter().collect(),
+            proxy_headers_rejected: rejections.proxy_headers().into_iter().collect(),
             server_handshakes: total.server_handshakes,
             server_handshakes_failed: rejections.server_handshakes().into_iter().collect(),
             sessions: observe::SessionCounts {

@@ -86,7 +86,7 @@ impl Core {
                 shared.mailboxes.clone(),
             ),
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
-            acceptance: Acceptance::new(&startup, &settings, workers, started),
+            acceptance: Acceptance::new(&startup, &settings, Arc::clone(&shared.rates), workers, started),
             ended: EndedSessions::default(),
             agenda: Agenda::new(started),
             stop: Stop::new(workers - 1),
@@ -106,7 +106,7 @@ impl Core {
     pub(super) fn apply(&mut self, settings: Arc<Settings>) {
         self.links.set_bounds(&settings);
         self.forwarding.apply(&settings);
-        for ended in self.acceptance.apply(&settings, self.clock.now()) {
+        for ended in self.acceptance.apply(&settings) {
             self.ended_early(&ended);
         }
         self.upkeep.apply(&self.startup, &settings);

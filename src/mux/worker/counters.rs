@@ -95,6 +95,11 @@ impl Counters {
         self.stats.rejections.count(kind, with_sessions);
     }
 
+    /// Accepting pauses, since as many were accepted as may be in a second.
+    pub(super) fn accept_paused(&mut self) {
+        self.stats.accept_pauses += 1;
+    }
+
     pub(super) fn accept_failed(&mut self) {
         self.stats.accept_errors += 1;
     }

@@ -6,8 +6,6 @@
 //! same turn, which is one of these ways, and only notes the congestion earlier (`Links::feed`). A link that is gone is
 //! uncongested in `retire`.
 
-use fastway_service::AddressPrefix;
-
 use super::backpressure::Bottleneck;
 use super::core::Core;
 use super::mail::Message;
@@ -80,7 +78,7 @@ impl Core {
     fn session_resumed(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot) else { return };
         let Some(names) = link.session_names() else { return };
-        self.shared.sessions.resumed(link.addr, AddressPrefix::from(link.peer.ip()), names);
+        self.shared.sessions.resumed(link.addr, self.settings.limits.ipv6_prefix.prefix_of(link.peer.ip()), names);
         self.link_log.resumed(link);
     }
 

@@ -152,6 +152,9 @@ impl LinkLog {
     /// Logs why a stream did not become a link, nor went on with a session.
     pub(super) fn rejected(&mut self, side: Side, peer: SocketAddr, reason: &Rejection) {
         let limit = &mut self.0[side].rejected[reason.kind()];
-        limited!(target: TARGET, limit, WARN, [%peer, %reason], "{side} turned away");
+        match reason.kind() {
+            RejectionKind::Unused => limited!(target: TARGET, limit, DEBUG, [%peer, %reason], "{side} was no link"),
+            _ => limited!(target: TARGET, limit, WARN, [%peer, %reason], "{side} turned away"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! No wake-up is lost: a reader that finds the account short waits before [`Bottleneck::Memory`]; whoever finds that it is
 //! short no longer says so to all workers, by messages that come after what the reader saw.
 
-use fastway_service::{AddressPrefix, ByteHolder};
+use fastway_service::{ByteHolder, PrefixLength};
 
 use super::backpressure::Bottleneck;
 use super::core::Core;
@@ -80,7 +80,8 @@ impl Core {
 
     fn holders(&self) -> Vec<ByteHolder<LinkAddr>> {
         let links = self.links.iter();
-        links.filter(|link| link.accounted_bytes > 0).map(Link::as_holder).collect()
+        let length = self.settings.limits.ipv6_prefix;
+        links.filter(|link| link.accounted_bytes > 0).map(|link| link.as_holder(length)).collect()
     }
 
     /// Bytes that may wait for one server: all servers together have a quarter of the bound, each an equal share of it.
@@ -92,10 +93,10 @@ impl Core {
 }
 
 impl Link {
-    fn as_holder(&self) -> ByteHolder<LinkAddr> {
+    fn as_holder(&self, length: PrefixLength) -> ByteHolder<LinkAddr> {
         ByteHolder {
             key: self.addr,
-            prefix: AddressPrefix::from(self.peer.ip()),
+            prefix: length.prefix_of(self.peer.ip()),
             bytes: self.accounted_bytes,
             age: self.held_for(),
         }

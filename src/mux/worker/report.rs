@@ -25,6 +25,8 @@ pub struct Stats {
     pub rejections: RejectionCounts,
     /// Times that accepting failed, for instance for want of descriptors.
     pub accept_errors: u64,
+    /// Times that accepting paused, since as many were accepted as may be in a second.
+    pub accept_pauses: u64,
     /// Sessions.
     pub sessions: SessionStats,
     /// What the gateway had for peers that did not take it before it ended.
@@ -112,11 +114,12 @@ impl AddAssign<&Self> for SideStats {
 impl Stats {
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { sides, sources_paused, rejections, accept_errors, sessions, undelivered } = other;
+        let Self { sides, sources_paused, rejections, accept_errors, accept_pauses, sessions, undelivered } = other;
         self.sides += sides;
         self.sources_paused += sources_paused;
         self.rejections.add(rejections);
         self.accept_errors += accept_errors;
+        self.accept_pauses += accept_pauses;
         self.sessions.add(sessions);
         self.undelivered.links += undelivered.links;
         self.undelivered.bytes += undelivered.bytes;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use fastway_service::AddressPrefix;
 use fastway_session::{Backlog, Resume, Session, Status};
 use fastway_transport::Stream;
 
@@ -25,8 +24,9 @@ pub(super) enum Answered {
 impl Core {
     /// A link was added: if it has a session, that can be resumed from now on.
     pub(super) fn session_begins(&mut self, addr: LinkAddr) {
+        let length = self.settings.limits.ipv6_prefix;
         let Some(link) = self.link(addr) else { return };
-        let (from, protocol) = (AddressPrefix::from(link.peer.ip()), link.protocol());
+        let (from, protocol) = (length.prefix_of(link.peer.ip()), link.protocol());
         let Some(names) = link.session_names() else { return };
         self.shared.sessions.insert(addr, from, names);
         self.counters.session_opened(protocol);

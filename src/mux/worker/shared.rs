@@ -9,6 +9,7 @@ use super::memory_account::Memory;
 use super::report::WorkerReport;
 use super::shared_sessions::Sessions;
 use super::wakeups::Wakeups;
+use crate::mux::accept::Rates;
 use crate::mux::accept::admission::Admission;
 use crate::mux::config::{Settings, WaitingLimits};
 use crate::mux::drain::{DrainStatus, DrainStep, SharedDrain};
@@ -20,6 +21,7 @@ use crate::mux::routing::{Registry, WorkerId};
 pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) sessions: Sessions,
@@ -33,6 +35,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         admission: Arc<Admission>,
+        rates: Arc<Rates>,
         pool: Arc<Pool>,
         mailboxes: Mailboxes,
         waiting: WaitingLimits,
@@ -46,6 +49,7 @@ impl Shared {
         Arc::new(Self {
             registry: Arc::default(),
             admission,
+            rates,
             pool,
             mailboxes,
             sessions,
@@ -60,6 +64,7 @@ impl Shared {
     /// Has new limits hold from now on.
     pub(crate) fn apply(&self, settings: &Settings) {
         self.admission.set_limits(&settings.limits);
+        self.rates.apply(settings);
         self.sessions.set_limits(settings.sessions.waiting);
         self.memory.account.set_bound(settings.limits.max_buffered_bytes.most().unwrap_or(usize::MAX));
     }
@@ -130,7 +135,15 @@ mod tests {
             let (settings, now, worker) = (Settings::default(), Instant::now(), WorkerId::new(0));
             let admission = Admission::new(&settings.limits, 1);
             let pool = Pool::new(&PoolConfig::default());
-            let shared = Shared::new(admission, pool, mailboxes, settings.sessions.waiting, None, now);
+            let shared = Shared::new(
+                admission,
+                Rates::new(&settings, now),
+                pool,
+                mailboxes,
+                settings.sessions.waiting,
+                None,
+                now,
+            );
 
             for round in 0..3 {
                 (0..100).for_each(|_| shared.sweep(worker, now));

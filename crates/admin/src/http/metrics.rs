@@ -175,6 +175,10 @@ impl Metrics {
         let no_place = by_label("reason", &total.links_rejected);
 
         self.0.counter("fastway_links_refused_total", "links refused when they were accepted, by reason", no_place);
+        let headers = by_label("reason", &total.proxy_headers_rejected);
+
+        let help = "streams that ended at their PROXY headers, by reason";
+        self.0.counter("fastway_proxy_rejections_total", help, headers);
         let in_progress = [plain(total.server_handshakes as u64)];
         self.0.gauge("fastway_handshakes_in_progress", "servers that have not proved who they are yet", in_progress);
 
@@ -183,6 +187,10 @@ impl Metrics {
 
         let errors = [plain(total.accept_errors)];
         self.0.counter("fastway_accept_errors_total", "times that accepting a link failed", errors);
+
+        let pauses = [plain(total.accept_pauses)];
+        let help = "times that accepting paused for --max-accepts-per-second";
+        self.0.counter("fastway_accept_pauses_total", help, pauses);
     }
 
     fn sessions(&mut self, sample: &Sample) {

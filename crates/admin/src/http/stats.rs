@@ -64,6 +64,7 @@ pub(super) struct StatsView {
     sessions: SessionsView,
     unknown_connection_runs: u64,
     accept_errors: u64,
+    accept_pauses: u64,
     log: LogView,
     memory: MemoryView,
     pool: Vec<PoolView>,
@@ -109,6 +110,7 @@ struct HandshakesView {
 struct RefusedView {
     dials: ByName<u64>,
     links: ByName<u64>,
+    proxy: ByName<u64>,
 }
 
 /// Sessions, on both ports.
@@ -154,10 +156,15 @@ impl StatsView {
                 in_progress: total.server_handshakes,
                 failed: by_name(&total.server_handshakes_failed),
             },
-            refused: RefusedView { dials: by_name(&total.dials_refused), links: by_name(&total.links_rejected) },
+            refused: RefusedView {
+                dials: by_name(&total.dials_refused),
+                links: by_name(&total.links_rejected),
+                proxy: by_name(&total.proxy_headers_rejected),
+            },
             sessions: SessionsView::new(sample),
             unknown_connection_runs: total.unknown_connection,
             accept_errors: total.accept_errors,
+            accept_pauses: total.accept_pauses,
             log: LogView { dropped_lines: sample.dropped_lines },
             memory: sample.report.memory.into(),
             pool: sample.pool(),

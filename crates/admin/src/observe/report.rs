@@ -71,10 +71,14 @@ pub struct Totals {
     pub sources_paused: u64,
     /// Times that accepting failed.
     pub accept_errors: u64,
+    /// Times that accepting paused, since as many were accepted as may be in a second.
+    pub accept_pauses: u64,
     /// Streams that did not become a link, by reason, on both ports.
     pub rejections: NamedCounts,
     /// Those that were rejected because of a limit.
     pub links_rejected: NamedCounts,
+    /// Those of them that did not get past their PROXY headers.
+    pub proxy_headers_rejected: NamedCounts,
     /// Server handshakes in progress, on a port without sessions.
     pub server_handshakes: usize,
     /// Server handshakes that failed on a port without sessions, by reason.

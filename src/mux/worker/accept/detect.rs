@@ -36,7 +36,7 @@ pub(super) async fn detect(handshake: &Handshake, stream: &mut Stream) -> Result
     let Handshake { core, side, .. } = handshake;
     let first = select! {
         biased;
-        first = first_byte(stream) => first?,
+        first = first_byte(stream) => first.map_err(Rejection::Silent)?,
         () = sleep(core, SILENCE), if *side == Side::Server => return Ok(Detected::Silence),
     };
 

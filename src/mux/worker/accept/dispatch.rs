@@ -1,5 +1,7 @@
 //! What an accepted stream is for.
 
+use fastway_proxy_protocol::Origin;
+use fastway_service::listen::plain;
 use fastway_session::{Protocol, Request, Status};
 use fastway_transport::{DetachedStream, Stream};
 use tokio::select;
@@ -10,11 +12,13 @@ use super::detect::{Detected, detect};
 use super::handshake::Handshake;
 use super::lost_place::answer_unread;
 use super::open::open_session;
+use super::proxy::read_origin;
 use super::refuse::{refuse, reject_plain, tell_mistake};
 use super::resume::resume_session;
 use super::server::admit_plain_server;
 use crate::mux::accept::first_bytes::Mistake;
 use crate::mux::accept::pending::NoTurn;
+use crate::mux::accept::proxy_header::ProxyFault;
 use crate::mux::accept::rejection::Rejection;
 use crate::mux::accept::stream::AcceptedStream;
 use crate::mux::link::LinkStream;
@@ -23,34 +27,82 @@ use crate::mux::worker::shared_core::SharedCore;
 
 /// Makes a link of an accepted stream, or starts the handshake that may.
 ///
-/// What comes by a client port without sessions is a link at once: it costs no task, and nothing of it is read before.
+/// What comes by a client port without sessions is a link at once, unless the port takes PROXY headers: it costs no task,
+/// and nothing of it is read before.
 pub(super) fn dispatch(core: &SharedCore, accepted: AcceptedStream<Stream>) {
     let AcceptedStream { side, peer, .. } = accepted;
-    if core.borrow().has_sessions(side) {
-        let task = async move |handshake: &Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
-        return Handshake::start(core, side, peer, task);
-    }
-
+    let (has_sessions, takes_headers) = (core.borrow().has_sessions(side), core.borrow().takes_headers(side));
     // Links that come after the others were closed would be closed by nobody.
-    if !core.borrow().admits_newcomers() {
+    if !has_sessions && !core.borrow().admits_newcomers() {
         return;
     }
 
+    if takes_headers {
+        let task = async move |handshake: &mut Handshake, no_turn| behind_header(handshake, accepted, no_turn).await;
+        return Handshake::start(core, side, peer, task);
+    }
+    if has_sessions {
+        let task = async move |handshake: &mut Handshake, no_turn| take_in(handshake, accepted, no_turn).await;
+        return Handshake::start(core, side, peer, task);
+    }
     match side {
-        Side::Client => admit_client(core, LinkStream::Plain(accepted.stream), peer, accepted.permit),
+        Side::Client => {
+            if let Err(rejection) = admit_plain_client(core, accepted) {
+                core.borrow_mut().reject(side, peer, &rejection);
+            }
+        }
         Side::Server => {
-            let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
-                // It may have lost its place before it began.
-                if let Ok(no_turn) = no_turn.try_recv() {
-                    return Err(no_turn.into());
-                }
-                // There is nothing to tell a peer that does not answer in time: the task is ended.
-                drop(no_turn);
-                admit_plain_server(handshake, accepted).await
-            };
+            let task =
+                async move |handshake: &mut Handshake, no_turn| take_in_server(handshake, accepted, no_turn).await;
             Handshake::start(core, side, peer, task);
         }
     }
+}
+
+/// Reads the PROXY header of a stream, and goes on with it as with others; but with the address of the header.
+async fn behind_header(
+    handshake: &mut Handshake,
+    mut accepted: AcceptedStream<Stream>,
+    mut no_turn: oneshot::Receiver<NoTurn>,
+) -> Result<(), Rejection> {
+    let origin = select! {
+        biased;
+        Ok(no_turn) = &mut no_turn => return Err(ProxyFault::from(no_turn).into()),
+        origin = read_origin(handshake, &mut accepted.stream) => origin?,
+    };
+    if let Origin::Peer(peer) = origin {
+        accepted.peer = plain(peer);
+        // It may have been accepted when the port took no headers.
+        accepted.permit.uncount_client();
+        handshake.comes_from(accepted.peer);
+    }
+
+    let side = handshake.side;
+    let has_sessions = handshake.core.borrow().has_sessions(side);
+    let outcome = match side {
+        _ if has_sessions => take_in(handshake, accepted, no_turn).await,
+        Side::Client => admit_plain_client(&handshake.core, accepted),
+        Side::Server => take_in_server(handshake, accepted, no_turn).await,
+    };
+    match outcome {
+        Err(Rejection::Silent(_)) => Err(ProxyFault::Unused.into()),
+        other => other,
+    }
+}
+
+/// Makes a link of a game server's stream on a port without sessions.
+async fn take_in_server(
+    handshake: &Handshake,
+    accepted: AcceptedStream<Stream>,
+    mut no_turn: oneshot::Receiver<NoTurn>,
+) -> Result<(), Rejection> {
+    // It may have lost its place before it began.
+    if let Ok(no_turn) = no_turn.try_recv() {
+        return Err(no_turn.into());
+    }
+    // There is nothing to tell a peer that does not answer in time: the task is ended.
+    drop(no_turn);
+    admit_plain_server(handshake, accepted).await
 }
 
 /// Makes a link of a stream that another worker accepted.

@@ -31,22 +31,33 @@ impl Handshake {
         core: &SharedCore,
         side: Side,
         peer: SocketAddr,
-        task: impl AsyncFnOnce(&Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
+        task: impl AsyncFnOnce(&mut Self, oneshot::Receiver<NoTurn>) -> Result<(), Rejection> + 'static,
     ) {
         let mut state = core.borrow_mut();
         let number = state.acceptance.next_number(side);
         let (tell, no_turn) = oneshot::channel();
 
-        let handshake = Self { core: Rc::clone(core), side, peer, number };
+        let mut handshake = Self { core: Rc::clone(core), side, peer, number };
         let task = spawn_local(async move {
-            let outcome = task(&handshake, no_turn).await;
-            handshake.core.borrow_mut().handshake_ended(side, peer, number, outcome);
+            let outcome = task(&mut handshake, no_turn).await;
+            let Self { core, peer, .. } = handshake;
+            core.borrow_mut().handshake_ended(side, peer, number, outcome);
         });
 
         let now = state.clock.now();
         let ended = state.acceptance.begin(side, number, task.abort_handle(), tell, peer, now);
         if let Some(ended) = ended {
             state.ended_early(&ended);
+        }
+    }
+
+    /// Notes that the peer has another address than the socket has, by its PROXY header.
+    pub(super) fn comes_from(&mut self, peer: SocketAddr) {
+        self.peer = peer;
+        let mut core = self.core.borrow_mut();
+        let ended = core.acceptance.relocate(self.side, self.number, peer);
+        if let Some(ended) = ended {
+            core.ended_early(&ended);
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use super::dispatch::{admit_forwarded, dispatch};
 use crate::mux::accept::rejection::Rejection;
 use crate::mux::accept::stream::{AcceptedStream, Listeners};
-use crate::mux::config::Startup;
+use crate::mux::config::{ProxyProtocol, Startup};
 use crate::mux::routing::{Side, WorkerId};
 use crate::mux::worker::core::Core;
 use crate::mux::worker::mail::Message;
@@ -98,6 +98,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
                     core.borrow_mut().accepts(side, false);
                 }
                 on_accept(&core, side, stream.into(), plain(peer));
+                keep_pace(&core, side).await;
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -122,6 +123,16 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
     }
 }
 
+/// Waits until the next stream may be accepted. Meanwhile streams wait in the system's queue.
+async fn keep_pace(core: &SharedCore, side: Side) {
+    let pause = core.borrow_mut().pause_after_accept(side);
+    if !pause.is_zero() {
+        core.borrow_mut().accepts(side, true);
+        sleep(core, pause).await;
+        core.borrow_mut().accepts(side, false);
+    }
+}
+
 /// Takes in the stream that could not be accepted before, and closes it.
 async fn reject_next(core: &SharedCore, side: Side, listener: &TcpListener, error: io::Error) {
     core.borrow_mut().accept_failed(side, &error, Duration::ZERO);
@@ -136,8 +147,8 @@ fn on_accept(core: &SharedCore, side: Side, stream: Stream, peer: SocketAddr) {
     let (shared, me, only_here) = core.borrow().place();
     let mut permit = shared.admission.reserve(only_here);
 
-    // Where sessions are admitted it may be a resume, which is no further client.
-    if side == Side::Client && !core.borrow().has_sessions(side) {
+    // Where sessions are admitted it may be a resume, which is no further client; and behind a proxy it has another address.
+    if side == Side::Client && !core.borrow().has_sessions(side) && !core.borrow().takes_headers(side) {
         let counted = permit.count_client(peer.ip());
         if let Err(rejection) = counted {
             return core.borrow_mut().reject(side, peer, &rejection);
@@ -184,9 +195,27 @@ impl Core {
         self.stop.is_reading() && self.shared.drain.admits_newcomers()
     }
 
+    /// Whether streams on a port may begin with PROXY headers.
+    pub(super) fn takes_headers(&self, side: Side) -> bool {
+        self.settings.side(side).proxy_protocol != ProxyProtocol::Off
+    }
+
     /// Notes whether the acceptor of a port accepts or pauses, from now on.
     fn accepts(&mut self, side: Side, pausing: bool) {
         self.acceptance.accepts(side, pausing, self.clock.millis());
+    }
+
+    /// How long to accept nothing after a stream was accepted. Game servers are few, and everybody waits for them.
+    fn pause_after_accept(&mut self, side: Side) -> Duration {
+        let rate = &self.shared.rates.accepts;
+        if side == Side::Server || !rate.is_bounded() {
+            return Duration::ZERO;
+        }
+        let pause = rate.spend(self.clock.read());
+        if !pause.is_zero() {
+            self.counters.accept_paused();
+        }
+        pause
     }
 
     fn accept_failed(&mut self, side: Side, error: &io::Error, pause: Duration) {

@@ -14,6 +14,8 @@
 //!                                                                                   worker that lives
 //! ```
 //!
+//! Where a port takes PROXY headers, each stream is a handshake that begins with [`proxy`] and goes on as above.
+//!
 //! All but the first of these ways are handshakes: each has a task ([`handshake`]), a place among a bounded number, and a
 //! deadline. Whatever goes wrong is one [`Rejection`](crate::mux::accept::Rejection), which [`reject`] alone counts and logs.
 
@@ -25,6 +27,7 @@ mod listener;
 mod lost_place;
 mod open;
 mod pre_link_stream;
+mod proxy;
 mod refuse;
 mod reject;
 mod resume;

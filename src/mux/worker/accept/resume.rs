@@ -74,7 +74,7 @@ pub(in crate::mux::worker) fn resume_forwarded(core: &SharedCore, resumption: Re
         Err(error) => return core.borrow_mut().reject(side, peer, &Rejection::Handover(error)),
     };
 
-    let task = async move |handshake: &Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
+    let task = async move |handshake: &mut Handshake, mut no_turn: oneshot::Receiver<NoTurn>| {
         let Ok(no_turn) = no_turn.try_recv() else { return resume_here(handshake, link, resume, stream).await };
         handshake.core.borrow_mut().keep_for_resume(side, link, &resume);
         Err(handshake.refuse_turn(&mut stream, &Request::Resume(resume), no_turn))

@@ -127,6 +127,7 @@ function refusals({ refused, handshakes, accept_errors }) {
   return {
     ...named("dial: ", refused.dials),
     ...named("link: ", refused.links),
+    ...named("proxy: ", refused.proxy),
     ...named("handshake: ", handshakes.failed),
     ...named("accept: ", { errors: accept_errors }),
   };
