@@ -23,7 +23,7 @@ use tokio::runtime;
 use tracing::{info, warn};
 
 use crate::cli::Options;
-use crate::drain::{self, Drain, End};
+use crate::drain::{self, Drain, End, Orders};
 use crate::systemd::{self, News};
 
 /// What the log calls the program.
@@ -86,20 +86,7 @@ async fn serve(files: Files, options: Options, mut inherited: Inherited, log: &L
     let news = News::ready(&observer);
 
     let mut drain = Drain::new(options.drain);
-    let mut progress = tokio::time::interval(PROGRESS);
-    let end = loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                Signal::RunCommands => admin.run_commands(),
-                Signal::Stop => if let Some(end) = drain.signalled(&running) { break end },
-            },
-            request = orders.next() => drain.carry_out(&request, &running),
-            is_drained = running.drained(), if drain.ends_when_drained() => if is_drained { break End::Graceful },
-            failed = running.ended() => return failed.context("a worker ended by itself"),
-            _ = progress.tick() => {}
-        }
-        drain.show(running.observer().drain());
-    };
+    let end = until_told_to_end(&mut drain, &mut signals, &mut orders, &admin, &mut running).await?;
     if end == End::AtOnce {
         drop(control);
         exit_at_once(pid_file, log);
@@ -120,6 +107,36 @@ async fn serve(files: Files, options: Options, mut inherited: Inherited, log: &L
     warn_of_losses(&running);
     info!(target: TARGET, "stopped");
     Ok(())
+}
+
+/// Serves, and drains, until the process is told to end, or the drain that it was told to end with is over.
+///
+/// # Errors
+/// A worker ended by itself.
+async fn until_told_to_end(
+    drain: &mut Drain,
+    signals: &mut Signals,
+    orders: &mut Orders,
+    admin: &AdminThread,
+    running: &mut Running,
+) -> anyhow::Result<End> {
+    let mut progress = tokio::time::interval(PROGRESS);
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::RunCommands => admin.run_commands(),
+                Signal::Stop => if let Some(end) = drain.signalled(running) { return Ok(end) },
+            },
+            request = orders.next() => drain.carry_out(&request, running),
+            is_drained = running.drained(), if drain.ends_when_drained() => if is_drained { return Ok(End::Graceful) },
+            failed = running.ended() => {
+                failed.context("a worker ended by itself")?;
+                return Ok(End::Graceful);
+            }
+            _ = progress.tick() => {}
+        }
+        drain.show(running.observer().drain());
+    }
 }
 
 /// Says what was left for peers that did not take it in time. That is their doing: the exit code stays 0.
