@@ -19,15 +19,18 @@ impl Core {
     /// Closes a link once it has got what waits for it, or at the end of the grace time.
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
+
         let grace_ends = self.clock.millis() + self.settings.shutdown_grace;
         let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,
+            // A second call gives it no more time.
             State::Closing { deadline, .. } => deadline,
         };
         let was_open = link.state == State::Open;
         link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
         link.wake();
+
         if was_open && link.close(reason, pool) {
             self.links.mark_dirty(slot);
         }
@@ -64,12 +67,15 @@ impl Core {
         if let Some(link) = self.links.remove(slot) {
             self.counters.link_removed(link.role.side(), &link.waits.report(self.clock.now()));
             self.account(-link.accounted_bytes.cast_signed());
+
             let (addr, side) = (link.addr, link.role.side());
             match link.dismantle(self.links.pool()) {
                 Remains::Nothing => {}
                 Remains::Names => self.shared.sessions.remove(addr),
                 Remains::Session(session) => self.keep_ended(addr, side, session),
             }
+
+            // The pump ends the worker with its last link.
             if self.stop.is_draining() {
                 self.links.schedule();
             }
