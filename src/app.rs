@@ -73,7 +73,6 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
     announce(line).context("cannot start the thread that says where the gateway listens")?;
 
     let mut drain = Drain::new(options.drain);
-    let mut progress = tokio::time::interval(PROGRESS);
     let end = loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -83,7 +82,7 @@ async fn serve(files: Files, options: Options, log: &Log) -> anyhow::Result<()> 
             request = orders.next() => drain.carry_out(&request, &running),
             is_drained = running.drained(), if drain.ends_when_drained() => if is_drained { break End::Graceful },
             failed = running.ended() => return failed.context("a worker ended by itself"),
-            _ = progress.tick() => {}
+            () = tokio::time::sleep(PROGRESS), if drain.is_under_way() => {}
         }
         drain.show(running.observer().drain());
     };

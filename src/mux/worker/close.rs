@@ -84,8 +84,11 @@ impl Core {
 
     /// Counts what is left for the peer of a link that is cut off while the gateway stops.
     pub(super) fn count_undelivered(&mut self, slot: Slot) {
-        let waiting = self.links.get(slot).map_or(0, |link| link.waiting().bytes);
-        if self.is_going_down() && waiting > 0 {
+        let Some(link) = self.links.get(slot) else { return };
+        // In a drain a link that is open ends for its own reasons, as at any other time.
+        let is_cut_off = self.stop.is_draining() || self.is_draining() && link.state != State::Open;
+        let waiting = link.waiting().bytes;
+        if is_cut_off && waiting > 0 {
             self.counters.undelivered(waiting);
         }
     }
