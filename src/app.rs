@@ -120,7 +120,6 @@ async fn until_told_to_end(
     admin: &AdminThread,
     running: &mut Running,
 ) -> anyhow::Result<End> {
-    let mut progress = tokio::time::interval(PROGRESS);
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -133,7 +132,7 @@ async fn until_told_to_end(
                 failed.context("a worker ended by itself")?;
                 return Ok(End::Graceful);
             }
-            _ = progress.tick() => {}
+            () = tokio::time::sleep(PROGRESS), if drain.is_under_way() => {}
         }
         drain.show(running.observer().drain());
     }

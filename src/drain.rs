@@ -176,6 +176,11 @@ impl Drain {
         let _nobody_waits_any_more = request.answer.send(done.map(|()| running.observer().drain()));
     }
 
+    /// Whether the process drains, or has drained and stays.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.intent != Intent::Serve
+    }
+
     /// Whether the process ends when no client is left.
     pub(crate) fn ends_when_drained(&self) -> bool {
         matches!(self.intent, Intent::End { .. })

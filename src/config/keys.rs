@@ -205,7 +205,8 @@ mod tests {
         };
         assert_eq!(of_section("admin"), "addr token token-file host ready-needs-server");
         assert_eq!(of_section("log"), "level format");
-        assert!(of_section("process").starts_with("name pid-file shutdown-grace"), "{}", of_section("process"));
+        let of_process = "name pid-file drain-delay drain-timeout drain-spread shutdown-grace";
+        assert_eq!(of_section("process"), of_process);
         assert!(of_section("limits").split(' ').all(|name| name.starts_with("max-")), "{}", of_section("limits"));
         assert!(of_section("gateway").contains("max-packet") && !of_section("gateway").contains("max-links"));
         assert!(Key::all().iter().all(|key| SECTIONS.contains(&key.section)));

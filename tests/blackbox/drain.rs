@@ -261,9 +261,10 @@ fn ctl_drain_tells_a_drain_that_makes_no_progress_or_is_taken_back() {
     assert_eq!(late.code, Some(1), "{late:?}");
     assert!(late.stderr.contains("no progress for 200ms (--timeout); it goes on"), "{late:?}");
 
+    assert_eq!(gateway.ctl(&["undrain"]).code, Some(0));
     let taken_back = std::thread::scope(|scope| {
         let asked = scope.spawn(|| gateway.ctl(&["drain", "--stay", "10m"]));
-        watch::eventually("it is shown", || phase(&gateway) == json!("waiting"));
+        expect_phase(&gateway, "waiting");
         assert_eq!(gateway.ctl(&["undrain"]).code, Some(0));
         asked.join().unwrap()
     });

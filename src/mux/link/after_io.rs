@@ -61,15 +61,17 @@ impl Link {
             too_slow: false,
         };
         let pressure = before.judge(bounds, self.waiting(), self.is_interrupted(), || clock.counted());
-        if pressure == before {
-            return None;
-        }
+        if pressure == before { None } else { self.change_pressure(before, pressure, clock) }
+    }
 
+    /// What follows from a judgement that differs from the one before.
+    fn change_pressure(&mut self, before: Pressure, pressure: Pressure, clock: &TurnClock) -> Option<PressureChange> {
         self.pause_for_replies(pressure.unread_replies, clock);
         if pressure.over_since != before.over_since {
             self.watch.over_since = pressure.over_since;
             self.waits.set(WaitReason::OutboxFull, pressure.over_since.is_some(), clock);
         }
+
         if pressure.too_slow {
             return Some(PressureChange::TooSlow);
         }
@@ -89,6 +91,8 @@ impl Link {
         }
     }
 
+    /// A function of its own, so that plain links pass it by.
+    #[inline(never)]
     fn take_session_events(&mut self, clock: &TurnClock) -> Option<SessionEvents> {
         let mut events = SessionEvents::default();
         while let Some(event) = self.stream.next_event() {

@@ -67,6 +67,7 @@ impl Inbox {
             if wanted == 0 {
                 return Ok(Progress::Complete(taken));
             }
+
             let rest = input.get(taken..).unwrap_or_default();
             let Some(part) = rest.get(..min(wanted, rest.len())).filter(|part| !part.is_empty()) else {
                 return Ok(Progress::Partial);

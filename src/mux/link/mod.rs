@@ -181,6 +181,41 @@ impl Link {
         }
     }
 
+    /// How many bytes may be read now, `most` at most; `None`: the link is not to be read. `is_limited`: a client may send only
+    /// what each sweep gives out.
+    #[inline]
+    pub(crate) fn may_read(&self, most: usize, gateway_reads: bool, is_limited: bool) -> Option<usize> {
+        if !self.is_read(gateway_reads) {
+            return None;
+        }
+        let limit = self.read_limit.bytes().min(most);
+        match self.state {
+            State::Open if is_limited && self.role == Role::Client => self.watch.within_allowance(limit),
+            _ => Some(limit),
+        }
+    }
+
+    /// Notes that so many bytes were read.
+    #[inline]
+    pub(crate) fn note_read(&mut self, bytes: usize, is_limited: bool, clock: &TurnClock) {
+        self.watch.heard = true;
+        self.watch.spend(bytes);
+        if is_limited && self.watch.allowance == 0 && self.role == Role::Client {
+            self.waits.begin(WaitReason::ByteRate, clock);
+        }
+        self.traffic.received_bytes += bytes as u64;
+    }
+
+    /// Notes that a read has completed so many frames, and how much of another one is there in part.
+    #[inline]
+    pub(crate) fn note_routed(&mut self, bytes: usize, frames: u64) {
+        self.traffic.received_frames += frames;
+        self.partial_bytes = self.inbox.held_bytes();
+        if self.role.side() == Side::Client {
+            self.read_limit.adapt(bytes, frames);
+        }
+    }
+
     /// Queues packets for the link.
     #[inline]
     pub(crate) fn append(&mut self, pool: &mut LocalPool, bytes: &[u8], packets: usize, origin: Origin) {
@@ -306,12 +341,6 @@ impl Link {
         waiting.bytes += unacked.bytes;
         waiting.answers += unacked.answers;
         waiting
-    }
-
-    /// Notes how much of a frame is there in part.
-    #[inline]
-    pub(crate) fn note_partial(&mut self) {
-        self.partial_bytes = self.inbox.held_bytes();
     }
 
     /// Whether bytes are there that were read before the link was.

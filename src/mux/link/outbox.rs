@@ -53,11 +53,14 @@ impl Outbox {
     fn copy(&mut self, pool: &mut LocalPool, bytes: &[u8]) {
         let mut rest = bytes;
         let mut size = FIRST_CHUNK_BYTES;
+
+        // First the room that is left. Chunks double, so that a long backlog needs few of them.
         if let Some(last) = self.segments.back_mut() {
             let taken = last.chunk.fill(rest);
             rest = rest.get(taken..).unwrap_or_default();
             size = last.chunk.capacity() * 2;
         }
+
         while !rest.is_empty() {
             let mut chunk = pool.take(size.max(rest.len()).min(pool.max_chunk_bytes()));
             let taken = chunk.fill(rest);
@@ -148,6 +151,7 @@ impl Outbox {
             left -= unsent;
             self.drop_first(pool);
         }
+
         // The next segment takes the place that is in the processor's cache, not the one after it.
         self.segments.clear();
     }

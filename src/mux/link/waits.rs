@@ -20,6 +20,7 @@ struct Stopwatch {
 
 impl Waits {
     /// Notes that the link is held up from now on; a wait that lasts goes on.
+    #[cold]
     pub(crate) fn begin(&mut self, reason: WaitReason, clock: &TurnClock) {
         let watch = &mut self.0.get_or_insert_default()[reason];
         if watch.since.is_none() {

@@ -59,6 +59,7 @@ impl BackpressureQueues {
         if self.queues.is_empty() {
             return false;
         }
+
         match self.queues.get_mut(&key) {
             Some(queue) if queue.waiting.is_empty() => {
                 self.queues.remove(&key);

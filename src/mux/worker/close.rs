@@ -19,15 +19,18 @@ impl Core {
     /// Closes a link once it has got what waits for it, or at the end of the grace time.
     pub(super) fn close_gently(&mut self, slot: Slot, reason: &CloseReason) {
         self.retire(slot, reason);
+
         let grace_ends = self.clock.millis() + self.settings.shutdown_grace;
         let Some((link, pool)) = self.links.with_pool(slot) else { return };
         let deadline = match link.state {
             State::Open => grace_ends,
+            // A second call gives it no more time.
             State::Closing { deadline, .. } => deadline,
         };
         let was_open = link.state == State::Open;
         link.state = State::Closing { deadline, peer_sends: !matches!(reason, CloseReason::EndOfStream) };
         link.wake();
+
         if was_open && link.close(reason, pool) {
             self.links.mark_dirty(slot);
         }
@@ -64,12 +67,15 @@ impl Core {
         if let Some(link) = self.links.remove(slot) {
             self.counters.link_removed(link.role.side(), &link.waits.report(self.clock.now()));
             self.account(-link.accounted_bytes.cast_signed());
+
             let (addr, side) = (link.addr, link.role.side());
             match link.dismantle(self.links.pool()) {
                 Remains::Nothing => {}
                 Remains::Names => self.shared.sessions.remove(addr),
                 Remains::Session(session) => self.keep_ended(addr, side, session),
             }
+
+            // The pump ends the worker with its last link.
             if self.stop.is_draining() {
                 self.links.schedule();
             }
@@ -78,8 +84,11 @@ impl Core {
 
     /// Counts what is left for the peer of a link that is cut off while the gateway stops.
     pub(super) fn count_undelivered(&mut self, slot: Slot) {
-        let waiting = self.links.get(slot).map_or(0, |link| link.waiting().bytes);
-        if self.is_going_down() && waiting > 0 {
+        let Some(link) = self.links.get(slot) else { return };
+        // In a drain a link that is open ends for its own reasons, as at any other time.
+        let is_cut_off = self.stop.is_draining() || self.is_draining() && link.state != State::Open;
+        let waiting = link.waiting().bytes;
+        if is_cut_off && waiting > 0 {
             self.counters.undelivered(waiting);
         }
     }

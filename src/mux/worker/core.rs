@@ -111,10 +111,13 @@ impl Core {
         }
         self.upkeep.apply(&self.startup, &settings);
         self.clock.count_until(self.upkeep.counted_until());
+
+        // Budgets that did not change go on as they are: a change of another setting gives no client more.
         let byte_rate = settings.limits.max_bytes_per_second;
         if byte_rate != self.settings.limits.max_bytes_per_second {
             self.links.iter_mut().for_each(|link| link.restart_budget(byte_rate, &self.clock));
         }
+
         self.settings = settings;
         let most_unacked = PerSide::new(|side| self.most_unacked(side));
         self.links.iter_mut().for_each(|link| link.set_most_unacked(most_unacked[link.role.side()]));
@@ -136,6 +139,7 @@ impl Core {
         link.watch.allowance = self.settings.limits.max_bytes_per_second.unwrap_or_default();
         // The settings may have changed since its session was opened.
         link.set_most_unacked(self.most_unacked(role.side()));
+
         self.links.insert(link);
         self.counters.link_opened(role.side());
         self.link_log.opened(role, addr.id, peer);

@@ -40,8 +40,8 @@ impl Core {
         }
     }
 
-    /// Whether links are closed because the gateway drains or stops: what their peers do not take in time is lost by that.
-    pub(super) fn is_going_down(&self) -> bool {
-        self.stop.is_draining() || !self.shared.drain.admits_newcomers()
+    /// Whether a drain has come so far that nobody new is taken in.
+    pub(super) fn is_draining(&self) -> bool {
+        !self.shared.drain.admits_newcomers()
     }
 }

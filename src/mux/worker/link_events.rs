@@ -25,6 +25,8 @@ impl Core {
         }
     }
 
+    /// A function of its own, so that its caller is short where nothing follows: after most reads and flushes of plain links.
+    #[inline(never)]
     fn act_on(&mut self, slot: Slot, events: LinkEvents, session: Option<&SessionEvents>) {
         if events.held_change != 0 {
             self.account(events.held_change);
@@ -32,6 +34,7 @@ impl Core {
         if let Some(session) = session {
             self.act_on_session(slot, session);
         }
+
         match events.pressure {
             None => {}
             Some(PressureChange::Congested) => self.pause_sources(slot),

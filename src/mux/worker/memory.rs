@@ -41,10 +41,12 @@ impl Core {
         let Some(link) = link.filter(|link| link.state == State::Open && link.pause.is_empty()) else {
             return false;
         };
+
         let feeds_others = link.role.side() == Side::Server || self.memory.is_beyond_share(link.accounted_bytes);
         if !feeds_others || link.has_read_ahead() {
             return false;
         }
+
         self.forwarding.congest(Bottleneck::Memory);
         self.forwarding.pause(&mut self.links, addr, Bottleneck::Memory, &self.clock);
         self.counters.source_paused();

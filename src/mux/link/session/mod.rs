@@ -169,7 +169,9 @@ impl LinkSession {
         Waiting { bytes: self.unacked.len(), packets: 0, answers: self.unacked.answers() }
     }
 
-    /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time.
+    /// Memory that its buffers take, in bytes, but for the replay buffer that a legacy session has all the time. It adds up
+    /// several buffers, so plain links are kept apart from it.
+    #[inline(never)]
     pub(crate) fn held_bytes(&self) -> usize {
         let sealed = self.live.as_ref().map_or(0, Carrier::held_bytes) + self.candidates.held_bytes();
         self.unacked.held_bytes() + self.read_ahead.held_bytes() + sealed
