@@ -245,10 +245,11 @@ mod tests {
         for (long, choices) in CHOICES {
             assert!(flags(&tables).any(|flag| flag.long == long), "{long}");
             for choice in choices {
-                let words = [long, choice, "--session-key=x"].map(OsString::from);
-                let parsed = crate::cli::parse(words.into_iter(), &|_| None);
-                let refused = matches!(parsed, Err(UsageError::InvalidValue { .. } | UsageError::Other(_)));
-                assert!(!refused, "{long} {choice}: {parsed:?}");
+                let Ok(Invocation::Run(line)) = crate::cli::parse([long, choice].map(OsString::from).into_iter())
+                else {
+                    panic!("{long} {choice} is refused");
+                };
+                crate::cli::check_values(&line).unwrap_or_else(|faults| panic!("{long} {choice}: {faults:?}"));
             }
         }
     }

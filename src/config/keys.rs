@@ -54,6 +54,8 @@ pub(super) enum Kind {
     List,
     /// An array of names of hosts.
     Names,
+    /// An array of addresses and networks.
+    Networks,
     /// A string that is not shown.
     Secret,
     /// Any other string.
@@ -136,6 +138,7 @@ impl Key {
             Kind::Time => format!("{}, or a number of seconds", of_parser()),
             Kind::List if self.is_choice() => format!("an array of {}", quoted(self.words())),
             Kind::List => format!("an array of {}", of_parser()),
+            Kind::Networks => "an array of addresses or networks, such as [\"10.0.0.0/8\", \"fd00::/8\"]".to_owned(),
             Kind::Names => "an array of host names, such as [\"gate.example.com\"]".to_owned(),
             _ => of_parser(),
         }
@@ -152,8 +155,9 @@ impl Kind {
                 "TIME" => Self::Time,
                 "ADDR" => Self::Address,
                 "FILE" => Self::Path,
-                "LIST" | "NETWORKS" => Self::List,
+                "LIST" => Self::List,
                 "NAMES" => Self::Names,
+                "NETWORKS" => Self::Networks,
                 "KEY" | "TOKEN" => Self::Secret,
                 _ => Self::Text,
             },

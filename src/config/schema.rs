@@ -16,6 +16,8 @@ const TIME: &str = "^[+]?(0|(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h
 const ADDRESS: &str = "^[^ ]*:[0-9]{1,5}$";
 /// Names of hosts.
 const HOST: &str = "^[0-9A-Za-z_][0-9A-Za-z_.-]*$";
+/// An address, or a network with the length of its prefix. Which of them there are, the gateway knows.
+const NETWORK: &str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 /// The beginning of a file's name: of ASCII letters, digits and three marks, not a dot first.
 const NAME: &str = r"^[^\u0000-,./:-@\[-\^`{-\u007f][^\u0000-,/:-@\[-\^`{-\u007f]{0,199}$";
 /// The longest span of time in seconds.
@@ -72,7 +74,7 @@ fn of_value(key: &Key) -> Value {
         Kind::Time => vec![json!({ "type": "number", "minimum": 0, "maximum": MAX_SECONDS }), string(TIME)],
         Kind::Address => vec![string(ADDRESS)],
         Kind::Path => vec![json!({ "type": "string", "minLength": 1 })],
-        Kind::List | Kind::Names => return list(key),
+        Kind::List | Kind::Names | Kind::Networks => return list(key),
         Kind::Secret => vec![json!({ "type": "string" })],
         Kind::Text if key.is_choice() => vec![],
         Kind::Text => vec![string(NAME)],
@@ -85,6 +87,7 @@ fn of_value(key: &Key) -> Value {
 fn list(key: &Key) -> Value {
     let items = match key.kind {
         Kind::Names => string(HOST),
+        Kind::Networks => string(NETWORK),
         _ if key.is_choice() => json!({ "enum": key.words() }),
         _ => json!({ "type": "string", "minLength": 1 }),
     };
@@ -118,7 +121,7 @@ fn edge(mut good: u64, mut bad: u64, takes: impl Fn(u64) -> bool) -> u64 {
 fn json_default(key: &Key, default: &str) -> Value {
     match key.kind {
         Kind::Switch => json!(default == "true"),
-        Kind::List | Kind::Names => default.split(',').filter(|word| !word.is_empty()).collect(),
+        Kind::List | Kind::Names | Kind::Networks => default.split(',').filter(|word| !word.is_empty()).collect(),
         Kind::Count | Kind::Size => default.parse::<u64>().map_or_else(|_| json!(default), Value::from),
         _ => json!(default),
     }

@@ -103,7 +103,7 @@ pub(super) fn literal(key: &Key, text: &str) -> String {
     match key.kind {
         Kind::Switch => text.to_owned(),
         Kind::Count | Kind::Size if is_number => text.to_owned(),
-        Kind::List | Kind::Names => array(text.split(',').filter(|word| !word.is_empty())),
+        Kind::List | Kind::Names | Kind::Networks => array(text.split(',').filter(|word| !word.is_empty())),
         _ => quote(text),
     }
 }

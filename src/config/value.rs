@@ -27,11 +27,11 @@ impl Reader<'_> {
     pub(super) fn read(&self, key: &Key, value: Element<'_, '_>) -> Result<Value, Vec<Fault>> {
         match (key.kind, value.get_ref()) {
             (Kind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
-            (Kind::List | Kind::Names, DeValue::Array(elements)) => {
+            (Kind::List | Kind::Names | Kind::Networks, DeValue::Array(elements)) => {
                 self.list(key, value, &elements.iter().collect::<Vec<_>>())
             }
             (_, DeValue::Array(elements)) if key.repeats() => each(elements.iter().map(|one| self.one(key, one))),
-            (Kind::List | Kind::Names | Kind::Switch, _) => Err(vec![self.wrong_type(key, value)]),
+            (Kind::List | Kind::Names | Kind::Networks | Kind::Switch, _) => Err(vec![self.wrong_type(key, value)]),
             _ => each([self.one(key, value)].into_iter()),
         }
     }
@@ -107,7 +107,7 @@ fn given(key: &Key, value: &DeValue<'_>) -> Option<String> {
         (Kind::Count, DeValue::String(word)) if !is_word(key, word) => None,
         (Kind::Count | Kind::Size | Kind::Time, DeValue::Integer(number)) => Some(decimal(number)),
         (Kind::Time, DeValue::Float(seconds)) => seconds.as_str().parse::<f64>().ok().map(|number| number.to_string()),
-        (Kind::Switch | Kind::List | Kind::Names, _) => None,
+        (Kind::Switch | Kind::List | Kind::Names | Kind::Networks, _) => None,
         (_, DeValue::String(text)) => Some(text.to_string()),
         _ => None,
     }

@@ -63,7 +63,7 @@ fn offered(line: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_flags_and_values() {
     for (line, expected) in [
-        ("fastway c", &["ctl", "completion"][..]),
+        ("fastway c", &["ctl", "check", "completion"][..]),
         ("fastway --client-s", &["--client-send-chan-size", "--client-send-bytes", "--client-slow-grace"]),
         ("fastway --workers 2 --reuse", &["--reuse-port"]),
         ("fastway --log-level w", &["warn"]),
