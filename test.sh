@@ -25,6 +25,8 @@ address_test=sdk_session_address::a_player_whose_address_changes_plays_on
 readme_tests=readme::the_blocks_of_
 container_tests=container::
 owner_tests=(planted_files::a_command_file_of_another_user_is_not_run ctl_socket::another_user_is_not_answered)
+# Where the static release build is put.
+release=$target/static-release
 # What tests are run by.
 testrun=$target/testrun/testrun
 
@@ -60,9 +62,9 @@ main() {
     step "benchmarks run, once each" cargo test --locked --workspace --bench data_path
     step "MSRV: everything compiles with Rust $msrv" check_msrv
     step "packages: the SDK compiles from what would be published" package
-    step "release build" end_release_build
-    step "release binary: 1,000 players exchange 100,000 messages" test_release
-    step "static program (debug build): process 1 of a read-only root with nothing else in it" test_static
+    step "static release build" end_release_build
+    step "static release program: 1,000 players exchange 100,000 messages" test_release
+    step "static release program: process 1 of a read-only root with nothing else in it" test_static
     step "release tour: 1,000 players, every byte compared, within 60 s" take_tour
     step "instructions of the data path, against the committed baseline" cargo bench --locked --bench instructions
     step "dependencies: cargo-deny $deny_version" install_deny
@@ -75,7 +77,7 @@ main() {
 
 # Compiles while the tests of other languages wait for each other; they are told apart by their logs.
 begin_release_build() {
-    cargo build --locked --release --bin fastway --example tour >"$release_log" 2>&1 &
+    scripts/static.sh "$release/fastway" --example tour >"$release_log" 2>&1 &
     release_build=$!
 }
 
@@ -199,7 +201,7 @@ package() {
 }
 
 test_release() {
-    run_tests rust release env FASTWAY_BIN="$target/release/fastway" \
+    run_tests rust release env FASTWAY_BIN="$release/fastway" \
         cargo test --locked --workspace --test blackbox --no-fail-fast -- --exact "$big_test"
     grep -qE '^test result: (ok. 1 passed|FAILED)' "$log" || { echo "no test is named $big_test" && return 1; }
 }
@@ -207,13 +209,12 @@ test_release() {
 # The test assembles a root of what the program needs: here of the program alone.
 test_static() {
     unshares_namespaces || { not_checked+=("$container_tests… (no namespaces of processes and mounts can be made here)"); return 0; }
-    PROFILE=dev scripts/static.sh "$target/fastway-static"
-    run_tests rust static env FASTWAY_BIN="$target/fastway-static" \
+    run_tests rust static env FASTWAY_BIN="$release/fastway" \
         cargo test --locked --workspace --test blackbox --no-fail-fast -- "$container_tests"
 }
 
 take_tour() {
-    timeout 60 "$target/release/examples/tour" --gateway "$target/release/fastway"
+    timeout 60 "$release/tour" --gateway "$release/fastway"
 }
 
 # Unoptimised: it is built in a third of the time and runs for a second.
