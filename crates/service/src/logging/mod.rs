@@ -7,18 +7,18 @@ mod panics;
 mod queue;
 mod writer;
 
-use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, OnceLock};
+use std::{env, fmt};
 
 pub use limit::{RateLimit, Suppressed, limited};
 use queue::LineQueue;
 pub use queue::Patience;
 use tracing::{Level, error};
 use tracing_subscriber::filter::{LevelFilter, ParseError};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 use writer::Writer;
 
 /// Environment variable that sets the log level when the command line does not.
@@ -34,9 +34,24 @@ pub enum LogFormat {
     Json,
 }
 
-/// Changes how much is logged while the program runs.
-#[derive(Clone, Debug)]
-pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+/// Changes how much is logged, and how lines look, while the program runs.
+#[derive(Clone)]
+pub struct LogControl {
+    filter: reload::Handle<EnvFilter, Registry>,
+    lines: reload::Handle<Lines, Filtered>,
+    queue: Arc<LineQueue>,
+}
+
+/// What makes lines of events, and what events it gets.
+type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+
+/// How much is logged, and how its lines look: checked, and not in force yet.
+#[derive(Debug)]
+pub struct LogChange {
+    filter: EnvFilter,
+    format: LogFormat,
+}
 
 /// The log of the program. Dropping it ends the log, as [`Log::finish`] does.
 ///
@@ -58,18 +73,22 @@ static QUEUE: OnceLock<Arc<LineQueue>> = OnceLock::new();
 /// # Errors
 /// When `RUST_LOG` is needed and is no filter, when the program has a log already, or when the system refuses a thread.
 pub fn init(level: Option<LevelFilter>, format: LogFormat) -> Result<Log, LoggingError> {
-    let (filter, control) = reload::Layer::new(filter(level, env::var(LEVEL_VARIABLE).ok())?);
     let queue = Arc::new(LineQueue::default());
-    let lines = fmt::layer().with_writer(Arc::clone(&queue)).log_internal_errors(false);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
-    };
-    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+    let (filter_layer, filter) = reload::Layer::new(filter(level, env::var(LEVEL_VARIABLE).ok())?);
+    let (lines_layer, lines) = reload::Layer::new(lines(&queue, format));
+    tracing_subscriber::registry().with(filter_layer).with(lines_layer).try_init()?;
     Writer::start(Arc::clone(&queue), io::stderr()).map_err(LoggingError::Thread)?;
     let _first = QUEUE.set(Arc::clone(&queue));
     panics::log_them();
-    Ok(Log { queue, control: LogControl(control) })
+    Ok(Log { control: LogControl { filter, lines, queue: Arc::clone(&queue) }, queue })
+}
+
+fn lines(queue: &Arc<LineQueue>, format: LogFormat) -> Lines {
+    let lines = tracing_subscriber::fmt::layer().with_writer(Arc::clone(queue)).log_internal_errors(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    }
 }
 
 /// Lines of the program's log that were dropped since it started, since nobody took them in time.
@@ -105,13 +124,19 @@ impl Drop for Log {
     }
 }
 
+impl fmt::Debug for LogControl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LogControl").finish_non_exhaustive()
+    }
+}
+
 impl LogControl {
     /// Logs this much from now on, whatever was said at the start.
     ///
     /// # Errors
     /// The program's log is gone.
     pub fn set_level(&self, level: LevelFilter) -> Result<(), reload::Error> {
-        self.0.reload(EnvFilter::default().add_directive(level.into()))
+        self.filter.reload(EnvFilter::default().add_directive(level.into()))
     }
 
     /// What is logged now, as `RUST_LOG` would say it.
@@ -119,7 +144,26 @@ impl LogControl {
     /// # Errors
     /// The program's log is gone.
     pub fn filter(&self) -> Result<String, reload::Error> {
-        self.0.with_current(ToString::to_string)
+        self.filter.with_current(ToString::to_string)
+    }
+
+    /// Has a change hold from now on. Lines that wait to be written stay as they are.
+    ///
+    /// # Errors
+    /// The program's log is gone.
+    pub fn apply(&self, change: LogChange) -> Result<(), reload::Error> {
+        self.filter.reload(change.filter)?;
+        self.lines.reload(lines(&self.queue, change.format))
+    }
+}
+
+impl LogChange {
+    /// What [`init`] would log with these values.
+    ///
+    /// # Errors
+    /// `RUST_LOG` is needed and is no filter.
+    pub fn new(level: Option<LevelFilter>, format: LogFormat) -> Result<Self, LoggingError> {
+        Ok(Self { filter: filter(level, env::var(LEVEL_VARIABLE).ok())?, format })
     }
 }
 

@@ -1,6 +1,5 @@
 //! The signals that a gateway answers to.
 
-use std::fs;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -18,8 +17,10 @@ const REPEATS: Duration = Duration::from_secs(1);
 /// What a signal asks of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGINT or SIGHUP: stop, gracefully the first time, at once when one comes more than a second later.
+    /// SIGTERM or SIGINT: stop, gracefully the first time, at once when one comes more than a second later.
     Stop,
+    /// SIGHUP: read the configuration again.
+    Reload,
     /// SIGUSR1: run the commands of the command file.
     RunCommands,
 }
@@ -38,8 +39,7 @@ struct Stops {
 
 impl Signals {
     /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1 from their default, which is to end the process. So it belongs
-    /// before the pid file, which invites others to send them. A SIGHUP that is ignored already stays so: `nohup` has
-    /// asked for that. As process 1, of a container, it also reaps the orphans that become its children.
+    /// before the pid file, which invites others to send them. As process 1, of a container, it also reaps the orphans that become its children.
     ///
     /// # Errors
     /// When the system has no descriptors left for it.
@@ -47,9 +47,8 @@ impl Signals {
     /// # Panics
     /// Outside a tokio runtime that has I/O enabled.
     pub fn listen() -> io::Result<Self> {
-        let hangup = (!ignores_hangup()).then_some(SIGHUP);
         let child = (process::id() == 1).then_some(SIGCHLD);
-        let wanted = [SIGTERM, SIGINT, SIGUSR1].into_iter().chain(hangup).chain(child);
+        let wanted = [SIGTERM, SIGINT, SIGHUP, SIGUSR1].into_iter().chain(child);
         signal_hook_tokio::Signals::new(wanted).map(|arriving| Self { arriving, stops: Stops::default() })
     }
 
@@ -58,7 +57,8 @@ impl Signals {
         loop {
             let number = poll_fn(|cx| Pin::new(&mut self.arriving).poll_next(cx)).await;
             match number {
-                Some(SIGTERM | SIGINT | SIGHUP) if self.stops.is_new(Instant::now()) => return Signal::Stop,
+                Some(SIGTERM | SIGINT) if self.stops.is_new(Instant::now()) => return Signal::Stop,
+                Some(SIGHUP) => return Signal::Reload,
                 Some(SIGUSR1) => return Signal::RunCommands,
                 Some(SIGCHLD) => reap(),
                 // A repetition: no other number is asked for.
@@ -102,18 +102,6 @@ fn reap() {
     while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
 }
 
-/// Whether whoever started this process has it ignore SIGHUP. Unknown counts as no.
-fn ignores_hangup() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored(&status, SIGHUP))
-}
-
-/// Whether a signal is ignored, by the line `SigIgn` of `/proc/PID/status`.
-fn ignored(status: &str, signal: i32) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
 #[cfg(test)]
 mod tests {
     use rustix::process::{Signal as Raised, getpid, kill_process};
@@ -125,13 +113,15 @@ mod tests {
     fn each_signal_has_its_meaning_and_stops_in_a_row_count_once() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
-            for stop in [Raised::TERM, Raised::INT, Raised::HUP] {
+            for stop in [Raised::TERM, Raised::INT] {
                 let mut signals = Signals::listen().unwrap();
-                for (raised, meant) in [(Raised::USR1, Signal::RunCommands), (stop, Signal::Stop)] {
+                let meanings =
+                    [(Raised::USR1, Signal::RunCommands), (Raised::HUP, Signal::Reload), (stop, Signal::Stop)];
+                for (raised, meant) in meanings {
                     kill_process(getpid(), raised).unwrap();
                     assert_eq!(signals.next().await, meant);
                 }
-                for raised in [Raised::TERM, Raised::INT, Raised::HUP, Raised::USR1] {
+                for raised in [Raised::TERM, Raised::INT, Raised::USR1] {
                     kill_process(getpid(), raised).unwrap();
                 }
                 assert_eq!(signals.next().await, Signal::RunCommands);
@@ -156,12 +146,5 @@ mod tests {
         assert!(stops.is_new(first));
         assert!(!stops.is_new(first) && !stops.is_new(at(20)) && !stops.is_new(at(999)));
         assert!(stops.is_new(at(1000)) && stops.is_new(at(1001)));
-    }
-
-    #[test]
-    fn an_ignored_signal_is_found_in_the_status_of_the_process() {
-        let status = "Name:\tfastway\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
-        assert!(ignored(status, SIGHUP) && !ignored(status, SIGINT));
-        assert!(!ignored("SigIgn:\t0000000000001000\n", SIGHUP) && !ignored("", SIGHUP));
     }
 }
