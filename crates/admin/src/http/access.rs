@@ -30,26 +30,36 @@ pub fn is_token(bytes: &[u8]) -> bool {
     (16..=4096).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// Whether a connection has had a request with access.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ClientTrust(Arc<AtomicBool>);
+/// How far a connection is trusted.
+#[derive(Clone, Debug)]
+pub(super) struct ClientTrust {
+    /// Whether it has had a request with access.
+    had_access: Arc<AtomicBool>,
+    /// Whether it can come from this machine alone.
+    is_local: bool,
+}
 
 /// The conditions for access.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Access {
     token: Secret,
     hosts: Vec<String>,
 }
 
 impl ClientTrust {
+    /// A new connection, by its address at this end.
+    pub(super) fn new(near: IpAddr) -> Self {
+        Self { had_access: Arc::default(), is_local: near.to_canonical().is_loopback() }
+    }
+
     /// Exempts the connection from being closed to make room for others.
     pub(super) fn set_trusted(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.had_access.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection is exempt.
     pub(super) fn is_trusted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.had_access.load(Ordering::Relaxed)
     }
 }
 
@@ -59,9 +69,14 @@ impl Access {
     }
 
     /// Checks whether a request has access.
-    pub(super) fn check(&self, request: &Parts) -> Result<(), Failure> {
+    pub(super) fn check(&self, request: &Parts, from: &ClientTrust) -> Result<(), Failure> {
         if !self.token.is_empty() {
             return self.check_token(&request.headers);
+        }
+        // It may have begun when there was a token.
+        if !from.is_local {
+            let error = "without an admin token only connections to a loopback address are answered";
+            return Err(Failure::new(StatusCode::FORBIDDEN, error));
         }
 
         self.check_host(request)?;
@@ -170,6 +185,10 @@ mod tests {
         Access::new(&HttpConfig { token: Secret::new(token), hosts, ..HttpConfig::default() })
     }
 
+    fn local() -> ClientTrust {
+        ClientTrust::new([127, 0, 0, 1].into())
+    }
+
     fn request(method: Method, uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -179,7 +198,9 @@ mod tests {
     }
 
     fn status(access: &Access, method: Method, headers: &[(&str, &str)]) -> u16 {
-        access.check(&request(method, "/api/stats", headers)).map_or_else(|failure| failure.status().as_u16(), |()| 200)
+        access
+            .check(&request(method, "/api/stats", headers), &local())
+            .map_or_else(|failure| failure.status().as_u16(), |()| 200)
     }
 
     #[test]
@@ -222,6 +243,18 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_from_outside_has_no_access_once_there_is_no_token() {
+        let request = request(Method::GET, "/api/stats", &[("host", "192.0.2.1")]);
+        for near in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            let refused = access("", &[]).check(&request, &ClientTrust::new(near.parse().unwrap())).unwrap_err();
+            assert_eq!(refused.status(), 403, "{near}");
+        }
+        for near in ["127.0.0.2", "::1", "::ffff:127.0.0.1"] {
+            assert!(access("", &[]).check(&request, &ClientTrust::new(near.parse().unwrap())).is_ok(), "{near}");
+        }
+    }
+
+    #[test]
     fn without_a_token_the_host_must_be_known() {
         let access = access("", &["gate.example.com"]);
         for host in [
@@ -258,7 +291,7 @@ mod tests {
         assert_eq!(status(&access, Method::GET, &[]), 400);
         assert_eq!(status(&access, Method::GET, &[("host", "127.0.0.1"), ("host", "127.0.0.1")]), 400);
         let absolute = request(Method::GET, "http://evil.example/api/stats", &[("host", "127.0.0.1")]);
-        assert_eq!(access.check(&absolute).unwrap_err().status(), 421);
+        assert_eq!(access.check(&absolute, &local()).unwrap_err().status(), 421);
     }
 
     #[test]

@@ -59,9 +59,9 @@ impl App {
         match route {
             // They show only that there is a gateway.
             Route::Live | Route::Ready => Ok(()),
-            Route::Page(_) => self.access.check_page(head),
+            Route::Page(_) => self.access().check_page(head),
             _ => {
-                self.access.check(head)?;
+                self.access().check(head, from)?;
                 from.set_trusted();
                 Ok(())
             }

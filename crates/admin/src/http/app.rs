@@ -1,7 +1,8 @@
 //! The state that all requests share.
 
 use std::fs;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use fastway_service::logging::RateLimit;
 use fastway_service::process::Name;
@@ -52,7 +53,6 @@ pub(super) struct App {
     pub(super) observer: Arc<dyn Observe>,
     pub(super) caller: Caller,
     pub(super) started: Started,
-    pub(super) ready_needs_server: bool,
     pub(super) samples: Samples,
     /// Bounds questions to workers.
     pub(super) questions: JobLimiter,
@@ -61,7 +61,8 @@ pub(super) struct App {
     /// Bounds requests with commands.
     pub(super) commands: JobLimiter,
     pub(super) subscribers: Subscribers,
-    pub(super) access: Access,
+    access: RwLock<Arc<Access>>,
+    ready_needs_server: AtomicBool,
     phase: watch::Receiver<Phase>,
     /// Bounds the log lines about refused requests.
     pub(super) refused: Mutex<RateLimit>,
@@ -87,15 +88,35 @@ impl App {
             observer,
             caller,
             started: Started::now(),
-            ready_needs_server: config.ready_needs_server,
             samples: Samples::default(),
             questions: JobLimiter::new(QUESTIONS),
             profiling: JobLimiter::new(PROFILES),
             commands: JobLimiter::new(COMMANDS),
             subscribers: Subscribers::default(),
-            access: Access::new(config),
+            access: RwLock::new(Arc::new(Access::new(config))),
+            ready_needs_server: AtomicBool::new(config.ready_needs_server),
             phase,
             refused,
+        }
+    }
+
+    /// The conditions for access of the moment.
+    pub(super) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the gateway is not ready while no game server is registered.
+    pub(super) fn ready_needs_server(&self) -> bool {
+        self.ready_needs_server.load(Relaxed)
+    }
+
+    /// Has new conditions hold from the next request on. Streams of those who had access under others end.
+    pub(super) fn apply(&self, config: &HttpConfig) {
+        self.ready_needs_server.store(config.ready_needs_server, Relaxed);
+        let access = Arc::new(Access::new(config));
+        if *self.access() != *access {
+            *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+            self.subscribers.dismiss();
         }
     }
 

@@ -38,7 +38,9 @@ impl Connections {
             return Err(stream);
         }
 
-        let trust = ClientTrust::default();
+        // Where the address cannot be told, the peer is gone.
+        let Ok(near) = stream.local_addr() else { return Ok(()) };
+        let trust = ClientTrust::new(near.ip());
         let task = self.serving.spawn(serve(stream, Arc::clone(app), trust.clone()));
         self.unauthenticated.push_back(Unauthenticated { trust, task });
         Ok(())

@@ -43,7 +43,7 @@ impl App {
             phase: self.phase(),
             is_draining: report.drain.phase != DrainPhase::Serving,
             silence: self.observer.longest_silence(),
-            lacks_server: self.ready_needs_server && report.servers == 0,
+            lacks_server: self.ready_needs_server() && report.servers == 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The socket and the thread of the admin listener.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use fastway_service::listen::{self, Backoff};
 use fastway_service::process::{SpareDescriptor, Usage};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
@@ -43,8 +45,11 @@ pub struct HttpListener {
 }
 
 /// The running admin listener. Dropping it ends the listener and its streams.
-#[derive(Debug)]
 pub struct HttpAdmin {
+    app: Arc<App>,
+    addr: SocketAddr,
+    /// Listeners that take the place of the one before.
+    listeners: UnboundedSender<TcpListener>,
     phase: watch::Sender<Phase>,
     ended: Receiver<()>,
 }
@@ -85,9 +90,7 @@ impl HttpListener {
             (None, None) => return Ok(None),
         };
         let addr = listener.local_addr().map_err(failed)?;
-        if config.token.is_empty() && !addr.ip().to_canonical().is_loopback() {
-            return Err(HttpError::Open { addr });
-        }
+        check_access(addr, &config)?;
 
         // Opens its file while there are descriptors. An error is reported when the usage is read.
         let _opened = Usage::now();
@@ -112,21 +115,62 @@ impl HttpListener {
 
         let (phase, watched) = watch::channel(Phase::Serving);
         let app = Arc::new(App::new(&self.config, observer, caller, watched));
+        let (listeners, replacements) = unbounded_channel();
         let (end, ended) = channel();
 
-        let Self { listener, spare, .. } = self;
+        let Self { listener, addr, spare, .. } = self;
+        let serving = Arc::clone(&app);
         thread::Builder::new().name("admin-http".to_owned()).spawn(move || {
             let _told_even_after_a_panic = end;
-            run(runtime, listener, spare, app);
+            run(runtime, listener, replacements, spare, serving);
         })?;
-        Ok(HttpAdmin { phase, ended })
+        Ok(HttpAdmin { app, addr, listeners, phase, ended })
     }
 }
 
+/// Without a token, only this machine may reach the listener.
+fn check_access(addr: SocketAddr, config: &HttpConfig) -> Result<(), HttpError> {
+    let is_closed = !config.token.is_empty() || addr.ip().to_canonical().is_loopback();
+    if is_closed { Ok(()) } else { Err(HttpError::Open { addr }) }
+}
+
 impl HttpAdmin {
+    /// The bound address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Checks whether the listener may stay where it is with other conditions for access.
+    ///
+    /// # Errors
+    /// It would be open to others without a token.
+    pub fn check(&self, config: &HttpConfig) -> Result<(), HttpError> {
+        check_access(self.addr, config)
+    }
+
+    /// Has new conditions for access hold from the next request on. Streams of events that began under others end.
+    pub fn apply(&self, config: &HttpConfig) {
+        self.app.apply(config);
+    }
+
+    /// Moves to another port, and to its conditions for access. Requests in progress are answered.
+    pub fn move_to(&mut self, port: HttpListener) {
+        let HttpListener { listener, addr, config, .. } = port;
+        self.apply(&config);
+        self.addr = addr;
+        // A thread that has ended answers nowhere.
+        let _ended = self.listeners.send(listener);
+    }
+
     /// Makes `/readyz` report that the gateway is stopping.
     pub fn announce_end(&self) {
         self.phase.send_replace(Phase::Stopping);
+    }
+}
+
+impl fmt::Debug for HttpAdmin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("HttpAdmin").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 
@@ -140,10 +184,16 @@ impl Drop for HttpAdmin {
     }
 }
 
-fn run(runtime: Runtime, listener: TcpListener, spare: SpareDescriptor, app: Arc<App>) {
+fn run(
+    runtime: Runtime,
+    listener: TcpListener,
+    replacements: UnboundedReceiver<TcpListener>,
+    spare: SpareDescriptor,
+    app: Arc<App>,
+) {
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::join!(accept(listener, spare, Arc::clone(&app)), app.broadcast());
+        tokio::join!(accept(listener, replacements, spare, Arc::clone(&app)), app.broadcast());
         io::Result::Ok(())
     });
     if let Err(error) = served {
@@ -153,13 +203,22 @@ fn run(runtime: Runtime, listener: TcpListener, spare: SpareDescriptor, app: Arc
     runtime.shutdown_timeout(GRACE);
 }
 
-async fn accept(listener: tokio::net::TcpListener, mut spare: SpareDescriptor, app: Arc<App>) {
+async fn accept(
+    mut listener: tokio::net::TcpListener,
+    mut replacements: UnboundedReceiver<TcpListener>,
+    mut spare: SpareDescriptor,
+    app: Arc<App>,
+) {
     let mut connections = Connections::default();
     let mut backoff = Backoff::default();
     loop {
         tokio::select! {
             () = app.ended() => break,
             Some(()) = connections.next_end() => spare.keep(),
+            Some(replacement) = replacements.recv() => match tokio::net::TcpListener::from_std(replacement) {
+                Ok(replacement) => listener = replacement,
+                Err(error) => error!(target: TARGET, %error, "the admin listener stays on its port before"),
+            },
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     backoff.reset();

@@ -71,7 +71,7 @@ impl App {
             }
             Profile::Heap => {
                 Query::read(head, &[])?;
-                let when_off = if self.access.may_change(head) { WhenOff::Start } else { WhenOff::Refuse };
+                let when_off = if self.access().may_change(head) { WhenOff::Start } else { WhenOff::Refuse };
                 let (profile, _was_on) = self.profiling.run(move || heap_profile(when_off)).await??;
                 Ok(binary(profile))
             }

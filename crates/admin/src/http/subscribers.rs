@@ -93,6 +93,11 @@ impl Subscribers {
         state.latest = Some(event.clone());
     }
 
+    /// Ends the streams that there are. New ones may begin.
+    pub(super) fn dismiss(&self) {
+        self.lock().listeners.iter_mut().for_each(Vec::clear);
+    }
+
     /// Ends all streams.
     pub(super) fn end(&self) {
         self.send(&Bytes::from_static(b"event: end\ndata: {\"reason\":\"the gateway stops\"}\n\n"));
