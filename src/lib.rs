@@ -4,17 +4,19 @@
 //! binds a [`gateway::Gateway`] and starts it, looks at it by an [`observer::Observer`], and stops it:
 //!
 //! ```
-//! use fastway::config::Config;
+//! use fastway::config::{Config, Side};
 //! use fastway::gateway::Gateway;
 //! use fastway::observer::LinkFilter;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut config = Config::default();
-//! config.listen.client = "127.0.0.1:0".to_owned();
-//! config.listen.server = "127.0.0.1:0".to_owned();
+//! config.listen.client = vec!["127.0.0.1:0".to_owned()];
+//! config.listen.server = vec!["127.0.0.1:0".to_owned()];
 //! let gateway = Gateway::bind(config)?;
-//! println!("players connect to {}", gateway.client_addr());
+//! for addr in gateway.addrs(Side::Client) {
+//!     println!("players connect to {addr}");
+//! }
 //! let mut running = gateway.start()?;
 //!
 //! let observer = running.observer();
@@ -45,8 +47,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut config = Config::default();
-//! # config.listen.client = "127.0.0.1:0".to_owned();
-//! # config.listen.server = "127.0.0.1:0".to_owned();
+//! # config.listen.client = vec!["127.0.0.1:0".to_owned()];
+//! # config.listen.server = vec!["127.0.0.1:0".to_owned()];
 //! # let mut running = Gateway::bind(config)?.start()?;
 //! let observer: Arc<dyn Observe> = Arc::new(running.observer());
 //! let mut commands = Registry::default();

@@ -61,7 +61,7 @@ impl DescriptorShare {
         let handshakes = (descriptors / 8).max(1);
         let in_progress = settings.limits.max_handshakes.min(handshakes);
         let servers = SERVERS.min(handshakes);
-        let with_sessions = startup.kinds.client.with_sessions();
+        let with_sessions = settings.client.kinds.with_sessions();
         let clients_have_handshakes = with_sessions || settings.proxies(Side::Client).is_some();
         let ports_with_handshakes = if clients_have_handshakes { 2 } else { 1 };
         let reserve = files.min(descriptors / 2) + servers + ports_with_handshakes * in_progress;
@@ -77,25 +77,25 @@ mod tests {
     use super::*;
     use crate::mux::config::{LinkKinds, ProxyProtocol};
 
-    fn shares(descriptors: usize, startup: &Startup) -> (usize, usize) {
-        let share = DescriptorShare::of(descriptors, startup, &Settings::default());
+    fn shares(descriptors: usize, settings: &Settings) -> (usize, usize) {
+        let share = DescriptorShare::of(descriptors, &Startup::default(), settings);
         (share.client_links, share.handshakes)
     }
 
     #[test]
     fn clients_leave_descriptors_for_everybody_else() {
-        let mut startup = Startup::default();
-        assert_eq!(shares(300, &startup), (122, 37));
-        assert_eq!(shares(1024, &startup), (664, 128));
-        assert_eq!(shares(20_000, &startup), (18_616, 1024));
-        startup.kinds.client = LinkKinds::SESSIONS;
-        assert_eq!(shares(20_000, &startup), (8_796, 1024), "two for each session");
-        assert_eq!(shares(0, &startup), (1, 1));
+        let mut settings = Settings::default();
+        assert_eq!(shares(300, &settings), (122, 37));
+        assert_eq!(shares(1024, &settings), (664, 128));
+        assert_eq!(shares(20_000, &settings), (18_616, 1024));
+        settings.client.kinds = LinkKinds::SESSIONS;
+        assert_eq!(shares(20_000, &settings), (8_796, 1024), "two for each session");
+        assert_eq!(shares(0, &settings), (1, 1));
 
         let mut settings = Settings::default();
         settings.client.proxy_protocol = ProxyProtocol::Required;
-        let behind_proxies = DescriptorShare::of(20_000, &Startup::default(), &settings);
-        assert_eq!(behind_proxies.client_links, 18_616 - 1024, "those whose PROXY headers have not come");
+        let (client_links, _) = shares(20_000, &settings);
+        assert_eq!(client_links, 18_616 - 1024, "those whose PROXY headers have not come");
     }
 
     #[test]

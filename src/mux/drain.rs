@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub use fastway_admin::observe::{DrainPhase, DrainStatus};
 use tokio::sync::Notify;
 
+use crate::mux::routing::PerSide;
+
 /// How long each part of a drain may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainTimes {
@@ -41,26 +43,40 @@ pub enum UndrainError {
 /// What is to be done for a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainStep {
-    /// Take nobody new.
-    CloseToNewcomers,
+    /// Take nobody new, and close the ports of these sides.
+    CloseToNewcomers(PerSide<bool>),
     /// Close all clients, within this time.
     CloseClients(Duration),
     /// Tell whoever waits that it is over.
     Finish,
 }
 
+/// A drain has closed ports.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
 /// The drain of a gateway.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Drain {
     phase: DrainPhase,
     times: DrainTimes,
     /// When the phase ends at the latest.
     until: Option<Instant>,
+    /// The sides whose ports it will close.
+    will_close: PerSide<bool>,
+    /// Those whose ports it has closed.
+    closed: PerSide<bool>,
 }
 
 impl Drain {
     fn new() -> Self {
-        Self { phase: DrainPhase::Serving, times: DrainTimes::default(), until: None }
+        Self {
+            phase: DrainPhase::Serving,
+            times: DrainTimes::default(),
+            until: None,
+            will_close: PerSide::default(),
+            closed: PerSide::default(),
+        }
     }
 
     /// Begins. A drain under way gets the new times, and none of its phases begins again.
@@ -74,14 +90,14 @@ impl Drain {
         }
     }
 
-    /// Takes it back. Returns the phase that it had.
-    fn undo(&mut self) -> Result<DrainPhase, UndrainError> {
+    /// Takes it back. Returns the sides whose ports it has closed.
+    fn undo(&mut self) -> Result<PerSide<bool>, UndrainError> {
         match self.phase {
             DrainPhase::Serving => Err(UndrainError::Serving),
             DrainPhase::Closing => Err(UndrainError::Closing),
-            phase @ (DrainPhase::Announced | DrainPhase::Waiting | DrainPhase::Drained) => {
+            DrainPhase::Announced | DrainPhase::Waiting | DrainPhase::Drained => {
                 self.enter(DrainPhase::Serving, None);
-                Ok(phase)
+                Ok(std::mem::take(&mut self.closed))
             }
         }
     }
@@ -93,7 +109,8 @@ impl Drain {
         match self.phase {
             DrainPhase::Announced if is_over => {
                 self.enter(DrainPhase::Waiting, now.checked_add(timeout));
-                Some(DrainStep::CloseToNewcomers)
+                self.closed = self.will_close;
+                Some(DrainStep::CloseToNewcomers(self.closed))
             }
             DrainPhase::Waiting if is_over && clients > 0 => {
                 self.enter(DrainPhase::Closing, now.checked_add(spread));
@@ -144,19 +161,31 @@ impl SharedDrain {
         self.changed.notify_waiters();
     }
 
-    /// Takes a drain back: `reopen` is called if newcomers were turned away.
+    /// Says which sides' ports a drain closes that does so from now on.
+    pub(crate) fn will_close(&self, sides: PerSide<bool>) {
+        self.drain().will_close = sides;
+    }
+
+    /// Does something while no port is closed by a drain, and none will be meanwhile.
+    pub(crate) fn while_open<T>(&self, act: impl FnOnce() -> T) -> Result<T, Closed> {
+        let drain = self.drain();
+        if drain.closed == PerSide::default() { Ok(act()) } else { Err(Closed) }
+    }
+
+    /// Takes a drain back: `reopen` opens the ports of the sides again that it has closed.
     ///
     /// # Errors
     /// It cannot be taken back, or what `reopen` says; then it goes on.
-    pub(crate) fn undo<E: From<UndrainError>>(&self, reopen: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn undo<E: From<UndrainError>>(
+        &self,
+        reopen: impl FnOnce(PerSide<bool>) -> Result<(), E>,
+    ) -> Result<(), E> {
         // The ticker's thread must not close the ports again meanwhile.
         let mut drain = self.drain();
-        let Drain { until, .. } = *drain;
-        let phase = drain.undo()?;
-        if phase != DrainPhase::Announced
-            && let Err(error) = reopen()
-        {
-            drain.enter(phase, until);
+        let before = *drain;
+        let closed = drain.undo()?;
+        if let Err(error) = reopen(closed) {
+            *drain = before;
             return Err(error);
         }
         self.is_closed.store(false, Relaxed);
@@ -168,7 +197,7 @@ impl SharedDrain {
     pub(crate) fn advance(&self, now: Instant, clients: usize, mut carry_out: impl FnMut(DrainStep)) {
         let mut drain = self.drain();
         while let Some(step) = drain.next_step(now, clients) {
-            if step == DrainStep::CloseToNewcomers {
+            if matches!(step, DrainStep::CloseToNewcomers(_)) {
                 self.is_closed.store(true, Relaxed);
             }
             carry_out(step);
@@ -214,6 +243,13 @@ mod tests {
     const TIMES: DrainTimes =
         DrainTimes { delay: SECOND, timeout: Duration::from_secs(10), spread: Duration::from_secs(5) };
 
+    const CLOSE: DrainStep = DrainStep::CloseToNewcomers(SIDES);
+    const SIDES: PerSide<bool> = PerSide { client: true, server: false };
+
+    fn new() -> Drain {
+        Drain { will_close: SIDES, ..Drain::new() }
+    }
+
     /// The steps at each time, in seconds, with so many clients.
     fn steps(drain: &mut Drain, start: Instant, seconds: u32, clients: usize) -> Vec<DrainStep> {
         std::iter::from_fn(|| drain.next_step(start + SECOND * seconds, clients)).collect()
@@ -221,11 +257,11 @@ mod tests {
 
     #[test]
     fn clients_that_stay_are_closed_when_the_timeout_is_over() {
-        let (start, mut drain) = (Instant::now(), Drain::new());
+        let (start, mut drain) = (Instant::now(), new());
         assert_eq!(steps(&mut drain, start, 0, 3), []);
         drain.begin(TIMES, start);
         assert_eq!(steps(&mut drain, start, 0, 3), []);
-        assert_eq!(steps(&mut drain, start, 1, 3), [DrainStep::CloseToNewcomers]);
+        assert_eq!(steps(&mut drain, start, 1, 3), [CLOSE]);
         assert_eq!(steps(&mut drain, start, 10, 3), []);
         assert_eq!(drain.status(start + SECOND * 10, 3).remaining, Some(SECOND));
         assert_eq!(steps(&mut drain, start, 11, 3), [DrainStep::CloseClients(TIMES.spread)]);
@@ -236,26 +272,26 @@ mod tests {
 
     #[test]
     fn it_is_over_as_soon_as_the_last_client_has_gone() {
-        let (start, mut drain) = (Instant::now(), Drain::new());
+        let (start, mut drain) = (Instant::now(), new());
         drain.begin(TIMES, start);
         assert_eq!(steps(&mut drain, start, 0, 0), [], "the delay is for those who still come");
-        assert_eq!(steps(&mut drain, start, 1, 0), [DrainStep::CloseToNewcomers, DrainStep::Finish]);
+        assert_eq!(steps(&mut drain, start, 1, 0), [CLOSE, DrainStep::Finish]);
     }
 
     #[test]
     fn without_times_everything_is_done_at_once() {
-        let (start, mut drain) = (Instant::now(), Drain::new());
+        let (start, mut drain) = (Instant::now(), new());
         drain.begin(DrainTimes::default(), start);
-        let expected = [DrainStep::CloseToNewcomers, DrainStep::CloseClients(Duration::ZERO)];
+        let expected = [CLOSE, DrainStep::CloseClients(Duration::ZERO)];
         assert_eq!(steps(&mut drain, start, 0, 2), expected);
     }
 
     #[test]
     fn a_second_drain_changes_the_times_of_what_has_not_begun() {
-        let (start, mut drain) = (Instant::now(), Drain::new());
+        let (start, mut drain) = (Instant::now(), new());
         drain.begin(TIMES, start);
         drain.begin(DrainTimes { delay: SECOND * 60, ..TIMES }, start);
-        assert_eq!(steps(&mut drain, start, 1, 1), [DrainStep::CloseToNewcomers]);
+        assert_eq!(steps(&mut drain, start, 1, 1), [CLOSE]);
         drain.begin(DrainTimes { timeout: Duration::ZERO, ..TIMES }, start + SECOND * 2);
         assert_eq!(steps(&mut drain, start, 2, 1), [DrainStep::CloseClients(TIMES.spread)]);
     }
@@ -263,18 +299,15 @@ mod tests {
     #[test]
     fn it_can_be_taken_back_except_while_clients_are_being_closed() {
         let start = Instant::now();
-        for (seconds, clients, taken_back) in [
-            (0, 1, Ok(DrainPhase::Announced)),
-            (1, 1, Ok(DrainPhase::Waiting)),
-            (1, 0, Ok(DrainPhase::Drained)),
-            (11, 1, Err(UndrainError::Closing)),
-        ] {
-            let mut drain = Drain::new();
+        for (seconds, clients, taken_back) in
+            [(0, 1, Ok(PerSide::default())), (1, 1, Ok(SIDES)), (1, 0, Ok(SIDES)), (11, 1, Err(UndrainError::Closing))]
+        {
+            let mut drain = new();
             assert_eq!(drain.undo(), Err(UndrainError::Serving));
             drain.begin(TIMES, start);
             let _ = steps(&mut drain, start, 1, clients);
             if seconds == 0 {
-                drain = Drain::new();
+                drain = new();
                 drain.begin(TIMES, start);
             }
             let _ = steps(&mut drain, start, seconds, clients);
@@ -286,13 +319,20 @@ mod tests {
     #[test]
     fn ports_that_cannot_be_opened_again_leave_the_drain_as_it_was() {
         let (start, shared) = (Instant::now(), SharedDrain::new());
+        shared.will_close(SIDES);
         shared.begin(DrainTimes::default(), start);
         shared.advance(start, 0, |_| {});
         assert!(!shared.admits_newcomers());
-        assert_eq!(shared.undo(|| Err(UndrainError::Closing)), Err(UndrainError::Closing));
+        assert_eq!(shared.undo(|_| Err(UndrainError::Closing)), Err(UndrainError::Closing));
+        assert_eq!(shared.while_open(|| ()), Err(Closed));
         assert_eq!(shared.status(start, 0).phase, DrainPhase::Drained);
         assert!(!shared.admits_newcomers());
-        shared.undo(|| Ok::<_, UndrainError>(())).unwrap();
+        let reopen = |closed| {
+            assert_eq!(closed, SIDES);
+            Ok::<_, UndrainError>(())
+        };
+        shared.undo(reopen).unwrap();
+        assert_eq!(shared.while_open(|| ()), Ok(()));
         assert!(shared.admits_newcomers());
         assert_eq!(shared.status(start, 0).phase, DrainPhase::Serving);
     }

@@ -1,5 +1,6 @@
 //! The gateway as a whole: binds its ports, starts its workers, stops them.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,17 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use fastway_service::listen;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::info;
 
-use crate::mux::accept::stream::Listeners;
+use crate::mux::accept::port_kinds::PortKinds;
 use crate::mux::accept::{Admission, Rates};
 use crate::mux::auto_limits::fit;
 use crate::mux::config::{Config, Settings, Startup};
-use crate::mux::drain::{DrainTimes, UndrainError};
+use crate::mux::drain::{Closed, DrainTimes, UndrainError};
 use crate::mux::observer::Observer;
 use crate::mux::pool::Pool;
+pub use crate::mux::ports::PortError;
+use crate::mux::ports::{Ports, Shares};
 use crate::mux::routing::{PerSide, Side, WorkerId};
 use crate::mux::worker::{self, Mailboxes, Message, Shared, Ticker};
 
@@ -27,9 +29,10 @@ const TARGET: &str = "fastway::gateway";
 /// A gateway that is bound to its ports and does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
-    config: Config,
-    client: Port,
-    server: Port,
+    startup: Startup,
+    settings: Settings,
+    ports: Ports,
+    shares: Shares,
 }
 
 /// A gateway that serves.
@@ -39,10 +42,8 @@ pub struct Gateway {
 #[derive(Debug)]
 pub struct Running {
     startup: Startup,
-    /// Where both ports are.
-    addrs: PerSide<SocketAddr>,
-    /// Listeners that were not bound here: a drain that is taken back accepts from them again.
-    inherited: PerSide<Option<TcpListener>>,
+    ports: Ports,
+    kinds: PerSide<PortKinds>,
     mailboxes: Mailboxes,
     ticker: Ticker,
     shared: Arc<Shared>,
@@ -52,27 +53,16 @@ pub struct Running {
     stopping: AtomicBool,
 }
 
+/// Settings on their way to the workers.
+#[derive(Debug)]
+pub struct Applied(UnboundedReceiver<Infallible>);
+
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A port is not to be had.
-    #[error("cannot listen on {addr:?} (--{flag}): {error}; choose another address, or stop the program that uses it")]
-    Bind {
-        /// The flag that names the address.
-        flag: &'static str,
-        /// The address.
-        addr: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Anybody could register as a game server.
-    #[error(
-        "the inherited server port {addr} can be reached by others, and there is no server key; give one (--server-auth-key-file), a loopback address, or --allow-anonymous-servers"
-    )]
-    OpenWithoutKey {
-        /// The port.
-        addr: SocketAddr,
-    },
+    /// A port cannot be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// The system refuses a worker its thread, or what its runtime needs.
     #[error("cannot start the workers (--workers): {0}")]
     Worker(io::Error),
@@ -86,20 +76,22 @@ pub enum ReopenError {
     Phase(#[from] UndrainError),
     /// A port is not to be had any more.
     #[error(transparent)]
-    Bind(#[from] StartError),
+    Port(#[from] PortError),
 }
 
-#[derive(Debug)]
-struct Port {
-    addr: SocketAddr,
-    /// One for each worker that accepts.
-    listeners: Vec<TcpListener>,
-    /// A listener that was not bound here, and could not be bound again.
-    inherited: Option<TcpListener>,
+/// Why another configuration does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconfigureError {
+    /// A port cannot be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// What is closed by a drain comes back as it was.
+    #[error("ports cannot change while a drain has closed some: take it back first (undrain)")]
+    Closed,
 }
 
 impl Gateway {
-    /// Binds both ports. Limits that the descriptors of the process cannot bear are lowered to what they can: raise the
+    /// Binds the ports. Limits that the descriptors of the process cannot bear are lowered to what they can: raise the
     /// limit before, see [`raise_descriptor_limit`](fastway_service::process::raise_descriptor_limit).
     ///
     /// # Errors
@@ -121,25 +113,15 @@ impl Gateway {
         if let Some(bytes) = config.settings.limits.max_buffered_bytes.most() {
             info!(target: TARGET, bytes, "limit of memory held for all links");
         }
-        let client = match inherited.client {
-            Some(listener) => Port::inherit(Side::Client, &listener)?,
-            None => Port::bind(Side::Client, &config.listen.client, &config.startup)?,
-        };
-        let server = match inherited.server {
-            Some(listener) => Port::inherit(Side::Server, &listener)?.guarded(&config.settings)?,
-            None => Port::bind(Side::Server, &config.listen.server, &config.startup)?,
-        };
-        Ok(Self { config, client, server })
+        let Config { startup, listen, settings } = config;
+        let (ports, shares) = Ports::open(&startup, &listen, &inherited)?;
+        ports.check(&settings)?;
+        Ok(Self { startup, settings, ports, shares })
     }
 
-    /// Where players connect.
-    pub fn client_addr(&self) -> SocketAddr {
-        self.client.addr
-    }
-
-    /// Where game servers connect.
-    pub fn server_addr(&self) -> SocketAddr {
-        self.server.addr
+    /// Where players, or game servers, connect.
+    pub fn addrs(&self, side: Side) -> impl Iterator<Item = SocketAddr> {
+        self.ports.addrs(side)
     }
 
     /// Starts the workers. All of them serve when this returns.
@@ -147,7 +129,8 @@ impl Gateway {
     /// # Errors
     /// The system refuses a worker, or the thread that keeps time for them, something. Those that had started stop.
     pub fn start(self) -> Result<Running, StartError> {
-        let Config { startup, settings, .. } = self.config;
+        let Self { startup, settings, ports, mut shares } = self;
+        let kinds = PerSide::new(|side| PortKinds::new(side, settings.side(side).kinds));
         let (mailboxes, receivers) = Mailboxes::new(startup.workers);
         let now = Instant::now();
         let shared = Shared::new(
@@ -159,24 +142,20 @@ impl Gateway {
             settings.limits.max_buffered_bytes.most(),
             now,
         );
+        shared.drain.will_close(closing(&startup, &kinds));
         let (end, ended) = mpsc::unbounded_channel();
         let (serving, ready) = std::sync::mpsc::channel();
         let notice = |worker| EndNotice { worker, end: end.clone(), mailboxes: mailboxes.clone(), has_quiesced: false };
         let notices: Vec<EndNotice> = mailboxes.workers().map(notice).collect();
-        let addrs = PerSide { client: self.client.addr, server: self.server.addr };
-        let inherited = PerSide { client: self.client.inherited, server: self.server.inherited };
-        let mut clients = self.client.listeners.into_iter();
-        let mut servers = self.server.listeners.into_iter();
-
-        let ticker = Ticker::start(Arc::clone(&shared), &startup, &settings).map_err(StartError::Worker)?;
+        let ticker = Ticker::start(Arc::clone(&shared), &settings).map_err(StartError::Worker)?;
         let workers = Vec::with_capacity(startup.workers);
         let stopping = AtomicBool::new(false);
         // From here on, an error drops this, which stops the workers that have started.
-        let mut running = Running { startup, addrs, inherited, mailboxes, ticker, shared, workers, ended, stopping };
+        let mut running = Running { startup, ports, kinds, mailboxes, ticker, shared, workers, ended, stopping };
         let settings = Arc::new(settings);
         for (end, mail) in notices.into_iter().zip(receivers) {
             let id = end.worker;
-            let listeners = Listeners { client: clients.next(), server: servers.next() };
+            let listeners = shares.take(id);
             let (startup, settings) = (running.startup.clone(), Arc::clone(&settings));
             let (shared, serving) = (Arc::clone(&running.shared), serving.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{}", id.index()));
@@ -230,14 +209,52 @@ impl Running {
     /// A limit of links below what is in use refuses newcomers and closes nobody; handshakes beyond theirs end. What waits
     /// for links and what links hold is judged by the new bounds. A session keeps the times with which it was opened.
     /// Limits that are left to the machine are found again, as for [`Gateway::bind`].
-    pub fn apply(&mut self, mut settings: Settings) {
+    pub fn apply(&mut self, mut settings: Settings) -> Applied {
         fit(&self.startup, &mut settings);
+        Side::ALL.into_iter().for_each(|side| self.kinds[side].apply(settings.side(side).kinds));
+        self.shared.drain.will_close(closing(&self.startup, &self.kinds));
         self.shared.apply(&settings);
-        self.ticker.apply(&self.startup, &settings);
+        self.ticker.apply(&settings);
         let settings = Arc::new(settings);
+        let (taken, applied) = mpsc::unbounded_channel();
         for worker in self.mailboxes.workers() {
-            self.mailboxes.send(worker, Message::Settings(Arc::clone(&settings)));
+            let settings = Arc::clone(&settings);
+            self.mailboxes.send(worker, Message::Settings { settings, taken: taken.clone() });
         }
+        Applied(applied)
+    }
+
+    /// Has other ports and settings hold, or changes nothing. A port whose address stays, as it is written, is left alone;
+    /// others are opened and closed, and links that came by those live on. What is inherited stays.
+    ///
+    /// # Errors
+    /// A port cannot be opened, or a drain has closed ports.
+    pub fn reconfigure(
+        &mut self,
+        listen: &PerSide<Vec<String>>,
+        settings: Settings,
+    ) -> Result<Applied, ReconfigureError> {
+        self.ports.check(&settings)?;
+        let change = self.ports.prepare(&self.startup, listen)?;
+        if change.is_none() {
+            return Ok(self.apply(settings));
+        }
+
+        // The ticker's thread must not close ports meanwhile.
+        let shared = Arc::clone(&self.shared);
+        let reconfigured = shared.drain.while_open(|| {
+            let (come, go) = self.ports.apply(change);
+            let workers = self.mailboxes.workers();
+            workers.for_each(|worker| self.mailboxes.send(worker, Message::Unlisten(Arc::clone(&go))));
+            listen_on(&self.mailboxes, come);
+        });
+        reconfigured.map_err(|Closed| ReconfigureError::Closed)?;
+        Ok(self.apply(settings))
+    }
+
+    /// Where players, or game servers, connect.
+    pub fn addrs(&self, side: Side) -> impl Iterator<Item = SocketAddr> {
+        self.ports.addrs(side)
     }
 
     /// Takes nobody new, waits for the clients to leave, and closes those that stay, within these times. Returns at once;
@@ -262,26 +279,11 @@ impl Running {
     /// # Errors
     /// There is no drain, clients are being closed, or a port is another program's by now. Then nothing has changed.
     pub fn undrain(&self) -> Result<(), ReopenError> {
-        self.shared.drain.undo(|| {
-            let closed = Side::ALL.into_iter().filter(|side| self.startup.closes_in_drain(*side));
-            let reopened = closed.map(|side| Ok((side, self.reopen(side)?)));
-            let mut reopened = reopened.collect::<Result<Vec<_>, StartError>>()?;
-            for worker in self.mailboxes.workers() {
-                let mut listeners = Listeners::default();
-                for (side, port) in &mut reopened {
-                    listeners[*side] = port.listeners.pop();
-                }
-                self.mailboxes.send(worker, Message::Listen(listeners));
-            }
+        self.shared.drain.undo(|closed| {
+            let reopened = self.ports.reopen(closed, &self.startup)?;
+            listen_on(&self.mailboxes, reopened);
             Ok(())
         })
-    }
-
-    fn reopen(&self, side: Side) -> Result<Port, StartError> {
-        match &self.inherited[side] {
-            Some(kept) => Port::inherit(side, kept),
-            None => Port::bind(side, &self.addrs[side].to_string(), &self.startup),
-        }
     }
 
     /// Stops accepting and reading, tells the ends of all connections, and closes each link once it has got what waits
@@ -319,47 +321,27 @@ impl Running {
     }
 }
 
+impl Applied {
+    /// Waits until all workers have taken the settings: whoever comes after that meets them.
+    pub async fn by_all(mut self) {
+        let _nothing_comes = self.0.recv().await;
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// The flag that names the address of a port.
-const fn flag(side: Side) -> &'static str {
-    match side {
-        Side::Client => "client-addr",
-        Side::Server => "server-addr",
+/// Has workers accept from listeners, too.
+fn listen_on(mailboxes: &Mailboxes, mut shares: Shares) {
+    for worker in mailboxes.workers() {
+        mailboxes.send(worker, Message::Listen(shares.take(worker)));
     }
 }
 
-impl Port {
-    /// Binds one listener, or one for each worker when the port is shared.
-    fn bind(side: Side, addr: &str, startup: &Startup) -> Result<Self, StartError> {
-        let failed = |error| StartError::Bind { flag: flag(side), addr: addr.to_owned(), error };
-        let first = listen::bind(addr, startup.reuse_port).map_err(failed)?;
-        let bound = first.local_addr().map_err(failed)?;
-        let others = if startup.reuse_port { startup.workers.saturating_sub(1) } else { 0 };
-        let others = (0..others).map(|_| listen::bind(&bound.to_string(), true).map_err(failed));
-        let listeners = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
-        Ok(Self { addr: bound, listeners, inherited: None })
-    }
-
-    /// Takes a listener over.
-    fn inherit(side: Side, listener: &TcpListener) -> Result<Self, StartError> {
-        let failed = |error| StartError::Bind { flag: flag(side), addr: "an inherited socket".to_owned(), error };
-        let addr = listener.local_addr().map_err(failed)?;
-        let duplicate = || listener.try_clone().map_err(failed);
-        Ok(Self { addr, listeners: vec![duplicate()?], inherited: Some(duplicate()?) })
-    }
-
-    /// The same port, if it may be open as it is.
-    fn guarded(self, settings: &Settings) -> Result<Self, StartError> {
-        let is_guarded =
-            settings.server_auth_keys.iter().any(|key| !key.is_empty()) || settings.allow_anonymous_servers;
-        match is_guarded || self.addr.ip().to_canonical().is_loopback() {
-            true => Ok(self),
-            false => Err(StartError::OpenWithoutKey { addr: self.addr }),
-        }
-    }
+/// The sides whose ports a drain closes: those without sessions that could be resumed, and those that others share.
+fn closing(startup: &Startup, kinds: &PerSide<PortKinds>) -> PerSide<bool> {
+    PerSide::new(|side| startup.reuse_port || !kinds[side].has_sessions())
 }

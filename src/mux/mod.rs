@@ -14,5 +14,6 @@ mod link;
 pub mod observer;
 pub mod parts;
 mod pool;
+mod ports;
 mod routing;
 mod worker;

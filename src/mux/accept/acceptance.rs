@@ -15,12 +15,13 @@ use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, PortId};
 use super::pending::{EndedEarly, NoTurn, PendingOnPort};
+use super::port_kinds::PortKinds;
 use super::rates::Rates;
 use super::retry_after::RetryTimes;
 use super::turns::{Purpose, Turns};
-use crate::mux::config::{Settings, Startup};
+use crate::mux::config::Settings;
 use crate::mux::routing::{PerSide, Side};
 
 /// The handshakes of one worker, and its acceptors.
@@ -49,9 +50,9 @@ pub(crate) struct AwaitedTurn {
 
 impl Acceptance {
     /// The part of one of `workers`.
-    pub(crate) fn new(startup: &Startup, settings: &Settings, rates: Arc<Rates>, workers: usize, now: Instant) -> Self {
+    pub(crate) fn new(settings: &Settings, rates: Arc<Rates>, workers: usize, now: Instant) -> Self {
         Self {
-            pending: PerSide::new(|side| PendingOnPort::new(startup, settings, side, workers)),
+            pending: PerSide::new(|side| PendingOnPort::new(settings, side, workers)),
             turns: Turns::new(&rates, workers, now),
             rates,
             ipv6_prefix: settings.limits.ipv6_prefix,
@@ -69,6 +70,11 @@ impl Acceptance {
         self.turns.set_rates(&self.rates, self.workers);
         self.turns_due.notify_one();
         Side::ALL.into_iter().flat_map(|side| self.pending[side].apply(settings, self.workers)).collect()
+    }
+
+    /// What a port admits.
+    pub(crate) fn kinds(&self, side: Side) -> PortKinds {
+        self.pending[side].kinds()
     }
 
     /// The number of the next handshake on a port.
@@ -176,7 +182,7 @@ impl Acceptance {
     pub(crate) fn stop(&mut self) {
         for side in Side::ALL {
             let port = &mut self.pending[side];
-            if !port.has_sessions() {
+            if !port.kinds().has_sessions() {
                 port.end_all();
             }
         }
@@ -198,7 +204,7 @@ impl Acceptance {
     /// Handshakes in progress on a port, if it is one with sessions, or one without.
     pub(crate) fn in_progress(&self, side: Side, with_sessions: bool) -> usize {
         let port = &self.pending[side];
-        if port.has_sessions() == with_sessions { port.len() } else { 0 }
+        if port.kinds().has_sessions() == with_sessions { port.len() } else { 0 }
     }
 
     /// The handshakes in progress.
@@ -207,17 +213,17 @@ impl Acceptance {
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, and since when.
-    pub(crate) fn accepts(&mut self, side: Side, pausing: bool, now: Millis) {
-        match self.acceptors.iter_mut().find(|acceptor| acceptor.side == side) {
+    pub(crate) fn accepts(&mut self, port: PortId, side: Side, pausing: bool, now: Millis) {
+        match self.acceptors.iter_mut().find(|acceptor| acceptor.port == port) {
             Some(same) if same.pausing == pausing => {}
-            Some(acceptor) => *acceptor = Acceptor { side, pausing, since: now },
-            None => self.acceptors.push(Acceptor { side, pausing, since: now }),
+            Some(acceptor) => *acceptor = Acceptor { port, side, pausing, since: now },
+            None => self.acceptors.push(Acceptor { port, side, pausing, since: now }),
         }
     }
 
     /// A port is no longer accepted from.
-    pub(crate) fn closed(&mut self, side: Side) {
-        self.acceptors.retain(|acceptor| acceptor.side != side);
+    pub(crate) fn closed(&mut self, port: PortId) {
+        self.acceptors.retain(|acceptor| acceptor.port != port);
     }
 
     /// The acceptors.
@@ -250,8 +256,7 @@ mod tests {
     impl Worker {
         fn new(max_handshakes: usize) -> Self {
             let mut settings = Settings::default();
-            let mut startup = Startup::default();
-            startup.kinds.client = LinkKinds::SESSIONS;
+            settings.client.kinds = LinkKinds::SESSIONS;
             for side in [&mut settings.client, &mut settings.server] {
                 side.session.handshake_time = Some(5 * SECOND);
             }
@@ -259,7 +264,7 @@ mod tests {
             let start = Instant::now();
             let runtime = Builder::new_current_thread().build().unwrap();
             let rates = Rates::new(&settings, start);
-            Self { runtime, acceptance: Acceptance::new(&startup, &settings, rates, 1, start), start }
+            Self { runtime, acceptance: Acceptance::new(&settings, rates, 1, start), start }
         }
 
         fn at(&self, seconds: u32) -> Instant {
@@ -359,7 +364,7 @@ mod tests {
         let mut worker = Worker::new(8);
         drop(worker.begin(Side::Client, 1, 0));
         drop(worker.begin(Side::Server, 2, 0));
-        worker.acceptance.accepts(Side::Client, false, Millis::default());
+        worker.acceptance.accepts(PortId(0), Side::Client, false, Millis::default());
         worker.acceptance.stop();
         let in_progress = |side, with_sessions| worker.acceptance.in_progress(side, with_sessions);
         assert_eq!((in_progress(Side::Client, true), in_progress(Side::Server, false)), (1, 0));
@@ -392,12 +397,26 @@ mod tests {
         let mut worker = Worker::new(1);
         let at = |seconds| Millis::default() + SECOND * seconds;
         for (seconds, pausing) in [(0, false), (3, true), (5, true)] {
-            worker.acceptance.accepts(Side::Server, pausing, at(seconds));
+            worker.acceptance.accepts(PortId(0), Side::Server, pausing, at(seconds));
         }
         let infos: Vec<_> = worker.acceptance.acceptors(at(10)).collect();
         let [AcceptorInfo { side: Side::Server, pausing: true, lasting }] = infos.as_slice() else {
             panic!("{infos:?}")
         };
         assert_eq!(*lasting, 7 * SECOND);
+    }
+
+    #[test]
+    fn ports_of_one_side_are_noted_apart() {
+        let mut worker = Worker::new(1);
+        for port in [1, 2] {
+            worker.acceptance.accepts(PortId(port), Side::Client, port == 2, Millis::default());
+        }
+        let pausing = |worker: &Worker| -> Vec<bool> {
+            worker.acceptance.acceptors(Millis::default()).map(|acceptor| acceptor.pausing).collect()
+        };
+        assert_eq!(pausing(&worker), [false, true]);
+        worker.acceptance.closed(PortId(1));
+        assert_eq!(pausing(&worker), [true]);
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod first_bytes;
 mod newest_resumes;
 pub(crate) mod pending;
+pub(crate) mod port_kinds;
 pub(crate) mod proxy_header;
 pub(crate) mod rates;
 pub(crate) mod refusal;

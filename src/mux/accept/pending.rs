@@ -10,8 +10,9 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::port_kinds::PortKinds;
 use super::server_handshake::DEADLINE;
-use crate::mux::config::{Settings, Startup, TrustedProxies};
+use crate::mux::config::{Settings, TrustedProxies};
 use crate::mux::routing::Side;
 
 /// Candidates of sessions take this part of the handshakes on a port at most, or as many as one session may have. Opens that
@@ -22,7 +23,7 @@ const CANDIDATES_PART: usize = 4;
 #[derive(Debug)]
 pub(crate) struct PendingOnPort {
     side: Side,
-    has_sessions: bool,
+    kinds: PortKinds,
     /// Peers that stand for others until their PROXY headers have come.
     proxies: Option<TrustedProxies>,
     ipv6_prefix: PrefixLength,
@@ -69,15 +70,15 @@ pub(crate) struct EndedEarly {
 
 impl PendingOnPort {
     /// None is in progress. Each of `workers` has an equal part of what the limits allow on the port.
-    pub(crate) fn new(startup: &Startup, settings: &Settings, side: Side, workers: usize) -> Self {
-        let has_sessions = startup.kinds[side].with_sessions();
+    pub(crate) fn new(settings: &Settings, side: Side, workers: usize) -> Self {
+        let kinds = PortKinds::new(side, settings.side(side).kinds);
         Self {
             side,
-            has_sessions,
+            kinds,
             proxies: settings.proxies(side).cloned(),
             ipv6_prefix: settings.limits.ipv6_prefix,
-            limits: PendingHandshakes::new(limits(settings, side, has_sessions, workers)),
-            time: time(settings, side, has_sessions),
+            limits: PendingHandshakes::new(limits(settings, side, kinds, workers)),
+            time: time(settings, side, kinds),
             tasks: FxHashMap::default(),
             begun: 0,
         }
@@ -88,8 +89,9 @@ impl PendingOnPort {
     pub(crate) fn apply(&mut self, settings: &Settings, workers: usize) -> Vec<EndedEarly> {
         self.proxies = settings.proxies(self.side).cloned();
         self.ipv6_prefix = settings.limits.ipv6_prefix;
-        self.limits.set_limits(limits(settings, self.side, self.has_sessions, workers));
-        self.time = time(settings, self.side, self.has_sessions);
+        self.kinds.apply(settings.side(self.side).kinds);
+        self.limits.set_limits(limits(settings, self.side, self.kinds, workers));
+        self.time = time(settings, self.side, self.kinds);
         let too_many: Vec<u64> = std::iter::from_fn(|| self.limits.one_too_many()).collect();
         too_many.into_iter().filter_map(|number| self.end_early(number, NoTurn::Dropped)).collect()
     }
@@ -182,9 +184,9 @@ impl PendingOnPort {
         }
     }
 
-    /// Whether the port admits sessions.
-    pub(crate) const fn has_sessions(&self) -> bool {
-        self.has_sessions
+    /// What the port admits.
+    pub(crate) const fn kinds(&self) -> PortKinds {
+        self.kinds
     }
 
     /// Handshakes in progress.
@@ -211,18 +213,18 @@ impl PendingOnPort {
 }
 
 /// What the limits allow one of `workers` on a port.
-fn limits(settings: &Settings, side: Side, has_sessions: bool, workers: usize) -> HandshakeLimits {
+fn limits(settings: &Settings, side: Side, kinds: PortKinds, workers: usize) -> HandshakeLimits {
     let share = |limit: usize| limit.div_ceil(workers);
     let at_once = share(settings.limits.max_handshakes);
     HandshakeLimits {
         at_once,
         per_address: share(settings.sessions.max_handshakes_per_address),
         candidates: at_once.div_ceil(CANDIDATES_PART).max(MAX_CANDIDATES),
-        time: time(settings, side, has_sessions),
+        time: time(settings, side, kinds),
     }
 }
 
 /// For how long a handshake may take on a port.
-fn time(settings: &Settings, side: Side, has_sessions: bool) -> Duration {
-    if has_sessions { settings.side(side).session.handshake_limit() } else { DEADLINE }
+fn time(settings: &Settings, side: Side, kinds: PortKinds) -> Duration {
+    if kinds.has_sessions() { settings.side(side).session.handshake_limit() } else { DEADLINE }
 }

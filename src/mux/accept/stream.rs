@@ -1,14 +1,11 @@
 //! Streams on their way in, as workers hand them to each other.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use fastway_session::Resume;
 
 use super::admission::Permit;
-use crate::mux::routing::{LinkAddr, PerSide, Side};
-
-/// The listening sockets that one worker accepts from.
-pub(crate) type Listeners = PerSide<Option<TcpListener>>;
+use crate::mux::routing::{LinkAddr, Side};
 
 /// A stream that was accepted and is no link yet.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fastway_session::{Pattern, Protocol, Request};
+use fastway_session::{Open, Pattern, Protocol};
 
 /// Kinds of links that a port admits (`docs/protocol.md` §3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,17 @@ impl LinkKinds {
     /// Sessions of both kinds, and nothing else.
     pub const SESSIONS: Self = Self { plain: false, secure: true, unpinned: true, legacy: true };
 
+    /// What is admitted by these or by others.
+    #[must_use]
+    pub const fn or(self, others: Self) -> Self {
+        Self {
+            plain: self.plain || others.plain,
+            secure: self.secure || others.secure,
+            unpinned: self.unpinned || others.unpinned,
+            legacy: self.legacy || others.legacy,
+        }
+    }
+
     /// Whether some kind of session is admitted.
     pub const fn with_sessions(self) -> bool {
         self.secure || self.legacy
@@ -37,14 +48,9 @@ impl LinkKinds {
         }
     }
 
-    /// Whether what a session's first message asks for is admitted. A resume was, when its session was opened.
-    pub fn admits_request(self, request: &Request) -> bool {
-        match request {
-            Request::Open(open) => {
-                self.admits(open.protocol()) && (self.unpinned || open.pattern() != Some(Pattern::Nn))
-            }
-            Request::Resume(resume) => self.admits(resume.protocol()),
-        }
+    /// Whether a session may be opened that asks for this.
+    pub fn admits_open(self, open: &Open) -> bool {
+        self.admits(open.protocol()) && (self.unpinned || open.pattern() != Some(Pattern::Nn))
     }
 }
 

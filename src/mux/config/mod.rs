@@ -19,21 +19,25 @@ pub use self::settings::{
 };
 pub use self::startup::Startup;
 pub use crate::mux::pool::{PoolConfig, PoolStrategy};
-pub use fastway_admin::observe::PerSide;
+pub use fastway_admin::observe::{PerSide, Side};
 
 /// Everything that a gateway needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What holds as long as the gateway runs.
     pub startup: Startup,
-    /// Where clients and servers connect, each in the form `host:port`, `[v6]:port` or `:port`.
-    pub listen: PerSide<String>,
+    /// Where clients and servers connect, at least one address each, in the form `host:port`, `[v6]:port` or `:port`.
+    pub listen: PerSide<Vec<String>>,
     /// What can change while it runs.
     pub settings: Settings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { startup: Startup::default(), listen: PerSide::new(|_| ":0".to_owned()), settings: Settings::default() }
+        Self {
+            startup: Startup::default(),
+            listen: PerSide::new(|_| vec![":0".to_owned()]),
+            settings: Settings::default(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastway_service::{PrefixLength, Secret};
 use fastway_session::KeyPair;
 
+use super::kinds::LinkKinds;
 use super::proxies::{ProxyProtocol, TrustedProxies};
 use crate::mux::routing::Side;
 
@@ -55,6 +56,8 @@ impl Settings {
 /// What the links on one port have in common.
 #[derive(Clone, Debug)]
 pub struct SideConfig {
+    /// Links that the port admits. Those that live stay when they are admitted no longer.
+    pub kinds: LinkKinds,
     /// First size of the buffer for a message that arrived in part, in bytes. It never caps a read.
     pub buffer_bytes: usize,
     /// Bound of what waits for a link in packets (soft for clients: see [`Settings::client_slow_grace`]).
@@ -193,6 +196,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             client: SideConfig {
+                kinds: LinkKinds::PLAIN,
                 buffer_bytes: 2 << 10,
                 send_queue_packets: 1000,
                 send_queue_bytes: 8 << 20,
@@ -201,6 +205,7 @@ impl Default for Settings {
                 session: SessionConfig::default(),
             },
             server: SideConfig {
+                kinds: LinkKinds::PLAIN,
                 buffer_bytes: 64 << 10,
                 send_queue_packets: 100_000,
                 send_queue_bytes: 16 << 20,

@@ -52,8 +52,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut config = Config::default();
-/// # config.listen.client = "127.0.0.1:0".to_owned();
-/// # config.listen.server = "127.0.0.1:0".to_owned();
+/// # config.listen.client = vec!["127.0.0.1:0".to_owned()];
+/// # config.listen.server = vec!["127.0.0.1:0".to_owned()];
 /// # let gateway = Gateway::bind(config)?;
 /// # let mut running = gateway.start()?;
 /// let observer = running.observer();

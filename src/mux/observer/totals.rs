@@ -30,6 +30,7 @@ impl From<&WorkerReport> for observe::WorkerLoad {
             published: worker.published,
             cpu: worker.cpu,
             busy_permille: worker.busy_permille,
+            longest_upkeep: worker.longest_upkeep,
             links: worker.stats.sides.values().into_iter().map(SideStats::links).sum(),
             connections: worker.connections,
             waiting_bytes: worker.waiting_bytes(),

@@ -73,7 +73,7 @@ impl Core {
         rng: ThreadRng,
     ) -> Self {
         let workers = shared.mailboxes.workers().count();
-        let (clock, upkeep) = (TurnClock::new(started), Upkeep::new(&startup, &settings));
+        let (clock, upkeep) = (TurnClock::new(started), Upkeep::new(&settings));
         clock.count_until(upkeep.counted_until());
         Self {
             me,
@@ -86,7 +86,7 @@ impl Core {
                 shared.mailboxes.clone(),
             ),
             buffers: IoBuffers { scratch: vec![0; SCRATCH_BYTES].into(), sealed: Vec::new() },
-            acceptance: Acceptance::new(&startup, &settings, Arc::clone(&shared.rates), workers, started),
+            acceptance: Acceptance::new(&settings, Arc::clone(&shared.rates), workers, started),
             ended: EndedSessions::default(),
             agenda: Agenda::new(started),
             stop: Stop::new(workers - 1),
@@ -109,7 +109,7 @@ impl Core {
         for ended in self.acceptance.apply(&settings) {
             self.ended_early(&ended);
         }
-        self.upkeep.apply(&self.startup, &settings);
+        self.upkeep.apply(&settings);
         self.clock.count_until(self.upkeep.counted_until());
 
         // Budgets that did not change go on as they are: a change of another setting gives no client more.

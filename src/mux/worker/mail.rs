@@ -3,6 +3,7 @@
 //! Frames for links of another worker are collected during a turn and posted as a [`Batch`], or several if they are many,
 //! so that the other worker is woken once a turn.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,9 +17,10 @@ use tokio::sync::oneshot;
 use super::backpressure::Bottleneck;
 use super::question::Question;
 use super::transit::{self, Transit};
-use crate::mux::accept::stream::{AcceptedStream, Listeners, Resumption};
+use crate::mux::accept::acceptor::{PortId, PortListener};
+use crate::mux::accept::stream::{AcceptedStream, Resumption};
 use crate::mux::config::Settings;
-use crate::mux::routing::{LinkAddr, RouterSync, WorkerId};
+use crate::mux::routing::{LinkAddr, PerSide, RouterSync, WorkerId};
 
 /// Mail that a question counts as: few of them are answered in a turn.
 const QUESTION_BYTES: usize = 256 << 10;
@@ -63,11 +65,18 @@ pub(crate) enum Message {
     /// Do what is due: the time has come for which the worker wanted to be woken.
     Deadline,
     /// These settings hold from now on.
-    Settings(Arc<Settings>),
+    Settings {
+        /// The settings.
+        settings: Arc<Settings>,
+        /// Dropped once they hold.
+        taken: UnboundedSender<Infallible>,
+    },
     /// Accept from these listeners, too.
-    Listen(Listeners),
-    /// Take nobody new: a drain has come so far.
-    CloseToNewcomers,
+    Listen(Vec<PortListener>),
+    /// Accept no longer from these ports.
+    Unlisten(Arc<[PortId]>),
+    /// Take nobody new, and close the ports of these sides: a drain has come so far.
+    CloseToNewcomers(PerSide<bool>),
     /// Close the links of all clients, one after the other within this time.
     CloseClients(Duration),
     /// Stop reading; when every worker has, close all links in good order.
@@ -79,6 +88,25 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// Whether it has a worker do something else than forward.
+    pub(super) fn is_upkeep(&self) -> bool {
+        match self {
+            Self::Sweep | Self::Deadline | Self::Settings { .. } | Self::Ask(_) | Self::CloseClients(_) => true,
+            Self::Admit(_)
+            | Self::Batch { .. }
+            | Self::Congested(_)
+            | Self::Uncongested(_)
+            | Self::Evict { .. }
+            | Self::Resume(_)
+            | Self::PushOut(_)
+            | Self::Listen(_)
+            | Self::Unlisten(_)
+            | Self::CloseToNewcomers(_)
+            | Self::Stop
+            | Self::Quiesced => false,
+        }
+    }
+
     /// Memory that the message takes, or work that is worth as much.
     pub(super) fn size_bytes(&self) -> usize {
         let further = match self {

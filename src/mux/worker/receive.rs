@@ -9,7 +9,7 @@ use fastway_wire::split_frame;
 use super::core::Core;
 use super::forwarding::{Routed, Sender};
 use crate::mux::accept::first_bytes::Mistake;
-use crate::mux::config::Startup;
+use crate::mux::config::{Settings, Startup};
 use crate::mux::link::{CloseReason, Link, State};
 use crate::mux::routing::{LinkAddr, Role, Side, Slot};
 
@@ -75,7 +75,7 @@ impl Core {
             Ok(bytes) => {
                 let input = self.buffers.scratch.get(..bytes).unwrap_or_default();
                 let is_first = link.traffic.received_bytes == 0;
-                let mistake = if is_first { mistake(&self.startup, link, input) } else { None };
+                let mistake = if is_first { mistake(&self.startup, &self.settings, link, input) } else { None };
                 link.note_read(bytes, is_limited, &self.clock);
                 let (side, has_partial) = (link.role.side(), !link.inbox.is_empty());
                 self.route(Read { addr, side, bytes, has_partial, mistake })
@@ -155,12 +155,12 @@ impl Core {
 
 /// Whether a plain client's first bytes begin no frame but something else.
 #[cold]
-fn mistake(startup: &Startup, link: &Link, first: &[u8]) -> Option<Mistake> {
+fn mistake(startup: &Startup, settings: &Settings, link: &Link, first: &[u8]) -> Option<Mistake> {
     if link.role != Role::Client || link.protocol() != Protocol::Plain {
         return None;
     }
     match split_frame(first, startup.max_packet) {
         Ok(Some(_)) => None,
-        _ => Mistake::in_frames(startup.kinds.client, Side::Client, first),
+        _ => Mistake::in_frames(settings.client.kinds, Side::Client, first),
     }
 }

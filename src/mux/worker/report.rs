@@ -151,6 +151,8 @@ pub struct WorkerReport {
     /// Share of the time between its last two sweeps in which its thread was on a processor, in thousandths; of several
     /// workers the busiest's.
     pub busy_permille: u32,
+    /// The longest time that it spent at a stretch on other things than frames; of several workers the longest.
+    pub longest_upkeep: Duration,
 }
 
 /// How the links of one port stand, those that are closing among them.
@@ -228,6 +230,7 @@ impl WorkerReport {
         self.published = self.published.max(other.published);
         self.cpu += other.cpu;
         self.busy_permille = self.busy_permille.max(other.busy_permille);
+        self.longest_upkeep = self.longest_upkeep.max(other.longest_upkeep);
     }
 }
 

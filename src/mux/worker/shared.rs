@@ -73,7 +73,7 @@ impl Shared {
     pub(super) fn advance_drain(&self, now: Instant) {
         self.drain.advance(now, self.admission.clients(), |step| {
             let message = || match step {
-                DrainStep::CloseToNewcomers => Some(Message::CloseToNewcomers),
+                DrainStep::CloseToNewcomers(sides) => Some(Message::CloseToNewcomers(sides)),
                 DrainStep::CloseClients(spread) => Some(Message::CloseClients(spread)),
                 DrainStep::Finish => None,
             };

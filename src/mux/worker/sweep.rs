@@ -67,6 +67,7 @@ impl Core {
             published: Some(now),
             cpu: thread_cpu(),
             busy_permille: self.upkeep.busy_permille(),
+            longest_upkeep: self.upkeep.longest(),
         }
     }
 

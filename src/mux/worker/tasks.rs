@@ -22,7 +22,7 @@ use super::core::Core;
 use super::mail::Message;
 use super::shared::Shared;
 use super::shared_core::SharedCore;
-use crate::mux::accept::stream::Listeners;
+use crate::mux::accept::acceptor::PortListener;
 use crate::mux::config::{Settings, Startup};
 use crate::mux::routing::WorkerId;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(
     startup: Startup,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
-    listeners: Listeners,
+    listeners: Vec<PortListener>,
     mail: UnboundedReceiver<Message>,
     serving: Sender<WorkerId>,
 ) -> io::Result<()> {
@@ -68,7 +68,11 @@ async fn pump(core: SharedCore, mut mail: UnboundedReceiver<Message>, mut accept
         let mut unpacked = 0;
         while let Poll::Ready(Some(message)) = mail.poll_recv(cx) {
             unpacked += message.size_bytes();
+            let began = message.is_upkeep().then(Instant::now);
             deliver(&core, &mut acceptors, message);
+            if let Some(began) = began {
+                core.borrow_mut().upkeep.took(began.elapsed());
+            }
             if unpacked > MAIL_BYTES_PER_TURN {
                 wake_after_look(cx.waker());
                 break;
@@ -114,9 +118,13 @@ fn deliver(core: &SharedCore, acceptors: &mut Acceptors, message: Message) {
         Message::PushOut(link) => core.borrow_mut().push_out(link),
         Message::Sweep => core.borrow_mut().sweep(),
         Message::Deadline => core.borrow_mut().meet_deadlines(),
-        Message::Settings(settings) => core.borrow_mut().apply(settings),
-        Message::Listen(listeners) => acceptors.reopen(listeners),
-        Message::CloseToNewcomers => acceptors.close_to_newcomers(),
+        Message::Settings { settings, taken } => {
+            core.borrow_mut().apply(settings);
+            drop(taken);
+        }
+        Message::Listen(listeners) => acceptors.add(listeners),
+        Message::Unlisten(ports) => acceptors.close(|port, _| ports.contains(&port)),
+        Message::CloseToNewcomers(sides) => acceptors.close(|_, side| sides[side]),
         Message::CloseClients(spread) => core.borrow_mut().close_clients(spread),
         Message::Stop => {
             acceptors.stop();

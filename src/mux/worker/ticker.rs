@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::mail::Message;
 use super::shared::Shared;
 use super::upkeep::interval;
-use crate::mux::config::{Settings, Startup};
+use crate::mux::config::Settings;
 
 /// Time between sweeps while the workers stop: each looks whether the peers of closing links have all that was sent.
 const PERIOD_WHILE_STOPPING: Duration = Duration::from_millis(10);
@@ -39,17 +39,17 @@ impl Ticker {
     ///
     /// # Errors
     /// The system refuses the thread.
-    pub(crate) fn start(shared: Arc<Shared>, startup: &Startup, settings: &Settings) -> io::Result<Self> {
+    pub(crate) fn start(shared: Arc<Shared>, settings: &Settings) -> io::Result<Self> {
         let schedule = Arc::new(Schedule { period_millis: AtomicU64::new(0), is_stopping: AtomicBool::new(false) });
         let ticker = Self { shared: Arc::clone(&shared), schedule: Arc::clone(&schedule) };
-        ticker.apply(startup, settings);
+        ticker.apply(settings);
         thread::Builder::new().name("ticker".to_owned()).spawn(move || run(&shared, &schedule))?;
         Ok(ticker)
     }
 
     /// Has new settings hold from now on.
-    pub(crate) fn apply(&self, startup: &Startup, settings: &Settings) {
-        let millis = u64::try_from(interval(startup, settings).as_millis()).unwrap_or(u64::MAX);
+    pub(crate) fn apply(&self, settings: &Settings) {
+        let millis = u64::try_from(interval(settings).as_millis()).unwrap_or(u64::MAX);
         self.schedule.period_millis.store(millis, Relaxed);
         self.shared.wakeups.unpark();
     }

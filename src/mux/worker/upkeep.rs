@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastway_service::clock::Millis;
 
 use super::load::ThreadLoad;
-use crate::mux::config::{Settings, Startup};
+use crate::mux::config::Settings;
 use crate::mux::link::sweep::Sweep;
 use crate::mux::link::watch::ByteBudget;
 use crate::mux::routing::Side;
@@ -18,11 +18,11 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time between sweeps, short enough for the shortest limit.
-pub(super) fn interval(startup: &Startup, settings: &Settings) -> Duration {
+pub(super) fn interval(settings: &Settings) -> Duration {
     let limits = [Some(settings.client_slow_grace), Some(settings.shutdown_grace)];
     let timeouts = [settings.client.idle_timeout, settings.server.idle_timeout];
     let rate = settings.limits.max_bytes_per_second.map(|_| Duration::from_secs(1));
-    let sessions = Side::ALL.into_iter().filter(|side| startup.kinds[*side].with_sessions());
+    let sessions = Side::ALL.into_iter().filter(|side| settings.side(*side).kinds.with_sessions());
     let sessions = sessions.map(|side| settings.side(side).session);
     let sessions = sessions.flat_map(|session| [session.handshake_time, Some(session.wait)]);
 
@@ -40,6 +40,8 @@ pub(super) struct Upkeep {
     /// Time of the last sweep.
     swept: Millis,
     load: ThreadLoad,
+    /// The longest time that went by for it at a stretch.
+    longest: Duration,
     /// The place whose link was asked last for its round-trip time.
     sampled: usize,
     /// Thousandths of a byte that the last sweep did not allow any client yet.
@@ -47,20 +49,21 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(startup: &Startup, settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            interval: interval(startup, settings),
+            interval: interval(settings),
             byte_rate: settings.limits.max_bytes_per_second,
             swept: Millis::default(),
             load: ThreadLoad::default(),
+            longest: Duration::ZERO,
             sampled: 0,
             allowance_rest: 0,
         }
     }
 
     /// Has new settings hold from the next sweep on.
-    pub(super) fn apply(&mut self, startup: &Startup, settings: &Settings) {
-        self.interval = interval(startup, settings);
+    pub(super) fn apply(&mut self, settings: &Settings) {
+        self.interval = interval(settings);
         self.byte_rate = settings.limits.max_bytes_per_second;
     }
 
@@ -80,6 +83,16 @@ impl Upkeep {
     /// Until when time counts, unless there is a sweep before: what is beyond that will be time in which the worker was stalled.
     pub(super) fn counted_until(&self) -> Millis {
         self.swept + 2 * self.interval
+    }
+
+    /// The worker has spent so much time at a stretch on other things than frames.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.longest = self.longest.max(time);
+    }
+
+    /// The longest such time.
+    pub(super) fn longest(&self) -> Duration {
+        self.longest
     }
 
     fn next_budget(&mut self, elapsed: Duration) -> Option<ByteBudget> {
@@ -117,7 +130,7 @@ mod tests {
 
     /// What sweeps at these milliseconds do.
     fn sweeps<const N: usize>(settings: &Settings, times: [u64; N]) -> [Sweep; N] {
-        let mut upkeep = Upkeep::new(&Startup::default(), settings);
+        let mut upkeep = Upkeep::new(settings);
         times.map(|time| upkeep.begin(at(time), Duration::ZERO))
     }
 
@@ -134,7 +147,7 @@ mod tests {
             let mut settings = Settings { client_slow_grace: hour, shutdown_grace: hour, ..Settings::default() };
             (settings.client.idle_timeout, settings.server.idle_timeout) = (None, None);
             limit(&mut settings);
-            interval(&Startup::default(), &settings)
+            interval(&settings)
         };
         for (limit, expected) in [
             (&(|_: &mut Settings| {}) as &dyn Fn(&mut Settings), LONGEST_INTERVAL),
@@ -150,14 +163,14 @@ mod tests {
     #[test]
     fn time_beyond_two_intervals_is_time_in_which_the_worker_was_stalled() {
         let settings = with_byte_rate(1);
-        assert_eq!(interval(&Startup::default(), &settings), millis(100));
+        assert_eq!(interval(&settings), millis(100));
         let times = sweeps(&settings, [100, 300, 800]).map(|sweep| (sweep.elapsed, sweep.lost));
         assert_eq!(times, [(100, 0), (200, 0), (500, 300)].map(|(elapsed, lost)| (millis(elapsed), millis(lost))));
     }
 
     #[test]
     fn time_counts_until_two_intervals_after_a_sweep() {
-        let mut upkeep = Upkeep::new(&Startup::default(), &with_byte_rate(1));
+        let mut upkeep = Upkeep::new(&with_byte_rate(1));
         assert_eq!(upkeep.counted_until(), at(200));
         upkeep.begin(at(1000), Duration::ZERO);
         assert_eq!(upkeep.counted_until(), at(1200));
@@ -173,14 +186,14 @@ mod tests {
 
     #[test]
     fn places_are_sampled_in_rotation_and_those_that_are_new_come_in() {
-        let mut upkeep = Upkeep::new(&Startup::default(), &Settings::default());
+        let mut upkeep = Upkeep::new(&Settings::default());
         let sampled = [3, 3, 3, 3, 5, 5, 5, 5, 1, 0].map(|places| upkeep.next_sampled(places));
         assert_eq!(sampled, [1, 2, 0, 1, 2, 3, 4, 0, 0, 0]);
     }
 
     #[test]
     fn the_load_is_the_cpu_time_between_two_sweeps() {
-        let mut upkeep = Upkeep::new(&Startup::default(), &Settings::default());
+        let mut upkeep = Upkeep::new(&Settings::default());
         for (time, cpu, busy) in [(100, 50, 500), (200, 60, 100), (200, 70, 100), (300, 70, 0)] {
             upkeep.begin(at(time), millis(cpu));
             assert_eq!(upkeep.busy_permille(), busy, "at {time} ms");

@@ -63,6 +63,12 @@ impl Metrics {
         let cpu = workers.map(|(index, worker)| (labels(&[("worker", &index.to_string())]), worker.cpu.as_secs_f64()));
         self.0.counter("fastway_worker_cpu_seconds_total", "CPU time of each worker's thread", cpu);
 
+        let workers = sample.report.workers.iter().enumerate();
+        let upkeep = workers
+            .map(|(index, worker)| (labels(&[("worker", &index.to_string())]), worker.longest_upkeep.as_secs_f64()));
+        let about = "longest time that each worker spent at a stretch on other things than frames, since the start";
+        self.0.gauge("fastway_worker_longest_upkeep_seconds", about, upkeep);
+
         let fresh = "1 if all workers answered this scrape; otherwise numbers are as of their last answers or sweeps";
         self.0.gauge("fastway_workers_answered", fresh, [plain(u64::from(sample.fresh))]);
         self.0.gauge("fastway_stopping", "1 while the gateway stops", [plain(u64::from(sample.stopping))]);

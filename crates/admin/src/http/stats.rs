@@ -15,7 +15,7 @@ use super::app::{App, Identity, Phase};
 use super::query::Query;
 use super::reply::{Failure, Reply, json};
 use super::sample::Sample;
-use super::units::{millis, unix_millis};
+use super::units::{micros, millis, unix_millis};
 use crate::observe::{DrainPhase, DrainStatus, SessionCounts, Side};
 
 impl App {
@@ -88,6 +88,7 @@ struct WorkerView {
     /// Share of the time between its last two sweeps in which its thread was on a processor.
     busy_permille: u32,
     cpu_ms: u64,
+    longest_upkeep_us: u64,
     links: u64,
     connections: usize,
     waiting_bytes: u64,
@@ -215,6 +216,7 @@ impl Sample {
             worker: index,
             busy_permille: worker.busy_permille,
             cpu_ms: millis(worker.cpu),
+            longest_upkeep_us: micros(worker.longest_upkeep),
             links: worker.links,
             connections: worker.connections,
             waiting_bytes: worker.waiting_bytes,

@@ -40,6 +40,8 @@ pub struct WorkerLoad {
     pub cpu: Duration,
     /// Share of the time between its last two sweeps in which its thread was on a processor, in thousandths.
     pub busy_permille: u32,
+    /// The longest time that it spent at a stretch on other things than frames: settings, sweeps, questions.
+    pub longest_upkeep: Duration,
     /// Links on both ports.
     pub links: u64,
     /// Virtual connections of its clients.

@@ -121,7 +121,8 @@ async fn take_in(
     no_turn: oneshot::Receiver<NoTurn>,
 ) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
-    let kinds = core.borrow().startup.kinds[*side];
+    let kinds = core.borrow().kinds(*side);
+    let admitted = kinds.admitted();
 
     let detected = select! {
         biased;
@@ -130,13 +131,15 @@ async fn take_in(
     };
 
     match detected {
-        Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(kinds, *side)).await,
-        Detected::Plain if *side == Side::Client && kinds.admits(Protocol::Plain) => admit_plain_client(core, accepted),
-        Detected::Plain => reject_plain(accepted.stream, kinds, *side).await,
-        Detected::Session(request) if !kinds.admits_request(&request) => {
+        Detected::Silence => tell_mistake(accepted.stream, Mistake::of_silence(admitted, *side)).await,
+        Detected::Plain if *side == Side::Client && admitted.admits(Protocol::Plain) => {
+            admit_plain_client(core, accepted)
+        }
+        Detected::Plain => reject_plain(accepted.stream, admitted, *side).await,
+        Detected::Session(request) if !kinds.admits(&request) => {
             // The log says what the port admits; the peer is told so by the status.
             match refuse(handshake, accepted.stream, &request, Status::NotAdmitted).await {
-                Err(Rejection::Refused(_)) => Err(Mistake::of_session(kinds, *side, request.protocol()).into()),
+                Err(Rejection::Refused(_)) => Err(Mistake::of_session(admitted, *side, request.protocol()).into()),
                 other => other,
             }
         }

@@ -15,10 +15,12 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use super::dispatch::{admit_forwarded, dispatch};
+use crate::mux::accept::acceptor::{PortId, PortListener};
+use crate::mux::accept::port_kinds::PortKinds;
 use crate::mux::accept::rejection::Rejection;
-use crate::mux::accept::stream::{AcceptedStream, Listeners};
-use crate::mux::config::{ProxyProtocol, Startup};
-use crate::mux::routing::{Side, WorkerId};
+use crate::mux::accept::stream::AcceptedStream;
+use crate::mux::config::ProxyProtocol;
+use crate::mux::routing::{PerSide, Side, WorkerId};
 use crate::mux::worker::core::Core;
 use crate::mux::worker::mail::Message;
 use crate::mux::worker::shared::Shared;
@@ -27,11 +29,18 @@ use crate::mux::worker::shared_core::{SharedCore, sleep};
 /// Streams that are accepted before those who are there have their turn.
 const ACCEPTED_AT_ONCE: u32 = 4;
 
+/// Where streams come in.
+#[derive(Clone, Copy, Debug)]
+struct Port {
+    id: PortId,
+    side: Side,
+}
+
 /// The acceptors of a worker.
 #[derive(Debug)]
 pub(in crate::mux::worker) struct Acceptors {
     core: SharedCore,
-    running: Vec<(Side, JoinHandle<()>)>,
+    running: Vec<(Port, JoinHandle<()>)>,
 }
 
 impl Acceptors {
@@ -44,50 +53,49 @@ impl Acceptors {
     ///
     /// # Errors
     /// The system refuses to watch a listener.
-    pub(in crate::mux::worker) fn start(&mut self, listeners: Listeners) -> io::Result<()> {
-        listeners.into_iter().try_for_each(|(side, listener)| listener.map_or(Ok(()), |one| self.start_one(side, one)))
+    pub(in crate::mux::worker) fn start(&mut self, listeners: Vec<PortListener>) -> io::Result<()> {
+        listeners.into_iter().try_for_each(|listener| self.start_one(listener))
     }
 
     /// Starts one for each listener while the worker serves. What the system refuses is treated as a failed accept.
-    pub(in crate::mux::worker) fn reopen(&mut self, listeners: Listeners) {
-        for (side, listener) in listeners {
-            if let Some(Err(error)) = listener.map(|listener| self.start_one(side, listener)) {
+    pub(in crate::mux::worker) fn add(&mut self, listeners: Vec<PortListener>) {
+        for listener in listeners {
+            let side = listener.side;
+            if let Err(error) = self.start_one(listener) {
                 self.core.borrow_mut().accept_failed(side, &error, Duration::ZERO);
             }
         }
     }
 
-    fn start_one(&mut self, side: Side, listener: std::net::TcpListener) -> io::Result<()> {
-        let listener = TcpListener::from_std(listener)?;
-        let task = accept(Rc::clone(&self.core), side, listener, SpareDescriptor::open());
-        self.running.push((side, spawn_local(task)));
+    fn start_one(&mut self, listener: PortListener) -> io::Result<()> {
+        let PortListener { port, side, listener } = listener;
+        let (port, listener) = (Port { id: port, side }, TcpListener::from_std(listener)?);
+        let task = accept(Rc::clone(&self.core), port, listener, SpareDescriptor::open());
+        self.running.push((port, spawn_local(task)));
         Ok(())
-    }
-
-    /// The gateway drains.
-    pub(in crate::mux::worker) fn close_to_newcomers(&mut self) {
-        self.close(Startup::closes_in_drain);
     }
 
     /// The gateway stops. Sessions are answered to the end, so that a client that resumes meanwhile is told so.
     pub(in crate::mux::worker) fn stop(&mut self) {
-        self.close(|startup, side| !startup.kinds[side].with_sessions());
+        let with_sessions = PerSide::new(|side| self.core.borrow().has_sessions(side));
+        self.close(|_, side| !with_sessions[side]);
     }
 
-    fn close(&mut self, is_meant: impl Fn(&Startup, Side) -> bool) {
-        let core = &self.core;
-        for (side, task) in self.running.extract_if(.., |(side, _)| is_meant(&core.borrow().startup, *side)) {
+    /// Accepts no longer from these ports.
+    pub(in crate::mux::worker) fn close(&mut self, is_meant: impl Fn(PortId, Side) -> bool) {
+        for (port, task) in self.running.extract_if(.., |(port, _)| is_meant(port.id, port.side)) {
             task.abort();
-            core.borrow_mut().acceptance.closed(side);
+            self.core.borrow_mut().acceptance.closed(port.id);
         }
     }
 }
 
 /// Accepts on one port for good. Without descriptors it pauses, so that it does not spin.
-async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: SpareDescriptor) {
+async fn accept(core: SharedCore, port: Port, listener: TcpListener, mut spare: SpareDescriptor) {
+    let Port { side, .. } = port;
     let mut backoff = Backoff::default();
     let mut accepted = 0u32;
-    core.borrow_mut().accepts(side, false);
+    core.borrow_mut().accepts(port, false);
     loop {
         spare.keep();
         let stream = listener.accept().await;
@@ -95,10 +103,10 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
         match stream {
             Ok((stream, peer)) => {
                 if backoff.reset() {
-                    core.borrow_mut().accepts(side, false);
+                    core.borrow_mut().accepts(port, false);
                 }
                 on_accept(&core, side, stream.into(), plain(peer));
-                keep_pace(&core, side).await;
+                keep_pace(&core, port).await;
 
                 accepted += 1;
                 if accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
@@ -116,7 +124,7 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
             Err(error) => {
                 let pause = backoff.after(&error);
                 core.borrow_mut().accept_failed(side, &error, pause);
-                core.borrow_mut().accepts(side, true);
+                core.borrow_mut().accepts(port, true);
                 sleep(&core, pause).await;
             }
         }
@@ -124,12 +132,12 @@ async fn accept(core: SharedCore, side: Side, listener: TcpListener, mut spare: 
 }
 
 /// Waits until the next stream may be accepted. Meanwhile streams wait in the system's queue.
-async fn keep_pace(core: &SharedCore, side: Side) {
-    let pause = core.borrow_mut().pause_after_accept(side);
+async fn keep_pace(core: &SharedCore, port: Port) {
+    let pause = core.borrow_mut().pause_after_accept(port.side);
     if !pause.is_zero() {
-        core.borrow_mut().accepts(side, true);
+        core.borrow_mut().accepts(port, true);
         sleep(core, pause).await;
-        core.borrow_mut().accepts(side, false);
+        core.borrow_mut().accepts(port, false);
     }
 }
 
@@ -187,7 +195,12 @@ impl Core {
 
     /// Whether a port admits sessions.
     pub(in crate::mux::worker) fn has_sessions(&self, side: Side) -> bool {
-        self.startup.kinds[side].with_sessions()
+        self.kinds(side).has_sessions()
+    }
+
+    /// What a port admits.
+    pub(super) fn kinds(&self, side: Side) -> PortKinds {
+        self.acceptance.kinds(side)
     }
 
     /// Whether newcomers are taken in: not once the gateway drains or stops.
@@ -201,8 +214,8 @@ impl Core {
     }
 
     /// Notes whether the acceptor of a port accepts or pauses, from now on.
-    fn accepts(&mut self, side: Side, pausing: bool) {
-        self.acceptance.accepts(side, pausing, self.clock.millis());
+    fn accepts(&mut self, port: Port, pausing: bool) {
+        self.acceptance.accepts(port.id, port.side, pausing, self.clock.millis());
     }
 
     /// How long to accept nothing after a stream was accepted. Game servers are few, and everybody waits for them.

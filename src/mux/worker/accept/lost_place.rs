@@ -16,7 +16,7 @@ use crate::mux::accept::rejection::Rejection;
 pub(super) fn answer_unread(handshake: &Handshake, mut stream: Stream, no_turn: NoTurn) -> Result<(), Rejection> {
     let Handshake { core, side, .. } = handshake;
     let Some(request) = unread_request(&mut stream) else { return Err(no_turn.into()) };
-    if !core.borrow().startup.kinds[*side].admits_request(&request) {
+    if !core.borrow().kinds(*side).admits(&request) {
         return Err(no_turn.into());
     }
 

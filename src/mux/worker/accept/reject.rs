@@ -9,7 +9,7 @@ use crate::mux::worker::core::Core;
 impl Core {
     /// Counts a rejected stream, and logs it.
     pub(super) fn reject(&mut self, side: Side, peer: SocketAddr, rejection: &Rejection) {
-        self.counters.rejected(rejection.kind(), self.startup.kinds[side].with_sessions());
+        self.counters.rejected(rejection.kind(), self.has_sessions(side));
         self.link_log.rejected(side, peer, rejection);
     }
 }
