@@ -67,7 +67,7 @@ _fastway() {
         '--mem-pool-min-chunk=[smallest pooled buffer (default 64)]:SIZE: ' \
         '--mem-pool-max-chunk=[largest pooled buffer (default 64K)]:SIZE: ' \
         '--mem-pool-page-size=[memory the pool keeps for each buffer size (default 1M)]:SIZE: ' \
-        '--client-addr=[where clients connect (default :0)]:ADDR: ' \
+        '--client-addr=[where clients connect; may be repeated (default :0)]:ADDR: ' \
         '--client-proxy-protocol=[PROXY headers: off, optional, required (default off)]:MODE: ' \
         '--client-max-conn=[connections a client may have open; 0: no limit (default 16)]:N: ' \
         '--client-buffer-size=[first buffer for a message that arrived in part (default 2K)]:SIZE: ' \
@@ -75,7 +75,7 @@ _fastway() {
         '--client-send-bytes=[bytes that may wait, 16 times as much for a while (default 8M)]:SIZE: ' \
         '--client-slow-grace=[how long more may wait before a client is closed (default 5s)]:TIME: ' \
         '--client-idle-timeout=[close a client silent for this long; 0: never (default 30s)]:TIME: ' \
-        '--server-addr=[where game servers connect; loopback without a key (default :0)]:ADDR: ' \
+        '--server-addr=[where servers connect; loopback without key; repeats (default :0)]:ADDR: ' \
         '--server-proxy-protocol=[PROXY headers: off, required (default off)]:MODE: ' \
         '--server-auth-key=[what servers must know; a flag shows it in ps (default empty)]:KEY: ' \
         '--server-auth-key-file=[file with the key; given again, a further key is valid as well]:FILE:_files' \

@@ -5,6 +5,7 @@ use argh::Optionality;
 
 use super::error::{OneLine, UsageError};
 use super::fault::{Fault, Place};
+use super::original;
 use super::table::Table;
 
 /// Flags of which one decides what the other says as well: given on the command line, it overrules both in the file.
@@ -60,7 +61,7 @@ impl CommandLine {
     pub(super) fn push(&mut self, info: &FlagInfo<'_>, new: ParsedFlag) {
         let earlier = self.flags.iter().position(|earlier| earlier.long == new.long).map(|at| self.flags.remove(at));
         let new = match (earlier.map(|earlier| earlier.value), new.value) {
-            (Some(Value::Texts(mut texts)), Value::Texts(further)) if info.optionality == Optionality::Repeating => {
+            (Some(Value::Texts(mut texts)), Value::Texts(further)) if repeats(info, &new.written) => {
                 texts.extend(further);
                 ParsedFlag { value: Value::Texts(texts), ..new }
             }
@@ -86,6 +87,13 @@ impl CommandLine {
         let is_given = |flag: &str| self.given(flag).is_some();
         let alternatives = ALTERNATIVES.iter().filter(|pair| pair.contains(&long));
         is_given(long) || alternatives.flatten().any(|other| is_given(other))
+    }
+
+    /// These flags, one of them as it is elsewhere.
+    pub(crate) fn with(mut self, long: &str, elsewhere: Option<&ParsedFlag>) -> Self {
+        self.flags.retain(|flag| flag.long != long);
+        self.flags.extend(elsewhere.cloned());
+        self
     }
 
     /// Whether a switch is on.
@@ -129,6 +137,11 @@ impl CommandLine {
         };
         self.flags.iter().find_map(blame).unwrap_or_else(|| UsageError::Other(complaint.into()))
     }
+}
+
+/// Whether a flag, as it is written, adds to those before it.
+fn repeats(info: &FlagInfo<'_>, written: &OneLine) -> bool {
+    info.optionality == Optionality::Repeating && !original::is_address(&written.to_string())
 }
 
 impl ParsedFlag {

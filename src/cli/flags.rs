@@ -75,9 +75,9 @@ pub(crate) struct GatewayFlags {
 /// Clients (players):
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub(crate) struct ClientFlags {
-    /// where clients connect (default :0)
+    /// where clients connect; may be repeated (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
-    pub client_addr: Option<ListenAddr>,
+    pub client_addr: Vec<ListenAddr>,
     /// PROXY headers: off, optional, required (default off)
     #[argh(option, arg_name = "MODE", from_str_fn(values::client_proxy_protocol))]
     pub client_proxy_protocol: Option<ProxyProtocol>,
@@ -104,9 +104,9 @@ pub(crate) struct ClientFlags {
 /// Game servers:
 #[derive(Debug, FromArgs, ArgsInfo)]
 pub(crate) struct ServerFlags {
-    /// where game servers connect; loopback without a key (default :0)
+    /// where servers connect; loopback without key; repeats (default :0)
     #[argh(option, arg_name = "ADDR", from_str_fn(values::listen_addr))]
-    pub server_addr: Option<ListenAddr>,
+    pub server_addr: Vec<ListenAddr>,
     /// PROXY headers: off, required (default off)
     #[argh(option, arg_name = "MODE", from_str_fn(values::server_proxy_protocol))]
     pub server_proxy_protocol: Option<ProxyProtocol>,

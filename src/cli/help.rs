@@ -23,7 +23,8 @@ and prints them on stdout.
 const NOTES: &str = "
 Spelling: --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are
           the same; a switch takes =true or =false; the last of repeated flags wins,
-          but each --server-auth-key-file and --session-key adds a valid key.
+          but each --client-addr and --server-addr adds an address, and each
+          file of --server-auth-key-file and --session-key a valid key.
           In the original's spelling numbers may be Go's: 0x1000, 1_000, 010 (octal).
 SIZE:     bytes, or with a unit of 1024: 512K, 1M, 1G.
 LIST:     plain, secure, secure-nk, legacy, with commas between them; secure-nk are the

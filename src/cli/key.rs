@@ -162,18 +162,25 @@ pub(super) fn guard(config: &mut Config, line: &CommandLine) -> Result<Option<St
     if !config.settings.server_auth_keys.is_empty() || line.is_unusable("--server-addr") {
         return Ok(None);
     }
-    match ListenAddr::parse(&config.listen.server).map(|addr| addr.reach()) {
-        Some(Reach::Loopback) => Ok(None),
-        _ if config.settings.allow_anonymous_servers => Ok(Some(OPEN.to_owned())),
-        Some(Reach::Unnamed { port }) => {
-            config.listen.server = format!("127.0.0.1:{port}");
-            Ok(Some(LOOPBACK.to_owned()))
-        }
-        _ => {
-            let (flag, addr) = (line.written("--server-addr"), config.listen.server.as_str().into());
-            Err(line.fault("--server-addr", UsageError::OpenWithoutKey { flag, addr }))
+    let reach = |text: &str| ListenAddr::parse(text).map_or(Reach::Network, |addr| addr.reach());
+    let addrs = &mut config.listen.server;
+    if addrs.iter().all(|addr| reach(addr) == Reach::Loopback) {
+        return Ok(None);
+    }
+    if config.settings.allow_anonymous_servers {
+        return Ok(Some(OPEN.to_owned()));
+    }
+    let given = line.given("--server-addr").into_iter().flat_map(ParsedFlag::texts);
+    if let Some(open) = given.into_iter().find(|text| reach(&text.meant) == Reach::Network) {
+        let (flag, addr) = (line.written("--server-addr"), open.meant.as_str().into());
+        return Err(Fault::new(open.place.clone(), UsageError::OpenWithoutKey { flag, addr }));
+    }
+    for addr in addrs {
+        if let Reach::Unnamed { port } = reach(addr) {
+            *addr = format!("127.0.0.1:{port}");
         }
     }
+    Ok(Some(LOOPBACK.to_owned()))
 }
 
 const LOOPBACK: &str = "no server key: the server port listens on 127.0.0.1 only; \

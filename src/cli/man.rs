@@ -26,7 +26,7 @@ Without flags it takes two random ports and prints them on stdout.";
 
 const SPELLING: &str = "\
 --client-addr=:10010, --client-addr :10010 and -ClientAddr=:10010 are the same; a switch takes =true or =false; the last of \
-repeated flags wins. In the spelling of the original, numbers may be those of Go: 0x1000, 1_000, 010 (octal).";
+repeated flags wins, but each address and each file of a key counts. In the spelling of the original, numbers may be those of Go: 0x1000, 1_000, 010 (octal).";
 
 const VALUES: [(&str, &str); 4] = [
     ("SIZE", "bytes, or with a unit of 1024: 512K, 1M, 1G"),
@@ -39,9 +39,10 @@ const VALUES: [(&str, &str); 4] = [
     ("ADDR", ":10010, 127.0.0.1:10010, [::1]:10010, localhost:10010; port 0 is a random one"),
 ];
 
-const SIGNALS: [(&str, &str); 3] = [
-    ("SIGTERM, SIGINT, SIGHUP", "Stop: everything that waits is sent within --shutdown-grace."),
+const SIGNALS: [(&str, &str); 4] = [
+    ("SIGTERM, SIGINT", "Drain, then stop; what waits is sent within --shutdown-grace."),
     ("another one, more than a second later", "Stop at once."),
+    ("SIGHUP", "Read the configuration again, and the files of keys and tokens. With a fault nothing changes."),
     ("SIGUSR1", "Run the commands in NAME.cmd; the answers go to the log and to NAME.cmd.out."),
 ];
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use fastway::config::{Config, Limits, Settings, Startup};
 use fastway::drain::DrainTimes;
 
+use super::address::ListenAddr;
 use super::command_line::CommandLine;
 use super::fault::{Fault, Faults};
 use super::flags::{ClientFlags, Flags, GatewayFlags, LimitFlags, ProcessFlags, ServerFlags};
@@ -27,8 +28,8 @@ pub(super) fn options(
     startup(&mut config.startup, &flags.gateway);
     client(&mut config.settings, &flags.client);
     server(&mut config.settings, &flags.server);
-    set(&mut config.listen.client, flags.client.client_addr.as_ref().map(|addr| addr.text().to_owned()));
-    set(&mut config.listen.server, flags.server.server_addr.as_ref().map(|addr| addr.text().to_owned()));
+    set(&mut config.listen.client, addresses(&flags.client.client_addr));
+    set(&mut config.listen.server, addresses(&flags.server.server_addr));
     limits(&mut config.settings.limits, &flags.limits);
     raise_defaults(&mut config, line);
 
@@ -37,6 +38,7 @@ pub(super) fn options(
     let is_unguarded = server_keys.is_none();
     config.settings.server_auth_keys = server_keys.unwrap_or_default();
     faults.extend(check_order(&config, line));
+    faults.extend(["--client-addr", "--server-addr"].into_iter().flat_map(|flag| given_twice(flag, line)));
     proxies::merge(&mut config.settings, &flags, line, &mut faults);
     let session_notices = sessions::merge(&mut config, &flags.sessions, line, &mut faults);
     let name = flags.process.name.clone().unwrap_or_default();
@@ -53,6 +55,25 @@ pub(super) fn options(
     let addr_flags = ["--client-addr", "--server-addr", "--admin-addr"];
     let addr_flags = addr_flags.into_iter().filter(|flag| line.given(flag).is_some()).collect();
     faults.or(Options { config, admin, addr_flags, name, pid_file, drain, log_level, log_format, notices })
+}
+
+/// The addresses that were given, if any were.
+fn addresses(given: &[ListenAddr]) -> Option<Vec<String>> {
+    (!given.is_empty()).then(|| given.iter().map(|addr| addr.text().to_owned()).collect())
+}
+
+/// Addresses that stand behind the same one. Random ports are different ones.
+fn given_twice<'a>(flag: &str, line: &'a CommandLine) -> impl Iterator<Item = Fault> + 'a {
+    let given = line.given(flag);
+    given.into_iter().flat_map(|given| {
+        let mut seen = Vec::new();
+        let again = given.texts().iter().filter(move |text| {
+            let is_again = !text.meant.ends_with(":0") && seen.contains(&text.meant.as_str());
+            seen.push(&text.meant);
+            is_again
+        });
+        again.map(|text| Fault::new(text.place.clone(), given.invalid(text, "each address once")))
+    })
 }
 
 fn startup(startup: &mut Startup, flags: &GatewayFlags) {

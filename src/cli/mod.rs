@@ -35,6 +35,7 @@ mod values;
 use std::ffi::OsString;
 
 pub(crate) use self::command_line::{CommandLine, ParsedFlag, Text, Value};
+use self::commands::COMMANDS;
 pub(crate) use self::duration::parse as parse_duration;
 pub(crate) use self::error::{OneLine, UsageError};
 pub(crate) use self::fault::{Fault, Faults, Place};
@@ -57,31 +58,33 @@ const SCHEMA: &str = "schema";
 /// The first fault found, in one line that names the flag as it was written. The program ends with exit code 2 then.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let mut args = args.peekable();
-    if args.next_if(|word| word == ctl::WORD).is_some() {
-        return ctl::parse(args);
+    let command = args.peek().and_then(|word| COMMANDS.iter().find(|command| *word == *command.word));
+    if command.is_some() {
+        args.next();
     }
-    if args.next_if(|word| word == keygen::WORD).is_some() {
-        return keygen::parse(args);
-    }
-    if args.next_if(|word| word == init::WORD).is_some() {
-        return init::parse(args);
-    }
-    if args.next_if(|word| word == SCHEMA).is_some() {
-        return match args.next() {
+    match command.map(|command| command.word) {
+        Some(ctl::WORD) => ctl::parse(args),
+        Some(keygen::WORD) => keygen::parse(args),
+        Some(init::WORD) => init::parse(args),
+        Some(completion::WORD) => completion::parse(args, &Flags::tables()),
+        Some(man::WORD) => man::parse(args, &Flags::tables()),
+        Some(SCHEMA) => match args.next() {
+            None => Ok(Invocation::Schema),
             Some(word) => {
                 Err(UsageError::UnexpectedArgument { word: word.to_string_lossy().into(), hint: OneLine::default() })
             }
-            None => Ok(Invocation::Schema),
-        };
+        },
+        Some(CHECK) => parse_flags(args, Invocation::Check),
+        _ => parse_flags(args, Invocation::Run),
     }
-    let is_check = args.next_if(|word| word == CHECK).is_some();
+}
+
+/// Reads the flags of a gateway.
+fn parse_flags(
+    args: impl Iterator<Item = OsString>,
+    invocation: fn(CommandLine) -> Invocation,
+) -> Result<Invocation, UsageError> {
     let tables = Flags::tables();
-    if args.next_if(|word| word == completion::WORD).is_some() {
-        return completion::parse(args, &tables);
-    }
-    if args.next_if(|word| word == man::WORD).is_some() {
-        return man::parse(args, &tables);
-    }
     let line = normalize::read(args, &tables)?;
     if line.is_on("--help") {
         return Ok(Invocation::Print(help::usage(&tables)));
@@ -89,7 +92,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, 
     if line.is_on("--version") {
         return Ok(Invocation::Print(help::version()));
     }
-    Ok(if is_check { Invocation::Check(line) } else { Invocation::Run(line) })
+    Ok(invocation(line))
 }
 
 /// The file that a command line names, if it does.

@@ -26,13 +26,18 @@ const ADDRESSES: [&str; 2] = ["ClientAddr", "ServerAddr"];
 /// whose values differ there, and `text` is one of these values.
 pub(super) fn translate(written: &str, text: &str) -> Option<String> {
     let name = written.trim_start_matches('-');
-    if ADDRESSES.contains(&name) && text.is_empty() {
+    if is_address(written) && text.is_empty() {
         return Some(":0".to_owned());
     }
     if !INTEGERS.contains(&name) {
         return None;
     }
     integer(text).map(|number| number.to_string())
+}
+
+/// Whether `written` is the original's spelling of an address. It takes one for each port: the last that is given.
+pub(super) fn is_address(written: &str) -> bool {
+    ADDRESSES.contains(&written.trim_start_matches('-'))
 }
 
 /// An integer as Go reads it; `None` if it is none, negative, or too large for Go.

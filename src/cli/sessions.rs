@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fastway::config::{Config, KeyPair, LinkKinds, PerSide};
+use fastway::config::{Config, KeyPair, LinkKinds};
 
 use super::command_line::{CommandLine, ParsedFlag};
 use super::error::UsageError;
@@ -13,8 +13,8 @@ use crate::key_file;
 
 /// Lays the flags over the defaults. Returns what the operator should know.
 pub(super) fn merge(config: &mut Config, flags: &SessionFlags, line: &CommandLine, faults: &mut Faults) -> Vec<String> {
-    config.startup.kinds.client = kinds(flags.client_link, flags.client_snet_enable);
-    config.startup.kinds.server = kinds(flags.server_link, flags.server_snet_enable);
+    config.settings.client.kinds = kinds(flags.client_link, flags.client_snet_enable);
+    config.settings.server.kinds = kinds(flags.server_link, flags.server_snet_enable);
     of_ports(config, flags);
     let sessions = &mut config.settings.sessions;
     set(&mut sessions.max_handshakes_per_address, flags.max_handshakes_per_address);
@@ -42,7 +42,7 @@ fn read_keys(paths: &[PathBuf], line: &CommandLine, faults: &mut Faults) -> Vec<
 
 /// What one port cannot have, and what it needs a key for.
 fn check_kinds(config: &Config, line: &CommandLine, faults: &mut Faults) {
-    let PerSide { client, server } = config.startup.kinds;
+    let (client, server) = (config.settings.client.kinds, config.settings.server.kinds);
     if server.plain && server.with_sessions() {
         let flag = line.written("--server-link");
         faults.push(line.fault("--server-link", UsageError::MixedServerLinks { flag }));
@@ -80,12 +80,12 @@ fn of_ports(config: &mut Config, flags: &SessionFlags) {
 }
 
 fn notices(config: &Config) -> Vec<String> {
-    let ports = config.startup.kinds;
-    let any = |admitted: fn(LinkKinds) -> bool| ports.values().into_iter().any(|kinds| admitted(*kinds));
+    let (client, server) = (config.settings.client.kinds, config.settings.server.kinds);
+    let any = |admitted: fn(LinkKinds) -> bool| admitted(client) || admitted(server);
     let notices = [
         (any(|kinds| kinds.legacy), LEGACY),
         (any(|kinds| kinds.secure) && config.settings.sessions.keys.is_empty(), WITHOUT_KEY),
-        (ports.server.unpinned && !config.settings.sessions.keys.is_empty(), UNPINNED_SERVERS),
+        (server.unpinned && !config.settings.sessions.keys.is_empty(), UNPINNED_SERVERS),
         (any(LinkKinds::with_sessions) && config.startup.reuse_port, REUSE_PORT),
     ];
     notices.into_iter().filter(|(applies, _)| *applies).map(|(_, notice)| notice.to_owned()).collect()

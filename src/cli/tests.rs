@@ -80,7 +80,7 @@ fn documented_default(flag: &argh::FlagInfo<'_>) -> Option<String> {
 /// The default configuration without a key: its server port is kept to loopback.
 fn default_on_loopback() -> Config {
     let mut config = Config::default();
-    config.listen.server = "127.0.0.1:0".to_owned();
+    config.listen.server = vec!["127.0.0.1:0".to_owned()];
     config
 }
 
@@ -129,7 +129,7 @@ fn every_flag_lands_where_it_belongs() {
     assert_eq!((pool.strategy, pool.factor, pool.min_chunk), (PoolStrategy::Chan, 4, 128));
     assert_eq!((pool.max_chunk, pool.page_bytes), (128 << 10, 2 << 20));
     let client = &config.settings.client;
-    assert_eq!((config.listen.client.as_str(), client.buffer_bytes), ("127.0.0.1:1", 3 << 10));
+    assert_eq!((config.listen.client.join(" ").as_str(), client.buffer_bytes), ("127.0.0.1:1", 3 << 10));
     assert_eq!((client.send_queue_packets, client.send_queue_bytes), (5, 6 << 20));
     assert_eq!(client.idle_timeout, Some(Duration::from_secs(90)));
     assert_eq!(
@@ -137,7 +137,7 @@ fn every_flag_lands_where_it_belongs() {
         (Some(17), Duration::from_secs(7))
     );
     let server = &config.settings.server;
-    assert_eq!((config.listen.server.as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
+    assert_eq!((config.listen.server.join(" ").as_str(), server.buffer_bytes), ("[::]:2", 65 << 10));
     assert_eq!((server.send_queue_packets, server.send_queue_bytes), (8, 9 << 20));
     assert_eq!(server.idle_timeout, Some(Duration::from_millis(500)));
     assert_eq!(config.settings.server_auth_keys, [Secret::new("k")]);
@@ -191,7 +191,7 @@ fn spellings_of_one_flag() {
         "-CLIENTADDR=:7",
     ];
     for line in spellings {
-        assert_eq!(config(line).listen.client, ":7", "{line}");
+        assert_eq!(config(line).listen.client, [":7"], "{line}");
     }
     for line in ["-ServerAuthPassword=x", "--server-auth-password x", "-ServerAuthKey x"] {
         assert_eq!(config(line).settings.server_auth_keys, [Secret::new("x")], "{line}");
@@ -213,9 +213,21 @@ fn switches_are_gos() {
 
 #[test]
 fn the_last_of_a_repeated_flag_wins() {
-    assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").listen.client, ":3");
+    assert_eq!(config("-ClientAddr=:1 --client-addr :2 -ClientAddr=:3").listen.client, [":3"]);
     assert_eq!(config("--workers=many --workers=2").startup.workers, 2);
     assert_eq!(config("-ServerAuthKey=a -ServerAuthPassword=b").settings.server_auth_keys, [Secret::new("b")]);
+}
+
+#[test]
+fn a_port_has_several_addresses_when_the_flag_is_repeated() {
+    assert_eq!(config("--client-addr :2 --client-addr=127.0.0.1:3").listen.client, [":2", "127.0.0.1:3"]);
+    assert_eq!(config("--client-addr :0 --client-addr=:0").listen.client, [":0", ":0"], "two random ports");
+    assert_eq!(config("-ClientAddr=:1 -ClientAddr=:2 --clientaddr=:3").listen.client, [":2", ":3"]);
+    assert_eq!(config("--server-addr :1 --server-addr [::1]:1").listen.server, ["127.0.0.1:1", "[::1]:1"]);
+    let twice = error("--client-addr=:1 --client-addr=:2 --client-addr=:1");
+    assert!(twice.contains("':1'") && twice.contains("each address once"), "{twice}");
+    let open = error("--server-addr 127.0.0.1:1 --server-addr 10.0.0.1:2");
+    assert!(open.contains("'10.0.0.1:2' can be reached from outside"), "{open}");
 }
 
 #[test]
@@ -357,7 +369,10 @@ fn the_originals_flags_of_sessions_keep_their_meaning() {
          -ServerSnetInitTimeout=12s -ServerSnetWaitTimeout=62s",
     );
     let (client, server) = (config.settings.client.session, config.settings.server.session);
-    assert_eq!((config.startup.kinds.client, config.startup.kinds.server), (LinkKinds::SESSIONS, LinkKinds::SESSIONS));
+    assert_eq!(
+        (config.settings.client.kinds, config.settings.server.kinds),
+        (LinkKinds::SESSIONS, LinkKinds::SESSIONS)
+    );
     assert_eq!((client.legacy_encrypt, client.legacy_replay_bytes), (true, 33 << 10));
     assert_eq!((server.legacy_encrypt, server.legacy_replay_bytes), (true, 2 << 20));
     assert_eq!((client.handshake_time, client.wait), (Some(Duration::from_secs(11)), Duration::from_secs(61)));
@@ -378,11 +393,11 @@ fn a_list_says_exactly_what_is_admitted() {
         ("--server-link legacy,secure", LinkKinds::PLAIN, LinkKinds::SESSIONS),
     ] {
         let config = config(line);
-        assert_eq!((config.startup.kinds.client, config.startup.kinds.server), (client, server), "{line}");
+        assert_eq!((config.settings.client.kinds, config.settings.server.kinds), (client, server), "{line}");
     }
     let (_dir, key) = session_key();
     for (list, unpinned) in [("secure-nk", false), ("plain,secure-nk,legacy", false), ("secure-nk,secure", true)] {
-        let kinds = config(&format!("--client-link {list} {key}")).startup.kinds.client;
+        let kinds = config(&format!("--client-link {list} {key}")).settings.client.kinds;
         assert_eq!((kinds.secure, kinds.unpinned), (true, unpinned), "{list}");
     }
     for list in ["", "plain,", "snet", "secure legacy"] {
@@ -433,10 +448,10 @@ fn the_originals_spelling_takes_gos_integers() {
     assert_eq!(given.startup.pool.factor, 3);
     assert_eq!(config("-MaxPacket=512K -ClientMaxConn=-0").settings.client_max_conns, None);
     assert_eq!(
-        (config("-ClientAddr=").listen.client.as_str(), config("-ReusePort --").startup.reuse_port),
+        (config("-ClientAddr=").listen.client.join(" ").as_str(), config("-ReusePort --").startup.reuse_port),
         (":0", true)
     );
-    assert_eq!(config("-ServerAddr= -ServerAuthKey=k").listen.server, ":0");
+    assert_eq!(config("-ServerAddr= -ServerAuthKey=k").listen.server, [":0"]);
 }
 
 #[test]
@@ -451,7 +466,7 @@ fn a_server_port_without_a_key_stays_on_this_machine() {
         ("-ServerAddr=:1 --allow-anonymous-servers", ":1"),
         ("-ServerAddr=[::]:1 --allow-anonymous-servers", "[::]:1"),
     ] {
-        assert_eq!(config(line).listen.server, addr, "{line}");
+        assert_eq!(config(line).listen.server.join(" "), addr, "{line}");
     }
     for addr in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "game.example.com:1"] {
         let error = error(&format!("-ServerAddr={addr}"));

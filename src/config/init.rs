@@ -36,7 +36,7 @@ pub(crate) fn template() -> String {
 /// A key's default; where there is none, or it follows another value, an example.
 fn default(key: &Key) -> String {
     match key.default() {
-        _ if key.repeats() => "[]".to_owned(),
+        None if key.repeats() => "[]".to_owned(),
         None => "\"admin.token\"".to_owned(),
         Some("NAME.pid") => "\"fastway.pid\"".to_owned(),
         Some(default) => literal(key, default),

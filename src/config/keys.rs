@@ -133,6 +133,7 @@ impl Key {
         match self.kind {
             Kind::Switch => "true or false".to_owned(),
             Kind::Path if self.repeats() => "the path of a file, or an array of paths".to_owned(),
+            Kind::Address if self.repeats() => format!("{}, or an array of addresses", of_parser()),
             Kind::Path if self.words().is_empty() => "the path of a file".to_owned(),
             Kind::Path => format!("the path of a file, or {}", quoted(self.words())),
             Kind::Time => format!("{}, or a number of seconds", of_parser()),

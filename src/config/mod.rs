@@ -3,9 +3,11 @@
 //! Its keys are the flags (`keys`). A file becomes values of flags (`file`, `value`), over which those of the command line
 //! are laid; what depends on more than one of them is checked for both alike (`crate::cli::options`).
 
+mod changes;
 mod file;
 mod init;
 mod keys;
+mod loaded;
 mod places;
 mod schema;
 mod show;
@@ -16,23 +18,17 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+pub(crate) use self::changes::Changes;
 use self::file::{FileValues, Source};
 pub(crate) use self::init::template;
+pub(crate) use self::loaded::Loaded;
 use self::places::Places;
 pub(crate) use self::schema::schema;
-use crate::cli::{self, CommandLine, Fault, Faults, OneLine, Options};
+use crate::cli::{self, CommandLine, Fault, Faults, OneLine};
 use crate::key_file;
 
 /// More than any configuration: what is longer was not meant, or does not end.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// How to run, and where each value of it comes from.
-pub(crate) struct Loaded {
-    /// How to run.
-    pub(crate) options: Options,
-    /// The flags, and the values of the file below them.
-    line: CommandLine,
-}
 
 /// What a command line and the file that it names say. It reads that file and the files of keys and tokens, and touches
 /// nothing else: it can be called again while the gateway runs.
@@ -41,21 +37,21 @@ pub(crate) struct Loaded {
 /// All that is wrong with the file, in its order, or the first fault of the command line.
 pub(crate) fn load(line: &CommandLine, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Loaded, Faults> {
     let Some(path) = cli::config_file(line) else {
-        return Ok(Loaded { options: cli::options(line, env)?, line: line.clone() });
+        return Ok(Loaded { options: cli::options(line, env)?, line: line.clone(), flags: line.clone() });
     };
     cli::check_values(line)?;
     lay_over(line, read(path)?, env)
 }
 
 /// Lays a command line over a file, and checks both together.
-fn lay_over(line: &CommandLine, file: FileValues, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Loaded, Faults> {
-    let FileValues { flags, unusable, faults } = file;
-    let line = line.over(flags, unusable);
+fn lay_over(flags: &CommandLine, file: FileValues, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Loaded, Faults> {
+    let FileValues { flags: values, unusable, faults } = file;
+    let line = flags.over(values, unusable);
 
     let mut wrong = Faults::default();
     wrong.extend(faults);
     match cli::options(&line, env) {
-        Ok(options) => wrong.or(Loaded { options, line }),
+        Ok(options) => wrong.or(Loaded { options, line, flags: flags.clone() }),
         Err(further) => {
             wrong.extend(further);
             Err(wrong.in_order())
@@ -64,9 +60,25 @@ fn lay_over(line: &CommandLine, file: FileValues, env: &dyn Fn(&str) -> Option<O
 }
 
 impl Loaded {
-    /// Every value and where it comes from, as a file.
-    pub(crate) fn show(&self, env: &dyn Fn(&str) -> Option<OsString>) -> String {
-        show::values(&self.options, &self.line, env)
+    /// What the same command line and its files say now, but for what needs a restart: that stays as it is here.
+    ///
+    /// # Errors
+    /// As [`load`]; or what may change does not go with what stays.
+    pub(crate) fn again(&self, env: &dyn Fn(&str) -> Option<OsString>) -> Result<(Self, Changes), Faults> {
+        let found = load(&self.flags, env)?;
+        let changes = Changes::between(self, &found);
+        let fixed = changes.fixed();
+        if fixed.is_empty() {
+            return Ok((found, changes));
+        }
+
+        let line = fixed.iter().fold(found.line, |line, flag| line.with(flag, self.line.given(flag)));
+        let options = cli::options(&line, env).map_err(|mut faults| {
+            let names: Vec<_> = fixed.iter().map(|flag| flag.trim_start_matches('-')).collect();
+            faults.push(Fault::new(None, format!("until a restart, these stay as they are: {}", names.join(", "))));
+            faults
+        })?;
+        Ok((Self { options, line, flags: found.flags }, changes))
     }
 }
 

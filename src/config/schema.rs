@@ -62,7 +62,8 @@ fn of_key(key: &Key) -> Value {
 
 fn value_or_array(key: &Key) -> Value {
     let one = of_value(key);
-    json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    let least = usize::from(key.kind == Kind::Address);
+    json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": least }] })
 }
 
 fn of_value(key: &Key) -> Value {

@@ -47,16 +47,23 @@ fn shown(key: &Key, options: &Options, line: &CommandLine, env: &dyn Fn(&str) ->
         let remark = if is_set { "hidden" } else { "none" };
         return Shown { text: format!("# {}: {remark}", key.name), origin };
     }
-    let literal = match (effective(key, options), given) {
-        (Some(text), _) => Some(literal(key, &text)),
-        (None, Some(given)) => Some(literal_of(key, given.value())),
-        (None, None) => key.default().map(|default| literal(key, default)),
-    };
-    let text = match literal {
+    let text = match value(key, options, line) {
         Some(literal) => format!("{} = {literal}", key.name),
         None => format!("# {}: none", key.name),
     };
     Shown { text, origin }
+}
+
+/// The value that a key has, as TOML; `None`: it has none. Secrets are values, too.
+pub(super) fn value(key: &Key, options: &Options, line: &CommandLine) -> Option<String> {
+    if key.flag.long == "--server-addr" {
+        return Some(one_or_array(key, &options.config.listen.server));
+    }
+    match (effective(key, options), line.given(key.flag.long)) {
+        (Some(text), _) => Some(literal(key, &text)),
+        (None, Some(given)) => Some(literal_of(key, given.value())),
+        (None, None) => key.default().map(|default| literal(key, default)),
+    }
 }
 
 fn origin(flag: &ParsedFlag) -> String {
@@ -80,7 +87,6 @@ fn effective(key: &Key, options: &Options) -> Option<String> {
         "--client-send-bytes" => Some(show_size(config.settings.client.send_queue_bytes)),
         "--server-send-bytes" => Some(show_size(config.settings.server.send_queue_bytes)),
         "--mem-pool-page-size" => Some(show_size(config.startup.pool.page_bytes)),
-        "--server-addr" => Some(config.listen.server.clone()),
         "--admin-addr" => options.admin.addr.clone(),
         "--pid-file" if options.pid_file == PidFilePlace::Named => Some(format!("{}.pid", options.name)),
         _ => None,
@@ -90,10 +96,15 @@ fn effective(key: &Key, options: &Options) -> Option<String> {
 fn literal_of(key: &Key, value: &Value) -> String {
     match value {
         Value::Switch(on) => on.to_string(),
-        Value::Texts(texts) => match &texts[..] {
-            [text] => literal(key, &text.meant),
-            _ => array(texts.iter().map(|text| text.meant.as_str())),
-        },
+        Value::Texts(texts) => one_or_array(key, &texts.iter().map(|text| text.meant.as_str()).collect::<Vec<_>>()),
+    }
+}
+
+/// The values of a key that takes one or several.
+fn one_or_array(key: &Key, texts: &[impl AsRef<str>]) -> String {
+    match texts {
+        [text] => literal(key, text.as_ref()),
+        _ => array(texts.iter().map(AsRef::as_ref)),
     }
 }
 

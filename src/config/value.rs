@@ -30,6 +30,9 @@ impl Reader<'_> {
             (Kind::List | Kind::Names | Kind::Networks, DeValue::Array(elements)) => {
                 self.list(key, value, &elements.iter().collect::<Vec<_>>())
             }
+            (Kind::Address, DeValue::Array(none)) if none.is_empty() => {
+                Err(vec![self.invalid(key, "[]", value, &key.accepted())])
+            }
             (_, DeValue::Array(elements)) if key.repeats() => each(elements.iter().map(|one| self.one(key, one))),
             (Kind::List | Kind::Names | Kind::Networks | Kind::Switch, _) => Err(vec![self.wrong_type(key, value)]),
             _ => each([self.one(key, value)].into_iter()),
