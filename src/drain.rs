@@ -1,45 +1,17 @@
-//! Draining on an operator's word: the commands `drain`, `drain status` and `undrain`, and the signals to stop.
+//! Draining on an operator's word: what commands and the signals to stop mean for the process.
 
-use std::fmt::Write;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use fastway::drain::{DrainPhase, DrainStatus, DrainTimes};
 use fastway::gateway::Running;
-use fastway_admin::observe::Observe;
-use fastway_admin::{Args, CommandError, RegisterError, Registry};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tracing::info;
-
-use crate::cli::parse_duration;
 
 /// What the log calls the program.
 const TARGET: &str = "fastway";
 
-/// How long the process has for an order; it waits for nothing else meanwhile.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Time between lines about a drain in which nothing but the number of clients changes.
 const PROGRESS: Duration = Duration::from_secs(10);
-
-/// What a command orders the process to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Drain. Then end, unless the process is to stay.
-    Drain { timeout: Option<Duration>, stay: bool },
-    /// Take the drain back.
-    Undrain,
-}
-
-/// An order whose author waits for the answer.
-pub(crate) struct Request {
-    pub(crate) order: Order,
-    answer: SyncSender<Result<DrainStatus, String>>,
-}
-
-/// The orders as they come.
-pub(crate) struct Orders(UnboundedReceiver<Request>);
 
 /// What becomes of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,68 +42,6 @@ pub(crate) struct Drain {
     shown: Option<(DrainPhase, Instant)>,
 }
 
-/// Adds the commands.
-///
-/// # Errors
-/// One of them is there already.
-pub(crate) fn register(registry: &mut Registry, observer: &Arc<dyn Observe>) -> Result<Orders, RegisterError> {
-    let (orders, received) = unbounded_channel();
-    let drain = order(orders.clone(), drain_order);
-    registry.register(
-        "drain",
-        "[TIME] [--stay]",
-        "drains: takes nobody new, and ends when the clients have left",
-        drain,
-    )?;
-    let undrain = order(orders, |args| args.none().map(|()| Order::Undrain));
-    registry.register("undrain", "", "takes a drain back", undrain)?;
-
-    let observer = Arc::clone(observer);
-    registry.register("drain status", "", "shows how far a drain has come", move |args, answer| {
-        args.none()?;
-        Ok(writeln!(answer, "{}", observer.report().drain)?)
-    })?;
-    Ok(Orders(received))
-}
-
-/// A command that has the process do something, and answers with how it stands then.
-fn order(
-    orders: UnboundedSender<Request>,
-    read: impl Fn(Args<'_>) -> Result<Order, CommandError> + Send + 'static,
-) -> impl FnMut(Args<'_>, &mut dyn Write) -> Result<(), CommandError> + Send + 'static {
-    move |args, out| {
-        let (answer, answered) = sync_channel(1);
-        let _it_may_have_ended = orders.send(Request { order: read(args)?, answer });
-        match answered.recv_timeout(ANSWER_TIME) {
-            Ok(Ok(status)) => Ok(writeln!(out, "{status}")?),
-            Ok(Err(reason)) => Err(CommandError::Failed(reason.into())),
-            Err(_) => Err(CommandError::State("the process ends already")),
-        }
-    }
-}
-
-fn drain_order(args: Args<'_>) -> Result<Order, CommandError> {
-    let (mut timeout, mut stay) = (None, false);
-    for word in args.words() {
-        match parse_duration(word) {
-            _ if *word == "--stay" => stay = true,
-            Some(time) if timeout.is_none() => timeout = Some(time),
-            _ => return Err(CommandError::argument(word, "expected: drain [TIME] [--stay], for example drain 5m")),
-        }
-    }
-    Ok(Order::Drain { timeout, stay })
-}
-
-impl Orders {
-    /// The next one.
-    pub(crate) async fn next(&mut self) -> Request {
-        match self.0.recv().await {
-            Some(request) => request,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 impl Drain {
     /// There is none yet.
     pub(crate) fn new(times: DrainTimes) -> Self {
@@ -152,28 +62,33 @@ impl Drain {
         None
     }
 
-    /// Carries out an order, and answers it.
-    pub(crate) fn carry_out(&mut self, request: &Request, running: &Running) {
-        let done = match request.order {
-            Order::Drain { timeout, stay } => {
-                let timeout = timeout.unwrap_or(self.times.timeout);
-                running.drain(DrainTimes { timeout, ..self.times });
-                // The signal to end was given, and counts.
-                if !matches!(self.intent, Intent::End { was_signalled: true }) {
-                    self.intent = if stay { Intent::Stay } else { Intent::End { was_signalled: false } };
-                }
-                Ok(())
-            }
-            Order::Undrain => match self.intent {
-                Intent::End { was_signalled: true } => Err("the process was told to end by a signal".to_owned()),
-                _ => running.undrain().map_err(|error| error.to_string()),
-            },
-        };
-        if done.is_ok() && request.order == Order::Undrain {
-            self.intent = Intent::Serve;
-            info!(target: TARGET, "the drain was taken back");
+    /// New times for drains that begin from now on.
+    pub(crate) fn set_times(&mut self, times: DrainTimes) {
+        self.times = times;
+    }
+
+    /// Drains, in place of the timeout of the flags with this one.
+    pub(crate) fn begin(&mut self, timeout: Option<Duration>, stay: bool, running: &Running) {
+        let timeout = timeout.unwrap_or(self.times.timeout);
+        running.drain(DrainTimes { timeout, ..self.times });
+        // The signal to end was given, and counts.
+        if !matches!(self.intent, Intent::End { was_signalled: true }) {
+            self.intent = if stay { Intent::Stay } else { Intent::End { was_signalled: false } };
         }
-        let _nobody_waits_any_more = request.answer.send(done.map(|()| running.observer().drain()));
+    }
+
+    /// Takes the drain back.
+    ///
+    /// # Errors
+    /// The process was told to end, or the drain cannot be taken back.
+    pub(crate) fn undo(&mut self, running: &Running) -> Result<(), String> {
+        if matches!(self.intent, Intent::End { was_signalled: true }) {
+            return Err("the process was told to end by a signal".to_owned());
+        }
+        running.undrain().map_err(|error| error.to_string())?;
+        self.intent = Intent::Serve;
+        info!(target: TARGET, "the drain was taken back");
+        Ok(())
     }
 
     /// Whether the process drains, or has drained and stays.

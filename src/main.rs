@@ -1,11 +1,14 @@
 //! The `fastway` program: its command line and its exit codes.
 
+mod admin_port;
 mod app;
 mod cli;
 mod config;
 mod ctl;
 mod drain;
 mod key_file;
+mod orders;
+mod serving;
 mod systemd;
 
 use std::env;
@@ -19,7 +22,8 @@ use fastway_service::logging;
 use fastway_session::PublicKey;
 use tracing::level_filters::LevelFilter;
 
-use self::cli::{CommandLine, CtlOptions, Faults, Invocation, Options};
+use self::cli::{CommandLine, CtlOptions, Faults, Invocation};
+use self::config::Loaded;
 use self::ctl::Answered;
 use self::key_file::KeyFileError;
 
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
         }
     };
     match config::load(&line, &environment) {
-        Ok(loaded) => run(loaded.options),
+        Ok(loaded) => run(loaded),
         Err(faults) => refuse(&faults),
     }
 }
@@ -93,7 +97,8 @@ fn refuse(faults: &Faults) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn run(options: Options) -> ExitCode {
+fn run(loaded: Loaded) -> ExitCode {
+    let options = &loaded.options;
     let log = match logging::init(options.log_level.map(LevelFilter::from_level), options.log_format) {
         Ok(log) => log,
         Err(error) => {
@@ -101,7 +106,7 @@ fn run(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match app::run(options, &log) {
+    match app::run(loaded, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log.fatal(&format!("{error:#}"));

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use fastway_admin::observe::{Observe, STUCK_AFTER};
 use fastway_service::listen::Inherited;
 use fastway_service::process::ServiceManager;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -69,6 +70,16 @@ impl News {
         Some(Self { shared, _telling: telling })
     }
 
+    /// Tells it that the configuration is read again.
+    pub(crate) fn reloading(&self) {
+        self.shared.manager.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_micros()));
+    }
+
+    /// Tells it that this is done.
+    pub(crate) fn reloaded(&self) {
+        self.shared.manager.tell(&format!("READY=1\n{}", self.shared.status()));
+    }
+
     /// Tells it that the gateway stops.
     pub(crate) fn stopping(&self) {
         self.shared.stopping.store(true, Relaxed);
@@ -107,6 +118,12 @@ impl Shared {
         let stopping = if self.stopping.load(Relaxed) { "stopping, " } else { "" };
         format!("STATUS={stopping}clients: {clients}, servers: {}, connections: {connections}\n", report.servers)
     }
+}
+
+/// The time of CLOCK_MONOTONIC, by which the service manager tells this reload from earlier ones.
+fn monotonic_micros() -> u128 {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default()).as_micros()
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {
