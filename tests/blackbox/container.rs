@@ -126,6 +126,16 @@ impl Container {
     }
 }
 
+impl Drop for Container {
+    /// A process that changes its user is not ended with its parent any more, whatever it was told before.
+    fn drop(&mut self) {
+        if self.outside.is_running() {
+            let gateway = Pid::from_raw(self.gateway.cast_signed()).expect("a number of a process");
+            let _it_may_be_ending = kill_process(gateway, Signal::KILL);
+        }
+    }
+}
+
 /// The children of a process.
 fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
