@@ -423,6 +423,10 @@ fn stats_say_which_gateway_it_is_and_how_busy_each_worker_is() {
         let numbers: Vec<&Value> = load.iter().map(|worker| &worker["worker"]).collect();
         assert_eq!(numbers, [&json!(0), &json!(1)]);
         assert!(load.iter().all(|worker| worker["busy_permille"].as_u64().unwrap() <= 1000), "{load:?}");
+        assert!(
+            load.iter().all(|worker| worker["longest_upkeep_us"].as_u64().unwrap() > 0),
+            "this is upkeep: {load:?}"
+        );
         let links: u64 = load.iter().map(|worker| worker["links"].as_u64().unwrap()).sum();
         links == 2 && load.iter().any(|worker| worker["cpu_ms"].as_u64().unwrap() > 0)
     });

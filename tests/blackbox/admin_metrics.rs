@@ -128,6 +128,8 @@ fn metrics_are_the_numbers_of_stats() {
         "process_start_time_seconds",
         "fastway_worker_cpu_seconds_total{worker=\"0\"}",
         "fastway_worker_cpu_seconds_total{worker=\"1\"}",
+        "fastway_worker_longest_upkeep_seconds{worker=\"0\"}",
+        "fastway_worker_longest_upkeep_seconds{worker=\"1\"}",
         "fastway_allocator_allocated_bytes",
         "fastway_allocator_resident_bytes",
     ] {

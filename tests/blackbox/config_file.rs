@@ -15,11 +15,11 @@ use tempfile::{TempDir, tempdir};
 
 use crate::readme::markdown::root;
 
-const NAME: &str = "fastway.toml";
+pub(crate) const NAME: &str = "fastway.toml";
 const TOKEN: &str = "sesame-sesame-sesame";
 
 /// A directory with files, which their owner alone can read.
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     let dir = tempdir().unwrap();
     for (name, text) in files {
         let path = dir.path().join(name);
@@ -352,7 +352,7 @@ fn secrets_come_from_flags_then_the_file_then_the_environment() {
     assert_eq!(origin(&["--config", NAME, "--server-auth-key", "flag"]), of_flag);
 }
 
-fn expect_refusal(server_addr: SocketAddr, key: &str) {
+pub(crate) fn expect_refusal(server_addr: SocketAddr, key: &str) {
     let mut link = Link::connect(server_addr);
     let answer = challenge_of(&mut link).respond(key.as_bytes(), ServerId::new(3));
     link.send_raw(&answer);

@@ -223,6 +223,7 @@ fn kind(says: &Value) -> &'static str {
         () if holds("[KkMmGg]") => "size",
         () if holds("(ns|us") => "time",
         () if holds("\"integer\"") => "count",
+        () if holds("\"items\"") && holds("{1,5}$") => "address or array",
         () if holds("\"items\"") => "path or array",
         () if holds("\"minLength\"") => "path",
         () if holds("{1,5}$") => "address",

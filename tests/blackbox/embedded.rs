@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fastway::config::{Config, Secret, Settings};
+use fastway::config::{Config, Secret, Settings, Side};
 use fastway::gateway::{Gateway, Running};
 use fastway::observer::{LinkInfo, Observer, PerSide};
 use fastway_testkit::{Client, KEY, Server};
@@ -28,9 +28,10 @@ impl Embedded {
     pub(crate) fn start(workers: usize) -> Self {
         let mut config = Config { settings: settings(), ..Config::default() };
         config.startup.workers = workers;
-        config.listen = PerSide::new(|_| "127.0.0.1:0".to_owned());
+        config.listen = PerSide::new(|_| vec!["127.0.0.1:0".to_owned()]);
         let gateway = Gateway::bind(config).unwrap();
-        let (client_addr, server_addr) = (gateway.client_addr(), gateway.server_addr());
+        let addr = |side| gateway.addrs(side).next().unwrap();
+        let (client_addr, server_addr) = (addr(Side::Client), addr(Side::Server));
         let running = gateway.start().unwrap();
         Self { observer: running.observer(), running, client_addr, server_addr }
     }

@@ -1,5 +1,6 @@
 //! Real load balancers in front of the gateway, configured as the handbook says.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -19,13 +20,17 @@ fn gateway(flags: &[&str]) -> Gateway {
 
 /// A block of the handbook's page "Behind a load balancer", with addresses of this machine.
 fn block(language: &str, gateway: SocketAddr) -> String {
+    block_of("Behind a load balancer", language).replace("10.0.0.20:10010", &gateway.to_string())
+}
+
+/// The first block in a language below a heading of the handbook.
+pub(crate) fn block_of(heading: &str, language: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, section) = page.split_once("## Behind a load balancer").unwrap();
+    let page = fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once(&format!("## {heading}\n")).unwrap();
     let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
     let (block, _) = block.split_once("```").unwrap();
-    let block = block.replace("bind :10010", "bind LISTEN").replace("listen 10010", "listen LISTEN");
-    block.replace("10.0.0.20:10010", &gateway.to_string())
+    block.replace("bind :10010", "bind LISTEN").replace("listen 10010", "listen LISTEN")
 }
 
 /// A player of `front` opens a connection, and the gateway shows the player's own address.

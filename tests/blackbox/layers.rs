@@ -23,7 +23,7 @@ const CRATES: [&str; 10] = [
 ];
 
 /// The parts of the package, each above those that it may use. The library's root, which offers some of them, has no name.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 24] = [
     "mux::routing",
     "mux::pool",
     "mux::config",
@@ -33,6 +33,7 @@ const LAYERS: [&str; 20] = [
     "mux::worker",
     "mux::observer",
     "mux::auto_limits",
+    "mux::ports",
     "mux::gateway",
     "mux::parts",
     "mux",
@@ -42,7 +43,10 @@ const LAYERS: [&str; 20] = [
     "config",
     "drain",
     "ctl",
+    "orders",
     "systemd",
+    "admin_port",
+    "serving",
     "app",
 ];
 

@@ -55,6 +55,8 @@ mod planted_files;
 mod process;
 mod proxy_protocol;
 mod readme;
+mod reload;
+mod rolling_deploy;
 mod rough_ends;
 mod run_time_settings;
 mod sdk;

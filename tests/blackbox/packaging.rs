@@ -62,7 +62,9 @@ fn systemd_takes_the_units() {
         let unit = unit.unwrap().file_name().into_string().unwrap();
         // Not installed here: the tool would miss it.
         let text = read(&format!("{UNITS}/{unit}"));
-        let text = text.replace("ExecStart=fastway", &format!("ExecStart={}", gateway_binary().display()));
+        let program = format!("={} ", gateway_binary().display());
+        let text = text.replace("ExecStart=fastway ", &format!("ExecStart{program}"));
+        let text = text.replace("ExecReload=fastway ", &format!("ExecReload{program}"));
         fs::write(dir.path().join(unit), text).unwrap();
     }
     let mut units: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|unit| unit.unwrap().path()).collect();

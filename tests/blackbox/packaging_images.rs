@@ -170,9 +170,12 @@ fn probes_and_services_name_paths_and_ports_that_exist() {
     }
     assert!(values(&services, "targetPort").iter().all(|target| names.contains(target)));
     let seconds = |name: &str| values(&deployment, name)[0].parse::<u32>().unwrap();
-    let (_, grace) = deployment.split_once("--shutdown-grace=").unwrap();
-    let grace: u32 = grace.split('s').next().unwrap().parse().unwrap();
-    assert!(seconds("terminationGracePeriodSeconds") > seconds("seconds") + grace);
+    let flag = |name: &str| -> u32 {
+        let (_, value) = deployment.split_once(&format!("--{name}=")).unwrap();
+        value.split('s').next().unwrap().parse().unwrap()
+    };
+    let stop: u32 = ["drain-delay", "drain-timeout", "drain-spread", "shutdown-grace"].into_iter().map(flag).sum();
+    assert!(seconds("terminationGracePeriodSeconds") > stop);
 }
 
 #[test]

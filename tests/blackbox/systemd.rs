@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use fastway_testkit::http::Http;
 use fastway_testkit::process::{Process, Signal, gateway_binary};
 use fastway_testkit::{Client, KEY, Server, watch};
+use rustix::process::{Pid, kill_process};
 use tempfile::{TempDir, tempdir};
+
+use crate::config_file::{NAME, folder};
 
 /// What a gateway tells.
 struct Manager {
@@ -83,6 +86,18 @@ fn it_tells_that_it_stops() {
 }
 
 #[test]
+fn it_tells_when_it_reads_its_configuration_again_and_that_it_has() {
+    let manager = Manager::new();
+    let gateway = manager.start(&[]);
+    manager.wait_for("READY=1");
+    gateway.signal(Signal::HUP);
+    let reloading = manager.wait_for("RELOADING=1");
+    let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+    assert!(at.parse::<u64>().unwrap() > 0, "{reloading}");
+    manager.wait_for("READY=1\nSTATUS=clients: 0");
+}
+
+#[test]
 fn the_watchdog_is_fed_only_while_all_workers_sweep() {
     let manager = Manager::new();
     let gateway = manager.start(&[("WATCHDOG_USEC", "400000")]);
@@ -146,6 +161,10 @@ impl Activated {
     fn listening(&self) -> String {
         watch::eventually("it listens", || self.read("stdout").contains('\n'));
         self.read("stdout").trim_end().to_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end, and gives its exit code and its last line.
@@ -232,6 +251,27 @@ fn an_inherited_port_that_others_can_reach_needs_its_secret() {
     for (name, part) in [("server", "there is no server key"), ("admin", "without a token")] {
         let (code, said) = Activated::start(vec![open()], name, &["--client-addr", "127.0.0.1:0"]).end();
         assert!(code == Some(1) && said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn an_inherited_port_that_others_can_reach_keeps_its_secret() {
+    const SECRET: &str = "a-secret-of-20-bytes";
+    for (name, section, key, part) in [
+        ("server", "gateway", "server-auth-key-file", "there is no server key"),
+        ("admin", "admin", "token-file", "without a token"),
+    ] {
+        let dir = folder(&[("secret", SECRET), (NAME, &format!("[{section}]\n{key} = 'secret'\n"))]);
+        let file = dir.path().join(NAME);
+        let flags = ["--config", file.to_str().unwrap(), "--client-addr", "127.0.0.1:0", "--log-level=info"];
+        let gateway = Activated::start(vec![TcpListener::bind("0.0.0.0:0").unwrap().into()], name, &flags);
+        gateway.listening();
+        fs::write(&file, "").unwrap();
+        gateway.signal(Signal::HUP);
+        watch::eventually("it does not reload", || {
+            let log = gateway.read("stderr");
+            log.lines().any(|line| line.contains("not reloaded") && line.contains(part))
+        });
     }
 }
 

@@ -19,7 +19,8 @@ use crate::watch::{self, DEADLINE};
 /// What the servers of the suites prove to know.
 pub const KEY: &str = "the suites' own key";
 
-const OURS: [&str; 6] = ["--client-addr", "127.0.0.1:0", "--server-addr", "127.0.0.1:0", "--server-auth-key", KEY];
+/// Where gateways listen unless a script says otherwise.
+const PLACES: [&str; 2] = ["--client-addr=127.0.0.1:0", "--server-addr=127.0.0.1:0"];
 
 /// Flags that admit all kinds of links to the client port.
 pub const ALL_CLIENT_LINKS: [&str; 2] = ["--client-link", "plain,secure,legacy"];
@@ -59,15 +60,23 @@ pub fn on_every_server_link(flags: &[&str], script: impl Fn(&mut Gateway)) {
     }
 }
 
+/// The flags of a script behind those of all gateways.
+fn with_ours<'a>(flags: &[&'a str]) -> Vec<&'a str> {
+    let name = |flag: &str| flag.split('=').next().unwrap_or_default().replace('-', "").to_lowercase();
+    let is_given = |place: &&str| flags.iter().any(|flag| name(flag) == name(place));
+    let places = PLACES.into_iter().filter(|place| !is_given(place));
+    places.chain(["--server-auth-key", KEY]).chain(flags.iter().copied()).collect()
+}
+
 impl Gateway {
-    /// Starts a gateway on free ports of 127.0.0.1 with [`KEY`]; `flags` come last, so they win.
+    /// Starts a gateway on free ports of 127.0.0.1 with [`KEY`], as far as `flags` name no others.
     pub fn start(flags: &[&str]) -> Self {
-        Self::of(Process::start(&[&OURS, flags].concat()))
+        Self::of(Process::start(&with_ours(flags)))
     }
 
     /// The same with a stderr that the test owns: nothing of its log is collected.
     pub fn logging_to(stderr: impl Into<Stdio>, flags: &[&str]) -> Self {
-        Self::of(Process::logging_to(stderr, &[&OURS, flags].concat()))
+        Self::of(Process::logging_to(stderr, &with_ours(flags)))
     }
 
     fn of(process: Process) -> Self {
@@ -79,7 +88,7 @@ impl Gateway {
     pub fn with_descriptors(count: u64, flags: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]).arg(gateway_binary());
-        command.args(OURS).args(["--admin-addr", "127.0.0.1:0"]).args(flags);
+        command.args(["--admin-addr", "127.0.0.1:0"]).args(with_ours(flags));
         Self::of(Process::start_program(command))
     }
 

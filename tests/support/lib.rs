@@ -40,5 +40,5 @@ pub mod watch;
 pub use front_end::FrontEnd;
 pub use gateway::{ALL_CLIENT_LINKS, Gateway, KEY, on_every_server_link, on_every_setup};
 pub use link::{Link, Message, Sender, connect_from, connect_narrow, data};
-pub use peers::{Client, Server, challenge_of};
+pub use peers::{Client, Server, challenge_of, server_stream};
 pub use tunnel::{InputIgnored, Tunnel};

@@ -1,6 +1,7 @@
 //! The two kinds of peers: clients dial servers, servers dial clients.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 
 use fastway_wire::{CHALLENGE_BYTES, Challenge, ConnId, ServerId};
@@ -118,6 +119,20 @@ impl Server {
         assert_eq!(client.expect_connect(), (conn, self.id), "the client learns the connection and the server's ID");
         conn
     }
+}
+
+/// The stream of a game server that registers as `id`, for scripts that read and write it themselves.
+///
+/// # Panics
+/// There is no gateway at that address.
+pub fn server_stream(addr: SocketAddr, key: &str, id: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).expect("the gateway listens");
+    stream.set_nodelay(true).expect("a socket can be set up");
+    let mut challenge = [0; CHALLENGE_BYTES];
+    stream.read_exact(&mut challenge).expect("the gateway speaks first");
+    let answer = Challenge::new(challenge).respond(key.as_bytes(), ServerId::new(id));
+    stream.write_all(&answer).expect("the gateway reads");
+    stream
 }
 
 /// The challenge, which the gateway sends first on the server port.

@@ -24,7 +24,10 @@ const ENTRY_POINTS: [(&str, &str); 19] = [
     ("src/mux/link/turn_clock.rs", "the clock of a worker"),
     ("src/mux/observer/mod.rs", "threads that look at workers from outside"),
     ("src/mux/worker/question.rs", "threads that wait for a worker's answer"),
-    ("src/mux/worker/tasks.rs", "the start of a worker: its clock, and its source of random numbers"),
+    (
+        "src/mux/worker/tasks.rs",
+        "the start of a worker: its clock, and its source of random numbers; how long upkeep takes",
+    ),
     ("src/mux/worker/ticker.rs", "the thread that wakes the workers"),
 ];
 
