@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastway_testkit::process::Signal;
-use fastway_testkit::{Gateway, KEY, watch};
-use fastway_wire::{Challenge, Command, ConnId, ServerId, encode_data, split_frame};
+use fastway_testkit::{Gateway, KEY, server_stream, watch};
+use fastway_wire::{Command, ConnId, encode_data, split_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedSender;
@@ -57,7 +57,7 @@ fn main() {
     let second = Gateway::with_admin(&limits);
 
     let (report, sent) = channel();
-    let server = connect_server(first.server_addr());
+    let server = server_stream(first.server_addr(), KEY, SERVER);
     thread::spawn(move || serve(server, &report));
 
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -90,15 +90,6 @@ fn main() {
     let lost: u32 = all.iter().map(|moved| certain[&moved.conn].saturating_sub(moved.got)).sum();
     let got: u32 = all.iter().map(|moved| moved.got).sum();
     println!("{got} messages came in order, {lost} were lost that had been sent before a link was closed");
-}
-
-fn connect_server(addr: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.set_nodelay(true).unwrap();
-    let mut challenge = [0; 8];
-    stream.read_exact(&mut challenge).unwrap();
-    stream.write_all(&Challenge::new(challenge).respond(KEY.as_bytes(), ServerId::new(SERVER))).unwrap();
-    stream
 }
 
 /// Sends every player numbered messages until its connection is closed.

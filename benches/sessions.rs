@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use fastway_client::Backoff;
 use fastway_session::{Backlog, Event, Identity, Session};
-use fastway_testkit::{Client, Gateway, KEY, Link, Tunnel, data, watch};
-use fastway_wire::{Challenge, ConnId, ServerId, split_frame};
+use fastway_testkit::{Client, Gateway, KEY, Link, Tunnel, data, server_stream, watch};
+use fastway_wire::{ConnId, split_frame};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -44,11 +44,7 @@ fn main() {
 /// A gateway with an echo server, ID 7, that ends with the process.
 fn gateway_with_echo() -> Gateway {
     let gateway = Gateway::with_admin(&["--client-link", "plain,secure"]);
-    let mut server = TcpStream::connect(gateway.server_addr()).unwrap();
-    server.set_nodelay(true).unwrap();
-    let mut challenge = [0; 8];
-    server.read_exact(&mut challenge).unwrap();
-    server.write_all(&Challenge::new(challenge).respond(KEY.as_bytes(), ServerId::new(7))).unwrap();
+    let server = server_stream(gateway.server_addr(), KEY, 7);
     thread::spawn(move || echo(server));
     gateway
 }
