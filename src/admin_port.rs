@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use fastway_admin::Caller;
-use fastway_admin::http::{HttpAdmin, HttpConfig, HttpListener};
+use fastway_admin::http::{HttpAdmin, HttpConfig, HttpError, HttpListener};
 use fastway_admin::observe::Observe;
 use tokio::task::spawn_blocking;
 
@@ -72,13 +72,27 @@ impl AdminPort {
             self.listener.as_ref().map_or(Ok(()), |listener| listener.check(config))?;
             return Ok(AdminChange::Stay);
         }
-        match (HttpListener::open(config.clone(), None)?, &self.listener) {
+        let opened = HttpListener::open(config.clone(), None).map_err(|error| self.explain(config, error))?;
+        match (opened, &self.listener) {
             (None, _) => Ok(AdminChange::End),
             (Some(port), Some(_)) => Ok(AdminChange::Move(port)),
             (Some(port), None) => {
                 let begun = self.begin(port).context("cannot start the thread that answers HTTP")?;
                 Ok(AdminChange::Begin(begun))
             }
+        }
+    }
+
+    /// Says so when it is the listener itself that has the port.
+    fn explain(&self, config: &HttpConfig, error: HttpError) -> anyhow::Error {
+        let number = config.addr.as_deref().and_then(|addr| addr.rsplit_once(':')?.1.parse().ok());
+        let own = self.addr().filter(|own| Some(own.port()) == number);
+        let remark = own.map(|own| {
+            format!("it overlaps {own}, which the gateway has already: reload with --admin-addr off first, or restart")
+        });
+        match remark {
+            Some(remark) => anyhow::Error::new(error).context(remark),
+            None => error.into(),
         }
     }
 

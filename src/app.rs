@@ -20,6 +20,7 @@ use tokio::runtime;
 use tracing::{info, warn};
 
 use crate::admin_port::AdminPort;
+use crate::cli::Options;
 use crate::config::Loaded;
 use crate::drain::{Drain, End};
 use crate::orders;
@@ -47,7 +48,7 @@ pub(crate) fn run(loaded: Loaded, log: &Log) -> anyhow::Result<()> {
     ended
 }
 
-async fn serve(files: Files, loaded: Loaded, mut inherited: Inherited, log: &Log) -> anyhow::Result<()> {
+async fn serve(files: Files, loaded: Loaded, inherited: Inherited, log: &Log) -> anyhow::Result<()> {
     let options = &loaded.options;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let (pid_file, files) = take_pid_file(files, &options.pid_file, options.config.startup.reuse_port)?;
@@ -57,20 +58,7 @@ async fn serve(files: Files, loaded: Loaded, mut inherited: Inherited, log: &Log
     }
     serving::log_session_keys(&options.config.settings.sessions.keys);
 
-    // All ports are bound before anything serves: a port that is taken ends the start at once.
-    let mut take = |name, flag| {
-        let listener = inherited.take(name);
-        if listener.is_some() && options.addr_flags.contains(&flag) {
-            warn!(target: TARGET, "{flag} has no effect: the service manager has bound the {name} port");
-        }
-        listener
-    };
-    let ports = PerSide { client: take("client", "--client-addr"), server: take("server", "--server-addr") };
-    let gateway = Gateway::inherit(options.config.clone(), ports)?;
-    let admin_port = take("admin", "--admin-addr");
-    let is_inherited = admin_port.is_some();
-    let listener = HttpListener::open(options.admin.clone(), admin_port)?;
-
+    let OpenPorts { gateway, admin, inherited } = open_ports(options, inherited)?;
     let running = gateway.start()?;
     let observer: Arc<dyn Observe> = Arc::new(running.observer());
     let mut commands = commands(&files, &observer, log.control())?;
@@ -80,13 +68,24 @@ async fn serve(files: Files, loaded: Loaded, mut inherited: Inherited, log: &Log
         AdminThread::start(commands, command_file, files.path("cmd.out")).context("cannot start a thread")?;
     let control = control(&files, commands.caller());
     let config = options.admin.clone();
-    let admin = AdminPort::start(listener, config, is_inherited, Arc::clone(&observer), commands.caller());
+    let is_inherited = inherited.contains(&"--admin-addr");
+    let admin = AdminPort::start(admin, config, is_inherited, Arc::clone(&observer), commands.caller());
     let admin = admin.context("cannot start the thread that answers HTTP")?;
     announce(serving::listening(&running, &admin))
         .context("cannot start the thread that says where the gateway listens")?;
     let (news, drain) = (News::ready(&observer), Drain::new(options.drain));
 
-    let mut serving = Serving { loaded: Arc::new(loaded), running, drain, commands, admin, log: log.control(), news };
+    let mut serving = Serving {
+        loaded: Arc::new(loaded),
+        running,
+        drain,
+        commands,
+        admin,
+        log: log.control(),
+        news,
+        inherited,
+        reader: None,
+    };
     let end = serving.until_told_to_end(&mut signals, &mut orders).await?;
     if end == End::AtOnce {
         drop(control);
@@ -108,6 +107,32 @@ async fn serve(files: Files, loaded: Loaded, mut inherited: Inherited, log: &Log
     warn_of_losses(&serving.running);
     info!(target: TARGET, "stopped");
     Ok(())
+}
+
+/// The ports, before anything serves.
+struct OpenPorts {
+    gateway: Gateway,
+    admin: Option<HttpListener>,
+    /// The flags of those that the service manager has bound.
+    inherited: Vec<&'static str>,
+}
+
+/// Binds all ports: one that is taken ends the start at once.
+fn open_ports(options: &Options, mut inherited: Inherited) -> anyhow::Result<OpenPorts> {
+    let mut flags = Vec::new();
+    let mut take = |name, flag| {
+        let listener = inherited.take(name)?;
+        flags.push(flag);
+        if options.addr_flags.contains(&flag) {
+            warn!(target: TARGET, "{flag} has no effect: the service manager has bound the {name} port");
+        }
+        Some(listener)
+    };
+    let ports = PerSide { client: take("client", "--client-addr"), server: take("server", "--server-addr") };
+    let admin = take("admin", "--admin-addr");
+    let gateway = Gateway::inherit(options.config.clone(), ports)?;
+    let admin = HttpListener::open(options.admin.clone(), admin)?;
+    Ok(OpenPorts { gateway, admin, inherited: flags })
 }
 
 /// Says what was left for peers that did not take it in time. That is their doing: the exit code stays 0.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use fastway_admin::observe::Observe;
@@ -11,8 +12,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::cli::parse_duration;
 
-/// How long the process has for an order; it waits for nothing else meanwhile.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How long an order waits for the one before it, which may be a reload by a signal, and for its own answer.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// What a command orders the process to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Order {
 pub(crate) struct Request {
     pub(crate) order: Order,
     answer: SyncSender<Result<String, Refusal>>,
+    /// Whoever sets it first: the process, which carries the order out, or its author, who has given it up.
+    is_decided: Arc<AtomicBool>,
 }
 
 /// Why an order was not carried out.
@@ -76,14 +79,22 @@ fn order(
 ) -> impl FnMut(Args<'_>, &mut dyn Write) -> Result<(), CommandError> + Send + 'static {
     move |args, out| {
         let (answer, answered) = sync_channel(1);
-        let _it_may_have_ended = orders.send(Request { order: read(args)?, answer });
+        let is_decided = Arc::new(AtomicBool::new(false));
+        let request = Request { order: read(args)?, answer, is_decided: Arc::clone(&is_decided) };
+        let _it_may_have_ended = orders.send(request);
         match answered.recv_timeout(ANSWER_TIME) {
             Ok(Ok(text)) => Ok(writeln!(out, "{}", text.trim_end())?),
             Ok(Err(Refusal { details, reason })) => {
                 out.write_str(&details)?;
                 Err(CommandError::Failed(reason.into()))
             }
-            Err(_) => Err(CommandError::State("the process ends already")),
+            Err(RecvTimeoutError::Disconnected) => Err(CommandError::State("the process ends already")),
+            Err(RecvTimeoutError::Timeout) if !is_decided.swap(true, Relaxed) => {
+                Err(CommandError::State("the process is busy with another order: nothing was done, try again"))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                Err(CommandError::State("it takes longer than usual: the log will say what came of it"))
+            }
         }
     }
 }
@@ -101,12 +112,14 @@ fn drain_order(args: Args<'_>) -> Result<Order, CommandError> {
 }
 
 impl Orders {
-    /// The next one.
+    /// The next one that was not given up.
     pub(crate) async fn next(&mut self) -> Request {
-        match self.0.recv().await {
-            Some(request) => request,
-            None => std::future::pending().await,
+        while let Some(request) = self.0.recv().await {
+            if !request.is_decided.swap(true, Relaxed) {
+                return request;
+            }
         }
+        std::future::pending().await
     }
 }
 
@@ -120,5 +133,24 @@ impl Request {
     /// Tells whoever waits what came of it.
     pub(crate) fn answer(self, outcome: Result<String, Refusal>) {
         let _nobody_waits_any_more = self.answer.send(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_that_was_given_up_is_not_carried_out() {
+        let (orders, received) = unbounded_channel();
+        let mut received = Orders(received);
+        for (order, is_given_up) in [(Order::Reload, true), (Order::Undrain, false)] {
+            let (answer, _answered) = sync_channel(1);
+            let is_decided = Arc::new(AtomicBool::new(is_given_up));
+            orders.send(Request { order, answer, is_decided }).unwrap();
+        }
+        let next = received.next().await;
+        assert_eq!(next.order, Order::Undrain);
+        assert!(next.is_decided.load(Relaxed), "its author does not give it up any more");
     }
 }

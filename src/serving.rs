@@ -2,14 +2,15 @@
 
 use std::env;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fastway::config::{KeyPair, Side};
 use fastway::gateway::Running;
 use fastway_admin::AdminThread;
-use fastway_service::logging::{LogChange, LogControl};
+use fastway_service::listen;
+use fastway_service::logging::{LogControl, LogLevel};
 use fastway_service::process::{Signal, Signals};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -42,6 +43,10 @@ pub(crate) struct Serving {
     pub(crate) admin: AdminPort,
     pub(crate) log: LogControl,
     pub(crate) news: Option<News>,
+    /// The flags of ports that the service manager has bound.
+    pub(crate) inherited: Vec<&'static str>,
+    /// What reads the files of a reload, or has.
+    pub(crate) reader: Option<JoinHandle<()>>,
 }
 
 /// Why a configuration that was read again does not hold.
@@ -129,12 +134,15 @@ impl Serving {
 
     /// Reads the files on a thread of its own: one that hangs, as on a file system that is away, must not make the process
     /// deaf.
-    async fn read_again(&self) -> Result<(Loaded, Changes), ReloadError> {
+    async fn read_again(&mut self) -> Result<(Loaded, Changes), ReloadError> {
+        if self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
+            return Err(anyhow!("the files of an earlier reload are still being read").into());
+        }
         let (loaded, (answer, answered)) = (Arc::clone(&self.loaded), oneshot::channel());
-        let read = move || drop(answer.send(loaded.again(&|name| env::var_os(name))));
-        thread::Builder::new().name("reload".to_owned()).spawn(read)?;
+        let read = move || drop(answer.send(read_and_resolve(&loaded)));
+        self.reader = Some(thread::Builder::new().name("reload".to_owned()).spawn(read)?);
         match timeout(READ_TIME, answered).await {
-            Ok(read) => read?.map_err(ReloadError::Faults),
+            Ok(read) => read?,
             Err(_late) => Err(anyhow!("the files cannot be read within {} s", READ_TIME.as_secs()).into()),
         }
     }
@@ -142,7 +150,7 @@ impl Serving {
     async fn read_and_apply(&mut self) -> Result<Changes, ReloadError> {
         let (next, changes) = self.read_again().await?;
         let Options { config, admin, drain, log_level, log_format, .. } = &next.options;
-        let log = LogChange::new(log_level.map(LevelFilter::from_level), *log_format)?;
+        let level = LogLevel::new(log_level.map(LevelFilter::from_level))?;
         let admin_change = self.admin.prepare(admin)?;
         let applied = self.running.reconfigure(&config.listen, config.settings.clone())?;
 
@@ -154,10 +162,13 @@ impl Serving {
             log_session_keys(&config.settings.sessions.keys);
         }
         // A level that the command `log` has set stays until another one is configured.
-        if changes.has(&["--log-level", "--log-format"])
-            && let Err(error) = self.log.apply(log)
-        {
+        let level = changes.has(&["--log-level"]).then(|| self.log.apply_level(level));
+        let format = changes.has(&["--log-format"]).then(|| self.log.apply_format(*log_format));
+        if let Some(error) = [level, format].into_iter().flatten().find_map(Result::err) {
             warn!(target: TARGET, %error, "the log stays as it is");
+        }
+        for flag in self.inherited.iter().filter(|flag| changes.has(&[flag])) {
+            warn!(target: TARGET, "{flag} has no effect: the service manager has bound that port");
         }
         self.loaded = Arc::new(next);
         if timeout(APPLY_TIME, applied.by_all()).await.is_err() {
@@ -165,6 +176,16 @@ impl Serving {
         }
         Ok(changes)
     }
+}
+
+/// Reads the configuration again, and resolves the names of hosts in it: when they are bound, the resolver has answered.
+fn read_and_resolve(loaded: &Loaded) -> Result<(Loaded, Changes), ReloadError> {
+    let (next, changes) = loaded.again(&|name| env::var_os(name)).map_err(ReloadError::Faults)?;
+    let Options { config, admin, .. } = &next.options;
+    for addr in config.listen.values().into_iter().flatten().chain(&admin.addr) {
+        listen::resolve(addr).with_context(|| format!("cannot resolve {addr:?}"))?;
+    }
+    Ok((next, changes))
 }
 
 /// Tells what clients can pin.

@@ -49,6 +49,13 @@ impl Changes {
         changes
     }
 
+    /// What needs a restart by these, and what changes without it by others.
+    pub(super) fn of_rest(self, rest: Self) -> Self {
+        let mut unchanged = rest.unchanged;
+        unchanged.retain(|name| self.needs_restart.iter().all(|change| change.flag.trim_start_matches('-') != *name));
+        Self { needs_restart: self.needs_restart, changed: rest.changed, unchanged }
+    }
+
     /// The flags that need a restart.
     pub(super) fn fixed(&self) -> Vec<&'static str> {
         self.needs_restart.iter().map(|change| change.flag).collect()

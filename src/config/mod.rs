@@ -78,7 +78,10 @@ impl Loaded {
             faults.push(Fault::new(None, format!("until a restart, these stay as they are: {}", names.join(", "))));
             faults
         })?;
-        Ok((Self { options, line, flags: found.flags }, changes))
+        let next = Self { options, line, flags: found.flags };
+        // Values that follow those that stay have not changed either.
+        let changes = changes.of_rest(Changes::between(self, &next));
+        Ok((next, changes))
     }
 }
 

@@ -148,6 +148,8 @@ fn each_way_to_ask_for_it_says_what_changed() {
     let output = post_reload(&mut http);
     assert!(output.starts_with("changed: client-max-conn = 7 (was 6)\n"), "{output}");
 
+    let answer = gateway.reload("client-max-conn = 7\nmax-packet = '8M'", admin);
+    assert!(answer.starts_with("nothing changed\nneeds a restart: max-packet = \"8M\" (was \"512K\")\n"), "{answer}");
     let again = gateway.reload("client-max-conn = 7", admin);
     assert!(again.starts_with("nothing changed\n"), "{again}");
 
@@ -201,6 +203,11 @@ fn a_file_that_cannot_be_read_makes_nobody_wait() {
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let error = gateway.refused().stderr;
     assert!(error.contains("cannot be read within 3 s: nothing changed"), "{error}");
+    let again = gateway.refused().stderr;
+    assert!(again.contains("an earlier reload are still being read: nothing changed"), "{again}");
+    // Whoever reads is let go.
+    drop(fs::OpenOptions::new().write(true).open(&path).unwrap());
+    watch::eventually("its thread ends", || !gateway.process.has_thread("reload"));
 
     fs::remove_file(&path).unwrap();
     let answer = gateway.reload("client-max-conn = 3", "");
@@ -334,6 +341,33 @@ fn an_address_that_is_not_to_be_had_changes_nothing() {
 }
 
 #[test]
+fn another_name_of_its_own_address_is_no_other_port() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let number = free.local_addr().unwrap().port();
+    drop(free);
+    for section in ["gateway", "admin"] {
+        let key = if section == "gateway" { "client-addr" } else { "addr" };
+        let text = |host: &str| format!("[{section}]\n{key} = '{host}:{number}'\n");
+        let dir = folder(&[(NAME, &text("127.0.0.1"))]);
+        let process = Process::in_dir(dir.path(), &["--config", NAME]);
+        write_whole(dir.path(), &text("localhost"));
+        let exit = process.ctl(&["reload"]);
+        assert!(exit.code == Some(1) && exit.stderr.contains("which the gateway has already"), "{exit:?}");
+        drop(TcpStream::connect(("127.0.0.1", number)).unwrap());
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_resolved_changes_nothing() {
+    let gateway = Configured::start("", "");
+    write_whole(gateway.dir.path(), "[gateway]\nclient-addr = 'nowhere.invalid:0'\n");
+    let error = gateway.refused().stderr;
+    // A resolver that does not answer takes longer.
+    assert!(error.contains("cannot resolve \"nowhere.invalid:0\"") || error.contains("within 3 s"), "{error}");
+    drop(gateway.client());
+}
+
+#[test]
 fn ports_stay_as_they_are_while_a_drain_has_closed_some() {
     let mut gateway = Configured::start("server-auth-key = 'k'", "");
     assert_eq!(gateway.process.ctl(&["drain", "10m", "--stay"]).code, Some(0));
@@ -435,6 +469,7 @@ fn the_log_changes_its_level_and_its_format() {
 
     assert_eq!(gateway.process.ctl(&["log", "warn"]).code, Some(0));
     gateway.reload("client-max-conn = 3", "[log]\nlevel = 'error'\nformat = 'text'\n");
+    gateway.reload("client-max-conn = 3", "[log]\nlevel = 'error'\nformat = 'json'\n");
     let level = gateway.process.ctl(&["log"]).stdout;
     assert!(level.contains("warn"), "the command's level stays until another one is configured: {level}");
 }

@@ -227,6 +227,17 @@ fn sockets_win_over_addresses_with_a_warning() {
 }
 
 #[test]
+fn sockets_win_over_addresses_of_a_reload_with_a_warning() {
+    let dir = folder(&[(NAME, "[gateway]\nserver-addr = '127.0.0.1:0'\n")]);
+    let (file, (client, _)) = (dir.path().join(NAME), listener());
+    let gateway = Activated::start(vec![client], "client", &["--config", file.to_str().unwrap()]);
+    gateway.listening();
+    fs::write(&file, "[gateway]\nclient-addr = '127.0.0.1:1'\nserver-addr = '127.0.0.1:0'\n").unwrap();
+    gateway.signal(Signal::HUP);
+    watch::eventually("it warns", || gateway.read("stderr").contains("--client-addr has no effect"));
+}
+
+#[test]
 fn sockets_that_the_gateway_cannot_use_end_the_start_with_what_is_accepted() {
     let datagrams = || UdpSocket::bind("127.0.0.1:0").unwrap().into();
     let file = || fs::File::open("/dev/null").unwrap().into();

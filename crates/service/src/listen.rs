@@ -26,11 +26,21 @@ pub fn bind(addr: &str, reuse_port: bool) -> io::Result<TcpListener> {
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the address names no host");
     for candidate in candidates(addr)? {
         match listen(candidate, reuse_port) {
-            Ok(listener) => return Ok(listener),
+            // In another family it would be another port, where nobody looks for it.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             Err(error) => last = error,
+            listener => return listener,
         }
     }
     Err(last)
+}
+
+/// Resolves the host of such an address, which can take as long as the system's resolver waits.
+///
+/// # Errors
+/// The address does not resolve.
+pub fn resolve(addr: &str) -> io::Result<()> {
+    candidates(addr).map(drop)
 }
 
 /// A peer's address as it is logged, counted and filtered: an IPv4 peer of an IPv6 socket has its IPv4 address.
@@ -119,6 +129,16 @@ mod tests {
             ["[::1]:1", "[fe80::1%7]:1", "127.0.0.1:1", "[::ffff:127.0.0.2]:1"].map(|addr| addr.parse().unwrap());
         let order: Vec<_> = ipv4_first(addrs.into_iter()).iter().map(ToString::to_string).collect();
         assert_eq!(order, ["127.0.0.1:1", "127.0.0.2:1", "[::1]:1", "[fe80::1%7]:1"]);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_in_one_family_is_not_opened_in_the_other() {
+        let taken = bind("127.0.0.1:0", false).unwrap();
+        let addr = format!("localhost:{}", taken.local_addr().unwrap().port());
+        assert_eq!(bind(&addr, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let taken = bind("[::1]:0", false).unwrap();
+        let addr = format!(":{}", taken.local_addr().unwrap().port());
+        assert_eq!(bind(&addr, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

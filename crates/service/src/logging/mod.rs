@@ -46,12 +46,9 @@ pub struct LogControl {
 type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
 type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 
-/// How much is logged, and how its lines look: checked, and not in force yet.
+/// How much is logged: checked, and not in force yet.
 #[derive(Debug)]
-pub struct LogChange {
-    filter: EnvFilter,
-    format: LogFormat,
-}
+pub struct LogLevel(EnvFilter);
 
 /// The log of the program. Dropping it ends the log, as [`Log::finish`] does.
 ///
@@ -147,23 +144,30 @@ impl LogControl {
         self.filter.with_current(ToString::to_string)
     }
 
-    /// Has a change hold from now on. Lines that wait to be written stay as they are.
+    /// Logs this much from now on.
     ///
     /// # Errors
     /// The program's log is gone.
-    pub fn apply(&self, change: LogChange) -> Result<(), reload::Error> {
-        self.filter.reload(change.filter)?;
-        self.lines.reload(lines(&self.queue, change.format))
+    pub fn apply_level(&self, level: LogLevel) -> Result<(), reload::Error> {
+        self.filter.reload(level.0)
+    }
+
+    /// Has lines look like this from now on. Those that wait to be written stay as they are.
+    ///
+    /// # Errors
+    /// The program's log is gone.
+    pub fn apply_format(&self, format: LogFormat) -> Result<(), reload::Error> {
+        self.lines.reload(lines(&self.queue, format))
     }
 }
 
-impl LogChange {
-    /// What [`init`] would log with these values.
+impl LogLevel {
+    /// What [`init`] would log with this level.
     ///
     /// # Errors
     /// `RUST_LOG` is needed and is no filter.
-    pub fn new(level: Option<LevelFilter>, format: LogFormat) -> Result<Self, LoggingError> {
-        Ok(Self { filter: filter(level, env::var(LEVEL_VARIABLE).ok())?, format })
+    pub fn new(level: Option<LevelFilter>) -> Result<Self, LoggingError> {
+        Ok(Self(filter(level, env::var(LEVEL_VARIABLE).ok())?))
     }
 }
 
